@@ -1,0 +1,91 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Each target sets up what it needs; a fresh clone needs Python (>= 3.10), its venv module and make.
+# pip's own settings (an index, a folder of wheels) are taken from the environment as they are.
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_OLDEST ?= .venv-oldest
+PY := $(VENV)/bin/python
+PY_OLDEST := $(VENV_OLDEST)/bin/python
+# pytest's -n: "auto" starts one worker for each core; each worker computes with one thread.
+TEST_WORKERS ?= auto
+PYTEST_ARGS ?=
+
+INSTALLED := $(VENV)/.installed
+INSTALLED_BENCHMARK := $(VENV)/.installed-benchmark
+INSTALLED_OLDEST := $(VENV_OLDEST)/.installed
+METADATA := setup.cfg setup.py pyproject.toml
+
+BUNDLE := bundles/sunnybrook_lv_acdr
+DEMO := runs/demo
+DEMO_EPOCHS ?= 30
+RUN_BUNDLE := $(PY) -m monai.bundle run --bundle_root $(BUNDLE) --dataset_dir $(DEMO)/studies
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint benchmark test-oldest clean
+
+help:
+	@echo 'make demo         make synthetic heart studies, train on them, evaluate, infer; says where the pictures are'
+	@echo 'make test         run all tests (PYTEST_ARGS="-k rasterizer" for some, TEST_WORKERS=0 for one process)'
+	@echo 'make lint         ruff and mypy'
+	@echo 'make benchmark    time what benchmarks/ times'
+	@echo 'make test-oldest  run all tests with the oldest supported versions, in $(VENV_OLDEST)'
+	@echo 'make venv         only install everything into $(VENV)'
+	@echo 'make clean        remove environments, caches and runs/'
+
+venv: $(INSTALLED)
+
+$(INSTALLED): $(METADATA) constraints.txt
+	$(call check_python)
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo 'Installing into $(VENV): this takes a few minutes the first time.'
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[bundle,dev]'
+	@touch $@
+
+$(INSTALLED_BENCHMARK): $(INSTALLED)
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[benchmark]'
+	@touch $@
+
+$(INSTALLED_OLDEST): $(METADATA) constraints-oldest.txt
+	$(call check_python)
+	test -x $(PY_OLDEST) || $(PYTHON) -m venv $(VENV_OLDEST)
+	$(PY_OLDEST) -m pip install --quiet --constraint constraints-oldest.txt --editable '.[bundle,test]'
+	@touch $@
+
+demo: $(INSTALLED)
+	rm -rf $(DEMO)
+	$(PY) -m monai_acdr.data.phantoms $(DEMO)/studies
+	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/train.json \
+	    --output_dir $(DEMO)/train --max_epochs $(DEMO_EPOCHS)
+	$(RUN_BUNDLE) --config_file "['$(BUNDLE)/configs/train.json','$(BUNDLE)/configs/evaluate.json']" \
+	    --output_dir $(DEMO)/evaluate --checkpoint $(DEMO)/train/model.pt
+	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/inference.json \
+	    --output_dir $(DEMO)/inference --checkpoint $(DEMO)/train/model.pt
+	@echo
+	@echo 'Figures:  $(DEMO)/evaluate/metrics.csv and metrics.json'
+	@echo 'Pictures: $(DEMO)/inference/*.png (initial contour blue, final yellow, reference green)'
+
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+test-oldest: $(INSTALLED_OLDEST)
+	OMP_NUM_THREADS=1 $(PY_OLDEST) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+lint: $(INSTALLED)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+benchmark: $(INSTALLED_BENCHMARK)
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(VENV_OLDEST) runs build dist *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+define check_python
+@$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit( \
+    'Expected Python 3.10 or newer, but $(PYTHON) is ' + sys.version.split()[0] + ': run make PYTHON=python3.11 ...')"
+endef

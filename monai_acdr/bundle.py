@@ -1,0 +1,40 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where the bundles are: beside the package in a checkout, inside it when installed from a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["bundle_names", "bundle_root"]
+
+_PACKAGE = Path(__file__).resolve().parent
+_FOLDERS = (_PACKAGE / "bundles", _PACKAGE.parent / "bundles")
+
+
+def bundle_names() -> list[str]:
+    """List the bundles that come with this installation.
+
+    Returns:
+        Sorted names; a bundle is a folder with a ``configs/metadata.json``.
+    """
+    return sorted({path.parents[1].name for folder in _FOLDERS for path in folder.glob("*/configs/metadata.json")})
+
+
+def bundle_root(name: str) -> Path:
+    """Find the folder of a bundle, the value for ``--bundle_root`` of ``python -m monai.bundle run``.
+
+    Args:
+        name: name of the bundle, for example ``"sunnybrook_lv_acdr"``.
+
+    Returns:
+        Absolute path of the folder that holds ``configs``, ``docs`` and, where there are weights, ``models``.
+
+    Raises:
+        ValueError: if no bundle of that name comes with this installation.
+    """
+    names = bundle_names()
+    if name not in names:
+        raise ValueError(f"Expected `name` to be a bundle of this installation, one of {names}, but got {name!r}.")
+    return next(folder / name for folder in _FOLDERS if (folder / name / "configs" / "metadata.json").is_file())

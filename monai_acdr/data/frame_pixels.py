@@ -1,0 +1,82 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pixels and masks of one frame, for the checks that have to look at them; training reads through MONAI instead."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.utils import optional_import
+from torch import Tensor
+
+from monai_acdr.data.contour_files import read_contour
+from monai_acdr.data.image_headers import is_png_file
+from monai_acdr.networks.layers.rasterizer import rasterize_polygons
+
+__all__ = ["is_contour_file", "load_gray", "load_mask"]
+
+
+def is_contour_file(path: str | Path) -> bool:
+    """Whether a label is a contour's text file; otherwise it is a PNG mask."""
+    return Path(path).suffix.lower() == ".txt"
+
+
+def load_gray(path: str | Path) -> Tensor:
+    """Read a DICOM or PNG image as (H, W) float32 of stored values; colours are averaged.
+
+    Raises:
+        ValueError: when the pixels cannot be decoded.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _read_png(path) if is_png_file(path) else _read_dicom(path)
+    except Exception as error:  # decoders raise nearly anything
+        raise ValueError(
+            f"Expected a readable image, but {path} cannot be decoded ({type(error).__name__}: {error}): "
+            "copy it again, or install the decoder that the message names."
+        ) from error
+
+
+def load_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
+    """Read a label as (H, W) float32 coverage in [0, 1] on the pixel grid of its image.
+
+    Args:
+        path: contour file, rasterised exactly, or PNG mask, whose pixels above half of its maximum are 1.
+        size: (H, W) of the image.
+
+    Raises:
+        ValueError: when the label cannot be read, or a PNG mask has another size.
+    """
+    if is_contour_file(path):
+        vertices = read_contour(path)
+        return rasterize_polygons(vertices[None], size)[0, 0].to(torch.float32)
+    mask = load_gray(path)
+    if tuple(mask.shape) != tuple(size):
+        raise ValueError(
+            f"Expected a mask of {tuple(size)} pixels, but {path} has {tuple(mask.shape)}: convert it again."
+        )
+    return (mask > mask.max() / 2).to(torch.float32)
+
+
+def _read_png(path: str | Path) -> Tensor:
+    pil, _ = optional_import("PIL.Image")
+    with pil.open(path) as image:
+        plain = image.convert("RGB") if image.mode in ("P", "PA", "RGBA", "LA") else image
+        return _as_gray(torch.from_numpy(np.asarray(plain, dtype=np.float32)))
+
+
+def _read_dicom(path: str | Path) -> Tensor:
+    pydicom, _ = optional_import("pydicom")
+    return _as_gray(torch.from_numpy(pydicom.dcmread(path, force=True).pixel_array.astype(np.float32)))
+
+
+def _as_gray(pixels: Tensor) -> Tensor:
+    gray = pixels.mean(dim=-1) if pixels.ndim == 3 else pixels
+    if gray.ndim != 2:
+        raise ValueError(f"Expected one 2-D image, but got shape {tuple(pixels.shape)}.")
+    return gray

@@ -1,0 +1,197 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Cheap checks of image files: is it a DICOM or PNG image, is it complete, does it carry pixel spacing?
+
+Only headers are read. Sunnybrook's files have odd UIDs, dates and group lengths: nothing here looks at those, and
+pydicom's warnings about them are silenced.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from monai.utils import optional_import
+
+__all__ = ["ImageHeader", "is_dicom_file", "is_png_file", "read_image_header"]
+
+_PREAMBLE = 128
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+"""A DICOM file without preamble starts with group 0002 or 0008, little endian in practice."""
+
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXEL_DATA = 0x7FE00010
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_KEYWORDS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelSpacing")
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header of a usable image says.
+
+    Attributes:
+        size: (H, W) in pixels.
+        has_spacing: whether DICOM's PixelSpacing is there, two positive numbers; always False for PNG.
+    """
+
+    size: tuple[int, int]
+    has_spacing: bool
+
+
+def is_dicom_file(path: str | Path) -> bool:
+    """True when the content begins like DICOM, with or without preamble and whatever the file's suffix."""
+    with open(path, "rb") as stream:
+        start = stream.read(_PREAMBLE + 4)
+    return start[_PREAMBLE:] == b"DICM" or start[:2] in _FIRST_GROUPS
+
+
+def is_png_file(path: str | Path) -> bool:
+    """True when the content begins like PNG."""
+    with open(path, "rb") as stream:
+        return stream.read(len(_PNG_MAGIC)) == _PNG_MAGIC
+
+
+def read_image_header(path: str | Path) -> ImageHeader:
+    """Check one image file without decoding its pixels.
+
+    Args:
+        path: DICOM file, with or without suffix and preamble, or PNG file.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file is no image, is truncated or has several frames; the message says which.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"Expected an image, but {path} does not exist: check the dataset's folder.")
+    if not path.is_file():
+        raise ValueError(f"Expected an image, but {path} is not a regular file: pass a DICOM or PNG file.")
+    if is_png_file(path):
+        return _read_png_header(path)
+    if is_dicom_file(path):
+        return _read_dicom_header(path)
+    raise ValueError(f"Expected a DICOM or PNG file, but {path} is neither: convert it, or leave it out.")
+
+
+def _read_png_header(path: Path) -> ImageHeader:
+    pil, _ = optional_import("PIL.Image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pil.DecompressionBombWarning)
+            with pil.open(path) as image:
+                width, height = image.size
+                image.verify()
+    except (OSError, SyntaxError, ValueError, Warning, pil.DecompressionBombError) as error:
+        # PIL reports damaged chunks as SyntaxError.
+        raise ValueError(
+            f"Expected a PNG image, but {path} is damaged or truncated ({error}): copy it again."
+        ) from error
+    return ImageHeader((height, width), has_spacing=False)
+
+
+def _read_dicom_header(path: Path) -> ImageHeader:
+    with open(path, "rb") as stream:
+        dataset, pixels = _read_dataset(stream, path)
+        syntax = str(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
+        rows, columns = _number(dataset, "Rows"), _number(dataset, "Columns")
+        if pixels is None or rows < 1 or columns < 1:
+            raise ValueError(
+                f"Expected a DICOM image, but {path} has no PixelData, Rows or Columns: it is a report, a DICOMDIR or "
+                "a truncated file; leave it out or copy it again."
+            )
+        frames = max(_number(dataset, "NumberOfFrames"), 1)
+        if frames > 1:
+            raise ValueError(
+                f"Expected one image a file, but {path} has {frames} frames: split it into single-frame files first."
+            )
+        if syntax != _DEFLATED:
+            bits = rows * columns * max(_number(dataset, "SamplesPerPixel"), 1) * _number(dataset, "BitsAllocated")
+            _check_complete(stream, path, pixels, expected=(bits + 7) // 8)
+    return ImageHeader((rows, columns), _has_spacing(dataset))
+
+
+@dataclass(frozen=True)
+class _PixelData:
+    """Where the pixel data begin in the file, in bytes, and how long they claim to be."""
+
+    start: int
+    length: int
+
+
+def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]:
+    filereader, _ = optional_import("pydicom.filereader")
+    tag_for_keyword, _ = optional_import("pydicom.datadict", name="tag_for_keyword")
+    found: list[_PixelData] = []
+
+    def at_pixel_data(tag: int, vr: str | None, length: int) -> bool:
+        if tag == _PIXEL_DATA:
+            found.append(_PixelData(stream.tell(), length))
+        return bool(tag >= _PIXEL_DATA)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tags = [tag_for_keyword(keyword) for keyword in _KEYWORDS]
+            dataset = filereader.read_partial(stream, stop_when=at_pixel_data, force=True, specific_tags=tags)
+    except Exception as error:  # a damaged file makes pydicom raise nearly anything
+        raise ValueError(
+            f"Expected a DICOM file, but {path} cannot be parsed ({type(error).__name__}): copy it again."
+        ) from error
+    return dataset, found[0] if found else None
+
+
+def _number(dataset: Any, keyword: str) -> int:
+    """An integer element; 0 when it is absent, empty or nonsense."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(getattr(dataset, keyword, 0) or 0)
+    except Exception:  # conversion of a damaged value
+        return 0
+
+
+def _has_spacing(dataset: Any) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spacing = [float(value) for value in dataset.PixelSpacing]
+    except Exception:  # absent, empty, one number only, or no number
+        return False
+    return len(spacing) == 2 and all(math.isfinite(value) and value > 0 for value in spacing)
+
+
+def _check_complete(stream: BinaryIO, path: Path, pixels: _PixelData, expected: int) -> None:
+    """Raise a ValueError when the file ends before its pixel data do."""
+    size = os.fstat(stream.fileno()).st_size
+    if pixels.length != _UNDEFINED_LENGTH:
+        available = min(pixels.length, size - pixels.start)
+        if available < expected or available < pixels.length:
+            raise ValueError(
+                f"Expected {max(expected, pixels.length)} bytes of pixel data, but {path} holds {available}: "
+                "the file is truncated; copy it again."
+            )
+    elif not _fragments_end(stream, pixels.start, size):
+        raise ValueError(
+            f"Expected encapsulated pixel data with an end mark, but {path} stops before it: "
+            "the file is truncated; copy it again."
+        )
+
+
+def _fragments_end(stream: BinaryIO, start: int, size: int) -> bool:
+    """Follow the items of encapsulated pixel data (PS3.5 A.4) to the sequence delimiter; nothing is decoded."""
+    position = start
+    while position + 8 <= size:
+        stream.seek(position)
+        header = stream.read(8)
+        if header[:4] == b"\xfe\xff\xdd\xe0":
+            return True
+        if header[:4] != b"\xfe\xff\x00\xe0":
+            return False
+        position += 8 + int.from_bytes(header[4:], "little")
+    return False

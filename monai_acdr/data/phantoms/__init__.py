@@ -1,0 +1,18 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Synthetic twins of the data sets: with true contours, free of patients, made in seconds."""
+
+from __future__ import annotations
+
+from monai_acdr.data.phantoms.phantom import END_DIASTOLE, FrameContours, ShortAxisPhantom, end_systole
+from monai_acdr.data.phantoms.short_axis import split_groups, write_short_axis_studies
+
+__all__ = [
+    "END_DIASTOLE",
+    "FrameContours",
+    "ShortAxisPhantom",
+    "end_systole",
+    "split_groups",
+    "write_short_axis_studies",
+]

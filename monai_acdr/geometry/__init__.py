@@ -1,0 +1,50 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Coordinates and polygons: the leaf of the package, torch only."""
+
+from __future__ import annotations
+
+from monai_acdr.geometry.coordinates import (
+    PIXEL_CENTER,
+    centers_to_pixel,
+    map_vertices,
+    normalized_to_pixel,
+    pixel_spacing,
+    pixel_to_centers,
+    pixel_to_normalized,
+    pixel_to_world,
+    world_to_pixel,
+)
+from monai_acdr.geometry.polygons import (
+    bounding_box,
+    centroid,
+    check_vertices,
+    circle,
+    ellipse,
+    is_simple,
+    perimeter,
+    resample,
+    signed_area,
+)
+
+__all__ = [
+    "PIXEL_CENTER",
+    "bounding_box",
+    "centers_to_pixel",
+    "centroid",
+    "check_vertices",
+    "circle",
+    "ellipse",
+    "is_simple",
+    "map_vertices",
+    "normalized_to_pixel",
+    "perimeter",
+    "pixel_spacing",
+    "pixel_to_centers",
+    "pixel_to_normalized",
+    "pixel_to_world",
+    "resample",
+    "signed_area",
+    "world_to_pixel",
+]

@@ -1,0 +1,176 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Closed polygons as tensors of vertices (..., K, 2): making, measuring and resampling them.
+
+Coordinates follow :mod:`monai_acdr.geometry.coordinates`. A polygon is not closed explicitly: its last vertex is
+joined to its first. Everything is batched over leading dimensions and differentiable where it can be.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "bounding_box",
+    "centroid",
+    "check_vertices",
+    "circle",
+    "ellipse",
+    "is_simple",
+    "perimeter",
+    "resample",
+    "signed_area",
+]
+
+
+def check_vertices(vertices: Tensor, minimum: int = 3) -> None:
+    """Raise a ValueError unless ``vertices`` is a floating (..., K, 2) tensor with K >= ``minimum``."""
+    if vertices.ndim < 2 or vertices.shape[-1] != 2 or vertices.shape[-2] < minimum:
+        raise ValueError(f"Expected `vertices` to be (..., K >= {minimum}, 2), but got {tuple(vertices.shape)}.")
+    if not vertices.is_floating_point():
+        raise ValueError(f"Expected `vertices` to be floating point, but got {vertices.dtype}: use .float().")
+
+
+def ellipse(center: Tensor, radii: Tensor, num_vertices: int) -> Tensor:
+    """Points on axis-parallel ellipses, equally spaced in the angle.
+
+    Args:
+        center: (..., 2) centres (x, y) in pixels.
+        radii: (..., 2) half axes along x and y in pixels.
+        num_vertices: K, at least 3.
+
+    Returns:
+        (..., K, 2) vertices; the first lies on the positive x-axis, the next ones towards positive y, so that
+        :func:`signed_area` is positive.
+    """
+    if num_vertices < 3:
+        raise ValueError(f"Expected `num_vertices` to be at least 3, but got {num_vertices}.")
+    angles = torch.arange(num_vertices, dtype=center.dtype, device=center.device) * (2 * math.pi / num_vertices)
+    directions = torch.stack([torch.cos(angles), torch.sin(angles)], dim=-1)
+    return center[..., None, :] + radii[..., None, :] * directions
+
+
+def circle(center: Tensor, radius: Tensor | float, num_vertices: int) -> Tensor:
+    """Regular polygons: (..., 2) centres and (...) radii in pixels to (..., K, 2) vertices. See :func:`ellipse`."""
+    radii = torch.as_tensor(radius, dtype=center.dtype, device=center.device)[..., None].expand_as(center)
+    return ellipse(center, radii, num_vertices)
+
+
+def signed_area(vertices: Tensor) -> Tensor:
+    """Shoelace area (...) in square pixels of (..., K, 2); positive where the contour turns from +x towards +y.
+
+    With y pointing down, as in images, positive is clockwise to the eye.
+    """
+    check_vertices(vertices, minimum=1)
+    local = vertices - vertices[..., :1, :]  # keeps float32 exact enough far from the origin
+    following = torch.roll(local, -1, dims=-2)
+    return 0.5 * (local[..., 0] * following[..., 1] - local[..., 1] * following[..., 0]).sum(-1)
+
+
+def perimeter(vertices: Tensor) -> Tensor:
+    """Length (...) in pixels of the closed polygons (..., K, 2)."""
+    check_vertices(vertices, minimum=1)
+    return torch.linalg.vector_norm(torch.roll(vertices, -1, dims=-2) - vertices, dim=-1).sum(-1)
+
+
+def centroid(vertices: Tensor) -> Tensor:
+    """Centre of gravity (..., 2) of the enclosed area; the mean of the vertices where that area is zero."""
+    check_vertices(vertices, minimum=1)
+    mean = vertices.mean(-2, keepdim=True)
+    local = vertices - mean
+    following = torch.roll(local, -1, dims=-2)
+    cross = local[..., 0] * following[..., 1] - local[..., 1] * following[..., 0]
+    doubled_area = cross.sum(-1, keepdim=True)
+    moment = ((local + following) * cross[..., None]).sum(-2)
+    flat = doubled_area.abs() <= torch.finfo(vertices.dtype).eps * local.square().sum((-2, -1))[..., None]
+    offset = moment / (3 * torch.where(flat, torch.ones_like(doubled_area), doubled_area))
+    return mean[..., 0, :] + torch.where(flat, torch.zeros_like(offset), offset)
+
+
+def bounding_box(vertices: Tensor) -> Tensor:
+    """(..., 4) boxes (x0, y0, x1, y1) in pixels of (..., K, 2)."""
+    check_vertices(vertices, minimum=1)
+    return torch.cat([vertices.amin(-2), vertices.amax(-2)], dim=-1)
+
+
+def resample(vertices: Tensor, num_vertices: int) -> Tensor:
+    """Place ``num_vertices`` points at equal arc length along closed polygons, starting at the first vertex.
+
+    Args:
+        vertices: (..., K, 2) polygons, K >= 1.
+        num_vertices: number of points of the result, at least 1.
+
+    Returns:
+        (..., num_vertices, 2), of the dtype of ``vertices``; differentiable. A polygon of zero length is repeated.
+    """
+    check_vertices(vertices, minimum=1)
+    if num_vertices < 1:
+        raise ValueError(f"Expected `num_vertices` to be at least 1, but got {num_vertices}.")
+    closed = torch.cat([vertices, vertices[..., :1, :]], dim=-2)
+    lengths = torch.linalg.vector_norm(closed.diff(dim=-2), dim=-1)
+    arc = torch.cat([torch.zeros_like(lengths[..., :1]), lengths.cumsum(-1)], dim=-1)
+    fractions = torch.arange(num_vertices, dtype=vertices.dtype, device=vertices.device) / num_vertices
+    targets = arc[..., -1:] * fractions
+    edge = (torch.searchsorted(arc.contiguous(), targets.contiguous(), right=True) - 1).clamp(0, lengths.shape[-1] - 1)
+    length = lengths.gather(-1, edge)
+    fraction = (targets - arc.gather(-1, edge)) / torch.where(length > 0, length, torch.ones_like(length))
+    index = edge[..., None].expand(*edge.shape, 2)
+    start, end = closed[..., :-1, :].gather(-2, index), closed[..., 1:, :].gather(-2, index)
+    return torch.lerp(start, end, fraction.clamp(0, 1)[..., None])
+
+
+def is_simple(vertices: Tensor) -> Tensor:
+    """Whether closed polygons (..., K, 2) neither cross nor touch themselves: bool tensor (...).
+
+    Repeated consecutive vertices are allowed. Compares all pairs of edges, so memory grows with K squared.
+    """
+    check_vertices(vertices, minimum=1)
+    start = vertices.detach().to(torch.float64)
+    end = torch.roll(start, -1, dims=-2)
+    return ~_pairs_meet(start, end).flatten(-2).any(-1)
+
+
+def _pairs_meet(start: Tensor, end: Tensor) -> Tensor:
+    """(..., K, K) True where edges i < j share a point that is not the joint of consecutive edges."""
+    num_edges = start.shape[-2]
+    a, b = start[..., :, None, :], end[..., :, None, :]
+    c, d = start[..., None, :, :], end[..., None, :, :]
+    side_c, side_d = _orientation(a, b, c), _orientation(a, b, d)
+    side_a, side_b = _orientation(c, d, a), _orientation(c, d, b)
+    crossing = (side_c * side_d < 0) & (side_a * side_b < 0)
+    touching = (
+        ((side_c == 0) & _within(a, b, c))
+        | ((side_d == 0) & _within(a, b, d))
+        | ((side_a == 0) & _within(c, d, a))
+        | ((side_b == 0) & _within(c, d, b))
+    )
+    # The joint of neighbours is no contact, a neighbour folding back onto its edge is.
+    folding = (side_d == 0) & ((b - a) * (d - c)).sum(-1).lt(0)
+    joined = _joined(start, end)
+    contact = torch.where(joined, folding, crossing | touching)
+    upper = torch.ones(num_edges, num_edges, dtype=torch.bool, device=start.device).triu(1)
+    degenerate = (start == end).all(-1)
+    counted = joined | (upper & ~joined.transpose(-1, -2))
+    return contact & counted & ~degenerate[..., :, None] & ~degenerate[..., None, :]
+
+
+def _orientation(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    return (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
+
+
+def _within(a: Tensor, b: Tensor, p: Tensor) -> Tensor:
+    return ((p >= torch.minimum(a, b)) & (p <= torch.maximum(a, b))).all(-1)
+
+
+def _joined(start: Tensor, end: Tensor) -> Tensor:
+    """(..., K, K) True where edge j follows edge i once edges of zero length are left out."""
+    num_edges = start.shape[-2]
+    kept = (start != end).any(-1)
+    order = kept.cumsum(-1)  # 1-based rank of the edge among those of positive length
+    count = order[..., -1:]
+    following = (order % count.clamp(min=1) + 1)[..., :, None] == order[..., None, :]
+    return following & kept[..., :, None] & kept[..., None, :] & (num_edges > 1)

@@ -1,0 +1,184 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A report of an evaluation: `metrics.csv` with one row a case, `metrics.json` with every figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monai.utils import IgniteInfo, min_version, optional_import, string_list_all_gather
+
+from monai_acdr.handlers.atomic_files import write_text_atomically
+from monai_acdr.handlers.length_metric import image_spacing
+from monai_acdr.metrics import ASSUMED_SPACING_MM, CASE_COLUMNS, CaseRecord, evaluate_case, summarize_cases
+
+Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
+idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+__all__ = ["EvaluationReport", "evaluate_output"]
+
+_DECIMALS = 6
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationReport:
+    """Measure every case of an evaluator's run, and write two files when the run is complete.
+
+    A case is a dictionary of `engine.state.output` (a list, after decollating), joined with its dictionary of
+    `engine.state.batch`; :func:`evaluate_output` names its keys. The files are written by the first process, from the
+    cases of all processes; a run that ends in an error leaves the files of an earlier run untouched.
+
+    Args:
+        output_dir: folder of `metrics.csv` and `metrics.json`; made when missing.
+        metadata: anything JSON can hold that says where the figures come from (ROI, group, layout of the data set,
+            checkpoint, excluded cases); written under "metadata". Other objects are written as their `str`.
+        excluded_patients: measured and listed, but left out of the figures; the figures of all cases are then
+            written beside them under "with_excluded_patients".
+        expected_names: names of the cases that should appear; those that do not are listed under "not_evaluated".
+        contour_key: of the predicted contour in a case; None for a network that predicts masks only.
+        assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
+        num_samples: bootstrap samples of the 95 % intervals.
+        seed: of the bootstrap.
+
+    Attributes:
+        records: the case records of the last run.
+        summary: what its `metrics.json` holds.
+
+    Raises:
+        ValueError: when `metadata` holds NaN or infinity, which JSON has not.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        metadata: Mapping[str, Any] | None = None,
+        excluded_patients: Sequence[str] = (),
+        expected_names: Sequence[str] | None = None,
+        contour_key: str | None = "pred",
+        assumed_spacing_mm: float = ASSUMED_SPACING_MM,
+        num_samples: int = 2000,
+        seed: int = 0,
+    ) -> None:
+        self.output_dir = Path(output_dir)
+        self.metadata = json.loads(json.dumps(dict(metadata or {}), default=str, allow_nan=False))
+        self.excluded_patients = tuple(excluded_patients)
+        self.expected_names = None if expected_names is None else tuple(expected_names)
+        self.contour_key = contour_key
+        self.summary_options: dict[str, Any] = {
+            "assumed_spacing_mm": assumed_spacing_mm,
+            "num_samples": num_samples,
+            "seed": seed,
+        }
+        self.records: list[CaseRecord] = []
+        self.summary: dict[str, Any] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to an evaluator: collect after each iteration, write when the run is completed."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Join the records of all processes, compute the figures and write both files."""
+        self.records = _gather(self.records)
+        if idist.get_rank() != 0:
+            return
+        self.summary = self._summarize()
+        write_text_atomically(self.output_dir / "metrics.csv", self._table())
+        text = json.dumps(self.summary, indent=2, allow_nan=False)
+        write_text_atomically(self.output_dir / "metrics.json", text + "\n")
+        logger.info("Wrote metrics of %d cases to %s", len(self.records), self.output_dir)
+
+    def _start(self, _engine: Engine) -> None:
+        self.records, self.summary = [], {}
+
+    def _collect(self, engine: Engine) -> None:
+        for case in _cases(engine.state.output, engine.state.batch):
+            self.records.append(evaluate_output(case, f"case_{len(self.records):04d}", self.contour_key))
+
+    def _summarize(self) -> dict[str, Any]:
+        kept = [record for record in self.records if not self._excluded(record)]
+        summary = summarize_cases(kept, **self.summary_options)
+        if summary["num_cases"] == 0:
+            logger.warning("No case with a reference was evaluated: all figures of the report are null")
+        if self.excluded_patients:
+            summary["excluded_patients"] = list(self.excluded_patients)
+            summary["with_excluded_patients"] = summarize_cases(self.records, **self.summary_options)
+        if self.expected_names is not None:
+            summary["not_evaluated"] = sorted(set(self.expected_names) - {record["name"] for record in self.records})
+        return summary | {"metadata": self.metadata}
+
+    def _excluded(self, record: CaseRecord) -> bool:
+        return record["patient"] in self.excluded_patients
+
+    def _table(self) -> str:
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, [*CASE_COLUMNS, "excluded"], lineterminator="\n")
+        writer.writeheader()
+        for record in self.records:
+            writer.writerow({key: _cell(value) for key, value in record.items()} | {"excluded": self._excluded(record)})
+        return stream.getvalue()
+
+
+def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key: str | None = "pred") -> CaseRecord:
+    """Measure one case of an engine's output.
+
+    Args:
+        case: `pred_mask` (1, H, W) and `label` (1, H, W), binary, on the original pixel grid; `pred` (K, 2) or
+            (1, K, 2) and `reference` (1, N, 2), vertices in pixels of that grid; `name`, `patient`, `group`;
+            `has_spacing`, whether the affine of `label` has real spacings (absent: it has not); `roi_dice`. All may be
+            absent: see :func:`monai_acdr.metrics.evaluate_case`.
+        default_name: for a case without name.
+        contour_key: another name for `pred`, or None when there are no predicted contours.
+
+    Raises:
+        ValueError: when shapes do not fit, a mask is not binary, or a promised spacing is not there.
+    """
+    label, roi_dice = case.get("label"), case.get("roi_dice")
+    has_spacing = bool(case.get("has_spacing", False)) and label is not None
+    return evaluate_case(
+        case.get("pred_mask"),
+        label,
+        pred=None if contour_key is None else case.get(contour_key),
+        reference=case.get("reference"),
+        spacing=image_spacing(label) if has_spacing else None,
+        name=str(case.get("name", default_name)),
+        patient=str(case.get("patient", "")),
+        group=str(case.get("group", "")),
+        roi_dice=None if roi_dice is None else float(roi_dice),
+    )
+
+
+def _cases(output: Any, batch: Any) -> list[dict[str, Any]]:
+    """The output's dictionaries, with what only the batch knows (names stay there in MONAI's evaluators)."""
+    if not isinstance(output, Sequence) or not all(isinstance(case, Mapping) for case in output):
+        raise TypeError(
+            f"Expected `engine.state.output` to be a list of dictionaries, but got {type(output).__name__}: "
+            "use decollate=True in the evaluator."
+        )
+    joined = isinstance(batch, Sequence) and len(batch) == len(output) and all(isinstance(b, Mapping) for b in batch)
+    return [{**one, **case} for one, case in zip(batch if joined else [{}] * len(output), output, strict=True)]
+
+
+def _gather(records: Sequence[CaseRecord]) -> list[CaseRecord]:
+    """The records of all processes; cases that a sampler repeated to fill up its last batches are kept once."""
+    if idist.get_world_size() <= 1:
+        return list(records)
+    lines = string_list_all_gather([json.dumps(record) for record in records])
+    return [json.loads(line) for line in dict.fromkeys(lines) if line]
+
+
+def _cell(value: Any) -> Any:
+    """None is an empty cell; floats are short enough to read."""
+    return round(value, _DECIMALS) if isinstance(value, float) else value

@@ -1,0 +1,125 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The loss of Algorithm 1, equation 8, at every step of the contour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from monai.utils import LossReduction
+from torch import Tensor
+from torch.nn.modules.loss import _Loss
+
+from monai_acdr.losses.contour_terms import BalloonLoss, CurvatureLoss, DistanceLoss, SegmentationLoss
+from monai_acdr.networks.layers import rasterize_polygons
+
+__all__ = ["PRESETS", "ActiveContourLoss"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {"balloon_weight": 1e-2, "curvature_weight": 5e-1, "distance_weight": 0.0, "squared_curvature": True},
+    "reference_code": {
+        "balloon_weight": 1e-2,
+        "curvature_weight": 1e-3,
+        "distance_weight": 1e-1,
+        "squared_curvature": False,
+    },
+}
+"""Weights as the paper states them and as its published code sets them; the two disagree."""
+
+
+class ActiveContourLoss(_Loss):
+    """L = sum_t  L_seg + balloon_weight L_B + curvature_weight L_K + distance_weight L_D,  eq. 8.
+
+    Renders all T contours of the batch in one call. Lengths are taken in the normalised [-1, 1] square, and masks and curvature
+    as means over pixels and vertices, so that weights hold for any image size.
+
+    Args:
+        segmentation: ``mse`` (eq. 5) or ``dice``.
+        balloon_weight: lambda_1.
+        curvature_weight: lambda_2.
+        distance_weight: weight of the published code's distance term; 0 leaves it out.
+        squared_curvature: see :class:`CurvatureLoss`.
+        step_weights: one weight for each step t; all 1 if None, as in the paper.
+        fill_rule: of the renderer, see :func:`monai_acdr.networks.layers.rasterize_polygons`.
+        reduction: over samples; ``mean``, ``sum`` or ``none``.
+
+    Example:
+        >>> loss = ActiveContourLoss.from_preset("paper")
+        >>> contours = torch.rand(2, 3, 32, 2) * 64  # (B, T, K, 2)
+        >>> loss(contours, torch.zeros(2, 1, 64, 64)).shape
+        torch.Size([])
+    """
+
+    def __init__(
+        self,
+        segmentation: str = "mse",
+        balloon_weight: float = 1e-2,
+        curvature_weight: float = 5e-1,
+        distance_weight: float = 0.0,
+        squared_curvature: bool = True,
+        step_weights: Sequence[float] | None = None,
+        fill_rule: str = "nonzero",
+        reduction: LossReduction | str = LossReduction.MEAN,
+    ) -> None:
+        super().__init__(reduction=LossReduction(reduction).value)
+        for name, weight in (("balloon", balloon_weight), ("curvature", curvature_weight), ("distance", distance_weight)):
+            if not weight >= 0:
+                raise ValueError(f"Expected `{name}_weight` to be at least 0, but got {weight}.")
+        self.balloon_weight = balloon_weight
+        self.curvature_weight = curvature_weight
+        self.distance_weight = distance_weight
+        self.step_weights = None if step_weights is None else tuple(float(w) for w in step_weights)
+        self.fill_rule = fill_rule
+        self.segmentation = SegmentationLoss(segmentation, LossReduction.NONE)
+        self.balloon = BalloonLoss(LossReduction.NONE)
+        self.curvature = CurvatureLoss(squared_curvature, LossReduction.NONE)
+        self.distance = DistanceLoss(LossReduction.NONE)
+
+    @classmethod
+    def from_preset(cls, preset: str, **overrides: Any) -> ActiveContourLoss:
+        """Build the loss with the weights of one of :data:`PRESETS`, and ``overrides`` on top."""
+        if preset not in PRESETS:
+            raise ValueError(f"Expected `preset` to be one of {sorted(PRESETS)}, but got {preset!r}.")
+        return cls(**{**PRESETS[preset], **overrides})
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compare contours with the reference mask.
+
+        Args:
+            input: contours (B, T, K, 2) in pixels of the target.
+            target: reference masks (B, 1, H, W) in [0, 1].
+
+        Returns:
+            A scalar, or (B,) unreduced.
+        """
+        self._check(input, target)
+        batch, steps = input.shape[:2]
+        size = (target.shape[-2], target.shape[-1])
+        vertices = input.flatten(0, 1)  # one polygon for each sample and step
+        masks = rasterize_polygons(vertices, size, self.fill_rule)
+        references = target.to(masks.dtype).repeat_interleave(steps, dim=0)
+        energy = self.segmentation(masks, references)
+        if self.balloon_weight:
+            energy = energy + self.balloon_weight * self.balloon(masks)
+        if self.curvature_weight:
+            energy = energy + self.curvature_weight * self.curvature(vertices, size)
+        if self.distance_weight:
+            energy = energy + self.distance_weight * self.distance(vertices, size)
+        energy = energy.view(batch, steps)
+        if self.step_weights is not None:
+            energy = energy * torch.tensor(self.step_weights, dtype=energy.dtype, device=energy.device)
+        energy = energy.sum(1)
+        if self.reduction == LossReduction.MEAN.value:
+            return energy.mean()
+        return energy.sum() if self.reduction == LossReduction.SUM.value else energy
+
+    def _check(self, input: Tensor, target: Tensor) -> None:
+        if input.ndim != 4 or input.shape[-1] != 2:
+            raise ValueError(f"Expected `input` to be contours (B, T, K, 2), but got {tuple(input.shape)}.")
+        if target.ndim != 4 or target.shape[:2] != (input.shape[0], 1):
+            raise ValueError(f"Expected `target` to be ({input.shape[0]}, 1, H, W), but got {tuple(target.shape)}.")
+        if self.step_weights is not None and len(self.step_weights) != input.shape[1]:
+            raise ValueError(f"Expected {len(self.step_weights)} steps as in `step_weights`, but got {input.shape[1]}.")

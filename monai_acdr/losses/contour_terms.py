@@ -1,0 +1,101 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The terms of the energy, equations 5 to 7, and the published code's distance term."""
+
+from __future__ import annotations
+
+import torch
+from monai.losses import DiceLoss
+from monai.utils import LossReduction
+from torch import Tensor
+from torch.nn.modules.loss import _Loss
+
+from monai_acdr.geometry import check_vertices, pixel_to_normalized
+
+__all__ = ["BalloonLoss", "CurvatureLoss", "DistanceLoss", "SegmentationLoss"]
+
+
+def _reduce(values: Tensor, reduction: str) -> Tensor:
+    """Reduce one value a sample by a LossReduction."""
+    if reduction == LossReduction.MEAN.value:
+        return values.mean()
+    return values.sum() if reduction == LossReduction.SUM.value else values
+
+
+class SegmentationLoss(_Loss):
+    """Distance between the rendered mask and the reference, eq. 5 for one step.
+
+    Args:
+        kind: ``mse``, the mean over pixels of the squared difference, or ``dice``, MONAI's soft Dice loss.
+        reduction: over samples; ``mean``, ``sum`` or ``none``.
+    """
+
+    def __init__(self, kind: str = "mse", reduction: LossReduction | str = LossReduction.MEAN) -> None:
+        super().__init__(reduction=LossReduction(reduction).value)
+        if kind not in ("mse", "dice"):
+            raise ValueError(f"Expected `kind` to be 'mse' or 'dice', but got {kind!r}.")
+        self.kind = kind
+        self.dice = DiceLoss(reduction="none")
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Masks (B, 1, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) unreduced."""
+        if input.shape != target.shape:
+            raise ValueError(f"Expected `target` to be {tuple(input.shape)}, but got {tuple(target.shape)}.")
+        if self.kind == "dice":
+            return _reduce(self.dice(input, target).flatten(1).mean(1), self.reduction)
+        return _reduce((input - target).square().flatten(1).mean(1), self.reduction)
+
+
+class BalloonLoss(_Loss):
+    """Fraction of the frame that the mask leaves empty, eq. 6: its gradient makes the contour grow."""
+
+    def __init__(self, reduction: LossReduction | str = LossReduction.MEAN) -> None:
+        super().__init__(reduction=LossReduction(reduction).value)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Masks (B, 1, H, W) in [0, 1] to a scalar, or (B,) unreduced."""
+        return _reduce((1 - input).flatten(1).mean(1), self.reduction)
+
+
+class CurvatureLoss(_Loss):
+    """Mean over the vertices of |p[j-1] - 2 p[j] + p[j+1]|, eq. 7, in the normalised [-1, 1] square.
+
+    Args:
+        squared: squared norm, as in Algorithm 1 of the paper; plain norm, as in the published code, if False.
+        reduction: over samples.
+    """
+
+    def __init__(self, squared: bool = True, reduction: LossReduction | str = LossReduction.MEAN) -> None:
+        super().__init__(reduction=LossReduction(reduction).value)
+        self.squared = squared
+
+    def forward(self, input: Tensor, size: tuple[int, int]) -> Tensor:
+        """Vertices (B, K, 2) in pixels of a frame (H, W) to a scalar, or (B,) unreduced."""
+        check_vertices(input)
+        vertices = pixel_to_normalized(input, size)
+        bend = torch.roll(vertices, 1, dims=-2) - 2 * vertices + torch.roll(vertices, -1, dims=-2)
+        return _reduce(_length(bend, self.squared).mean(-1), self.reduction)
+
+
+class DistanceLoss(_Loss):
+    """Sum over the vertices of |p[j] - p[j-1]|^2 in the normalised square: short, evenly spaced edges.
+
+    A term of the published code, not of the paper; like there a sum, so that it falls with 1 / K for a given shape.
+    """
+
+    def __init__(self, reduction: LossReduction | str = LossReduction.MEAN) -> None:
+        super().__init__(reduction=LossReduction(reduction).value)
+
+    def forward(self, input: Tensor, size: tuple[int, int]) -> Tensor:
+        """Vertices (B, K, 2) in pixels of a frame (H, W) to a scalar, or (B,) unreduced."""
+        check_vertices(input)
+        vertices = pixel_to_normalized(input, size)
+        return _reduce(_length(vertices - torch.roll(vertices, 1, dims=-2), True).sum(-1), self.reduction)
+
+
+def _length(vectors: Tensor, squared: bool) -> Tensor:
+    """Norm (...) of (..., 2) vectors; the plain norm has gradient zero, not NaN, at zero."""
+    if squared:
+        return vectors.square().sum(-1)
+    return torch.linalg.vector_norm(vectors, dim=-1)

@@ -1,0 +1,60 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Metrics of contours and masks: what MONAI lacks, and one record and one summary for reports."""
+
+from __future__ import annotations
+
+from monai_acdr.metrics.area_ratio import compute_area_ratio
+from monai_acdr.metrics.bootstrap import bootstrap_interval
+from monai_acdr.metrics.boundary_f import BOUNDARY_TOLERANCES, BoundaryFMetric, boundary_map, compute_boundary_f
+from monai_acdr.metrics.case_record import CASE_COLUMNS, EMPTY_POLICY, CaseRecord, evaluate_case
+from monai_acdr.metrics.case_summary import ASSUMED_SPACING_MM, summarize_cases
+from monai_acdr.metrics.hausdorff import Hausdorff95Metric, compute_hausdorff95, image_diagonal
+from monai_acdr.metrics.perpendicular_distance import (
+    GOOD_CONTOUR_MM,
+    AveragePerpendicularDistanceMetric,
+    GoodContours,
+    compute_average_perpendicular_distance,
+    compute_good_contours,
+)
+from monai_acdr.metrics.pooled_dice import PooledDiceMetric, compute_dice_counts, compute_pooled_dice, pool_dice_counts
+from monai_acdr.metrics.reduced_metric import ReducedMetric
+from monai_acdr.metrics.weighted_coverage import (
+    WeightedCoverageMetric,
+    compute_coverage_sums,
+    compute_weighted_coverage,
+    pool_coverage_sums,
+)
+
+__all__ = [
+    "ASSUMED_SPACING_MM",
+    "BOUNDARY_TOLERANCES",
+    "CASE_COLUMNS",
+    "EMPTY_POLICY",
+    "GOOD_CONTOUR_MM",
+    "AveragePerpendicularDistanceMetric",
+    "BoundaryFMetric",
+    "CaseRecord",
+    "GoodContours",
+    "Hausdorff95Metric",
+    "PooledDiceMetric",
+    "ReducedMetric",
+    "WeightedCoverageMetric",
+    "bootstrap_interval",
+    "boundary_map",
+    "compute_area_ratio",
+    "compute_average_perpendicular_distance",
+    "compute_boundary_f",
+    "compute_coverage_sums",
+    "compute_dice_counts",
+    "compute_good_contours",
+    "compute_hausdorff95",
+    "compute_pooled_dice",
+    "compute_weighted_coverage",
+    "evaluate_case",
+    "image_diagonal",
+    "pool_coverage_sums",
+    "pool_dice_counts",
+    "summarize_cases",
+]

@@ -1,0 +1,108 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Oracles: where the initial contour comes from (A in Algorithm 1).
+
+An oracle is any module or function that takes the image (B, C, H, W) and returns vertices (B, K, 2) in pixels. For a
+contour that comes with each image - a mask's, a click's, an earlier one - pass it to the network as ``vertices``
+instead; :class:`monai_acdr.transforms.MaskToContour` makes one of a mask.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from monai_acdr.geometry import check_vertices, ellipse, resample
+
+__all__ = ["BoxContour", "CenteredCircle", "GivenContour", "contour_from_box"]
+
+
+def contour_from_box(boxes: Tensor, num_vertices: int, shape: str = "ellipse", scale: float = 1.0) -> Tensor:
+    """An ellipse or a circle inscribed in each box.
+
+    Args:
+        boxes: (..., 4) as (x0, y0, x1, y1) in pixels with x0 < x1 and y0 < y1.
+        num_vertices: K.
+        shape: ``ellipse``, touching all four sides, or ``circle``, of the smaller side's diameter.
+        scale: factor on the radii about the box's centre.
+
+    Returns:
+        (..., K, 2) vertices in pixels.
+    """
+    if shape not in ("ellipse", "circle"):
+        raise ValueError(f"Expected `shape` to be 'ellipse' or 'circle', but got {shape!r}.")
+    if boxes.shape[-1:] != (4,):
+        raise ValueError(f"Expected `boxes` to be (..., 4) as (x0, y0, x1, y1), but got {tuple(boxes.shape)}.")
+    low, high = boxes[..., :2], boxes[..., 2:]
+    radii = scale * (high - low) / 2
+    if not bool((radii > 0).all()):
+        raise ValueError(f"Expected `boxes` with x0 < x1 and y0 < y1, but got {boxes.tolist()}.")
+    if shape == "circle":
+        radii = radii.amin(-1, keepdim=True).expand_as(radii)
+    return ellipse((low + high) / 2, radii, num_vertices)
+
+
+class CenteredCircle(nn.Module):
+    """The paper's oracle: a fixed circle in the middle of the image, 16 pixels wide for 64 x 64.
+
+    Args:
+        num_vertices: K.
+        diameter: in fractions of the image's smaller side; 0.25 in the paper.
+    """
+
+    def __init__(self, num_vertices: int = 32, diameter: float = 0.25) -> None:
+        super().__init__()
+        if not 0 < diameter <= 1:
+            raise ValueError(f"Expected `diameter` to be a fraction in (0, 1] of the image, but got {diameter}.")
+        self.num_vertices = num_vertices
+        self.diameter = diameter
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K, 2)."""
+        batch, _, height, width = image.shape
+        center = torch.tensor([width / 2, height / 2], dtype=torch.float32, device=image.device)
+        radius = torch.full_like(center, self.diameter * min(height, width) / 2)
+        return ellipse(center, radius, self.num_vertices).repeat(batch, 1, 1)
+
+
+class BoxContour(nn.Module):
+    """A contour inscribed in one box for all images; see :func:`contour_from_box`.
+
+    Args:
+        box: (x0, y0, x1, y1) in pixels of the network's input.
+        num_vertices: K.
+        shape: ``ellipse`` or ``circle``.
+        scale: factor on the radii.
+    """
+
+    def __init__(
+        self, box: tuple[float, float, float, float], num_vertices: int = 32, shape: str = "ellipse", scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        vertices = contour_from_box(torch.tensor(box, dtype=torch.float32), num_vertices, shape, scale)
+        self.register_buffer("vertices", vertices, persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K, 2)."""
+        return self.vertices.to(image.device).repeat(image.shape[0], 1, 1)
+
+
+class GivenContour(nn.Module):
+    """One contour of the user's own for all images.
+
+    Args:
+        vertices: (N, 2) in pixels of the network's input.
+        num_vertices: resampled by arc length to this number; kept as they are if None.
+    """
+
+    def __init__(self, vertices: Tensor | list[list[float]], num_vertices: int | None = None) -> None:
+        super().__init__()
+        given = torch.as_tensor(vertices, dtype=torch.float32)
+        check_vertices(given)
+        given = given if num_vertices is None else resample(given, num_vertices)
+        self.register_buffer("vertices", given, persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K, 2)."""
+        return self.vertices.to(image.device).repeat(image.shape[0], 1, 1)

@@ -1,0 +1,11 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Networks."""
+
+from __future__ import annotations
+
+from monai_acdr.networks.nets.active_contour_net import ActiveContourNet
+from monai_acdr.networks.nets.displacement_unet import DisplacementUNet
+
+__all__ = ["ActiveContourNet", "DisplacementUNet"]

@@ -1,0 +1,89 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Algorithm 1 of "End to End Trainable Active Contours via Differentiable Rendering" (Gur et al., ICLR 2020).
+
+The file to read first. The loss of line 12, with the renderer R of line 11, is
+:class:`monai_acdr.losses.ActiveContourLoss`; the network itself never renders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from monai_acdr.networks.blocks import CenteredCircle, evolve_contour
+
+__all__ = ["ActiveContourNet"]
+
+
+class ActiveContourNet(nn.Module):
+    """A contour that moves through a displacement field, the same in training and in evaluation.
+
+    Args:
+        displacement_net: (B, C, H, W) to (B, 2, h, w), J = D(E(I)), eq. 1, in half image sizes. Any network with two
+            output channels will do: :class:`DisplacementUNet`, MONAI's UNet, FlexibleUNet, ...
+        initial_contour: the oracle A, (B, C, H, W) to (B, K, 2) in pixels; a circle in the middle if None.
+        num_iterations: T, at least 1. Not a property of the weights: it may be changed after training.
+        clamp: truncate vertices to the image, eq. 3 (yes in the paper, no in its published code).
+
+    Example:
+        >>> net = ActiveContourNet(DisplacementUNet(channels=(8, 16)), CenteredCircle(num_vertices=32))
+        >>> net(torch.zeros(4, 1, 64, 64)).shape
+        torch.Size([4, 3, 32, 2])
+    """
+
+    def __init__(
+        self,
+        displacement_net: nn.Module,
+        initial_contour: Callable[[Tensor], Tensor] | None = None,
+        num_iterations: int = 3,
+        clamp: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_iterations < 1:
+            raise ValueError(f"Expected `num_iterations` to be at least 1, but got {num_iterations}.")
+        self.displacement_net = displacement_net
+        self.initial_contour = CenteredCircle() if initial_contour is None else initial_contour
+        self.num_iterations = num_iterations
+        self.clamp = clamp
+
+    def forward(self, image: Tensor, vertices: Tensor | None = None) -> Tensor:
+        """Evolve one contour an image.
+
+        Args:
+            image: (B, C, H, W).
+            vertices: (B, K, 2) initial contours in pixels of ``image``; the oracle's if None.
+
+        Returns:
+            contours (B, T, K, 2) in pixels; ``[:, -1]`` is the result.
+        """
+        vertices = self._start(image, vertices)  # line 4: P^0 = A(I)
+        displacement = self._field(image)  # line 6: J = D(E(I)), once
+        size = (image.shape[-2], image.shape[-1])
+        contours = []
+        for _ in range(self.num_iterations):  # line 7
+            vertices = evolve_contour(vertices, displacement, size, self.clamp)  # lines 8-10, eq. 2 and 3
+            contours.append(vertices)
+        return torch.stack(contours, dim=1)
+
+    def _start(self, image: Tensor, vertices: Tensor | None) -> Tensor:
+        if vertices is None:
+            vertices = self.initial_contour(image)
+        if vertices.ndim != 3 or vertices.shape[0] != image.shape[0] or vertices.shape[-1] != 2:
+            raise ValueError(
+                f"Expected `vertices` to be ({image.shape[0]}, K, 2), one contour an image, "
+                f"but got {tuple(vertices.shape)}."
+            )
+        return vertices
+
+    def _field(self, image: Tensor) -> Tensor:
+        displacement = self.displacement_net(image)
+        if displacement.ndim != 4 or displacement.shape[1] != 2:
+            raise ValueError(
+                "Expected `displacement_net` to give (B, 2, H, W), channels (x, y), "
+                f"but got {tuple(displacement.shape)}: build it with 2 output channels."
+            )
+        return displacement

@@ -1,0 +1,88 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The displacement network J = D(E(I)) of equation 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from monai_acdr.networks.blocks import DecoderBlock, EncoderBlock
+
+__all__ = ["DisplacementUNet"]
+
+INITIAL_FIELD_SCALE = 0.05
+"""Standard deviation of an untrained field before its activation, in half image sizes: about one pixel of 64."""
+
+
+class DisplacementUNet(nn.Module):
+    """Encoder and decoder with skip connections, section 3.1: an image to a displacement field.
+
+    Skip connections carry the pooled output of each encoder block, so the last decoder block works at half the image's
+    resolution and the field is up-sampled bilinearly to the image, as the paper describes.
+
+    Args:
+        in_channels: channels of the image.
+        channels: width of each level, from the finest to the coarsest. ``(128, 256, 512)`` is the published code.
+        num_convs: convolutions a block; 3 in the paper, 2 in the published code.
+        dropout: 0.2 in the paper, 0.1 in the published code. The last decoder block has none.
+        activation: ``tanh`` bounds the field to (-1, 1), so that one step can cross half the image (published code);
+            ``sigmoid`` (paper) does the same as 2 sigmoid(z) - 1, since a field must be able to point both ways;
+            ``none`` leaves it unbounded.
+    """
+
+    ACTIVATIONS = ("tanh", "sigmoid", "none")
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        channels: Sequence[int] = (32, 64, 128),
+        num_convs: int = 3,
+        dropout: float = 0.2,
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__()
+        if activation not in self.ACTIVATIONS:
+            raise ValueError(f"Expected `activation` to be one of {self.ACTIVATIONS}, but got {activation!r}.")
+        if len(channels) < 1:
+            raise ValueError("Expected `channels` to name at least one level, but got none.")
+        self.activation = activation
+        widths = [in_channels, *channels]
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.encoder = nn.ModuleList(EncoderBlock(narrow, wide, num_convs, dropout) for narrow, wide in pairs)
+        self.decoder = nn.ModuleList(
+            DecoderBlock(wide, narrow, narrow, num_convs, dropout=0.0 if level == 0 else dropout)
+            for level, (narrow, wide) in reversed(list(enumerate(pairs[1:])))
+        )
+        self.head = nn.Sequential(nn.BatchNorm2d(channels[0]), nn.ReLU(), nn.Conv2d(channels[0], 2, 1))
+        # A field of random half-image jumps folds the first contours up, and folded contours learn nothing.
+        nn.init.normal_(self.head[-1].weight, std=INITIAL_FIELD_SCALE / channels[0] ** 0.5)
+        nn.init.zeros_(self.head[-1].bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to the field (B, 2, H, W) in half image sizes, channels (x, y).
+
+        Raises:
+            ValueError: if the image is smaller than the deepest level needs.
+        """
+        smallest = 2 ** len(self.encoder)
+        if min(image.shape[-2:]) < smallest:
+            raise ValueError(
+                f"Expected `image` of at least {smallest} x {smallest} pixels for {len(self.encoder)} levels, "
+                f"but got {tuple(image.shape[-2:])}: use fewer `channels` or a larger ROI."
+            )
+        features, skips = image, []
+        for block in self.encoder:
+            features = block(features)
+            skips.append(features)
+        skips.pop()  # the deepest one is where the decoder starts
+        for block in self.decoder:
+            features = block(features, skips.pop())
+        field = F.interpolate(self.head(features), size=image.shape[-2:], mode="bilinear", align_corners=False)
+        if self.activation == "tanh":
+            return torch.tanh(field)
+        return 2 * torch.sigmoid(field) - 1 if self.activation == "sigmoid" else field

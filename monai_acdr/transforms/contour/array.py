@@ -1,0 +1,172 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contour transforms on single arrays.
+
+Contours have the shape of MONAI's points: (C, N, 2) vertices (x, y) in pixels, not closed, as MetaTensors whose affine
+is that of the image frame they are given in (:mod:`monai_acdr.geometry.coordinates` says how the two belong together).
+MONAI's own ``ApplyTransformToPoints`` wants (row, column) indices of pixel centres: ``vertices.flip(-1) - 0.5``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import Transform
+from monai.utils import TransformBackends
+from torch import Tensor
+
+from monai_acdr.geometry import map_vertices, pixel_to_world, resample
+from monai_acdr.transforms.contour.frames import file_grid, plain_vertices, present_grid, vertices_in
+from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, contour_to_mask, mask_to_contour
+
+__all__ = [
+    "ContourToImage",
+    "ContourToMask",
+    "ContourToWorld",
+    "FollowImage",
+    "LastContour",
+    "MaskToContour",
+    "SelectContour",
+]
+
+
+class MaskToContour(Transform):
+    """Trace the largest object of each channel of a mask. See :func:`mask_to_contour`.
+
+    Args:
+        level: value that separates object and background.
+        num_vertices: place so many vertices at equal arc length; None keeps all that were traced.
+    """
+
+    backend = [TransformBackends.NUMPY]
+
+    def __init__(self, level: float = TRACING_LEVEL, num_vertices: int | None = None) -> None:
+        self.level = level
+        self.num_vertices = num_vertices
+
+    def __call__(self, mask: Tensor) -> Tensor:
+        """``mask`` (C, H, W) to contours (C, N, 2), float64, with the mask's affine when it is a MetaTensor.
+
+        Raises:
+            ValueError: when a channel is empty, or several channels are traced without ``num_vertices``.
+        """
+        if mask.ndim != 3:
+            raise ValueError(f"Expected a mask (C, H, W), but got {tuple(mask.shape)}: use EnsureChannelFirstd.")
+        if mask.shape[0] != 1 and self.num_vertices is None:
+            raise ValueError(
+                f"Expected one channel, but got {mask.shape[0]}: their contours differ in length, give `num_vertices`."
+            )
+        contours = [mask_to_contour(channel, self.level) for channel in plain_vertices(mask)]
+        if self.num_vertices is not None:
+            contours = [resample(contour, self.num_vertices) for contour in contours]
+        stacked = torch.stack(contours)
+        return vertices_in(stacked, mask.affine) if isinstance(mask, MetaTensor) else stacked
+
+
+class ContourToMask(Transform):
+    """Rasterize contours by exact area coverage. See :func:`contour_to_mask`.
+
+    Args:
+        size: (H, W) of the mask, unless it comes with the call.
+        threshold: None for coverage in [0, 1], else for {0, 1}.
+        fill_rule: "nonzero", "evenodd" or "signed".
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(
+        self, size: Sequence[int] | None = None, threshold: float | None = None, fill_rule: str = "nonzero"
+    ) -> None:
+        self.size = size
+        self.threshold = threshold
+        self.fill_rule = fill_rule
+
+    def __call__(self, vertices: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """``vertices`` (C, N, 2) or (N, 2) to a mask (C, H, W), float32, with the affine of the vertices."""
+        chosen = self.size if size is None else size
+        if chosen is None:
+            raise ValueError("Expected a `size` (H, W), but got None: pass it to ContourToMask or to its call.")
+        mask = contour_to_mask(plain_vertices(vertices), chosen, self.threshold, self.fill_rule)
+        return MetaTensor(mask, affine=vertices.affine, meta={}) if isinstance(vertices, MetaTensor) else mask
+
+
+class FollowImage(Transform):
+    """Bring vertices into the present pixels of an image, whatever was done to it since they were given.
+
+    Flips, rotations, zooms, crops and pads change the image's affine; vertices carry the affine of the frame they are
+    given in, so the difference of the two is what they have to go through. Holds for pending (lazy) operations too.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __call__(self, vertices: Tensor, image: Tensor) -> MetaTensor:  # type: ignore[override]
+        """``vertices`` (..., N, 2), MetaTensor, to the pixels of ``image`` (C, H, W), with its affine.
+
+        Raises:
+            ValueError: when one of the two is no MetaTensor.
+        """
+        if not isinstance(vertices, MetaTensor):
+            raise ValueError(
+                f"Expected vertices as a MetaTensor, but got {type(vertices).__name__}: without an affine nobody knows "
+                "in which frame they are given; take them from LoadReferenced or MaskToContourd."
+            )
+        _, affine = present_grid(image)
+        return vertices_in(map_vertices(vertices.as_tensor(), vertices.affine, affine), affine)
+
+
+class ContourToImage(Transform):
+    """Bring vertices from the present pixels of an image (a crop) into the pixels of its file."""
+
+    backend = [TransformBackends.TORCH]
+
+    def __call__(self, vertices: Tensor, image: Tensor) -> MetaTensor:  # type: ignore[override]
+        """``vertices`` (..., N, 2) in the pixels of ``image`` to those of its file, with the file's affine.
+
+        An affine that ``vertices`` carry is ignored: a network's output inherits any.
+        """
+        _, present = present_grid(image)
+        _, original = file_grid(image)
+        return vertices_in(map_vertices(plain_vertices(vertices), present, original), original)
+
+
+class ContourToWorld(Transform):
+    """Bring vertices from the present pixels of an image to the patient: mm, LPS (DICOM's axes)."""
+
+    backend = [TransformBackends.TORCH]
+
+    def __call__(self, vertices: Tensor, image: Tensor) -> Tensor:  # type: ignore[override]
+        """``vertices`` (..., N, 2) in the pixels of ``image`` to points (..., N, 3), float64."""
+        return pixel_to_world(plain_vertices(vertices), present_grid(image)[1])
+
+
+class SelectContour(Transform):
+    """Take one contour of an evolution.
+
+    Args:
+        index: iteration, 0 the first that the network returned, -1 the last.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, index: int = -1) -> None:
+        self.index = index
+
+    def __call__(self, contours: Tensor) -> Tensor:
+        """``contours`` (T, K, 2) to (1, K, 2), MONAI's shape of points."""
+        if contours.ndim != 3 or not -contours.shape[0] <= self.index < contours.shape[0]:
+            raise ValueError(
+                f"Expected contours (T, K, 2) with iteration {self.index}, but got {tuple(contours.shape)}: "
+                "decollate the batch first, and choose an index below T."
+            )
+        start = self.index % contours.shape[0]
+        return contours[start : start + 1]
+
+
+class LastContour(SelectContour):
+    """Take the last contour of an evolution, (T, K, 2) to (1, K, 2)."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)

@@ -1,0 +1,90 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Masks to contours, by marching squares, and back, by exact area coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import contourpy
+import numpy as np
+import torch
+from torch import Tensor
+
+from monai_acdr.geometry import signed_area
+from monai_acdr.networks.layers import rasterize_polygons
+
+__all__ = ["TRACING_LEVEL", "contour_to_mask", "mask_to_contour", "mask_to_contours"]
+
+TRACING_LEVEL = 0.499
+"""Default level of :func:`mask_to_contour`. Marching squares at exactly 0.5 gives a one-pixel object the coverage 0.5,
+which rounding decides, and separates pixels that touch by a corner; a thousandth of a pixel below, the smallest
+coverage of an object's pixel is 0.502 and the largest of any other pixel 0.26."""
+
+
+def mask_to_contour(mask: Tensor, level: float = TRACING_LEVEL) -> Tensor:
+    """Outline of the largest object of a mask, with sub-pixel vertices.
+
+    ``rasterize_polygons(contour) >= 0.5`` is the traced object again, pixel by pixel, for a binary mask: one object
+    (pixels that touch by a corner belong together), its holes filled. The traced edges lie ``0.5 - level`` pixels
+    outside the pixels' own edges and cut their corners by 1/8 of a pixel each.
+
+    Args:
+        mask: (H, W), bool or number, values in [0, 1]; objects may touch the border.
+        level: value that separates object and background.
+
+    Returns:
+        (N, 2) float64 vertices in pixels, not closed, with positive :func:`monai_acdr.geometry.signed_area`.
+
+    Raises:
+        ValueError: when nothing in ``mask`` exceeds ``level``.
+    """
+    return mask_to_contours(mask, level)[0]
+
+
+def mask_to_contours(mask: Tensor, level: float = TRACING_LEVEL) -> list[Tensor]:
+    """Outer contours of all objects of a mask, largest area first. See :func:`mask_to_contour`.
+
+    Objects inside the hole of another object count, holes themselves do not.
+    """
+    if mask.ndim != 2:
+        raise ValueError(f"Expected `mask` to be (H, W), but got {tuple(mask.shape)}: take one channel, e.g. mask[0].")
+    padded = np.pad(mask.detach().cpu().numpy().astype(np.float64), 1)  # closes objects that touch the border
+    rings = []
+    for line in contourpy.contour_generator(z=padded, name="serial", line_type="Separate").lines(level):
+        # Index i of the padded array is the centre of pixel i - 1.
+        ring = torch.from_numpy(np.asarray(line, dtype=np.float64)[:-1] - 0.5)
+        area = float(signed_area(ring))
+        if area > 0:
+            rings.append((area, ring))
+    if not rings:
+        raise ValueError(
+            f"Expected a mask with values above {level:g}, but its maximum is {float(padded.max()):g}: "
+            "an empty mask has no contour; leave this frame out or check its label file."
+        )
+    return [ring for _, ring in sorted(rings, key=lambda item: -item[0])]
+
+
+def contour_to_mask(
+    vertices: Tensor, size: Sequence[int], threshold: float | None = None, fill_rule: str = "nonzero"
+) -> Tensor:
+    """Mask of contours by the area they cover in each pixel.
+
+    Args:
+        vertices: (C, N, 2), or (N, 2) for one contour, in pixels.
+        size: (H, W) of the mask.
+        threshold: None for the coverage itself; else 1 where the coverage reaches it, 0 elsewhere.
+        fill_rule: see :func:`rasterize_polygons`.
+
+    Returns:
+        (C, H, W) float32, one channel a contour.
+    """
+    contours = vertices[None] if vertices.ndim == 2 else vertices
+    if contours.ndim != 3:
+        raise ValueError(
+            f"Expected `vertices` to be (N, 2) or (C, N, 2), but got {tuple(vertices.shape)}: "
+            "rasterize a batch with rasterize_polygons."
+        )
+    coverage = rasterize_polygons(contours, (int(size[0]), int(size[1])), fill_rule)[:, 0]
+    return (coverage if threshold is None else coverage >= threshold).to(torch.float32)

@@ -1,0 +1,93 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is asked of a loaded image before anything else: one grey 2-D frame, channel first, with a known grid."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import MapTransform, Transform
+from monai.utils import TransformBackends
+from monai.utils.enums import MetaKeys
+from torch import Tensor
+
+from monai_acdr.transforms.contour.frames import file_name
+
+__all__ = ["CheckImage", "CheckImageD", "CheckImageDict", "CheckImaged", "gray_image"]
+
+_SINGLE_CHANNEL_MODES = ("L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def gray_image(image: Any) -> Any:
+    """Converter for ``PILReader(converter=gray_image)``: colour and palette to 8-bit grey, the rest untouched.
+
+    Pillow's own ``convert("L")`` clips 16-bit images to 255; this leaves them as they are.
+    """
+    return image if image.mode in _SINGLE_CHANNEL_MODES else image.convert("L")
+
+
+class CheckImage(Transform):
+    """Raise unless an image is one finite 2-D frame, and write the file's grid into its metadata.
+
+    Metadata ``spatial_shape`` becomes (H, W), since MONAI's PILReader(reverse_indexing=False) leaves (W, H), and
+    ``original_affine`` is filled in where the reader has none (PNG). An image that went through a spatial transform
+    before keeps what it has.
+
+    Args:
+        channels: number of channels to insist on; None accepts any.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, channels: int | None = 1) -> None:
+        self.channels = channels
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """``image`` (C, H, W), returned with completed metadata.
+
+        Raises:
+            ValueError: naming the file, what is wrong with it and what to do.
+        """
+        name, shape = file_name(image), tuple(image.shape)
+        if len(shape) != 3:
+            raise ValueError(
+                f"Expected {name} to be one 2-D frame (C, H, W), but got {shape}: "
+                "use EnsureChannelFirstd, and take one frame of a multi-frame file or volume."
+            )
+        if self.channels is not None and shape[0] != self.channels:
+            raise ValueError(
+                f"Expected {name} to have {self.channels} channel(s), but got {shape}: "
+                "read colour images with PILReader(converter=gray_image), colour DICOM cannot be used as it is."
+            )
+        if 0 in shape:
+            raise ValueError(f"Expected {name} to have pixels, but got {shape}: the file is empty.")
+        if image.is_floating_point() and not bool(torch.isfinite(image.sum(dtype=torch.float64))):
+            raise ValueError(f"Expected {name} to be finite, but it has NaN or Inf: repair it or leave it out.")
+        if isinstance(image, MetaTensor) and not image.applied_operations and not image.pending_operations:
+            image.meta[MetaKeys.SPATIAL_SHAPE] = shape[1:]
+            image.meta.setdefault(MetaKeys.ORIGINAL_AFFINE, image.affine.clone())
+        return image
+
+
+class CheckImaged(MapTransform):
+    """Dictionary twin of :class:`CheckImage`."""
+
+    def __init__(
+        self, keys: KeysCollection = "image", channels: int | None = 1, allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.check = CheckImage(channels)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self.check(d[key])
+        return d
+
+
+CheckImageD = CheckImageDict = CheckImaged

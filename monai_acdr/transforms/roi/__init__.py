@@ -1,0 +1,80 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Regions of interest: making, jittering and cropping them, and the way back."""
+
+from __future__ import annotations
+
+from monai_acdr.transforms.roi.array import (
+    PAPER_ANGLES,
+    PAPER_SCALES,
+    BoxROI,
+    CenterROI,
+    CropROI,
+    LabelROI,
+    RandJitterROI,
+)
+from monai_acdr.transforms.roi.boxes import (
+    check_roi,
+    expand_roi,
+    jitter_roi,
+    roi_about_center,
+    roi_about_vertices,
+    roi_corners,
+    roi_from_box,
+    shift_roi_inside,
+)
+from monai_acdr.transforms.roi.dictionary import (
+    BoxROID,
+    BoxROId,
+    BoxROIDict,
+    CenterROID,
+    CenterROId,
+    CenterROIDict,
+    CropROID,
+    CropROId,
+    CropROIDict,
+    LabelROID,
+    LabelROId,
+    LabelROIDict,
+    RandJitterROID,
+    RandJitterROId,
+    RandJitterROIDict,
+)
+from monai_acdr.transforms.roi.sampling import crop_roi, paste_roi, roi_matrix
+
+__all__ = [
+    "PAPER_ANGLES",
+    "PAPER_SCALES",
+    "BoxROI",
+    "BoxROID",
+    "BoxROIDict",
+    "BoxROId",
+    "CenterROI",
+    "CenterROID",
+    "CenterROIDict",
+    "CenterROId",
+    "CropROI",
+    "CropROID",
+    "CropROIDict",
+    "CropROId",
+    "LabelROI",
+    "LabelROID",
+    "LabelROIDict",
+    "LabelROId",
+    "RandJitterROI",
+    "RandJitterROID",
+    "RandJitterROIDict",
+    "RandJitterROId",
+    "check_roi",
+    "crop_roi",
+    "expand_roi",
+    "jitter_roi",
+    "paste_roi",
+    "roi_about_center",
+    "roi_about_vertices",
+    "roi_corners",
+    "roi_from_box",
+    "roi_matrix",
+    "shift_roi_inside",
+]

@@ -1,0 +1,185 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Regions of interest: rotated rectangles in the pixels of an image, and how they are made and changed.
+
+A ROI is a float64 tensor (5,) = (center_x, center_y, width, height, angle): centre and sides in image pixels
+(:mod:`monai_acdr.geometry.coordinates`), the angle in radians, counter-clockwise to the eye (x right, y down). The
+ROI's own x axis is (cos a, -sin a) in the image, its y axis (sin a, cos a).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from monai_acdr.geometry import bounding_box, centroid
+
+__all__ = [
+    "check_roi",
+    "expand_roi",
+    "jitter_roi",
+    "roi_about_center",
+    "roi_about_vertices",
+    "roi_corners",
+    "roi_from_box",
+    "shift_roi_inside",
+]
+
+
+def roi_from_box(box: Sequence[float] | Tensor) -> Tensor:
+    """The upright ROI that covers the box (x0, y0, x1, y1), in pixels (outer edges, not pixel centres).
+
+    Raises:
+        ValueError: unless x0 < x1 and y0 < y1 are four finite numbers.
+    """
+    values = [float(v) for v in box]
+    if len(values) != 4 or not (values[0] < values[2] and values[1] < values[3]):
+        raise ValueError(f"Expected `box` to be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, but got {tuple(values)}.")
+    x0, y0, x1, y1 = values
+    return _roi((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
+
+
+def roi_about_center(size: Sequence[int], side: float | None = None) -> Tensor:
+    """The ROI in the middle of an image of ``size`` (H, W).
+
+    Args:
+        size: (H, W) in pixels.
+        side: width and height of the ROI in pixels; None covers the whole image.
+    """
+    height, width = size
+    return _roi(width / 2, height / 2, side or width, side or height)
+
+
+def roi_about_vertices(
+    vertices: Tensor,
+    side: float | None = None,
+    margin: float | None = None,
+    scale: float | None = None,
+    square: bool = True,
+) -> Tensor:
+    """The ROI around a contour.
+
+    Args:
+        vertices: (..., N, 2) pixels with N >= 1; leading dimensions are several contours in one ROI.
+        side: width and height in pixels of a ROI about the contour's centroid: its position is known, its size is
+            not given away. Excludes ``margin`` and ``scale``; with several contours the mean centroid is taken.
+        margin: pixels added to each of the four sides of the bounding box, after scaling.
+        scale: factor on the sides of the bounding box.
+        square: make both sides of the bounding box the longer one.
+
+    Raises:
+        ValueError: when ``side`` comes with ``margin`` or ``scale``, or the vertices are not finite.
+    """
+    points = vertices.detach().to("cpu", torch.float64)
+    if not bool(torch.isfinite(points).all()):
+        raise ValueError(
+            "Expected `vertices` to be finite, but got NaN or Inf: check the contour this ROI is made from."
+        )
+    if side is not None:
+        if margin is not None or scale is not None:
+            raise ValueError(
+                f"Expected either `side` or `margin` and `scale`, but got side={side}, margin={margin}, scale={scale}: "
+                "a ROI of fixed side ignores the contour's size."
+            )
+        x, y = centroid(points).reshape(-1, 2).mean(0).tolist()
+        return _roi(x, y, side, side)
+    x0, y0, x1, y1 = bounding_box(points.reshape(-1, 2)).tolist()
+    box = _roi((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
+    return expand_roi(box, scale=1.0 if scale is None else scale, margin=margin or 0.0, square=square)
+
+
+def expand_roi(roi: Tensor, scale: float = 1.0, margin: float = 0.0, square: bool = False) -> Tensor:
+    """Scale a ROI's sides about its centre, add ``margin`` pixels on every side, then optionally make it square."""
+    x, y, width, height, angle = _numbers(roi)
+    width, height = width * scale + 2 * margin, height * scale + 2 * margin
+    if square:
+        width = height = max(width, height)
+    return _roi(x, y, width, height, angle)
+
+
+def shift_roi_inside(roi: Tensor, size: Sequence[int]) -> Tensor:
+    """Move a ROI, without changing its sides, so that its corners lie inside an image of ``size`` (H, W).
+
+    Along an axis on which it is larger than the image it is centred.
+    """
+    x, y, width, height, angle = _numbers(roi)
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    reach_x, reach_y = (width * cosine + height * sine) / 2, (width * sine + height * cosine) / 2
+    return _roi(_clamp(x, reach_x, size[1]), _clamp(y, reach_y, size[0]), width, height, angle)
+
+
+def jitter_roi(roi: Tensor, shift: Sequence[float] = (0.0, 0.0), scale: float = 1.0, angle: float = 0.0) -> Tensor:
+    """Move, scale and turn a ROI; the object in the crop moves, scales and turns the other way.
+
+    Args:
+        roi: (5,) ROI.
+        shift: displacement of the centre along the ROI's own axes, as fractions of its width and height.
+        scale: factor on both sides; above 1 the object looks smaller in the crop.
+        angle: added to the ROI's angle, radians, counter-clockwise to the eye.
+    """
+    x, y, width, height, old = _numbers(roi)
+    along_x, along_y = shift[0] * width, shift[1] * height
+    cosine, sine = math.cos(old), math.sin(old)
+    center_x, center_y = x + cosine * along_x + sine * along_y, y - sine * along_x + cosine * along_y
+    return _roi(center_x, center_y, width * scale, height * scale, old + angle)
+
+
+def roi_corners(roi: Tensor) -> Tensor:
+    """(4, 2) corners in image pixels, float64: the crop's upper left, upper right, lower right, lower left."""
+    x, y, width, height, angle = _numbers(roi)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    corners = []
+    for along_x, along_y in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)):
+        u, v = along_x * width, along_y * height
+        corners.append((x + cosine * u + sine * v, y - sine * u + cosine * v))
+    return torch.tensor(corners, dtype=torch.float64)
+
+
+def check_roi(roi: Tensor, size: Sequence[int]) -> None:
+    """Raise a ValueError unless ``roi`` is finite, has an area and meets an image of ``size`` (H, W).
+
+    The meeting is tested on the ROI's upright bounding box.
+    """
+    x, y, width, height, angle = _numbers(roi)
+    place = f"for an image of {size[0]} x {size[1]} (H x W)"
+    if not all(math.isfinite(v) for v in (x, y, width, height, angle)):
+        raise ValueError(
+            f"Expected a finite ROI, but got {_text(roi)} {place}: check the box or contour it is made from."
+        )
+    if width <= 0 or height <= 0:
+        raise ValueError(f"Expected a ROI of positive width and height, but got {_text(roi)} {place}: add a margin.")
+    corners = roi_corners(roi)
+    (left, top), (right, bottom) = corners.amin(0).tolist(), corners.amax(0).tolist()
+    if right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]:
+        raise ValueError(
+            f"Expected a ROI that meets the image, but got {_text(roi)} {place}: give it in (x, y) = (column, row) "
+            "pixels of this image, or move it with shift_roi_inside."
+        )
+
+
+def _roi(x: float, y: float, width: float, height: float, angle: float = 0.0) -> Tensor:
+    return torch.tensor([x, y, width, height, angle], dtype=torch.float64)
+
+
+def _numbers(roi: Tensor) -> tuple[float, float, float, float, float]:
+    values = torch.as_tensor(roi).tolist()
+    if not isinstance(values, list) or len(values) != 5 or isinstance(values[0], list):
+        raise ValueError(
+            f"Expected `roi` to be (5,) = (center_x, center_y, width, height, angle), but got {values}: "
+            "make it with roi_from_box, roi_about_center or roi_about_vertices."
+        )
+    x, y, width, height, angle = values
+    return x, y, width, height, angle
+
+
+def _text(roi: Tensor) -> str:
+    x, y, width, height, angle = _numbers(roi)
+    return f"center ({x:g}, {y:g}), sides {width:g} x {height:g}, angle {math.degrees(angle):g} degrees"
+
+
+def _clamp(center: float, reach: float, extent: float) -> float:
+    return extent / 2 if 2 * reach > extent else min(max(center, reach), extent - reach)

@@ -1,0 +1,28 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pictures of images and contours, as uint8 RGB arrays and PNG files."""
+
+from __future__ import annotations
+
+from monai_acdr.visualize.contact_sheet import contact_sheet
+from monai_acdr.visualize.overlay import (
+    FINAL_COLOR,
+    INITIAL_COLOR,
+    REFERENCE_COLOR,
+    contour_crop_box,
+    draw_contours,
+)
+from monai_acdr.visualize.png import save_png
+from monai_acdr.visualize.windowing import window_image
+
+__all__ = [
+    "FINAL_COLOR",
+    "INITIAL_COLOR",
+    "REFERENCE_COLOR",
+    "contact_sheet",
+    "contour_crop_box",
+    "draw_contours",
+    "save_png",
+    "window_image",
+]

@@ -1,0 +1,62 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monai_acdr.data import files
+from monai_acdr.data.files import natural_key, walk_files, write_text_atomic
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+
+
+def test_natural_order() -> None:
+    names = ["IM-10", "IM-9", "IM-010", "a", "10", "2", "9" * 5000]
+    assert sorted(names, key=natural_key)[:2] == ["2", "10"]
+    assert sorted(names, key=natural_key)[3:] == ["IM-9", "IM-010", "IM-10", "a"]
+    assert sorted(names, key=natural_key) == sorted(reversed(names), key=natural_key)
+
+
+def test_walk_is_ordered_and_leaves_out_hidden_copies(tmp_path: Path) -> None:
+    for name in ("b/10.dcm", "b/9.dcm", "b/.DS_Store", "__MACOSX/b/9.dcm", ".git/x", "a/._9.dcm", "a/1.dcm"):
+        _touch(tmp_path / name)
+    found = {folder.relative_to(tmp_path).as_posix(): names for folder, names in walk_files(tmp_path)}
+    assert found == {".": [], "a": ["1.dcm"], "b": ["9.dcm", "10.dcm"]}
+    assert list(found) == [".", "a", "b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+def test_walk_ends_on_circular_links(tmp_path: Path) -> None:
+    _touch(tmp_path / "a" / "1.dcm")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert sum(len(names) for _, names in walk_files(tmp_path)) == 1
+
+
+def test_walk_refuses_a_whole_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_FILES", 2)
+    for name in "abc":
+        _touch(tmp_path / name)
+    with pytest.raises(ValueError, match="over 2 files: pass the data set's folder"):
+        list(walk_files(tmp_path))
+
+
+def test_walk_stops_at_a_depth(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * (files.MAX_DEPTH + 2))
+    _touch(deep / "x")
+    assert max(len(folder.relative_to(tmp_path).parts) for folder, _ in walk_files(tmp_path)) == files.MAX_DEPTH
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_text_atomic(path, "old")
+    with pytest.raises(UnicodeEncodeError, match="surrogates"):
+        write_text_atomic(path, "\ud800")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]

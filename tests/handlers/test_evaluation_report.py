@@ -1,0 +1,212 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The report: what is in its two files, and what happens when something is missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine
+from monai.data import DataLoader, Dataset, MetaTensor, list_data_collate
+from monai.engines import SupervisedEvaluator
+from monai.handlers import MeanDice, from_engine
+from monai.transforms import Lambdad
+
+from monai_acdr.geometry import circle
+from monai_acdr.handlers import EvaluationReport, evaluate_output
+from monai_acdr.metrics import CASE_COLUMNS, summarize_cases
+
+SIZE = (48, 40)
+
+
+def _disk(center: tuple[float, float], radius: float) -> torch.Tensor:
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    return torch.from_numpy((columns - center[0]) ** 2 + (rows - center[1]) ** 2 <= radius**2)[None].float()
+
+
+def _case(index: int, has_spacing: bool = True) -> dict[str, Any]:
+    affine = torch.diag(torch.tensor([2.0, 0.5, 8.0, 1.0], dtype=torch.float64)) if has_spacing else torch.eye(4)
+    pred, reference = ((20.0, 22.0), 8.0 + index % 3), ((21.0, 24.0), 9.0)
+    return {
+        "pred_mask": MetaTensor(_disk(*pred), affine=affine),
+        "label": MetaTensor(_disk(*reference), affine=affine),
+        "pred": circle(torch.tensor([pred[0]]), pred[1], 64),
+        "reference": MetaTensor(circle(torch.tensor([reference[0]]), reference[1], 80), affine=affine),
+        "name": f"SC-N-{index // 2}-IM-0001-{index:04d}",
+        "patient": f"SC-N-{index // 2}",
+        "group": "validation",
+        "has_spacing": torch.tensor(has_spacing),
+    }
+
+
+def _run(report: EvaluationReport, cases: list[dict[str, Any]], batch_size: int = 4) -> None:
+    engine = Engine(lambda _, batch: batch)
+    report.attach(engine)
+    engine.run([cases[start : start + batch_size] for start in range(0, len(cases), batch_size)])
+
+
+def _read(folder: Path) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    with open(folder / "metrics.csv", newline="") as stream:
+        return list(csv.DictReader(stream)), json.loads((folder / "metrics.json").read_text())
+
+
+def test_files(tmp_path: Path) -> None:
+    cases = [_case(index) for index in range(6)]
+    metadata = {"roi": "label, 100 px", "checkpoint": Path("models/model.pt"), "excluded": ["SC-N-06"]}
+    report = EvaluationReport(tmp_path / "new", metadata=metadata, num_samples=50)
+    _run(report, cases)
+    rows, figures = _read(tmp_path / "new")
+    assert list(rows[0]) == [*CASE_COLUMNS, "excluded"]
+    assert [row["name"] for row in rows] == [case["name"] for case in cases]
+    expected = evaluate_output(cases[1])
+    for key in ("dice", "iou", "hd95_px", "hd95_mm", "apd_px", "apd_mm", "boundf", "pred_area_mm2"):
+        assert float(rows[1][key]) == pytest.approx(expected[key], abs=1e-6)  # type: ignore[literal-required]
+    assert (rows[1]["row_spacing_mm"], rows[1]["column_spacing_mm"], rows[1]["roi_dice"]) == ("2.0", "0.5", "")
+    assert figures["mean_dice"] == pytest.approx(np.mean([float(row["dice"]) for row in rows]), abs=1e-6)
+    assert figures["apd_mm"] == pytest.approx(np.mean([float(row["apd_mm"]) for row in rows]), abs=1e-6)
+    assert (figures["num_cases"], figures["num_patients"], figures["spacing"]) == (6, 3, "from images")
+    assert len(figures["mean_dice_ci95"]) == 2
+    assert figures["metadata"] == {"roi": "label, 100 px", "checkpoint": "models/model.pt", "excluded": ["SC-N-06"]}
+    assert figures == json.loads(json.dumps(report.summary))
+    assert sorted(os.listdir(tmp_path / "new")) == ["metrics.csv", "metrics.json"]
+
+
+def test_unknown_spacing_gives_no_mm(tmp_path: Path) -> None:
+    cases = [_case(index, has_spacing=False) for index in range(4)]
+    del cases[3]["has_spacing"]
+    _run(EvaluationReport(tmp_path, num_samples=20), cases)
+    rows, figures = _read(tmp_path)
+    assert {row["hd95_mm"] + row["apd_mm"] + row["row_spacing_mm"] for row in rows} == {""}
+    assert figures["hd95_mm"] is figures["apd_mm"] is figures["good_apd_mm"] is None
+    assert figures["spacing"] == "assumed 1.3 mm"
+    assert figures["good_contours_percent"] == 100
+
+
+def test_promised_spacing_must_be_there() -> None:
+    case = _case(0)
+    case["label"] = case["label"].as_tensor()
+    with pytest.raises(ValueError, match="MetaTensor with the image's affine"):
+        evaluate_output(case)
+
+
+def test_missing_predictions_and_cases_are_listed(tmp_path: Path) -> None:
+    cases = [_case(index) for index in range(4)]
+    del cases[1]["pred_mask"], cases[1]["pred"]
+    expected = [case["name"] for case in cases] + ["SC-N-9-IM-0001-0090"]
+    _run(EvaluationReport(tmp_path, expected_names=expected, num_samples=20), cases)
+    rows, figures = _read(tmp_path)
+    assert (rows[1]["status"], rows[1]["dice"]) == ("missing_prediction", "0.0")
+    assert figures["missing_predictions"] == [cases[1]["name"]]
+    assert figures["not_evaluated"] == ["SC-N-9-IM-0001-0090"]
+    assert figures["num_cases"] == 4
+    assert figures["mean_dice"] == pytest.approx(np.mean([float(row["dice"]) for row in rows]), abs=1e-6)
+
+
+def test_excluded_patients_are_reported_beside(tmp_path: Path) -> None:
+    cases = [_case(index) for index in range(6)]
+    report = EvaluationReport(tmp_path, excluded_patients=["SC-N-1"], num_samples=20)
+    _run(report, cases)
+    rows, figures = _read(tmp_path)
+    assert [row["excluded"] for row in rows] == ["False", "False", "True", "True", "False", "False"]
+    assert (figures["num_cases"], figures["with_excluded_patients"]["num_cases"]) == (4, 6)
+    kept = [evaluate_output(case) for case in cases if case["patient"] != "SC-N-1"]
+    assert figures["mean_dice"] == pytest.approx(summarize_cases(kept, num_samples=20)["mean_dice"])
+
+
+def test_cases_without_any_label(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _run(EvaluationReport(tmp_path), [{"pred_mask": _disk((20, 20), 5)}])
+    rows, figures = _read(tmp_path)
+    assert rows[0]["name"] == "case_0000"
+    assert figures["without_reference"] == ["case_0000"]
+    assert figures["mean_dice"] is None
+    assert "all figures of the report are null" in caplog.text
+
+
+def test_a_failed_run_leaves_the_earlier_report(tmp_path: Path) -> None:
+    report = EvaluationReport(tmp_path, num_samples=20)
+    _run(report, [_case(index) for index in range(4)])
+    before = (tmp_path / "metrics.json").read_bytes()
+    broken = {**_case(1), "pred_mask": torch.zeros(1, 3, 3)}
+    with pytest.raises(ValueError, match="Case 'SC-N-0-IM-0001-0001'"):
+        _run(report, [_case(0), broken], batch_size=1)
+    assert (tmp_path / "metrics.json").read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["metrics.csv", "metrics.json"]
+
+
+def test_output_must_be_decollated(tmp_path: Path) -> None:
+    engine = Engine(lambda _, batch: {"pred_mask": torch.zeros(2, 1, 4, 4)})
+    EvaluationReport(tmp_path).attach(engine)
+    with pytest.raises(TypeError, match="list of dictionaries, but got dict"):
+        engine.run([0])
+
+
+def test_metadata_must_be_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        EvaluationReport(tmp_path, metadata={"roi": float("nan")})
+
+
+def test_in_a_monai_evaluator(tmp_path: Path) -> None:
+    # Names and reference contours stay in the evaluator's batch; masks and labels are in its output.
+    cases = [{**_case(index), "image": _disk((20, 22), 8.0 + index % 3)} for index in range(5)]
+    for case in cases:
+        del case["pred_mask"], case["pred"]
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=DataLoader(Dataset(cases), batch_size=2, collate_fn=list_data_collate),
+        network=torch.nn.Identity(),
+        postprocessing=Lambdad("pred", lambda mask: (mask > 0.5).float(), overwrite="pred_mask"),
+        key_val_metric={"mean_dice": MeanDice(output_transform=from_engine(["pred_mask", "label"]))},
+        val_handlers=[EvaluationReport(tmp_path, contour_key=None, num_samples=20)],
+    )
+    evaluator.run()
+    rows, figures = _read(tmp_path)
+    assert [row["patient"] for row in rows] == [case["patient"] for case in cases]
+    assert (rows[0]["row_spacing_mm"], rows[0]["apd_px"]) == ("2.0", "")
+    assert figures["mean_dice"] == pytest.approx(evaluator.state.metrics["mean_dice"], rel=1e-5)
+
+
+_SCRIPT = """
+import sys
+import ignite.distributed as idist
+import torch
+from ignite.engine import Engine
+from monai_acdr.handlers import EvaluationReport
+
+def case(index):
+    mask = torch.zeros(1, 8, 8)
+    mask[:, :3, : 2 + index] = 1
+    label = torch.zeros(1, 8, 8)
+    label[:, :3, :3] = 1
+    return {"pred_mask": mask, "label": label, "name": f"case-{index}", "patient": f"p{index}"}
+
+def main(rank):
+    shares = [[0, 1, 2], [3, 0]]  # case 0 twice, as a distributed sampler fills up
+    engine = Engine(lambda _, batch: batch)
+    EvaluationReport(sys.argv[1], num_samples=20).attach(engine)
+    engine.run([[case(index)] for index in shares[rank]])
+
+if __name__ == "__main__":
+    with idist.Parallel(backend="gloo") as parallel:
+        parallel.run(main)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_report(tmp_path: Path) -> None:
+    script = tmp_path / "evaluate.py"
+    script.write_text(_SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    subprocess.run([*command, str(tmp_path / "out")], check=True, timeout=300, capture_output=True)
+    rows, figures = _read(tmp_path / "out")
+    assert sorted(row["name"] for row in rows) == [f"case-{index}" for index in range(4)]
+    assert figures["num_cases"] == 4

@@ -1,0 +1,50 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Checks of masks and spacings."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from monai_acdr.metrics.inputs import check_masks, check_spacing
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32])
+def test_masks_of_any_dtype_become_plain_bool(dtype: torch.dtype) -> None:
+    mask = MetaTensor(torch.tensor([[[[0, 1], [1, 0]]]]).to(dtype))
+    pred, reference = check_masks(mask, mask)
+    assert pred.dtype == reference.dtype == torch.bool
+    assert type(pred) is torch.Tensor
+    assert pred.tolist() == [[[[False, True], [True, False]]]]
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"one shape, but got \(1, 1, 4, 4\) and \(1, 1, 4, 5\)"):
+        check_masks(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 5))
+    with pytest.raises(ValueError, match=r"\(B, C, H, W\)"):
+        check_masks(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4))
+
+
+@pytest.mark.parametrize("value", [0.4, 255.0, float("nan")])
+def test_masks_must_be_binary(value: float) -> None:
+    with pytest.raises(ValueError, match="Expected `y` to hold 0 and 1 only"):
+        check_masks(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), value))
+
+
+def test_a_reference_is_needed() -> None:
+    with pytest.raises(ValueError, match="Expected a reference mask"):
+        check_masks(torch.zeros(1, 1, 4, 4), None)
+
+
+def test_spacing() -> None:
+    assert check_spacing(None) == (1.0, 1.0)
+    assert check_spacing(torch.tensor([2, 3])) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize("spacing", [[1.0], [0.0, 1.0], [1.0, float("nan")], [1.0, 2.0, 3.0]])
+def test_bad_spacing(spacing: list[float]) -> None:
+    with pytest.raises(ValueError, match="two positive lengths"):
+        check_spacing(spacing)

@@ -1,0 +1,182 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The architecture, as tests: imports run one way, tests mirror the package, files stay small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "monai_acdr"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+HEADER = "# Copyright 2026 The monai_acdr authors\n# SPDX-License-Identifier: Apache-2.0\n"
+MAX_MODULE_LINES = 300
+MAX_FUNCTION_LINES = 80
+
+_LAYERS = {"geometry", "networks.layers"}
+_NETS = _LAYERS | {"networks.blocks", "networks.nets"}
+# Part of the package -> the parts it may import. A part always may import itself; what is not a key is not a part.
+ALLOWED: dict[str, set[str]] = {
+    "bundle": set(),
+    "geometry": set(),
+    "networks.layers": {"geometry"},
+    "networks.blocks": _LAYERS,
+    "networks.nets": _LAYERS | {"networks.blocks"},
+    "losses": _LAYERS,
+    "metrics": _LAYERS,
+    "transforms": _LAYERS,
+    "visualize": _LAYERS,
+    "measures": _LAYERS,
+    "data": _LAYERS | {"transforms"},
+    "dicom": _LAYERS,
+    "handlers": _LAYERS | {"transforms", "metrics", "visualize", "dicom"},
+    "inferers": _NETS | {"transforms"},
+    "apps": _NETS
+    | {"bundle", "losses", "metrics", "transforms", "visualize", "measures", "data", "dicom", "handlers", "inferers"},
+}
+
+# Import names of packages that only an extra or another project installs.
+OPTIONAL = (
+    *("fire", "tqdm", "tensorboard", "yaml", "matplotlib", "torch_contour"),
+    *("hypothesis", "jsonschema", "pytest", "shapely"),
+    *("cv2", "highdicom", "itk", "numba", "pandas", "pytorch3d", "skimage", "torchvision", "triton"),
+)
+
+# Modules without a test file of their own -> the reason.
+WITHOUT_TESTS: dict[str, str] = {}
+# Folders of tests/ that mirror no part of the package.
+OTHER_TESTS = {"benchmarks", "bundles", "integration", "properties"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file; `from a import b` yields "a.b" for our own package."""
+    package = dotted(path) if path.name == "__init__.py" else dotted(path).rpartition(".")[0]
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *filter(None, [base])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def part_of(module: str) -> str:
+    """ "monai_acdr.networks.nets.x" -> "networks.nets"; "" for the package itself, "networks" for that folder."""
+    names = module.split(".")[1:]
+    if names[:1] == ["networks"]:
+        return ".".join(names[:2])
+    return "" if names[:1] == ["__version__"] else ".".join(names[:1])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_run_one_way(path: Path) -> None:
+    part = part_of(dotted(path))
+    ours = {part_of(name) for name in imported_modules(path) if name.split(".")[0] == "monai_acdr"}
+    if part in ("", "networks"):
+        assert not ours - {""}, f"{relative(path)} should import nothing of the package, but imports {sorted(ours)}"
+        return
+    assert part in ALLOWED, f"{relative(path)} is in no known part of the package: say in ALLOWED what it may import"
+    wrong = ours - ALLOWED[part] - {part, ""}
+    assert not wrong, f"{relative(path)}: `{part}` may import {sorted(ALLOWED[part])}, but imports {sorted(wrong)}"
+
+
+def test_allowed_imports_have_no_cycle() -> None:
+    from graphlib import TopologicalSorter
+
+    assert list(TopologicalSorter(ALLOWED).static_order())[-1] == "apps"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "geometry").rglob("*.py")), ids=relative)
+def test_geometry_needs_torch_only(path: Path) -> None:
+    foreign = {name.split(".")[0] for name in imported_modules(path)} - set(sys.stdlib_module_names)
+    assert foreign <= {"torch", "monai_acdr"}
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, monai_acdr; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = set(run_python(code).split())
+    assert "monai_acdr" in loaded
+    assert not loaded & {*OPTIONAL, "monai", "ignite", "torch"}
+
+
+def test_every_module_imports_without_optional_packages() -> None:
+    names = [dotted(path) for path in MODULES if path.name != "__main__.py"]
+    code = f"""
+import importlib, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {OPTIONAL!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}} (blocked by this test)", name=name)
+sys.meta_path.insert(0, Blocker())
+for name in {names!r}:
+    importlib.import_module(name)
+"""
+    run_python(code)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_module_has_tests(path: Path) -> None:
+    if path.name in ("__init__.py", "__main__.py"):
+        return
+    mirror = ROOT / "tests" / path.relative_to(PACKAGE).parent / f"test_{path.stem.lstrip('_')}.py"
+    if relative(path) in WITHOUT_TESTS:
+        assert not mirror.exists(), f"{relative(path)} has tests now: take it out of WITHOUT_TESTS"
+    else:
+        assert mirror.exists(), f"{relative(path)} has no {relative(mirror)}; write it, or say why in WITHOUT_TESTS"
+
+
+def test_test_folders_mirror_the_package() -> None:
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    strange = [str(f) for f in folders if not (PACKAGE / f).is_dir() and f.parts[:1] not in {(o,) for o in OTHER_TESTS}]
+    assert not strange, f"Folders of tests/ that are neither in the package nor in OTHER_TESTS: {strange}"
+
+
+def test_every_folder_is_a_package() -> None:
+    missing = {relative(path.parent) for path in MODULES if not (path.parent / "__init__.py").exists()}
+    assert not missing, f"Without an __init__.py these are left out of the wheel: {sorted(missing)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_files_and_functions_are_small(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_MODULE_LINES, f"{relative(path)} has {lines} lines: it has usually two ideas in it, split it"
+    for node in ast.walk(parse(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, f"{relative(path)}: {node.name} has {length} lines, split it"
+
+
+@pytest.mark.parametrize("folder", ["monai_acdr", "tests", "benchmarks"])
+def test_files_name_their_licence(folder: str) -> None:
+    missing = [p for p in (ROOT / folder).rglob("*.py") if not p.read_text(encoding="utf-8").startswith(HEADER)]
+    assert not missing, f"These do not start with the two header lines: {[relative(path) for path in missing]}"

@@ -1,0 +1,58 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Bundles are found beside the package in a checkout and inside it in a wheel (see also test_packaging.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monai_acdr import bundle
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two empty places for bundles, as in a wheel and in a checkout."""
+    places = (tmp_path / "wheel" / "bundles", tmp_path / "checkout" / "bundles")
+    monkeypatch.setattr(bundle, "_FOLDERS", places)
+    return places
+
+
+def add_bundle(folder: Path) -> Path:
+    (folder / "configs").mkdir(parents=True)
+    (folder / "configs" / "metadata.json").write_text("{}")
+    return folder
+
+
+def test_checkout_bundles_are_found() -> None:
+    expected = sorted(path.parents[1].name for path in (ROOT / "bundles").glob("*/configs/metadata.json"))
+    assert bundle.bundle_names() == expected
+    assert all((bundle.bundle_root(name) / "configs" / "metadata.json").is_file() for name in expected)
+
+
+def test_either_place_is_searched(folders: tuple[Path, Path]) -> None:
+    heart, mass = add_bundle(folders[0] / "heart"), add_bundle(folders[1] / "mass")
+    assert bundle.bundle_names() == ["heart", "mass"]
+    assert bundle.bundle_root("heart") == heart
+    assert bundle.bundle_root("mass") == mass
+
+
+def test_folder_without_metadata_is_no_bundle(folders: tuple[Path, Path]) -> None:
+    (folders[1] / "scratch" / "configs").mkdir(parents=True)
+    assert bundle.bundle_names() == []
+
+
+def test_unknown_name_lists_the_known_ones(folders: tuple[Path, Path]) -> None:
+    add_bundle(folders[0] / "heart")
+    with pytest.raises(ValueError, match=r"one of \['heart'\], but got 'lung'"):
+        bundle.bundle_root("lung")
+
+
+def test_name_is_never_a_path(folders: tuple[Path, Path]) -> None:
+    add_bundle(folders[0] / "heart")
+    with pytest.raises(ValueError, match="to be a bundle of this installation"):
+        bundle.bundle_root("../bundles/heart")

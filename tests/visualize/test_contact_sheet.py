@@ -1,0 +1,41 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pictures on a sheet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monai_acdr.visualize import contact_sheet
+
+
+def test_sheet_places_pictures_row_by_row() -> None:
+    pictures = [np.full((4, 6, 3), value, dtype=np.uint8) for value in (50, 100, 150)]
+    sheet = contact_sheet(pictures, columns=2, gap=1)
+    assert sheet.shape == (2 * 5 + 1, 2 * 7 + 1, 3)
+    assert (sheet[1:5, 1:7] == 50).all()
+    assert (sheet[1:5, 8:14] == 100).all()
+    assert (sheet[6:10, 1:7] == 150).all()
+
+
+def test_smaller_and_grey_pictures_are_centred() -> None:
+    sheet = contact_sheet([np.full((4, 4), 200, dtype=np.uint8), np.full((2, 2, 3), 99, dtype=np.uint8)], gap=0)
+    assert sheet.shape == (4, 8, 3)
+    assert (sheet[1:3, 5:7] == 99).all()
+    assert (sheet == 99).all(axis=-1).sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "columns", "message"),
+    [
+        ([], 4, "at least one picture"),
+        ([np.zeros((4, 4))], 4, "picture 0 to be uint8, but got float64"),
+        ([np.zeros((4, 4, 4), dtype=np.uint8)], 4, r"but got \(4, 4, 4\)"),
+        ([np.zeros((4, 4), dtype=np.uint8)], 0, "`columns` to be at least 1"),
+    ],
+)
+def test_wrong_sheets(images: list, columns: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        contact_sheet(images, columns)
