@@ -21,7 +21,9 @@ METADATA := setup.cfg setup.py pyproject.toml
 BUNDLE := bundles/sunnybrook_lv_acdr
 DEMO := runs/demo
 DEMO_EPOCHS ?= 30
-RUN_BUNDLE := $(PY) -m monai.bundle run --bundle_root $(BUNDLE) --dataset_dir $(DEMO)/studies
+# The demo keeps its own checkpoint: the weights that come with the bundle stay as they are.
+RUN_BUNDLE := $(PY) -m monai.bundle run --bundle_root $(BUNDLE) --dataset_dir $(DEMO)/studies \
+    --checkpoint $(DEMO)/train/model.pt
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint benchmark test-oldest clean
@@ -60,9 +62,9 @@ demo: $(INSTALLED)
 	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/train.json \
 	    --output_dir $(DEMO)/train --max_epochs $(DEMO_EPOCHS)
 	$(RUN_BUNDLE) --config_file "['$(BUNDLE)/configs/train.json','$(BUNDLE)/configs/evaluate.json']" \
-	    --output_dir $(DEMO)/evaluate --checkpoint $(DEMO)/train/model.pt
+	    --output_dir $(DEMO)/evaluate --group online
 	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/inference.json \
-	    --output_dir $(DEMO)/inference --checkpoint $(DEMO)/train/model.pt
+	    --output_dir $(DEMO)/inference --group online
 	@echo
 	@echo 'Figures:  $(DEMO)/evaluate/metrics.csv and metrics.json'
 	@echo 'Pictures: $(DEMO)/inference/*.png (initial contour blue, final yellow, reference green)'

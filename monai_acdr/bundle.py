@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["bundle_names", "bundle_root"]
+__all__ = ["bundle_names", "bundle_root", "find_bundle_root"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "bundles", _PACKAGE.parent / "bundles")
@@ -38,3 +38,19 @@ def bundle_root(name: str) -> Path:
     if name not in names:
         raise ValueError(f"Expected `name` to be a bundle of this installation, one of {names}, but got {name!r}.")
     return next(folder / name for folder in _FOLDERS if (folder / name / "configs" / "metadata.json").is_file())
+
+
+def find_bundle_root(name: str) -> str:
+    """The default of ``bundle_root`` in a bundle's configs: right from the bundle's folder and from everywhere else.
+
+    Args:
+        name: name of the bundle.
+
+    Returns:
+        Absolute path of the current folder if that is a bundle of this name (a copy, for example), else that of the
+        bundle that comes with this installation.
+    """
+    here = Path.cwd()
+    if here.name == name and (here / "configs" / "metadata.json").is_file():
+        return str(here)
+    return str(bundle_root(name))

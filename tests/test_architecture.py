@@ -144,15 +144,18 @@ for name in {names!r}:
     run_python(code)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_module_has_tests(path: Path) -> None:
-    if path.name in ("__init__.py", "__main__.py"):
-        return
-    mirror = ROOT / "tests" / path.relative_to(PACKAGE).parent / f"test_{path.stem.lstrip('_')}.py"
-    if relative(path) in WITHOUT_TESTS:
-        assert not mirror.exists(), f"{relative(path)} has tests now: take it out of WITHOUT_TESTS"
-    else:
-        assert mirror.exists(), f"{relative(path)} has no {relative(mirror)}; write it, or say why in WITHOUT_TESTS"
+def test_every_module_has_tests() -> None:
+    missing, stale = [], []
+    for path in MODULES:
+        if path.name in ("__init__.py", "__main__.py"):
+            continue
+        mirror = ROOT / "tests" / path.relative_to(PACKAGE).parent / f"test_{path.stem.lstrip('_')}.py"
+        if relative(path) not in WITHOUT_TESTS and not mirror.exists():
+            missing.append(f"{relative(path)} has no {relative(mirror)}")
+        if relative(path) in WITHOUT_TESTS and mirror.exists():
+            stale.append(relative(path))
+    assert not missing, "\n".join(["Write these tests, or say why not in WITHOUT_TESTS:", *missing])
+    assert not stale, f"These have tests now, take them out of WITHOUT_TESTS: {stale}"
 
 
 def test_test_folders_mirror_the_package() -> None:

@@ -56,3 +56,15 @@ def test_name_is_never_a_path(folders: tuple[Path, Path]) -> None:
     add_bundle(folders[0] / "heart")
     with pytest.raises(ValueError, match="to be a bundle of this installation"):
         bundle.bundle_root("../bundles/heart")
+
+
+def test_configs_find_their_bundle_from_its_folder_and_elsewhere(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed, copied = add_bundle(folders[1] / "heart"), add_bundle(tmp_path / "copy" / "heart")
+    monkeypatch.chdir(tmp_path)
+    assert bundle.find_bundle_root("heart") == str(installed)
+    monkeypatch.chdir(copied)
+    assert bundle.find_bundle_root("heart") == str(copied)
+    monkeypatch.chdir(add_bundle(tmp_path / "copy" / "other"))
+    assert bundle.find_bundle_root("heart") == str(installed)

@@ -122,14 +122,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_package_and_bundles_and_nothing_else(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "monai_acdr").rglob("*.py")}
+    package = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "monai_acdr").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     bundles = {
         f"monai_acdr/{path.relative_to(ROOT).as_posix()}"
         for kind in ("LICENSE", "configs/*", "docs/*", "models/*")
         for path in (ROOT / "bundles").glob(f"*/{kind}")
         if path.is_file()
     }
-    assert held == modules | bundles | {"monai_acdr/py.typed"}
+    assert held == package | bundles
     assert any(name.endswith("configs/metadata.json") for name in bundles)
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 from monai_acdr.data.contour_files import read_contour, write_contour
 from monai_acdr.data.images import image_data_list
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
+from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
+from monai_acdr.data.selection import default_exclusions, inference_data_list
 from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
 from monai_acdr.data.sunnybrook_cases import CASES, SunnybrookCase
 from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
@@ -20,10 +22,16 @@ __all__ = [
     "CASES",
     "DISPLACED_PATIENTS",
     "Finding",
+    "LoadReference",
+    "LoadReferenceD",
+    "LoadReferenceDict",
+    "LoadReferenced",
     "MaskFit",
     "QualityReport",
     "SunnybrookCase",
+    "default_exclusions",
     "image_data_list",
+    "inference_data_list",
     "judge_masks",
     "mask_contrast",
     "read_contour",

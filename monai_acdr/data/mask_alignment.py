@@ -8,9 +8,9 @@ it is computed, in units of the local standard deviation. Averaged over a patien
 high contrast that no shift improves much. Masks displaced all alike have a low one, and another shift does better.
 
 Measured on Sunnybrook's training and validation groups (30 patients, PNG): SC-N-6, whose masks are known to be
-displaced, has contrast 0.13 and its best shift at 11 pixels; every other patient has at least 0.99, and at most
-2.8 pixels. The limits lie between with a wide margin. A flag means "look at these masks", not more; single frames
-are not judged, since apical slices may have nearly no contrast.
+displaced, has contrast 0.13 and its best shift at 11 pixels, which gives 0.66; every other patient has at least 0.99,
+at most 2.8 pixels, and gains at most 0.11. The limits lie between with a wide margin. A flag means "look at these
+masks", not more; single frames are not judged, since apical slices may have nearly no contrast.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-__all__ = ["MAX_SHIFT", "MIN_CONTRAST", "MIN_FRAMES", "MIN_SHIFT", "RING", "MaskFit", "judge_masks", "mask_contrast"]
+__all__ = [
+    "MAX_SHIFT",
+    "MIN_CONTRAST",
+    "MIN_FRAMES",
+    "MIN_GAIN",
+    "MIN_SHIFT",
+    "RING",
+    "MaskFit",
+    "judge_masks",
+    "mask_contrast",
+]
 
 RING = 3
 """Width of the ring around the mask in pixels: within the myocardium, so that the right ventricle stays out."""
@@ -33,6 +43,9 @@ MAX_SHIFT = 20
 
 MIN_CONTRAST = 0.5
 """A patient's mean contrast at shift 0 below this is suspicious."""
+
+MIN_GAIN = 0.3
+"""The best shift must improve the mean contrast by this much: images without any contrast prove nothing."""
 
 MIN_SHIFT = 5.0
 """A best shift of at least this many pixels is suspicious."""
@@ -59,9 +72,13 @@ class MaskFit:
 
     @property
     def is_displaced(self) -> bool:
-        """Whether both the contrast and the best shift are suspicious."""
-        enough = self.frames >= MIN_FRAMES
-        return enough and self.contrast < MIN_CONTRAST and math.hypot(*self.best_shift) >= MIN_SHIFT
+        """Whether contrast, best shift and the gain by it are all suspicious."""
+        return (
+            self.frames >= MIN_FRAMES
+            and self.contrast < MIN_CONTRAST
+            and self.best_contrast - self.contrast >= MIN_GAIN
+            and math.hypot(*self.best_shift) >= MIN_SHIFT
+        )
 
 
 def mask_contrast(image: Tensor, mask: Tensor) -> Tensor:

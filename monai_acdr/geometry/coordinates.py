@@ -79,7 +79,7 @@ def pixel_to_world(vertices: Tensor, affine: Tensor) -> Tensor:
     """
     origin, columns = _plane(affine)
     indices = pixel_to_centers(vertices.to(torch.float64))
-    return indices @ columns.T + origin
+    return indices @ columns.T.to(indices.device) + origin.to(indices.device)
 
 
 def world_to_pixel(points: Tensor, affine: Tensor) -> Tensor:
@@ -92,7 +92,8 @@ def world_to_pixel(points: Tensor, affine: Tensor) -> Tensor:
         ValueError: when the direction vectors are zero, parallel or not finite.
     """
     origin, columns = _plane(affine)
-    return centers_to_pixel((points.to(torch.float64) - origin) @ _left_inverse(columns).T)
+    relative = points.to(torch.float64) - origin.to(points.device)
+    return centers_to_pixel(relative @ _left_inverse(columns).T.to(points.device))
 
 
 def map_vertices(vertices: Tensor, source_affine: Tensor, target_affine: Tensor) -> Tensor:

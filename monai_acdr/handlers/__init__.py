@@ -1,11 +1,14 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Ignite handlers: metrics of contours and masks, and the evaluation report."""
+"""Ignite handlers: metrics, the evaluation report, checkpoints, and what an inference leaves on disk."""
 
 from __future__ import annotations
 
 from monai_acdr.handlers.atomic_files import write_text_atomically
+from monai_acdr.handlers.checkpoint_files import load_checkpoint, load_network, save_checkpoint
+from monai_acdr.handlers.contour_writer import ContourWriter, contour_record
+from monai_acdr.handlers.epoch_seed import EpochSeed
 from monai_acdr.handlers.evaluation_report import EvaluationReport, evaluate_output
 from monai_acdr.handlers.length_metric import LengthMetricHandler, image_spacing
 from monai_acdr.handlers.metric_handlers import (
@@ -15,16 +18,26 @@ from monai_acdr.handlers.metric_handlers import (
     PooledDice,
     WeightedCoverage,
 )
+from monai_acdr.handlers.progress import TrainingProgress
+from monai_acdr.handlers.training_checkpoint import TrainingCheckpoint
 
 __all__ = [
     "AveragePerpendicularDistance",
     "BoundaryF",
+    "ContourWriter",
+    "EpochSeed",
     "EvaluationReport",
     "Hausdorff95",
     "LengthMetricHandler",
     "PooledDice",
+    "TrainingCheckpoint",
+    "TrainingProgress",
     "WeightedCoverage",
+    "contour_record",
     "evaluate_output",
     "image_spacing",
+    "load_checkpoint",
+    "load_network",
+    "save_checkpoint",
     "write_text_atomically",
 ]

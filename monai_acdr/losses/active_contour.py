@@ -33,8 +33,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 class ActiveContourLoss(_Loss):
     """L = sum_t  L_seg + balloon_weight L_B + curvature_weight L_K + distance_weight L_D,  eq. 8.
 
-    Renders all T contours of the batch in one call. Lengths are taken in the normalised [-1, 1] square, and masks and curvature
-    as means over pixels and vertices, so that weights hold for any image size.
+    Renders all T contours of the batch in one call. Lengths are taken in the normalised [-1, 1] square, and masks and
+    curvature as means over pixels and vertices, so that weights hold for any image size.
 
     Args:
         segmentation: ``mse`` (eq. 5) or ``dice``.
@@ -65,7 +65,11 @@ class ActiveContourLoss(_Loss):
         reduction: LossReduction | str = LossReduction.MEAN,
     ) -> None:
         super().__init__(reduction=LossReduction(reduction).value)
-        for name, weight in (("balloon", balloon_weight), ("curvature", curvature_weight), ("distance", distance_weight)):
+        for name, weight in (
+            ("balloon", balloon_weight),
+            ("curvature", curvature_weight),
+            ("distance", distance_weight),
+        ):
             if not weight >= 0:
                 raise ValueError(f"Expected `{name}_weight` to be at least 0, but got {weight}.")
         self.balloon_weight = balloon_weight

@@ -23,6 +23,9 @@ from monai_acdr.transforms.contour import (
     FollowImageD,
     FollowImaged,
     FollowImageDict,
+    InitialContourD,
+    InitialContourd,
+    InitialContourDict,
     LastContour,
     LastContourD,
     LastContourd,
@@ -53,6 +56,7 @@ from monai_acdr.transforms.image_check import (
 from monai_acdr.transforms.roi import (
     PAPER_ANGLES,
     PAPER_SCALES,
+    ROI_KINDS,
     BoxROI,
     BoxROID,
     BoxROId,
@@ -83,6 +87,7 @@ from monai_acdr.transforms.roi import (
     roi_corners,
     roi_from_box,
     roi_matrix,
+    roi_transform,
     shift_roi_inside,
 )
 
@@ -123,6 +128,9 @@ __all__ = [
     "LabelROID",
     "LabelROIDict",
     "LabelROId",
+    "InitialContourD",
+    "InitialContourDict",
+    "InitialContourd",
     "LastContour",
     "LastContourD",
     "LastContourDict",
@@ -133,6 +141,7 @@ __all__ = [
     "MaskToContourd",
     "PAPER_ANGLES",
     "PAPER_SCALES",
+    "ROI_KINDS",
     "RandJitterROI",
     "RandJitterROID",
     "RandJitterROIDict",
@@ -159,6 +168,7 @@ __all__ = [
     "roi_corners",
     "roi_from_box",
     "roi_matrix",
+    "roi_transform",
     "shift_roi_inside",
     "vertices_in",
 ]

@@ -25,7 +25,7 @@ def _contrast_by_hand(image: torch.Tensor, mask: torch.Tensor, dx: int, dy: int)
     for row in range(height):
         for column in range(width):
             y, x = row - dy, column - dx
-            near = mask[max(y - RING, 0) : y + RING + 1, max(x - RING, 0) : x + RING + 1]
+            near = mask[max(y - RING, 0) : max(y + RING + 1, 0), max(x - RING, 0) : max(x + RING + 1, 0)]
             if 0 <= y < height and 0 <= x < width and mask[y, x]:
                 inside.append(float(image[row, column]))
             elif near.numel() and bool(near.any()):

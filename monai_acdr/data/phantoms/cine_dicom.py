@@ -181,4 +181,4 @@ def _file_meta() -> FileMetaDataset:
 
 def _decimal(value: float) -> str:
     """A DICOM decimal string: at most 16 characters (PS3.5 section 6.2)."""
-    return f"{value + 0.0:.9f}"[:16].rstrip("0").rstrip(".")
+    return f"{round(value, 9) + 0.0:.9f}"[:16].rstrip("0").rstrip(".")

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from monai_acdr.geometry import check_vertices
 from monai_acdr.networks.layers.rasterizers.exact import (
     FILL_RULES,
-    fold,
     rasterize_backward,
     rasterize_forward,
-    signed_coverage,
+    rasterize_plain,
 )
 
 __all__ = ["PolygonRasterizer", "rasterize_polygons"]
@@ -41,8 +40,9 @@ def rasterize_polygons(
             number of times differentiable, slower).
 
     Returns:
-        (B, 1, H, W) masks; exact where a pixel does not hold parts of both winding signs. A polygon with NaN or Inf
-        gives NaN for its own mask only.
+        (B, 1, H, W) masks, exact for simple polygons. Where a contour crosses itself, the few pixels that hold the
+        crossing are not exact: the fill rule sees a pixel's mean winding number. A polygon with NaN or Inf gives NaN
+        for its own mask only.
 
     Raises:
         ValueError: for a wrong shape, dtype, size, fill rule or length.
@@ -59,7 +59,7 @@ def rasterize_polygons(
     if lengths is not None:
         vertices = _repeat_last(vertices, lengths)
     if differentiate == "autograd":
-        return fold(signed_coverage(vertices, (height, width)), fill_rule)[:, None]
+        return rasterize_plain(vertices, (height, width), fill_rule)[:, None]
     return torch.ops.monai_acdr.rasterize(vertices, height, width, fill_rule)[0][:, None]
 
 
@@ -97,7 +97,8 @@ def _repeat_last(vertices: Tensor, lengths: Tensor) -> Tensor:
     num_vertices = vertices.shape[1]
     if lengths.shape != vertices.shape[:1] or lengths.is_floating_point():
         raise ValueError(
-            f"Expected `lengths` to be ({vertices.shape[0]},) integers, but got {tuple(lengths.shape)}, {lengths.dtype}."
+            f"Expected `lengths` to be ({vertices.shape[0]},) integers, "
+            f"but got {tuple(lengths.shape)}, {lengths.dtype}."
         )
     if not torch.compiler.is_compiling() and bool(((lengths < 1) | (lengths > num_vertices)).any()):
         raise ValueError(f"Expected `lengths` within 1 .. {num_vertices}, but got {lengths.tolist()}.")

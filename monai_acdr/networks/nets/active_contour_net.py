@@ -75,7 +75,7 @@ class ActiveContourNet(nn.Module):
         if vertices.ndim != 3 or vertices.shape[0] != image.shape[0] or vertices.shape[-1] != 2:
             raise ValueError(
                 f"Expected `vertices` to be ({image.shape[0]}, K, 2), one contour an image, "
-                f"but got {tuple(vertices.shape)}."
+                f"but got {list(vertices.shape)}."
             )
         return vertices
 
@@ -84,6 +84,6 @@ class ActiveContourNet(nn.Module):
         if displacement.ndim != 4 or displacement.shape[1] != 2:
             raise ValueError(
                 "Expected `displacement_net` to give (B, 2, H, W), channels (x, y), "
-                f"but got {tuple(displacement.shape)}: build it with 2 output channels."
+                f"but got {list(displacement.shape)}: build it with 2 output channels."
             )
         return displacement

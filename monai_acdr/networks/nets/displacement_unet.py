@@ -73,7 +73,7 @@ class DisplacementUNet(nn.Module):
         if min(image.shape[-2:]) < smallest:
             raise ValueError(
                 f"Expected `image` of at least {smallest} x {smallest} pixels for {len(self.encoder)} levels, "
-                f"but got {tuple(image.shape[-2:])}: use fewer `channels` or a larger ROI."
+                f"but got {image.shape[-2]} x {image.shape[-1]}: use fewer `channels` or a larger ROI."
             )
         features, skips = image, []
         for block in self.encoder:

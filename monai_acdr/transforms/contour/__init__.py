@@ -37,7 +37,8 @@ from monai_acdr.transforms.contour.dictionary import (
     SelectContourd,
     SelectContourDict,
 )
-from monai_acdr.transforms.contour.frames import file_grid, file_name, present_grid, vertices_in
+from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
+from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
 from monai_acdr.transforms.contour.tracing import (
     TRACING_LEVEL,
     contour_to_mask,
@@ -63,6 +64,9 @@ __all__ = [
     "FollowImageD",
     "FollowImageDict",
     "FollowImaged",
+    "InitialContourD",
+    "InitialContourDict",
+    "InitialContourd",
     "LastContour",
     "LastContourD",
     "LastContourDict",
@@ -80,6 +84,7 @@ __all__ = [
     "file_name",
     "mask_to_contour",
     "mask_to_contours",
+    "plain_vertices",
     "present_grid",
     "vertices_in",
 ]

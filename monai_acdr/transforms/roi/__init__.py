@@ -24,6 +24,7 @@ from monai_acdr.transforms.roi.boxes import (
     roi_from_box,
     shift_roi_inside,
 )
+from monai_acdr.transforms.roi.choice import ROI_KINDS, roi_transform
 from monai_acdr.transforms.roi.dictionary import (
     BoxROID,
     BoxROId,
@@ -46,6 +47,7 @@ from monai_acdr.transforms.roi.sampling import crop_roi, paste_roi, roi_matrix
 __all__ = [
     "PAPER_ANGLES",
     "PAPER_SCALES",
+    "ROI_KINDS",
     "BoxROI",
     "BoxROID",
     "BoxROIDict",
@@ -76,5 +78,6 @@ __all__ = [
     "roi_corners",
     "roi_from_box",
     "roi_matrix",
+    "roi_transform",
     "shift_roi_inside",
 ]

@@ -21,7 +21,15 @@ from torch import Tensor
 
 from monai_acdr.networks.layers.rasterizers.pieces import EdgePieces, cut_edges
 
-__all__ = ["FILL_RULES", "fold", "fold_slope", "rasterize_backward", "rasterize_forward", "signed_coverage"]
+__all__ = [
+    "FILL_RULES",
+    "fold",
+    "fold_slope",
+    "rasterize_backward",
+    "rasterize_forward",
+    "rasterize_plain",
+    "signed_coverage",
+]
 
 FILL_RULES = ("nonzero", "evenodd", "signed")
 """``nonzero``: min(|w|, 1). ``evenodd``: a triangle wave of w. ``signed``: w itself, unbounded."""
@@ -77,6 +85,12 @@ def rasterize_forward(vertices: Tensor, size: tuple[int, int], fill_rule: str) -
     winding = signed_coverage(_working(clean), size, vertices.dtype)
     winding.masked_fill_(~finite[:, None, None], float("nan"))
     return fold(winding, fill_rule), winding
+
+
+def rasterize_plain(vertices: Tensor, size: tuple[int, int], fill_rule: str) -> Tensor:
+    """The mask (B, H, W) of :func:`rasterize_forward` by operations that autograd can differentiate twice."""
+    finite, clean = _finite(vertices)
+    return fold(signed_coverage(clean, size), fill_rule).masked_fill(~finite[:, None, None], float("nan"))
 
 
 def rasterize_backward(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str) -> Tensor:

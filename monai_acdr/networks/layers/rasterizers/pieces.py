@@ -76,10 +76,10 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     top = (row - base[edge, 1]).to(y0.dtype)
     y_start = _clip(y0[edge], top)
     y_end = _clip(end[edge, 1], top)
-    steep = dy != 0
-    inverse_dy = torch.where(steep, 1 / torch.where(steep, dy, torch.ones_like(dy)), torch.zeros_like(dy))[edge]
-    t_start = torch.where(steep[edge], ((y_start - y0[edge]) * inverse_dy).clamp(0, 1), torch.zeros_like(y_start))
-    t_end = torch.where(steep[edge], ((y_end - y0[edge]) * inverse_dy).clamp(0, 1), torch.ones_like(y_end))
+    steep = (dy != 0)[edge]
+    divisor = torch.where(steep, dy[edge], torch.ones_like(y_start))  # 1 / dy would overflow for the tiniest dy
+    t_start = torch.where(steep, ((y_start - y0[edge]) / divisor).clamp(0, 1), torch.zeros_like(y_start))
+    t_end = torch.where(steep, ((y_end - y0[edge]) / divisor).clamp(0, 1), torch.ones_like(y_end))
 
     # Columns: the same within each row; beyond the frame one piece stands for all columns.
     x_start = torch.where(t_start > 0, x0[edge] + t_start * dx[edge], x0[edge])
@@ -88,7 +88,7 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     shift = base[edge, 0]
     first = (low.clamp(-2 * _FAR, 2 * _FAR).floor().long() + shift).clamp(-1, width)
     last = (high.clamp(-2 * _FAR, 2 * _FAR).ceil().long() + shift - 1).clamp(-1, width)
-    on_column_line = (low == high) & (low == low.floor()) & steep[edge]
+    on_column_line = (low == high) & (low == low.floor()) & steep
     piece, within = _expand((last - first).clamp(min=0) + 1)
     forward = dx[edge] >= 0
     column = torch.where(forward, first, torch.maximum(first, last))[piece]
@@ -100,10 +100,9 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     entry, exit_ = torch.where(forward[piece], left, left + 1), torch.where(forward[piece], left + 1, left)
     is_first = within == 0
     is_last = torch.cat([is_first[1:], is_first.new_ones(min(1, is_first.shape[0]))])
-    flat = dx == 0
-    inverse_dx = torch.where(flat, torch.zeros_like(dx), 1 / torch.where(flat, torch.ones_like(dx), dx))[edge]
-    t_from = torch.where(is_first, t_low, _between((entry - x0[edge]) * inverse_dx, t_low, t_high))
-    t_to = torch.where(is_last, t_high, _between((exit_ - x0[edge]) * inverse_dx, t_low, t_high))
+    divisor = torch.where(dx != 0, dx, torch.ones_like(dx))[edge]
+    t_from = torch.where(is_first, t_low, _between((entry - x0[edge]) / divisor, t_low, t_high))
+    t_to = torch.where(is_last, t_high, _between((exit_ - x0[edge]) / divisor, t_low, t_high))
     y_from = torch.where(is_first, y_start[piece], y0[edge] + t_from * dy[edge])
     y_to = torch.where(is_last, y_end[piece], y0[edge] + t_to * dy[edge])
     x_mean = (x0[edge] + 0.5 * (t_from + t_to) * dx[edge] - left).clamp(0, 1)

@@ -1,0 +1,61 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What the bundle asks of a folder before it knows what lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monai_acdr.data.images import image_data_list
+from monai_acdr.data.report import QualityReport
+from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
+from monai_acdr.data.sunnybrook_layouts import find_layout, scan_tree
+
+__all__ = ["default_exclusions", "inference_data_list"]
+
+
+def default_exclusions(dataset_dir: str | Path) -> tuple[str, ...]:
+    """Patients whose reference must not count in figures: ``DISPLACED_PATIENTS`` in the PNG layout, else nobody."""
+    root = Path(dataset_dir)
+    if not root.is_dir():
+        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
+    return DISPLACED_PATIENTS if find_layout(root, scan_tree(root)) == "png" else ()
+
+
+def inference_data_list(
+    dataset_dir: str | Path,
+    group: str | None = None,
+    exclude: Sequence[str] | None = (),
+    pattern: str | None = None,
+    report: QualityReport | None = None,
+) -> list[dict[str, Any]]:
+    """List images for inference: those with a reference of a Sunnybrook layout, else every DICOM and PNG file.
+
+    A data set in one of the four layouts gives its labelled frames, so that pictures show the reference beside the
+    result; any other folder, or a single file, gives all its images.
+
+    Args:
+        dataset_dir: folder or file.
+        group: see :func:`sunnybrook_data_list`; only for a data set.
+        exclude: see :func:`sunnybrook_data_list`; only for a data set.
+        pattern: see :func:`image_data_list`; given, the folder is taken as plain images.
+        report: filled with findings and counts when given.
+
+    Returns:
+        Data items; see the two functions.
+    """
+    root = Path(dataset_dir)
+    if pattern is None and root.is_dir() and _is_dataset(root):
+        return sunnybrook_data_list(root, group, exclude, spacing="allow", report=report)
+    return image_data_list(root, pattern, report)
+
+
+def _is_dataset(root: Path) -> bool:
+    try:
+        find_layout(root, scan_tree(root))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Checkpoints that are whole or absent, and errors that say which file and what to do."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["load_checkpoint", "load_network", "save_checkpoint"]
+
+
+def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
+    """Write ``state`` (tensors and plain containers) beside ``path`` and move it into place.
+
+    Raises:
+        OSError: when it cannot be written, a full disk for example; an earlier checkpoint at ``path`` stays as it was.
+    """
+    path = Path(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as stream:
+            stream.write(buffer.getbuffer())
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
+        raise OSError(
+            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error}){kept}: free space or choose "
+            "another folder, then go on with --resume true."
+        ) from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+    return path
+
+
+def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint's dictionary; only tensors and plain containers are unpickled, never code.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file is no checkpoint, is truncated, or holds other objects.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected a checkpoint, but {path} does not exist: train first, or give its path with --checkpoint."
+        )
+    try:
+        state = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"Expected a checkpoint of tensors in {path}, but it cannot be read ({reason}): copy or train it again."
+        ) from error
+    if not isinstance(state, dict):
+        raise ValueError(f"Expected a dictionary in checkpoint {path}, but got {type(state).__name__}.")
+    return state
+
+
+def load_network(
+    network: nn.Module, path: str | os.PathLike[str], map_location: str | torch.device = "cpu"
+) -> nn.Module:
+    """Load weights into ``network`` from a checkpoint file: a state dictionary, bare or under the key ``network``.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no checkpoint, or one of another architecture.
+    """
+    state = load_checkpoint(path, map_location)
+    weights = state.get("network", state)
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        own, theirs = set(network.state_dict()), set(weights) if isinstance(weights, dict) else set()
+        raise ValueError(
+            f"Expected weights of this network ({len(own)} tensors) in {path}, but it is a checkpoint of another "
+            f"architecture: {len(own - theirs)} tensors are missing, {len(theirs - own)} are unknown, and shapes may "
+            "differ. Use the network_def that it was trained with, or another --checkpoint."
+        ) from error
+    return network
