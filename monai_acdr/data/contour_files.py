@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from monai_acdr.data.files import write_text_atomic
+from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.geometry import centers_to_pixel, check_vertices, pixel_to_centers
 
 __all__ = ["MAX_CONTOUR_BYTES", "MAX_COORDINATE", "read_contour", "write_contour"]
@@ -81,7 +81,7 @@ def write_contour(path: str | Path, vertices: Tensor, decimals: int = 4) -> None
     if not bool(torch.isfinite(vertices).all()):
         raise ValueError(f"Expected finite `vertices` for {path}, but got NaN or infinity: drop this contour.")
     rows = pixel_to_centers(vertices).tolist()
-    write_text_atomic(path, "".join(f"{x:.{decimals}f} {y:.{decimals}f}\n" for x, y in rows))
+    write_text_atomically(path, "".join(f"{x:.{decimals}f} {y:.{decimals}f}\n" for x, y in rows))
 
 
 def _read_text(path: Path) -> str:

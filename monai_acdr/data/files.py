@@ -1,17 +1,16 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Files on disk: atomic writing, a bounded walk over a data set's folders, natural order."""
+"""Files on disk: a bounded walk over a data set's folders, natural order."""
 
 from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["MAX_DEPTH", "MAX_FILES", "natural_key", "walk_files", "write_text_atomic"]
+__all__ = ["MAX_DEPTH", "MAX_FILES", "natural_key", "walk_files"]
 
 MAX_DEPTH = 10
 """Folders nested deeper than this are not looked into; the deepest layout of Sunnybrook Cardiac Data needs 7."""
@@ -63,15 +62,3 @@ def walk_files(root: Path) -> Iterator[tuple[Path, list[str]]]:
 
 def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
-
-
-def write_text_atomic(path: str | Path, text: str) -> None:
-    """Write UTF-8 text beside ``path`` and move it into place, so that readers never see half a file."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_acdr.data.files import write_text_atomic
+from monai_acdr.atomic_files import write_text_atomically
 
 __all__ = ["KINDS", "Finding", "QualityReport"]
 
@@ -110,4 +110,4 @@ class QualityReport:
 
     def write(self, path: str | Path) -> None:
         """Write the report as JSON; the file appears whole or not at all."""
-        write_text_atomic(path, json.dumps(self.as_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n")
+        write_text_atomically(path, json.dumps(self.as_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n")

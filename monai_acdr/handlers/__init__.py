@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from monai_acdr.handlers.atomic_files import write_text_atomically
 from monai_acdr.handlers.checkpoint_files import load_checkpoint, load_network, save_checkpoint
 from monai_acdr.handlers.contour_writer import ContourWriter, contour_record
 from monai_acdr.handlers.epoch_seed import EpochSeed
@@ -39,5 +38,4 @@ __all__ = [
     "load_checkpoint",
     "load_network",
     "save_checkpoint",
-    "write_text_atomically",
 ]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import io
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from monai_acdr.atomic_files import replace_file
 
 __all__ = ["load_checkpoint", "load_network", "save_checkpoint"]
 
@@ -26,23 +27,16 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as stream:
-            stream.write(buffer.getbuffer())
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        with replace_file(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
     except OSError as error:
         kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
         raise OSError(
             f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error}){kept}: free space or choose "
             "another folder, then go on with --resume true."
         ) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
     return path
 
 

@@ -18,8 +18,8 @@ import torch
 from monai.utils import IgniteInfo, min_version, optional_import
 from torch import Tensor
 
+from monai_acdr.atomic_files import replace_file, write_text_atomically
 from monai_acdr.geometry import perimeter, pixel_spacing, pixel_to_world, signed_area
-from monai_acdr.handlers.atomic_files import write_text_atomically
 from monai_acdr.transforms.contour import file_grid, plain_vertices
 from monai_acdr.visualize import (
     FINAL_COLOR,
@@ -43,7 +43,7 @@ _DECIMALS = 4
 class ContourWriter:
     """Write ``NAME.json``, ``NAME.nii.gz`` and ``NAME.png`` for each case of an evaluator.
 
-    A case has ``name``, ``frame`` (the whole image (1, H, W), MetaTensor), ``pred`` (1, K, 2) and ``pred_mask``
+    A case has ``name``, ``full_image`` (the whole image (1, H, W), MetaTensor), ``pred`` (1, K, 2) and ``pred_mask``
     (1, H, W) in its pixels, ``has_spacing``, and may have ``initial`` and ``reference`` (1, N, 2). File names come from
     ``name`` alone, and no header of the source is copied.
 
@@ -90,8 +90,8 @@ class ContourWriter:
         if Path(name).name != name or name in ("", ".", ".."):
             raise ValueError(f"Expected `name` to be a plain file name, but got {name!r}.")
         record = contour_record(case)
-        write_text_atomically(self.output_dir / f"{name}.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
-        _write_mask(self.output_dir / f"{name}.nii.gz", case["pred_mask"], file_grid(case["frame"])[1])
+        write_text_atomically(self.output_dir / f"{name}.json", _one_line_a_key(record))
+        _write_mask(self.output_dir / f"{name}.nii.gz", case["pred_mask"], file_grid(case["full_image"])[1])
         if self.overlay:
             save_png(self.output_dir / f"{name}.png", self._draw(case))
         self.written += 1
@@ -107,7 +107,7 @@ class ContourWriter:
             for key, (label, color) in layers.items()
             if isinstance(case.get(key), Tensor)
         }
-        image = case["frame"]
+        image = case["full_image"]
         size = (int(image.shape[-2]), int(image.shape[-1]))
         box = None
         if self.margin is not None:
@@ -118,7 +118,7 @@ class ContourWriter:
 def contour_record(case: Mapping[str, Any]) -> dict[str, Any]:
     """What ``NAME.json`` says of a case: vertices in pixels, and in mm and LPS when the spacing is known."""
     vertices = plain_vertices(case["pred"])[0].detach().to("cpu", torch.float64)
-    size, affine = file_grid(case["frame"])
+    size, affine = file_grid(case["full_image"])
     record: dict[str, Any] = {
         "name": str(case["name"]),
         "image_size": {"rows": size[0], "columns": size[1]},
@@ -142,6 +142,12 @@ def contour_record(case: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
+def _one_line_a_key(record: Mapping[str, Any]) -> str:
+    """JSON that people can read: thousands of coordinates do not take thousands of lines."""
+    lines = [f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def _rounded(values: Tensor) -> list[list[float]]:
     return [[round(float(value), _DECIMALS) for value in row] for row in values.detach().cpu()]
 
@@ -155,9 +161,5 @@ def _write_mask(path: Path, mask: Tensor, affine: Tensor) -> None:
     length = float(np.linalg.norm(normal))
     thickness = float(np.linalg.norm(matrix[:3, 2])) or 1.0
     matrix[:3, 2] = normal / length * thickness  # readers fill the third column of a 2-D image with anything
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with replace_file(path) as temporary:
         nib.save(nib.Nifti1Image(pixels, matrix), temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai.utils import IgniteInfo, min_version, optional_import, string_list_all_gather
 
-from monai_acdr.handlers.atomic_files import write_text_atomically
+from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.handlers.length_metric import image_spacing
 from monai_acdr.metrics import ASSUMED_SPACING_MM, CASE_COLUMNS, CaseRecord, evaluate_case, summarize_cases
 

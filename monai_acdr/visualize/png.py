@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from monai_acdr.atomic_files import replace_file
 
 __all__ = ["save_png"]
 
@@ -37,12 +38,6 @@ def save_png(path: str | Path, array: np.ndarray) -> Path:
         raise ValueError(f"Expected `array` to be uint8 (H, W, 3) or (H, W), but got {array.dtype} {array.shape}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"Expected the folder {path.parent} to exist: create it first.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            Image.fromarray(array).save(file, format="PNG")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replace_file(path) as temporary:
+        Image.fromarray(array).save(temporary, format="PNG")
     return path

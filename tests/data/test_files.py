@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monai_acdr.data import files
-from monai_acdr.data.files import natural_key, walk_files, write_text_atomic
+from monai_acdr.data.files import natural_key, walk_files
 
 
 def _touch(path: Path) -> None:
@@ -51,12 +51,3 @@ def test_walk_stops_at_a_depth(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["d"] * (files.MAX_DEPTH + 2))
     _touch(deep / "x")
     assert max(len(folder.relative_to(tmp_path).parts) for folder, _ in walk_files(tmp_path)) == files.MAX_DEPTH
-
-
-def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    write_text_atomic(path, "old")
-    with pytest.raises(UnicodeEncodeError, match="surrogates"):
-        write_text_atomic(path, "\ud800")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]

@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from monai_acdr.data.contour_files import write_contour
 from monai_acdr.data.phantoms.cine_dicom import CineGeometry, CineStudy
@@ -79,13 +82,24 @@ def write_short_axis_studies(
         "spacing": list(spacing),
         "seed": seed,
     }
-    with replace_output(Path(output_dir), parameters) as folder:
+    with replace_output(Path(output_dir), parameters) as folder, _one_thread():
         for index, phantom in enumerate(phantoms):
             _write_patient(folder, index, phantom, seed)
         _write_link(folder / "link.csv", groups)
     output = Path(output_dir).resolve()
     logger.info("Wrote %d synthetic patients, %d frames each, to %s.", num_patients, num_slices * num_phases, output)
     return output
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch on one thread: on such small images, on a busy machine, more of them mostly wait."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def split_groups(num_patients: int) -> list[str]:

@@ -47,7 +47,8 @@ def test_gradcheck_for_every_fill_rule_and_both_orientations(name: str, fill_rul
     def masks(vertices: Tensor) -> Tensor:
         return rasterize_polygons(vertices, SIZE, fill_rule)
 
-    assert torch.autograd.gradcheck(masks, polygon(name, reverse), check_undefined_grad=False)
+    every_pixel = fill_rule == "nonzero" and not reverse  # the others by random projections, which is faster
+    assert torch.autograd.gradcheck(masks, polygon(name, reverse), fast_mode=not every_pixel)
 
 
 @pytest.mark.parametrize("fill_rule", FILL_RULES)
@@ -56,8 +57,8 @@ def test_gradgradcheck_of_the_plain_form(name: str, fill_rule: str) -> None:
     def masks(vertices: Tensor) -> Tensor:
         return rasterize_polygons(vertices, SIZE, fill_rule, differentiate="autograd")
 
-    assert torch.autograd.gradcheck(masks, polygon(name))
-    assert torch.autograd.gradgradcheck(masks, polygon(name))
+    assert torch.autograd.gradcheck(masks, polygon(name), fast_mode=True)
+    assert torch.autograd.gradgradcheck(masks, polygon(name), fast_mode=True)
 
 
 def test_the_analytic_form_says_that_it_is_only_once_differentiable() -> None:

@@ -57,63 +57,78 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     start = vertices.flatten(0, 1)
     end = torch.roll(vertices, -1, dims=1).flatten(0, 1)
     base = start.detach().clamp(-_FAR, _FAR).floor()
-    start, end = start - base, end - base
-    base = base.long()
-    (x0, y0), delta = start.unbind(-1), end - start
-    dx, dy = delta.unbind(-1)
+    x0, y0 = (start - base).T
+    x1, y1 = (end - base).T
+    base_x, base_y = base.long().T
+    dx, dy = x1 - x0, y1 - y0
 
     # Rows: an edge meets rows floor(low) .. floor(high); those outside the frame are left out. Where it ends on a grid
     # line, the last piece is empty but has a derivative, the one that balances the next edge's in that row.
-    low, high = torch.minimum(y0, end[:, 1]).detach(), torch.maximum(y0, end[:, 1]).detach()
+    low, high = torch.minimum(y0, y1).detach(), torch.maximum(y0, y1).detach()
     on_row_line = (low == high) & (low == low.floor())
-    first = (low.clamp(-2 * _FAR, 2 * _FAR).floor().long() + base[:, 1]).clamp(min=0)
-    last = high.clamp(-2 * _FAR, 2 * _FAR).floor().long() + base[:, 1]
-    last = torch.minimum(last, height - 1 + on_row_line.long())
-    leftmost = torch.minimum(x0, end[:, 0]).detach() + base[:, 0]
+    first = (_floor(low) + base_y).clamp(min=0)
+    last = torch.minimum(_floor(high) + base_y, height - 1 + on_row_line.long())
+    leftmost = torch.minimum(x0, x1).detach() + base_x
     counts = torch.where(leftmost <= width, (last - first + 1).clamp(min=0), 0)
     edge, within = _expand(counts)
-    row = first[edge] + within
-    top = (row - base[edge, 1]).to(y0.dtype)
-    y_start = _clip(y0[edge], top)
-    y_end = _clip(end[edge, 1], top)
-    steep = (dy != 0)[edge]
-    divisor = torch.where(steep, dy[edge], torch.ones_like(y_start))  # 1 / dy would overflow for the tiniest dy
-    t_start = torch.where(steep, ((y_start - y0[edge]) / divisor).clamp(0, 1), torch.zeros_like(y_start))
-    t_end = torch.where(steep, ((y_end - y0[edge]) / divisor).clamp(0, 1), torch.ones_like(y_end))
+    integers = torch.stack([first, base_x, base_y, on_row_line.long()])
+    first, base_x, base_y, on_row_line = integers.index_select(1, edge)
+    x0, y0, x1, y1, dx, dy, inverse_dx, inverse_dy = torch.stack(
+        [x0, y0, x1, y1, dx, dy, _reciprocal(dx), _reciprocal(dy)]
+    ).index_select(1, edge)
+    row = first + within
+    top = (row - base_y).to(y0.dtype)
+    y_start, y_end = _clip(y0, top), _clip(y1, top)
+    flat = dy == 0
+    t_start = ((y_start - y0) * inverse_dy).clamp(0, 1)
+    t_end = torch.where(flat, torch.ones_like(y_end), ((y_end - y0) * inverse_dy).clamp(0, 1))
 
     # Columns: the same within each row; beyond the frame one piece stands for all columns.
-    x_start = torch.where(t_start > 0, x0[edge] + t_start * dx[edge], x0[edge])
-    x_end = torch.where(t_end < 1, x0[edge] + t_end * dx[edge], end[edge, 0])
-    low, high = torch.minimum(x_start, x_end).detach(), torch.maximum(x_start, x_end).detach()
-    shift = base[edge, 0]
-    first = (low.clamp(-2 * _FAR, 2 * _FAR).floor().long() + shift).clamp(-1, width)
-    last = (high.clamp(-2 * _FAR, 2 * _FAR).ceil().long() + shift - 1).clamp(-1, width)
-    on_column_line = (low == high) & (low == low.floor()) & steep
-    piece, within = _expand((last - first).clamp(min=0) + 1)
-    forward = dx[edge] >= 0
-    column = torch.where(forward, first, torch.maximum(first, last))[piece]
-    column = torch.where(forward[piece], column + within, column - within)
-
-    edge, row, shift = edge[piece], row[piece], shift[piece]
-    t_low, t_high = t_start[piece], t_end[piece]
-    left = (column - shift).to(x0.dtype)
-    entry, exit_ = torch.where(forward[piece], left, left + 1), torch.where(forward[piece], left + 1, left)
+    x_start = torch.where(t_start > 0, x0 + t_start * dx, x0).detach()
+    x_end = torch.where(t_end < 1, x0 + t_end * dx, x1).detach()
+    low, high = torch.minimum(x_start, x_end), torch.maximum(x_start, x_end)
+    first = (_floor(low) + base_x).clamp(-1, width)
+    last = torch.maximum((_floor(-high).neg() + base_x - 1).clamp(-1, width), first)
+    on_column_line = (low == high) & (low == low.floor()) & ~flat
+    forward = dx >= 0
+    piece, within = _expand(last - first + 1)
+    integers = torch.stack(
+        [edge, row, torch.where(forward, first, last), 2 * forward.long() - 1, base_x, on_column_line.long(), on_row_line]
+    )
+    edge, row, column, step, base_x, on_column_line, on_row_line = integers.index_select(1, piece)
+    x0, y0, dx, dy, inverse_dx, t_low, t_high, y_start, y_end = torch.stack(
+        [x0, y0, dx, dy, inverse_dx, t_start, t_end, y_start, y_end]
+    ).index_select(1, piece)
+    column = column + step * within
+    left = (column - base_x).to(x0.dtype)
+    entry = left + (step < 0)
+    exit_ = left + (step > 0)
     is_first = within == 0
     is_last = torch.cat([is_first[1:], is_first.new_ones(min(1, is_first.shape[0]))])
-    divisor = torch.where(dx != 0, dx, torch.ones_like(dx))[edge]
-    t_from = torch.where(is_first, t_low, _between((entry - x0[edge]) / divisor, t_low, t_high))
-    t_to = torch.where(is_last, t_high, _between((exit_ - x0[edge]) / divisor, t_low, t_high))
-    y_from = torch.where(is_first, y_start[piece], y0[edge] + t_from * dy[edge])
-    y_to = torch.where(is_last, y_end[piece], y0[edge] + t_to * dy[edge])
-    x_mean = (x0[edge] + 0.5 * (t_from + t_to) * dx[edge] - left).clamp(0, 1)
-    return EdgePieces(edge, row, column, t_from, t_to, y_to - y_from, x_mean, on_column_line[piece], on_row_line[edge])
+    t_from = torch.where(is_first, t_low, _between((entry - x0) * inverse_dx, t_low, t_high))
+    t_to = torch.where(is_last, t_high, _between((exit_ - x0) * inverse_dx, t_low, t_high))
+    y_from = torch.where(is_first, y_start, y0 + t_from * dy)
+    y_to = torch.where(is_last, y_end, y0 + t_to * dy)
+    x_mean = (x0 + 0.5 * (t_from + t_to) * dx - left).clamp(0, 1)
+    return EdgePieces(edge, row, column, t_from, t_to, y_to - y_from, x_mean, on_column_line > 0, on_row_line > 0)
 
 
 def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
     """Repeat each index counts[i] times: (N,) owners and (N,) running numbers 0 .. counts[i] - 1 within the owner."""
     owner = torch.repeat_interleave(counts)
     before = counts.cumsum(0) - counts
-    return owner, torch.arange(owner.shape[0], device=owner.device) - before[owner]
+    return owner, torch.arange(owner.shape[0], device=owner.device) - before.index_select(0, owner)
+
+
+def _floor(values: Tensor) -> Tensor:
+    """Whole pixels as int64, of any finite input."""
+    return values.clamp(-2 * _FAR, 2 * _FAR).floor().long()
+
+
+def _reciprocal(values: Tensor) -> Tensor:
+    """1 / values, and 0 with gradient 0 where they are 0."""
+    zero = values == 0
+    return torch.where(zero, torch.zeros_like(values), 1 / torch.where(zero, torch.ones_like(values), values))
 
 
 def _clip(y: Tensor, top: Tensor) -> Tensor:

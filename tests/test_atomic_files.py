@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.handlers import write_text_atomically
+from monai_acdr.atomic_files import write_text_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
