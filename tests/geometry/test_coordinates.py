@@ -171,9 +171,10 @@ def test_nothing_but_the_plane_of_the_affine_is_read() -> None:
     for third in [(float("nan"),) * 3, (0.0, 0.0, 0.0), (1e9, -3.0, 2.0)]:
         other = monai_affine(SAGITTAL, third_column=third)
         assert torch.equal(pixel_to_world(vertices, other), pixel_to_world(vertices, plain))
-        assert torch.equal(world_to_pixel(pixel_to_world(vertices, plain), other), world_to_pixel(
-            pixel_to_world(vertices, plain), plain
-        ))
+        assert torch.equal(
+            world_to_pixel(pixel_to_world(vertices, plain), other),
+            world_to_pixel(pixel_to_world(vertices, plain), plain),
+        )
 
 
 @pytest.mark.parametrize("cosines", [AXIAL, SAGITTAL, CORONAL, orientation(0.4, 0.2, -2.0)])

@@ -85,7 +85,9 @@ def test_float64_is_the_exact_area_to_1e_12(
 
 @pytest.mark.parametrize(("size", "num_vertices"), [((1024, 1024), 64), ((700, 1024), 7), ((64, 48), 32)])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_float32_is_the_exact_area_to_2e_6_up_to_1024_pixels(size: tuple[int, int], num_vertices: int, seed: int) -> None:
+def test_float32_is_the_exact_area_to_2e_6_up_to_1024_pixels(
+    size: tuple[int, int], num_vertices: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     height, width = size
     angles = (np.arange(num_vertices) + 0.9 * rng.random(num_vertices)) * 2 * np.pi / num_vertices

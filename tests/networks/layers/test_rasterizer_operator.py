@@ -50,7 +50,11 @@ def test_autocast_changes_nothing(dtype: torch.dtype, differentiate: str) -> Non
 @pytest.mark.parametrize("fill_rule", FILL_RULES)
 def test_opcheck(fill_rule: str) -> None:
     operator = torch.ops.monai_acdr.rasterize
-    for vertices in (polygons(), polygons(dtype=torch.float64), polygons().transpose(1, 2).contiguous().transpose(1, 2)):
+    for vertices in (
+        polygons(),
+        polygons(dtype=torch.float64),
+        polygons().transpose(1, 2).contiguous().transpose(1, 2),
+    ):
         torch.library.opcheck(operator, (vertices.requires_grad_(), *SIZE, fill_rule))
     torch.library.opcheck(operator, (polygons(batch=0), *SIZE, fill_rule))
 

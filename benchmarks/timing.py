@@ -1,0 +1,161 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""How the benchmarks measure, and what they write down. Run alone, it prints the environment record.
+
+Jobs that are compared run in turns: each round runs every job once, and every other round in reverse order, so that
+whatever else the machine does meets all of them alike. The ratio of two jobs is taken within each round; the median
+over the rounds and its quartiles are reported, never a single best time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import monai_acdr
+from monai_acdr.atomic_files import write_text_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT_DIR = ROOT / "runs" / "benchmarks"
+PACKAGES = ("torch", "monai", "numpy", "scipy", "torch_contour", "numba")
+
+Job = Callable[[], object]
+
+
+def time_in_turns(
+    jobs: Mapping[str, Job], repeats: int, warmup: int, number: Mapping[str, int] | None = None
+) -> dict[str, list[float]]:
+    """Time jobs against each other.
+
+    Args:
+        jobs: what to run, by name.
+        repeats: timed rounds, at least 1.
+        warmup: rounds before that, not timed.
+        number: calls that make one sample, 1 where a job is not named: a job of a millisecond needs more than one.
+
+    Returns:
+        Seconds for one call: one sample a round for each job.
+    """
+    if repeats < 1 or warmup < 0:
+        raise ValueError(f"Expected `repeats` >= 1 and `warmup` >= 0, but got {repeats} and {warmup}.")
+    calls = {name: (number or {}).get(name, 1) for name in jobs}
+    samples: dict[str, list[float]] = {name: [] for name in jobs}
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        for round_index in range(-warmup, repeats):
+            order = list(jobs) if round_index % 2 == 0 else list(reversed(jobs))
+            for name in order:
+                gc.collect()
+                start = time.perf_counter()
+                for _ in range(calls[name]):
+                    jobs[name]()
+                seconds = (time.perf_counter() - start) / calls[name]
+                if round_index >= 0:
+                    samples[name].append(seconds)
+    finally:
+        if collected:
+            gc.enable()
+    return samples
+
+
+def spread(samples: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles of samples, and the distance of the quartiles."""
+    low, middle, high = quartiles(samples)
+    return {"median": middle, "q25": low, "q75": high, "iqr": high - low, "samples": len(samples)}
+
+
+def quartiles(samples: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile; all three are the sample where there is only one."""
+    if len(samples) == 1:
+        return samples[0], samples[0], samples[0]
+    low, middle, high = statistics.quantiles(samples, n=4, method="inclusive")
+    return low, middle, high
+
+
+def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
+    """Spread of the ratio of two jobs, taken round by round."""
+    return spread([a / b for a, b in zip(numerator, denominator, strict=True)])
+
+
+def environment() -> dict[str, Any]:
+    """What a figure needs to be judged: versions, processor, threads, load. No names of users, machines or folders."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cpu_count": os.cpu_count(),
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "torch_threads": torch.get_num_threads(),
+        "versions": {"monai_acdr": monai_acdr.__version__} | {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def parser(description: str | None, script: str, repeats: int, threads: int) -> argparse.ArgumentParser:
+    """A parser with the options that all benchmarks share."""
+    result = argparse.ArgumentParser(
+        description=(description or "").partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    name = f"{Path(script).stem}.json"
+    result.add_argument("--output", type=Path, default=OUTPUT_DIR / name, help="JSON file to write")
+    result.add_argument("--repeats", type=int, default=repeats, help="timed rounds")
+    result.add_argument("--warmup", type=int, default=3, help="rounds before, not timed")
+    result.add_argument("--threads", type=int, default=threads, help="threads of torch")
+    result.add_argument("--seed", type=int, default=0)
+    return result
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Set threads and seed as the options say."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+
+
+def write_record(path: Path, question: str, settings: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+    """Write one benchmark's JSON file, with the environment, whole or not at all."""
+    record = {"question": question, "environment": environment(), "settings": dict(settings), "results": dict(results)}
+    write_text_atomically(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
+    print(f"wrote {path.name}")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Text columns, the first one to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    lines = []
+    for row in [header, *rows]:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(json.dumps(environment(), indent=2))
