@@ -57,7 +57,7 @@ def time_in_turns(
     gc.disable()
     try:
         for round_index in range(-warmup, repeats):
-            order = list(jobs) if round_index % 2 == 0 else list(reversed(jobs))
+            order = list(jobs) if round_index % 2 == 0 else list(jobs)[::-1]
             for name in order:
                 gc.collect()
                 start = time.perf_counter()

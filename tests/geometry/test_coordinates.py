@@ -55,7 +55,7 @@ def monai_affine(
     spacing: tuple[float, float] = (1.5, 0.75),
     third_column: tuple[float, float, float] = (0.0, 0.0, 1.0),
 ) -> Tensor:
-    """The affine that MONAI's PydicomReader(swap_ij=False) makes: (row, column, slice) to RAS; spacing (row, column)."""
+    """What MONAI's PydicomReader(swap_ij=False) makes: (row, column, slice) to RAS; spacing is (row, column)."""
     affine = np.eye(4)
     affine[:3, 0] = np.array(cosines[3:]) * spacing[0]
     affine[:3, 1] = np.array(cosines[:3]) * spacing[1]

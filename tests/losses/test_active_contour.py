@@ -140,11 +140,11 @@ def test_integer_and_boolean_references() -> None:
 def test_the_loss_falls_when_a_network_learns_one_image(preset: str) -> None:
     target = rasterize_polygons(circle(torch.tensor([[14.0, 18.0]]), 8.0, 24), (32, 32)).repeat(2, 1, 1, 1)
     image = target + 0.1 * torch.randn_like(target)
-    net = ActiveContourNet(DisplacementUNet(channels=(4, 8), num_convs=1, dropout=0.0), CenteredCircle(12))
+    net = ActiveContourNet(DisplacementUNet(channels=(4, 8), num_convs=1, dropout=0.0), CenteredCircle(32))
     loss = ActiveContourLoss.from_preset(preset)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     values = []
-    for _ in range(25):
+    for _ in range(40):
         optimizer.zero_grad()
         value = loss(net(image), target)
         value.backward()
@@ -190,9 +190,7 @@ def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
 
 
 def test_an_unknown_preset() -> None:
-    with pytest.raises(
-        ValueError, match=r"Expected `preset` to be one of \['paper', 'reference_code'\], but got 'mine'"
-    ):
+    with pytest.raises(ValueError, match=r"Expected `preset` to be one of \['paper', .*\], but got 'mine'"):
         ActiveContourLoss.from_preset("mine")
 
 

@@ -81,6 +81,7 @@ class BoxContour(nn.Module):
     ) -> None:
         super().__init__()
         vertices = contour_from_box(torch.tensor(box, dtype=torch.float32), num_vertices, shape, scale)
+        self.vertices: Tensor  # for mypy; TorchScript cannot read it as a class annotation
         self.register_buffer("vertices", vertices, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -101,6 +102,7 @@ class GivenContour(nn.Module):
         given = torch.as_tensor(vertices, dtype=torch.float32)
         check_vertices(given)
         given = given if num_vertices is None else resample(given, num_vertices)
+        self.vertices: Tensor  # for mypy; TorchScript cannot read it as a class annotation
         self.register_buffer("vertices", given, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from monai_acdr.geometry import check_vertices
 from monai_acdr.networks.layers.rasterizers.exact import (
     FILL_RULES,
+    cut_polygons,
     rasterize_backward,
     rasterize_forward,
     rasterize_plain,
@@ -60,7 +62,9 @@ def rasterize_polygons(
         vertices = _repeat_last(vertices, lengths)
     if differentiate == "autograd":
         return rasterize_plain(vertices, (height, width), fill_rule)[:, None]
-    return torch.ops.monai_acdr.rasterize(vertices, height, width, fill_rule)[0][:, None]
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return torch.ops.monai_acdr.rasterize(vertices, height, width, fill_rule)[0][:, None]
+    return _EagerRasterize.apply(vertices, (height, width), fill_rule)[:, None]
 
 
 class PolygonRasterizer(nn.Module):
@@ -105,6 +109,26 @@ def _repeat_last(vertices: Tensor, lengths: Tensor) -> Tensor:
     order = torch.arange(num_vertices, device=vertices.device)
     index = torch.minimum(order[None], lengths.to(vertices.device)[:, None] - 1)
     return vertices.gather(1, index[..., None].expand(-1, -1, 2))
+
+
+class _EagerRasterize(torch.autograd.Function):
+    """The passes of the operator below without its second cut of the edges: the backward pass reuses the first."""
+
+    @staticmethod
+    def forward(ctx, vertices, size, fill_rule):  # type: ignore[no-untyped-def]
+        with torch.autocast(vertices.device.type, enabled=False):
+            pieces = cut_polygons(vertices, size)
+            mask, winding = rasterize_forward(vertices, size, fill_rule, pieces)
+        ctx.save_for_backward(vertices, winding)
+        ctx.pieces, ctx.fill_rule = pieces, fill_rule
+        return mask
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        vertices, winding = ctx.saved_tensors
+        with torch.autocast(vertices.device.type, enabled=False):
+            return rasterize_backward(grad, vertices, winding, ctx.fill_rule, ctx.pieces), None, None
 
 
 # One operator, so that torch.compile, export and vmap see a single node instead of data-dependent shapes.

@@ -58,10 +58,11 @@ class DisplacementUNet(nn.Module):
             DecoderBlock(wide, narrow, narrow, num_convs, dropout=0.0 if level == 0 else dropout)
             for level, (narrow, wide) in reversed(list(enumerate(pairs[1:])))
         )
-        self.head = nn.Sequential(nn.BatchNorm2d(channels[0]), nn.ReLU(), nn.Conv2d(channels[0], 2, 1))
+        projection = nn.Conv2d(channels[0], 2, 1)
         # A field of random half-image jumps folds the first contours up, and folded contours learn nothing.
-        nn.init.normal_(self.head[-1].weight, std=INITIAL_FIELD_SCALE / channels[0] ** 0.5)
-        nn.init.zeros_(self.head[-1].bias)
+        nn.init.normal_(projection.weight, std=INITIAL_FIELD_SCALE / channels[0] ** 0.5)
+        projection.bias = nn.Parameter(torch.zeros(2))
+        self.head = nn.Sequential(nn.BatchNorm2d(channels[0]), nn.ReLU(), projection)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to the field (B, 2, H, W) in half image sizes, channels (x, y).

@@ -25,7 +25,7 @@ SHIFT = st.integers(-40, 40)
 
 @st.composite
 def star_polygons(draw: st.DrawFn) -> np.ndarray:
-    """Star-shaped, hence simple: spiky, of either orientation, anywhere about a frame of 12 x 12; often on grid lines."""
+    """Star-shaped, hence simple: spiky, of either orientation, anywhere about 12 x 12 pixels; often on grid lines."""
     num_vertices = draw(st.integers(4, 12))
     unit = st.floats(0, 1)
     jitter = draw(st.lists(unit, min_size=num_vertices, max_size=num_vertices))

@@ -48,7 +48,7 @@ def test_the_last_decoder_block_works_at_half_the_resolution() -> None:
 )
 def test_activation_values(activation: str, function: Any) -> None:
     net = DisplacementUNet(**SMALL, activation=activation).eval()
-    nn.init.constant_(net.head[-1].weight, 20.0)
+    next(net.head[-1].parameters()).data.fill_(20.0)
     heads: list[Tensor] = []
     net.head.register_forward_hook(lambda module, inputs, output: heads.append(output))
     field = net(torch.rand(2, 1, 16, 24))

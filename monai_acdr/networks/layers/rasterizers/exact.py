@@ -23,6 +23,7 @@ from monai_acdr.networks.layers.rasterizers.pieces import EdgePieces, cut_edges
 
 __all__ = [
     "FILL_RULES",
+    "cut_polygons",
     "fold",
     "fold_slope",
     "rasterize_backward",
@@ -76,49 +77,67 @@ def fold_slope(winding: Tensor, fill_rule: str) -> Tensor:
     return torch.ones_like(winding)
 
 
-def rasterize_forward(vertices: Tensor, size: tuple[int, int], fill_rule: str) -> tuple[Tensor, Tensor]:
+def cut_polygons(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
+    """Pieces of polygons (B, K, 2); one with a coordinate that is not finite is shrunk to a point."""
+    return cut_edges(_working(_finite(vertices)[1]), size)
+
+
+def rasterize_forward(
+    vertices: Tensor, size: tuple[int, int], fill_rule: str, pieces: EdgePieces | None = None
+) -> tuple[Tensor, Tensor]:
     """Mask and signed coverage, both (B, H, W), of polygons (B, K, 2) float32 or float64.
 
     A polygon with a coordinate that is not finite gives a mask of NaN; the others of the batch are not affected.
+    ``pieces`` are those of :func:`cut_polygons` if they are at hand, here and in :func:`rasterize_backward`.
     """
-    finite, clean = _finite(vertices)
-    winding = signed_coverage(_working(clean), size, vertices.dtype)
-    winding.masked_fill_(~finite[:, None, None], float("nan"))
+    finite, _ = _finite(vertices)
+    pieces = cut_polygons(vertices, size) if pieces is None else pieces
+    winding = _accumulate(pieces, vertices.shape[0], vertices.shape[1], size, vertices.dtype)
+    if not bool(finite.all()):
+        winding.masked_fill_(~finite[:, None, None], float("nan"))
     return fold(winding, fill_rule), winding
 
 
 def rasterize_plain(vertices: Tensor, size: tuple[int, int], fill_rule: str) -> Tensor:
     """The mask (B, H, W) of :func:`rasterize_forward` by operations that autograd can differentiate twice."""
     finite, clean = _finite(vertices)
-    return fold(signed_coverage(clean, size), fill_rule).masked_fill(~finite[:, None, None], float("nan"))
+    winding = signed_coverage(_working(clean), size, vertices.dtype)
+    return fold(winding, fill_rule).masked_fill(~finite[:, None, None], float("nan"))
 
 
-def rasterize_backward(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str) -> Tensor:
+def rasterize_backward(
+    grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, pieces: EdgePieces | None = None
+) -> Tensor:
     """Gradient (B, K, 2) with respect to the vertices, given that of the mask (B, H, W) and the signed coverage.
 
     An edge that lies exactly on a grid line takes the mean of both sides, which is what a central difference sees.
     Polygons that are not finite get zero.
     """
-    _, clean = _finite(vertices)
-    clean = _working(clean)
-    batch, num_vertices, _ = clean.shape
-    size = (int(grad.shape[-2]), int(grad.shape[-1]))
-    pieces = cut_edges(clean, size)
+    batch, num_vertices, _ = vertices.shape
+    if pieces is None:
+        pieces = cut_polygons(vertices, (int(grad.shape[-2]), int(grad.shape[-1])))
     density = _density(pieces, grad, winding, num_vertices, fill_rule)
     moment_end = density * 0.5 * (pieces.t_end.square() - pieces.t_start.square())
     moment_start = density * (pieces.t_end - pieces.t_start) - moment_end
-    moments = clean.new_zeros(batch * num_vertices, 2)
-    _scatter_add(moments, pieces.edge, torch.stack([moment_start, moment_end], dim=-1))
+    clean = _finite(vertices)[1].to(density.dtype)
     edges = torch.roll(clean, -1, dims=1) - clean
     normals = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1)
-    moments = moments.view(batch, num_vertices, 2)
-    towards_end = normals * moments[..., 1:]
-    return (normals * moments[..., :1] + torch.roll(towards_end, 1, dims=1)).to(vertices.dtype)
+    at_start = normals * _sum_by_edge(moment_start, pieces.edge, batch, num_vertices)
+    at_end = normals * _sum_by_edge(moment_end, pieces.edge, batch, num_vertices)
+    return (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
+
+
+def _sum_by_edge(values: Tensor, edge: Tensor, batch: int, num_vertices: int) -> Tensor:
+    """Sum (N,) values of pieces over their edges: (B, K, 1)."""
+    sums = values.new_zeros(batch * num_vertices)
+    return _scatter_add(sums, edge, values).view(batch, num_vertices, 1)
 
 
 def _finite(vertices: Tensor) -> tuple[Tensor, Tensor]:
     """(B,) which polygons are finite, and the vertices with the others set to zero."""
     finite = torch.isfinite(vertices).flatten(1).all(1)
+    if bool(finite.all()):
+        return finite, vertices
     return finite, torch.where(finite[:, None, None], vertices, torch.zeros_like(vertices))
 
 

@@ -73,15 +73,15 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     edge, within = _expand(counts)
     integers = torch.stack([first, base_x, base_y, on_row_line.long()])
     first, base_x, base_y, on_row_line = integers.index_select(1, edge)
-    x0, y0, x1, y1, dx, dy, inverse_dx, inverse_dy = torch.stack(
-        [x0, y0, x1, y1, dx, dy, _reciprocal(dx), _reciprocal(dy)]
+    x0, y0, x1, y1, dx, dy, divisor_x, divisor_y = torch.stack(
+        [x0, y0, x1, y1, dx, dy, _divisor(dx), _divisor(dy)]
     ).index_select(1, edge)
     row = first + within
     top = (row - base_y).to(y0.dtype)
     y_start, y_end = _clip(y0, top), _clip(y1, top)
-    flat = dy == 0
-    t_start = ((y_start - y0) * inverse_dy).clamp(0, 1)
-    t_end = torch.where(flat, torch.ones_like(y_end), ((y_end - y0) * inverse_dy).clamp(0, 1))
+    flat = inverse_dy == 0
+    t_start = ((y_start - y0) / divisor_y).clamp(0, 1)
+    t_end = torch.where(flat, torch.ones_like(y_end), ((y_end - y0) / divisor_y).clamp(0, 1))
 
     # Columns: the same within each row; beyond the frame one piece stands for all columns.
     x_start = torch.where(t_start > 0, x0 + t_start * dx, x0).detach()
@@ -93,11 +93,11 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     forward = dx >= 0
     piece, within = _expand(last - first + 1)
     integers = torch.stack(
-        [edge, row, torch.where(forward, first, last), 2 * forward.long() - 1, base_x, on_column_line.long(), on_row_line]
+        [edge, row, torch.where(forward, first, last), 2 * forward - 1, base_x, on_column_line.long(), on_row_line]
     )
     edge, row, column, step, base_x, on_column_line, on_row_line = integers.index_select(1, piece)
-    x0, y0, dx, dy, inverse_dx, t_low, t_high, y_start, y_end = torch.stack(
-        [x0, y0, dx, dy, inverse_dx, t_start, t_end, y_start, y_end]
+    x0, y0, dx, dy, divisor_x, t_low, t_high, y_start, y_end = torch.stack(
+        [x0, y0, dx, dy, divisor_x, t_start, t_end, y_start, y_end]
     ).index_select(1, piece)
     column = column + step * within
     left = (column - base_x).to(x0.dtype)
@@ -105,8 +105,8 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     exit_ = left + (step > 0)
     is_first = within == 0
     is_last = torch.cat([is_first[1:], is_first.new_ones(min(1, is_first.shape[0]))])
-    t_from = torch.where(is_first, t_low, _between((entry - x0) * inverse_dx, t_low, t_high))
-    t_to = torch.where(is_last, t_high, _between((exit_ - x0) * inverse_dx, t_low, t_high))
+    t_from = torch.where(is_first, t_low, _between((entry - x0) / divisor_x, t_low, t_high))
+    t_to = torch.where(is_last, t_high, _between((exit_ - x0) / divisor_x, t_low, t_high))
     y_from = torch.where(is_first, y_start, y0 + t_from * dy)
     y_to = torch.where(is_last, y_end, y0 + t_to * dy)
     x_mean = (x0 + 0.5 * (t_from + t_to) * dx - left).clamp(0, 1)
@@ -125,10 +125,9 @@ def _floor(values: Tensor) -> Tensor:
     return values.clamp(-2 * _FAR, 2 * _FAR).floor().long()
 
 
-def _reciprocal(values: Tensor) -> Tensor:
-    """1 / values, and 0 with gradient 0 where they are 0."""
-    zero = values == 0
-    return torch.where(zero, torch.zeros_like(values), 1 / torch.where(zero, torch.ones_like(values), values))
+def _divisor(values: Tensor) -> Tensor:
+    """The values, and 1 where they are 0. Their reciprocals would overflow for the tiniest ones."""
+    return torch.where(values == 0, torch.ones_like(values), values)
 
 
 def _clip(y: Tensor, top: Tensor) -> Tensor:
