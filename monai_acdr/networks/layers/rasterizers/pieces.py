@@ -79,7 +79,7 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     row = first + within
     top = (row - base_y).to(y0.dtype)
     y_start, y_end = _clip(y0, top), _clip(y1, top)
-    flat = inverse_dy == 0
+    flat = dy == 0
     t_start = ((y_start - y0) / divisor_y).clamp(0, 1)
     t_end = torch.where(flat, torch.ones_like(y_end), ((y_end - y0) / divisor_y).clamp(0, 1))
 

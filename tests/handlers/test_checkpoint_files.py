@@ -1,0 +1,76 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from monai_acdr.handlers import load_checkpoint, load_network, save_checkpoint
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    network = nn.Linear(3, 2)
+    path = save_checkpoint({"network": network.state_dict(), "epoch": 3}, tmp_path / "new" / "last.pt")
+    assert load_checkpoint(path)["epoch"] == 3
+    other = load_network(nn.Linear(3, 2), path)
+    torch.testing.assert_close(other.state_dict(), network.state_dict())
+    bare = save_checkpoint(network.state_dict(), tmp_path / "model.pt")
+    torch.testing.assert_close(load_network(nn.Linear(3, 2), bare).state_dict(), network.state_dict())
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_checkpoint({"epoch": 1}, tmp_path / "last.pt")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"last\.pt.*No space left.*earlier checkpoint of that name is kept.*--resume true"):
+        save_checkpoint({"epoch": 2}, path)
+    assert load_checkpoint(path) == {"epoch": 1}
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_a_broken_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.pt, but it cannot be read .*: copy or train it again"):
+        load_checkpoint(path)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    marker = tmp_path / "was_run"
+
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(marker),)
+
+    torch.save({"network": Hostile()}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="checkpoint of tensors"):
+        load_checkpoint(tmp_path / "model.pt")
+    assert not marker.exists()
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model\.pt does not exist: train first"):
+        load_network(nn.Linear(3, 2), tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("network", [nn.Linear(4, 2), nn.Conv2d(1, 1, 3), nn.Sequential(nn.Linear(3, 2))])
+def test_another_architecture(tmp_path: Path, network: nn.Module) -> None:
+    path = save_checkpoint(nn.Linear(3, 2).state_dict(), tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"model\.pt, but it is a checkpoint of another architecture.*network_def"):
+        load_network(network, path)
+
+
+def test_something_else_than_a_dictionary(tmp_path: Path) -> None:
+    path = save_checkpoint([torch.zeros(1)], tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="Expected a dictionary"):
+        load_checkpoint(path)
