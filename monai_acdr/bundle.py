@@ -1,13 +1,16 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the bundles are: beside the package in a checkout, inside it when installed from a wheel."""
+"""Where the bundles are: beside the package in a checkout, inside it when installed from a wheel; and how a failed run ends."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
-__all__ = ["bundle_names", "bundle_root", "find_bundle_root"]
+__all__ = ["bundle_names", "bundle_root", "explain_errors", "find_bundle_root"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "bundles", _PACKAGE.parent / "bundles")
@@ -54,3 +57,28 @@ def find_bundle_root(name: str) -> str:
     if here.name == name and (here / "configs" / "metadata.json").is_file():
         return str(here)
     return str(bundle_root(name))
+
+
+def explain_errors() -> None:
+    """Have a run that fails end with the error that says what to do, below the whole traceback.
+
+    MONAI's bundle runner wraps an error in others, so that it stands far above the end of what Python prints. Meant to
+    be the first item of a config's ``initialize``.
+    """
+    if not isinstance(sys.excepthook, _Explanation):
+        sys.excepthook = _Explanation(sys.excepthook)
+
+
+class _Explanation:
+    """An exception hook on top of another."""
+
+    def __init__(self, show: Callable[..., object]) -> None:
+        self.show = show
+
+    def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        self.show(kind, error, traceback)
+        cause = error
+        while isinstance(cause, RuntimeError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if cause is not error:
+            sys.stderr.write(f"\nThe run stopped: {cause}\n")

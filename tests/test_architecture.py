@@ -53,7 +53,7 @@ OPTIONAL = (
 # Modules without a test file of their own -> the reason.
 WITHOUT_TESTS: dict[str, str] = {}
 # Folders of tests/ that mirror no part of the package.
-OTHER_TESTS = {"benchmarks", "bundles", "integration", "properties"}
+OTHER_TESTS = {"benchmarks", "bundles", "docs", "integration", "properties"}
 
 
 def relative(path: Path) -> str:

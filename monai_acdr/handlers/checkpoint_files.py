@@ -55,7 +55,8 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
     try:
         state = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # only its first sentence: the next ones advise to load the file without protection
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise ValueError(
             f"Expected a checkpoint of tensors in {path}, but it cannot be read ({reason}): copy or train it again."
         ) from error

@@ -67,6 +67,23 @@ def test_opcheck_of_the_backward_pass(fill_rule: str) -> None:
     torch.library.opcheck(torch.ops.monai_acdr.rasterize_backward, sample)
 
 
+@pytest.mark.parametrize("fill_rule", FILL_RULES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_operator_is_what_runs_eagerly_bit_for_bit(dtype: torch.dtype, fill_rule: str) -> None:
+    vertices = polygons(4, dtype=dtype)
+    vertices[1] = vertices[1].round()  # edges on grid lines
+    vertices[2, 0] = float("nan")
+    vertices.requires_grad_()
+    eager = rasterize_polygons(vertices, SIZE, fill_rule)[:, 0]
+    operator = torch.ops.monai_acdr.rasterize(vertices, *SIZE, fill_rule)[0]
+    torch.testing.assert_close(eager, operator, rtol=0, atol=0, equal_nan=True)
+    weights = torch.rand_like(eager)
+    (expected,) = torch.autograd.grad(operator, vertices, weights)
+    for _ in range(2):  # what the forward pass keeps survives a backward pass
+        (gradient,) = torch.autograd.grad(eager, vertices, weights, retain_graph=True)
+        assert torch.equal(gradient, expected)
+
+
 @pytest.mark.parametrize("with_lengths", [False, True])
 def test_compile_without_a_graph_break_forward_and_backward(with_lengths: bool) -> None:
     def loss(vertices: Tensor, lengths: Tensor | None) -> Tensor:

@@ -1,0 +1,237 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The bundle as MONAI sees it: metadata, properties, network, presets, and where its defaults point to."""
+
+from __future__ import annotations
+
+import json
+import logging.config
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import torch
+from monai.bundle import ckpt_export, verify_net_in_out
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import monai_acdr
+from monai_acdr.losses import PRESETS
+from monai_acdr.transforms import PAPER_ANGLES, PAPER_SCALES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_TENSOR = {
+    "type": "object",
+    "required": ["type", "format", "num_channels", "spatial_shape", "dtype", "value_range"],
+    "properties": {
+        "type": {"type": "string"},
+        "format": {"type": "string"},
+        "num_channels": {"type": "integer", "minimum": 1},
+        "spatial_shape": {"type": "array", "minItems": 1},
+        "dtype": {"type": "string"},
+        "value_range": {"type": "array", "minItems": 2},
+        "is_patch_data": {"type": "boolean"},
+        "channel_def": {"type": "object"},
+    },
+}
+# What MONAI's meta_schema_20240725.json requires, which itself can only be downloaded.
+_TEXTS = ["schema", "version", "monai_version", "pytorch_version", "numpy_version"]
+_TEXTS += ["task", "description", "authors", "copyright"]
+SCHEMA = {
+    "type": "object",
+    "required": [*_TEXTS, "changelog", "required_packages_version", "network_data_format"],
+    "properties": {
+        **{name: {"type": "string", "minLength": 1} for name in _TEXTS},
+        "changelog": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+        "required_packages_version": {"type": "object", "additionalProperties": {"type": "string"}},
+        "supported_apps": {"type": "object"},
+        "network_data_format": {
+            "type": "object",
+            "required": ["inputs", "outputs"],
+            "properties": {
+                "inputs": {"type": "object", "required": ["image"], "additionalProperties": _TENSOR},
+                "outputs": {"type": "object", "required": ["pred"], "additionalProperties": _TENSOR},
+            },
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def metadata(sunnybrook: Any) -> dict[str, Any]:
+    return dict(json.loads((sunnybrook.root / "configs" / "metadata.json").read_text(encoding="utf-8")))
+
+
+def _pins() -> dict[str, str]:
+    """Versions of constraints.txt for the newest Python, whichever runs this test."""
+    pins = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            pin = Requirement(line)
+            if pin.marker is None or pin.marker.evaluate({"python_version": "3.12"}):
+                pins[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix("==")
+    return pins
+
+
+def test_metadata_fits_monai_s_schema(metadata: dict[str, Any]) -> None:
+    jsonschema.validate(metadata, SCHEMA)
+    assert metadata["version"] in metadata["changelog"]
+    assert metadata["schema"].endswith("/meta_schema_20240725.json")
+    pred = metadata["network_data_format"]["outputs"]["pred"]
+    assert pred["channel_def"] == {"0": "background", "1": "lv"}  # where MONAI Label takes the label's value from
+
+
+def test_versions_are_those_tested(metadata: dict[str, Any]) -> None:
+    versions = {canonicalize_name(name): text for name, text in metadata["required_packages_version"].items()}
+    assert versions.pop("monai-acdr") == monai_acdr.__version__
+    versions |= {name: metadata[f"{key}_version"] for name, key in (("monai", "monai"), ("torch", "pytorch"))}
+    versions["numpy"] = metadata["numpy_version"]
+    assert versions == {name: _pins()[name] for name in versions}
+
+
+def test_the_folder_is_a_bundle(sunnybrook: Any) -> None:
+    names = ["LICENSE", "docs/README.md", "docs/data_license.txt", "configs/logging.conf"]
+    assert [name for name in names if not (sunnybrook.root / name).is_file()] == []
+    assert "Limitations" in (sunnybrook.root / "docs" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("configs", "kind"), [(["train"], "train"), (["train", "evaluate"], "train"), (["inference"], "infer")]
+)
+def test_workflow(
+    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, configs: list[str], kind: str
+) -> None:
+    """MONAI's model zoo tests its bundles with these steps."""
+    checkpoint = tmp_path / "model.pt" if configs == ["train"] else trained / "model.pt"
+    places = {"dataset_dir": studies, "output_dir": tmp_path / "out", "checkpoint": checkpoint}
+    workflow = sunnybrook.workflow(configs, kind, group="online", max_epochs=1, val_interval=1, **places)
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    workflow.run()
+    workflow.finalize()
+    written = {"train": "last.pt", "evaluate": "metrics.json", "inference": "SYN-03-IM-0001-0001.json"}
+    assert (tmp_path / "out" / written[configs[-1]]).is_file()
+
+
+@pytest.mark.parametrize("config", ["train", "inference"])
+def test_network_gives_what_the_metadata_say(sunnybrook: Any, metadata: dict[str, Any], config: str) -> None:
+    meta_file = str(sunnybrook.root / "configs" / "metadata.json")
+    verify_net_in_out("network_def", config_file=sunnybrook.configs(config)[0], meta_file=meta_file, device="cpu")
+    network = sunnybrook.workflow([config], None).parser.get_parsed_content("network_def").eval()
+    pred = metadata["network_data_format"]["outputs"]["pred"]
+    assert network(torch.rand(1, 1, 64, 64)).shape == (1, pred["num_channels"], *pred["spatial_shape"])
+
+
+def test_export_to_torchscript(sunnybrook: Any, trained: Path, tmp_path: Path) -> None:
+    ckpt_export(
+        "network_def",
+        filepath=str(tmp_path / "model.ts"),
+        ckpt_file=str(trained / "model.pt"),
+        meta_file=str(sunnybrook.root / "configs" / "metadata.json"),
+        config_file=sunnybrook.configs("inference")[0],
+        **sunnybrook.tiny,
+    )
+    network = sunnybrook.workflow(["inference"], None).parser.get_parsed_content("network_def").eval()
+    network.load_state_dict(torch.load(trained / "model.pt", weights_only=True))
+    image = torch.rand(2, 1, 32, 32)
+    torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(image), network(image))
+
+
+@pytest.mark.parametrize("preset", ["paper", "reference_code"])
+def test_presets(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) -> None:
+    workflow = sunnybrook.workflow(["train", preset], None, dataset_dir=studies, output_dir=tmp_path)
+    # the overlay's own values, so not those of the tiny network
+    workflow.parser.update(json.loads(Path(sunnybrook.configs(preset)[0]).read_text()))
+    parsed = workflow.parser.get_parsed_content
+    loss, network, optimizer = parsed("loss"), parsed("network_def"), parsed("optimizer")
+    weights = {name: getattr(loss, name) for name in ("balloon_weight", "curvature_weight", "distance_weight")}
+    assert {**weights, "squared_curvature": loss.curvature.squared} == PRESETS[preset]
+    assert loss.segmentation.kind == "mse"
+    assert network.num_iterations == 3
+    field, circle, adam = network.displacement_net, network.initial_contour, optimizer.param_groups[0]
+    drawn = (circle.num_vertices, circle.diameter * 64, network.clamp, field.activation, len(parsed("channels")))
+    convolutions = [layer for layer in field.encoder[0].convolutions if isinstance(layer, torch.nn.Conv2d)]
+    dropout = field.encoder[0].convolutions[1].p
+    trained_with = (type(optimizer), adam["lr"], adam["weight_decay"], parsed("batch_size"))
+    if preset == "paper":
+        assert drawn == (32, 16, True, "sigmoid", 2)
+        assert (len(convolutions), dropout) == (3, 0.2)
+        assert trained_with == (torch.optim.Adam, 1e-3, 0, 100)
+        assert (parsed("jitter_scales"), parsed("jitter_angles")) == (PAPER_SCALES, PAPER_ANGLES)
+    else:
+        assert drawn == (70, 20, False, "tanh", 3)
+        assert (len(convolutions), dropout, parsed("channels")) == (2, 0.1, [128, 256, 512])
+        assert trained_with == (torch.optim.Adam, 1e-4, 5e-5, 64)
+        assert parsed("lr_scheduler").step_size == 200 * len(parsed("train#dataloader"))
+
+
+@pytest.mark.parametrize("preset", ["paper", "reference_code"])
+def test_presets_train_and_infer(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) -> None:
+    places = {"dataset_dir": studies, "checkpoint": tmp_path / "model.pt"}
+    sunnybrook.run(["train", preset], **places, output_dir=tmp_path / "train", max_epochs=1, val_interval=1)
+    sunnybrook.run(["inference", preset], **places, output_dir=tmp_path / "out", group="online", overlay=False)
+    record = json.loads((tmp_path / "out" / "SYN-03-IM-0001-0001.json").read_text())
+    assert len(record["vertices_px"]) == {"paper": 32, "reference_code": 70}[preset]
+
+
+@pytest.mark.parametrize("config", ["train", "inference"])
+def test_defaults_do_not_depend_on_the_current_folder(
+    sunnybrook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    def defaults() -> dict[str, Path]:
+        parser = sunnybrook.workflow([config], None).parser
+        keys = ("bundle_root", "dataset_dir", "output_dir", "checkpoint")
+        return {key: Path(parser.get_parsed_content(key)) for key in keys}
+
+    monkeypatch.chdir(ROOT)
+    expected = defaults()
+    assert expected["bundle_root"] == sunnybrook.root
+    assert expected["checkpoint"] == sunnybrook.root / "models" / "model.pt"
+    for folder in (sunnybrook.root, tmp_path):
+        monkeypatch.chdir(folder)
+        assert defaults() == expected
+
+
+def test_a_copied_bundle_keeps_to_its_own_folder(
+    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(sunnybrook.root / "configs", tmp_path / sunnybrook.root.name / "configs")).parent
+    (copy / "models").mkdir()
+    shutil.copy(trained / "model.pt", copy / "models" / "model.pt")
+    (copy / "data").symlink_to(studies)
+    monkeypatch.chdir(copy)
+    type(sunnybrook)(copy).run(["inference"], group="online", overlay=False)
+    assert len(list((copy / "runs" / "inference").glob("*.json"))) == 4
+
+
+def test_relative_paths_from_the_bundle_s_folder(
+    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path
+) -> None:
+    """As a user types it; the logging config is that of the bundle, without a line for each reader and file."""
+    options = {key: value for key, value in sunnybrook.tiny.items() if key in ("channels", "num_convs", "roi_size")}
+    places = {"dataset_dir": studies, "output_dir": tmp_path / "out", "checkpoint": trained / "model.pt"}
+    options |= {key: os.path.relpath(path, sunnybrook.root) for key, path in places.items()}
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.json"]
+    command += [text for key, value in {**options, "group": "online"}.items() for text in (f"--{key}", str(value))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=sunnybrook.root, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Wrote contours of 4 images to " in done.stdout
+    assert "unable to load" not in done.stdout
+    assert sorted({path.name.split(".")[0] for path in (tmp_path / "out").iterdir()}) == [
+        f"SYN-03-IM-0001-{frame:04d}" for frame in (1, 2, 4, 5)
+    ]
+
+
+def test_logging_uses_standard_classes_only(sunnybrook: Any) -> None:
+    """MONAI evaluates nothing else, for safety."""
+    classes = [line for line in (sunnybrook.root / "configs" / "logging.conf").read_text().splitlines() if "class=" in line]
+    assert classes
+    assert all(hasattr(logging, line.removeprefix("class=")) for line in classes)

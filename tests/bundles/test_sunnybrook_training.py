@@ -1,0 +1,171 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Trainings are repeatable, survive a kill and a full disk, and never overwrite one another."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from monai_acdr.handlers import load_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+Failure = Callable[..., str]
+
+
+def assert_same(first: Any, second: Any, tolerance: float = 0.0) -> None:
+    """Compare checkpoints: nested dictionaries and lists of tensors and numbers."""
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key], tolerance)
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other, tolerance)
+    elif isinstance(first, torch.Tensor):
+        torch.testing.assert_close(second, first, rtol=0, atol=tolerance)
+    else:
+        assert second == (pytest.approx(first, abs=tolerance) if isinstance(first, float) else first)
+
+
+def test_what_a_training_leaves(trained: Path) -> None:
+    assert sorted(path.name for path in trained.iterdir()) == ["last.pt", "model.pt", "tensorboard"]
+    state = load_checkpoint(trained / "last.pt")
+    assert set(state) == {"network", "ema", "optimizer", "lr_scheduler", "early_stop", "trainer", "best"}
+    assert 1 <= state["best"]["epoch"] <= 3
+    assert 0 < state["best"]["metric"] < 1
+    assert list(trained.glob("tensorboard/events*"))
+
+
+def test_the_seed_decides(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
+    sunnybrook.train(studies, tmp_path / "same")
+    assert_same(load_checkpoint(trained / "last.pt"), load_checkpoint(tmp_path / "same" / "last.pt"))
+    assert_same(load_checkpoint(trained / "model.pt"), load_checkpoint(tmp_path / "same" / "model.pt"))
+    sunnybrook.train(studies, tmp_path / "other", seed=1, max_epochs=1)
+    first, other = (load_checkpoint(folder / "model.pt") for folder in (trained, tmp_path / "other"))
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def _kill_after(iterations: int, train_config: Path) -> str:
+    """The config's initialize, and then a SIGKILL by the process itself in the middle of an epoch."""
+    event = f"ignite.engine.Events.ITERATION_COMPLETED(once={iterations})"
+    kill = f"lambda: __import__('os').kill(__import__('os').getpid(), {int(signal.SIGKILL)})"
+    own = f"$@train#trainer.add_event_handler({event}, {kill})"
+    return json.dumps([*json.loads(train_config.read_text())["initialize"], own])
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_is_undisturbed(
+    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, failure: Failure
+) -> None:
+    """Four frames in batches of 2 make two iterations an epoch: the fifth is the first of epoch 3."""
+    output = tmp_path / "killed"
+    settings: dict[str, Any] = {**sunnybrook.tiny, "max_epochs": 3, "val_interval": 1, "warmup_epochs": 1}
+    settings |= {"dataset_dir": studies, "output_dir": output, "checkpoint": output / "model.pt"}
+    config = Path(sunnybrook.configs("train")[0])
+    settings["initialize"] = _kill_after(5, config)
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config.relative_to(ROOT))]
+    command += [text for key, value in settings.items() for text in (f"--{key}", str(value))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    assert load_checkpoint(output / "last.pt")["trainer"]["iteration"] == 4
+    assert "last.pt is there: add --resume true" in failure(sunnybrook.train, studies, output)
+    sunnybrook.train(studies, output, resume=True)
+    for name in ("last.pt", "model.pt"):
+        assert_same(load_checkpoint(trained / name), load_checkpoint(output / name), tolerance=1e-6)
+    figures = [
+        sunnybrook.evaluate(studies, tmp_path / "evaluation", folder / "model.pt", group="validation")
+        for folder in (trained, output)
+    ]
+    assert figures[0]["mean_dice"] == pytest.approx(figures[1]["mean_dice"], abs=1e-6)
+
+
+def test_a_finished_training_resumes_to_nothing(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
+    sunnybrook.train(studies, tmp_path / "out", max_epochs=1)
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in ("last.pt", "model.pt")}
+    sunnybrook.train(studies, tmp_path / "out", max_epochs=1, resume=True)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in before} == before
+
+
+def test_no_training_overwrites_another(sunnybrook: Any, studies: Path, tmp_path: Path, failure: Failure) -> None:
+    sunnybrook.train(studies, tmp_path / "one", max_epochs=1, checkpoint=tmp_path / "model.pt")
+    first = (tmp_path / "model.pt").read_bytes()
+    text = failure(sunnybrook.train, studies, tmp_path / "one", checkpoint=tmp_path / "model.pt")
+    assert f"Expected no training in {tmp_path / 'one'}, but last.pt is there: add --resume true" in text
+    assert (tmp_path / "model.pt").read_bytes() == first
+    sunnybrook.train(studies, tmp_path / "two", max_epochs=1, seed=1, checkpoint=tmp_path / "model.pt")
+    assert (tmp_path / "model.pt.previous").read_bytes() == first
+    assert (tmp_path / "model.pt").read_bytes() != first
+
+
+def test_resume_without_a_training_or_with_another_network(
+    sunnybrook: Any, studies: Path, tmp_path: Path, failure: Failure
+) -> None:
+    text = failure(sunnybrook.train, studies, tmp_path / "new", resume=True)
+    assert f"{tmp_path / 'new' / 'last.pt'} does not exist" in text
+    sunnybrook.train(studies, tmp_path / "out", max_epochs=1)
+    before = (tmp_path / "out" / "last.pt").read_bytes()
+    text = failure(sunnybrook.train, studies, tmp_path / "out", resume=True, channels=[4, 8, 16])
+    assert f"Expected 'network' in {tmp_path / 'out' / 'last.pt'} to fit this configuration" in text
+    assert (tmp_path / "out" / "last.pt").read_bytes() == before
+
+
+def test_a_full_disk_loses_one_epoch(
+    sunnybrook: Any,
+    studies: Path,
+    trained: Path,
+    tmp_path: Path,
+    failure: Failure,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output, sync, calls = tmp_path / "out", os.fsync, []
+
+    def full_after_the_first_epoch(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > 2:  # of model.pt and last.pt
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_after_the_first_epoch)
+        text = failure(sunnybrook.train, studies, output)
+    assert "No space left on device" in text
+    assert "the earlier checkpoint of that name is kept: free space or choose another folder" in text
+    assert sorted(path.name for path in output.iterdir()) == ["last.pt", "model.pt", "tensorboard"]
+    assert load_checkpoint(output / "last.pt")["trainer"]["iteration"] == 2
+    sunnybrook.train(studies, output, resume=True)
+    assert_same(load_checkpoint(trained / "last.pt"), load_checkpoint(output / "last.pt"), tolerance=1e-6)
+
+
+def test_stops_early_and_keeps_the_best(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
+    sunnybrook.train(studies, tmp_path, max_epochs=40, patience=1, learning_rate=0.0)
+    state = load_checkpoint(tmp_path / "last.pt")
+    epochs = state["trainer"]["iteration"] // 2
+    assert epochs < 40
+    assert state["best"]["epoch"] == epochs - 1
+    assert state["best"]["metric"] == pytest.approx(state["early_stop"]["best_score"])
+
+
+def test_loss_weights_and_numbers_are_overrides(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
+    changed: dict[str, Any] = {"balloon_weight": 0.3, "curvature_weight": 0.4, "distance_weight": 0.5}
+    parser = sunnybrook.workflow(
+        ["train"], None, dataset_dir=studies, num_vertices=20, num_iterations=5, segmentation_loss="dice", **changed
+    ).parser
+    loss, network = parser.get_parsed_content("loss"), parser.get_parsed_content("network_def")
+    assert {name: getattr(loss, name) for name in changed} == changed
+    assert loss.segmentation.kind == "dice"
+    assert network(torch.rand(2, 1, 32, 32)).shape == (2, 5, 20, 2)
+    assert parser.get_parsed_content("train#trainer").state.max_epochs == 300

@@ -1,0 +1,143 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Commands in README and docs: files, options, extras and make targets that they name exist."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monai_acdr.data.phantoms.__main__ import build_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / "bundles" / "sunnybrook_lv_acdr"
+OPTION = re.compile(r"--([A-Za-z][\w#-]*)")
+QUALITY_OPTIONS = {"group", "json", "no-pixels"}
+# What MONAI's `run` takes itself, and options of other programs in the pages.
+OTHER_OPTIONS = {"config_file", "bundle_root", "logdir"}
+
+
+def config_keys(*names: str) -> set[str]:
+    """All keys of bundle configs, nested ones as `a#b`."""
+    keys: set[str] = set()
+    for name in names:
+        _collect(json.loads((BUNDLE / "configs" / name).read_text(encoding="utf-8")), "", keys)
+    return keys
+
+
+def _collect(config: Any, prefix: str, keys: set[str]) -> None:
+    if isinstance(config, dict):
+        for key, value in config.items():
+            keys.add(prefix + key)
+            _collect(value, f"{prefix}{key}#", keys)
+
+
+def parser_options(parser: Any) -> set[str]:
+    return {option.removeprefix("--") for action in parser._actions for option in action.option_strings}
+
+
+def benchmark_options(script: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    module, options = import_module(script), set()
+    monkeypatch.setattr(import_module("argparse").ArgumentParser, "parse_args", lambda self, _: self)
+    options = parser_options(module.read_options([]))
+    monkeypatch.undo()
+    return options
+
+
+def config_files(command: str, page: Any) -> list[str]:
+    """Names of the bundle configs that a command reads; a file of the page's own counts as known."""
+    (value,) = re.findall(r"--config_file \"?(\[.*?\]|[^\s\"]+)", command)
+    names = re.findall(r"[^'\[\],\s]+\.json", value)
+    assert names, command
+    found = []
+    for name in names:
+        path = name.removeprefix("$BUNDLE/").removeprefix("bundles/sunnybrook_lv_acdr/")
+        if path == name and not path.startswith("configs/"):
+            assert f"`{name}`" in page.text, f"{page}: {name} is not on the page"
+            continue
+        assert (BUNDLE / path).is_file(), f"{page}: {path} is not in the bundle"
+        found.append(Path(path).name)
+    return found
+
+
+def test_bundle_commands(page: Any) -> None:
+    for command in page.commands():
+        if "-m monai.bundle run" in command:
+            shlex.split(command)
+            keys = config_keys(*config_files(command, page))
+            unknown = set(OPTION.findall(command)) - keys - {"config_file"}
+            assert not unknown, f"{page}: {sorted(unknown)} are no keys of the configs in: {command}"
+
+
+def test_module_and_make_commands(page: Any) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"(?m)^\.PHONY: (.*)$", makefile)[1].split())  # type: ignore[index]
+    for command in page.commands():
+        for target in re.findall(r"(?:^|\s)make ([\w-]+)", command):
+            assert target in targets, command
+        if "-m monai_acdr.data.quality" in command:
+            assert set(OPTION.findall(command)) <= QUALITY_OPTIONS, command
+        if "-m monai_acdr.data.phantoms" in command:
+            assert set(OPTION.findall(command)) <= parser_options(build_parser()), command
+
+
+def test_benchmark_commands(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in page.commands():
+        for script in re.findall(r"python benchmarks/(\w+)\.py", command):
+            assert set(OPTION.findall(command)) <= benchmark_options(script, monkeypatch), command
+
+
+def test_extras_exist(page: Any) -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    for extras in re.findall(r"pip install [^\n]*\[([\w,]+)\]", page.text):
+        assert set(extras.split(",")) <= set(parser["options.extras_require"])
+
+
+def test_options_in_the_text(page: Any) -> None:
+    """Options in backticks are keys of a config of the bundle, or of a command of ours."""
+    names = sorted(path.name for path in (BUNDLE / "configs").glob("*.json") if path.name != "metadata.json")
+    known = config_keys(*names) | QUALITY_OPTIONS | OTHER_OPTIONS
+    if page.path.is_relative_to(ROOT / "docs") or page.path == ROOT / "README.md":
+        spans = re.findall(r"`([^`\n]+)`", page.prose)
+        named = {option for span in spans for option in OPTION.findall(span)} - {"key"}
+        assert not named - known, f"{page}: {sorted(named - known)} are no options"
+
+
+def test_the_reference_has_all_keys_with_their_defaults(docs: Any) -> None:
+    rows = {row[0].strip("`"): row[1:3] for row in docs("reference/config_keys.md").rows()}
+    for column, name in enumerate(("train.json", "inference.json")):
+        config = json.loads((BUNDLE / "configs" / name).read_text(encoding="utf-8"))
+        for key, value in config.items():
+            if isinstance(value, dict) or key in ("imports", "initialize", "run") or _is_part(key, value):
+                continue
+            assert key in rows, f"{key} of {name} is not in the reference"
+            shown = _default(rows[key], column)
+            if isinstance(value, str) and value.startswith("$"):
+                continue
+            assert shown == value, f"{key} of {name} is {value!r}, but the reference says {shown!r}"
+
+
+def _is_part(key: str, value: Any) -> bool:
+    """Larger parts of a config, which the reference names in its last paragraph only."""
+    if key in ("network", "data_list", "image_reader"):
+        return True
+    return isinstance(value, list) and "_target_" in str(value)
+
+
+def _default(cells: list[str], column: int) -> Any:
+    text = cells[0] if column and cells[1] == "same" else cells[column]
+    text = text.partition(":")[0].strip("`")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
