@@ -33,6 +33,10 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is not None and error.filename2 is None:
+            error.filename = str(path)  # a full disk names no file, other errors name the temporary one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

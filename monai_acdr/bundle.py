@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["bundle_names", "bundle_root", "explain_errors", "find_bundle_root"]
+__all__ = ["bundle_names", "bundle_root", "explain_errors", "find_bundle_root", "flag"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "bundles", _PACKAGE.parent / "bundles")
@@ -57,6 +57,20 @@ def find_bundle_root(name: str) -> str:
     if here.name == name and (here / "configs" / "metadata.json").is_file():
         return str(here)
     return str(bundle_root(name))
+
+
+def flag(value: bool | str) -> bool:
+    """A switch as the command line gives it: ``--resume true`` arrives as text, ``--resume True`` as a bool.
+
+    Raises:
+        ValueError: for anything else than true and false, in any case.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in ("true", "false"):
+        raise ValueError(f"Expected a switch to be true or false, but got {value!r}.")
+    return text == "true"
 
 
 def explain_errors() -> None:

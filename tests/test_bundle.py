@@ -68,3 +68,13 @@ def test_configs_find_their_bundle_from_its_folder_and_elsewhere(
     assert bundle.find_bundle_root("heart") == str(copied)
     monkeypatch.chdir(add_bundle(tmp_path / "copy" / "other"))
     assert bundle.find_bundle_root("heart") == str(installed)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(True, True), ("true", True), ("False", False), (" TRUE ", True)])
+def test_flag(value: bool | str, expected: bool) -> None:
+    assert bundle.flag(value) is expected
+
+
+def test_flag_of_something_else() -> None:
+    with pytest.raises(ValueError, match="true or false, but got 'yes'"):
+        bundle.flag("yes")

@@ -13,7 +13,7 @@ from monai_acdr.data.images import image_data_list
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
-from monai_acdr.data.selection import default_exclusions, inference_data_list
+from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
 from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
 from monai_acdr.data.sunnybrook_cases import CASES, SunnybrookCase
 from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
@@ -30,6 +30,7 @@ __all__ = [
     "QualityReport",
     "SunnybrookCase",
     "default_exclusions",
+    "excluded_patients",
     "image_data_list",
     "inference_data_list",
     "judge_masks",

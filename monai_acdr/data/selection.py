@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_acdr.data.images import image_data_list
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
+from monai_acdr.data.sunnybrook_cases import find_case, patient_name
 from monai_acdr.data.sunnybrook_layouts import find_layout, scan_tree
 
-__all__ = ["default_exclusions", "inference_data_list"]
+__all__ = ["default_exclusions", "excluded_patients", "inference_data_list"]
 
 
 def default_exclusions(dataset_dir: str | Path) -> tuple[str, ...]:
@@ -23,6 +24,34 @@ def default_exclusions(dataset_dir: str | Path) -> tuple[str, ...]:
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
     return DISPLACED_PATIENTS if find_layout(root, scan_tree(root)) == "png" else ()
+
+
+def excluded_patients(
+    items: Sequence[Mapping[str, Any]], dataset_dir: str | Path, exclude: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Patients to leave out of an evaluation's figures, as they are named in its data list.
+
+    Args:
+        items: the data list.
+        dataset_dir: its folder.
+        exclude: names, ``SC-N-6`` or ``SC-N-06``; None means :func:`default_exclusions`, ``()`` nobody.
+
+    Raises:
+        ValueError: for a name that is no patient of the data set or of Sunnybrook, most likely misspelt.
+    """
+    if isinstance(exclude, str):
+        raise ValueError(f"Expected `exclude` to be a list of patients, but got {exclude!r}: write [{exclude!r}].")
+    if exclude is None:
+        return default_exclusions(dataset_dir)
+    present = {item["patient"] for item in items}
+    names = tuple(name if name in present else patient_name(name) for name in exclude)
+    wrong = sorted(name for name in names if name not in present and find_case(name) is None)
+    if wrong:
+        raise ValueError(
+            f"Expected `exclude` to name patients of the data set, but got {wrong}: write them as 'SC-N-6' or as in "
+            "the column 'patient' of metrics.csv."
+        )
+    return names
 
 
 def inference_data_list(

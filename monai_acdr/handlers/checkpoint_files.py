@@ -34,7 +34,7 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
         raise OSError(
-            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error}){kept}: free space or choose "
+            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error.strerror or error}){kept}: free space or choose "
             "another folder, then go on with --resume true."
         ) from error
     return path

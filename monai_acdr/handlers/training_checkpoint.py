@@ -112,6 +112,11 @@ class TrainingCheckpoint:
         return True
 
     def _restore(self, engine: Engine) -> None:
+        if not self.path.is_file():
+            raise FileNotFoundError(
+                f"Expected a training to resume, but {self.path} does not exist: leave out --resume to start one, or give "
+                "the --output_dir of the training."
+            )
         state = load_checkpoint(self.path)
         expected = {*self.save_dict, "trainer", "best"}
         if set(state) != expected:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from monai_acdr.transforms.contour import (
     TRACING_LEVEL,
+    ContourDiceD,
+    ContourDiced,
+    ContourDiceDict,
     ContourToImage,
     ContourToImageD,
     ContourToImaged,
@@ -104,6 +107,9 @@ __all__ = [
     "CheckImageD",
     "CheckImageDict",
     "CheckImaged",
+    "ContourDiceD",
+    "ContourDiceDict",
+    "ContourDiced",
     "ContourToImage",
     "ContourToImageD",
     "ContourToImageDict",

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,13 +117,15 @@ def png_set(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def failure() -> Callable[..., str]:
-    """Run something that must fail, and return all that Python would print."""
+    """Run something that must fail, and return the end of what Python prints then: what the user reads first."""
 
     def text_of(function: Callable[..., Any], *values: Any, **named: Any) -> str:
         try:
             function(*values, **named)
-        except Exception:
-            return traceback.format_exc()
+        except Exception as error:
+            with redirect_stderr(io.StringIO()) as printed:
+                sys.excepthook(type(error), error, error.__traceback__)
+            return printed.getvalue().rpartition("\nThe run stopped: ")[2].strip()
         raise AssertionError("Expected an error, but it ran through.")
 
     return text_of

@@ -58,12 +58,13 @@ def test_the_seed_decides(sunnybrook: Any, studies: Path, trained: Path, tmp_pat
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def _kill_after(iterations: int, train_config: Path) -> str:
-    """The config's initialize, and then a SIGKILL by the process itself in the middle of an epoch."""
+def _kill_after(iterations: int, train_config: Path, overlay: Path) -> Path:
+    """Write a config on top of another: its initialize, and a SIGKILL by the process itself in the middle of an epoch."""
     event = f"ignite.engine.Events.ITERATION_COMPLETED(once={iterations})"
-    kill = f"lambda: __import__('os').kill(__import__('os').getpid(), {int(signal.SIGKILL)})"
+    kill = f"lambda: torch.os.kill(torch.os.getpid(), {int(signal.SIGKILL)})"
     own = f"$@train#trainer.add_event_handler({event}, {kill})"
-    return json.dumps([*json.loads(train_config.read_text())["initialize"], own])
+    overlay.write_text(json.dumps({"initialize": [*json.loads(train_config.read_text())["initialize"], own]}))
+    return overlay
 
 
 @pytest.mark.slow
@@ -75,8 +76,8 @@ def test_killed_and_resumed_is_undisturbed(
     settings: dict[str, Any] = {**sunnybrook.tiny, "max_epochs": 3, "val_interval": 1, "warmup_epochs": 1}
     settings |= {"dataset_dir": studies, "output_dir": output, "checkpoint": output / "model.pt"}
     config = Path(sunnybrook.configs("train")[0])
-    settings["initialize"] = _kill_after(5, config)
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(config.relative_to(ROOT))]
+    configs = [str(config.relative_to(ROOT)), str(_kill_after(5, config, tmp_path / "kill.json"))]
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
     command += [text for key, value in settings.items() for text in (f"--{key}", str(value))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_acdr.data import DISPLACED_PATIENTS, default_exclusions, inference_data_list
+from monai_acdr.data import DISPLACED_PATIENTS, default_exclusions, excluded_patients, inference_data_list
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 
@@ -49,3 +49,14 @@ def test_a_folder_gives_its_images(studies: Path) -> None:
 
 def test_a_file(tmp_path: Path) -> None:
     assert [item["name"] for item in inference_data_list(_png(tmp_path / "frame.png"))] == ["frame"]
+
+
+def test_excluded_patients(studies: Path) -> None:
+    items = inference_data_list(studies)
+    assert excluded_patients(items, studies) == ()
+    assert excluded_patients(items, studies, ()) == ()
+    assert excluded_patients(items, studies, ["SYN-01", "SC-N-06"]) == ("SYN-01", "SC-N-6")
+    with pytest.raises(ValueError, match=r"got \['SYM-01'\]: write them as 'SC-N-6'"):
+        excluded_patients(items, studies, ["SYM-01"])
+    with pytest.raises(ValueError, match=r"write \['SC-N-6'\]"):
+        excluded_patients(items, studies, "SC-N-6")

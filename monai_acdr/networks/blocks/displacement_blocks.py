@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,13 +15,16 @@ __all__ = ["DecoderBlock", "EncoderBlock"]
 
 
 def _convolutions(in_channels: int, out_channels: int, num_convs: int, dropout: float) -> nn.Sequential:
-    """Sub-blocks of a 3 x 3 convolution followed by dropout; nothing between them, as the paper says."""
-    layers: list[nn.Module] = []
+    """Sub-blocks of a 3 x 3 convolution followed by dropout; nothing between them, as the paper says.
+
+    Layers are named, so that weights fit whether or not there is dropout between them.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     for index in range(num_convs):
-        layers.append(nn.Conv2d(in_channels if index == 0 else out_channels, out_channels, 3, padding=1))
+        layers[f"conv{index}"] = nn.Conv2d(in_channels if index == 0 else out_channels, out_channels, 3, padding=1)
         if dropout > 0:
-            layers.append(nn.Dropout2d(dropout))
-    return nn.Sequential(*layers)
+            layers[f"dropout{index}"] = nn.Dropout2d(dropout)
+    return nn.Sequential(layers)
 
 
 class EncoderBlock(nn.Module):

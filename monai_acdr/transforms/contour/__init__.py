@@ -39,6 +39,7 @@ from monai_acdr.transforms.contour.dictionary import (
 )
 from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
+from monai_acdr.transforms.contour.overlap import ContourDiceD, ContourDiced, ContourDiceDict
 from monai_acdr.transforms.contour.tracing import (
     TRACING_LEVEL,
     contour_to_mask,
@@ -48,6 +49,9 @@ from monai_acdr.transforms.contour.tracing import (
 
 __all__ = [
     "TRACING_LEVEL",
+    "ContourDiceD",
+    "ContourDiceDict",
+    "ContourDiced",
     "ContourToImage",
     "ContourToImageD",
     "ContourToImageDict",

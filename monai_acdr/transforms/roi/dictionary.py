@@ -84,7 +84,12 @@ class LabelROId(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        vertices = d[self.first_key(d)]
+        if self.keys[0] not in d:
+            raise ValueError(
+                f"Expected a reference contour {self.keys[0]!r} to place the ROI by, but the image has none: use the ROI "
+                "'centre' or 'box' for images without reference."
+            )
+        vertices = d[self.keys[0]]
         image = None if self.image_key is None else d[self.image_key]
         if isinstance(image, MetaTensor) and isinstance(vertices, MetaTensor):
             vertices = map_vertices(vertices.as_tensor(), vertices.affine, image.peek_pending_affine())

@@ -91,3 +91,8 @@ def test_script() -> None:
     image, skip = torch.rand(1, 1, 8, 8), torch.rand(1, 2, 8, 8)
     torch.testing.assert_close(torch.jit.script(encoder)(image), encoder(image))
     torch.testing.assert_close(torch.jit.script(decoder)(encoder(image), skip), decoder(encoder(image), skip))
+
+
+def test_weights_fit_with_and_without_dropout() -> None:
+    with_dropout, without = DecoderBlock(8, 4, 4), DecoderBlock(8, 4, 4, dropout=0.0)
+    without.load_state_dict(with_dropout.state_dict())
