@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the bundles are: beside the package in a checkout, inside it when installed from a wheel; and how a failed run ends."""
+"""Where the bundles are, beside the package in a checkout and inside it in a wheel, and what their configs need."""
 
 from __future__ import annotations
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.atomic_files import replace_file, write_text_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -38,3 +39,59 @@ def test_text_that_cannot_be_encoded_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError, match="surrogates"):
         write_text_atomically(tmp_path / "metrics.json", "\udc80")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_block_sees_a_free_name_with_the_same_suffixes(tmp_path: Path) -> None:
+    path = tmp_path / "mask.nii.gz"
+    path.write_bytes(b"old")
+    with replace_file(str(path)) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.endswith(".mask.nii.gz")
+        assert not temporary.exists()
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["mask.nii.gz"]
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong shape"), KeyboardInterrupt("stop")])
+def test_an_error_in_the_block_leaves_the_old_file(tmp_path: Path, error: BaseException) -> None:
+    path = write_text_atomically(tmp_path / "model.pt", "old")
+    with pytest.raises(type(error), match=str(error)), replace_file(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model.pt"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="No such file"), replace_file(tmp_path / "model.pt"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/metrics\.csv'"):
+        write_text_atomically(tmp_path / "metrics.csv", "new")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX file size limits")
+def test_a_write_that_stops_half_way(tmp_path: Path) -> None:
+    """A real short write: the process may not write files beyond 4096 bytes."""
+    import resource
+
+    path = write_text_atomically(tmp_path / "metrics.csv", "old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with pytest.raises(OSError, match=r"File too large: '.*/metrics\.csv'"):
+            write_text_atomically(path, "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["metrics.csv"]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,48 @@ def test_flag(value: bool | str, expected: bool) -> None:
 def test_flag_of_something_else() -> None:
     with pytest.raises(ValueError, match="true or false, but got 'yes'"):
         bundle.flag("yes")
+
+
+def fail_as_the_runner_does() -> None:
+    try:
+        try:
+            raise ValueError("line 3: remove that point")
+        except ValueError as error:
+            raise RuntimeError("applying transform") from error
+    except RuntimeError as error:
+        raise RuntimeError("Failed to evaluate ConfigExpression") from error
+
+
+def printed(capsys: pytest.CaptureFixture[str], function: Callable[[], None]) -> str:
+    """What Python prints when a function fails."""
+    try:
+        function()
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    return capsys.readouterr().err
+
+
+def test_a_failed_run_ends_with_the_error_that_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    bundle.explain_errors()
+    bundle.explain_errors()
+    text = printed(capsys, fail_as_the_runner_does)
+    assert text.startswith("Traceback (most recent call last)")
+    assert text.endswith(
+        "RuntimeError: Failed to evaluate ConfigExpression\n\nThe run stopped: line 3: remove that point\n"
+    )
+    assert text.count("The run stopped") == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("alone"), RuntimeError("alone"), KeyboardInterrupt("alone")])
+def test_an_error_that_nobody_wrapped_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    bundle.explain_errors()
+    assert printed(capsys, fail).endswith(f"{type(error).__name__}: alone\n")

@@ -34,8 +34,8 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
         raise OSError(
-            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error.strerror or error}){kept}: free space or choose "
-            "another folder, then go on with --resume true."
+            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error.strerror or error}){kept}: "
+            "free space or choose another folder, then go on with --resume true."
         ) from error
     return path
 

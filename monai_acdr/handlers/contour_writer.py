@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import nibabel as nib
 import numpy as np
@@ -77,8 +77,9 @@ class ContourWriter:
 
     def __call__(self, engine: Engine) -> None:
         """Write the cases of one iteration."""
-        for batch, output in zip(engine.state.batch, engine.state.output, strict=True):
-            self.write({**batch, **output})
+        batch, output = cast(list[dict[str, Any]], engine.state.batch), cast(list[dict[str, Any]], engine.state.output)
+        for known, inferred in zip(batch, output, strict=True):
+            self.write({**known, **inferred})
 
     def finish(self, _engine: Engine) -> None:
         """Say where the results are."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from monai.utils import IgniteInfo, min_version, optional_import
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
-ProgressBar, _ = optional_import("ignite.handlers.tqdm_logger", IgniteInfo.OPT_IMPORT_VERSION, min_version, "ProgressBar")
+ProgressBar, _ = optional_import(
+    "ignite.handlers.tqdm_logger", IgniteInfo.OPT_IMPORT_VERSION, min_version, "ProgressBar"
+)
 if TYPE_CHECKING:
     from ignite.engine import Engine
 

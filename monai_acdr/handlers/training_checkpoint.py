@@ -33,8 +33,8 @@ class TrainingCheckpoint:
     Args:
         path: file of the full state, written after each epoch.
         save_dict: named objects with ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler, ...
-        best_path: file of the best network's weights; None keeps none. A file that lies there when a new training starts
-            is kept as ``<name>.previous``.
+        best_path: file of the best network's weights; None keeps none. A file that lies there when a new training
+            starts is kept as ``<name>.previous``.
         best_network: network whose weights are written to ``best_path``, the averaged one for example.
         evaluator: engine that validates; its ``key_metric`` after each validation decides.
         key_metric: name of the deciding metric, greater is better.
@@ -82,8 +82,8 @@ class TrainingCheckpoint:
             return
         if self.path.exists():
             raise FileExistsError(
-                f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to go on "
-                "with it, or choose another --output_dir."
+                f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to go "
+                "on with it, or choose another --output_dir."
             )
         if self.best_path is not None and self.best_path.is_file() and idist.get_rank() == 0:
             previous = self.best_path.with_name(self.best_path.name + ".previous")
@@ -114,15 +114,15 @@ class TrainingCheckpoint:
     def _restore(self, engine: Engine) -> None:
         if not self.path.is_file():
             raise FileNotFoundError(
-                f"Expected a training to resume, but {self.path} does not exist: leave out --resume to start one, or give "
-                "the --output_dir of the training."
+                f"Expected a training to resume, but {self.path} does not exist: leave out --resume to start one, or "
+                "give the --output_dir of the training."
             )
         state = load_checkpoint(self.path)
         expected = {*self.save_dict, "trainer", "best"}
         if set(state) != expected:
             raise ValueError(
-                f"Expected {sorted(expected)} in {self.path}, but got {sorted(map(str, state))}: resume needs the last.pt "
-                "of a training with the same configuration."
+                f"Expected {sorted(expected)} in {self.path}, but got {sorted(map(str, state))}: resume needs the "
+                "last.pt of a training with the same configuration."
             )
         max_epochs = engine.state.max_epochs
         for name, item in self.save_dict.items():
@@ -138,6 +138,6 @@ class TrainingCheckpoint:
             engine.state.max_epochs = max_epochs  # a resumed training may be longer or shorter
         self.best = state["best"]
         if self.evaluator is not None:
-            self.evaluator.state.best_metric = self.best["metric"]
-            self.evaluator.state.best_metric_epoch = self.best["epoch"]
+            setattr(self.evaluator.state, "best_metric", self.best["metric"])  # noqa: B010 - MONAI's, unknown to ignite
+            setattr(self.evaluator.state, "best_metric_epoch", self.best["epoch"])  # noqa: B010
         self.logger.info("Resumed from %s after epoch %d", self.path, engine.state.epoch)

@@ -105,9 +105,7 @@ def test_the_folder_is_a_bundle(sunnybrook: Any) -> None:
 @pytest.mark.parametrize(
     ("configs", "kind"), [(["train"], "train"), (["train", "evaluate"], "train"), (["inference"], "infer")]
 )
-def test_workflow(
-    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, configs: list[str], kind: str
-) -> None:
+def test_workflow(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, configs: list[str], kind: str) -> None:
     """MONAI's model zoo tests its bundles with these steps."""
     checkpoint = tmp_path / "model.pt" if configs == ["train"] else trained / "model.pt"
     places = {"dataset_dir": studies, "output_dir": tmp_path / "out", "checkpoint": checkpoint}
@@ -211,9 +209,7 @@ def test_a_copied_bundle_keeps_to_its_own_folder(
     assert len(list((copy / "runs" / "inference").glob("*.json"))) == 4
 
 
-def test_relative_paths_from_the_bundle_s_folder(
-    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_relative_paths_from_the_bundle_s_folder(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
     """As a user types it; the logging config is that of the bundle, without a line for each reader and file."""
     options = {key: value for key, value in sunnybrook.tiny.items() if key in ("channels", "num_convs", "roi_size")}
     places = {"dataset_dir": studies, "output_dir": tmp_path / "out", "checkpoint": trained / "model.pt"}
@@ -232,6 +228,8 @@ def test_relative_paths_from_the_bundle_s_folder(
 
 def test_logging_uses_standard_classes_only(sunnybrook: Any) -> None:
     """MONAI evaluates nothing else, for safety."""
-    classes = [line for line in (sunnybrook.root / "configs" / "logging.conf").read_text().splitlines() if "class=" in line]
+    classes = [
+        line for line in (sunnybrook.root / "configs" / "logging.conf").read_text().splitlines() if "class=" in line
+    ]
     assert classes
     assert all(hasattr(logging, line.removeprefix("class=")) for line in classes)

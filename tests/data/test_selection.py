@@ -15,7 +15,9 @@ from monai_acdr.data.phantoms import write_short_axis_studies
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_short_axis_studies(tmp_path_factory.mktemp("studies") / "set", num_patients=3, num_slices=1, num_phases=3)
+    return write_short_axis_studies(
+        tmp_path_factory.mktemp("studies") / "set", num_patients=3, num_slices=1, num_phases=3
+    )
 
 
 def _png(path: Path) -> Path:

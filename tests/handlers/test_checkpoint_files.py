@@ -31,10 +31,36 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"last\.pt.*No space left.*earlier checkpoint of that name is kept.*--resume true"):
+    with pytest.raises(
+        OSError, match=r"last\.pt.*No space left.*earlier checkpoint of that name is kept.*--resume true"
+    ):
         save_checkpoint({"epoch": 2}, path)
     assert load_checkpoint(path) == {"epoch": 1}
     assert os.listdir(tmp_path) == ["last.pt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX file size limits")
+def test_a_real_short_write_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
+    import resource
+
+    path = save_checkpoint({"weight": torch.zeros(4)}, tmp_path / "last.pt")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with pytest.raises(OSError, match=r"Could not write \d+ bytes to checkpoint .*last\.pt \(File too large\)"):
+            save_checkpoint({"weight": torch.zeros(10_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    torch.testing.assert_close(load_checkpoint(path), {"weight": torch.zeros(4)})
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+def test_an_unreadable_file_gets_no_advice_to_run_its_code(tmp_path: Path) -> None:
+    """Torch's own message says to load it with weights_only=False."""
+    (tmp_path / "model.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="cannot be read") as raised:
+        load_checkpoint(tmp_path / "model.pt")
+    assert "`False`" not in str(raised.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])

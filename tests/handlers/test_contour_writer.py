@@ -74,7 +74,11 @@ def test_files(tmp_path: Path) -> None:
     engine.state.batch, engine.state.output = [_case()], [{"reference": TRIANGLE + 2, "initial": TRIANGLE - 2}]
     writer.start(engine)
     writer(engine)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["study-1.json", "study-1.nii.gz", "study-1.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "study-1.json",
+        "study-1.nii.gz",
+        "study-1.png",
+    ]
     text = (tmp_path / "out" / "study-1.json").read_text()
     assert json.loads(text)["name"] == "study-1"
     assert "Doe" not in text

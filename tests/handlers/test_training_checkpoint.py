@@ -16,7 +16,9 @@ from monai_acdr.handlers import EpochSeed, TrainingCheckpoint, load_checkpoint
 class Training:
     """A tiny training with dropout and momentum: each weight depends on every random number before it."""
 
-    def __init__(self, folder: Path, figures: list[float] | None = None, resume: bool = False, best: bool = True) -> None:
+    def __init__(
+        self, folder: Path, figures: list[float] | None = None, resume: bool = False, best: bool = True
+    ) -> None:
         torch.manual_seed(1)
         self.network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
         self.optimizer = torch.optim.Adam(self.network.parameters(), 0.1)
@@ -79,7 +81,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_resume_without_a_training(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"last\.pt does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"last\.pt does not exist: leave out --resume"):
         Training(tmp_path, resume=True).run(1)
 
 

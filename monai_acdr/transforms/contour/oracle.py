@@ -27,9 +27,7 @@ class InitialContourd(MapTransform):
         output_key: item to write, (1, K, 2) vertices in the image's present pixels, with its affine.
     """
 
-    def __init__(
-        self, keys: KeysCollection, oracle: Callable[[Tensor], Tensor], output_key: str = "initial"
-    ) -> None:
+    def __init__(self, keys: KeysCollection, oracle: Callable[[Tensor], Tensor], output_key: str = "initial") -> None:
         super().__init__(keys)
         self.oracle = oracle
         self.output_key = output_key

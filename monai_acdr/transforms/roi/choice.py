@@ -46,6 +46,8 @@ def roi_transform(
         return LabelROId(contour_key, label_side, image_key=image_key, roi_key=roi_key)
     if kind == "box":
         if box is None:
-            raise ValueError("Expected a `box` for ROI 'box', but got None: add --roi_box \"[x0, y0, x1, y1]\" in pixels.")
+            raise ValueError(
+                "Expected a `box` for ROI 'box', but got None: add --roi_box \"[x0, y0, x1, y1]\" in pixels."
+            )
         return BoxROId(box, image_key=image_key, roi_key=roi_key, square=True)
     raise ValueError(f"Expected the ROI to be one of {ROI_KINDS}, but got {kind!r}.")

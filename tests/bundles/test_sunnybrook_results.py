@@ -1,0 +1,223 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What evaluation and inference leave on disk, against independent computations from the files they read."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from monai_acdr.data import read_contour
+from monai_acdr.geometry import centroid
+from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.visualize import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR
+
+NAMES = [f"SYN-03-IM-0001-{frame:04d}" for frame in (1, 2, 4, 5)]
+SIZE = (96, 104)
+FIGURES = ("mean_dice", "pooled_dice", "mean_iou", "hd95_mm", "apd_mm", "good_contours_percent", "boundf", "wcov")
+
+
+def contour_of(studies: Path, name: str) -> Any:
+    folder = studies / "contourfiles" / name[:6] / "i-contours"
+    return read_contour(folder / f"IM-0001-{name[-4:]}-icontour-manual.txt")
+
+
+def record(folder: Path, name: str) -> dict[str, Any]:
+    return dict(json.loads((folder / f"{name}.json").read_text()))
+
+
+def mask(folder: Path, name: str) -> np.ndarray:
+    return np.asarray(nib.load(folder / f"{name}.nii.gz").dataobj)[:, :, 0].T
+
+
+@pytest.fixture(scope="module")
+def inferred(sunnybrook: Any, studies: Path, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of the online group with ROI `label`."""
+    folder = tmp_path_factory.mktemp("inferred")
+    sunnybrook.infer(studies, folder, trained / "model.pt", group="online", roi="label")
+    return folder
+
+
+def test_evaluation_agrees_with_the_masks_of_inference(
+    sunnybrook: Any, studies: Path, trained: Path, inferred: Path, tmp_path: Path
+) -> None:
+    figures = sunnybrook.evaluate(studies, tmp_path, trained / "model.pt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.csv", "metrics.json"]
+    with open(tmp_path / "metrics.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["name"] for row in rows] == NAMES
+    overlap, total, dice = 0, 0, []
+    for row in rows:
+        reference = rasterize_polygons(contour_of(studies, row["name"])[None], SIZE)[0, 0].numpy() >= 0.5
+        found = mask(inferred, row["name"])
+        overlap, total = overlap + 2 * (found * reference).sum(), total + found.sum() + reference.sum()
+        dice.append(2 * (found * reference).sum() / (found.sum() + reference.sum()))
+        assert float(row["dice"]) == pytest.approx(dice[-1], abs=1e-6)
+        assert float(row["pred_area_mm2"]) == pytest.approx(found.sum() * 1.3**2, rel=1e-4)
+        assert (row["row_spacing_mm"], row["patient"], row["group"]) == ("1.3", "SYN-03", "online")
+    assert figures["mean_dice"] == pytest.approx(np.mean(dice), abs=1e-6)
+    assert figures["pooled_dice"] == pytest.approx(overlap / total, abs=1e-6)
+    assert all(isinstance(figures[key], float) and f"{key}_ci95" in figures for key in FIGURES)
+    assert (figures["spacing"], figures["num_patients"], figures["not_evaluated"]) == ("from images", 1, [])
+    expected = {"layout": "link", "group": "online", "roi": "label", "num_vertices": 32, "num_iterations": 3}
+    assert expected.items() <= figures["metadata"].items()
+    assert figures["metadata"]["checkpoint"] == str(trained / "model.pt")
+
+
+def test_groups(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
+    checkpoint = trained / "model.pt"
+    counts = {
+        group: sunnybrook.evaluate(studies, tmp_path / str(group), checkpoint, group=group)["num_patients"]
+        for group in ("training", "validation", "all")
+    }
+    assert counts == {"training": 1, "validation": 1, "all": 3}
+
+
+def test_contour_in_pixels_and_mm(studies: Path, inferred: Path) -> None:
+    """The patient coordinates of PS3.3 C.7.6.2.1.1, by hand."""
+    for name in NAMES:
+        found = record(inferred, name)
+        header = pydicom.dcmread(studies / "dicoms" / "SYN0000003" / f"{int(name[-4:])}.dcm", stop_before_pixels=True)
+        x, y = (np.array(found["vertices_px"]) - 0.5).T  # from the corner of the first pixel to its centre
+        along_row, along_column = np.array(header.ImageOrientationPatient, dtype=float).reshape(2, 3)
+        between_rows, between_columns = (float(value) for value in header.PixelSpacing)
+        expected = np.array(header.ImagePositionPatient, dtype=float) + (
+            np.outer(x, between_columns * along_row) + np.outer(y, between_rows * along_column)
+        )
+        np.testing.assert_allclose(found["vertices_mm"], expected, atol=1e-3)
+        assert found["image_size"] == {"rows": SIZE[0], "columns": SIZE[1]}
+        assert found["pixel_spacing_mm"] == pytest.approx(
+            {"between_rows": between_rows, "between_columns": between_columns}
+        )
+        pixels = np.argwhere(mask(inferred, name))
+        middle = pixels.mean(0)[::-1]
+        image = nib.load(inferred / f"{name}.nii.gz")
+        assert image.shape == (SIZE[1], SIZE[0], 1)
+        in_file = nib.affines.apply_affine(image.affine, [*middle, 0]) * [-1, -1, 1]
+        by_hand = np.array(header.ImagePositionPatient, dtype=float) + (
+            middle[0] * between_columns * along_row + middle[1] * between_rows * along_column
+        )
+        np.testing.assert_allclose(in_file, by_hand, atol=1e-3)
+
+
+def test_pictures_show_three_contours(inferred: Path) -> None:
+    for name in NAMES:
+        with Image.open(inferred / f"{name}.png") as picture:
+            pixels = np.asarray(picture.convert("RGB")).astype(int)
+        assert pixels.shape[0] % 6 == pixels.shape[1] % 6 == 0
+        for color in (INITIAL_COLOR, FINAL_COLOR, REFERENCE_COLOR):
+            assert (np.abs(pixels - color).max(axis=2) <= 8).sum() > 50
+
+
+def test_roi(sunnybrook: Any, studies: Path, trained: Path, inferred: Path, tmp_path: Path) -> None:
+    """The first circle lies in the middle of the ROI and is a quarter as wide."""
+    options: dict[str, dict[str, Any]] = {"centre": {}, "box": {"roi_box": [30, 20, 70, 80]}}
+    folders = {"label": inferred}
+    for kind, rest in options.items():
+        folders[kind] = tmp_path / kind
+        sunnybrook.infer(studies, folders[kind], trained / "model.pt", group="online", roi=kind, overlay=False, **rest)
+    assert not list(folders["centre"].glob("*.png"))
+    for name in NAMES:
+        expected = {
+            "label": (*centroid(contour_of(studies, name)).tolist(), 100),
+            "centre": (SIZE[1] / 2, SIZE[0] / 2, 112),
+            "box": (50, 50, 60),
+        }
+        for kind, (x, y, side) in expected.items():
+            circle = np.array(record(folders[kind], name)["initial_vertices_px"])
+            np.testing.assert_allclose(circle.mean(0), [x, y], atol=0.01)
+            np.testing.assert_allclose(np.ptp(circle, axis=0), side / 4, atol=0.01)
+
+
+def test_evaluation_in_another_roi(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
+    figures = sunnybrook.evaluate(studies, tmp_path, trained / "model.pt", roi="box", roi_box=[30, 20, 70, 80])
+    assert figures["metadata"]["roi"] == "box"
+    assert figures["num_cases"] == 4
+
+
+def test_numbers_of_vertices_and_iterations(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
+    """Neither is a property of the weights."""
+    places = (studies, tmp_path / "out", trained / "model.pt")
+    sunnybrook.infer(*places, group="online", num_vertices=48, num_iterations=5, overlay=False)
+    assert len(record(tmp_path / "out", NAMES[0])["vertices_px"]) == 48
+    figures = sunnybrook.evaluate(*places, num_vertices=48, num_iterations=5)
+    assert (figures["metadata"]["num_vertices"], figures["metadata"]["num_iterations"]) == (48, 5)
+
+
+def test_a_folder_of_dicom_files_and_no_patient(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
+    """Names in headers, of a patient or an institution, appear in no file and no file name."""
+    folder = Path(shutil.copytree(studies / "dicoms" / "SYN0000003", tmp_path / "series"))
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.PatientName, dataset.PatientID, dataset.InstitutionName = "Secret^Name", "SECRET", "Secret clinic"
+        dataset.save_as(path)
+    sunnybrook.infer(folder, tmp_path / "out", trained / "model.pt")
+    written = sorted((tmp_path / "out").iterdir())
+    assert sorted({path.name.split(".")[0] for path in written}) == ["1", "2", "3", "4", "5", "6"]
+    assert len(written) == 18
+    for path in written:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        assert b"secret" not in content.lower()
+    assert record(tmp_path / "out", "1")["vertices_mm"] is not None
+
+
+def test_png_files_and_a_single_one(sunnybrook: Any, png_set: Path, trained: Path, tmp_path: Path) -> None:
+    images = png_set / "validation" / "images"
+    sunnybrook.infer(images, tmp_path / "folder", trained / "model.pt", overlay=False)
+    assert len(list((tmp_path / "folder").glob("*.json"))) == 3
+    sunnybrook.infer(images / "SC-N-05-IM-0001-0007.png", tmp_path / "file", trained / "model.pt", overlay=False)
+    found = record(tmp_path / "file", "SC-N-05-IM-0001-0007")
+    assert found == record(tmp_path / "folder", "SC-N-05-IM-0001-0007")
+    assert found["vertices_mm"] is found["pixel_spacing_mm"] is found["area_mm2"] is None
+    assert found["image_size"] == {"rows": SIZE[0], "columns": SIZE[1]}
+
+
+def test_dicom_without_spacing_gives_pixels_only(
+    sunnybrook: Any, own_studies: Path, trained: Path, tmp_path: Path
+) -> None:
+    path = own_studies / "dicoms" / "SYN0000003" / "1.dcm"
+    dataset = pydicom.dcmread(path)
+    del dataset.PixelSpacing
+    dataset.save_as(path)
+    sunnybrook.infer(path, tmp_path / "out", trained / "model.pt", overlay=False)
+    found = record(tmp_path / "out", "1")
+    assert len(found["vertices_px"]) == 32
+    assert found["vertices_mm"] is found["pixel_spacing_mm"] is None
+
+
+def test_the_displaced_patient_counts_beside_the_figures(
+    sunnybrook: Any, png_set: Path, trained: Path, tmp_path: Path
+) -> None:
+    figures = sunnybrook.evaluate(png_set, tmp_path / "default", trained / "model.pt", group="validation")
+    assert (figures["num_cases"], figures["excluded_patients"]) == (2, ["SC-N-6"])
+    assert figures["with_excluded_patients"]["num_cases"] == 3
+    assert figures["hd95_mm"] is figures["apd_mm"] is None
+    everybody = sunnybrook.evaluate(png_set, tmp_path / "all", trained / "model.pt", group="validation", exclude=[])
+    assert everybody["num_cases"] == 3
+    assert "with_excluded_patients" not in everybody
+
+
+def test_real_png_files(sunnybrook: Any, shared_data: Path, trained: Path, tmp_path: Path) -> None:
+    source, copy = shared_data / "sunnybrook_png" / "validation", tmp_path / "png" / "validation"
+    names = [path.name for patient in ("SC-N-05", "SC-N-06") for path in sorted(source.glob(f"images/{patient}*"))[:3]]
+    for kind in ("images", "endo_masks"):
+        (copy / kind).mkdir(parents=True)
+        for name in names:
+            shutil.copy(source / kind / name, copy / kind / name)
+    figures = sunnybrook.evaluate(tmp_path / "png", tmp_path / "out", trained / "model.pt", group="validation")
+    assert (figures["num_cases"], figures["excluded_patients"]) == (3, ["SC-N-6"])
+    assert figures["with_excluded_patients"]["num_cases"] == 6
+    assert figures["with_excluded_patients"]["num_patients"] == 2
+    with open(tmp_path / "out" / "metrics.csv", newline="") as stream:
+        assert [row["excluded"] for row in csv.DictReader(stream)] == ["False"] * 3 + ["True"] * 3
