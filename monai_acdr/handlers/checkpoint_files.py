@@ -68,14 +68,17 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
 def load_network(
     network: nn.Module, path: str | os.PathLike[str], map_location: str | torch.device = "cpu"
 ) -> nn.Module:
-    """Load weights into ``network`` from a checkpoint file: a state dictionary, bare or under the key ``network``.
+    """Load weights into ``network`` from a checkpoint file.
+
+    The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken, else
+    those of ``network``.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is no checkpoint, or one of another architecture.
     """
     state = load_checkpoint(path, map_location)
-    weights = state.get("network", state)
+    weights = state.get("ema", state.get("network", state))
     try:
         network.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:

@@ -209,6 +209,7 @@ def test_a_copied_bundle_keeps_to_its_own_folder(
     assert len(list((copy / "runs" / "inference").glob("*.json"))) == 4
 
 
+@pytest.mark.slow
 def test_relative_paths_from_the_bundle_s_folder(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
     """As a user types it; the logging config is that of the bundle, without a line for each reader and file."""
     options = {key: value for key, value in sunnybrook.tiny.items() if key in ("channels", "num_convs", "roi_size")}

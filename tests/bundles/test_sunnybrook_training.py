@@ -163,12 +163,14 @@ def test_stops_early(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
 
 
 def test_loss_weights_and_numbers_are_overrides(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
-    changed: dict[str, Any] = {"balloon_weight": 0.3, "curvature_weight": 0.4, "distance_weight": 0.5}
-    parser = sunnybrook.workflow(
-        ["train"], None, dataset_dir=studies, num_vertices=20, num_iterations=5, segmentation_loss="dice", **changed
-    ).parser
-    loss, network = parser.get_parsed_content("loss"), parser.get_parsed_content("network_def")
-    assert {name: getattr(loss, name) for name in changed} == changed
-    assert loss.segmentation.kind == "dice"
-    assert network(torch.rand(2, 1, 32, 32)).shape == (2, 5, 20, 2)
-    assert parser.get_parsed_content("train#trainer").state.max_epochs == 300
+    weights: dict[str, Any] = {"balloon_weight": 0.3, "curvature_weight": 0.4, "distance_weight": 0.5}
+    numbers = {"num_vertices": 20, "num_iterations": 5, "max_epochs": 7}
+    places = {"dataset_dir": studies, "output_dir": tmp_path}
+    for kind in ("mse", "dice"):
+        changed = {**weights, **numbers, "segmentation_loss": kind}
+        parser = sunnybrook.workflow(["train"], None, **places, **changed).parser
+        loss, network = parser.get_parsed_content("loss"), parser.get_parsed_content("network_def")
+        assert {name: getattr(loss, name) for name in weights} == weights
+        assert loss.segmentation.kind == kind
+        assert network(torch.rand(2, 1, 32, 32)).shape == (2, 5, 20, 2)
+    assert parser.get_parsed_content("train#trainer").state.max_epochs == 7

@@ -20,6 +20,10 @@ def test_round_trip(tmp_path: Path) -> None:
     assert load_checkpoint(path)["epoch"] == 3
     other = load_network(nn.Linear(3, 2), path)
     torch.testing.assert_close(other.state_dict(), network.state_dict())
+    averaged = save_checkpoint(
+        {"network": nn.Linear(3, 2).state_dict(), "ema": network.state_dict()}, tmp_path / "a.pt"
+    )
+    torch.testing.assert_close(load_network(nn.Linear(3, 2), averaged).state_dict(), network.state_dict())
     bare = save_checkpoint(network.state_dict(), tmp_path / "model.pt")
     torch.testing.assert_close(load_network(nn.Linear(3, 2), bare).state_dict(), network.state_dict())
 

@@ -129,7 +129,7 @@ def test_vertices_follow_a_crop_and_come_back(scale: float, angle: float) -> Non
     blur = max(1.0, 1 / scale)  # a pixel of the image in pixels of the crop
     length = float(perimeter(inside.as_tensor())[0])
     assert float((mask - crop).abs().sum()) < 0.3 * blur * length
-    assert float((mask - crop).sum().abs()) < 0.02 * blur * length
+    assert float((mask - crop).sum().abs()) < 0.03 * blur * length
     back = ContourToImage()(inside, crop)
     torch.testing.assert_close(back.as_tensor(), blob(), rtol=0, atol=1e-9)
     assert torch.equal(back.affine, oblique())
