@@ -70,8 +70,8 @@ def load_network(
 ) -> nn.Module:
     """Load weights into ``network`` from a checkpoint file.
 
-    The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken, else
-    those of ``network``.
+    The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken,
+    else those of ``network``.
 
     Raises:
         FileNotFoundError: when there is no such file.
