@@ -67,7 +67,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--num-iterations", type=int, default=3, help="T")
     options.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64, 128])
     options.add_argument("--num-convs", type=int, default=2)
-    options.add_argument("--dropout", type=float, default=0.05)
+    options.add_argument("--dropout", type=float, default=0.1)
     options.add_argument("--initial-diameter", type=float, default=0.25, help="of the first circle, in image sides")
     return options.parse_args(arguments)
 
