@@ -32,7 +32,7 @@ TARGET = 1.15
 """Largest ratio that we want, at the default options."""
 
 # The loss and the optimizer of the Sunnybrook bundle's configs/train.json.
-LOSS: dict[str, Any] = {"balloon_weight": 0.01, "curvature_weight": 0.1}
+LOSS: dict[str, Any] = {"balloon_weight": 0.01, "curvature_weight": 0.3}
 OPTIMIZER: dict[str, Any] = {"lr": 2e-3, "weight_decay": 1e-4}
 
 
@@ -86,7 +86,7 @@ def contour_step(options: argparse.Namespace, image: Tensor, label: Tensor) -> J
     start = CenteredCircle(options.num_vertices, options.initial_diameter)
     network = ActiveContourNet(make_network(options, "tanh"), start, options.num_iterations)
     optimizer = torch.optim.AdamW(network.parameters(), **OPTIMIZER)
-    loss_function = ActiveContourLoss(**LOSS)
+    loss_function = ActiveContourLoss("dice", **LOSS)
 
     def step() -> None:
         optimizer.zero_grad()

@@ -43,6 +43,7 @@ def test_defaults_are_the_target_case_and_the_bundles_network(script: ModuleType
     assert options.num_convs == config["num_convs"]
     assert options.dropout == config["dropout"]
     assert options.initial_diameter == config["initial_diameter"]
+    assert config["segmentation_loss"] == "dice"
     assert {key: config[key] for key in script.LOSS} == script.LOSS
     assert script.OPTIMIZER == {"lr": config["learning_rate"], "weight_decay": config["weight_decay"]}
 
