@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from monai_acdr.networks.layers.rasterizers.pieces import EdgePieces, cut_edges
 
@@ -119,12 +120,14 @@ def rasterize_backward(
     density = _density(pieces, grad, winding, num_vertices, fill_rule)
     moment_end = density * 0.5 * (pieces.t_end.square() - pieces.t_start.square())
     moment_start = density * (pieces.t_end - pieces.t_start) - moment_end
-    clean = _finite(vertices)[1].to(density.dtype)
+    finite, clean = _finite(vertices)
+    clean = clean.to(density.dtype)
     edges = torch.roll(clean, -1, dims=1) - clean
     normals = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1)
     at_start = normals * _sum_by_edge(moment_start, pieces.edge, batch, num_vertices)
     at_end = normals * _sum_by_edge(moment_end, pieces.edge, batch, num_vertices)
-    return (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
+    gradient = (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
+    return gradient if bool(finite.all()) else gradient.masked_fill(~finite[:, None, None], 0)
 
 
 def _sum_by_edge(values: Tensor, edge: Tensor, batch: int, num_vertices: int) -> Tensor:
@@ -147,21 +150,19 @@ def _working(vertices: Tensor) -> Tensor:
 
 
 def _accumulate(pieces: EdgePieces, batch: int, num_vertices: int, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """Scatter the pieces and sum along x; a margin takes what lies outside the frame, so that nothing is tested for it.
+
+    The margin is one column on the left, whose sum enters the frame as it should, two on the right and one row below.
+    """
     height, width = size
-    outside_left = pieces.column < 0
-    x_mean = torch.where(outside_left, torch.zeros_like(pieces.x_mean), pieces.x_mean)
-    column = pieces.column.clamp(min=0)
-    visible = (column < width) & (pieces.row < height)
-    line = (pieces.edge // num_vertices) * height + pieces.row
-    start = torch.where(visible, line * width + column, torch.zeros_like(line))
-    right = visible & (column + 1 < width)
-    to_right = pieces.dy * x_mean
-    here = torch.where(visible, pieces.dy - to_right, torch.zeros_like(to_right))
-    beside = torch.where(right, to_right, torch.zeros_like(to_right))
-    index = torch.cat([start, torch.where(right, start + 1, torch.zeros_like(start))])
-    accumulator = torch.zeros(batch * height * width, dtype=dtype, device=pieces.dy.device)
-    accumulator = _scatter_add(accumulator, index, torch.cat([here, beside]).to(dtype))
-    return accumulator.view(batch, height, width).cumsum(-1)
+    rows, columns = height + 1, width + 3
+    index = ((pieces.edge // num_vertices) * rows + pieces.row) * columns + pieces.column + 1
+    to_right = pieces.dy * pieces.x_mean
+    accumulator = torch.zeros(batch * rows * columns, dtype=dtype, device=to_right.device)
+    accumulator = _scatter_add(accumulator, index, (pieces.dy - to_right).to(dtype))
+    accumulator = _scatter_add(accumulator, index + 1, to_right.to(dtype))
+    visible = accumulator.view(batch, rows, columns)[:, :height, : width + 1]
+    return visible.cumsum(-1)[..., 1:].clone(memory_format=torch.contiguous_format)
 
 
 def _scatter_add(target: Tensor, index: Tensor, values: Tensor) -> Tensor:
@@ -173,28 +174,31 @@ def _scatter_add(target: Tensor, index: Tensor, values: Tensor) -> Tensor:
 
 def _density(pieces: EdgePieces, grad: Tensor, winding: Tensor, num_vertices: int, fill_rule: str) -> Tensor:
     """dL/dw (N,) at each piece: that of its pixel, or the mean of both sides for an edge on a grid line."""
+    reader = _Reader(grad, winding)
     polygon = pieces.edge // num_vertices
-    here_grad, here = _read(grad, winding, polygon, pieces.row, pieces.column)
+    here_grad, here = reader(polygon, pieces.row, pieces.column)
     on_line = pieces.on_column_line | pieces.on_row_line
     slope = fold_slope(here, fill_rule)
     if not bool(on_line.any()):
         return here_grad * slope
     other_row = pieces.row - pieces.on_row_line.long()
     other_column = pieces.column - pieces.on_column_line.long()
-    there_grad, there = _read(grad, winding, polygon, other_row, other_column)
+    there_grad, there = reader(polygon, other_row, other_column)
     towards = (there - here) * _NUDGE
     here_side = here_grad * fold_slope(here + towards, fill_rule)
     there_side = there_grad * fold_slope(there - towards, fill_rule)
     return torch.where(on_line, 0.5 * (here_side + there_side), here_grad * slope)
 
 
-def _read(grad: Tensor, winding: Tensor, polygon: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
-    """Values of two (B, H, W) tensors at pixels; zero outside the frame. Non-finite polygons read as zero."""
-    _, height, width = grad.shape
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    index = (polygon * height + row.clamp(0, height - 1)) * width + column.clamp(0, width - 1)
-    values = grad.reshape(-1)[index].to(torch.float64 if grad.device.type != "mps" else grad.dtype)
-    coverage = winding.reshape(-1)[index].to(values.dtype)
-    inside = inside & torch.isfinite(coverage)
-    zero = torch.zeros_like(values)
-    return torch.where(inside, values, zero), torch.where(inside, coverage, zero)
+class _Reader:
+    """Reads two (B, H, W) tensors at pixels -1 .. H, -1 .. W: a margin of zeros stands for everything outside."""
+
+    def __init__(self, grad: Tensor, winding: Tensor) -> None:
+        self.rows, self.columns = grad.shape[-2] + 2, grad.shape[-1] + 2
+        self.flat = [F.pad(values, (1, 1, 1, 1)).reshape(-1) for values in (grad, winding)]
+        self.dtype = grad.dtype if grad.device.type == "mps" else torch.float64
+
+    def __call__(self, polygon: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        index = (polygon * self.rows + row + 1) * self.columns + column + 1
+        grad, winding = (flat.index_select(0, index).to(self.dtype) for flat in self.flat)
+        return grad, winding
