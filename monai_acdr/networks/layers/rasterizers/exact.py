@@ -94,7 +94,7 @@ def rasterize_forward(
     finite, _ = _finite(vertices)
     pieces = cut_polygons(vertices, size) if pieces is None else pieces
     winding = _accumulate(pieces, vertices.shape[0], vertices.shape[1], size, vertices.dtype)
-    if not bool(finite.all()):
+    if finite is not None:
         winding.masked_fill_(~finite[:, None, None], float("nan"))
     return fold(winding, fill_rule), winding
 
@@ -103,7 +103,8 @@ def rasterize_plain(vertices: Tensor, size: tuple[int, int], fill_rule: str) -> 
     """The mask (B, H, W) of :func:`rasterize_forward` by operations that autograd can differentiate twice."""
     finite, clean = _finite(vertices)
     winding = signed_coverage(_working(clean), size, vertices.dtype)
-    return fold(winding, fill_rule).masked_fill(~finite[:, None, None], float("nan"))
+    mask = fold(winding, fill_rule)
+    return mask if finite is None else mask.masked_fill(~finite[:, None, None], float("nan"))
 
 
 def rasterize_backward(
@@ -127,7 +128,7 @@ def rasterize_backward(
     at_start = normals * _sum_by_edge(moment_start, pieces.edge, batch, num_vertices)
     at_end = normals * _sum_by_edge(moment_end, pieces.edge, batch, num_vertices)
     gradient = (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
-    return gradient if bool(finite.all()) else gradient.masked_fill(~finite[:, None, None], 0)
+    return gradient if finite is None else gradient.masked_fill(~finite[:, None, None], 0)
 
 
 def _sum_by_edge(values: Tensor, edge: Tensor, batch: int, num_vertices: int) -> Tensor:
@@ -136,11 +137,11 @@ def _sum_by_edge(values: Tensor, edge: Tensor, batch: int, num_vertices: int) ->
     return _scatter_add(sums, edge, values).view(batch, num_vertices, 1)
 
 
-def _finite(vertices: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,) which polygons are finite, and the vertices with the others set to zero."""
+def _finite(vertices: Tensor) -> tuple[Tensor | None, Tensor]:
+    """(B,) which polygons are finite, None if all are, and the vertices with the others set to zero."""
+    if bool(torch.isfinite(vertices.sum())):  # one NaN or Inf spoils the sum: the usual case costs one pass
+        return None, vertices
     finite = torch.isfinite(vertices).flatten(1).all(1)
-    if bool(finite.all()):
-        return finite, vertices
     return finite, torch.where(finite[:, None, None], vertices, torch.zeros_like(vertices))
 
 
