@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 from monai.utils import IgniteInfo, min_version, optional_import
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
-ProgressBar, _ = optional_import(
+ProgressBar, _found = optional_import(
     "ignite.handlers.tqdm_logger", IgniteInfo.OPT_IMPORT_VERSION, min_version, "ProgressBar"
 )
+if not _found:  # its place before ignite 0.5
+    ProgressBar, _ = optional_import(
+        "ignite.contrib.handlers.tqdm_logger", IgniteInfo.OPT_IMPORT_VERSION, min_version, "ProgressBar"
+    )
 if TYPE_CHECKING:
     from ignite.engine import Engine
 
