@@ -50,6 +50,12 @@ OPTIONAL = (
     *("cv2", "highdicom", "itk", "numba", "pandas", "pytorch3d", "skimage", "torchvision", "triton"),
 )
 
+# Files that import an optional package, by the start of their names: imported only where that package is wanted.
+BACKENDS = {
+    "monai_acdr.networks.layers.rasterizers.numba_": "numba",
+    "monai_acdr.networks.layers.rasterizers.triton_": "triton",
+}
+
 # Modules without a test file of their own -> the reason.
 WITHOUT_TESTS: dict[str, str] = {}
 # Folders of tests/ that mirror no part of the package.
@@ -132,6 +138,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 def test_every_module_imports_without_optional_packages() -> None:
     names = [dotted(path) for path in MODULES if path.name != "__main__.py"]
+    names = [name for name in names if not name.startswith(tuple(BACKENDS))]
     code = f"""
 import importlib, sys
 class Blocker:
@@ -143,6 +150,14 @@ for name in {names!r}:
     importlib.import_module(name)
 """
     run_python(code)
+
+
+@pytest.mark.parametrize("start", BACKENDS)
+def test_backends_import_their_own_package_only(start: str) -> None:
+    files = [path for path in MODULES if dotted(path).startswith(start)]
+    assert files
+    foreign = {name.split(".")[0] for path in files for name in imported_modules(path)} & set(OPTIONAL)
+    assert foreign == {BACKENDS[start]}
 
 
 def test_every_module_has_tests() -> None:

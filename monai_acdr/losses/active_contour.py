@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
 from monai_acdr.losses.contour_terms import BalloonLoss, CurvatureLoss, DistanceLoss, SegmentationLoss
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import RASTERIZER_METHODS, rasterize_polygons
 
 __all__ = ["PRESETS", "ActiveContourLoss"]
 
@@ -44,6 +44,8 @@ class ActiveContourLoss(_Loss):
         squared_curvature: see :class:`CurvatureLoss`.
         step_weights: one weight for each step t; all 1 if None, as in the paper.
         fill_rule: of the renderer, see :func:`monai_acdr.networks.layers.rasterize_polygons`.
+        rasterizer: its method: ``exact``, ``soft``, ``mesh`` (the paper's) or ``pytorch3d``.
+        rasterizer_settings: its other settings by name, such as ``backend`` or ``softness``.
         reduction: over samples; ``mean``, ``sum`` or ``none``.
 
     Example:
@@ -62,6 +64,8 @@ class ActiveContourLoss(_Loss):
         squared_curvature: bool = True,
         step_weights: Sequence[float] | None = None,
         fill_rule: str = "nonzero",
+        rasterizer: str = "exact",
+        rasterizer_settings: Mapping[str, Any] | None = None,
         reduction: LossReduction | str = LossReduction.MEAN,
     ) -> None:
         super().__init__(reduction=LossReduction(reduction).value)
@@ -72,11 +76,14 @@ class ActiveContourLoss(_Loss):
         ):
             if not weight >= 0:
                 raise ValueError(f"Expected `{name}_weight` to be at least 0, but got {weight}.")
+        if rasterizer not in RASTERIZER_METHODS:
+            raise ValueError(f"Expected `rasterizer` to be one of {RASTERIZER_METHODS}, but got {rasterizer!r}.")
         self.balloon_weight = balloon_weight
         self.curvature_weight = curvature_weight
         self.distance_weight = distance_weight
         self.step_weights = None if step_weights is None else tuple(float(w) for w in step_weights)
         self.fill_rule = fill_rule
+        self.rasterizer = {"method": rasterizer, **(rasterizer_settings or {})}
         self.segmentation = SegmentationLoss(segmentation, LossReduction.NONE)
         self.balloon = BalloonLoss(LossReduction.NONE)
         self.curvature = CurvatureLoss(squared_curvature, LossReduction.NONE)
@@ -103,7 +110,7 @@ class ActiveContourLoss(_Loss):
         batch, steps = input.shape[:2]
         size = (target.shape[-2], target.shape[-1])
         vertices = input.flatten(0, 1)  # one polygon for each sample and step
-        masks = rasterize_polygons(vertices, size, self.fill_rule)
+        masks = rasterize_polygons(vertices, size, self.fill_rule, **self.rasterizer)
         references = target.to(masks.dtype).repeat_interleave(steps, dim=0)
         energy = self.segmentation(masks, references)
         if self.balloon_weight:

@@ -1,24 +1,38 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Polygons to masks, exactly and differentiably: the face of the rasterizer."""
+"""Polygons to masks, differentiably: the face of all rasterizers, which picks a method and a backend."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch import Tensor
 
 from monai_acdr.geometry import check_vertices
-from monai_acdr.networks.layers.rasterizers.exact import (
-    FILL_RULES,
-    cut_polygons,
-    rasterize_backward,
-    rasterize_forward,
-    rasterize_plain,
-)
+from monai_acdr.networks.layers.rasterizers.backends import BACKENDS, is_dense
+from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, rasterize_plain
+from monai_acdr.networks.layers.rasterizers.operator import rasterize
 
-__all__ = ["PolygonRasterizer", "rasterize_polygons"]
+__all__ = ["RASTERIZER_METHODS", "rasterize_polygons"]
+
+RASTERIZER_METHODS = ("exact", "soft", "mesh", "pytorch3d")
+"""``exact``: area coverage. ``soft``: sigmoid of the signed distance. ``mesh``: the paper's silhouette of triangles.
+``pytorch3d``: that library's soft silhouette of the same triangles."""
+
+
+_PACKAGE = "monai_acdr.networks.layers.rasterizers"
+_MODULES = {"dense": "dense", "soft": "soft", "mesh": "mesh", "pytorch3d": "pytorch3d_mesh"}
+_CHOICES = {
+    "fill_rule": FILL_RULES,
+    "differentiate": ("analytic", "autograd"),
+    "method": RASTERIZER_METHODS,
+    "backend": BACKENDS,
+}
 
 
 def rasterize_polygons(
@@ -27,166 +41,139 @@ def rasterize_polygons(
     fill_rule: str = "nonzero",
     lengths: Tensor | None = None,
     differentiate: str = "analytic",
+    method: str = "exact",
+    backend: str = "auto",
+    rings: bool = False,
+    **settings: Any,
 ) -> Tensor:
-    """Area of each polygon inside each pixel, with its true derivative.
+    """Turn polygons into masks: by default the area of each polygon inside each pixel, with its true derivative.
 
     Args:
-        vertices: (B, K, 2) closed polygons (x, y) in pixels; pixel (c, r) covers [c, c + 1) x [r, r + 1). float32 and
-            float64 keep their dtype; half precision is computed and returned in float32, under autocast too.
-            Vertices may lie outside the frame.
+        vertices: closed polygons of (x, y) in pixels; pixel (c, r) covers [c, c + 1) x [r, r + 1). (B, K, 2), one for
+            each image, or (B, N, K, 2), N for each image. float32 and float64 keep their dtype; half precision is
+            computed and returned in float32, under autocast too. Vertices may lie outside the frame.
         size: (H, W) of the masks.
         fill_rule: ``nonzero`` (everything wound around at least once), ``evenodd`` (holes where the contour overlaps
             itself) or ``signed`` (the winding number's integral: counter-orientated parts are negative).
-        lengths: (B,) number of valid vertices of each polygon, 1 .. K; the rest is ignored. All K if None.
+        lengths: number of valid vertices of each polygon, integers of the shape of ``vertices`` without its last two
+            dimensions; the rest is ignored. At least 1, or 0 for a ring that is not there. All K if None.
         differentiate: ``analytic`` (fused backward pass, once differentiable) or ``autograd`` (plain operations, any
             number of times differentiable, slower).
+        method: one of :data:`RASTERIZER_METHODS`. Fill rules other than ``nonzero``, rings and backends belong to
+            ``exact``; ``soft`` knows ``evenodd`` and rings as well.
+        backend: of the exact method: ``auto`` takes the fastest one installed that fits (``numba`` on the CPU,
+            ``triton`` on CUDA, else ``torch``); ``dense`` is elementwise, for export and any transform of torch.
+        rings: the dimension before the vertices counts rings that make one mask together: (B, R, K, 2) gives
+            (B, 1, H, W), and (B, N, R, K, 2) gives (B, N, H, W). Their signed coverages are added before the fill
+            rule: a hole is a ring of the other orientation, or any ring under ``evenodd``.
+        settings: of the method: ``softness`` in pixels (soft); ``faces`` and ``anti_aliasing`` (mesh); ``faces``,
+            ``sigma`` and ``faces_per_pixel`` (pytorch3d).
 
     Returns:
-        (B, 1, H, W) masks, exact for simple polygons. Where a contour crosses itself, the few pixels that hold the
-        crossing are not exact: the fill rule sees a pixel's mean winding number. A polygon with NaN or Inf gives NaN
-        for its own mask only.
+        (B, 1, H, W) or (B, N, H, W) masks. Those of ``exact`` are exact for simple polygons; where a contour crosses
+        itself, the few pixels that hold the crossing are not: the fill rule sees a pixel's mean winding number.
+        A polygon with NaN or Inf gives NaN for its own mask only.
 
     Raises:
-        ValueError: for a wrong shape, dtype, size, fill rule or length.
+        ValueError: for a wrong shape, dtype, size, fill rule, length, method, backend or setting.
+        ImportError: for a method or a backend that is named but not installed.
 
     Example:
         >>> square = torch.tensor([[[0.5, 0.0], [2.0, 0.0], [2.0, 1.0], [0.5, 1.0]]])
         >>> rasterize_polygons(square, (1, 3))
         tensor([[[[0.5000, 1.0000, 0.0000]]]])
     """
-    _check_arguments(vertices, size, fill_rule, differentiate)
-    height, width = int(size[0]), int(size[1])
+    _check_arguments(vertices, size, rings)
+    _check_choices(fill_rule=fill_rule, differentiate=differentiate, method=method, backend=backend)
     if vertices.dtype not in (torch.float32, torch.float64):
         vertices = vertices.float()
     if lengths is not None:
-        vertices = _repeat_last(vertices, lengths)
+        vertices = _repeat_last(vertices, lengths, rings)
+    leading, num_rings = (vertices.shape[:-3], vertices.shape[-3]) if rings else (vertices.shape[:-2], 1)
+    polygons = vertices.flatten(0, -3)
+    if method == "exact":
+        masks = _rasterize_exact(polygons, size, fill_rule, num_rings, differentiate, backend, settings)
+    else:
+        masks = _rasterize_otherwise(polygons, size, fill_rule, num_rings, method, settings)
+    return masks[:, None] if len(leading) == 1 else masks.unflatten(0, leading)
+
+
+def _rasterize_exact(
+    polygons: Tensor,
+    size: tuple[int, int],
+    fill_rule: str,
+    rings: int,
+    differentiate: str,
+    backend: str,
+    settings: dict[str, Any],
+) -> Tensor:
+    if settings:
+        raise ValueError(f"Expected no settings for method 'exact', but got {sorted(settings)}.")
+    if is_dense(backend):
+        return _function("dense")(polygons, size, fill_rule, rings)
     if differentiate == "autograd":
-        return rasterize_plain(vertices, (height, width), fill_rule)[:, None]
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return torch.ops.monai_acdr.rasterize(vertices, height, width, fill_rule)[0][:, None]
-    return _EagerRasterize.apply(vertices, (height, width), fill_rule)[:, None]
+        return rasterize_plain(polygons, size, fill_rule, rings)
+    return rasterize(polygons, size, fill_rule, rings, backend)
 
 
-class PolygonRasterizer(nn.Module):
-    """:func:`rasterize_polygons` as a module without parameters: (B, K, 2) vertices to (B, 1, H, W) masks."""
+def _rasterize_otherwise(
+    polygons: Tensor,
+    size: tuple[int, int],
+    fill_rule: str,
+    rings: int,
+    method: str,
+    settings: dict[str, Any],
+) -> Tensor:
+    """Call another method with the settings that it has; say which ones those are if it does not have them all."""
+    function = _function(method)
+    known = inspect.signature(function).parameters
+    shared = {"fill_rule": (fill_rule, "nonzero"), "rings": (rings, 1)}
+    for name, (value, usual) in shared.items():
+        if name in known:
+            settings = {**settings, name: value}
+        elif value != usual:
+            raise ValueError(
+                f"Expected `{name}` to be {usual!r} for method {method!r}, but got {value!r}: use 'exact'."
+            )
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        names = sorted(set(known) - {"vertices", "size", *shared})
+        raise ValueError(f"Expected settings of method {method!r} to be among {names}, but got {unknown}.")
+    with torch.autocast(polygons.device.type, enabled=False):
+        return function(polygons, size, **settings)
 
-    def __init__(self, size: tuple[int, int], fill_rule: str = "nonzero") -> None:
-        super().__init__()
-        self.size = (int(size[0]), int(size[1]))
-        self.fill_rule = fill_rule
 
-    def forward(self, vertices: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """See :func:`rasterize_polygons`."""
-        return rasterize_polygons(vertices, self.size, self.fill_rule, lengths)
-
-    def extra_repr(self) -> str:
-        """Settings shown by ``print(module)``."""
-        return f"size={self.size}, fill_rule={self.fill_rule!r}"
+def _function(name: str) -> Callable[..., Tensor]:
+    """The function of a module that is imported where it is first wanted."""
+    return getattr(import_module(f"{_PACKAGE}.{_MODULES[name]}"), f"rasterize_{name}")
 
 
-def _check_arguments(vertices: Tensor, size: tuple[int, int], fill_rule: str, differentiate: str) -> None:
+def _check_arguments(vertices: Tensor, size: tuple[int, int], rings: bool) -> None:
     check_vertices(vertices, minimum=1)
-    if vertices.ndim != 3:
-        raise ValueError(f"Expected `vertices` to be (B, K, 2), but got {tuple(vertices.shape)}.")
+    dimensions, shapes = ((4, 5), "(B, R, K, 2) or (B, N, R, K, 2)") if rings else ((3, 4), "(B, K, 2) or (B, N, K, 2)")
+    if vertices.ndim not in dimensions:
+        raise ValueError(f"Expected `vertices` to be {shapes}, but got {tuple(vertices.shape)}.")
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"Expected `size` to be a positive (H, W), but got {tuple(size)}.")
-    if fill_rule not in FILL_RULES:
-        raise ValueError(f"Expected `fill_rule` to be one of {FILL_RULES}, but got {fill_rule!r}.")
-    if differentiate not in ("analytic", "autograd"):
-        raise ValueError(f"Expected `differentiate` to be 'analytic' or 'autograd', but got {differentiate!r}.")
 
 
-def _repeat_last(vertices: Tensor, lengths: Tensor) -> Tensor:
+def _check_choices(**choices: str) -> None:
+    for name, value in choices.items():
+        if value not in _CHOICES[name]:
+            raise ValueError(f"Expected `{name}` to be one of {_CHOICES[name]}, but got {value!r}.")
+
+
+def _repeat_last(vertices: Tensor, lengths: Tensor, rings: bool) -> Tensor:
     """Replace the vertices beyond ``lengths`` by the last valid one: edges of zero length cost nothing."""
-    num_vertices = vertices.shape[1]
-    if lengths.shape != vertices.shape[:1] or lengths.is_floating_point():
+    num_vertices, shape, least = vertices.shape[-2], vertices.shape[:-2], 0 if rings else 1
+    if lengths.shape != shape or lengths.is_floating_point():
         raise ValueError(
-            f"Expected `lengths` to be ({vertices.shape[0]},) integers, "
-            f"but got {tuple(lengths.shape)}, {lengths.dtype}."
+            f"Expected `lengths` to be {tuple(shape)} integers, but got {tuple(lengths.shape)}, {lengths.dtype}."
         )
-    if not torch.compiler.is_compiling() and bool(((lengths < 1) | (lengths > num_vertices)).any()):
-        raise ValueError(f"Expected `lengths` within 1 .. {num_vertices}, but got {lengths.tolist()}.")
+    if not torch.compiler.is_compiling() and bool(((lengths < least) | (lengths > num_vertices)).any()):
+        raise ValueError(f"Expected `lengths` within {least} .. {num_vertices}, but got {lengths.tolist()}.")
+    lengths = lengths.to(vertices.device)[..., None]
     order = torch.arange(num_vertices, device=vertices.device)
-    index = torch.minimum(order[None], lengths.to(vertices.device)[:, None] - 1)
-    return vertices.gather(1, index[..., None].expand(-1, -1, 2))
-
-
-class _EagerRasterize(torch.autograd.Function):
-    """The passes of the operator below without its second cut of the edges: the backward pass reuses the first."""
-
-    @staticmethod
-    def forward(ctx, vertices, size, fill_rule):  # type: ignore[no-untyped-def]
-        with torch.autocast(vertices.device.type, enabled=False):
-            pieces = cut_polygons(vertices, size)
-            mask, winding = rasterize_forward(vertices, size, fill_rule, pieces)
-        ctx.save_for_backward(vertices, winding)
-        ctx.pieces, ctx.fill_rule = pieces, fill_rule
-        return mask
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        vertices, winding = ctx.saved_tensors
-        with torch.autocast(vertices.device.type, enabled=False):
-            return rasterize_backward(grad, vertices, winding, ctx.fill_rule, ctx.pieces), None, None
-
-
-# One operator, so that torch.compile, export and vmap see a single node instead of data-dependent shapes.
-@torch.library.custom_op("monai_acdr::rasterize", mutates_args=())
-def _rasterize(vertices: Tensor, height: int, width: int, fill_rule: str) -> tuple[Tensor, Tensor]:
-    with torch.autocast(vertices.device.type, enabled=False):
-        return rasterize_forward(vertices, (height, width), fill_rule)
-
-
-@torch.library.custom_op("monai_acdr::rasterize_backward", mutates_args=())
-def _rasterize_backward(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str) -> Tensor:
-    with torch.autocast(vertices.device.type, enabled=False):
-        return rasterize_backward(grad, vertices, winding, fill_rule)
-
-
-@_rasterize.register_fake
-def _(vertices: Tensor, height: int, width: int, fill_rule: str) -> tuple[Tensor, Tensor]:
-    shape = (vertices.shape[0], height, width)
-    return vertices.new_empty(shape), vertices.new_empty(shape)
-
-
-@_rasterize_backward.register_fake
-def _(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str) -> Tensor:
-    return torch.empty_like(vertices)
-
-
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    vertices, _, _, ctx.fill_rule = inputs
-    ctx.save_for_backward(vertices, output[1])
-    ctx.set_materialize_grads(False)
-
-
-def _backward(ctx, grad_mask, grad_winding):  # type: ignore[no-untyped-def]
-    vertices, winding = ctx.saved_tensors
-    grad = None
-    if grad_mask is not None:
-        grad = torch.ops.monai_acdr.rasterize_backward(grad_mask, vertices, winding, ctx.fill_rule)
-    return grad, None, None, None
-
-
-_rasterize.register_autograd(_backward, setup_context=_setup_context)
-
-
-def _merge(tensor: Tensor, dim: int | None, repeats: int) -> Tensor:
-    """Bring a vmapped dimension in front of the batch and merge the two."""
-    moved = tensor.expand(repeats, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-    return moved.flatten(0, 1)
-
-
-@torch.library.register_vmap("monai_acdr::rasterize")
-def _(info, in_dims, vertices, height, width, fill_rule):  # type: ignore[no-untyped-def]
-    merged = _merge(vertices, in_dims[0], info.batch_size)
-    outputs = torch.ops.monai_acdr.rasterize(merged, height, width, fill_rule)
-    return tuple(output.unflatten(0, (info.batch_size, -1)) for output in outputs), (0, 0)
-
-
-@torch.library.register_vmap("monai_acdr::rasterize_backward")
-def _(info, in_dims, grad, vertices, winding, fill_rule):  # type: ignore[no-untyped-def]
-    merged = [_merge(t, d, info.batch_size) for t, d in zip((grad, vertices, winding), in_dims[:3], strict=True)]
-    result = torch.ops.monai_acdr.rasterize_backward(*merged, fill_rule)
-    return result.unflatten(0, (info.batch_size, -1)), 0
+    index = torch.minimum(order, (lengths - 1).clamp(min=0))
+    repeated = vertices.gather(-2, index[..., None].expand(*index.shape, 2))
+    return repeated.masked_fill(lengths[..., None] == 0, 0) if rings else repeated

@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import shapely
 
+from monai_acdr.networks.layers import rasterizer_backend
+
 Coverage = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 WindingAreas = Callable[[np.ndarray, tuple[int, int]], dict[int, np.ndarray]]
+
+
+@pytest.fixture(scope="module", params=["torch", "numba"])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each backend of the exact rasterizer in turn; everything that a test renders is rendered by it."""
+    if request.param == "numba":
+        pytest.importorskip("numba", reason="pip install 'monai_acdr[fast]'")
+    with rasterizer_backend(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ import torch
 from hypothesis import assume, given
 from torch import Tensor
 
-from monai_acdr.networks.layers import PolygonRasterizer, rasterize_polygons
+from monai_acdr.networks.layers import rasterize_polygons
+
+pytestmark = pytest.mark.usefixtures("backend")
 
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 SHIFT = st.integers(-40, 40)
@@ -339,26 +341,23 @@ def test_lengths_give_the_gradient_of_the_polygon_without_padding() -> None:
     torch.testing.assert_close(padded.grad[:, :4], short.grad)
 
 
-def test_module_is_the_function() -> None:
-    vertices, lengths = torch.rand(2, 6, 2) * 8, torch.tensor([4, 6])
-    module = PolygonRasterizer((8, 9), fill_rule="evenodd")
-    assert torch.equal(module(vertices), rasterize_polygons(vertices, (8, 9), "evenodd"))
-    assert torch.equal(module(vertices, lengths), rasterize_polygons(vertices, (8, 9), "evenodd", lengths))
-    assert not list(module.parameters())
-    assert "size=(8, 9), fill_rule='evenodd'" in repr(module)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"vertices": torch.rand(4, 2)}, r"Expected `vertices` to be \(B, K, 2\), but got \(4, 2\)"),
+        ({"vertices": torch.rand(4, 2)}, r"Expected `vertices` to be \(B, K, 2\) or .*, but got \(4, 2\)"),
         ({"vertices": torch.rand(1, 4, 3)}, r"Expected `vertices` to be .*2\), but got \(1, 4, 3\)"),
         ({"vertices": torch.rand(1, 0, 2)}, r"Expected `vertices` to be .*K >= 1.*but got \(1, 0, 2\)"),
         ({"vertices": torch.ones(1, 4, 2, dtype=torch.int64)}, r"Expected `vertices` to be floating point.*int64"),
         ({"size": (0, 4)}, r"Expected `size` to be a positive \(H, W\), but got \(0, 4\)"),
         ({"size": (4,)}, r"Expected `size` to be a positive \(H, W\), but got \(4,\)"),
         ({"fill_rule": "winding"}, r"Expected `fill_rule` to be one of .*nonzero.*but got 'winding'"),
-        ({"differentiate": "numeric"}, r"Expected `differentiate` to be 'analytic' or 'autograd', but got 'numeric'"),
+        ({"differentiate": "numeric"}, r"Expected `differentiate` to be one of .*analytic.*but got 'numeric'"),
+        ({"method": "magic"}, r"Expected `method` to be one of .*exact.*but got 'magic'"),
+        ({"backend": "magic"}, r"Expected `backend` to be one of .*numba.*but got 'magic'"),
+        ({"softness": 1.0}, r"Expected no settings for method 'exact', but got \['softness'\]"),
+        ({"rings": True}, r"Expected `vertices` to be \(B, R, K, 2\) or .*, but got \(2, 4, 2\)"),
+        ({"method": "soft", "sharpness": 1}, r"Expected settings of method 'soft' to be among \['softness'\]"),
+        ({"method": "mesh", "fill_rule": "evenodd"}, r"Expected `fill_rule` to be 'nonzero' for method 'mesh'"),
         ({"lengths": torch.tensor([3])}, r"Expected `lengths` to be \(2,\) integers, but got \(1,\)"),
         ({"lengths": torch.tensor([3.0, 4.0])}, r"Expected `lengths` to be \(2,\) integers, but got .*float32"),
         ({"lengths": torch.tensor([0, 4])}, r"Expected `lengths` within 1 .. 4, but got \[0, 4\]"),

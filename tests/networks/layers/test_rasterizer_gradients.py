@@ -16,6 +16,8 @@ from torch import Tensor
 from monai_acdr.geometry import circle
 from monai_acdr.networks.layers import rasterize_polygons
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 FILL_RULES = ["nonzero", "evenodd", "signed"]
 SIZE = (6, 7)
 

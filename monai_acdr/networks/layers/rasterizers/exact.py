@@ -24,6 +24,8 @@ from monai_acdr.networks.layers.rasterizers.pieces import EdgePieces, cut_edges
 
 __all__ = [
     "FILL_RULES",
+    "KINK_TOLERANCE",
+    "NUDGE",
     "cut_polygons",
     "fold",
     "fold_slope",
@@ -36,15 +38,17 @@ __all__ = [
 FILL_RULES = ("nonzero", "evenodd", "signed")
 """``nonzero``: min(|w|, 1). ``evenodd``: a triangle wave of w. ``signed``: w itself, unbounded."""
 
-_KINK_TOLERANCE = 1e-6
+KINK_TOLERANCE = 1e-6
 """Coverage this far above 1 still counts as 1: float32 sums of a pixel that is just full."""
 
-_NUDGE = 1e-3
+NUDGE = 1e-3
 """Step from one side of a grid line towards the other at which the slope of the fill rule is read."""
 
 
-def signed_coverage(vertices: Tensor, size: tuple[int, int], dtype: torch.dtype | None = None) -> Tensor:
-    """Signed coverage w (B, H, W) of finite polygons (B, K, 2), by operations that autograd can differentiate twice.
+def signed_coverage(
+    vertices: Tensor, size: tuple[int, int], rings: int = 1, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Signed coverage w (B, H, W) of finite polygons (B * R, K, 2), by operations that autograd differentiates twice.
 
     This is the plain form: slower to differentiate than :func:`rasterize_backward`, and its reference. At a kink,
     where an edge lies exactly on a grid line, autograd takes one side and the analytic form their mean.
@@ -52,9 +56,10 @@ def signed_coverage(vertices: Tensor, size: tuple[int, int], dtype: torch.dtype 
     Args:
         vertices: polygons in pixels; computed in their own dtype.
         size: (H, W).
+        rings: R polygons that follow each other are the rings of one mask: their signed coverages are added.
         dtype: of the result; that of ``vertices`` if None.
     """
-    return _accumulate(cut_edges(vertices, size), vertices.shape[0], vertices.shape[1], size, dtype or vertices.dtype)
+    return _accumulate(cut_edges(vertices, size), _shape(vertices, rings), size, dtype or vertices.dtype)
 
 
 def fold(winding: Tensor, fill_rule: str) -> Tensor:
@@ -71,78 +76,93 @@ def fold(winding: Tensor, fill_rule: str) -> Tensor:
 def fold_slope(winding: Tensor, fill_rule: str) -> Tensor:
     """Derivative of :func:`fold`; a pixel that is just full still has slope 1, an empty one 0."""
     if fill_rule == "nonzero":
-        return winding.sign() * (winding.abs() <= 1 + _KINK_TOLERANCE)
+        return winding.sign() * (winding.abs() <= 1 + KINK_TOLERANCE)
     if fill_rule == "evenodd":
-        rising = winding.abs().remainder(2) <= 1 + _KINK_TOLERANCE
+        rising = winding.abs().remainder(2) <= 1 + KINK_TOLERANCE
         return winding.sign() * torch.where(rising, 1.0, -1.0).to(winding.dtype)
     return torch.ones_like(winding)
 
 
 def cut_polygons(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
-    """Pieces of polygons (B, K, 2); one with a coordinate that is not finite is shrunk to a point."""
+    """Pieces of polygons (B * R, K, 2); one with a coordinate that is not finite is shrunk to a point."""
     return cut_edges(_working(_finite(vertices)[1]), size)
 
 
 def rasterize_forward(
-    vertices: Tensor, size: tuple[int, int], fill_rule: str, pieces: EdgePieces | None = None
+    vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int = 1, pieces: EdgePieces | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Mask and signed coverage, both (B, H, W), of polygons (B, K, 2) float32 or float64.
+    """Mask and signed coverage, both (B, H, W), of polygons (B * R, K, 2) float32 or float64, R rings for each mask.
 
-    A polygon with a coordinate that is not finite gives a mask of NaN; the others of the batch are not affected.
+    A mask with a coordinate that is not finite is all NaN; the others of the batch are not affected.
     ``pieces`` are those of :func:`cut_polygons` if they are at hand, here and in :func:`rasterize_backward`.
     """
-    finite, _ = _finite(vertices)
     pieces = cut_polygons(vertices, size) if pieces is None else pieces
-    winding = _accumulate(pieces, vertices.shape[0], vertices.shape[1], size, vertices.dtype)
+    winding = _accumulate(pieces, _shape(vertices, rings), size, vertices.dtype)
+    finite = _finite_masks(vertices, rings)
     if finite is not None:
         winding.masked_fill_(~finite[:, None, None], float("nan"))
     return fold(winding, fill_rule), winding
 
 
-def rasterize_plain(vertices: Tensor, size: tuple[int, int], fill_rule: str) -> Tensor:
+def rasterize_plain(vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int = 1) -> Tensor:
     """The mask (B, H, W) of :func:`rasterize_forward` by operations that autograd can differentiate twice."""
-    finite, clean = _finite(vertices)
-    winding = signed_coverage(_working(clean), size, vertices.dtype)
+    winding = signed_coverage(_working(_finite(vertices)[1]), size, rings, vertices.dtype)
     mask = fold(winding, fill_rule)
+    finite = _finite_masks(vertices, rings)
     return mask if finite is None else mask.masked_fill(~finite[:, None, None], float("nan"))
 
 
 def rasterize_backward(
-    grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, pieces: EdgePieces | None = None
+    grad: Tensor,
+    vertices: Tensor,
+    winding: Tensor,
+    fill_rule: str,
+    rings: int = 1,
+    pieces: EdgePieces | None = None,
 ) -> Tensor:
-    """Gradient (B, K, 2) with respect to the vertices, given that of the mask (B, H, W) and the signed coverage.
+    """Gradient (B * R, K, 2) with respect to the vertices, given that of the mask (B, H, W) and the signed coverage.
 
     An edge that lies exactly on a grid line takes the mean of both sides, which is what a central difference sees.
-    Polygons that are not finite get zero.
+    Masks that are not finite give zero.
     """
-    batch, num_vertices, _ = vertices.shape
     if pieces is None:
         pieces = cut_polygons(vertices, (int(grad.shape[-2]), int(grad.shape[-1])))
-    density = _density(pieces, grad, winding, num_vertices, fill_rule)
+    density = _density(pieces, grad, winding, rings * vertices.shape[1], fill_rule)
     moment_end = density * 0.5 * (pieces.t_end.square() - pieces.t_start.square())
     moment_start = density * (pieces.t_end - pieces.t_start) - moment_end
-    finite, clean = _finite(vertices)
-    clean = clean.to(density.dtype)
+    clean = _finite(vertices)[1].to(density.dtype)
     edges = torch.roll(clean, -1, dims=1) - clean
     normals = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1)
-    at_start = normals * _sum_by_edge(moment_start, pieces.edge, batch, num_vertices)
-    at_end = normals * _sum_by_edge(moment_end, pieces.edge, batch, num_vertices)
+    at_start = normals * _sum_by_edge(moment_start, pieces.edge, vertices)
+    at_end = normals * _sum_by_edge(moment_end, pieces.edge, vertices)
     gradient = (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
-    return gradient if finite is None else gradient.masked_fill(~finite[:, None, None], 0)
+    finite = _finite_masks(vertices, rings)
+    return gradient if finite is None else gradient.masked_fill(~finite.repeat_interleave(rings)[:, None, None], 0)
 
 
-def _sum_by_edge(values: Tensor, edge: Tensor, batch: int, num_vertices: int) -> Tensor:
-    """Sum (N,) values of pieces over their edges: (B, K, 1)."""
-    sums = values.new_zeros(batch * num_vertices)
-    return _scatter_add(sums, edge, values).view(batch, num_vertices, 1)
+def _shape(vertices: Tensor, rings: int) -> tuple[int, int]:
+    """(B, E): masks, and edges of each mask."""
+    return vertices.shape[0] // rings, rings * vertices.shape[1]
+
+
+def _sum_by_edge(values: Tensor, edge: Tensor, vertices: Tensor) -> Tensor:
+    """Sum (N,) values of pieces over their edges: one column for vertices (P, K, 2), (P, K, 1)."""
+    sums = values.new_zeros(vertices.shape[0] * vertices.shape[1])
+    return _scatter_add(sums, edge, values).view(*vertices.shape[:2], 1)
 
 
 def _finite(vertices: Tensor) -> tuple[Tensor | None, Tensor]:
-    """(B,) which polygons are finite, None if all are, and the vertices with the others set to zero."""
+    """(P,) which polygons are finite, None if all are, and the vertices with the others set to zero."""
     if bool(torch.isfinite(vertices.sum())):  # one NaN or Inf spoils the sum: the usual case costs one pass
         return None, vertices
     finite = torch.isfinite(vertices).flatten(1).all(1)
     return finite, torch.where(finite[:, None, None], vertices, torch.zeros_like(vertices))
+
+
+def _finite_masks(vertices: Tensor, rings: int) -> Tensor | None:
+    """(B,) which masks have finite rings only, None if all do."""
+    finite, _ = _finite(vertices)
+    return None if finite is None else finite.view(-1, rings).all(1)
 
 
 def _working(vertices: Tensor) -> Tensor:
@@ -150,14 +170,15 @@ def _working(vertices: Tensor) -> Tensor:
     return vertices if vertices.device.type == "mps" else vertices.to(torch.float64)
 
 
-def _accumulate(pieces: EdgePieces, batch: int, num_vertices: int, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+def _accumulate(pieces: EdgePieces, shape: tuple[int, int], size: tuple[int, int], dtype: torch.dtype) -> Tensor:
     """Scatter the pieces and sum along x; a margin takes what lies outside the frame, so that nothing is tested for it.
 
     The margin is one column on the left, whose sum enters the frame as it should, two on the right and one row below.
     """
+    batch, num_edges = shape
     height, width = size
     rows, columns = height + 1, width + 3
-    index = ((pieces.edge // num_vertices) * rows + pieces.row) * columns + pieces.column + 1
+    index = ((pieces.edge // num_edges) * rows + pieces.row) * columns + pieces.column + 1
     to_right = pieces.dy * pieces.x_mean
     accumulator = torch.zeros(batch * rows * columns, dtype=dtype, device=to_right.device)
     accumulator = _scatter_add(accumulator, index, (pieces.dy - to_right).to(dtype))
@@ -173,19 +194,19 @@ def _scatter_add(target: Tensor, index: Tensor, values: Tensor) -> Tensor:
     return target.index_put_((index,), values, accumulate=True)
 
 
-def _density(pieces: EdgePieces, grad: Tensor, winding: Tensor, num_vertices: int, fill_rule: str) -> Tensor:
+def _density(pieces: EdgePieces, grad: Tensor, winding: Tensor, num_edges: int, fill_rule: str) -> Tensor:
     """dL/dw (N,) at each piece: that of its pixel, or the mean of both sides for an edge on a grid line."""
     reader = _Reader(grad, winding)
-    polygon = pieces.edge // num_vertices
-    here_grad, here = reader(polygon, pieces.row, pieces.column)
+    sample = pieces.edge // num_edges
+    here_grad, here = reader(sample, pieces.row, pieces.column)
     on_line = pieces.on_column_line | pieces.on_row_line
     slope = fold_slope(here, fill_rule)
     if not bool(on_line.any()):
         return here_grad * slope
     other_row = pieces.row - pieces.on_row_line.long()
     other_column = pieces.column - pieces.on_column_line.long()
-    there_grad, there = reader(polygon, other_row, other_column)
-    towards = (there - here) * _NUDGE
+    there_grad, there = reader(sample, other_row, other_column)
+    towards = (there - here) * NUDGE
     here_side = here_grad * fold_slope(here + towards, fill_rule)
     there_side = there_grad * fold_slope(there - towards, fill_rule)
     return torch.where(on_line, 0.5 * (here_side + there_side), here_grad * slope)
@@ -199,7 +220,7 @@ class _Reader:
         self.flat = [F.pad(values, (1, 1, 1, 1)).reshape(-1) for values in (grad, winding)]
         self.dtype = grad.dtype if grad.device.type == "mps" else torch.float64
 
-    def __call__(self, polygon: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
-        index = (polygon * self.rows + row + 1) * self.columns + column + 1
+    def __call__(self, sample: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        index = (sample * self.rows + row + 1) * self.columns + column + 1
         grad, winding = (flat.index_select(0, index).to(self.dtype) for flat in self.flat)
         return grad, winding

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["EdgePieces", "cut_edges"]
+__all__ = ["FAR", "EdgePieces", "cut_edges"]
 
-_FAR = float(2**20)
+FAR = float(2**20)
 """Edges start from an integer base point within this many pixels, so that indices of any finite input fit int64."""
 
 
@@ -56,7 +56,7 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     height, width = size
     start = vertices.flatten(0, 1)
     end = torch.roll(vertices, -1, dims=1).flatten(0, 1)
-    base = start.detach().clamp(-_FAR, _FAR).floor()
+    base = start.detach().clamp(-FAR, FAR).floor()
     x0, y0 = (start - base).T
     x1, y1 = (end - base).T
     base_x, base_y = base.long().T
@@ -122,7 +122,7 @@ def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
 
 def _floor(values: Tensor) -> Tensor:
     """Whole pixels as int64, of any finite input."""
-    return values.clamp(-2 * _FAR, 2 * _FAR).floor().long()
+    return values.clamp(-2 * FAR, 2 * FAR).floor().long()
 
 
 def _divisor(values: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def test_signed_coverage_telescopes_to_zero_right_of_the_polygon() -> None:
 
 def test_signed_coverage_in_another_dtype() -> None:
     vertices = torch.rand(2, 5, 2, dtype=torch.float64) * 8
-    single = signed_coverage(vertices, (8, 8), torch.float32)
+    single = signed_coverage(vertices, (8, 8), dtype=torch.float32)
     assert single.dtype == torch.float32
     torch.testing.assert_close(single.double(), signed_coverage(vertices, (8, 8)), rtol=0, atol=2e-6)
 

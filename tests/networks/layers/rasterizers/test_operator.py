@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from monai_acdr.networks.layers import PolygonRasterizer, rasterize_polygons
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 SIZE = (9, 11)
 FILL_RULES = ["nonzero", "evenodd", "signed"]
 
@@ -55,15 +57,15 @@ def test_opcheck(fill_rule: str) -> None:
         polygons(dtype=torch.float64),
         polygons().transpose(1, 2).contiguous().transpose(1, 2),
     ):
-        torch.library.opcheck(operator, (vertices.requires_grad_(), *SIZE, fill_rule))
-    torch.library.opcheck(operator, (polygons(batch=0), *SIZE, fill_rule))
+        torch.library.opcheck(operator, (vertices.requires_grad_(), *SIZE, fill_rule, 1, "auto"))
+    torch.library.opcheck(operator, (polygons(batch=0), *SIZE, fill_rule, 1, "auto"))
 
 
 @pytest.mark.parametrize("fill_rule", FILL_RULES)
 def test_opcheck_of_the_backward_pass(fill_rule: str) -> None:
     vertices = polygons()
-    masks, winding = torch.ops.monai_acdr.rasterize(vertices, *SIZE, fill_rule)
-    sample = (torch.rand_like(masks), vertices, winding, fill_rule)
+    masks, winding = torch.ops.monai_acdr.rasterize(vertices, *SIZE, fill_rule, 1, "auto")
+    sample = (torch.rand_like(masks), vertices, winding, fill_rule, 1, "auto")
     torch.library.opcheck(torch.ops.monai_acdr.rasterize_backward, sample)
 
 
@@ -75,7 +77,7 @@ def test_the_operator_is_what_runs_eagerly_bit_for_bit(dtype: torch.dtype, fill_
     vertices[2, 0] = float("nan")
     vertices.requires_grad_()
     eager = rasterize_polygons(vertices, SIZE, fill_rule)[:, 0]
-    operator = torch.ops.monai_acdr.rasterize(vertices, *SIZE, fill_rule)[0]
+    operator = torch.ops.monai_acdr.rasterize(vertices, *SIZE, fill_rule, 1, "auto")[0]
     torch.testing.assert_close(eager, operator, rtol=0, atol=0, equal_nan=True)
     weights = torch.rand_like(eager)
     (expected,) = torch.autograd.grad(operator, vertices, weights)

@@ -1,0 +1,136 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which backend runs: choice, messages, and what happens when a kernel fails."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from monai_acdr.networks.layers import available_backends, rasterize_polygons, rasterizer_backend
+from monai_acdr.networks.layers.rasterizers import backends
+
+CPU = torch.device("cpu")
+TRIANGLE = torch.tensor([[[1.0, 1.0], [5.5, 1.5], [2.5, 6.0]]])
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(backends, "_failed", {})
+    monkeypatch.setattr(backends, "_announced", set())
+    yield
+
+
+def pretend_installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    monkeypatch.setattr(backends, "_is_installed", lambda package: package in names)
+
+
+class _Broken:
+    """A backend whose kernels do not compile."""
+
+    calls = 0
+
+    def forward(self, *arguments: Any) -> Any:
+        _Broken.calls += 1
+        raise RuntimeError("LLVM says no\nand a long trace")
+
+    backward = forward
+
+
+def test_auto_takes_the_fastest_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_installed(monkeypatch, "numba", "triton")
+    assert available_backends("cpu") == ("numba", "torch", "dense")
+    assert available_backends("cuda:1") == ("triton", "torch", "dense")
+    assert available_backends("mps") == ("torch", "dense")
+    assert backends.resolve_backend("auto", CPU) == "numba"
+    pretend_installed(monkeypatch)
+    assert available_backends("cpu") == ("torch", "dense")
+    assert backends.resolve_backend("auto", CPU) == "torch"
+
+
+def test_auto_says_once_what_it_took(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    pretend_installed(monkeypatch)
+    with caplog.at_level(logging.INFO, logger=backends.__name__):
+        for _ in range(3):
+            rasterize_polygons(TRIANGLE, (8, 8))
+    assert [record.message for record in caplog.records] == ["Exact rasterizer on cpu: backend 'torch'."]
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "command"),
+    [("numba", "cpu", r"pip install 'monai_acdr\[fast\]'"), ("triton", "cuda", "pip install triton")],
+)
+def test_a_missing_backend_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, name: str, device: str, command: str
+) -> None:
+    pretend_installed(monkeypatch)
+    with pytest.raises(ImportError, match=command):
+        backends.resolve_backend(name, torch.device(device))
+
+
+def test_a_backend_for_another_device() -> None:
+    with pytest.raises(ValueError, match="Expected vertices on cpu for backend 'numba', but got cuda"):
+        backends.resolve_backend("numba", torch.device("cuda"))
+
+
+def test_a_backend_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_installed(monkeypatch, "numba")
+    with rasterizer_backend("torch"):
+        assert backends.resolve_backend("auto", CPU) == "torch"
+        assert backends.resolve_backend("numba", CPU) == "numba"  # a name given in the call goes first
+        with pytest.raises(KeyError, match="anything"), rasterizer_backend("dense"):
+            assert backends.is_dense("auto")
+            raise KeyError("anything")
+        assert backends.resolve_backend("auto", CPU) == "torch"
+    assert backends.resolve_backend("auto", CPU) == "numba"
+    with pytest.raises(ValueError, match="Expected `backend` to be one of"), rasterizer_backend("fast"):
+        pass
+
+
+def test_a_kernel_that_fails_gives_way_with_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_installed(monkeypatch, "numba")
+    monkeypatch.setattr(backends, "_compiled", lambda name: _Broken())
+    _Broken.calls = 0
+    vertices = TRIANGLE.clone().requires_grad_()
+    expected = rasterize_polygons(TRIANGLE, (8, 8), backend="torch")
+    with pytest.warns(RuntimeWarning, match=r"numba rasterizer does not work here \(RuntimeError: LLVM says no\)"):
+        masks = rasterize_polygons(vertices, (8, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        masks.sum().backward()
+        again = rasterize_polygons(vertices, (8, 8))
+    assert torch.equal(masks, expected)
+    assert torch.equal(again, expected)
+    assert vertices.grad is not None
+    assert vertices.grad.any()
+    assert _Broken.calls == 1
+    assert available_backends("cpu") == ("torch", "dense")
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_kernel_that_was_asked_for_fails_aloud(monkeypatch: pytest.MonkeyPatch, by_name: bool) -> None:
+    pretend_installed(monkeypatch, "numba")
+    monkeypatch.setattr(backends, "_compiled", lambda name: _Broken())
+    with pytest.raises(RuntimeError, match="LLVM says no"):
+        if by_name:
+            rasterize_polygons(TRIANGLE, (8, 8), backend="numba")
+        else:
+            with rasterizer_backend("numba"):
+                rasterize_polygons(TRIANGLE, (8, 8))
+
+
+def test_memory_is_not_a_reason_to_change_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(name: str) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    pretend_installed(monkeypatch, "numba")
+    monkeypatch.setattr(backends, "_compiled", out_of_memory)
+    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+        rasterize_polygons(TRIANGLE, (8, 8))
+    assert available_backends("cpu")[0] == "numba"
