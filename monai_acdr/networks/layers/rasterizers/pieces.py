@@ -71,11 +71,8 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     leftmost = torch.minimum(x0, x1).detach() + base_x
     counts = torch.where(leftmost <= width, (last - first + 1).clamp(min=0), 0)
     edge, within = _expand(counts)
-    integers = torch.stack([first, base_x, base_y, on_row_line.long()])
-    first, base_x, base_y, on_row_line = integers.index_select(1, edge)
-    x0, y0, x1, y1, dx, dy, divisor_x, divisor_y = torch.stack(
-        [x0, y0, x1, y1, dx, dy, _divisor(dx), _divisor(dy)]
-    ).index_select(1, edge)
+    first, base_x, base_y, on_row_line = _take(edge, first, base_x, base_y, on_row_line)
+    x0, y0, x1, y1, dx, dy, divisor_x, divisor_y = _take(edge, x0, y0, x1, y1, dx, dy, _divisor(dx), _divisor(dy))
     row = first + within
     top = (row - base_y).to(y0.dtype)
     y_start, y_end = _clip(y0, top), _clip(y1, top)
@@ -92,13 +89,12 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     on_column_line = (low == high) & (low == low.floor()) & ~flat
     forward = dx >= 0
     piece, within = _expand(last - first + 1)
-    integers = torch.stack(
-        [edge, row, torch.where(forward, first, last), 2 * forward - 1, base_x, on_column_line.long(), on_row_line]
+    edge, row, column, step, base_x, on_column_line, on_row_line = _take(
+        piece, edge, row, torch.where(forward, first, last), 2 * forward - 1, base_x, on_column_line, on_row_line
     )
-    edge, row, column, step, base_x, on_column_line, on_row_line = integers.index_select(1, piece)
-    x0, y0, dx, dy, divisor_x, t_low, t_high, y_start, y_end = torch.stack(
-        [x0, y0, dx, dy, divisor_x, t_start, t_end, y_start, y_end]
-    ).index_select(1, piece)
+    x0, y0, dx, dy, divisor_x, t_low, t_high, y_start, y_end = _take(
+        piece, x0, y0, dx, dy, divisor_x, t_start, t_end, y_start, y_end
+    )
     column = column + step * within
     left = (column - base_x).to(x0.dtype)
     entry = left + (step < 0)
@@ -110,7 +106,7 @@ def cut_edges(vertices: Tensor, size: tuple[int, int]) -> EdgePieces:
     y_from = torch.where(is_first, y_start, y0 + t_from * dy)
     y_to = torch.where(is_last, y_end, y0 + t_to * dy)
     x_mean = (x0 + 0.5 * (t_from + t_to) * dx - left).clamp(0, 1)
-    return EdgePieces(edge, row, column, t_from, t_to, y_to - y_from, x_mean, on_column_line > 0, on_row_line > 0)
+    return EdgePieces(edge, row, column, t_from, t_to, y_to - y_from, x_mean, on_column_line, on_row_line)
 
 
 def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,6 +114,11 @@ def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
     owner = torch.repeat_interleave(counts)
     before = counts.cumsum(0) - counts
     return owner, torch.arange(owner.shape[0], device=owner.device) - before.index_select(0, owner)
+
+
+def _take(index: Tensor, *columns: Tensor) -> list[Tensor]:
+    """The rows ``index`` of several columns."""
+    return [column.index_select(0, index) for column in columns]
 
 
 def _floor(values: Tensor) -> Tensor:
