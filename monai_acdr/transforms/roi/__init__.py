@@ -43,6 +43,13 @@ from monai_acdr.transforms.roi.dictionary import (
     RandJitterROIDict,
 )
 from monai_acdr.transforms.roi.sampling import crop_roi, paste_roi, roi_matrix
+from monai_acdr.transforms.roi.window import (
+    CropWindow,
+    CropWindowD,
+    CropWindowd,
+    CropWindowDict,
+    roi_window,
+)
 
 __all__ = [
     "PAPER_ANGLES",
@@ -60,6 +67,10 @@ __all__ = [
     "CropROID",
     "CropROIDict",
     "CropROId",
+    "CropWindow",
+    "CropWindowD",
+    "CropWindowDict",
+    "CropWindowd",
     "LabelROI",
     "LabelROID",
     "LabelROIDict",
@@ -79,5 +90,6 @@ __all__ = [
     "roi_from_box",
     "roi_matrix",
     "roi_transform",
+    "roi_window",
     "shift_roi_inside",
 ]
