@@ -11,6 +11,14 @@ from __future__ import annotations
 from monai_acdr.data.contour_files import read_contour, write_contour
 from monai_acdr.data.images import image_data_list
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
+from monai_acdr.data.mass_reference import (
+    DrawLabelD,
+    DrawLabeld,
+    DrawLabelDict,
+    LoadMassReferenceD,
+    LoadMassReferenced,
+    LoadMassReferenceDict,
+)
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
 from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
@@ -21,7 +29,13 @@ from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
 __all__ = [
     "CASES",
     "DISPLACED_PATIENTS",
+    "DrawLabelD",
+    "DrawLabelDict",
+    "DrawLabeld",
     "Finding",
+    "LoadMassReferenceD",
+    "LoadMassReferenceDict",
+    "LoadMassReferenced",
     "LoadReference",
     "LoadReferenceD",
     "LoadReferenceDict",
