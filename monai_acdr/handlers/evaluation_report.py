@@ -18,7 +18,15 @@ from monai.utils import IgniteInfo, min_version, optional_import, string_list_al
 
 from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.handlers.length_metric import image_spacing
-from monai_acdr.metrics import ASSUMED_SPACING_MM, CASE_COLUMNS, CaseRecord, evaluate_case, summarize_cases
+from monai_acdr.metrics import (
+    ASSUMED_SPACING_MM,
+    CASE_COLUMNS,
+    UNKNOWN,
+    CaseRecord,
+    evaluate_case,
+    summarize_cases,
+    summarize_strata,
+)
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
 idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
@@ -47,6 +55,10 @@ class EvaluationReport:
             written beside them under "with_excluded_patients".
         expected_names: names of the cases that should appear; those that do not are listed under "not_evaluated".
         contour_key: of the predicted contour in a case; None for a network that predicts masks only.
+        strata: items of a case, such as `pathology`, by whose values the figures are given as well, under
+            "by_pathology"; they become columns of the table.
+        size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the figures are given
+            as well, under "by_size".
         assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
         num_samples: bootstrap samples of the 95 % intervals.
         seed: of the bootstrap.
@@ -66,6 +78,8 @@ class EvaluationReport:
         excluded_patients: Sequence[str] = (),
         expected_names: Sequence[str] | None = None,
         contour_key: str | None = "pred",
+        strata: Sequence[str] = (),
+        size_edges_mm: Sequence[float] = (),
         assumed_spacing_mm: float = ASSUMED_SPACING_MM,
         num_samples: int = 2000,
         seed: int = 0,
@@ -75,6 +89,8 @@ class EvaluationReport:
         self.excluded_patients = tuple(excluded_patients)
         self.expected_names = None if expected_names is None else tuple(expected_names)
         self.contour_key = contour_key
+        self.strata = tuple(strata)
+        self.size_edges_mm = tuple(size_edges_mm)
         self.summary_options: dict[str, Any] = {
             "assumed_spacing_mm": assumed_spacing_mm,
             "num_samples": num_samples,
@@ -105,7 +121,9 @@ class EvaluationReport:
 
     def _collect(self, engine: Engine) -> None:
         for case in _cases(engine.state.output, engine.state.batch):
-            self.records.append(evaluate_output(case, f"case_{len(self.records):04d}", self.contour_key))
+            record = evaluate_output(case, f"case_{len(self.records):04d}", self.contour_key)
+            groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.strata}
+            self.records.append({**groups, **record})  # type: ignore[typeddict-item]
 
     def _summarize(self) -> dict[str, Any]:
         kept = [record for record in self.records if not self._excluded(record)]
@@ -115,6 +133,7 @@ class EvaluationReport:
         if self.excluded_patients:
             summary["excluded_patients"] = list(self.excluded_patients)
             summary["with_excluded_patients"] = summarize_cases(self.records, **self.summary_options)
+        summary |= summarize_strata(kept, self.strata, self.size_edges_mm, **self.summary_options)
         if self.expected_names is not None:
             summary["not_evaluated"] = sorted(set(self.expected_names) - {record["name"] for record in self.records})
         return summary | {"metadata": self.metadata}
@@ -124,7 +143,7 @@ class EvaluationReport:
 
     def _table(self) -> str:
         stream = io.StringIO()
-        writer = csv.DictWriter(stream, [*CASE_COLUMNS, "excluded"], lineterminator="\n")
+        writer = csv.DictWriter(stream, [*CASE_COLUMNS, *self.strata, "excluded"], lineterminator="\n")
         writer.writeheader()
         for record in self.records:
             writer.writerow({key: _cell(value) for key, value in record.items()} | {"excluded": self._excluded(record)})

@@ -9,6 +9,7 @@ from monai_acdr.metrics.area_ratio import compute_area_ratio
 from monai_acdr.metrics.bootstrap import bootstrap_interval
 from monai_acdr.metrics.boundary_f import BOUNDARY_TOLERANCES, BoundaryFMetric, boundary_map, compute_boundary_f
 from monai_acdr.metrics.case_record import CASE_COLUMNS, EMPTY_POLICY, CaseRecord, evaluate_case
+from monai_acdr.metrics.case_strata import UNKNOWN, size_group, summarize_strata
 from monai_acdr.metrics.case_summary import ASSUMED_SPACING_MM, summarize_cases
 from monai_acdr.metrics.hausdorff import Hausdorff95Metric, compute_hausdorff95, image_diagonal
 from monai_acdr.metrics.perpendicular_distance import (
@@ -33,6 +34,7 @@ __all__ = [
     "CASE_COLUMNS",
     "EMPTY_POLICY",
     "GOOD_CONTOUR_MM",
+    "UNKNOWN",
     "AveragePerpendicularDistanceMetric",
     "BoundaryFMetric",
     "CaseRecord",
@@ -56,5 +58,7 @@ __all__ = [
     "image_diagonal",
     "pool_coverage_sums",
     "pool_dice_counts",
+    "size_group",
     "summarize_cases",
+    "summarize_strata",
 ]

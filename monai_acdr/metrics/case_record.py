@@ -31,6 +31,8 @@ EMPTY_POLICY = (
 class CaseRecord(TypedDict):
     """One row of a report; None is "not known", never zero. Units are in the names; masks live on the original grid.
 
+    `area_error_mm2` is the predicted area less that of the reference.
+
     `status` is "ok", or the first that holds of "no_reference" (nothing is measured), "missing_prediction",
     "empty_reference", "empty_prediction", "invalid_contour" (no vertex, or not finite).
     """
@@ -51,6 +53,7 @@ class CaseRecord(TypedDict):
     reference_area_px: int | None
     pred_area_mm2: float | None
     reference_area_mm2: float | None
+    area_error_mm2: float | None
     row_spacing_mm: float | None
     column_spacing_mm: float | None
     roi_dice: float | None
@@ -125,6 +128,7 @@ def _measure(record: CaseRecord, pred_mask: Tensor | None, label: Tensor, spacin
     if spacing is not None:
         pixel = spacing[0] * spacing[1]
         record["pred_area_mm2"], record["reference_area_mm2"] = pred_area * pixel, reference_area * pixel
+        record["area_error_mm2"] = (pred_area - reference_area) * pixel
 
 
 def _measure_contour(

@@ -31,6 +31,7 @@ _MEANS = {
     "apd_mm": "apd_mm",
     "boundf": "boundf",
     "mean_roi_dice": "roi_dice",
+    "mean_area_error_mm2": "area_error_mm2",
 }
 
 _LISTED = {
@@ -112,6 +113,8 @@ def _spacing_in_words(records: Sequence[CaseRecord], assumed_spacing_mm: float) 
 def _figures(records: Sequence[CaseRecord], assumed_spacing_mm: float, good_threshold_mm: float) -> dict[str, _Figure]:
     measured = {name: _select(records, lambda record, key=key: record[key]) for name, key in _MEANS.items()}  # type: ignore[misc]
     figures = {name: _Figure(values, patients, np.mean) for name, (values, patients) in measured.items()}
+    errors, patients = measured["mean_area_error_mm2"]
+    figures["mean_absolute_area_error_mm2"] = _Figure(np.abs(errors), patients, np.mean)
     figures["median_dice"] = figures["mean_dice"]._replace(statistic=np.median)
     figures["pooled_dice"] = _Figure(*_select(records, _dice_counts), _pooled(pool_dice_counts))
     figures["wcov"] = _Figure(*_select(records, _coverage_sums), _pooled(pool_coverage_sums))

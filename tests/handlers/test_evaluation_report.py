@@ -210,3 +210,19 @@ def test_two_processes_write_one_report(tmp_path: Path) -> None:
     rows, figures = _read(tmp_path / "out")
     assert sorted(row["name"] for row in rows) == [f"case-{index}" for index in range(4)]
     assert figures["num_cases"] == 4
+
+
+def test_figures_by_group(tmp_path: Path) -> None:
+    cases = [{**_case(index), "pathology": "BENIGN" if index % 2 else None} for index in range(4)]
+    report = EvaluationReport(tmp_path, strata=["pathology"], size_edges_mm=(5, 30), num_samples=20)
+    _run(report, cases)
+    rows, figures = _read(tmp_path)
+    assert [row["pathology"] for row in rows] == ["unknown", "BENIGN", "unknown", "BENIGN"]
+    assert figures["by_pathology"]["BENIGN"]["num_cases"] == 2
+    assert figures["by_pathology"]["unknown"]["mean_dice"] == pytest.approx(
+        np.mean([float(rows[index]["dice"]) for index in (0, 2)]), abs=1e-6
+    )
+    assert list(figures["by_size"]) == ["5 - 30 mm"]
+    assert float(rows[0]["area_error_mm2"]) == pytest.approx(
+        float(rows[0]["pred_area_mm2"]) - float(rows[0]["reference_area_mm2"]), abs=1e-5
+    )
