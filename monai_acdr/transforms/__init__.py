@@ -63,6 +63,7 @@ from monai_acdr.transforms.laterality import (
     AlignLateralityDict,
 )
 from monai_acdr.transforms.roi import (
+    EXPERT_SCALE,
     PAPER_ANGLES,
     PAPER_SCALES,
     ROI_KINDS,
@@ -82,6 +83,9 @@ from monai_acdr.transforms.roi import (
     CropWindowD,
     CropWindowd,
     CropWindowDict,
+    ExpertROID,
+    ExpertROId,
+    ExpertROIDict,
     LabelROI,
     LabelROID,
     LabelROId,
@@ -106,6 +110,7 @@ from monai_acdr.transforms.roi import (
 )
 
 __all__ = [
+    "EXPERT_SCALE",
     "PAPER_ANGLES",
     "PAPER_SCALES",
     "ROI_KINDS",
@@ -149,6 +154,9 @@ __all__ = [
     "CropWindowD",
     "CropWindowDict",
     "CropWindowd",
+    "ExpertROID",
+    "ExpertROIDict",
+    "ExpertROId",
     "FollowImage",
     "FollowImageD",
     "FollowImageDict",

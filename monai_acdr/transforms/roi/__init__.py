@@ -42,6 +42,7 @@ from monai_acdr.transforms.roi.dictionary import (
     RandJitterROId,
     RandJitterROIDict,
 )
+from monai_acdr.transforms.roi.expert import EXPERT_SCALE, ExpertROID, ExpertROId, ExpertROIDict
 from monai_acdr.transforms.roi.sampling import crop_roi, paste_roi, roi_matrix
 from monai_acdr.transforms.roi.window import (
     CropWindow,
@@ -52,6 +53,7 @@ from monai_acdr.transforms.roi.window import (
 )
 
 __all__ = [
+    "EXPERT_SCALE",
     "PAPER_ANGLES",
     "PAPER_SCALES",
     "ROI_KINDS",
@@ -71,6 +73,9 @@ __all__ = [
     "CropWindowD",
     "CropWindowDict",
     "CropWindowd",
+    "ExpertROID",
+    "ExpertROIDict",
+    "ExpertROId",
     "LabelROI",
     "LabelROID",
     "LabelROIDict",
