@@ -47,7 +47,20 @@ ALLOWED: dict[str, set[str]] = {
 OPTIONAL = (
     *("fire", "tqdm", "tensorboard", "yaml", "matplotlib", "torch_contour"),
     *("hypothesis", "jsonschema", "pytest", "shapely"),
-    *("cv2", "highdicom", "itk", "numba", "pandas", "pytorch3d", "skimage", "torchvision", "triton"),
+    *(
+        "cv2",
+        "h5py",
+        "highdicom",
+        "imagecodecs",
+        "itk",
+        "numba",
+        "pandas",
+        "pytorch3d",
+        "skimage",
+        "torchvision",
+        "triton",
+        "xlrd",
+    ),
 )
 
 # Files that import an optional package, by the start of their names: imported only where that package is wanted.

@@ -8,9 +8,15 @@ Checks have a command line as well: ``python -m monai_acdr.data.quality DATASET_
 
 from __future__ import annotations
 
+from monai_acdr.data.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
+from monai_acdr.data.cityscapes import cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
+from monai_acdr.data.ddsm import DDSMReader, bcrp_data_list, ddsm_data_list, read_ljpeg
+from monai_acdr.data.hdf5_images import HDF5ImageReader
 from monai_acdr.data.images import image_data_list
+from monai_acdr.data.inbreast import inbreast_data_list
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
+from monai_acdr.data.mask_outline import MaskOutline
 from monai_acdr.data.mass_reference import (
     DrawLabelD,
     DrawLabeld,
@@ -19,6 +25,9 @@ from monai_acdr.data.mass_reference import (
     LoadMassReferenced,
     LoadMassReferenceDict,
 )
+from monai_acdr.data.masses import MASS_SOURCES, find_mass_source, hold_out, mass_data_list
+from monai_acdr.data.pairs import pair_folder_data_list
+from monai_acdr.data.readers import MammogramReader, read_mammogram
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
 from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
@@ -29,10 +38,13 @@ from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
 __all__ = [
     "CASES",
     "DISPLACED_PATIENTS",
+    "MASS_SOURCES",
+    "DDSMReader",
     "DrawLabelD",
     "DrawLabelDict",
     "DrawLabeld",
     "Finding",
+    "HDF5ImageReader",
     "LoadMassReferenceD",
     "LoadMassReferenceDict",
     "LoadMassReferenced",
@@ -40,16 +52,30 @@ __all__ = [
     "LoadReferenceD",
     "LoadReferenceDict",
     "LoadReferenced",
+    "MammogramReader",
     "MaskFit",
+    "MaskOutline",
     "QualityReport",
     "SunnybrookCase",
+    "bcrp_data_list",
+    "cbis_ddsm_data_list",
+    "cityscapes_data_list",
+    "ddsm_data_list",
     "default_exclusions",
     "excluded_patients",
+    "find_mass_source",
+    "hold_out",
     "image_data_list",
+    "inbreast_data_list",
     "inference_data_list",
     "judge_masks",
+    "load_cbis_mask",
     "mask_contrast",
+    "mass_data_list",
+    "pair_folder_data_list",
     "read_contour",
+    "read_ljpeg",
+    "read_mammogram",
     "sunnybrook_data_list",
     "sunnybrook_quality_report",
     "write_contour",

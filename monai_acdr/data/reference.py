@@ -90,7 +90,7 @@ class LoadReference(Transform):
                 f"Expected {path} to have the size of {image_name}, {size[0]} x {size[1]} (H x W), but got "
                 f"{' x '.join(map(str, values.shape))}: do the two belong together?"
             )
-        return torch.from_numpy(_foreground(values, path).astype(np.float32))[None]
+        return torch.from_numpy(foreground(values, path).astype(np.float32))[None]
 
 
 class LoadReferenced(MapTransform):
@@ -128,7 +128,7 @@ class LoadReferenced(MapTransform):
         return d
 
 
-def _foreground(values: np.ndarray, path: Path) -> np.ndarray:
+def foreground(values: np.ndarray, path: Path) -> np.ndarray:
     """Object pixels of a mask that was stored with the values 0 and 1, 0 and 255, or 0 and 65535."""
     largest = values.max(initial=0)
     if largest <= 0:

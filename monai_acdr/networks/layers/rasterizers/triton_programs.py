@@ -26,14 +26,13 @@ from triton.runtime.jit import JITFunction
 
 from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, KINK_TOLERANCE, NUDGE
 from monai_acdr.networks.layers.rasterizers.pieces import FAR
+from monai_acdr.networks.layers.rasterizers.triton_cover import cover, unit
 
 __all__ = ["INTERPRETED", "backward", "forward"]
 
 _NONZERO, _EVENODD = tl.constexpr(FILL_RULES.index("nonzero")), tl.constexpr(FILL_RULES.index("evenodd"))
 _FULL, _NUDGE = tl.constexpr(1 + KINK_TOLERANCE), tl.constexpr(NUDGE)
 _FAR = tl.constexpr(FAR)
-_FLAT = tl.constexpr(1e-200)  # heights whose reciprocal could overflow; they cover nothing
-_HUGE, _TINY = tl.constexpr(1e36), tl.constexpr(1e-20)
 
 
 @triton.jit
@@ -51,40 +50,6 @@ INTERPRETED = not isinstance(_plus, JITFunction)
 
 if INTERPRETED:  # which reduces by numpy where it knows the operation
     _smaller, _plus = tl.standard._elementwise_min, tl.standard._sum_combine
-
-
-@triton.jit
-def _unit(values):
-    return tl.minimum(tl.maximum(values, 0.0), 1.0)
-
-
-@triton.jit
-def _cover(x_start, y_start, x_end, y_end, top, right):
-    """What one edge adds to the signed coverage of rows ``top`` (ROWS, 1) and columns ``right - 1`` (1, COLUMNS)."""
-    # Differences of clipped values telescope to zero round the polygon.
-    from_top, to_top = _unit(y_start - top), _unit(y_end - top)
-    # Where the edge enters and leaves the row, relative to the whole pixel in which it starts.
-    x_in, y_in = x_start.to(tl.float64), y_start.to(tl.float64)
-    base_x, base_y = tl.floor(x_in), tl.floor(y_in)
-    x_in, y_in = x_in - base_x, y_in - base_y
-    rise = y_end.to(tl.float64) - base_y - y_in
-    run = x_end.to(tl.float64) - base_x - x_in
-    slope = run / tl.where(tl.abs(rise) > _FLAT, rise, float("inf"))
-    below = top.to(tl.float64) - base_y - y_in
-    entry = x_in + (below + from_top.to(tl.float64)) * slope
-    exit_ = x_in + (below + to_top.to(tl.float64)) * slope
-    left = tl.minimum(entry, exit_)
-    length = tl.minimum(tl.maximum(entry, exit_) - left, _HUGE).to(right.dtype)
-    whole = tl.floor(left)
-    fraction = (left - whole).to(right.dtype)
-    whole = tl.minimum(tl.maximum(whole + base_x, -_HUGE), _HUGE).to(right.dtype)
-    # u = c + 1 - x runs over [lowest, highest]: the shares of it above 1 and below 0, and the rest.
-    highest = (right - whole) - fraction
-    lowest = highest - length
-    scale = 1.0 / tl.maximum(length, _TINY)
-    over, under = _unit((highest - 1.0) * scale), _unit(-lowest * scale)
-    between = 0.5 * (_unit(lowest) + _unit(highest))
-    return (to_top - from_top) * (over + (1.0 - over - under) * between)
 
 
 @triton.jit(do_not_specialize=["height", "rings", "num_vertices"])
@@ -138,9 +103,9 @@ def forward(
                 x_end = tl.load(origin + next_one * vertex_stride)
                 y_end = tl.load(origin + next_one * vertex_stride + axis_stride)
                 if tl.maximum(x_start, x_end) + 1 <= first_column:
-                    total += _unit(y_end - top) - _unit(y_start - top)
+                    total += unit(y_end - top) - unit(y_start - top)
                 else:
-                    total += _cover(x_start, y_start, x_end, y_end, top, right)
+                    total += cover(x_start, y_start, x_end, y_end, top, right)
                 current = tl.reduce(tl.where(matters & (lanes > current), lanes, EDGES), 0, _smaller)
     total = tl.where(spoiled > 0, float("nan"), total)
     offsets = (sample * height + rows[:, None]) * width + columns[None, :]
@@ -182,14 +147,9 @@ def backward(
     valid = vertex[:, None] < count
     ring = (vertex // num_vertices).to(tl.int64)
     sample = (ring // rings)[:, None]
-    start = (vertex % num_vertices)[:, None]
-    start = tl.where(is_end, tl.where(start > 0, start, num_vertices) - 1, start)
-    end = tl.where(start + 1 < num_vertices, start + 1, 0)
-    origin = vertices + (ring * ring_stride)[:, None]
-    x0 = tl.load(origin + start * vertex_stride, mask=valid, other=0.0).to(tl.float64)
-    y0 = tl.load(origin + start * vertex_stride + axis_stride, mask=valid, other=0.0).to(tl.float64)
-    x1 = tl.load(origin + end * vertex_stride, mask=valid, other=0.0).to(tl.float64)
-    y1 = tl.load(origin + end * vertex_stride + axis_stride, mask=valid, other=0.0).to(tl.float64)
+    x0, y0, x1, y1 = _load_edges(
+        vertices, vertex, ring, is_end, valid, num_vertices, ring_stride, vertex_stride, axis_stride
+    )
     # A mask whose vertices are not all finite has no finite signed coverage.
     grads, windings = grad + sample * sample_stride, winding + sample * height * width
     corner = tl.load(windings, mask=valid, other=0.0)
@@ -204,26 +164,19 @@ def backward(
     whole_x, whole_y = base_x.to(tl.int32), base_y.to(tl.int32)
     dx, dy = x1 - x0, y1 - y0
     flat, rightward = dy == 0.0, dx >= 0.0
-    divisor_x, divisor_y = tl.where(dx == 0.0, 1.0, dx), tl.where(flat, 1.0, dy)
+    divisor_x = tl.where(dx == 0.0, 1.0, dx)
     low, high = tl.minimum(y0, y1), tl.maximum(y0, y1)
-    on_row_line = flat & (low == tl.floor(low))
+    on_row = flat & (low == tl.floor(low))
     row = tl.maximum(_whole(low) + whole_y, 0)
     last_row = _whole(high) + whole_y
-    last_row = tl.minimum(last_row, tl.where(on_row_line, height, height - 1))
+    last_row = tl.minimum(last_row, tl.where(on_row, height, height - 1))
     visible = valid & finite & (tl.minimum(x0, x1) + base_x <= width) & (tl.maximum(x0, x1) + base_x >= 0.0)
     column, t_from = tl.full((VERTICES, 2), 0, tl.int32), tl.full((VERTICES, 2), 0.0, tl.float64)
     moment = tl.full((VERTICES, 2), 0.0, tl.float64)
     enters = visible  # the piece is the first of its row
     active = visible & (row <= last_row)
     while tl.reduce(tl.where(active, 1, 0), None, _plus) > 0:
-        above = (row - whole_y).to(tl.float64)
-        y_start = tl.minimum(tl.maximum(y0, above), above + 1.0)
-        y_end = tl.minimum(tl.maximum(y1, above), above + 1.0)
-        t_start = _unit((y_start - y0) / divisor_y)
-        t_end = tl.where(flat, 1.0, _unit((y_end - y0) / divisor_y))
-        x_start = tl.where(t_start > 0.0, x0 + t_start * dx, x0)
-        x_end = tl.where(t_end < 1.0, x0 + t_end * dx, x1)
-        left, right = tl.minimum(x_start, x_end), tl.maximum(x_start, x_end)
+        t_start, t_end, left, right = _within_row(x0, y0, x1, y1, (row - whole_y).to(tl.float64))
         first = tl.minimum(tl.maximum(_whole(left) + whole_x, -1), width)
         last = tl.maximum(tl.minimum(tl.maximum(-_whole(-right) + whole_x - 1, -1), width), first)
         column = tl.where(enters, tl.where(rightward, first, last), column)
@@ -232,20 +185,9 @@ def backward(
         line = (column - whole_x + tl.where(rightward, 1, 0)).to(tl.float64)
         t_to = tl.where(leaves, t_end, tl.minimum(tl.maximum((line - x0) / divisor_x, t_start), t_end))
 
-        on_column_line = (left == right) & (left == tl.floor(left)) & (dy != 0.0)
+        on_column = (left == right) & (left == tl.floor(left)) & (dy != 0.0)
         density = _density(
-            grads,
-            windings,
-            row,
-            column,
-            active,
-            on_row_line,
-            on_column_line,
-            height,
-            width,
-            row_stride,
-            column_stride,
-            RULE,
+            grads, windings, row, column, active, on_row, on_column, height, width, row_stride, column_stride, RULE
         )
         to_end = 0.5 * (t_to * t_to - t_from * t_from)
         moment += tl.where(active, density * tl.where(is_end, to_end, t_to - t_from - to_end), 0.0)
@@ -260,6 +202,34 @@ def backward(
 
 
 @triton.jit
+def _load_edges(vertices, vertex, ring, is_end, valid, num_vertices, ring_stride, vertex_stride, axis_stride):
+    """Ends, in float64, of the edges that start at vertices, or that end there."""
+    start = (vertex % num_vertices)[:, None]
+    start = tl.where(is_end, tl.where(start > 0, start, num_vertices) - 1, start)
+    end = tl.where(start + 1 < num_vertices, start + 1, 0)
+    origin = vertices + (ring * ring_stride)[:, None]
+    x0 = tl.load(origin + start * vertex_stride, mask=valid, other=0.0).to(tl.float64)
+    y0 = tl.load(origin + start * vertex_stride + axis_stride, mask=valid, other=0.0).to(tl.float64)
+    x1 = tl.load(origin + end * vertex_stride, mask=valid, other=0.0).to(tl.float64)
+    y1 = tl.load(origin + end * vertex_stride + axis_stride, mask=valid, other=0.0).to(tl.float64)
+    return x0, y0, x1, y1
+
+
+@triton.jit
+def _within_row(x0, y0, x1, y1, above):
+    """The part of edges within the row below ``above``: its range of t, and of x."""
+    dx, dy = x1 - x0, y1 - y0
+    divisor = tl.where(dy == 0.0, 1.0, dy)
+    y_start = tl.minimum(tl.maximum(y0, above), above + 1.0)
+    y_end = tl.minimum(tl.maximum(y1, above), above + 1.0)
+    t_start = unit((y_start - y0) / divisor)
+    t_end = tl.where(dy == 0.0, 1.0, unit((y_end - y0) / divisor))
+    x_start = tl.where(t_start > 0.0, x0 + t_start * dx, x0)
+    x_end = tl.where(t_end < 1.0, x0 + t_end * dx, x1)
+    return t_start, t_end, tl.minimum(x_start, x_end), tl.maximum(x_start, x_end)
+
+
+@triton.jit
 def _whole(values):
     return tl.floor(tl.minimum(tl.maximum(values, -2 * _FAR), 2 * _FAR)).to(tl.int32)
 
@@ -271,8 +241,8 @@ def _density(
     row,
     column,
     wanted,
-    on_row_line,
-    on_column_line,
+    on_row,
+    on_column,
     height,
     width,
     row_stride,
@@ -280,9 +250,9 @@ def _density(
     RULE: tl.constexpr,
 ):
     """dL/dw at pixels, see ``exact.py``: the mean of both sides for an edge on a grid line."""
-    on_line = on_row_line | on_column_line
+    on_line = on_row | on_column
     here_grad, here = _read(grads, windings, row, column, wanted, height, width, row_stride, column_stride)
-    other_row, other_column = row - tl.where(on_row_line, 1, 0), column - tl.where(on_column_line, 1, 0)
+    other_row, other_column = row - tl.where(on_row, 1, 0), column - tl.where(on_column, 1, 0)
     there_grad, there = _read(
         grads, windings, other_row, other_column, wanted & on_line, height, width, row_stride, column_stride
     )

@@ -27,17 +27,16 @@ SIZE = (6, 7)
 @pytest.fixture(scope="module")
 def module() -> Iterator[ModuleType]:
     """The kernels' module as this machine can run it. Triton decides for good when the kernels are defined."""
-    names = [f"monai_acdr.networks.layers.rasterizers.{name}" for name in ("triton_programs", "triton_kernel")]
-    programs, kernel = map(importlib.import_module, names)
+    names = [f"monai_acdr.networks.layers.rasterizers.triton_{name}" for name in ("cover", "programs", "kernel")]
+    modules = [importlib.import_module(name) for name in names]
     if HAS_CUDA:
-        yield kernel
+        yield modules[-1]
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        importlib.reload(programs)
-        yield importlib.reload(kernel)
-    importlib.reload(programs)
-    importlib.reload(kernel)
+        yield [importlib.reload(module) for module in modules][-1]
+    for module in modules:
+        importlib.reload(module)
 
 
 @pytest.fixture

@@ -1,0 +1,127 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Files of CBIS-DDSM: which ones a row of its tables means, and which of them is the mask.
+
+Downloads differ: the tables say ``<subject>/<study>/<series>/000000.dcm``, newer downloads rename the files
+(``1-1.dcm``) or the folders. In many rows the columns of crop and mask are swapped, so contents decide.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from monai.utils import optional_import
+
+from monai_acdr.data.files import walk_files
+from monai_acdr.data.image_headers import is_dicom_file, read_image_header
+from monai_acdr.data.mask_outline import MAX_PIXELS
+from monai_acdr.data.mass_tables import path_parts
+
+__all__ = ["CbisFiles", "DicomFile", "choose_mask"]
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """A DICOM image, by its header.
+
+    Attributes:
+        path: the file.
+        size: (H, W).
+        bits: BitsAllocated, 8 of masks and 16 of images.
+        has_spacing: whether PixelSpacing or ImagerPixelSpacing is there; in the published files neither is.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    bits: int
+    has_spacing: bool
+
+
+class CbisFiles:
+    """The DICOM files below a folder, found by the paths of the tables.
+
+    Args:
+        root: folder of the data set; nothing outside it is ever found.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folders: dict[str, list[tuple[tuple[str, ...], list[Path]]]] = defaultdict(list)
+        self._headers: dict[Path, DicomFile] = {}
+        for folder, names in walk_files(root):
+            files = [folder / name for name in names if name.lower().endswith(".dcm")]
+            parts = folder.relative_to(root).parts
+            for part in set(parts) if files else ():
+                self._folders[part].append((parts, files))
+
+    def find(self, text: str) -> list[Path]:
+        """Files that a path of a table means: that file, else those of its folder, else those of its subject.
+
+        Raises:
+            ValueError: for a path that leaves the data set.
+        """
+        *wanted, name = path_parts(text)
+        if not wanted:
+            return []
+        subject = self._folders.get(wanted[0], [])
+        series = [files for parts, files in subject if parts[-len(wanted) :] == tuple(wanted)]
+        exact = [path for files in series for path in files if path.name == name]
+        return exact or [path for files in series or [files for _, files in subject] for path in files]
+
+    def header(self, path: Path) -> DicomFile:
+        """The header of a file, read once.
+
+        Raises:
+            ValueError: when it is no complete DICOM image; the message names the file.
+        """
+        if path not in self._headers:
+            self._headers[path] = _read_header(path)
+        return self._headers[path]
+
+
+def choose_mask(files: Sequence[DicomFile], image_size: tuple[int, int]) -> DicomFile | None:
+    """The mask among the files of crop and mask; None when none of them is one.
+
+    A crop has 16 bits, a mask 8. Where that does not leave exactly one file, those of two values only are masks, and of
+    several the one nearest to the image's size.
+    """
+    masks = [file for file in files if file.bits == 8]
+    if len(masks) == 1:
+        return masks[0]
+    masks = [file for file in masks or files if _has_two_values(file)]
+    return min(masks, key=lambda file: (_difference(file.size, image_size), str(file.path)), default=None)
+
+
+def _difference(size: tuple[int, int], image_size: tuple[int, int]) -> int:
+    return abs(size[0] - image_size[0]) + abs(size[1] - image_size[1])
+
+
+def _has_two_values(file: DicomFile) -> bool:
+    pydicom, _ = optional_import("pydicom")
+    try:
+        values = pydicom.dcmread(file.path, force=True).pixel_array
+    except Exception:  # what cannot be decoded is no mask
+        return False
+    return bool(np.isin(values, (values.min(), values.max())).all())
+
+
+def _read_header(path: Path) -> DicomFile:
+    pydicom, _ = optional_import("pydicom")
+    if not is_dicom_file(path):
+        raise ValueError(f"Expected a DICOM file, but {path} is none: copy it again.")
+    header = read_image_header(path)
+    if header.size[0] * header.size[1] > MAX_PIXELS:
+        raise ValueError(f"Expected at most {MAX_PIXELS} pixels, but {path} has {header.size}: is it a mammogram?")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(
+            path, force=True, stop_before_pixels=True, specific_tags=["BitsAllocated", "ImagerPixelSpacing"]
+        )
+    has_spacing = header.has_spacing or bool(dataset.get("ImagerPixelSpacing"))
+    return DicomFile(path, header.size, int(dataset.get("BitsAllocated") or 0), has_spacing)

@@ -1,0 +1,162 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Mask files of any format as binary masks and as outlines of their objects, on the grid of their image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.image_reader import PILReader
+from monai.utils import optional_import
+
+from monai_acdr.data.image_headers import is_dicom_file, read_image_header
+from monai_acdr.data.reference import foreground
+from monai_acdr.transforms.contour import mask_to_contour, mask_to_contours
+from monai_acdr.transforms.image_check import gray_image
+
+__all__ = ["MAX_PIXELS", "MaskOutline", "file_size", "fit_mask", "object_outlines", "read_mask"]
+
+MAX_PIXELS = 200_000_000
+"""Masks beyond this are refused before they are decoded; the largest mammograms have 30 million pixels."""
+
+
+def file_size(path: str | Path) -> tuple[int, int]:
+    """(H, W) of an image or mask file, from its header.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no image, is damaged or is too large; the message names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected an image or mask, but {path} does not exist: copy it again.")
+    size = read_image_header(path).size if is_dicom_file(path) else _pil_size(path)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(f"Expected at most {MAX_PIXELS} pixels, but {path} has {size[0]} x {size[1]}: is it an image?")
+    return size
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a mask with the values 0 and 1, 0 and 255 or 0 and 65535, in a file that Pillow or pydicom reads.
+
+    Returns:
+        (H, W) bool, True in the object.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it cannot be read, is empty or full, or holds several labels.
+    """
+    path = Path(path)
+    file_size(path)
+    try:
+        values = _dicom_values(path) if is_dicom_file(path) else _pil_values(path)
+    except Exception as error:  # decoders raise nearly anything
+        raise ValueError(
+            f"Expected a readable mask, but {path} cannot be decoded ({type(error).__name__}: {error}): copy it again."
+        ) from error
+    if values.ndim != 2:
+        raise ValueError(f"Expected a mask (H, W) in {path}, but got {values.shape}: take one channel or frame.")
+    if is_dicom_file(path) and not bool(((values == values.min()) | (values == values.max())).all()):
+        # Files that were never compressed with losses: other values mean that this is an image.
+        raise ValueError(f"Expected a mask of two values in {path}, but it has more: is it an image?")
+    mask = foreground(values, path)
+    if bool(mask.all()):
+        raise ValueError(f"Expected object and background in {path}, but every pixel is set: is it a mask?")
+    return mask
+
+
+def fit_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize a mask (h, w) to ``size`` (H, W): each pixel takes the value that lies under its centre (nearest)."""
+    if mask.shape == tuple(size):
+        return mask
+    rows, columns = (
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+        for new, old in zip(size, mask.shape, strict=True)
+    )
+    return mask[rows[:, None], columns]
+
+
+def object_outlines(mask: np.ndarray) -> list[np.ndarray]:
+    """Outer outlines of the objects of a mask (H, W), largest first; pixels that touch by a corner are one object.
+
+    Returns:
+        For each object (N, 2) float64 vertices (x, y) in pixels, not closed; see
+        :func:`~monai_acdr.transforms.contour.mask_to_contours`.
+    """
+    part, corner = _crop(mask)
+    return [_inside(contour.numpy() + corner, mask.shape) for contour in mask_to_contours(part)]
+
+
+@dataclass(frozen=True)
+class MaskOutline:
+    """Outline of the largest object of a mask file, traced only when it is used: ``np.asarray(outline)``.
+
+    A data list of a thousand large masks stays cheap, and its items still have vertices as ``contour``.
+
+    Attributes:
+        path: mask file; see :func:`read_mask`.
+        size: (H, W) of the image; a mask of another size is resized (:func:`fit_mask`).
+    """
+
+    path: str
+    size: tuple[int, int]
+
+    def mask(self) -> np.ndarray:
+        """The mask on the image's grid, (H, W) bool.
+
+        Raises:
+            ValueError: when the file cannot be used; the message names it.
+        """
+        mask = fit_mask(read_mask(self.path), self.size)
+        if not bool(mask.any()):
+            raise ValueError(f"Expected an object in {self.path}, but nothing is left of it at {self.size} pixels.")
+        return mask
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """(N, 2) vertices (x, y) in pixels of the image."""
+        mask = self.mask()
+        part, corner = _crop(mask)
+        vertices = _inside(mask_to_contour(part).numpy() + corner, mask.shape)
+        return vertices if dtype is None else vertices.astype(dtype)
+
+
+def _inside(vertices: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Traced edges lie a thousandth of a pixel outside the pixels' own, so outside the image at its border."""
+    return np.clip(vertices, 0, (size[1], size[0]))
+
+
+def _crop(mask: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
+    """The part of a mask that holds objects, and its corner (x, y); tracing a whole mammogram takes long."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return torch.from_numpy(mask), (0, 0)
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return torch.from_numpy(np.ascontiguousarray(part)), (int(columns[0]), int(rows[0]))
+
+
+def _pil_size(path: Path) -> tuple[int, int]:
+    pil, _ = optional_import("PIL.Image")
+    try:
+        with pil.open(path) as image:
+            width, height = image.size
+            return height, width
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise ValueError(
+            f"Expected a DICOM, PNG, JPEG, TIFF or BMP file, but {path} cannot be read ({type(error).__name__}): "
+            "copy it again, or convert it."
+        ) from error
+
+
+def _pil_values(path: Path) -> np.ndarray:
+    reader = PILReader(converter=gray_image, reverse_indexing=False)
+    return np.asarray(reader.get_data(reader.read(path))[0])
+
+
+def _dicom_values(path: Path) -> np.ndarray:
+    pydicom, _ = optional_import("pydicom")
+    return pydicom.dcmread(path, force=True).pixel_array

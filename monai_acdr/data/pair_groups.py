@@ -1,0 +1,131 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Groups of a data list, always by patient: from the data set, a file, a number, folds, or halves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_acdr.data.files import natural_key
+from monai_acdr.data.report import QualityReport
+from monai_acdr.data.splits import GROUPS, Split, halves_by_patient, read_split
+
+__all__ = ["assign_groups", "fold_split", "group_name", "items_of_group"]
+
+Items = list[dict[str, Any]]
+
+_NAMES = {"train": "training", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
+
+
+def group_name(text: str) -> str:
+    """A group's usual name: "train" is "training", "val" is "validation"; others stay, in lower case."""
+    plain = text.strip().lower()
+    return _NAMES.get(plain, plain)
+
+
+def fold_split(patients: Sequence[str], folds: int, fold: int) -> Split:
+    """Split for cross-validation: fold ``fold`` of ``folds`` is the test group, the rest is training.
+
+    The patients in natural order, permuted by ``default_rng(0)``, are dealt out one by one: every patient is in one
+    fold, the folds' sizes differ by one at most, and the same patients always give the same folds.
+
+    Raises:
+        ValueError: for fewer than 2 folds, fewer patients than folds, or a fold outside 0 .. folds - 1.
+    """
+    ordered = sorted(set(patients), key=natural_key)
+    if not 2 <= folds <= len(ordered):
+        raise ValueError(f"Expected `folds` within 2 .. {len(ordered)}, the number of patients, but got {folds}.")
+    if not 0 <= fold < folds:
+        raise ValueError(f"Expected `fold` within 0 .. {folds - 1}, but got {fold}.")
+    order = np.random.default_rng(0).permutation(len(ordered))
+    test = {ordered[index] for index in order[fold::folds]}
+    return Split({patient: GROUPS[patient in test] for patient in ordered})
+
+
+def assign_groups(
+    items: Items,
+    split: str | Path | int | None,
+    folds: int | None,
+    fold: int | None,
+    report: QualityReport,
+) -> Items:
+    """Write ``group`` into each item and return those that have one; no patient is in two groups.
+
+    Args:
+        items: with ``name``, ``patient`` and, where the data set tells it, ``group``.
+        split: file (see :func:`~monai_acdr.data.splits.read_split`), or the number of patients, first in
+            natural order, that are the training group.
+        folds: see :func:`fold_split`; goes with ``fold`` and without ``split``.
+        fold: number of the test fold, from 0.
+        report: receives ``not_in_split`` and ``patient_absent``.
+
+    Raises:
+        ValueError: when a patient would be in two groups, or the arguments contradict each other.
+    """
+    if (folds is None) != (fold is None) or (folds is not None and split is not None):
+        raise ValueError(
+            f"Expected `folds` together with `fold`, without `split`, but got {folds=}, {fold=}, {split=}: "
+            "name the fold that is tested, as in folds=5, fold=0."
+        )
+    patients = [str(item["patient"]) for item in items]
+    if folds is not None and fold is not None:
+        chosen: Split | None = fold_split(patients, folds, fold)
+    elif isinstance(split, int):
+        chosen = _first_patients(patients, split)
+    elif split is not None:
+        chosen = read_split(split)
+        _check_named(chosen, items, report)
+    else:
+        chosen = None if any(item.get("group") for item in items) else halves_by_patient(patients)
+    for item in items:
+        found = item.get("group") if chosen is None else chosen.group_of([item["name"], item["patient"]])
+        item["group"] = group_name(found or "")
+        if not item["group"]:
+            report.add("not_in_split", item["name"])
+    kept = [item for item in items if item["group"]]
+    _check_apart(kept)
+    return kept
+
+
+def items_of_group(items: Items, group: str | None) -> Items:
+    """The items of a group; all for None.
+
+    Raises:
+        ValueError: when there is no such group.
+    """
+    chosen = [item for item in items if group is None or item["group"] == group_name(group)]
+    if not chosen:
+        raise ValueError(f"Expected `group` to be one of {sorted({i['group'] for i in items})}, but got {group!r}.")
+    return chosen
+
+
+def _first_patients(patients: Sequence[str], number: int) -> Split:
+    ordered = sorted(set(patients), key=natural_key)
+    if not 0 <= number <= len(ordered):
+        raise ValueError(f"Expected `split` within 0 .. {len(ordered)}, the number of patients, but got {number}.")
+    return Split(dict.fromkeys(ordered[:number], GROUPS[0]), rest=GROUPS[1])
+
+
+def _check_named(split: Split, items: Items, report: QualityReport) -> None:
+    known = {key for item in items for key in (item["name"], item["patient"])}
+    for key in split.groups:
+        if key not in known:
+            report.add("patient_absent", key, "is in the split file, but has no mask here")
+
+
+def _check_apart(items: Items) -> None:
+    groups = defaultdict(set)
+    for item in items:
+        groups[item["patient"]].add(item["group"])
+    mixed = sorted(patient for patient, found in groups.items() if len(found) > 1)
+    if mixed:
+        raise ValueError(
+            f"Expected each patient in one group, but {mixed[:3]} are in several: results would be too good; move all "
+            "files of a patient to one group, or pass `split` or `folds`."
+        )

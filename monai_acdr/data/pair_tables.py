@@ -1,0 +1,148 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Tables of image and mask pairs: rows that are wanted, and the files that each row means."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monai_acdr.data.files import natural_key
+from monai_acdr.data.mass_tables import first_of, path_parts, read_table
+from monai_acdr.data.pair_files import Pair, find_pairs
+from monai_acdr.data.pair_groups import group_name
+from monai_acdr.data.report import QualityReport
+
+__all__ = ["PAIR_COLUMNS", "TablePair", "pairs_of_table"]
+
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "image": ("image", "file", "image_file", "image_path", "filename", "file_name"),
+    "mask": ("mask", "label", "mask_file", "mask_path"),
+    "patient": ("patient", "patient_id", "case", "subject"),
+    "group": ("group", "split", "subset"),
+    "laterality": ("laterality", "side", "breast"),
+    "view": ("view", "image_view"),
+    "birads": ("birads", "bi-rads", "bi_rads", "assessment"),
+    "pathology": ("pathology",),
+}
+"""Columns with a meaning, and the names by which they go."""
+
+PAIR_COLUMNS = frozenset(
+    {*(name for names in _ALIASES.values() for name in names), "contour", "name", "component", "has_spacing"}
+)
+"""Columns that an item does not hold as they are."""
+
+
+@dataclass(frozen=True)
+class TablePair:
+    """A pair and the row that belongs to it, empty without a table; ``row`` has the columns' usual names."""
+
+    image: Path
+    mask: Path
+    group: str = ""
+    row: Mapping[str, str] = field(default_factory=dict)
+
+
+def pairs_of_table(
+    root: Path, table: Path, where: Mapping[str, str | Sequence[str]], report: QualityReport
+) -> list[TablePair]:
+    """The files of each row, in natural order of groups and names.
+
+    Args:
+        root: folder of the data set, which holds all files that the rows name.
+        table: CSV file.
+        where: values of columns that a row has to have.
+        report: receives rows that are refused or have no files, and images without row.
+
+    Raises:
+        FileNotFoundError: when there is no such table.
+        ValueError: when it is no table of images, or has no such column.
+    """
+    rows = _read_rows(table)
+    wanted = _wanted(where, rows, table)
+    # Where the table names all masks, names and order of the files say nothing.
+    pairs = [] if all(row["mask"] for row in rows) else find_pairs(root, report)
+    index, found, named = _Index(pairs), [], set()
+    for number, row in enumerate(rows, start=1):
+        subject = f"{table.name}, row {number}"
+        try:
+            pair = _named_pair(root, row) if row["mask"] else index.find(row["image"], row["group"])
+        except ValueError as error:
+            report.add("invalid_row", subject, str(error))
+            continue
+        if pair is not None:
+            named.add(pair.image)
+        if any(row.get(column, "") not in values for column, values in wanted.items()):
+            continue
+        if pair is None:
+            report.add("annotation_without_image", subject, f"{row['image']} {row['mask']}".strip())
+        else:
+            group = row["group"] or pair.group
+            found.append(TablePair(pair.image, pair.mask, group_name(group), row))
+    for pair in pairs:
+        if pair.image not in named:
+            report.add("not_in_table", pair.image.relative_to(root).as_posix())
+    return sorted(found, key=lambda p: (natural_key(p.group), natural_key(p.image.name), natural_key(p.mask.name)))
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """All rows; columns get their usual names in addition to their own."""
+    rows = read_table(path)
+    columns = {name for row in rows for name in row}
+    if not columns & set(_ALIASES["image"]):
+        raise ValueError(
+            f"Expected rows with a column `image` or `file` in {path}, but got {len(rows)} rows "
+            f"with {sorted(columns)}: name it so."
+        )
+    return [row | {name: first_of(row, *aliases) for name, aliases in _ALIASES.items()} for row in rows]
+
+
+def _wanted(
+    where: Mapping[str, str | Sequence[str]], rows: Sequence[Mapping[str, str]], path: Path
+) -> dict[str, set[str]]:
+    columns = {name for row in rows for name in row}
+    wanted = {
+        key.strip().lower(): set(map(str, [values] if isinstance(values, (str, int, float)) else values))
+        for key, values in where.items()
+    }
+    if not wanted.keys() <= columns:
+        raise ValueError(f"Expected `where` to name columns of {path}, {sorted(columns)}, but got {sorted(wanted)}.")
+    return wanted
+
+
+def _named_pair(root: Path, row: Mapping[str, str]) -> Pair | None:
+    image = _resolve(root, "images", row["image"])
+    mask = _resolve(root, "masks", row["mask"])
+    return Pair(image, mask) if image and mask else None
+
+
+def _resolve(root: Path, folder: str, text: str) -> Path | None:
+    relative = Path(*path_parts(text))
+    return next((path for path in (root / relative, root / folder / relative) if path.is_file()), None)
+
+
+class _Index:
+    """Finds pairs by the image's path, name or stem."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._by_name: dict[str, list[Pair]] = defaultdict(list)
+        for pair in pairs:
+            self._by_name[pair.image.name].append(pair)
+            self._by_name[pair.image.stem].append(pair)
+
+    def find(self, text: str, group: str) -> Pair | None:
+        """The pair of an image; of several of the same name, the one of the group.
+
+        Raises:
+            ValueError: when the path is refused, or several images fit.
+        """
+        parts = path_parts(text)
+        fitting = [p for p in self._by_name.get(parts[-1], []) if p.image.parts[-len(parts) : -1] == parts[:-1]]
+        if len(fitting) > 1:
+            fitting = [pair for pair in fitting if group_name(pair.group) == group_name(group)]
+            if len(fitting) != 1:
+                raise ValueError(f"Expected one image {text!r}, but there are several: write its path in the table.")
+        return fitting[0] if fitting else None

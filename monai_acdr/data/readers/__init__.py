@@ -1,0 +1,10 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Image readers for MONAI's ``LoadImage``."""
+
+from __future__ import annotations
+
+from monai_acdr.data.readers.mammogram import MammogramReader, read_mammogram
+
+__all__ = ["MammogramReader", "read_mammogram"]

@@ -1,0 +1,176 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Mammograms from DICOM, as hospitals store them: a MONAI image reader.
+
+MONAI's own readers leave MONOCHROME1 inverted, ignore ImagerPixelSpacing, VOI and padding, or depend on what else is
+installed; this one gives one answer: row first (H, W), float32, bright means dense tissue, background dark, spacing
+in mm at the breast. The image stays in the file's own orientation; nothing of the patient's identity is in the
+metadata.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import PathLike as MonaiPath
+from monai.data.image_reader import ImageReader
+from monai.utils import ensure_tuple, optional_import
+from monai.utils.enums import MetaKeys, SpaceKeys
+
+from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.data.readers.mammogram_geometry import (
+    Spacing,
+    check_spacing,
+    image_affine,
+    implant,
+    laterality,
+    pixel_spacing_of,
+    view,
+)
+from monai_acdr.data.readers.mammogram_pixels import stored_pixels
+from monai_acdr.data.readers.mammogram_values import VOI, mammogram_values
+
+__all__ = ["MAX_FILE_BYTES", "MammogramReader", "read_mammogram"]
+
+MAX_FILE_BYTES = 1 << 30
+"""Files beyond this are refused unread; a large mammogram, uncompressed, has 30 to 60 million bytes."""
+
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_HEAD_BYTES = 1024
+
+
+class MammogramReader(ImageReader):
+    """Read one DICOM mammogram (MG, also CR or DX of a breast) a file.
+
+    The array is (H, W) float32 in the file's own orientation. In this order: padding is found, the modality LUT or
+    rescale slope and intercept are applied, then the VOI transformation if wanted, then MONOCHROME1 is inverted
+    (within the range that BitsStored allows, so that the same stored value always gives the same result), then
+    padding becomes the darkest value of the rest of the image.
+
+    The metadata hold ``affine`` and ``original_affine`` ((4, 4), RAS mm; see
+    :func:`~monai_acdr.data.readers.mammogram_geometry.image_affine`), ``spacing`` (row, column) in mm, NaN when
+    unknown, ``spacing_source``, ``has_spacing``, ``laterality`` ("L", "R" or ""), ``view`` ("CC", "MLO", ... or ""),
+    ``breast_implant_present`` ("YES", "NO" or ""), ``photometric_interpretation`` and ``presentation_intent_type``
+    of the file, ``bits_stored``, ``spatial_shape``, ``original_channel_dim`` and ``space``.
+
+    Args:
+        voi: "none" gives modality values; "window" applies the first WindowCenter and WindowWidth (PS3.3
+            C.11.2.1.2), "lut" the first VOI LUT, "auto" the LUT, else the window, else the full range. All but "none"
+            give values in [0, 1].
+        modality: apply the modality LUT or rescale; False gives stored values, only with ``voi="none"``.
+        spacing: (row, column) or one number in mm for files that do not tell theirs; "allow" reads such files
+            without, with 1 pixel as unit in ``affine`` and ``has_spacing`` False. None refuses them.
+
+    Raises:
+        ValueError: for anything that cannot be read without doubt: the message names the file and the next step.
+
+    Example:
+        ``LoadImaged(keys="image", reader=MammogramReader(), image_only=True)``
+    """
+
+    def __init__(self, voi: str = "none", modality: bool = True, spacing: Spacing = None) -> None:
+        super().__init__()
+        if voi not in VOI:
+            raise ValueError(f"Expected `voi` to be one of {VOI}, but got {voi!r}.")
+        if voi != "none" and not modality:
+            raise ValueError(f"Expected modality=True with voi={voi!r}: VOI is defined on modality values.")
+        self.voi = voi
+        self.modality = modality
+        self.spacing = check_spacing(spacing)
+
+    def verify_suffix(self, filename: Sequence[MonaiPath] | MonaiPath) -> bool:
+        """True when every file begins like DICOM; the suffix does not matter."""
+        paths = [Path(name) for name in ensure_tuple(filename)]
+        return all(path.is_file() and is_dicom_file(path) for path in paths)
+
+    def read(self, data: Sequence[MonaiPath] | MonaiPath, **kwargs: Any) -> Any:
+        """Read one file to a ``pydicom.Dataset``; pixels are not decoded yet.
+
+        Raises:
+            FileNotFoundError: when there is no such file.
+            ValueError: for several files, no DICOM, or a damaged file.
+        """
+        paths = ensure_tuple(data)
+        if len(paths) != 1:
+            raise ValueError(f"Expected one mammogram, but got {len(paths)} files: make one data item of each.")
+        path = _check_file(Path(paths[0]))
+        dcmread, _ = optional_import("pydicom", name="dcmread")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return dcmread(str(path), force=True, **kwargs)
+        except Exception as error:  # a damaged file makes pydicom raise nearly anything
+            raise ValueError(
+                f"Expected a DICOM file, but {path} cannot be parsed ({type(error).__name__}): it is damaged or "
+                "truncated; copy it again."
+            ) from error
+
+    def get_data(self, img: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """Pixels (H, W), float32, and metadata of a dataset that :meth:`read` gave.
+
+        Raises:
+            ValueError: see the class.
+        """
+        path = str(getattr(img, "filename", "") or "the dataset")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stored = stored_pixels(img, path)
+            spacing, source = pixel_spacing_of(img, path, self.spacing)
+            values = mammogram_values(img, path, stored, self.voi, self.modality)
+            affine = image_affine(img, spacing)
+            meta = {
+                "laterality": laterality(img),
+                "view": view(img),
+                "breast_implant_present": implant(img),
+                "photometric_interpretation": str(img.PhotometricInterpretation),
+                "presentation_intent_type": _plain(img.get("PresentationIntentType")),
+                "bits_stored": int(img.BitsStored),
+            }
+        meta |= {
+            "spacing": np.array(spacing or (np.nan, np.nan)),
+            "spacing_source": source,
+            "has_spacing": spacing is not None,
+            MetaKeys.AFFINE: affine,
+            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
+            MetaKeys.SPACE: SpaceKeys.RAS,
+            MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
+        }
+        return values, {str(key): value for key, value in meta.items()}
+
+
+def read_mammogram(
+    path: str | PathLike[str], voi: str = "none", modality: bool = True, spacing: Spacing = None
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Read one DICOM mammogram: (H, W) float32 and metadata; arguments and errors as :class:`MammogramReader`."""
+    reader = MammogramReader(voi, modality, spacing)
+    return reader.get_data(reader.read(path))
+
+
+def _check_file(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a mammogram, but {path} does not exist: check the data set's folder.")
+    if not path.is_file() or not is_dicom_file(path):
+        raise ValueError(f"Expected a DICOM file, but {path} is none: pass another reader for other formats.")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"Expected a file of at most {MAX_FILE_BYTES} bytes, but {path} is larger: is it a mammogram?")
+    with open(path, "rb") as stream:
+        deflated = _DEFLATED in stream.read(_HEAD_BYTES)
+    if deflated:  # its size when inflated is not known before, and mammograms are never stored so
+        raise ValueError(
+            f"Expected pixels that are not deflated, but {path} has the transfer syntax Deflated Explicit VR Little "
+            f"Endian ({_DEFLATED.decode()}): convert it, for example with `dcmconv +te IN OUT`."
+        )
+    return path
+
+
+def _plain(value: Any) -> str:
+    """A code string of the standard, or "" for anything else."""
+    text = str(value or "").strip().upper()
+    return text if text in ("FOR PRESENTATION", "FOR PROCESSING") else ""

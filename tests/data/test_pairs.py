@@ -1,0 +1,176 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Folders of images and masks as data lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from monai.data.image_reader import PILReader
+from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
+from PIL import Image
+
+from monai_acdr.data import LoadMassReferenced
+from monai_acdr.data.mask_outline import MaskOutline
+from monai_acdr.data.pairs import pair_folder_data_list
+from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.pairs import write_pair_folder
+from monai_acdr.data.report import QualityReport
+from monai_acdr.transforms import contour_to_mask, gray_image
+
+
+def _disc(center: tuple[int, int], radius: float, size: tuple[int, int] = (40, 48)) -> np.ndarray:
+    rows, columns = np.indices(size)
+    return np.hypot(rows - center[0], columns - center[1]) <= radius
+
+
+def _save(root: Path, name: str, mask: np.ndarray, folder: str = "masks") -> None:
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask.astype(np.uint8) * 255).save(root / folder / name)
+
+
+def _load(item: dict[str, Any]) -> dict[Any, Any]:
+    reader = PILReader(converter=gray_image, reverse_indexing=False)
+    steps = [LoadImaged("image", reader=reader), EnsureChannelFirstd("image"), LoadMassReferenced()]
+    return Compose(steps)(item)
+
+
+@pytest.fixture(scope="module")
+def table_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pair_folder(tmp_path_factory.mktemp("pairs"), num_patients=5, size=(96, 80))
+
+
+def test_with_a_table(table_folder: Path) -> None:
+    report = QualityReport()
+    items = pair_folder_data_list(table_folder, report=report)
+    assert items[1] == {
+        "image": str(table_folder / "images" / "P1_L_MLO.png"),
+        "label": str(table_folder / "masks" / "P1_L_MLO.png"),
+        "name": "P1_L_MLO",
+        "patient": "P1",
+        "group": items[0]["group"],
+        "has_spacing": False,
+        "laterality": "L",
+        "view": "MLO",
+        "birads": "3",
+        "pathology": None,
+        "mass_like": "1",
+    }
+    assert report.counts == {"images": 10, "masks": 10, "patients": 5}
+    assert not report.findings
+    halves = [pair_folder_data_list(table_folder, group) for group in ("training", "test")]
+    assert [len(half) for half in halves] == [6, 4]
+    assert not {item["patient"] for item in halves[0]} & {item["patient"] for item in halves[1]}
+    assert len(pair_folder_data_list(table_folder, where={"view": "CC"}, folds=5, fold=2, group="test")) == 1
+
+
+@pytest.mark.parametrize(("layout", "first"), [("vaihingen", "building_001"), ("bing", "building_000")])
+def test_buildings(tmp_path: Path, layout: str, first: str) -> None:
+    root = write_pair_folder(tmp_path / "b", num_patients=4, size=(64, 64), layout=layout)
+    items = pair_folder_data_list(root, split=3)
+    assert [item["group"] for item in items] == ["training"] * 3 + ["test"]
+    assert items[0]["name"] == items[0]["patient"] == first
+    assert items[0]["laterality"] is None
+    loaded = _load(items[0])
+    assert loaded["image"].shape == loaded["label"].shape == (1, 64, 64)
+    assert loaded["image"][loaded["label"] > 0].mean() > loaded["image"][loaded["label"] == 0].mean() + 50
+
+
+def test_groups_by_folder(tmp_path: Path) -> None:
+    for group in ("train", "test"):
+        for folder in ("images", "masks"):
+            _save(tmp_path / group, "a.png", _disc((20, 20), 8), folder)
+    items = pair_folder_data_list(tmp_path)
+    assert [(item["name"], item["patient"], item["group"]) for item in items] == [
+        ("test-a", "test-a", "test"),
+        ("train-a", "train-a", "training"),
+    ]
+    assert len(pair_folder_data_list(tmp_path, "train")) == 1
+
+
+def test_one_item_for_each_object(tmp_path: Path) -> None:
+    small, large = _disc((10, 10), 5), _disc((26, 32), 9)
+    mask = small | large
+    mask[0, 40] = True
+    for folder in ("images", "masks"):
+        _save(tmp_path, "P1_R_CC.png", mask, folder)
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, split_components=True, min_area=10, report=report)
+    assert [(item["name"], item["component"], item["laterality"]) for item in items] == [
+        ("P1_R_CC-1", 1, "R"),
+        ("P1_R_CC-2", 2, "R"),
+    ]
+    assert report.kinds() == {"small_object": 1}
+    assert "label" not in items[0]
+    for item, expected in zip(items, (large, small), strict=True):
+        drawn = contour_to_mask(_load(item)["reference"][0].as_tensor(), (40, 48), threshold=0.5)[0].numpy()
+        assert np.array_equal(drawn, expected)
+    (item,) = pair_folder_data_list(tmp_path, report=(whole := QualityReport()))
+    assert item["label"] == str(tmp_path / "masks" / "P1_R_CC.png")
+    assert whole.of("several_objects")[0].detail == "3 objects"
+
+
+def test_what_is_left_out(tmp_path: Path) -> None:
+    good = _disc((20, 20), 8)
+    for name, mask in {"good": good, "empty": good & False, "full": good | True, "small": good[:20]}.items():
+        _save(tmp_path, f"{name}.png", mask)
+        _save(tmp_path, f"{name}.png", good, "images")
+    _save(tmp_path, "broken.png", good)
+    (tmp_path / "images" / "broken.png").write_bytes(b"no image")
+    report = QualityReport()
+    (item,) = pair_folder_data_list(tmp_path, report=report)
+    assert item["name"] == "good"
+    assert report.kinds() == {"empty_mask": 1, "invalid_image": 1, "invalid_mask": 1, "mask_size": 1}
+
+
+def test_dicom(tmp_path: Path) -> None:
+    twin = write_cbis_ddsm_twin(tmp_path / "twin", num_patients=2, size=(64, 52), spacing=0.5)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for path in sorted(twin.glob("Mass-Training_P_00001_LEFT_CC*/*/*/*.dcm")):
+        dataset = pydicom.dcmread(path)
+        if (dataset.Rows, dataset.Columns) == (64, 52):
+            path.rename(tmp_path / ("masks" if dataset.BitsAllocated == 8 else "images") / "a.dcm")
+    twin.rename(tmp_path / "elsewhere")
+    (item,) = pair_folder_data_list(tmp_path)
+    assert item["has_spacing"]
+    assert isinstance(item["contour"], MaskOutline)
+    assert np.asarray(item["contour"]).shape[1] == 2
+
+
+def test_errors(tmp_path: Path, table_folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="check `dataset_dir`"):
+        pair_folder_data_list(tmp_path / "absent")
+    with pytest.raises(ValueError, match=r"Expected images/ and masks/ .*found no usable pair \(left out: nothing\)"):
+        pair_folder_data_list(tmp_path)
+    with pytest.raises(ValueError, match="Expected a table for `where`"):
+        pair_folder_data_list(tmp_path, where={"a": "1"})
+    with pytest.raises(ValueError, match="`where` matched no row"):
+        pair_folder_data_list(table_folder, where={"view": "XX"})
+    with pytest.raises(FileNotFoundError, match="nothing.csv does not exist"):
+        pair_folder_data_list(table_folder, table=tmp_path / "nothing.csv")
+    with pytest.raises(ValueError, match="Expected `group` to be one of"):
+        pair_folder_data_list(table_folder, "online")
+
+
+def test_cdd_cesm(shared_data: Path) -> None:
+    root = shared_data / "cdd_cesm"
+    tested: list[str] = []
+    for fold in range(5):
+        items = pair_folder_data_list(root, where={"mass_like": "1"}, folds=5, fold=fold)
+        assert len(items) == 52
+        groups = {
+            group: {item["patient"] for item in items if item["group"] == group} for group in ("training", "test")
+        }
+        assert not groups["training"] & groups["test"]
+        assert len(groups["test"]) == 5
+        tested += groups["test"]
+    assert len(tested) == len(set(tested)) == 25
+    assert {item["laterality"] for item in items} == {"L", "R"}
+    loaded = _load(items[0])
+    assert loaded["image"].shape == loaded["label"].shape == (1, 512, 512)
