@@ -17,6 +17,7 @@ from monai_acdr.data.images import image_data_list
 from monai_acdr.data.inbreast import inbreast_data_list
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
 from monai_acdr.data.mask_outline import MaskOutline
+from monai_acdr.data.mass_inference import mass_inference_list, read_boxes
 from monai_acdr.data.mass_reference import (
     DrawLabelD,
     DrawLabeld,
@@ -72,7 +73,9 @@ __all__ = [
     "load_cbis_mask",
     "mask_contrast",
     "mass_data_list",
+    "mass_inference_list",
     "pair_folder_data_list",
+    "read_boxes",
     "read_contour",
     "read_ljpeg",
     "read_mammogram",

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from monai.config import KeysCollection
+from monai.data.meta_tensor import MetaTensor
 from monai.transforms import Flip, InvertibleTransform, MapTransform, Transform
 from monai.utils import TransformBackends
 from torch import Tensor
@@ -55,7 +56,8 @@ class AlignLateralityd(MapTransform, InvertibleTransform):
 
     Args:
         keys: images and masks (C, H, W).
-        laterality_key: item with ``L`` or ``R``; None or absent where it is not known.
+        laterality_key: item with ``L`` or ``R``; where it is absent or empty, the image's metadata of that name count,
+            which :class:`monai_acdr.data.MammogramReader` writes.
         side: the side that stays as it is.
         allow_missing_keys: skip keys that are absent.
     """
@@ -73,16 +75,24 @@ class AlignLateralityd(MapTransform, InvertibleTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
+        laterality = self._laterality(d)
         for key in self.key_iterator(d):
-            d[key] = self.align(d[key], d.get(self.laterality_key))
+            d[key] = self.align(d[key], laterality)
         return d
 
     def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Undo the flip."""
         d = dict(data)
+        laterality = self._laterality(d)
         for key in self.key_iterator(d):
-            d[key] = self.align.inverse(d[key], d.get(self.laterality_key))
+            d[key] = self.align.inverse(d[key], laterality)
         return d
+
+    def _laterality(self, d: Mapping[Hashable, Any]) -> str | None:
+        if d.get(self.laterality_key):
+            return d[self.laterality_key]
+        image = d.get(self.keys[0])
+        return image.meta.get(self.laterality_key) if isinstance(image, MetaTensor) else None
 
 
 def _side(text: str | None) -> str:

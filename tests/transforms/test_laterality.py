@@ -62,6 +62,16 @@ def test_dictionary_inverse_and_missing_keys() -> None:
     assert torch.equal(transform({"image": image()})["image"].as_tensor(), image().as_tensor())
 
 
+def test_the_reader_s_laterality_counts_where_the_item_has_none() -> None:
+    right = image()
+    right.meta["laterality"] = "R"
+    flipped = AlignLateralityd()({"image": right, "laterality": ""})
+    assert torch.equal(flipped["image"].as_tensor(), image().as_tensor().flip(-1))
+    assert torch.equal(AlignLateralityd().inverse(flipped)["image"].as_tensor(), image().as_tensor())
+    kept = AlignLateralityd()({"image": right, "laterality": "L"})
+    assert torch.equal(kept["image"].as_tensor(), image().as_tensor())
+
+
 def test_a_laterality_that_is_none() -> None:
     with pytest.raises(ValueError, match="Expected a laterality 'L' or 'R', but got 'B'"):
         AlignLaterality()(image(), "B")
