@@ -1,45 +1,70 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`python -m monai_acdr.data.phantoms OUTPUT_DIR`: write synthetic short-axis studies."""
+"""`python -m monai_acdr.data.phantoms OUTPUT_DIR`: write a synthetic twin of a data set."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from monai_acdr.data.phantoms.short_axis import DEFAULT_NUM_PATIENTS, write_short_axis_studies
+from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.ddsm import write_ddsm_cases
+from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
+from monai_acdr.data.phantoms.pairs import write_pair_folder
+from monai_acdr.data.phantoms.short_axis import write_short_axis_studies
+
+WRITERS: dict[str, Callable[..., Path]] = {
+    "short_axis": write_short_axis_studies,
+    "inbreast": write_inbreast_twin,
+    "ddsm": write_ddsm_cases,
+    "cbis_ddsm": write_cbis_ddsm_twin,
+    "pairs": write_pair_folder,
+}
+"""What can be written, and the function that writes it."""
+
+_CINE_OPTIONS = ("num_slices", "num_phases", "spacing")
 
 logger = logging.getLogger("monai_acdr.data.phantoms")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options; their defaults make the demo data."""
+    """The command's options; what is not given is as the writers have it, whose defaults make the demo data."""
     parser = argparse.ArgumentParser(
         prog="python -m monai_acdr.data.phantoms",
-        description="Write synthetic short-axis cine studies: DICOM files, true contours and link.csv.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Write a synthetic twin of a data set: short-axis cine studies with contours and link.csv; "
+        "or mammograms with masses of known outline, in the formats of their archives.",
+        argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("output_dir", help="folder: absent, empty, or an earlier output of this command")
-    parser.add_argument("--num-patients", type=int, default=DEFAULT_NUM_PATIENTS, help="patients of all three groups")
-    parser.add_argument("--num-slices", type=int, default=6, help="slices from base to apex")
-    parser.add_argument("--num-phases", type=int, default=6, help="phases of the cycle, at least 2")
-    parser.add_argument("--size", type=int, nargs=2, default=(144, 128), metavar=("H", "W"), help="pixels")
-    parser.add_argument(
-        "--spacing", type=float, nargs=2, default=(1.3, 1.3), metavar=("ROWS", "COLUMNS"), help="mm between pixels"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files")
+    parser.add_argument("--kind", choices=WRITERS, default="short_axis", help="data set, short_axis if not given")
+    parser.add_argument("--num-patients", type=int, help="patients of all groups")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="pixels")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same files")
+    cine = parser.add_argument_group("short_axis only")
+    cine.add_argument("--num-slices", type=int, help="slices from base to apex")
+    cine.add_argument("--num-phases", type=int, help="phases of the cycle, at least 2")
+    cine.add_argument("--spacing", type=float, nargs=2, metavar=("ROWS", "COLUMNS"), help="mm between pixels")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    options = vars(build_parser().parse_args(arguments))
+    parser = build_parser()
+    options = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in vars(parser.parse_args(arguments)).items()
+    }
+    kind = options.pop("kind")
+    wrong = [f"--{key.replace('_', '-')}" for key in _CINE_OPTIONS if key in options]
+    if kind != "short_axis" and wrong:
+        parser.error(f"{', '.join(wrong)} can be given for short_axis only, not for {kind}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        write_short_axis_studies(**{**options, "size": tuple(options["size"]), "spacing": tuple(options["spacing"])})
+        WRITERS[kind](options.pop("output_dir"), **options)
     except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 1
