@@ -20,17 +20,20 @@ METADATA := setup.cfg setup.py pyproject.toml
 
 BUNDLE := bundles/sunnybrook_lv_acdr
 DEMO := runs/demo
-DEMO_EPOCHS ?= 40
+DEMO_EPOCHS ?= 36
+MASS_BUNDLE := bundles/inbreast_mass_acdr
 # The demo keeps its own checkpoint: the weights that come with the bundle stay as they are.
 # Nothing is known of where the ventricle lies: the region of interest is the middle of the image.
 RUN_BUNDLE := $(PY) -m monai.bundle run --bundle_root $(BUNDLE) --dataset_dir $(DEMO)/studies --roi centre \
     --checkpoint $(DEMO)/train/model.pt
+RUN_MASSES := $(PY) -m monai.bundle run --bundle_root $(MASS_BUNDLE) --dataset_dir $(DEMO)/mammograms \
+    --checkpoint $(DEMO)/mass_train/model.pt
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint benchmark test-oldest clean
 
 help:
-	@echo 'make demo         make synthetic heart studies, train on them, evaluate, infer; says where the pictures are'
+	@echo 'make demo         make synthetic hearts and mammograms, train, evaluate, infer; says where the pictures are'
 	@echo 'make test         run all tests (PYTEST_ARGS="-k rasterizer" for some, TEST_WORKERS=0 for one process)'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make benchmark    time what benchmarks/ times'
@@ -66,9 +69,17 @@ demo: $(INSTALLED)
 	    --output_dir $(DEMO)/evaluate --group online
 	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/inference.json \
 	    --output_dir $(DEMO)/inference --group online
+	$(PY) -m monai_acdr.data.phantoms $(DEMO)/mammograms --kind inbreast
+	$(RUN_MASSES) --config_file $(MASS_BUNDLE)/configs/train.json \
+	    --output_dir $(DEMO)/mass_train --max_epochs 60 --ema_momentum 0.05
+	$(RUN_MASSES) --config_file "['$(MASS_BUNDLE)/configs/train.json','$(MASS_BUNDLE)/configs/evaluate.json']" \
+	    --output_dir $(DEMO)/mass_evaluate
+	$(RUN_MASSES) --config_file $(MASS_BUNDLE)/configs/inference.json \
+	    --output_dir $(DEMO)/mass_inference --group test
 	@echo
-	@echo 'Figures:  $(DEMO)/evaluate/metrics.csv and metrics.json'
-	@echo 'Pictures: $(DEMO)/inference/*.png (initial contour blue, final yellow, reference green)'
+	@echo 'Hearts:  figures in $(DEMO)/evaluate/metrics.csv and metrics.json, pictures in $(DEMO)/inference/*.png'
+	@echo 'Masses:  figures in $(DEMO)/mass_evaluate, pictures in $(DEMO)/mass_inference/*.png'
+	@echo '(initial contour blue, final yellow, reference green)'
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)

@@ -25,12 +25,21 @@ QUALITY_OPTIONS = {"group", "json", "no-pixels"}
 OTHER_OPTIONS = {"config_file", "bundle_root", "logdir"}
 
 
-def config_keys(*names: str) -> set[str]:
+BUNDLES = sorted(path.parents[1] for path in ROOT.glob("bundles/*/configs/metadata.json"))
+
+
+def config_keys(bundle: Path, *names: str) -> set[str]:
     """All keys of bundle configs, nested ones as `a#b`."""
     keys: set[str] = set()
     for name in names:
-        _collect(json.loads((BUNDLE / "configs" / name).read_text(encoding="utf-8")), "", keys)
+        _collect(json.loads((bundle / "configs" / name).read_text(encoding="utf-8")), "", keys)
     return keys
+
+
+def bundle_of(command: str, page: Any) -> Path:
+    """The bundle that a command or its page is about; the Sunnybrook bundle if neither names one."""
+    named = [bundle for bundle in BUNDLES if bundle.name in command or page.path.is_relative_to(bundle)]
+    return named[0] if named else BUNDLE
 
 
 def _collect(config: Any, prefix: str, keys: set[str]) -> None:
@@ -60,11 +69,12 @@ def config_files(command: str, page: Any) -> list[str]:
     assert names, command
     found = []
     for name in names:
-        path = name.removeprefix("$BUNDLE/").removeprefix("bundles/sunnybrook_lv_acdr/")
+        bundle = bundle_of(command, page)
+        path = name.removeprefix("$BUNDLE/").removeprefix(f"bundles/{bundle.name}/")
         if path == name and not path.startswith("configs/"):
             assert f"`{name}`" in page.text, f"{page}: {name} is not on the page"
             continue
-        assert (BUNDLE / path).is_file(), f"{page}: {path} is not in the bundle"
+        assert (bundle / path).is_file(), f"{page}: {path} is not in the bundle"
         found.append(Path(path).name)
     return found
 
@@ -73,7 +83,7 @@ def test_bundle_commands(page: Any) -> None:
     for command in page.commands():
         if "-m monai.bundle run" in command:
             shlex.split(command)
-            keys = config_keys(*config_files(command, page))
+            keys = config_keys(bundle_of(command, page), *config_files(command, page))
             unknown = set(OPTION.findall(command)) - keys - {"config_file"}
             assert not unknown, f"{page}: {sorted(unknown)} are no keys of the configs in: {command}"
 
@@ -105,8 +115,10 @@ def test_extras_exist(page: Any) -> None:
 
 def test_options_in_the_text(page: Any) -> None:
     """Options in backticks are keys of a config of the bundle, or of a command of ours."""
-    names = sorted(path.name for path in (BUNDLE / "configs").glob("*.json") if path.name != "metadata.json")
-    known = config_keys(*names) | QUALITY_OPTIONS | OTHER_OPTIONS
+    known = QUALITY_OPTIONS | OTHER_OPTIONS
+    for bundle in BUNDLES:
+        names = sorted(path.name for path in (bundle / "configs").glob("*.json") if path.name != "metadata.json")
+        known |= config_keys(bundle, *names)
     if page.path.is_relative_to(ROOT / "docs") or page.path == ROOT / "README.md":
         spans = re.findall(r"`([^`\n]+)`", page.prose)
         named = {option for span in spans for option in OPTION.findall(span)} - {"key"}

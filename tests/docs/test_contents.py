@@ -45,7 +45,8 @@ def test_every_figure_of_a_report_is_explained(docs: Any) -> None:
 
 def test_every_finding_and_layout_is_named(docs: Any) -> None:
     page = docs("how-to/data_layouts.md")
-    assert not [kind for kind in KINDS if f"`{kind}`" not in page.text]
+    text = page.text + docs("how-to/mammography.md").text
+    assert not [kind for kind in KINDS if f"`{kind}`" not in text]
     assert not [layout for layout in LAYOUTS if f"| `{layout}` |" not in page.text]
 
 
