@@ -211,6 +211,23 @@ def test_wrong_shapes(contours: tuple[int, ...], target: tuple[int, ...], messag
         loss(torch.rand(contours), torch.rand(target))
 
 
+@pytest.mark.parametrize(("method", "settings"), [("soft", {"softness": 0.6}), ("mesh", {"anti_aliasing": 3})])
+def test_the_rasterizer_is_chosen_by_name(method: str, settings: dict[str, float]) -> None:
+    contours, target = ellipses().requires_grad_(), references()
+    loss = ActiveContourLoss("mse", 0, 0, rasterizer=method, rasterizer_settings=settings)
+    masks = rasterize_polygons(contours.flatten(0, 1), SIZE, method=method, **settings).view(*contours.shape[:2], *SIZE)
+    expected = (masks - target).square().mean((2, 3)).sum(1).mean()
+    torch.testing.assert_close(loss(contours, target), expected)
+    loss(contours, target).backward()
+    assert contours.grad is not None
+    assert contours.grad.any()
+
+
+def test_an_unknown_rasterizer_is_named() -> None:
+    with pytest.raises(ValueError, match="Expected `rasterizer` to be one of .*but got 'magic'"):
+        ActiveContourLoss(rasterizer="magic")
+
+
 def test_an_unknown_fill_rule_is_named() -> None:
     with pytest.raises(ValueError, match=r"Expected `fill_rule` to be one of .*but got 'winding'"):
         ActiveContourLoss(fill_rule="winding")(ellipses(), references())
