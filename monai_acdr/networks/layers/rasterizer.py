@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from monai_acdr.geometry import check_vertices
@@ -85,6 +86,8 @@ def rasterize_polygons(
     """
     _check_arguments(vertices, size, rings)
     _check_choices(fill_rule=fill_rule, differentiate=differentiate, method=method, backend=backend)
+    if isinstance(vertices, MetaTensor):
+        vertices = vertices.as_tensor()  # a mask has none of the metadata of the image that vertices stem from
     if vertices.dtype not in (torch.float32, torch.float64):
         vertices = vertices.float()
     if lengths is not None:

@@ -15,6 +15,7 @@ import pytest
 import shapely
 import torch
 from hypothesis import assume, given
+from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from monai_acdr.networks.layers import rasterize_polygons
@@ -339,6 +340,14 @@ def test_lengths_give_the_gradient_of_the_polygon_without_padding() -> None:
     (rasterize_polygons(short, (8, 9)) * weights).sum().backward()
     assert padded.grad is not None
     torch.testing.assert_close(padded.grad[:, :4], short.grad)
+
+
+@pytest.mark.parametrize("method", ["exact", "soft", "mesh"])
+def test_vertices_with_metadata_give_plain_masks(method: str) -> None:
+    vertices = torch.stack([SQUARE, SQUARE + 1])
+    masks = rasterize_polygons(MetaTensor(vertices.clone(), meta={"name": "x"}), (6, 7), method=method)
+    assert type(masks) is Tensor
+    assert torch.equal(masks, rasterize_polygons(vertices, (6, 7), method=method))
 
 
 @pytest.mark.parametrize(

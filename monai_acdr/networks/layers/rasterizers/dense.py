@@ -32,7 +32,7 @@ FLAT = 1e-30
 def rasterize_dense(vertices: Tensor, size: tuple[int, int], fill_rule: str = "nonzero", rings: int = 1) -> Tensor:
     """The masks of :mod:`~monai_acdr.networks.layers.rasterizers.exact`, by operations that every tool understands.
 
-    Several tensors of B * R * K * H * W numbers are in memory at a time, and more where a derivative is wanted: for
+    At the peak, 8 tensors of B * R * K * H * W numbers are in memory, or 17 where a derivative is wanted: made for
     export and odd transforms, not for training. Geometry, which is small, is computed in float64 if the device has it.
 
     Where an edge lies exactly on a grid line, the derivative is the mean of both sides, as long as all of the mask is

@@ -34,7 +34,7 @@ def rasterize_mesh(
     change, and is neither as long nor as directed as the derivative of the covered area.
 
     Limits. What is drawn are the moved triangles of the initial contour, not the polygon: where the contour has become
-    concave they reach outside it, by a few per cent of its area on lobed shapes and 14 to 38 % on C-shapes, and where
+    concave they reach outside it, by a few per cent of its area on lobed shapes and 10 to 38 % on C-shapes, and where
     triangles have turned over they overlap. Masks have steps of 1 / anti_aliasing ** 2. Edges outside the frame have no
     gradient. For the polygon itself take the exact method.
 

@@ -99,7 +99,7 @@ def test_a_circle_fits_a_blob() -> None:
     vertices = circle(torch.full((2, 2), 24.0), 6.0, 24).requires_grad_()
     optimizer = torch.optim.Adam([vertices], lr=0.3)
     losses = []
-    for _ in range(60):
+    for _ in range(40):
         optimizer.zero_grad()
         loss = (rasterize_mesh(vertices, (48, 48)) - target).square().mean()
         loss.backward()
@@ -107,8 +107,8 @@ def test_a_circle_fits_a_blob() -> None:
         losses.append(loss.item())
     masks = rasterize_plain(vertices.detach(), (48, 48), "nonzero")
     overlap = torch.minimum(masks, target).sum((1, 2)) / torch.maximum(masks, target).sum((1, 2))
-    assert losses[-1] < 0.05 * losses[0]
-    assert overlap.min() > 0.9
+    assert losses[-1] < 0.1 * losses[0]
+    assert overlap.min() > 0.85
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
