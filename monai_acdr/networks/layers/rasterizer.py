@@ -16,6 +16,7 @@ from torch import Tensor
 
 from monai_acdr.geometry import check_vertices
 from monai_acdr.networks.layers.rasterizers.backends import BACKENDS, is_dense
+from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
 from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, rasterize_plain
 from monai_acdr.networks.layers.rasterizers.operator import rasterize
 
@@ -27,7 +28,7 @@ RASTERIZER_METHODS = ("exact", "soft", "mesh", "pytorch3d")
 
 
 _PACKAGE = "monai_acdr.networks.layers.rasterizers"
-_MODULES = {"dense": "dense", "soft": "soft", "mesh": "mesh", "pytorch3d": "pytorch3d_mesh"}
+_MODULES = {"soft": "soft", "mesh": "mesh", "pytorch3d": "pytorch3d_mesh"}
 _CHOICES = {
     "fill_rule": FILL_RULES,
     "differentiate": ("analytic", "autograd"),
@@ -112,8 +113,8 @@ def _rasterize_exact(
 ) -> Tensor:
     if settings:
         raise ValueError(f"Expected no settings for method 'exact', but got {sorted(settings)}.")
-    if is_dense(backend):
-        return _function("dense")(polygons, size, fill_rule, rings)
+    if is_dense(backend) or torch.onnx.is_in_onnx_export():
+        return rasterize_dense(polygons, size, fill_rule, rings)
     if differentiate == "autograd":
         return rasterize_plain(polygons, size, fill_rule, rings)
     return rasterize(polygons, size, fill_rule, rings, backend)

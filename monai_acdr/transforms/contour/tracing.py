@@ -86,5 +86,25 @@ def contour_to_mask(
             f"Expected `vertices` to be (N, 2) or (C, N, 2), but got {tuple(vertices.shape)}: "
             "rasterize a batch with rasterize_polygons."
         )
-    coverage = rasterize_polygons(contours, (int(size[0]), int(size[1])), fill_rule)[:, 0]
-    return (coverage if threshold is None else coverage >= threshold).to(torch.float32)
+    mask = torch.zeros(contours.shape[0], int(size[0]), int(size[1]), device=contours.device)
+    rows, columns = _covered(contours, mask.shape[1:])
+    window = (rows.stop - rows.start, columns.stop - columns.start)
+    if min(window) > 0:  # a whole mammogram of float64 would be drawn for a mass of a few pixels else
+        corner = torch.tensor([columns.start, rows.start], dtype=contours.dtype, device=contours.device)
+        coverage = rasterize_polygons(contours - corner, window, fill_rule)[:, 0]
+        mask[:, rows, columns] = (coverage if threshold is None else coverage >= threshold).to(torch.float32)
+    return mask
+
+
+def _covered(contours: Tensor, size: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of an image that contours can cover; all of them where a vertex is not finite."""
+    height, width = size
+    points = contours.detach().flatten(0, 1)
+    if not points.numel() or not bool(torch.isfinite(points).all()):
+        return slice(0, height), slice(0, width)
+    low, high = points.amin(0).floor().tolist(), points.amax(0).ceil().tolist()
+    (left, right), (top, bottom) = (
+        (int(min(max(low[axis], 0), limit)), int(min(max(high[axis], 0), limit)))
+        for axis, limit in enumerate((width, height))
+    )
+    return slice(top, bottom), slice(left, right)
