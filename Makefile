@@ -36,7 +36,7 @@ help:
 	@echo 'make demo         make synthetic hearts and mammograms, train, evaluate, infer; says where the pictures are'
 	@echo 'make test         run all tests (PYTEST_ARGS="-k rasterizer" for some, TEST_WORKERS=0 for one process)'
 	@echo 'make lint         ruff and mypy'
-	@echo 'make benchmark    time what benchmarks/ times'
+	@echo 'make benchmark    training step, rasterizers, reading of mammograms: time and more'
 	@echo 'make test-oldest  run all tests with the oldest supported versions, in $(VENV_OLDEST)'
 	@echo 'make venv         only install everything into $(VENV)'
 	@echo 'make clean        remove environments, caches and runs/'
@@ -93,7 +93,8 @@ lint: $(INSTALLED)
 	$(PY) -m mypy
 
 benchmark: $(INSTALLED_BENCHMARK)
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for name in training_step rasterizers mammogram_reading; do \
+	    echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(VENV_OLDEST) runs build dist *.egg-info

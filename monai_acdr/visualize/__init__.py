@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from monai_acdr.visualize.contact_sheet import contact_sheet
+from monai_acdr.visualize.evolution import evolution_frames, save_evolution_gif, save_gif
+from monai_acdr.visualize.html_report import html_report, save_html_report
 from monai_acdr.visualize.overlay import (
     FINAL_COLOR,
     INITIAL_COLOR,
@@ -14,6 +16,7 @@ from monai_acdr.visualize.overlay import (
     draw_contours,
 )
 from monai_acdr.visualize.png import save_png
+from monai_acdr.visualize.volume_curve import volume_curve
 from monai_acdr.visualize.windowing import window_image
 
 __all__ = [
@@ -23,6 +26,12 @@ __all__ = [
     "contact_sheet",
     "contour_crop_box",
     "draw_contours",
+    "evolution_frames",
+    "html_report",
+    "save_evolution_gif",
+    "save_gif",
+    "save_html_report",
     "save_png",
+    "volume_curve",
     "window_image",
 ]

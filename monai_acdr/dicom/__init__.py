@@ -1,0 +1,41 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""DICOM results: RT structure sets, segmentations and reports that refer to their source images, and back again."""
+
+from __future__ import annotations
+
+from monai_acdr.dicom.identity import Algorithm
+from monai_acdr.dicom.regions import MaskRegion, Region, as_regions, iterate_contours, rasterize_region
+from monai_acdr.dicom.rtstruct import write_rtstruct
+from monai_acdr.dicom.rtstruct_reader import read_rtstruct
+from monai_acdr.dicom.seg import write_seg
+from monai_acdr.dicom.seg_reader import read_seg
+from monai_acdr.dicom.source import SourceFrame, check_sources, read_sources
+from monai_acdr.dicom.sr import MEASURES, VOLUMES, write_sr
+from monai_acdr.dicom.structures import BREAST_MASS, LV_BLOOD_POOL, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
+
+__all__ = [
+    "BREAST_MASS",
+    "LV_BLOOD_POOL",
+    "LV_ENDOCARDIUM",
+    "LV_EPICARDIUM",
+    "MEASURES",
+    "TISSUE",
+    "VOLUMES",
+    "Algorithm",
+    "MaskRegion",
+    "Region",
+    "SourceFrame",
+    "Structure",
+    "as_regions",
+    "check_sources",
+    "iterate_contours",
+    "rasterize_region",
+    "read_rtstruct",
+    "read_seg",
+    "read_sources",
+    "write_rtstruct",
+    "write_seg",
+    "write_sr",
+]

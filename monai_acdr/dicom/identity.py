@@ -1,0 +1,146 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Who and what a result belongs to: patient and study from the source, equipment and algorithm from us."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sr.coding import Code
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+from monai_acdr import __version__
+
+__all__ = ["Algorithm", "copy_identity", "new_result", "new_uid", "without_identity"]
+
+_REQUIRED = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber"),
+)
+"""Patient and General Study modules (PS3.3 C.7.1.1 and C.7.2.1), type 1 and 2: written even when empty."""
+
+_OPTIONAL = (
+    *("SpecificCharacterSet", "IssuerOfPatientID", "QualityControlSubject", "PatientIdentityRemoved"),
+    *("DeidentificationMethod", "DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified"),
+    *("StudyDescription", "IssuerOfAccessionNumberSequence", "PatientAge", "PatientSize", "PatientWeight"),
+)
+
+_FORMATS = {
+    "PatientBirthDate": r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])",
+    "StudyDate": r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])",
+    "StudyTime": r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?",
+    "PatientSex": r"[MFO]",
+    "PatientAge": r"\d{3}[DWMY]",
+}
+"""Anonymisers leave dates such as 20120000, which no validator and few viewers accept: such values are left empty."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made the contours: written as equipment and as algorithm identification.
+
+    Attributes:
+        name: of the algorithm, such as the bundle's name.
+        version: of the algorithm, such as the bundle's version.
+        parameters: settings worth keeping, name to value.
+        manufacturer: of the software.
+        model_name: of the software.
+        software_version: of the software.
+    """
+
+    name: str = "monai_acdr"
+    version: str = __version__
+    parameters: tuple[tuple[str, str], ...] = ()
+    manufacturer: str = "monai_acdr"
+    model_name: str = "monai_acdr"
+    software_version: str = __version__
+
+    family = Code("123110", "DCM", "Artificial Intelligence")
+    """CID 7162."""
+
+    @property
+    def device_uid(self) -> UID:
+        """UID of this version of the software, as the observer of a report; the same everywhere."""
+        return generate_uid(
+            entropy_srcs=["monai_acdr device", self.manufacturer, self.model_name, self.software_version]
+        )
+
+    @property
+    def serial_number(self) -> str:
+        """DeviceSerialNumber, which segmentations need: a program has none but its version."""
+        return self.software_version
+
+
+def new_uid() -> UID:
+    """A new UID under 2.25 (PS3.5 B.2)."""
+    return generate_uid(prefix=None)
+
+
+def copy_identity(source: Dataset, target: Dataset) -> None:
+    """Copy the modules of patient and study, name by name: a result belongs to its source's study.
+
+    Dates, times, ages and sexes that are not valid are left empty.
+    """
+    for keyword in (*_REQUIRED, *_OPTIONAL):
+        pattern, value = _FORMATS.get(keyword), source.get(keyword)
+        valid = value not in (None, "") and (pattern is None or re.fullmatch(pattern, str(value).strip()) is not None)
+        if valid:
+            target[keyword] = copy.deepcopy(source[keyword])
+        elif keyword in _REQUIRED:
+            setattr(target, keyword, "")
+        elif keyword in target:
+            del target[keyword]
+
+
+def without_identity(source: Dataset) -> Dataset:
+    """A header to hand to other libraries: their checks log values, so it has neither a patient's name nor dates."""
+    header = Dataset()
+    for element in source:
+        header.add(
+            copy.copy(element)
+        )  # setting an attribute changes the element itself, which must not be the source's
+    header.file_meta = source.file_meta
+    for keyword in (*_REQUIRED, *_OPTIONAL):
+        if keyword != "StudyInstanceUID" and keyword in header:
+            del header[keyword]
+    for keyword in _REQUIRED:
+        if keyword not in ("StudyInstanceUID", "PatientID"):
+            setattr(header, keyword, "")
+    header.PatientID = ""
+    return header
+
+
+def new_result(
+    sop_class: UID, modality: str, source: Dataset, algorithm: Algorithm, series_number: int, description: str
+) -> FileDataset:
+    """An empty result in a new series of the source's study.
+
+    Args:
+        sop_class: of the result.
+        modality: of the result.
+        source: header of a source instance.
+        algorithm: what made it.
+        series_number: of the new series, positive.
+        description: SeriesDescription; at most 64 characters.
+    """
+    instance, now = new_uid(), datetime.now()
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = sop_class, instance
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = generate_uid(entropy_srcs=["monai_acdr implementation"])
+    meta.ImplementationVersionName = "MONAI_ACDR"
+    result = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=False, is_little_endian=True)
+    copy_identity(source, result)
+    result.SOPClassUID, result.SOPInstanceUID = sop_class, instance
+    result.InstanceCreationDate, result.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    result.Modality, result.SeriesInstanceUID, result.SeriesNumber = modality, new_uid(), series_number
+    result.SeriesDescription, result.InstanceNumber, result.OperatorsName = description, 1, ""
+    result.Manufacturer, result.ManufacturerModelName = algorithm.manufacturer, algorithm.model_name
+    result.SoftwareVersions = algorithm.software_version
+    return result

@@ -1,0 +1,102 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where a frame lies: spacing, orientation and position from a header, single-frame or multi-frame."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+__all__ = ["frame_plane", "plane_affine"]
+
+ORTHOGONALITY = 1e-2
+"""Largest deviation of the two direction vectors from unit length and from a right angle."""
+
+_LARGEST_MAGNIFICATION = 5.0
+
+
+def frame_plane(
+    header: Dataset, frame: int, name: str
+) -> tuple[tuple[float, float] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
+    """(row, column) spacing in mm, orientation (6,) and position (3,) of a frame, each None where it is not told.
+
+    Without PixelSpacing, ImagerPixelSpacing of a projection counts, divided by the magnification where that is told
+    (PS3.3 10.7.1.3). A PixelSpacing that is a copy of ImagerPixelSpacing is treated likewise.
+
+    Args:
+        header: of the instance.
+        frame: number of the frame, from 1.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: for numbers that are there but make no sense.
+    """
+    measures = _group(header, frame, "PixelMeasuresSequence")
+    pixel = _numbers(measures, "PixelSpacing", 2, name) or _numbers(header, "PixelSpacing", 2, name)
+    imager = _numbers(header, "ImagerPixelSpacing", 2, name)
+    calibrated = bool(str(header.get("PixelSpacingCalibrationType") or "").strip())
+    if imager and (pixel is None or (not calibrated and np.allclose(pixel, imager, rtol=1e-6))):
+        factor = (_numbers(header, "EstimatedRadiographicMagnificationFactor", 1, name) or (1.0,))[0]
+        pixel = tuple(value / (factor if 1 <= factor <= _LARGEST_MAGNIFICATION else 1.0) for value in imager)
+    if pixel and min(pixel) <= 0:
+        raise ValueError(f"Expected a positive PixelSpacing, but {name} has {pixel}: correct the header.")
+    orientation = _numbers(_group(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6, name)
+    position = _numbers(_group(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3, name)
+    if int(header.get("NumberOfFrames") or 1) == 1:
+        orientation = orientation or _numbers(header, "ImageOrientationPatient", 6, name)
+        position = position or _numbers(header, "ImagePositionPatient", 3, name)
+    if orientation:
+        _check_orientation(orientation, name)
+    return (pixel[0], pixel[1]) if pixel else None, orientation, position
+
+
+def plane_affine(
+    spacing: tuple[float, float] | None, orientation: tuple[float, ...] | None, position: tuple[float, ...] | None
+) -> np.ndarray:
+    """(4, 4) MONAI affine: index (row, column, slice) of pixel centres to RAS mm (PS3.3 equation C.7.6.2.1-1).
+
+    Without a place in the patient it is a scaling, by 1 where the spacing is not told.
+    """
+    row_mm, column_mm = spacing or (1.0, 1.0)
+    affine = np.diag([row_mm, column_mm, 1.0, 1.0])
+    if orientation is None or position is None:
+        return affine
+    along_row, along_column = np.array(orientation[:3]), np.array(orientation[3:])
+    affine[:3, 0], affine[:3, 1] = along_column * row_mm, along_row * column_mm
+    affine[:3, 2], affine[:3, 3] = np.cross(along_row, along_column), position
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def _check_orientation(orientation: tuple[float, ...], name: str) -> None:
+    directions = np.array(orientation).reshape(2, 3)
+    if not np.allclose(directions @ directions.T, np.eye(2), atol=ORTHOGONALITY):
+        raise ValueError(
+            f"Expected ImageOrientationPatient to be two unit vectors at a right angle, but {name} has "
+            f"{list(orientation)}: correct the header."
+        )
+
+
+def _group(header: Dataset, frame: int, keyword: str) -> Dataset | None:
+    """The functional group of a frame (PS3.3 C.7.6.16), shared or its own."""
+    own = header.get("PerFrameFunctionalGroupsSequence") or []
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    holders = [*own[frame - 1 : frame], *shared[:1]]
+    return next((holder[keyword][0] for holder in holders if holder.get(keyword)), None)
+
+
+def _numbers(holder: Dataset | None, keyword: str, number: int, name: str) -> tuple[float, ...] | None:
+    """The numbers of an element, None when it is absent or empty."""
+    value: Any = holder.get(keyword) if holder is not None else None
+    if value is None or value == "" or (np.ndim(value) and not len(value)):
+        return None
+    try:
+        values = tuple(float(part) for part in np.atleast_1d(np.asarray(value, dtype=np.float64)))
+    except (TypeError, ValueError):
+        values = ()
+    if len(values) != number or not all(map(math.isfinite, values)):
+        raise ValueError(f"Expected {keyword} to be {number} numbers, but {name} has something else: correct it.")
+    return values

@@ -1,0 +1,217 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a result refers to: the frames of one study of one patient, in spatial and temporal order."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydicom.dataset import Dataset
+from torch import Tensor
+
+from monai_acdr.dicom.files import read_dataset
+from monai_acdr.dicom.plane import frame_plane, plane_affine
+from monai_acdr.geometry import pixel_to_world, world_to_pixel
+
+__all__ = ["MAX_FRAMES", "SourceFrame", "check_sources", "read_sources", "reference_frame", "slice_numbers"]
+
+MAX_FRAMES = 10_000
+"""Frames of one instance beyond this are refused."""
+
+_logger = logging.getLogger(__name__)
+
+_MAX_SIDE = 65535
+_PLANE_STEP = 0.01
+"""Neighbouring positions that differ by less, in mm along the normal, are one slice."""
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFrame:
+    """One frame of an image.
+
+    Attributes:
+        path: its file.
+        header: the instance's data set without pixels, shared by the frames of an instance. It names the patient.
+        frame: number within the instance, from 1.
+        num_frames: of the instance.
+        size: (H, W).
+        spacing: (between rows, between columns) in mm; None when the file does not tell it.
+        orientation: ImageOrientationPatient, 6 numbers, or None.
+        position: ImagePositionPatient, the centre of the first pixel in mm, LPS, or None.
+        frame_of_reference: its UID, the same in a series, or None, as in projections.
+    """
+
+    path: Path
+    header: Dataset
+    frame: int
+    num_frames: int
+    size: tuple[int, int]
+    spacing: tuple[float, float] | None
+    orientation: tuple[float, ...] | None
+    position: tuple[float, ...] | None
+    frame_of_reference: str | None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(SOPInstanceUID, frame number): what references name."""
+        return str(self.header.SOPInstanceUID), self.frame
+
+    @property
+    def has_place(self) -> bool:
+        """Whether its pixels have a place in the patient."""
+        return None not in (self.frame_of_reference, self.spacing, self.orientation, self.position)
+
+    @property
+    def affine(self) -> Tensor:
+        """(4, 4) float64, as MONAI's readers give it: index (row, column, slice) to RAS mm."""
+        return torch.from_numpy(plane_affine(self.spacing, self.orientation, self.position))
+
+    def to_world(self, vertices: np.ndarray) -> np.ndarray:
+        """(K, 2) pixels to (K, 3) mm, LPS."""
+        return pixel_to_world(torch.from_numpy(np.asarray(vertices, dtype=np.float64)), self.affine).numpy()
+
+    def to_pixel(self, points: np.ndarray) -> np.ndarray:
+        """(K, 3) mm, LPS, to (K, 2) pixels, along the normal."""
+        return world_to_pixel(torch.from_numpy(np.asarray(points, dtype=np.float64)), self.affine).numpy()
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Signed distance (K,) in mm of points (K, 3) from the plane, along the normal."""
+        orientation = np.array(self.orientation)
+        return (points - np.array(self.position)) @ np.cross(orientation[:3], orientation[3:])
+
+
+def read_sources(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFrame]:
+    """Read the headers of images; multi-frame instances give a frame each.
+
+    Args:
+        paths: DICOM files, all of one study.
+
+    Returns:
+        Frames by series, then along the normal of the slices, then by time, then by number.
+
+    Raises:
+        OSError: when a file cannot be opened.
+        ValueError: when a file is no DICOM image or its geometry makes no sense, when an instance is there twice, or
+            when there is more than one patient or study.
+    """
+    sources = [frame for path in paths for frame in _frames(Path(path))]
+    check_sources(sources)
+    by_series: dict[tuple[float, str], list[SourceFrame]] = {}
+    for source in sources:
+        key = _number(source.header, "SeriesNumber"), str(source.header.SeriesInstanceUID)
+        by_series.setdefault(key, []).append(source)
+    return [source for key in sorted(by_series) for source in _one_frame_of_reference(_ordered(by_series[key]))]
+
+
+def check_sources(sources: Sequence[SourceFrame]) -> None:
+    """Raise a ValueError unless these are different frames of one study of one patient; no patient is named."""
+    if not sources:
+        raise ValueError("Expected at least one source image, but got none.")
+    seen: dict[tuple[str, int], SourceFrame] = {}
+    for source in sources:
+        twin = seen.setdefault(source.key, source)
+        if twin is not source:
+            raise ValueError(
+                f"Expected each instance once, but {twin.path} and {source.path} are the same one: leave out the copy."
+            )
+    for keyword, what in (("PatientID", "patient"), ("StudyInstanceUID", "study")):
+        first: dict[str, SourceFrame] = {}
+        for source in sources:
+            first.setdefault(str(source.header.get(keyword) or ""), source)
+        if len(first) > 1:
+            one, other = list(first.values())[:2]
+            raise ValueError(
+                f"Expected images of one {what}, but got {len(first)} different {keyword}s, such as those of "
+                f"{one.path} and {other.path}: write a result for each {what}."
+            )
+
+
+def reference_frame(item: Dataset) -> int:
+    """Frame number, from 1, that the item of an image reference names first; 1 when it names none."""
+    number: Any = item.get("ReferencedFrameNumber") or 1
+    try:
+        return int(number[0] if hasattr(number, "append") else number)
+    except (TypeError, ValueError):
+        return 0  # no frame has this number
+
+
+def slice_numbers(sources: Sequence[SourceFrame]) -> list[int]:
+    """For each frame the number of its slice, from 0 along the normal of the first frame; 0 without a position."""
+    placed = [index for index, source in enumerate(sources) if source.orientation and source.position]
+    numbers = [0] * len(sources)
+    if not placed:
+        return numbers
+    first = sources[placed[0]]
+    places = first.distance(np.array([sources[index].position for index in placed]))
+    order = np.argsort(places, kind="stable")
+    steps = np.diff(places[order], prepend=places[order[0]]) > _PLANE_STEP
+    for index, number in zip(order, np.cumsum(steps), strict=True):
+        numbers[placed[index]] = int(number)
+    return numbers
+
+
+def _frames(path: Path) -> list[SourceFrame]:
+    header = read_dataset(path, header_only=True)
+    missing = [
+        key for key in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID") if not header.get(key)
+    ]
+    if missing:
+        raise ValueError(f"Expected {path} to have {', '.join(missing)}: without it nothing can refer to this file.")
+    size, frames = (
+        (_count(header, "Rows", path), _count(header, "Columns", path)),
+        _count(header, "NumberOfFrames", path, 1),
+    )
+    if max(size) > _MAX_SIDE or frames > MAX_FRAMES:
+        raise ValueError(
+            f"Expected at most {MAX_FRAMES} frames of {_MAX_SIDE} pixels, but {path} has {frames} of {size}."
+        )
+    reference = str(header.get("FrameOfReferenceUID") or "").strip() or None
+    return [
+        SourceFrame(path, header, number, frames, size, *frame_plane(header, number, str(path)), reference)
+        for number in range(1, frames + 1)
+    ]
+
+
+def _count(header: Dataset, keyword: str, path: Path, default: int = 0) -> int:
+    try:
+        value = int(header.get(keyword) or default)
+    except (TypeError, ValueError):
+        value = 0
+    if value < 1:
+        raise ValueError(f"Expected an image with a positive {keyword}, but {path} has none: is it a report or a plan?")
+    return value
+
+
+def _ordered(series: list[SourceFrame]) -> list[SourceFrame]:
+    """By slice, time, instance number, frame; of files that say none of these, by UID."""
+    series = sorted(series, key=lambda source: (_number(source.header, "InstanceNumber"), *source.key))
+    slices = slice_numbers(series)
+    order = sorted(range(len(series)), key=lambda i: (slices[i], _number(series[i].header, "TriggerTime"), i))
+    return [series[i] for i in order]
+
+
+def _one_frame_of_reference(series: list[SourceFrame]) -> list[SourceFrame]:
+    """A series has one frame of reference (PS3.3 C.7.4.1), but some anonymisers give each instance its own."""
+    references = {source.frame_of_reference for source in series}
+    if len(references) < 2 or None in references:
+        return series
+    _logger.warning(
+        "A series of %d frames has %d frames of reference, which DICOM does not allow: took them for one, that of %s.",
+        *(len(series), len(references), series[0].path),
+    )
+    return [replace(source, frame_of_reference=series[0].frame_of_reference) for source in series]
+
+
+def _number(header: Dataset, keyword: str) -> float:
+    try:
+        return float(header.get(keyword) or 0)
+    except (TypeError, ValueError):
+        return 0.0

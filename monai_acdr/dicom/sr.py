@@ -1,0 +1,248 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Measurements as a Comprehensive 3D SR of template TID 1500 (PS3.16), built with highdicom."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydicom.sr.coding import Code
+
+from monai_acdr.dicom.clipping import clip_polygon
+from monai_acdr.dicom.files import check_target, quiet_values, save_dataset
+from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
+from monai_acdr.dicom.regions import Region, as_regions, iterate_contours
+from monai_acdr.dicom.source import SourceFrame, check_sources
+from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
+from monai_acdr.dicom.toolkit import require_highdicom
+from monai_acdr.geometry import signed_area
+
+__all__ = ["MEASURES", "VOLUMES", "write_sr"]
+
+_MM = Code("mm", "UCUM", "millimeter")
+_ML = Code("ml", "UCUM", "milliliter")
+
+MEASURES: dict[str, tuple[Code, Code]] = {
+    "area_mm2": (Code("42798000", "SCT", "Area"), Code("mm2", "UCUM", "square millimeter")),
+    "longest_diameter_mm": (Code("103339001", "SCT", "Long axis"), _MM),
+    "perpendicular_diameter_mm": (Code("103340004", "SCT", "Short axis"), _MM),
+    "perimeter_mm": (Code("131191004", "SCT", "Perimeter"), _MM),
+}
+"""What can be said of a contour: name -> concept and unit."""
+
+VOLUMES: dict[str, tuple[Code, Code]] = {
+    "edv_ml": (Code("8821-1", "LN", "Left Ventricular ED Volume"), _ML),
+    "esv_ml": (Code("8823-7", "LN", "Left Ventricular ES Volume"), _ML),
+    "stroke_volume_ml": (Code("90096001", "SCT", "Stroke Volume"), _ML),
+    "ejection_fraction_percent": (Code("70822001", "SCT", "Cardiac ejection fraction"), Code("%", "UCUM", "Percent")),
+}
+"""What can be said of a ventricle: name -> concept and unit."""
+
+_PROCEDURES = {
+    "MR": Code("241620005", "SCT", "Cardiac MRI"),
+    "MG": Code("71651007", "SCT", "Mammography"),
+}
+_IMAGING = Code("363679005", "SCT", "Imaging")
+
+
+def write_sr(
+    path: str | os.PathLike[str],
+    contours: Sequence[Any],
+    sources: Sequence[SourceFrame],
+    measures: Sequence[Mapping[str, float] | None] | None = None,
+    volumes: Mapping[str, float] | None = None,
+    coordinates: str = "image",
+    structure: Structure | None = None,
+    algorithm: Algorithm | None = None,
+    procedure: Code | None = None,
+    series_number: int = 903,
+    overwrite: bool = False,
+) -> Path:
+    """Write a planar ROI measurement group for each contour, and one for the ventricle's volumes.
+
+    In image coordinates a contour is drawn as far as it lies on its image; values are those of the whole contour.
+
+    Args:
+        path: file to write; its name is yours, nothing of the patient is put there.
+        contours: see :func:`as_regions`.
+        sources: frames of one study.
+        measures: one mapping for each contour, in the order of :func:`iterate_contours`: names of :data:`MEASURES` to
+            values. The area is added where the spacing is known and none is given.
+        volumes: names of :data:`VOLUMES` to values.
+        coordinates: ``image`` (SCOORD, in pixels of the named image) or ``patient`` (SCOORD3D, mm, which names no
+            image: phases of a cine series cannot be told apart then).
+        structure: what plain contours show.
+        algorithm: what made them.
+        procedure: code of the imaging procedure; by default from the modality.
+        series_number: of the new series.
+        overwrite: replace an existing file.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileExistsError: when the file exists and `overwrite` is false.
+        ImportError: without highdicom.
+        ValueError: for contours, sources, names or values that do not fit.
+    """
+    path, algorithm = check_target(path, overwrite), algorithm or Algorithm()
+    if coordinates not in ("image", "patient"):
+        raise ValueError(f"Expected `coordinates` to be 'image' or 'patient', but got {coordinates!r}.")
+    check_sources(sources)
+    if coordinates == "patient" and not all(source.has_place for source in sources):
+        raise ValueError("Expected images with a frame of reference for patient coordinates: pass coordinates='image'.")
+    regions = as_regions(contours, sources, structure)
+    values = _values(regions, sources, measures)
+    highdicom = require_highdicom("Writing a structured report")
+    with quiet_values():
+        groups = [
+            _planar_group(highdicom, region, sources[index], vertices, numbers, coordinates, algorithm)
+            for (region, index, vertices), numbers in zip(iterate_contours(regions), values, strict=True)
+        ]
+        if volumes:
+            groups.append(_volume_group(highdicom, volumes, algorithm))
+        modality = str(sources[0].header.get("Modality") or "")
+        report = highdicom.sr.MeasurementReport(
+            observation_context=_observer(highdicom, algorithm),
+            procedure_reported=procedure or _PROCEDURES.get(modality, _IMAGING),
+            imaging_measurements=groups,
+        )
+        used = {source.key[0]: without_identity(source.header) for source in sources}
+        result = highdicom.sr.Comprehensive3DSR(
+            evidence=list(used.values()),
+            content=report,
+            series_instance_uid=new_uid(),
+            series_number=series_number,
+            sop_instance_uid=new_uid(),
+            instance_number=1,
+            manufacturer=algorithm.manufacturer,
+            manufacturer_model_name=algorithm.model_name,
+            software_versions=algorithm.software_version,
+            series_description="Measurements",
+            is_complete=True,
+            is_final=False,
+            is_verified=False,
+        )
+        copy_identity(sources[0].header, result)
+        return save_dataset(result, path, overwrite)
+
+
+def _values(
+    regions: Sequence[Region], sources: Sequence[SourceFrame], measures: Sequence[Mapping[str, float] | None] | None
+) -> list[dict[str, float]]:
+    """Values of each contour, checked, the area among them."""
+    drawn = list(iterate_contours(regions))
+    given = [None] * len(drawn) if measures is None else list(measures)
+    if len(given) != len(drawn):
+        raise ValueError(f"Expected `measures` for each of the {len(drawn)} contours, but got {len(given)}.")
+    result = []
+    for (_, index, vertices), numbers in zip(drawn, given, strict=True):
+        spacing, merged = sources[index].spacing, dict(numbers or {})
+        if spacing is not None and "area_mm2" not in merged:
+            merged = {"area_mm2": area(vertices, spacing), **merged}
+        _check_numbers(merged, MEASURES, "measures")
+        result.append(merged)
+    return result
+
+
+def area(vertices: np.ndarray, spacing: tuple[float, float]) -> float:
+    """Area in mm2 of a polygon (K, 2) in pixels of (row, column) spacing in mm."""
+    return abs(float(signed_area(torch.from_numpy(vertices)))) * spacing[0] * spacing[1]
+
+
+def _check_numbers(numbers: Mapping[str, float], known: Mapping[str, Any], name: str) -> None:
+    unknown = sorted(set(numbers) - set(known))
+    if unknown:
+        raise ValueError(f"Expected names of `{name}` to be of {sorted(known)}, but got {unknown}.")
+    if not all(math.isfinite(value) for value in numbers.values()):
+        raise ValueError(f"Expected finite numbers in `{name}`, but got {dict(numbers)}: leave out what is not known.")
+
+
+def _measurements(highdicom: Any, numbers: Mapping[str, float], known: Mapping[str, tuple[Code, Code]]) -> list[Any]:
+    return [
+        highdicom.sr.Measurement(name=known[key][0], value=_short(value), unit=known[key][1])
+        for key, value in numbers.items()
+    ]
+
+
+def _short(value: float) -> float:
+    """Nine digits: a decimal string has 16 characters."""
+    return float(f"{value:.9g}")
+
+
+def _algorithm(highdicom: Any, algorithm: Algorithm) -> Any:
+    return highdicom.sr.AlgorithmIdentification(
+        name=algorithm.name,
+        version=algorithm.version,
+        parameters=[f"{name}={value}" for name, value in algorithm.parameters] or None,
+    )
+
+
+def _planar_group(
+    highdicom: Any,
+    region: Region,
+    source: SourceFrame,
+    vertices: np.ndarray,
+    numbers: Mapping[str, float],
+    coordinates: str,
+    algorithm: Algorithm,
+) -> Any:
+    """TID 1410 of one contour, its first vertex repeated at the end."""
+    sr = highdicom.sr
+    if coordinates == "image":
+        vertices = clip_polygon(vertices, source.size)
+        if len(vertices) < 3:
+            raise ValueError(f"Expected contours on their images, but one lies outside of {source.path}: leave it out.")
+    closed = np.concatenate([vertices, vertices[:1]])
+    if coordinates == "image":
+        image = sr.SourceImageForRegion(
+            referenced_sop_class_uid=str(source.header.SOPClassUID),
+            referenced_sop_instance_uid=str(source.header.SOPInstanceUID),
+            referenced_frame_numbers=[source.frame] if source.num_frames > 1 else None,
+        )
+        drawn = sr.ImageRegion(graphic_type="POLYLINE", graphic_data=closed, source_image=image)
+    else:
+        reference = str(source.frame_of_reference)
+        drawn = sr.ImageRegion3D("POLYGON", source.to_world(closed), frame_of_reference_uid=reference)
+    structure = region.structure
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=str(region.tracking_uid), identifier=structure.label),
+        referenced_region=drawn,
+        finding_type=structure.property_type,
+        finding_category=structure.category,
+        finding_sites=[sr.FindingSite(anatomic_location=structure.region)] if structure.region else None,
+        algorithm_id=_algorithm(highdicom, algorithm),
+        measurements=_measurements(highdicom, numbers, MEASURES),
+    )
+
+
+def _volume_group(highdicom: Any, volumes: Mapping[str, float], algorithm: Algorithm) -> Any:
+    """TID 1501 of the left ventricle."""
+    _check_numbers(volumes, VOLUMES, "volumes")
+    return highdicom.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=highdicom.sr.TrackingIdentifier(uid=str(new_uid()), identifier="LV volumes"),
+        finding_type=LV_ENDOCARDIUM.property_type,
+        algorithm_id=_algorithm(highdicom, algorithm),
+        measurements=_measurements(highdicom, volumes, VOLUMES),
+    )
+
+
+def _observer(highdicom: Any, algorithm: Algorithm) -> Any:
+    attributes = highdicom.sr.DeviceObserverIdentifyingAttributes(
+        uid=str(algorithm.device_uid),
+        name=algorithm.model_name,
+        manufacturer_name=algorithm.manufacturer,
+        model_name=algorithm.model_name,
+        serial_number=algorithm.serial_number,
+    )
+    device = highdicom.sr.ObserverContext(
+        observer_type=Code("121007", "DCM", "Device"), observer_identifying_attributes=attributes
+    )
+    return highdicom.sr.ObservationContext(observer_device_context=device)

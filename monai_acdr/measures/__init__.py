@@ -1,0 +1,31 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Measures in physical units: of one contour, and of the left ventricle over the heart's cycle."""
+
+from __future__ import annotations
+
+from monai_acdr.measures.cine_grid import CineGrid, FrameHeader, group_frames
+from monai_acdr.measures.shape import ShapeMeasures, measure_shape
+from monai_acdr.measures.slice_stack import Finding
+from monai_acdr.measures.ventricle import (
+    ContourArea,
+    PhaseVolume,
+    VentricleVolumes,
+    phase_volumes,
+    ventricle_volumes,
+)
+
+__all__ = [
+    "CineGrid",
+    "ContourArea",
+    "Finding",
+    "FrameHeader",
+    "PhaseVolume",
+    "ShapeMeasures",
+    "VentricleVolumes",
+    "group_frames",
+    "measure_shape",
+    "phase_volumes",
+    "ventricle_volumes",
+]

@@ -1,0 +1,70 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from monai_acdr.dicom.files import quiet_values
+from monai_acdr.dicom.identity import Algorithm, copy_identity, new_result, new_uid, without_identity
+
+
+def test_copies_patient_and_study(made: SimpleNamespace, tmp_path: Path) -> None:
+    source = pydicom.dcmread(made.image(tmp_path / "a.dcm", PatientName="Yamada^Tarou=山田^太郎", PatientAge="050Y"))
+    target = Dataset()
+    copy_identity(source, target)
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "PatientAge"):
+        assert target[keyword].value == source[keyword].value
+    assert "SeriesInstanceUID" not in target and "Modality" not in target
+    assert target.ReferringPhysicianName == ""
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "copied"),
+    [
+        ("StudyDate", "20120000", ""),
+        ("PatientBirthDate", "00000000", ""),
+        ("StudyTime", "083237.000000", "083237.000000"),
+        ("StudyTime", "25", ""),
+        ("PatientSex", "female", ""),
+        ("PatientAge", "old", None),
+    ],
+)
+def test_invalid_values_are_left_empty(keyword: str, value: str, copied: str | None) -> None:
+    source, target = Dataset(), Dataset()
+    with quiet_values():
+        setattr(source, keyword, value)
+        setattr(target, keyword, "")
+        copy_identity(source, target)
+    assert target.get(keyword) == copied
+
+
+def test_without_identity_keeps_the_original(made: SimpleNamespace, tmp_path: Path) -> None:
+    source = pydicom.dcmread(made.image(tmp_path / "a.dcm"), stop_before_pixels=True)
+    header = without_identity(source)
+    assert made.SECRET not in str(header) and "19700131" not in str(header)
+    assert header.SOPInstanceUID == source.SOPInstanceUID and header.Rows == source.Rows
+    header.Rows, header.FrameOfReferenceUID = 1, "1.2.3"
+    assert source.PatientName == made.SECRET and source.Rows == made.SIZE[0]
+    assert source.FrameOfReferenceUID == made.uid("frame of reference")
+
+
+def test_new_result(made: SimpleNamespace, tmp_path: Path) -> None:
+    source = pydicom.dcmread(made.image(tmp_path / "a.dcm"))
+    one, other = (new_result(UID("1.2.3"), "SEG", source, Algorithm(), 9, "x") for _ in range(2))
+    assert one.StudyInstanceUID == source.StudyInstanceUID
+    assert len({one.SeriesInstanceUID, other.SeriesInstanceUID, source.SeriesInstanceUID}) == 3
+    assert len({one.SOPInstanceUID, other.SOPInstanceUID, source.SOPInstanceUID}) == 3
+    assert one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID
+
+
+def test_uids() -> None:
+    assert new_uid() != new_uid() and new_uid().startswith("2.25.") and new_uid().is_valid
+    assert Algorithm().device_uid == Algorithm(name="another").device_uid
+    assert Algorithm().device_uid != Algorithm(software_version="0").device_uid

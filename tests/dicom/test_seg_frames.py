@@ -1,0 +1,55 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pydicom
+import pytest
+
+from monai_acdr.dicom import read_sources, write_seg
+from monai_acdr.dicom.identity import without_identity
+from monai_acdr.dicom.seg_frames import source_of_frame, spread_positions
+
+
+def test_slices_and_phases_are_dimensions(made: SimpleNamespace, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    sources = read_sources(made.series(tmp_path, made.oblique(4), slices=2, phases=3))
+    contours = [made.SHAPE if index not in (0, 4) else None for index in range(6)]
+    dataset = pydicom.dcmread(write_seg(tmp_path / "seg.dcm", contours, sources))
+    keywords = [pydicom.datadict.keyword_for_tag(i.DimensionIndexPointer) for i in dataset.DimensionIndexSequence]
+    assert keywords == ["ReferencedSegmentNumber", "ImagePositionPatient", "TemporalPositionIndex"]
+    found = {}
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        index = source_of_frame(item, sources)
+        assert index is not None
+        found[index] = list(item.FrameContentSequence[0].DimensionIndexValues)
+        place = np.array(item.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
+        assert np.abs(place - sources[index].position).max() < 1e-9
+    assert found == {1: [1, 1, 2], 2: [1, 1, 3], 3: [1, 2, 1], 5: [1, 2, 3]}
+    assert "DimensionOrganizationType" not in dataset
+
+
+def test_only_copies_are_spread(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(4), slices=1, phases=3))
+    headers = [without_identity(source.header) for source in sources]
+    spread_positions(headers, sources)
+    assert len({tuple(header.ImagePositionPatient) for header in headers}) == 3
+    assert len({tuple(source.header.ImagePositionPatient) for source in sources}) == 1
+
+
+def test_volumes_are_left_alone(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(4), slices=3))
+    headers = [without_identity(source.header) for source in sources]
+    spread_positions(headers, sources)
+    for header, source in zip(headers, sources, strict=True):
+        assert header.ImagePositionPatient == source.header.ImagePositionPatient
+
+
+def test_all_phases_of_a_multi_frame_instance(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources([made.enhanced(tmp_path / "e.dcm", [[0, 0, 5]] * 3)])[:2]
+    with pytest.raises(ValueError, match="all frames of the multi-frame instance"):
+        spread_positions([without_identity(sources[0].header)], sources)

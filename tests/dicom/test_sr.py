@@ -1,0 +1,129 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sr._concepts_dict import concepts
+from shapely.geometry import Polygon
+
+from monai_acdr.dicom import BREAST_MASS, MEASURES, VOLUMES, Region, read_sources, write_sr
+
+pytest.importorskip("highdicom")
+
+EJECTION = {"edv_ml": 120.5, "esv_ml": 50.25, "stroke_volume_ml": 70.25, "ejection_fraction_percent": 58.2987}
+
+
+def items(dataset: Dataset) -> Iterator[Dataset]:
+    for item in dataset.get("ContentSequence") or []:
+        yield item
+        yield from items(item)
+
+
+def values(dataset: Dataset) -> dict[str, float]:
+    return {
+        item.ConceptNameCodeSequence[0].CodeMeaning: float(item.MeasuredValueSequence[0].NumericValue)
+        for item in items(dataset)
+        if item.ValueType == "NUM"
+    }
+
+
+@pytest.mark.parametrize("known", [MEASURES, VOLUMES])
+def test_codes_are_in_the_standard(known: dict) -> None:
+    for concept, _ in known.values():
+        assert any(concept.value in entry for entry in concepts[concept.scheme_designator].values()), concept
+
+
+def test_image_coordinates(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(2), phases=2))
+    measures = [{"longest_diameter_mm": 12.5, "perpendicular_diameter_mm": 7.25}, None]
+    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE, None, None, made.SHAPE + 0.25], sources, measures, EJECTION)
+    dataset = pydicom.dcmread(path)
+    assert dataset.SOPClassUID.name == "Comprehensive 3D SR Storage" and dataset.PatientName == made.SECRET
+    assert (dataset.CompletionFlag, dataset.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
+    assert dataset.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+    drawn = [item for item in items(dataset) if item.ValueType == "SCOORD"]
+    assert [item.GraphicType for item in drawn] == ["POLYLINE"] * 2
+    for item, source, shift in zip(drawn, (sources[0], sources[3]), (0, 0.25), strict=True):
+        points = np.array(item.GraphicData).reshape(-1, 2)
+        assert np.array_equal(points[0], points[-1])
+        assert np.abs(points[:-1] - made.SHAPE - shift).max() < 1e-5
+        image = item.ContentSequence[0].ReferencedSOPSequence[0]
+        assert image.ReferencedSOPInstanceUID == source.header.SOPInstanceUID
+    found = values(dataset)
+    assert found["Area"] == pytest.approx(Polygon(made.SHAPE).area * made.SPACING[0] * made.SPACING[1])
+    assert (found["Long axis"], found["Short axis"]) == (12.5, 7.25)
+    assert found["Left Ventricular ED Volume"] == 120.5 and found["Cardiac ejection fraction"] == 58.2987
+    text = str(dataset)
+    assert "Left ventricle" in text and "monai_acdr" in text
+
+
+def test_patient_coordinates(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(2)))
+    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE, None], sources, coordinates="patient")
+    (drawn,) = [item for item in items(pydicom.dcmread(path)) if item.ValueType == "SCOORD3D"]
+    points = np.array(drawn.GraphicData).reshape(-1, 3)
+    assert np.abs(points[:-1] - made.by_hand(made.SHAPE, sources[0].path)).max() < 1e-5
+    assert drawn.ReferencedFrameOfReferenceUID == made.uid("frame of reference")
+
+
+def test_mammogram(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources([made.mammogram(tmp_path / "m.dcm")])
+    region = Region(BREAST_MASS, ((made.SHAPE, made.SHAPE + 0.5),))
+    dataset = pydicom.dcmread(write_sr(tmp_path / "sr.dcm", [region], sources))
+    assert values(dataset)["Area"] == pytest.approx(Polygon(made.SHAPE).area * 0.04)
+    codes = [item.ConceptCodeSequence[0].CodeMeaning for item in items(dataset) if item.ValueType == "CODE"]
+    assert {"Mass", "Breast", "Mammography"} <= set(codes)
+    tracking = {item.UID for item in items(dataset) if item.ValueType == "UIDREF"}
+    assert region.tracking_uid in tracking
+    with pytest.raises(ValueError, match="frame of reference for patient coordinates"):
+        write_sr(tmp_path / "b.dcm", [region], sources, coordinates="patient")
+
+
+def test_contours_beyond_the_border(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(2), slices=1))
+    vertices = made.SHAPE - [4, 0]
+    dataset = pydicom.dcmread(write_sr(tmp_path / "sr.dcm", [vertices], sources))
+    (drawn,) = [item for item in items(dataset) if item.ValueType == "SCOORD"]
+    assert min(drawn.GraphicData) == 0
+    assert values(dataset)["Area"] == pytest.approx(Polygon(vertices).area * made.SPACING[0] * made.SPACING[1])
+    with pytest.raises(ValueError, match="one lies outside of .*: leave it out"):
+        write_sr(tmp_path / "b.dcm", [made.SHAPE - 50], sources)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"measures": [{"size": 1.0}]}, r"names of `measures` to be of .*, but got \['size'\]"),
+        ({"measures": []}, "each of the 1 contours, but got 0"),
+        ({"measures": [{"area_mm2": float("nan")}]}, "finite numbers in `measures`"),
+        ({"volumes": {"ef": 1.0}}, "names of `volumes`"),
+        ({"coordinates": "pixel"}, "'image' or 'patient', but got 'pixel'"),
+    ],
+)
+def test_refused(made: SimpleNamespace, tmp_path: Path, changes: dict, message: str) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(2), slices=1))
+    with pytest.raises(ValueError, match=message):
+        write_sr(tmp_path / "sr.dcm", [made.SHAPE], sources, **changes)
+    assert not (tmp_path / "sr.dcm").exists()
+
+
+@pytest.mark.parametrize("kind", ["image", "patient", "mammogram", "frames"])
+def test_passes_dciodvfy(made: SimpleNamespace, tmp_path: Path, verify: Callable[[Path], list[str]], kind: str) -> None:
+    if kind == "mammogram":
+        paths = [made.mammogram(tmp_path / "m.dcm")]
+    elif kind == "frames":
+        paths = [made.enhanced(tmp_path / "e.dcm", [[0, 0, 5], [3, 0, 5]])]
+    else:
+        paths = made.series(tmp_path, made.oblique(3), phases=2)
+    sources = read_sources(paths)
+    coordinates = "patient" if kind == "patient" else "image"
+    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE] * len(sources), sources, None, EJECTION, coordinates)
+    assert verify(path) == []

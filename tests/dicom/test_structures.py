@@ -1,0 +1,36 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import pytest
+from pydicom.sr._concepts_dict import concepts
+
+from monai_acdr.dicom import structures
+from monai_acdr.dicom.structures import Structure, code_item
+
+KNOWN = [getattr(structures, name) for name in structures.__all__ if name.isupper()]
+
+
+@pytest.mark.parametrize("structure", KNOWN, ids=lambda s: s.label)
+def test_codes_are_in_the_standard(structure: Structure) -> None:
+    for code in (structure.category, structure.property_type, structure.region):
+        if code is not None:
+            meanings = {
+                meaning.lower()
+                for known in concepts[code.scheme_designator].values()
+                for value, (meaning, _) in known.items()
+                if value == code.value
+            }
+            assert code.meaning.lower() in meanings
+
+
+def test_code_item() -> None:
+    item = code_item(structures.BREAST_MASS.property_type)
+    assert (item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning) == ("4147007", "SCT", "Mass")
+
+
+def test_labels_are_bounded() -> None:
+    code = structures.TISSUE.category
+    with pytest.raises(ValueError, match="1 to 64 characters, but got 65"):
+        Structure("x" * 65, code, code)
