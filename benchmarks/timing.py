@@ -30,13 +30,26 @@ from monai_acdr.atomic_files import write_text_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT_DIR = ROOT / "runs" / "benchmarks"
-PACKAGES = ("torch", "monai", "numpy", "scipy", "torch_contour", "numba")
+PACKAGES = (
+    *("torch", "monai", "numpy", "scipy", "numba", "triton"),
+    *("torch_contour", "pytorch3d", "scikit-image", "opencv-python-headless", "pillow"),
+)
 
 Job = Callable[[], object]
 
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "process": time.process_time}
+"""``process`` counts what this process computed, without the waits for other processes of a busy machine. The two agree
+for one thread on an idle machine; with more threads, or a GPU, only ``wall`` says how long something takes."""
+
 
 def time_in_turns(
-    jobs: Mapping[str, Job], repeats: int, warmup: int, number: Mapping[str, int] | None = None
+    jobs: Mapping[str, Job],
+    repeats: int,
+    warmup: int,
+    number: Mapping[str, int] | None = None,
+    rounds: Mapping[str, int] | None = None,
+    finish: Job | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Time jobs against each other.
 
@@ -45,31 +58,46 @@ def time_in_turns(
         repeats: timed rounds, at least 1.
         warmup: rounds before that, not timed.
         number: calls that make one sample, 1 where a job is not named: a job of a millisecond needs more than one.
+        rounds: jobs that are too slow for all rounds take part in the first few only, and in no warm-up.
+        finish: called before each start and stop of the clock: ``torch.cuda.synchronize`` where jobs run on CUDA.
+        clock: seconds from any start; see :data:`CLOCKS`.
 
     Returns:
-        Seconds for one call: one sample a round for each job.
+        Seconds for one call: one sample for each round that a job takes part in.
     """
     if repeats < 1 or warmup < 0:
         raise ValueError(f"Expected `repeats` >= 1 and `warmup` >= 0, but got {repeats} and {warmup}.")
-    calls = {name: (number or {}).get(name, 1) for name in jobs}
+    number, rounds = number or {}, rounds or {}
     samples: dict[str, list[float]] = {name: [] for name in jobs}
     collected = gc.isenabled()
     gc.disable()
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked through before each sample
     try:
-        for round_index in range(-warmup, repeats):
-            order = list(jobs) if round_index % 2 == 0 else list(jobs)[::-1]
-            for name in order:
+        for index in range(-warmup, repeats):
+            taking_part = [name for name in jobs if name not in rounds or 0 <= index < rounds[name]]
+            for name in taking_part if index % 2 == 0 else taking_part[::-1]:
                 gc.collect()
-                start = time.perf_counter()
-                for _ in range(calls[name]):
-                    jobs[name]()
-                seconds = (time.perf_counter() - start) / calls[name]
-                if round_index >= 0:
+                seconds = _time_calls(jobs[name], number.get(name, 1), finish, clock)
+                if index >= 0:
                     samples[name].append(seconds)
     finally:
+        gc.unfreeze()
         if collected:
             gc.enable()
     return samples
+
+
+def _time_calls(job: Job, calls: int, finish: Job | None, clock: Callable[[], float]) -> float:
+    """Seconds for one call."""
+    if finish is not None:
+        finish()
+    start = clock()
+    for _ in range(calls):
+        job()
+    if finish is not None:
+        finish()
+    return (clock() - start) / calls
 
 
 def spread(samples: Sequence[float]) -> dict[str, float]:
@@ -87,8 +115,8 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float, float]:
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
-    """Spread of the ratio of two jobs, taken round by round."""
-    return spread([a / b for a, b in zip(numerator, denominator, strict=True)])
+    """Spread of the ratio of two jobs, taken round by round: over the rounds that both took part in."""
+    return spread([a / b for a, b in zip(numerator, denominator, strict=False)])
 
 
 def environment() -> dict[str, Any]:
@@ -100,6 +128,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cpu_count": os.cpu_count(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch_threads": torch.get_num_threads(),
         "versions": {"monai_acdr": monai_acdr.__version__} | {name: _version(name) for name in PACKAGES},
     }
