@@ -33,7 +33,7 @@ CUDA_CASES = ("100,512,128,forward",)
 SWEEP_BATCH = 8
 SWEEP_SIZES, SWEEP_VERTICES = (16, 32, 64, 128, 256, 512), (8, 16, 32, 64, 128, 256)
 SWEEP_FIXED = {"size": 64, "num_vertices": 32}
-SAMPLE_SECONDS = 0.01
+SAMPLE_SECONDS = 0.05
 """A sample is as many calls as make this long."""
 SLOW_SECONDS, SLOW_ROUNDS = 0.3, 3
 """Jobs that take longer than this take part in so many rounds."""

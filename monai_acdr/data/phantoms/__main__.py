@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in vars(parser.parse_args(arguments)).items()
     }
-    kind = options.pop("kind")
+    kind = str(options.pop("kind"))
     wrong = [f"--{key.replace('_', '-')}" for key in _CINE_OPTIONS if key in options]
     if kind != "short_axis" and wrong:
         parser.error(f"{', '.join(wrong)} can be given for short_axis only, not for {kind}")

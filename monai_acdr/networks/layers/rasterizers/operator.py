@@ -10,6 +10,9 @@ shapes that depend on data.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -23,17 +26,15 @@ def rasterize(vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: in
     """Masks (B, H, W) of polygons (B * R, K, 2) float32 or float64, once differentiable; R rings for each mask."""
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return torch.ops.monai_acdr.rasterize(vertices, *size, fill_rule, rings, backend)[0]
+    if not (vertices.requires_grad and torch.is_grad_enabled()):
+        return _run_forward(vertices, size, fill_rule, rings, backend, needs_winding=False)[0]
     return _EagerRasterize.apply(vertices, size, fill_rule, rings, backend)
 
 
 class _EagerRasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, vertices, size, fill_rule, rings, backend):  # type: ignore[no-untyped-def]
-        needs_winding = ctx.needs_input_grad[0]
-        with torch.autocast(vertices.device.type, enabled=False):
-            mask, winding, kept = run(
-                backend, vertices.device, lambda kernel: kernel.forward(vertices, size, fill_rule, rings, needs_winding)
-            )
+        mask, winding, kept = _run_forward(vertices, size, fill_rule, rings, backend, needs_winding=True)
         ctx.save_for_backward(vertices, winding)
         ctx.kept, ctx.settings = kept, (fill_rule, rings, backend)
         return mask
@@ -48,10 +49,19 @@ class _EagerRasterize(torch.autograd.Function):
         return _run_backward(grad, vertices, winding, fill_rule, rings, backend, ctx.kept), None, None, None, None
 
 
+def _run_forward(
+    vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int, backend: str, needs_winding: bool
+) -> tuple[Tensor, Tensor, Any]:
+    with _own_precision(vertices.device.type):
+        return run(
+            backend, vertices.device, lambda kernel: kernel.forward(vertices, size, fill_rule, rings, needs_winding)
+        )
+
+
 def _run_backward(  # type: ignore[no-untyped-def]
     grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str, kept=None
 ) -> Tensor:
-    with torch.autocast(vertices.device.type, enabled=False):
+    with _own_precision(vertices.device.type):
         return run(
             backend,
             vertices.device,
@@ -59,16 +69,16 @@ def _run_backward(  # type: ignore[no-untyped-def]
         )
 
 
+def _own_precision(device_type: str) -> AbstractContextManager[object]:
+    """Autocast off, where it is on: to enter that context for nothing takes as long as a small polygon."""
+    return torch.autocast(device_type, enabled=False) if torch.is_autocast_enabled(device_type) else nullcontext()
+
+
 @torch.library.custom_op("monai_acdr::rasterize", mutates_args=())
 def _rasterize(
     vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str
 ) -> tuple[Tensor, Tensor]:
-    with torch.autocast(vertices.device.type, enabled=False):
-        return run(
-            backend,
-            vertices.device,
-            lambda kernel: kernel.forward(vertices, (height, width), fill_rule, rings, True)[:2],
-        )
+    return _run_forward(vertices, (height, width), fill_rule, rings, backend, needs_winding=True)[:2]
 
 
 @torch.library.custom_op("monai_acdr::rasterize_backward", mutates_args=())
