@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import sys
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+import peak_memory
 import torch
 from rasterizer_registry import RASTERIZERS, Entry
 from rasterizer_speed import backward_job, forward_job, make_inputs, parse_case
@@ -75,9 +74,9 @@ def peak(name: str, device: str, case: str, seed: int) -> int:
         job()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
-    before = _reset_peak()
+    before = peak_memory.reset_peak()
     job()
-    return max(0, _peak() - before)
+    return max(0, peak_memory.peak() - before)
 
 
 def _job(name: str, device: str, batch_size: int, size: int, num_vertices: int, seed: int) -> Any:
@@ -85,26 +84,6 @@ def _job(name: str, device: str, batch_size: int, size: int, num_vertices: int, 
     inputs = make_inputs(batch_size, size, num_vertices, device, seed)
     rasterize = entry.make(size, num_vertices, device)
     return backward_job(rasterize, *inputs) if entry.differentiable else forward_job(rasterize, inputs[0])
-
-
-def _reset_peak() -> int:
-    """Let the peak start from the present resident size, where Linux allows; the peak then, in bytes."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        pass  # the peak so far then stands for the size before: what lies below it is not seen
-    return _peak()
-
-
-def _peak() -> int:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        import resource
-
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else 1024 * most
 
 
 def memory_rows(result: dict[str, Any]) -> list[list[str]]:
