@@ -86,7 +86,7 @@ def cbis_ddsm_data_list(
         "masses": len(kept),
         "patients": len({item["patient"] for item in kept}),
     }
-    _log(root, report)
+    report.log(_logger, root, ("mask_resized",))
     return items_of_group(kept, group)
 
 
@@ -195,10 +195,3 @@ def _apart(items: list[dict[str, Any]], report: QualityReport) -> list[dict[str,
     for patient in sorted(mixed):
         report.add("patient_in_two_groups", patient, "was left out of training")
     return [item for item in items if item["patient"] not in mixed or item["group"] == "test"]
-
-
-def _log(root: Path, report: QualityReport) -> None:
-    skipped = {kind: number for kind, number in report.kinds().items() if kind != "mask_resized"}
-    counts = ", ".join(f"{number} {name}" for name, number in report.counts.items())
-    left_out = ", ".join(f"{number} {kind}" for kind, number in skipped.items()) or "nothing"
-    _logger.log(logging.WARNING if skipped else logging.INFO, "%s: %s; left out: %s.", root, counts, left_out)

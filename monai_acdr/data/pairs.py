@@ -104,7 +104,7 @@ def pair_folder_data_list(
         "masks": len(items),
         "patients": len({item["patient"] for item in items}),
     }
-    _log(root, report)
+    report.log(_logger, root, _KEPT)
     return items_of_group(items, group)
 
 
@@ -206,10 +206,3 @@ def _mask(root: Path, path: Path, size: tuple[int, int], report: QualityReport) 
     except (OSError, ValueError) as error:
         report.add("empty_mask" if "is empty" in str(error) else "invalid_mask", subject, str(error))
         return None
-
-
-def _log(root: Path, report: QualityReport) -> None:
-    skipped = {kind: number for kind, number in report.kinds().items() if kind not in _KEPT}
-    counts = ", ".join(f"{number} {name}" for name, number in report.counts.items())
-    left_out = ", ".join(f"{number} {kind}" for kind, number in skipped.items()) or "nothing"
-    _logger.log(logging.WARNING if skipped else logging.INFO, "%s: %s; left out: %s.", root, counts, left_out)

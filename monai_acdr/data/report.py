@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,19 @@ class QualityReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers for JSON."""
         return {**asdict(self), "kinds": self.kinds()}
+
+    def log(self, logger: logging.Logger, root: Path, kept: Collection[str] = ()) -> None:
+        """Say in one line what is in a data set and how much was left out: a warning if anything was.
+
+        Args:
+            logger: of the module that read the data set.
+            root: its folder.
+            kept: kinds of findings about what was not left out.
+        """
+        skipped = {kind: number for kind, number in self.kinds().items() if kind not in kept}
+        counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in self.counts.items())
+        left_out = ", ".join(f"{number} {kind}" for kind, number in skipped.items()) or "nothing"
+        logger.log(logging.WARNING if skipped else logging.INFO, "%s: %s; left out: %s.", root, counts, left_out)
 
     def summary(self) -> str:
         """Text for people: counts, then each kind of finding with its meaning and its first subjects."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,15 @@ def test_json(tmp_path: Path) -> None:
         "findings": [{"kind": "no_contours", "subject": "SC-N-2", "detail": "détail"}],
         "kinds": {"no_contours": 1},
     }
+
+
+@pytest.mark.parametrize(("kept", "level"), [((), "WARNING"), (("point_count",), "INFO")])
+def test_one_line_in_the_log(caplog: pytest.LogCaptureFixture, kept: tuple[str, ...], level: str) -> None:
+    report = QualityReport(counts={"mass_images": 3, "masses": 4})
+    report.add("point_count", "a")
+    with caplog.at_level(logging.INFO):
+        report.log(logging.getLogger("source"), Path("folder"), kept)
+    (record,) = caplog.records
+    left_out = "nothing" if kept else "1 point_count"
+    assert (record.levelname, record.name) == (level, "source")
+    assert record.message == f"folder: 3 mass images, 4 masses; left out: {left_out}."

@@ -128,10 +128,7 @@ def _finish(
         "mass_images": len({item["image"] for item in items}),
         "masses": len(items),
     }
-    counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in report.counts.items())
-    left_out = ", ".join(f"{number} {kind}" for kind, number in report.kinds().items() if kind not in _REMARKS)
-    level = logging.WARNING if left_out else logging.INFO
-    _logger.log(level, "%s: %s; left out: %s.", root, counts, left_out or "nothing")
+    report.log(_logger, root, _REMARKS)
     chosen = [item for item in items if group in (None, item["group"])]
     if not chosen:
         raise ValueError(f"Expected `group` to be one of {sorted({i['group'] for i in items})}, but got {group!r}.")

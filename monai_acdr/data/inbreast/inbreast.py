@@ -79,7 +79,7 @@ def inbreast_data_list(
         "masses": len(items),
         "patients": len({item["patient"] for item in items}),
     }
-    _log(archive.root, report)
+    report.log(_logger, archive.root, _REMARKS)
     return _of_group(items, group)
 
 
@@ -189,10 +189,3 @@ def _of_group(items: list[dict[str, Any]], group: str | None) -> list[dict[str, 
     if not chosen:
         raise ValueError(f"Expected `group` to be one of {sorted({i['group'] for i in items})}, but got {group!r}.")
     return chosen
-
-
-def _log(root: Path, report: QualityReport) -> None:
-    skipped = {kind: number for kind, number in report.kinds().items() if kind not in _REMARKS}
-    counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in report.counts.items())
-    left_out = ", ".join(f"{number} {kind}" for kind, number in skipped.items()) or "nothing"
-    _logger.log(logging.WARNING if skipped else logging.INFO, "%s: %s; left out: %s.", root, counts, left_out)

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from monai_acdr.data.phantoms.chest import smooth_noise
 from monai_acdr.networks.layers.rasterizer import rasterize_polygons
 
-__all__ = ["LARGEST_VALUE", "BreastPhantom"]
+__all__ = ["LARGEST_VALUE", "BreastPhantom", "check_twin"]
 
 LARGEST_VALUE = (1 << 14) - 1
 """Of a pixel: 14 bits, as in INbreast."""
@@ -22,6 +24,21 @@ MASS_RADII = (0.045, 0.075)
 """Mean radii, as parts of the image's height: 13 to 21 mm on a detector of 286 mm."""
 ATTEMPTS = 200
 FILM_HEIGHT = 285.88
+
+
+def check_twin(num_patients: int, size: Sequence[int], seed: int, fewest: int = 1) -> tuple[int, int]:
+    """The size (H, W) of a twin's images, when its arguments are in range.
+
+    Raises:
+        ValueError: for fewer than ``fewest`` patients, an image in which no breast has room, or a negative seed.
+    """
+    height, width = int(size[0]), int(size[1])
+    if num_patients < fewest or seed < 0 or height < 64 or width < 48:
+        raise ValueError(
+            f"Expected `num_patients` >= {fewest}, `size` of at least (64, 48) and `seed` >= 0, but got "
+            f"{num_patients}, {(height, width)} and {seed}."
+        )
+    return height, width
 
 
 class BreastPhantom:

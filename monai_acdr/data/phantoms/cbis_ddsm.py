@@ -27,7 +27,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from monai_acdr.data.mask_outline import fit_mask
-from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom
+from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom, check_twin
 from monai_acdr.data.phantoms.output_folder import replace_output
 from monai_acdr.transforms.contour import contour_to_mask
 
@@ -74,12 +74,7 @@ def write_cbis_ddsm_twin(
         FileExistsError: when the folder holds anything that an earlier twin did not write.
         ValueError: when a number is out of range.
     """
-    size = (int(size[0]), int(size[1]))
-    if num_patients < 2 or seed < 0 or size[0] < 64 or size[1] < 48:
-        raise ValueError(
-            "Expected `num_patients` >= 2, `size` of at least (64, 48) and `seed` >= 0, but got "
-            f"{num_patients}, {size} and {seed}."
-        )
+    size = check_twin(num_patients, size, seed, fewest=2)
     parameters = {"function": "write_cbis_ddsm_twin", "num_patients": num_patients, "size": list(size), "seed": seed}
     with replace_output(Path(output_dir), {**parameters, "spacing": spacing}) as folder:
         writer = _Writer(folder, size, seed, spacing)

@@ -25,7 +25,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom
+from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom, check_twin
 from monai_acdr.data.phantoms.output_folder import replace_output
 
 __all__ = ["write_inbreast_twin"]
@@ -63,12 +63,7 @@ def write_inbreast_twin(
         FileExistsError: when the folder holds anything that an earlier twin did not write.
         ValueError: when a number is out of range.
     """
-    size = (int(size[0]), int(size[1]))
-    if num_patients < 1 or seed < 0 or size[0] < 64 or size[1] < 48:
-        raise ValueError(
-            "Expected `num_patients` >= 1, `size` of at least (64, 48) and `seed` >= 0, but got "
-            f"{num_patients}, {size} and {seed}."
-        )
+    size = check_twin(num_patients, size, seed)
     parameters = {"function": "write_inbreast_twin", "num_patients": num_patients, "size": list(size), "seed": seed}
     with replace_output(Path(output_dir), parameters) as folder:
         for name in ("AllDICOMs", "AllXML"):

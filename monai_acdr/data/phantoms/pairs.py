@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom
+from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom, check_twin
 from monai_acdr.data.phantoms.output_folder import replace_output
 from monai_acdr.transforms.contour import contour_to_mask
 
@@ -51,14 +51,9 @@ def write_pair_folder(
         FileExistsError: when the folder holds anything that an earlier call did not write.
         ValueError: when an argument is out of range.
     """
-    size = (int(size[0]), int(size[1]))
     if layout not in PAIR_LAYOUTS:
         raise ValueError(f"Expected `layout` to be one of {PAIR_LAYOUTS}, but got {layout!r}.")
-    if num_patients < 1 or seed < 0 or size[0] < 64 or size[1] < 48:
-        raise ValueError(
-            "Expected `num_patients` >= 1, `size` of at least (64, 48) and `seed` >= 0, but got "
-            f"{num_patients}, {size} and {seed}."
-        )
+    size = check_twin(num_patients, size, seed)
     parameters = {"function": "write_pair_folder", "num_patients": num_patients, "size": list(size), "seed": seed}
     with replace_output(Path(output_dir), {**parameters, "layout": layout}) as folder:
         if layout == "table":

@@ -98,7 +98,7 @@ def rasterize_forward(
     """
     pieces = cut_polygons(vertices, size) if pieces is None else pieces
     winding = _accumulate(pieces, _shape(vertices, rings), size, vertices.dtype)
-    finite = _finite_masks(vertices, rings)
+    finite = _of_masks(_finite(vertices)[0], rings)
     if finite is not None:
         winding.masked_fill_(~finite[:, None, None], float("nan"))
     return fold(winding, fill_rule), winding
@@ -106,9 +106,10 @@ def rasterize_forward(
 
 def rasterize_plain(vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int = 1) -> Tensor:
     """The mask (B, H, W) of :func:`rasterize_forward` by operations that autograd can differentiate twice."""
-    winding = signed_coverage(_working(_finite(vertices)[1]), size, rings, vertices.dtype)
+    finite, clean = _finite(vertices)
+    winding = signed_coverage(_working(clean), size, rings, vertices.dtype)
     mask = fold(winding, fill_rule)
-    finite = _finite_masks(vertices, rings)
+    finite = _of_masks(finite, rings)
     return mask if finite is None else mask.masked_fill(~finite[:, None, None], float("nan"))
 
 
@@ -130,13 +131,14 @@ def rasterize_backward(
     density = _density(pieces, grad, winding, rings * vertices.shape[1], fill_rule)
     moment_end = density * 0.5 * (pieces.t_end.square() - pieces.t_start.square())
     moment_start = density * (pieces.t_end - pieces.t_start) - moment_end
-    clean = _finite(vertices)[1].to(density.dtype)
+    finite, clean = _finite(vertices)
+    clean = clean.to(density.dtype)
     edges = torch.roll(clean, -1, dims=1) - clean
     normals = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1)
     at_start = normals * _sum_by_edge(moment_start, pieces.edge, vertices)
     at_end = normals * _sum_by_edge(moment_end, pieces.edge, vertices)
     gradient = (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
-    finite = _finite_masks(vertices, rings)
+    finite = _of_masks(finite, rings)
     return gradient if finite is None else gradient.masked_fill(~finite.repeat_interleave(rings)[:, None, None], 0)
 
 
@@ -159,9 +161,8 @@ def _finite(vertices: Tensor) -> tuple[Tensor | None, Tensor]:
     return finite, torch.where(finite[:, None, None], vertices, torch.zeros_like(vertices))
 
 
-def _finite_masks(vertices: Tensor, rings: int) -> Tensor | None:
-    """(B,) which masks have finite rings only, None if all do."""
-    finite, _ = _finite(vertices)
+def _of_masks(finite: Tensor | None, rings: int) -> Tensor | None:
+    """(B,) which masks have finite rings only, from (P,) which polygons are; None if all are."""
     return None if finite is None else finite.view(-1, rings).all(1)
 
 
