@@ -11,9 +11,11 @@ from monai_acdr.dicom.rtstruct import write_rtstruct
 from monai_acdr.dicom.rtstruct_reader import read_rtstruct
 from monai_acdr.dicom.seg import write_seg
 from monai_acdr.dicom.seg_reader import read_seg
-from monai_acdr.dicom.source import SourceFrame, check_sources, read_sources
+from monai_acdr.dicom.source import SourceFrame, check_sources, order_sources, read_instance, read_sources
 from monai_acdr.dicom.sr import MEASURES, VOLUMES, write_sr
 from monai_acdr.dicom.structures import BREAST_MASS, LV_BLOOD_POOL, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
+from monai_acdr.dicom.web import DicomWeb, RemoteSeries
+from monai_acdr.dicom.web_address import DicomWebError, parse_study_url
 
 __all__ = [
     "BREAST_MASS",
@@ -24,14 +26,20 @@ __all__ = [
     "TISSUE",
     "VOLUMES",
     "Algorithm",
+    "DicomWeb",
+    "DicomWebError",
     "MaskRegion",
     "Region",
+    "RemoteSeries",
     "SourceFrame",
     "Structure",
     "as_regions",
     "check_sources",
     "iterate_contours",
+    "parse_study_url",
+    "order_sources",
     "rasterize_region",
+    "read_instance",
     "read_rtstruct",
     "read_seg",
     "read_sources",

@@ -21,7 +21,16 @@ from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.plane import frame_plane, plane_affine
 from monai_acdr.geometry import pixel_to_world, world_to_pixel
 
-__all__ = ["MAX_FRAMES", "SourceFrame", "check_sources", "read_sources", "reference_frame", "slice_numbers"]
+__all__ = [
+    "MAX_FRAMES",
+    "SourceFrame",
+    "check_sources",
+    "order_sources",
+    "read_instance",
+    "read_sources",
+    "reference_frame",
+    "slice_numbers",
+]
 
 MAX_FRAMES = 10_000
 """Frames of one instance beyond this are refused."""
@@ -102,7 +111,46 @@ def read_sources(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFrame]:
         ValueError: when a file is no DICOM image or its geometry makes no sense, when an instance is there twice, or
             when there is more than one patient or study.
     """
-    sources = [frame for path in paths for frame in _frames(Path(path))]
+    return order_sources([frame for path in paths for frame in read_instance(path)])
+
+
+def read_instance(path: str | os.PathLike[str]) -> list[SourceFrame]:
+    """Read the header of one image.
+
+    Returns:
+        Its frames, by number.
+
+    Raises:
+        OSError, ValueError: as :func:`read_sources`.
+    """
+    path = Path(path)
+    header = read_dataset(path, header_only=True)
+    missing = [
+        key for key in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID") if not header.get(key)
+    ]
+    if missing:
+        raise ValueError(f"Expected {path} to have {', '.join(missing)}: without it nothing can refer to this file.")
+    size, frames = (
+        (_count(header, "Rows", path), _count(header, "Columns", path)),
+        _count(header, "NumberOfFrames", path, 1),
+    )
+    if max(size) > _MAX_SIDE or frames > MAX_FRAMES:
+        raise ValueError(
+            f"Expected at most {MAX_FRAMES} frames of {_MAX_SIDE} pixels, but {path} has {frames} of {size}."
+        )
+    reference = str(header.get("FrameOfReferenceUID") or "").strip() or None
+    return [
+        SourceFrame(path, header, number, frames, size, *frame_plane(header, number, str(path)), reference)
+        for number in range(1, frames + 1)
+    ]
+
+
+def order_sources(sources: Sequence[SourceFrame]) -> list[SourceFrame]:
+    """Frames by series, then along the normal of the slices, then by time, then by number.
+
+    Raises:
+        ValueError: as :func:`check_sources`.
+    """
     check_sources(sources)
     by_series: dict[tuple[float, str], list[SourceFrame]] = {}
     for source in sources:
@@ -156,28 +204,6 @@ def slice_numbers(sources: Sequence[SourceFrame]) -> list[int]:
     for index, number in zip(order, np.cumsum(steps), strict=True):
         numbers[placed[index]] = int(number)
     return numbers
-
-
-def _frames(path: Path) -> list[SourceFrame]:
-    header = read_dataset(path, header_only=True)
-    missing = [
-        key for key in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID") if not header.get(key)
-    ]
-    if missing:
-        raise ValueError(f"Expected {path} to have {', '.join(missing)}: without it nothing can refer to this file.")
-    size, frames = (
-        (_count(header, "Rows", path), _count(header, "Columns", path)),
-        _count(header, "NumberOfFrames", path, 1),
-    )
-    if max(size) > _MAX_SIDE or frames > MAX_FRAMES:
-        raise ValueError(
-            f"Expected at most {MAX_FRAMES} frames of {_MAX_SIDE} pixels, but {path} has {frames} of {size}."
-        )
-    reference = str(header.get("FrameOfReferenceUID") or "").strip() or None
-    return [
-        SourceFrame(path, header, number, frames, size, *frame_plane(header, number, str(path)), reference)
-        for number in range(1, frames + 1)
-    ]
 
 
 def _count(header: Dataset, keyword: str, path: Path, default: int = 0) -> int:
