@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +15,17 @@ import pydicom.filereader
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_acdr.atomic_files import replace_file
 
-__all__ = ["MAX_RESULT_BYTES", "check_target", "quiet_values", "read_dataset", "save_dataset"]
+__all__ = ["MAX_RESULT_BYTES", "check_target", "choose_transfer_syntax", "quiet_values", "read_dataset", "save_dataset"]
 
 MAX_RESULT_BYTES = 1 << 29
 """RT structure sets and segmentations beyond this are refused unread."""
+
+LONGEST_VALUE = 65534
+"""Bytes of a value with 16 bits for its length, as coordinates have in explicit VR (PS3.5 7.1.2)."""
 
 _PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
 
@@ -83,6 +86,17 @@ def check_target(path: str | os.PathLike[str], overwrite: bool) -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"The folder {path.parent} does not exist: make it first.")
     return path
+
+
+def choose_transfer_syntax(lengths: Iterable[int]) -> UID:
+    """Explicit VR, unless a value is too long for it.
+
+    PS3.5 6.2.2 allows UN then, which pydicom would write, but dcmtk and plastimatch find no contour there.
+
+    Args:
+        lengths: bytes of the longest values.
+    """
+    return ImplicitVRLittleEndian if max(lengths, default=0) > LONGEST_VALUE else ExplicitVRLittleEndian
 
 
 def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:

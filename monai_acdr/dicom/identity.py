@@ -25,10 +25,13 @@ _REQUIRED = (
 """Patient and General Study modules (PS3.3 C.7.1.1 and C.7.2.1), type 1 and 2: written even when empty."""
 
 _OPTIONAL = (
-    *("SpecificCharacterSet", "IssuerOfPatientID", "QualityControlSubject", "PatientIdentityRemoved"),
+    *("IssuerOfPatientID", "QualityControlSubject", "PatientIdentityRemoved"),
     *("DeidentificationMethod", "DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified"),
     *("StudyDescription", "IssuerOfAccessionNumberSequence", "PatientAge", "PatientSize", "PatientWeight"),
 )
+
+CHARACTER_SET = "ISO_IR 192"
+"""UTF-8: that of the source, or none, may lack a letter of a structure's label. pydicom writes copied values anew."""
 
 _FORMATS = {
     "PatientBirthDate": r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])",
@@ -84,8 +87,9 @@ def new_uid() -> UID:
 def copy_identity(source: Dataset, target: Dataset) -> None:
     """Copy the modules of patient and study, name by name: a result belongs to its source's study.
 
-    Dates, times, ages and sexes that are not valid are left empty.
+    Dates, times, ages and sexes that are not valid are left empty. Text becomes UTF-8, whatever the source has.
     """
+    target.SpecificCharacterSet = CHARACTER_SET
     for keyword in (*_REQUIRED, *_OPTIONAL):
         pattern, value = _FORMATS.get(keyword), source.get(keyword)
         valid = value not in (None, "") and (pattern is None or re.fullmatch(pattern, str(value).strip()) is not None)
@@ -105,7 +109,7 @@ def without_identity(source: Dataset) -> Dataset:
             copy.copy(element)
         )  # setting an attribute changes the element itself, which must not be the source's
     header.file_meta = source.file_meta
-    for keyword in (*_REQUIRED, *_OPTIONAL):
+    for keyword in (*_REQUIRED, *_OPTIONAL, "SpecificCharacterSet"):
         if keyword != "StudyInstanceUID" and keyword in header:
             del header[keyword]
     for keyword in _REQUIRED:
@@ -116,7 +120,13 @@ def without_identity(source: Dataset) -> Dataset:
 
 
 def new_result(
-    sop_class: UID, modality: str, source: Dataset, algorithm: Algorithm, series_number: int, description: str
+    sop_class: UID,
+    modality: str,
+    source: Dataset,
+    algorithm: Algorithm,
+    series_number: int,
+    description: str,
+    transfer_syntax: UID = ExplicitVRLittleEndian,
 ) -> FileDataset:
     """An empty result in a new series of the source's study.
 
@@ -127,15 +137,17 @@ def new_result(
         algorithm: what made it.
         series_number: of the new series, positive.
         description: SeriesDescription; at most 64 characters.
+        transfer_syntax: uncompressed and little endian.
     """
     instance, now = new_uid(), datetime.now()
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = sop_class, instance
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = transfer_syntax
     meta.ImplementationClassUID = generate_uid(entropy_srcs=["monai_acdr implementation"])
     meta.ImplementationVersionName = "MONAI_ACDR"
-    result = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=False, is_little_endian=True)
+    implicit = transfer_syntax.is_implicit_VR
+    result = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=implicit, is_little_endian=True)
     copy_identity(source, result)
     result.SOPClassUID, result.SOPInstanceUID = sop_class, instance
     result.InstanceCreationDate, result.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 
-from monai_acdr.dicom.files import check_target, quiet_values, save_dataset
+from monai_acdr.dicom.files import check_target, choose_transfer_syntax, quiet_values, save_dataset
 from monai_acdr.dicom.identity import Algorithm, new_result
 from monai_acdr.dicom.regions import Region, as_regions
 from monai_acdr.dicom.source import SourceFrame, check_sources
@@ -68,17 +68,17 @@ def write_rtstruct(
     reference = _frame_of_reference(sources)
     regions = as_regions(contours, sources, structure)
     with quiet_values():
-        result = new_result(
-            RT_STRUCTURE_SET_STORAGE, "RTSTRUCT", sources[0].header, algorithm, series_number, "Contours"
-        )
+        numbered = list(enumerate(regions, start=1))
+        drawn = DicomSequence(_contours(number, region, sources) for number, region in numbered)
+        identity = sources[0].header, algorithm, series_number, "Contours", choose_transfer_syntax(_lengths(drawn))
+        result = new_result(RT_STRUCTURE_SET_STORAGE, "RTSTRUCT", *identity)
         now = datetime.now()
         result.StructureSetLabel, result.ApprovalStatus = label, "UNAPPROVED"
         result.StructureSetDate, result.StructureSetTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
         result.FrameOfReferenceUID, result.PositionReferenceIndicator = reference, ""
         result.ReferencedFrameOfReferenceSequence = DicomSequence([_referenced_images(sources, reference)])
-        numbered = list(enumerate(regions, start=1))
         result.StructureSetROISequence = DicomSequence(_roi(n, r, reference, algorithm) for n, r in numbered)
-        result.ROIContourSequence = DicomSequence(_contours(n, region, sources) for n, region in numbered)
+        result.ROIContourSequence = drawn
         result.RTROIObservationsSequence = DicomSequence(_observation(n, region.structure) for n, region in numbered)
         return save_dataset(result, path, overwrite)
 
@@ -148,6 +148,13 @@ def _contours(number: int, region: Region, sources: Sequence[SourceFrame]) -> Da
     if items:
         result.ContourSequence = DicomSequence(items)
     return result
+
+
+def _lengths(drawn: Sequence[Dataset]) -> Iterator[int]:
+    """Bytes of the coordinates of each contour."""
+    for roi in drawn:
+        for item in roi.get("ContourSequence") or []:
+            yield sum(len(str(value)) + 1 for value in item.ContourData)
 
 
 def _observation(number: int, structure: Structure) -> Dataset:

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from monai_acdr.dicom.files import check_target, quiet_values, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import MaskRegion, as_regions, check_length, rasterize_region
-from monai_acdr.dicom.seg_frames import index_by_time, spread_positions
+from monai_acdr.dicom.seg_frames import index_by_time, spread_positions, state_slice_spacing
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
 from monai_acdr.dicom.toolkit import require_highdicom
@@ -97,8 +97,10 @@ def write_seg(
         )
         if sources[0].has_place:
             index_by_time(result, sources)
+            state_slice_spacing(result, sources)
         if not sources[0].has_place:
             result.PatientOrientation = sources[0].header.get("PatientOrientation", "")  # type 2C, PS3.3 C.7.6.1
+        result.ContentCreatorName = ""  # type 2, PS3.3 table 10-12
         copy_identity(sources[0].header, result)
         return save_dataset(result, path, overwrite)
 
@@ -166,6 +168,9 @@ def _instances(sources: Sequence[SourceFrame]) -> list[Dataset]:
             headers[source.key[0]] = header = without_identity(source.header)
             if source.frame_of_reference:
                 header.FrameOfReferenceUID = source.frame_of_reference
+            if source.num_frames == 1 and source.orientation and sources[0].orientation:
+                # parallel but for rounding, see _check_grid; highdicom asks for equal ones
+                header.ImageOrientationPatient = list(sources[0].orientation)
     return list(headers.values())
 
 

@@ -22,11 +22,14 @@ from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.rtstruct import decimal_string
 from monai_acdr.dicom.source import SourceFrame, reference_frame, slice_numbers
 
-__all__ = ["index_by_time", "source_of_frame", "spread_positions"]
+__all__ = ["index_by_time", "source_of_frame", "spread_positions", "state_slice_spacing"]
 
 _SEGMENT = (Tag("ReferencedSegmentNumber"), Tag("SegmentIdentificationSequence"), "Segment")
 _POSITION = (Tag("ImagePositionPatient"), Tag("PlanePositionSequence"), "Slice")
 _TIME = (Tag("TemporalPositionIndex"), Tag("FrameContentSequence"), "Phase")
+
+EVEN_STEPS = 0.01
+"""Largest difference in mm between the steps of evenly spaced slices."""
 
 
 def spread_positions(instances: Sequence[Dataset], sources: Sequence[SourceFrame]) -> None:
@@ -69,10 +72,18 @@ def index_by_time(result: Dataset, sources: Sequence[SourceFrame]) -> None:
     result.DimensionOrganizationSequence = DicomSequence([organization])
     if "DimensionOrganizationType" in result:
         del result.DimensionOrganizationType
+
+
+def state_slice_spacing(result: Dataset, sources: Sequence[SourceFrame]) -> None:
+    """Write the distance between neighbouring slices, when it is the same everywhere, and take it away otherwise.
+
+    Without it dcmqi takes SliceThickness, and puts slices with gaps between them into wrong places.
+    """
     measures = result.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    spacing = sources[0].header.get("SpacingBetweenSlices")
-    if spacing:
-        measures.SpacingBetweenSlices = spacing
+    one = dict(zip(slice_numbers(sources), sources, strict=True))
+    steps = np.diff(sources[0].distance(np.array([one[number].position for number in sorted(one)])))
+    if len(steps) and np.ptp(steps) <= EVEN_STEPS:
+        measures.SpacingBetweenSlices = decimal_string(float(steps.mean()))
     elif "SpacingBetweenSlices" in measures:
         del measures.SpacingBetweenSlices
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from pydicom.sr.coding import Code
 
 from monai_acdr.dicom.clipping import clip_polygon
-from monai_acdr.dicom.files import check_target, quiet_values, save_dataset
+from monai_acdr.dicom.files import check_target, choose_transfer_syntax, quiet_values, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import Region, as_regions, iterate_contours
 from monai_acdr.dicom.source import SourceFrame, check_sources
@@ -108,10 +108,9 @@ def write_sr(
         ]
         if volumes:
             groups.append(_volume_group(highdicom, volumes, algorithm))
-        modality = str(sources[0].header.get("Modality") or "")
         report = highdicom.sr.MeasurementReport(
             observation_context=_observer(highdicom, algorithm),
-            procedure_reported=procedure or _PROCEDURES.get(modality, _IMAGING),
+            procedure_reported=procedure or _procedure(sources[0]),
             imaging_measurements=groups,
         )
         used = {source.key[0]: without_identity(source.header) for source in sources}
@@ -129,9 +128,23 @@ def write_sr(
             is_complete=True,
             is_final=False,
             is_verified=False,
+            transfer_syntax_uid=choose_transfer_syntax(_lengths(regions, sources, coordinates)),
         )
         copy_identity(sources[0].header, result)
         return save_dataset(result, path, overwrite)
+
+
+def _procedure(source: SourceFrame) -> Code:
+    return _PROCEDURES.get(str(source.header.get("Modality") or ""), _IMAGING)
+
+
+def _lengths(regions: Sequence[Region], sources: Sequence[SourceFrame], coordinates: str) -> Iterator[int]:
+    """Bytes of the coordinates of each contour, float32, its first vertex repeated."""
+    for _, index, vertices in iterate_contours(regions):
+        if coordinates == "image":
+            yield 8 * (len(clip_polygon(vertices, sources[index].size)) + 1)
+        else:
+            yield 12 * (len(vertices) + 1)
 
 
 def _values(

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from monai_acdr.dicom.files import quiet_values
+from monai_acdr.dicom.files import quiet_values, read_dataset, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_result, new_uid, without_identity
 
 
@@ -43,6 +43,27 @@ def test_invalid_values_are_left_empty(keyword: str, value: str, copied: str | N
         setattr(target, keyword, "")
         copy_identity(source, target)
     assert target.get(keyword) == copied
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        (None, "Doe^Jane"),
+    ],
+)
+def test_text_becomes_utf8(
+    made: SimpleNamespace, tmp_path: Path, character_set: str | list[str] | None, name: str
+) -> None:
+    changes = {"SpecificCharacterSet": character_set, "PatientName": name, "StudyDescription": name.split("=")[-1]}
+    source = read_dataset(made.image(tmp_path / "a.dcm", **changes), header_only=True)
+    result = new_result(UID("1.2.3"), "SEG", source, Algorithm(), 9, "Läsion")
+    back = pydicom.dcmread(save_dataset(result, tmp_path / "b.dcm", overwrite=False))
+    assert back.SpecificCharacterSet == "ISO_IR 192" and str(back.PatientName) == name
+    assert (back.StudyDescription, back.SeriesDescription) == (name.split("=")[-1], "Läsion")
+    assert "Läsion".encode() in (tmp_path / "b.dcm").read_bytes()
 
 
 def test_without_identity_keeps_the_original(made: SimpleNamespace, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_acdr.dicom import LV_EPICARDIUM, Algorithm, Region, read_rtstruct, read_sources, write_rtstruct
 from monai_acdr.dicom.rtstruct import decimal_string
@@ -102,6 +103,20 @@ def test_refused(made: SimpleNamespace, tmp_path: Path) -> None:
         write_rtstruct(tmp_path / "rt.dcm", [made.SHAPE], sources[:1], label="x" * 17)
     with pytest.raises(FileExistsError, match="overwrite"):
         write_rtstruct(one, [made.SHAPE], sources[:1])
+
+
+@pytest.mark.parametrize(("points", "syntax"), [(1000, ExplicitVRLittleEndian), (3000, ImplicitVRLittleEndian)])
+def test_long_contours(made: SimpleNamespace, tmp_path: Path, points: int, syntax: UID) -> None:
+    """Beyond 64 kB pydicom writes UN in explicit VR, where others find no contour."""
+    sources = read_sources(made.series(tmp_path, made.oblique(3), slices=1))
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    vertices = np.stack([6 + 3.3 * np.cos(angle), 4 + 2.7 * np.sin(angle)], axis=1)
+    dataset = pydicom.dcmread(write_rtstruct(tmp_path / "rt.dcm", [vertices], sources))
+    assert dataset.file_meta.TransferSyntaxUID == syntax
+    (item,) = dataset.ROIContourSequence[0].ContourSequence
+    assert item["ContourData"].VR == "DS" and item.NumberOfContourPoints == points
+    (back,) = read_rtstruct(tmp_path / "rt.dcm", sources)[0].contours[0]
+    assert np.abs(back - vertices).max() < 1e-6
 
 
 def test_multi_frame(made: SimpleNamespace, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_attributes(made: SimpleNamespace, tmp_path: Path) -> None:
     regions = [MaskRegion(LV_ENDOCARDIUM, (drawing(made), None)), MaskRegion(LV_BLOOD_POOL, (None, drawing(made)))]
     dataset = pydicom.dcmread(write_seg(tmp_path / "seg.dcm", regions, sources, "FRACTIONAL"))
     assert dataset.PatientName == made.SECRET and dataset.StudyDate == "20200102" and dataset.Modality == "SEG"
+    assert (dataset.ContentLabel, dataset.ContentDescription, dataset.ContentCreatorName) == ("ACDR", "", "")
     assert dataset.SegmentationFractionalType == "OCCUPANCY" and dataset.MaximumFractionalValue == 255
     assert dataset.FrameOfReferenceUID == made.uid("frame of reference")
     one, other = dataset.SegmentSequence

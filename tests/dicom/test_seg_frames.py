@@ -33,6 +33,27 @@ def test_slices_and_phases_are_dimensions(made: SimpleNamespace, tmp_path: Path)
     assert "DimensionOrganizationType" not in dataset
 
 
+@pytest.mark.parametrize("stated", [None, 8])
+@pytest.mark.parametrize("phases", [1, 2])
+def test_slice_spacing_is_that_of_the_positions(
+    made: SimpleNamespace, tmp_path: Path, stated: float | None, phases: int
+) -> None:
+    """10 mm between slices of 8 mm, whatever the header says."""
+    pytest.importorskip("highdicom")
+    for index in range(3 * phases):
+        place = {"ImagePositionPatient": [0, 0, 10 * (index // phases)], "SpacingBetweenSlices": stated}
+        made.image(tmp_path / f"{index}.dcm", str(index), TriggerTime=index % 2, **place)
+    paths = sorted(tmp_path.glob("*.dcm"))
+    odd = made.image(tmp_path / "odd.dcm", "odd", ImagePositionPatient=[0, 0, 25])
+    measures = {}
+    for name, chosen in (("even", paths), ("one slice", paths[:phases]), ("uneven", [*paths[:-1], odd])):
+        sources = read_sources(chosen)
+        dataset = pydicom.dcmread(write_seg(tmp_path / name, [made.SHAPE] * len(sources), sources))
+        measures[name] = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures["even"].SpacingBetweenSlices == 10 and measures["even"].SliceThickness == 8
+    assert not any("SpacingBetweenSlices" in measures[name] for name in ("one slice", "uneven"))
+
+
 def test_only_copies_are_spread(made: SimpleNamespace, tmp_path: Path) -> None:
     sources = read_sources(made.series(tmp_path, made.oblique(4), slices=1, phases=3))
     headers = [without_identity(source.header) for source in sources]

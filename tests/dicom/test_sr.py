@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from shapely.geometry import Polygon
 
 from monai_acdr.dicom import BREAST_MASS, MEASURES, VOLUMES, Region, read_sources, write_sr
@@ -85,6 +86,28 @@ def test_mammogram(made: SimpleNamespace, tmp_path: Path) -> None:
     assert region.tracking_uid in tracking
     with pytest.raises(ValueError, match="frame of reference for patient coordinates"):
         write_sr(tmp_path / "b.dcm", [region], sources, coordinates="patient")
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "points", "syntax"),
+    [
+        ("image", 8190, ExplicitVRLittleEndian),
+        ("image", 8191, ImplicitVRLittleEndian),
+        ("patient", 5460, ExplicitVRLittleEndian),
+        ("patient", 5461, ImplicitVRLittleEndian),
+    ],
+)
+def test_long_contours(made: SimpleNamespace, tmp_path: Path, coordinates: str, points: int, syntax: UID) -> None:
+    """Beyond 64 kB pydicom writes UN in explicit VR, where others find no contour."""
+    sources = read_sources(made.series(tmp_path, made.oblique(2), slices=1))
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    vertices = np.stack([6 + 3.3 * np.cos(angle), 4 + 2.7 * np.sin(angle)], axis=1)
+    dataset = pydicom.dcmread(write_sr(tmp_path / "sr.dcm", [vertices], sources, coordinates=coordinates))
+    assert dataset.file_meta.TransferSyntaxUID == syntax
+    (drawn,) = [item for item in items(dataset) if item.ValueType.startswith("SCOORD")]
+    assert drawn["GraphicData"].VR == "FL" and len(drawn.GraphicData) == (points + 1) * (
+        2 if coordinates == "image" else 3
+    )
 
 
 def test_contours_beyond_the_border(made: SimpleNamespace, tmp_path: Path) -> None:
