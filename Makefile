@@ -93,7 +93,7 @@ lint: $(INSTALLED)
 	$(PY) -m mypy
 
 benchmark: $(INSTALLED_BENCHMARK)
-	@for name in training_step rasterizers mammogram_reading; do \
+	@for name in training_step rasterizers mammogram_reading segment_study; do \
 	    echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 clean:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from monai_acdr.apps.cli import main
 from monai_acdr.data.phantoms.__main__ import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,10 @@ def benchmark_options(script: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return options
 
 
+def verb_options(verb: Any) -> set[str]:
+    return {text for option in verb.params for text in (*option.opts, *option.secondary_opts) if text.startswith("--")}
+
+
 def config_files(command: str, page: Any) -> list[str]:
     """Names of the bundle configs that a command reads; a file of the page's own counts as known."""
     (value,) = re.findall(r"--config_file \"?(\[.*?\]|[^\s\"]+)", command)
@@ -100,6 +105,16 @@ def test_module_and_make_commands(page: Any) -> None:
             assert set(OPTION.findall(command)) <= parser_options(build_parser()), command
 
 
+def test_our_command_line(page: Any) -> None:
+    """Every `monai-acdr` command of a page is one that click understands."""
+    for command in page.commands():
+        for words in re.findall(r"(?m)^\s*monai-acdr (.*)$", command):
+            group, *rest = [word for word in shlex.split(words, comments=True) if word not in ("|", "jq", ".")]
+            if not group.startswith("-"):
+                verb = main.commands[group]
+                verb.make_context(group, rest) if "-h" not in rest else None
+
+
 def test_benchmark_commands(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in page.commands():
         for script in re.findall(r"python benchmarks/(\w+)\.py", command):
@@ -119,6 +134,7 @@ def test_options_in_the_text(page: Any) -> None:
     for bundle in BUNDLES:
         names = sorted(path.name for path in (bundle / "configs").glob("*.json") if path.name != "metadata.json")
         known |= config_keys(bundle, *names)
+    known |= {option.removeprefix("--") for verb in main.commands.values() for option in verb_options(verb)} | {"debug"}
     if page.path.is_relative_to(ROOT / "docs") or page.path == ROOT / "README.md":
         spans = re.findall(r"`([^`\n]+)`", page.prose)
         named = {option for span in spans for option in OPTION.findall(span)} - {"key"}

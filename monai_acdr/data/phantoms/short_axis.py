@@ -16,17 +16,15 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from monai_acdr.data.contour_files import write_contour
 from monai_acdr.data.phantoms.cine_dicom import CineGeometry, CineStudy
 from monai_acdr.data.phantoms.output_folder import replace_output
 from monai_acdr.data.phantoms.phantom import CONTOUR_DECIMALS, END_DIASTOLE, ShortAxisPhantom, end_systole
+from monai_acdr.threads import one_thread
 
 __all__ = ["DEFAULT_NUM_PATIENTS", "split_groups", "write_short_axis_studies"]
 
@@ -82,24 +80,13 @@ def write_short_axis_studies(
         "spacing": list(spacing),
         "seed": seed,
     }
-    with replace_output(Path(output_dir), parameters) as folder, _one_thread():
+    with replace_output(Path(output_dir), parameters) as folder, one_thread():
         for index, phantom in enumerate(phantoms):
             _write_patient(folder, index, phantom, seed)
         _write_link(folder / "link.csv", groups)
     output = Path(output_dir).resolve()
     logger.info("Wrote %d synthetic patients, %d frames each, to %s.", num_patients, num_slices * num_phases, output)
     return output
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch on one thread: on such small images, on a busy machine, more of them mostly wait."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def split_groups(num_patients: int) -> list[str]:

@@ -1,0 +1,261 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Dice after 0, 1, 2, ... simulated clicks: how much do corrections help, and how fast are they?
+
+0 clicks is the contour in the region about the image's centre. The first click is the reference's centroid, moved at
+random, and is the middle of the region; each further click is at the largest error of the contour of the click before.
+Rules: `disc`: the middle of the largest disc that fits into what is missing (a foreground click) or too much (a
+background click). `boundary`: where the reference's outline is farthest from the contour, foreground if it is outside.
+`both`: the same place as foreground and background at once, which says that the boundary is there. `disc, afresh`: as
+`disc`, but each time the network's contour is corrected by all clicks at once, as a server without memory does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.transforms import Compose
+from scipy.ndimage import distance_transform_edt
+from timing import parser, prepare, spread, table, write_record
+from torch import Tensor
+
+from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.bundle import bundle_root
+from monai_acdr.data import sunnybrook_data_list
+from monai_acdr.geometry import centroid
+from monai_acdr.inferers import correct_contour
+from monai_acdr.inferers.contour_distance import nearest_on_contour
+from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH
+from monai_acdr.metrics import evaluate_case, summarize_cases
+from monai_acdr.transforms import contour_to_mask, roi_about_center
+
+QUESTION = "Dice after simulated clicks at the largest error"
+RULES = ("disc", "disc, afresh", "boundary", "both")
+READING = ("LoadImaged", "EnsureChannelFirstd", "CheckImaged", "LoadReferenced")
+"""What reads a frame, of the bundle's transforms; the others make regions of interest."""
+WORSE = 1e-3
+"""A frame is worse after a click if its Dice falls by more than this."""
+
+
+@dataclass
+class Session:
+    """One frame and its user.
+
+    Attributes:
+        case: image, label (1, H, W), reference (N, 2), name, patient, group.
+        start: (K, 2) the network's contour in the region about the first click.
+        first: (2,) that click.
+        contour: (K, 2) the present one.
+        foreground, background: clicks so far.
+        dice: after each click.
+    """
+
+    case: dict[str, Any]
+    start: Tensor
+    first: Tensor
+    contour: Tensor = field(init=False)
+    foreground: list[Tensor] = field(default_factory=list)
+    background: list[Tensor] = field(default_factory=list)
+    dice: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.contour = self.start
+        self.foreground.append(self.first)
+
+    @property
+    def label(self) -> Tensor:
+        """(H, W) bool."""
+        return self.case["label"][0] > 0.5
+
+    @property
+    def mask(self) -> Tensor:
+        """(H, W) bool, of the present contour."""
+        return contour_to_mask(self.contour, self.label.shape, threshold=0.5)[0] > 0
+
+    def click(self, rule: str) -> None:
+        """Add the next click."""
+        find = click_in_disc if rule.startswith("disc") else click_on_boundary
+        place, inside = find(self)
+        if place is None:
+            return
+        if inside or rule == "both":
+            self.foreground.append(place)
+        if not inside or rule == "both":
+            self.background.append(place)
+
+    def correct(self, afresh: bool, **options: Any) -> float:
+        """Bend the contour, or the network's, by all clicks so far; the seconds that it took."""
+        before = self.start if afresh else self.contour
+        points = [torch.stack(found) if found else None for found in (self.foreground, self.background)]
+        start = time.perf_counter()
+        self.contour = correct_contour(before, *points, **options)
+        return time.perf_counter() - start
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Simulate, print tables, write the JSON file."""
+    options = read_options(arguments)
+    prepare(options)
+    model = load_model(options.model, options.checkpoint, device="cpu")
+    cases = read_cases(options)
+    centre = [roi_about_center(case["image"].shape[1:], options.centre_side) for case in cases]
+    zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, centre), strict=True)])}
+    firsts = first_clicks(cases, options)
+    sides = model.regions.point_side
+    starts = infer(model, cases, [torch.tensor([*p.tolist(), sides, sides, 0.0], dtype=torch.float64) for p in firsts])
+    results = {}
+    for rule in options.rules:
+        sessions = [Session(*each) for each in zip(cases, starts, firsts, strict=True)]
+        results[rule] = simulate(sessions, rule, options)
+        results[rule]["after"] = zero | results[rule]["after"]
+        show(rule, results[rule])
+    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "dataset_dir")}
+    settings |= {"frames": len(cases), "checkpoint_sha256": model.checkpoint_sha256}
+    write_record(options.output, QUESTION, settings, results)
+    return 0
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    options = parser(__doc__, __file__, repeats=1, threads=1)
+    options.add_argument("--dataset-dir", required=True, help="Sunnybrook data in any of its layouts")
+    options.add_argument("--group", default="validation")
+    options.add_argument("--every", type=int, default=1, help="take each n-th frame only")
+    options.add_argument("--model", default="sunnybrook_lv_acdr", help="name or folder of a bundle")
+    options.add_argument("--checkpoint", help="weights, if not the bundle's")
+    options.add_argument("--centre-side", type=float, default=112.0, help="region for 0 clicks, pixels")
+    options.add_argument("--clicks", type=int, nargs="+", default=[1, 2, 3, 5, 8], help="when to measure")
+    options.add_argument("--rules", nargs="+", choices=RULES, default=RULES)
+    options.add_argument("--jitter", type=float, default=4.0, help="standard deviation of the first click, pixels")
+    options.add_argument("--width", type=float, nargs=2, default=WIDTH, help="see correct_contour")
+    options.add_argument("--overshoot", type=float, default=OVERSHOOT)
+    options.add_argument("--margin", type=float, default=MARGIN)
+    return options.parse_args(arguments)
+
+
+def read_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Frames with `image`, `label` and `reference` (N, 2)."""
+    config = ConfigParser()
+    config.read_config(str(bundle_root("sunnybrook_lv_acdr") / "configs" / "inference.json"))
+    transforms = config.get_parsed_content("load_transforms")
+    load = Compose([each for each in transforms if type(each).__name__ in READING])
+    items = sunnybrook_data_list(options.dataset_dir, options.group)[:: options.every]
+    cases = []
+    for item in items:
+        case = load(dict(item))
+        case |= {"label": case["label"].as_tensor(), "reference": case["reference"].as_tensor()[0].to(torch.float64)}
+        cases.append(case)
+    return cases
+
+
+def infer(model: ContourModel, cases: Sequence[dict[str, Any]], rois: Sequence[Tensor]) -> list[Tensor]:
+    """Contours (K, 2), one a region."""
+    return [contours[-1] for contours in model.infer([case["image"] for case in cases], rois)]
+
+
+def first_clicks(cases: Sequence[dict[str, Any]], options: argparse.Namespace) -> list[Tensor]:
+    """Centroids, moved at random; half as far, and again, where that would leave the reference."""
+    generator = torch.Generator().manual_seed(options.seed)
+    clicks = []
+    for case in cases:
+        middle = centroid(case["reference"])
+        offset = torch.randn(2, generator=generator, dtype=torch.float64) * options.jitter
+        for _ in range(10):
+            if float(nearest_on_contour(case["reference"], (middle + offset)[None]).depth) > 0:
+                break
+            offset = offset / 2
+        clicks.append(middle + offset)
+    return clicks
+
+
+def click_in_disc(session: Session) -> tuple[Tensor | None, bool]:
+    """Middle of the largest disc of pixels that fits into the error, and whether these pixels are missing."""
+    mask, label = session.mask.numpy(), session.label.numpy()
+    best: tuple[float, Tensor | None, bool] = (0.0, None, True)
+    for error, inside in ((label & ~mask, True), (mask & ~label, False)):
+        radius = distance_transform_edt(np.pad(error, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(radius.argmax(), radius.shape)
+        if radius[row, column] > best[0]:
+            place = torch.tensor([column + 0.5, row + 0.5], dtype=torch.float64)
+            best = (float(radius[row, column]), place, inside)
+    return best[1], best[2]
+
+
+def click_on_boundary(session: Session) -> tuple[Tensor, bool]:
+    """Vertex of the reference that is farthest from the contour, and whether it is outside."""
+    depth = nearest_on_contour(session.contour, session.case["reference"]).depth
+    index = int(depth.abs().argmax())
+    return session.case["reference"][index], float(depth[index]) < 0
+
+
+def simulate(sessions: Sequence[Session], rule: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Click and correct; figures after each of ``options.clicks``."""
+    afresh = rule.endswith("afresh")
+    pull = {"width": tuple(options.width), "overshoot": options.overshoot, "margin": options.margin}
+    after: dict[str, Any] = {}
+    seconds: list[float] = []
+    for number in range(1, max(options.clicks) + 1):
+        for session in sessions:
+            if number > 1:
+                session.click(rule)
+            taken = session.correct(afresh, **pull)
+            seconds += [taken] if number > 1 or max(options.clicks) == 1 else []
+            session.dice.append(dice(session.mask, session.label))
+        if number in options.clicks:
+            after[str(number)] = summarize([measure(each.case, each.contour) for each in sessions])
+    falls = np.diff(np.array([session.dice for session in sessions]), axis=1) < -WORSE
+    return {
+        "after": after,
+        "worse_share": falls.mean(axis=0).tolist(),
+        "correction_seconds": spread(seconds) | {"q95": float(np.quantile(seconds, 0.95))},
+        "vertices": spread([len(session.contour) for session in sessions]),
+    }
+
+
+def dice(one: Tensor, other: Tensor) -> float:
+    """Of two masks; 1 where both are empty."""
+    total = int(one.sum() + other.sum())
+    return 2 * int((one & other).sum()) / total if total else 1.0
+
+
+def measure(case: dict[str, Any], contour: Tensor) -> dict[str, Any]:
+    """One record on the image's own pixels."""
+    mask = contour_to_mask(contour, case["label"].shape[1:], threshold=0.5)
+    names = {key: case[key] for key in ("name", "patient", "group")}
+    return evaluate_case(mask, case["label"], pred=contour, reference=case["reference"], **names)
+
+
+def summarize(records: Sequence[Any]) -> dict[str, Any]:
+    """Figures of one stage, with the mean Dice of the worst tenth of its frames."""
+    summary = summarize_cases(records)
+    lowest = sorted(record["dice"] for record in records)[: max(1, len(records) // 10)]
+    kept = ("num_cases", "num_patients", "mean_dice", "pooled_dice", "hd95_px")
+    figures = {key: value for key, value in summary.items() if key.removesuffix("_ci95") in kept}
+    return figures | {"worst_tenth_dice": float(np.mean(lowest)), "lowest_dice": lowest[0]}
+
+
+def show(rule: str, result: dict[str, Any]) -> None:
+    """Print one table."""
+    names = ("mean_dice", "pooled_dice", "hd95_px", "worst_tenth_dice", "lowest_dice")
+    rows = [[number, *(f"{found[name]:.4f}" for name in names)] for number, found in result["after"].items()]
+    print(table([f"clicks ({rule})", *names], rows))
+    seconds = result["correction_seconds"]
+    worse = 100 * float(np.mean(result["worse_share"])) if result["worse_share"] else 0.0
+    print(
+        f"a correction: median {1e3 * seconds['median']:.1f} ms, 95th percentile {1e3 * seconds['q95']:.1f} ms; ",
+        end="",
+    )
+    print(f"{worse:.1f} % of clicks make a frame worse\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Do the volumes of predicted contours agree with those of the references?
+
+Whole cine studies (Sunnybrook in the layout `link.csv`, or synthetic ones) go through `segment`. The disc sum of the
+reference contours at end-diastole and end-systole stands against the disc sum of the predicted ones, first on the same
+frames (what the contours make), then as `segment` reports it, which has found slices and phases by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from timing import parser, prepare, table, write_record
+
+from monai_acdr.apps import segment
+from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.measurements import find_grid, measure_contours
+from monai_acdr.data import read_contour, sunnybrook_data_list
+from monai_acdr.data.phantoms import write_short_axis_studies
+from monai_acdr.measures import VentricleVolumes
+
+QUESTION = "ventricle volumes of predicted against reference contours"
+FIGURES = {
+    "EDV, mL": "end_diastolic_volume_ml",
+    "ESV, mL": "end_systolic_volume_ml",
+    "EF, %": "ejection_fraction_percent",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, print a table, write the JSON file."""
+    options = read_options(arguments)
+    prepare(options)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = options.dataset or write_short_axis_studies(
+            Path(folder) / "data", options.patients, options.slices, options.phases
+        )
+        items = sunnybrook_data_list(dataset, "all")
+        studies: dict[Path, list[dict[str, Any]]] = {}
+        for item in items:
+            studies.setdefault(Path(item["image"]).parent, []).append(item)
+        results = {
+            own[0]["patient"]: compare(study, own, Path(folder) / "out", options)
+            for study, own in sorted(studies.items())
+        }
+    rows = [
+        [f"{patient}, {name}", *(f"{result[kind][key]:.1f}" for kind in ("reference", "same_frames", "reported"))]
+        for patient, result in results.items()
+        for name, key in FIGURES.items()
+    ]
+    print(table(["patient", "reference", "predicted, same frames", "as reported"], rows))
+    settings = {"synthetic": options.dataset is None, "roi": options.roi, "seed": options.seed}
+    write_record(options.output, QUESTION, settings, results)
+    return 0
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    options = parser(__doc__, __file__, repeats=1, threads=2)
+    options.add_argument("--dataset", type=Path, help="data set with link.csv, instead of a synthetic one")
+    options.add_argument("--roi", default="auto", help="as of `monai-acdr segment`")
+    options.add_argument("--patients", type=int, default=3, help="of the synthetic data set")
+    options.add_argument("--slices", type=int, default=8)
+    options.add_argument("--phases", type=int, default=12)
+    return options.parse_args(arguments)
+
+
+def compare(study: Path, items: list[dict[str, Any]], out: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Figures of one patient."""
+    inputs = read_inputs(study)
+    grid, reason = find_grid(inputs.frames)
+    if grid is None:
+        raise ValueError(reason)
+    index = {Path(source.path).name: i for i, source in enumerate(inputs.sources)}
+    reference: list[np.ndarray | None] = [None] * len(inputs.frames)
+    for item in items:
+        reference[index[Path(item["image"]).name]] = read_contour(item["label"]).numpy()
+    report = segment(study, out, roi=options.roi, all_frames=True, pictures=False, device="cpu", overwrite=True)
+    predicted = [None if r is None else c for r, c in zip(reference, _contours(out, inputs), strict=True)]
+    own = segment(study, out, roi=options.roi, pictures=False, device="cpu", overwrite=True).volumes
+    return {
+        "reference": _figures(measure_contours(inputs.frames, reference, True, grid).volumes),
+        "same_frames": _figures(measure_contours(inputs.frames, predicted, True, grid).volumes),
+        "reported": _figures(own),
+        "frames": len(report.frames),
+        "frames_with_reference": len(items),
+    }
+
+
+def _contours(out: Path, inputs: Any) -> list[np.ndarray | None]:
+    from monai_acdr.apps.contour_document_reader import read_contour_document
+
+    region = read_contour_document(out / "contours.json").to_region(inputs.sources)
+    return [contours[0] if contours else None for contours in region.contours]
+
+
+def _figures(volumes: VentricleVolumes | None) -> dict[str, float]:
+    return {key: float("nan") if volumes is None else getattr(volumes, key) for key in FIGURES.values()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The functions behind the command line ``monai-acdr``: one for each verb, with the same name and arguments.
+
+They are imported when they are first asked for: ``monai-acdr --help`` should not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monai_acdr.apps.convert_contours import convert
+    from monai_acdr.apps.demo_study import demo
+    from monai_acdr.apps.evaluate_bundle import evaluate
+    from monai_acdr.apps.installation import info
+    from monai_acdr.apps.segment_study import segment
+
+__all__ = ["convert", "demo", "evaluate", "info", "segment"]
+
+_MODULES = {
+    "convert": "convert_contours",
+    "demo": "demo_study",
+    "evaluate": "evaluate_bundle",
+    "info": "installation",
+    "segment": "segment_study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,71 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The group of all commands, and how their errors end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from monai_acdr import __version__
+from monai_acdr.apps.cli.convert_command import convert
+from monai_acdr.apps.cli.demo_command import demo
+from monai_acdr.apps.cli.evaluate_command import evaluate
+from monai_acdr.apps.cli.exit_codes import EXIT_CODES, exit_code, explain
+from monai_acdr.apps.cli.info_command import info
+from monai_acdr.apps.cli.segment_command import segment
+
+__all__ = ["main"]
+
+_EPILOG = "\b\nExit status:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+
+
+class _Group(click.Group):
+    """Turns errors into one message and a status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            cause = explain(error)
+            code = exit_code(cause)
+            message = str(cause) or type(cause).__name__
+            if code == 1:
+                message = f"{type(cause).__name__}: {message}\n({EXIT_CODES[1]})"
+            click.echo(f"Error: {message}", err=True)
+            if isinstance(ctx.obj, dict) and ctx.obj.get("json"):
+                click.echo(json.dumps({"error": message, "exit_code": code}))
+            ctx.exit(code)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="monai-acdr")
+@click.option("--debug", is_flag=True, help="Show where an error comes from, and more of the log.")
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
+    """Contours in medical images, from DICOM to DICOM. For research; not a medical device."""
+    ctx.obj = {"json": False}
+    level = logging.INFO if debug else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
+    if not debug:  # what other packages say about each other
+        warnings.simplefilter("ignore")
+        for name in ("monai", "ignite"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
+for command in (segment, evaluate, convert, demo, info):
+    main.add_command(command)

@@ -1,0 +1,93 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Options that several commands share, and what they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["TerminalProgress", "device_option", "json_option", "model_option", "overwrite_option", "print_result"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+device_option = click.option(
+    "-d",
+    "--device",
+    metavar="DEVICE",
+    help="cpu, cuda, cuda:1 or mps. Default: CUDA where there is one, else the CPU.",
+)
+model_option = click.option(
+    "-m",
+    "--model",
+    default="sunnybrook_lv_acdr",
+    show_default=True,
+    metavar="BUNDLE",
+    help="Name of an installed bundle (monai-acdr info lists them), or a bundle's folder. A bundle is code: use those "
+    "that you trust.",
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+
+
+def _remember(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value and isinstance(ctx.obj, dict):
+        ctx.obj["json"] = True
+    return value
+
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_remember,
+    is_eager=True,
+    help="Print a report for programs to standard output, and nothing else there; an error as well.",
+)
+
+
+def print_result(as_json: bool, record: Any, lines: Iterable[str]) -> None:
+    """Print a report as JSON, or lines for people."""
+    if as_json:
+        click.echo(json.dumps(record, indent=1, allow_nan=False))
+        return
+    for line in lines:
+        click.echo(line)
+
+
+class TerminalProgress:
+    """A bar with an estimate of the time left for each step of a run, on standard error; silent without a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._step = ""
+        self._done = 0
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Tell that `done` of `total` parts of a step are done."""
+        if not self._shown:
+            return
+        if step != self._step:
+            self.close()
+            self._bar = click.progressbar(length=total, label=f"{step:<8}", file=sys.stderr, show_eta=True)
+            self._bar.__enter__()
+            self._step, self._done = step, 0
+        self._bar.update(done - self._done)
+        self._done = done
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the line of the present bar."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

@@ -1,0 +1,264 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contours of a structure on one or several frames, as a JSON file: the contour document.
+
+The file is ``{"format": "monai_acdr.contours", "version": 1, "structure": ..., "algorithm": ..., "frames": [...]}``,
+with a line for each frame. Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and LPS where the
+place of the frame is known. It names no patient; UIDs are references.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_acdr.apps.frame_names import check_name, find_frame, frame_names
+from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.dicom import (
+    BREAST_MASS,
+    LV_BLOOD_POOL,
+    LV_ENDOCARDIUM,
+    LV_EPICARDIUM,
+    TISSUE,
+    Algorithm,
+    Region,
+    SourceFrame,
+    Structure,
+)
+
+__all__ = [
+    "ContourDocument",
+    "FrameContours",
+    "match_frames",
+    "structure_of",
+    "write_contour_document",
+]
+
+FORMAT, VERSION = "monai_acdr.contours", 1
+DECIMALS = 4
+"""Decimals of a coordinate: a ten-thousandth of a pixel or of a mm."""
+
+MAX_FRAMES, MAX_CONTOURS, MAX_VERTICES = 10_000, 1_000, 1_000_000
+"""Frames of a document, contours of a frame, vertices of a contour: more are refused."""
+MAX_SIDE = 65_535
+LARGEST_COORDINATE = 1e6
+
+_KNOWN = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, BREAST_MASS)
+_COORDINATES = "(x, y) = (column, row); pixel (c, r) covers [c, c + 1) x [r, r + 1)"
+_WORLD = "(x, y, z) in mm, patient coordinates, LPS"
+
+
+@dataclass(frozen=True, eq=False)
+class FrameContours:
+    """The contours of one frame; checked, and turned into float64 arrays, when it is made.
+
+    Attributes:
+        name: of the frame, unique in a document; a plain file name without a patient's identity.
+        size: (H, W) of the frame in pixels.
+        contours: polygons (K, 2) in pixels, arrays or tensors, K >= 3, not closed.
+        spacing: (between rows, between columns) in mm; None when it is not known.
+        sop_instance_uid: of the DICOM instance, or None.
+        frame: number of the frame within its instance, from 1.
+        world: the same polygons (K, 3) in mm, LPS, or None.
+    """
+
+    name: str
+    size: tuple[int, int]
+    contours: tuple[np.ndarray, ...] = ()
+    spacing: tuple[float, float] | None = None
+    sop_instance_uid: str | None = None
+    frame: int = 1
+    world: tuple[np.ndarray, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        height, width = self.size
+        if not 1 <= min(height, width) <= max(height, width) <= MAX_SIDE:
+            raise ValueError(f"Expected `size` to be (H, W) of 1 to {MAX_SIDE} pixels, but got {self.size}.")
+        if self.spacing is not None and not all(0 < value < LARGEST_COORDINATE for value in self.spacing):
+            raise ValueError(f"Expected `spacing` to be two positive numbers in mm, but got {self.spacing}.")
+        if not 1 <= self.frame <= MAX_FRAMES:
+            raise ValueError(f"Expected `frame` to be a number from 1 to {MAX_FRAMES}, but got {self.frame}.")
+        object.__setattr__(self, "size", (int(height), int(width)))
+        object.__setattr__(self, "contours", _polygons(self.contours, 2, "contours"))
+        if self.world is not None:
+            object.__setattr__(self, "world", _polygons(self.world, 3, "world"))
+            if [len(vertices) for vertices in self.world] != [len(vertices) for vertices in self.contours]:
+                raise ValueError("Expected `world` to have the contours' vertices in mm, but their numbers differ.")
+
+
+@dataclass(frozen=True, eq=False)
+class ContourDocument:
+    """Contours of one structure on frames.
+
+    Attributes:
+        structure: what the contours show.
+        frames: with different names; frames without contours may be left out.
+        algorithm: what made them, None when it is not known. Its name and version are written.
+    """
+
+    structure: Structure
+    frames: tuple[FrameContours, ...]
+    algorithm: Algorithm | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frames", tuple(self.frames))
+        if len(self.frames) > MAX_FRAMES:
+            raise ValueError(f"Expected at most {MAX_FRAMES} frames, but got {len(self.frames)}: write several files.")
+        names, keys = set(), set()
+        for frame in self.frames:
+            key = (frame.sop_instance_uid, frame.frame)
+            if frame.name in names or (frame.sop_instance_uid and key in keys):
+                raise ValueError(f"Expected each frame once, but {frame.name!r} is there twice: merge its contours.")
+            names.add(frame.name)
+            keys.add(key)
+
+    @classmethod
+    def from_region(
+        cls,
+        region: Region,
+        sources: Sequence[SourceFrame],
+        algorithm: Algorithm | None = None,
+        names: Sequence[str] | None = None,
+    ) -> ContourDocument:
+        """The document of a region on DICOM images; frames without contours are left out.
+
+        Args:
+            region: what to write, an entry for each source.
+            sources: the frames.
+            algorithm: what made the contours.
+            names: for each source the name of its frame; by default :func:`frame_names`.
+        """
+        frames = []
+        for source, name, contours in zip(sources, names or frame_names(sources), region.contours, strict=True):
+            if contours:
+                world = tuple(source.to_world(vertices) for vertices in contours) if source.has_place else None
+                frames.append(FrameContours(name, source.size, contours, source.spacing, *source.key, world))
+        return cls(region.structure, tuple(frames), algorithm)
+
+    def to_region(self, sources: Sequence[SourceFrame]) -> Region:
+        """The region on DICOM images, contours in pixels; the frames are found by UID, else by name.
+
+        Raises:
+            ValueError: when a frame is not among `sources`, or has another size.
+        """
+        contours: list[tuple[np.ndarray, ...]] = [()] * len(sources)
+        for frame, index in zip(self.frames, match_frames(self.frames, sources), strict=True):
+            contours[index] = frame.contours
+        return Region(self.structure, tuple(contours))
+
+
+def structure_of(label: str) -> Structure:
+    """The structure of a label: one that this package knows by it, else something that only has a name."""
+    known = next((item for item in _KNOWN if item.label.casefold() == label.strip().casefold()), None)
+    return known or Structure(label.strip(), TISSUE.category, TISSUE.property_type)
+
+
+def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[int]:
+    """For each frame the index of its source: by SOP instance UID, else by name; one frame fits one image anyway.
+
+    Args:
+        frames: objects with `name`, `size` (None where unknown), `sop_instance_uid` and `frame`.
+        sources: the images.
+
+    Raises:
+        ValueError: when a frame is not among them, when two are the same one, or when a size differs.
+    """
+    keys = {source.key: index for index, source in enumerate(sources)}
+    names = frame_names(sources)
+    found: list[int] = []
+    for frame in frames:
+        if frame.sop_instance_uid:
+            index = keys.get((frame.sop_instance_uid, frame.frame))
+        elif len(frames) == len(sources) == 1:
+            index = 0
+        else:
+            index = find_frame(frame.name, names)
+        if index is None or index in found:
+            problem = "is not among them" if index is None else "is there twice"
+            how = "its SOP Instance UID" if frame.sop_instance_uid else f"its name, such as {names[0]!r}"
+            raise ValueError(
+                f"Expected each frame to be one of the {len(sources)} image frames, by {how}, but {frame.name!r} "
+                f"{problem}: give the images that the contours were drawn on."
+            )
+        if frame.size is not None and tuple(frame.size) != sources[index].size:
+            raise ValueError(
+                f"Expected frame {frame.name!r} to have the size (H, W) of its image, {sources[index].size}, but it "
+                f"has {tuple(frame.size)}: give the images that the contours were drawn on."
+            )
+        found.append(index)
+    return found
+
+
+def write_contour_document(path: str | os.PathLike[str], document: ContourDocument, overwrite: bool = False) -> Path:
+    """Write a document; the file appears whole or not at all.
+
+    Args:
+        path: file to write, by custom ``.json``; missing folders are made.
+        document: what to write; numbers are rounded to four decimals.
+        overwrite: replace an existing file.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileExistsError: when the file exists and `overwrite` is false.
+        OSError: when it cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it.")
+    algorithm = document.algorithm
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "coordinates": _COORDINATES,
+        "world": _WORLD,
+        "structure": document.structure.label,
+        "algorithm": {"name": algorithm.name, "version": algorithm.version} if algorithm else None,
+    }
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    frames = ",\n".join(f"    {json.dumps(_frame_record(frame), allow_nan=False)}" for frame in document.frames)
+    body = f'  "frames": [\n{frames}\n  ]\n' if frames else '  "frames": []\n'
+    return write_text_atomically(path, "".join(["{\n", *lines, body, "}\n"]))
+
+
+def _frame_record(frame: FrameContours) -> dict[str, Any]:
+    world: Iterable[np.ndarray | None] = frame.world if frame.world is not None else [None] * len(frame.contours)
+    return {
+        "name": frame.name,
+        "sop_instance_uid": frame.sop_instance_uid,
+        "frame": frame.frame,
+        "size": list(frame.size),
+        "spacing_mm": None if frame.spacing is None else [float(value) for value in frame.spacing],
+        "contours": [
+            {"vertices_px": _rounded(vertices), "vertices_mm": None if points is None else _rounded(points)}
+            for vertices, points in zip(frame.contours, world, strict=True)
+        ],
+    }
+
+
+def _rounded(points: np.ndarray) -> list[list[float]]:
+    return (np.round(points, DECIMALS) + 0.0).tolist()  # + 0.0: no negative zeros
+
+
+def _polygons(polygons: Any, dimensions: int, name: str) -> tuple[np.ndarray, ...]:
+    arrays = tuple(np.array(polygon, dtype=np.float64) for polygon in polygons)
+    if len(arrays) > MAX_CONTOURS:
+        raise ValueError(f"Expected at most {MAX_CONTOURS} contours in a frame, but got {len(arrays)}.")
+    for number, array in enumerate(arrays, start=1):
+        if array.ndim != 2 or array.shape[1] != dimensions or not 3 <= len(array) <= MAX_VERTICES:
+            raise ValueError(
+                f"Expected `{name}` {number} to be (K, {dimensions}) with 3 to {MAX_VERTICES} vertices, but got "
+                f"{array.shape}."
+            )
+        if not np.abs(array).max() <= LARGEST_COORDINATE:  # NaN fails too
+            raise ValueError(f"Expected `{name}` {number} to be finite, but it has NaN, Inf or huge vertices.")
+    return arrays

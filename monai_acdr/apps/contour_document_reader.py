@@ -1,0 +1,193 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contour documents read back. What is read may be hostile: sizes, types and numbers are checked before use."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_acdr.apps.contour_document import (
+    FORMAT,
+    MAX_CONTOURS,
+    MAX_FRAMES,
+    MAX_VERTICES,
+    VERSION,
+    ContourDocument,
+    FrameContours,
+    structure_of,
+)
+from monai_acdr.dicom import Algorithm
+
+__all__ = ["MAX_DOCUMENT_BYTES", "read_contour_document"]
+
+MAX_DOCUMENT_BYTES = 1 << 26
+"""Files beyond this are refused unread; 1000 contours of 64 vertices in pixels and mm take about 3 MB."""
+
+MAX_POINTS = 2_000_000
+"""Vertices of a document, all together; more are refused."""
+
+
+def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
+    """Read a document that :func:`write_contour_document` wrote, or another program.
+
+    Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame`` and ``vertices_mm`` may
+    be missing.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The document; its structure is one that this package knows by the label, else something that only has a name.
+
+    Raises:
+        OSError: when the file cannot be opened.
+        ValueError: when it is no contour document; the message names the file and the place in it.
+    """
+    path = Path(path)
+    data = _load(path)
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError(f'Expected a contour document with "format": "{FORMAT}", but {path} is none.')
+    if data.get("version") != VERSION or isinstance(data["version"], bool):
+        raise ValueError(
+            f"Expected version {VERSION} of a contour document, but {path} has {_short(data.get('version'))}: use the "
+            "release of monai_acdr that wrote it."
+        )
+    try:
+        structure = structure_of(_text(data, "structure", 64))
+        algorithm = _algorithm(data.get("algorithm"))
+    except ValueError as error:
+        raise ValueError(f"{error} In {path}.") from None
+    frames, points = [], 0
+    for number, item in enumerate(_items(data, "frames", MAX_FRAMES, str(path)), start=1):
+        where = f"{path}, frame {number}"
+        frames.append(_frame(item, where))
+        points += sum(map(len, frames[-1].contours))
+        if points > MAX_POINTS:
+            raise ValueError(f"Expected at most {MAX_POINTS} vertices, but {path} has more: write several files.")
+    try:
+        return ContourDocument(structure, tuple(frames), algorithm)
+    except ValueError as error:
+        raise ValueError(f"{error} In {path}.") from None
+
+
+def _load(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a contour document, but {path} does not exist.")
+    if not path.is_file():
+        raise ValueError(f"Expected a contour document, but {path} is not a regular file.")
+    with open(path, "rb") as stream:
+        content = stream.read(MAX_DOCUMENT_BYTES + 1)
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise ValueError(f"Expected at most {MAX_DOCUMENT_BYTES} bytes, but {path} is longer: write several files.")
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"Expected JSON, but {path} is not{place}: is it a contour document?") from None
+
+
+def _algorithm(item: Any) -> Algorithm | None:
+    if item is None:
+        return None
+    if not isinstance(item, dict):
+        raise ValueError(f'Expected "algorithm" to be an object or null, but got {_short(item)}.')
+    return Algorithm(_text(item, "name", 64), _text(item, "version", 64))
+
+
+def _frame(item: Any, where: str) -> FrameContours:
+    if not isinstance(item, dict):
+        raise ValueError(f"Expected an object, but got {_short(item)} in {where}.")
+    try:
+        uid, spacing, number = item.get("sop_instance_uid"), item.get("spacing_mm"), item.get("frame", 1)
+        if not _is_integer(number):
+            raise ValueError(f'Expected "frame" to be an integer, but got {_short(number)}.')
+        size = item.get("size")
+        if not isinstance(size, list) or len(size) != 2 or not all(map(_is_integer, size)):
+            raise ValueError(f'Expected "size" to be two integers [H, W], but got {_short(size)}.')
+        pairs = [
+            _contour(contour, f"contour {index}")
+            for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
+        ]
+        points = [world for _, world in pairs if world is not None]
+        if len(points) not in (0, len(pairs)):
+            raise ValueError('Expected "vertices_mm" of all contours of a frame or of none, but some are missing.')
+        return FrameContours(
+            name=_text(item, "name", 128),
+            size=(size[0], size[1]),
+            contours=tuple(vertices for vertices, _ in pairs),
+            spacing=None if spacing is None else _spacing(spacing),
+            sop_instance_uid=None if uid is None else _uid(item),
+            frame=number,
+            world=tuple(points) if points else None,
+        )
+    except ValueError as error:
+        raise ValueError(f"{error} In {where}.") from None
+
+
+def _contour(item: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    if not isinstance(item, dict):
+        raise ValueError(f"Expected {where} to be an object, but got {_short(item)}.")
+    world = item.get("vertices_mm")
+    vertices = _points(item.get("vertices_px"), 2, f'"vertices_px" of {where}')
+    return vertices, None if world is None else _points(world, 3, f'"vertices_mm" of {where}')
+
+
+def _points(rows: Any, dimensions: int, where: str) -> np.ndarray:
+    """(K, D) float64; plain numbers only, no text and no booleans."""
+    if not isinstance(rows, list) or not 3 <= len(rows) <= MAX_VERTICES:
+        raise ValueError(f"Expected {where} to be a list of 3 to {MAX_VERTICES} points, but got {_short(rows)}.")
+    for index, row in enumerate(rows, start=1):
+        if not isinstance(row, list) or len(row) != dimensions or not all(type(value) in (int, float) for value in row):
+            raise ValueError(f"Expected point {index} in {where} to be {dimensions} numbers, but got {_short(row)}.")
+    try:
+        return np.array(rows, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(f"Expected finite numbers in {where}, but one is too large.") from None
+
+
+def _spacing(item: Any) -> tuple[float, float]:
+    if not isinstance(item, list) or len(item) != 2 or not all(type(value) in (int, float) for value in item):
+        raise ValueError(f'Expected "spacing_mm" to be two numbers or null, but got {_short(item)}.')
+    try:
+        return float(item[0]), float(item[1])
+    except OverflowError:
+        raise ValueError('Expected finite numbers in "spacing_mm", but one is too large.') from None
+
+
+def _uid(item: dict[str, Any]) -> str:
+    uid = _text(item, "sop_instance_uid", 64)
+    if not set(uid) <= set("0123456789."):
+        raise ValueError(f'Expected "sop_instance_uid" to be digits and dots, but got {_short(uid)}.')
+    return uid
+
+
+def _items(holder: dict[str, Any], key: str, limit: int, where: str) -> list[Any]:
+    items = holder.get(key)
+    if not isinstance(items, list) or len(items) > limit:
+        got = f"{len(items)}" if isinstance(items, list) else _short(items)
+        raise ValueError(f'Expected "{key}" of {where} to be a list of at most {limit} entries, but got {got}.')
+    return items
+
+
+def _text(holder: dict[str, Any], key: str, limit: int) -> str:
+    text = holder.get(key)
+    if not isinstance(text, str) or not text.strip() or len(text) > limit or not text.isprintable():
+        raise ValueError(f'Expected "{key}" to be a text of 1 to {limit} characters, but got {_short(text)}.')
+    return text
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int
+
+
+def _short(value: Any) -> str:
+    """A value for a message: not megabytes of it."""
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return repr(value)[:60]

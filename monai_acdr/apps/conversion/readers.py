@@ -1,0 +1,117 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contours and masks in any format, as layers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps.conversion.content import Frame, Layer, attached
+from monai_acdr.apps.conversion.formats import Format, source_files
+from monai_acdr.apps.conversion.volumes import read_volume
+from monai_acdr.apps.frame_names import SUNNYBROOK_NAME, check_name, frame_names
+from monai_acdr.data import read_contour
+from monai_acdr.data.mask_outline import file_size
+from monai_acdr.data.reference import foreground
+from monai_acdr.dicom import (
+    LV_ENDOCARDIUM,
+    LV_EPICARDIUM,
+    TISSUE,
+    MaskRegion,
+    Region,
+    SourceFrame,
+    Structure,
+    read_rtstruct,
+    read_seg,
+)
+from monai_acdr.transforms import gray_image
+
+__all__ = ["read_layers"]
+
+_SUNNYBROOK = {"i": LV_ENDOCARDIUM, "o": LV_EPICARDIUM}
+
+
+def read_layers(path: Path, kind: Format, sources: Sequence[SourceFrame]) -> list[Layer]:
+    """Read a file or a folder.
+
+    Args:
+        path: what to read.
+        kind: its format.
+        sources: the images that it belongs to; needed for DICOM objects, may be empty else.
+
+    Raises:
+        OSError: when a file cannot be opened.
+        ValueError: when a file is broken, or does not belong to the images.
+    """
+    if kind.name == "json":
+        return _read_document(path)
+    if kind.name == "nifti":
+        return read_volume(path, sources)
+    if kind.name in ("rtstruct", "seg"):
+        regions = (read_rtstruct if kind.name == "rtstruct" else read_seg)(path, sources)
+        return [_from_region(region, sources) for region in regions]
+    layers: dict[Structure, list[Frame]] = {}
+    for file in source_files(path, kind):
+        name = check_name(file.name[: -len(".txt")])  # .png has as many letters
+        sunnybrook = SUNNYBROOK_NAME.fullmatch(name) if kind.name == "txt" else None
+        structure = _SUNNYBROOK[sunnybrook[2].lower()] if sunnybrook else TISSUE
+        layers.setdefault(structure, []).append(
+            _read_contour(file, name) if kind.name == "txt" else _read_png(file, name)
+        )
+    return [Layer(structure, tuple(frames)) for structure, frames in layers.items()]
+
+
+def _read_document(path: Path) -> list[Layer]:
+    document = read_contour_document(path)
+    frames = tuple(
+        Frame(
+            item.name,
+            item.size,
+            item.contours,
+            spacing=item.spacing,
+            world=item.world,
+            sop_instance_uid=item.sop_instance_uid,
+            frame=item.frame,
+        )
+        for item in document.frames
+    )
+    return [Layer(document.structure, frames, document.algorithm)]
+
+
+def _from_region(region: Any, sources: Sequence[SourceFrame]) -> Layer:
+    """The layer of a :class:`Region` or :class:`MaskRegion`; frames with nothing in them are left out."""
+    names, frames = frame_names(sources), []
+    for index in range(len(sources)):
+        contours = region.contours[index] or None if isinstance(region, Region) else None
+        mask = region.masks[index] if isinstance(region, MaskRegion) else None
+        if contours is not None or mask is not None:
+            frame = Frame(names[index], None, contours, mask)
+            frames.append(attached(frame, sources, index))
+    tracking = str(region.tracking_uid) if isinstance(region, MaskRegion) else None
+    return Layer(region.structure, tuple(frames), tracking_uid=tracking)
+
+
+def _read_contour(path: Path, name: str) -> Frame:
+    return Frame(name, None, (read_contour(path).numpy(),))
+
+
+def _read_png(path: Path, name: str) -> Frame:
+    """A mask of two values; it may be empty."""
+    size = file_size(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked already
+            with Image.open(path, formats=("PNG",)) as image:
+                values = np.asarray(gray_image(image))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"Expected a PNG mask, but {path} cannot be read ({type(error).__name__}).") from None
+    mask = foreground(values, path) if values.any() else np.zeros(size, dtype=bool)
+    return Frame(name, size, mask=mask.astype(np.float32))

@@ -1,0 +1,191 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Layers as files of any format: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.conversion.content import THRESHOLD, Frame, Layer, used_sources
+from monai_acdr.apps.conversion.formats import Format
+from monai_acdr.apps.conversion.volumes import write_volume
+from monai_acdr.data import write_contour
+from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
+from monai_acdr.dicom.identity import new_uid
+from monai_acdr.geometry import pixel_to_world
+from monai_acdr.visualize import save_png
+
+__all__ = ["UNKNOWN", "check_single", "write_layers"]
+
+UNKNOWN = Algorithm("monai_acdr convert")
+"""What DICOM objects name as the origin of contours that do not tell it."""
+
+
+def write_layers(
+    path: Path,
+    layers: Sequence[Layer],
+    kind: Format,
+    sources: Sequence[SourceFrame],
+    fractional: bool = False,
+    folder: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write layers that have what the format holds; missing folders are made.
+
+    Args:
+        path: file or folder.
+        layers: one, or several where the format has room for them.
+        kind: the format.
+        sources: the images; may be empty for formats that need none.
+        fractional: of SEG, whether to keep partial coverage.
+        folder: whether to write a file for each frame, named after it.
+        overwrite: replace existing files.
+
+    Returns:
+        The files.
+
+    Raises:
+        FileExistsError: when a file exists and `overwrite` is false.
+        OSError: when a file cannot be written.
+        ValueError: when the format cannot say it.
+    """
+    if folder:
+        return _write_folder(path, layers[0], kind, overwrite)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it.")
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder: choose another name.")
+    kept = used_sources(layers, sources) if sources else []
+    images = [sources[index] for index in kept]
+    with _folders_of(path):
+        if kind.name in ("rtstruct", "seg"):
+            _write_dicom(path, layers, kind, kept, images, fractional, overwrite)
+        elif kind.name == "json":
+            write_contour_document(path, _document(layers[0]), overwrite)
+        elif kind.name == "nifti":
+            write_volume(path, layers[0].frames, images)
+        else:
+            _write_frame(path, check_single(layers[0], kind), kind)
+    return [path]
+
+
+def check_single(layer: Layer, kind: Format) -> Frame:
+    """The only frame of a layer, or the only one with something in it.
+
+    Raises:
+        ValueError: when there are several.
+    """
+    frames = [frame for frame in layer.frames if not frame.is_empty] if len(layer.frames) > 1 else list(layer.frames)
+    if len(frames) != 1:
+        raise ValueError(
+            f"Expected one frame for a .{kind.name} file, but there are {len(frames)}: name a folder instead, with "
+            f"`to` {kind.name}, or a format for several frames (.json, .nii.gz, DICOM)."
+        )
+    return frames[0]
+
+
+def _write_dicom(
+    path: Path,
+    layers: Sequence[Layer],
+    kind: Format,
+    kept: Sequence[int],
+    images: Sequence[SourceFrame],
+    fractional: bool,
+    overwrite: bool,
+) -> None:
+    algorithm = next((layer.algorithm for layer in layers if layer.algorithm), UNKNOWN)
+    by_source = [{frame.source: frame for frame in layer.frames} for layer in layers]
+    if kind.name == "rtstruct":
+        regions = [
+            Region(layer.structure, tuple(_contours(frames.get(index)) for index in kept))
+            for layer, frames in zip(layers, by_source, strict=True)
+        ]
+        write_rtstruct(path, regions, images, algorithm=algorithm, overwrite=overwrite)
+        return
+    segments = [
+        MaskRegion(layer.structure, tuple(_mask(frames.get(index)) for index in kept), layer.tracking_uid or new_uid())
+        for layer, frames in zip(layers, by_source, strict=True)
+    ]
+    write_seg(path, segments, images, "FRACTIONAL" if fractional else "BINARY", None, algorithm, overwrite=overwrite)
+
+
+def _contours(frame: Frame | None) -> tuple[np.ndarray, ...]:
+    return frame.contours or () if frame else ()
+
+
+def _mask(frame: Frame | None) -> np.ndarray | None:
+    return None if frame is None or frame.mask is None or not frame.mask.any() else frame.mask
+
+
+def _document(layer: Layer) -> ContourDocument:
+    frames = []
+    for frame in layer.frames:
+        contours, world = frame.contours or (), frame.world
+        if frame.affine is not None:
+            affine = torch.from_numpy(frame.affine)
+            world = tuple(pixel_to_world(torch.from_numpy(vertices), affine).numpy() for vertices in contours)
+        place = frame.spacing, frame.sop_instance_uid, frame.frame, world
+        frames.append(FrameContours(frame.name, frame.size or (0, 0), contours, *place))
+    return ContourDocument(layer.structure, tuple(frames), layer.algorithm)
+
+
+def _write_frame(path: Path, frame: Frame, kind: Format) -> None:
+    if kind.name == "png":
+        save_png(path, np.where(np.asarray(frame.mask) >= THRESHOLD, 255, 0).astype(np.uint8))
+        return
+    contours = frame.contours or ()
+    if len(contours) != 1:
+        raise ValueError(
+            f"Expected one contour for a .txt file, but frame {frame.name!r} has {len(contours)}: write .json, which "
+            "holds several."
+        )
+    write_contour(path, torch.from_numpy(contours[0]))
+
+
+def _write_folder(path: Path, layer: Layer, kind: Format, overwrite: bool) -> list[Path]:
+    """All files beside their place first, so that an error leaves none of them."""
+    frames = [frame for frame in layer.frames if kind.name == "png" or frame.contours]
+    files = [f"{frame.name}.{kind.name}" for frame in frames]
+    existing = [name for name in files if (path / name).exists()]
+    if existing and not overwrite:
+        raise FileExistsError(
+            f"{path / existing[0]} exists, {len(existing)} file(s) in all: choose another folder, or ask to overwrite."
+        )
+    with _folders_of(path):
+        temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+        temporary.mkdir()
+        try:
+            for name, frame in zip(files, frames, strict=True):
+                _write_frame(temporary / name, frame, kind)
+            if path.exists():
+                for name in files:
+                    os.replace(temporary / name, path / name)
+            else:
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return [path / name for name in files]
+
+
+@contextmanager
+def _folders_of(path: Path) -> Iterator[None]:
+    """Make the folders above a file; after an error, those that were made are gone again."""
+    missing = [parent for parent in path.absolute().parents if not parent.exists()]
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for parent in missing:
+            if not any(parent.iterdir()):
+                parent.rmdir()
+        raise

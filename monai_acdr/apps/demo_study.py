@@ -1,0 +1,63 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A study that needs no data: the function behind ``monai-acdr demo``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from monai_acdr.apps.segment_report import SegmentReport
+from monai_acdr.apps.segment_study import segment
+from monai_acdr.data.phantoms import write_short_axis_studies
+
+__all__ = ["demo"]
+
+NUM_SLICES, NUM_PHASES = 6, 10
+
+
+def demo(
+    output: str | os.PathLike[str] = "monai_acdr_demo",
+    *,
+    device: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SegmentReport:
+    """Make a synthetic beating heart as DICOM, and outline it with the bundle that comes with this package.
+
+    Args:
+        output: folder for ``study`` (the DICOM files) and the results of :func:`monai_acdr.apps.segment`, all that
+            this installation can write.
+        device: see :func:`monai_acdr.apps.segment`.
+        overwrite: replace an earlier demo; a study that was changed since is never touched.
+        progress: told (step, done, all).
+
+    Returns:
+        As :func:`monai_acdr.apps.segment`.
+
+    Raises:
+        FileExistsError: when the folder holds anything else, or an earlier demo and ``overwrite`` is false.
+    """
+    folder = Path(output)
+    with_dicom = find_spec("highdicom") is not None
+    with tempfile.TemporaryDirectory(prefix="monai_acdr-") as scratch:
+        made = write_short_axis_studies(Path(scratch) / "study", 1, NUM_SLICES, NUM_PHASES)
+        report = segment(
+            made / "dicoms",
+            folder,
+            "sunnybrook_lv_acdr",
+            "auto",
+            seg="BINARY" if with_dicom else None,
+            rtstruct=True,
+            sr=with_dicom,
+            html=True,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    write_short_axis_studies(folder / "study", 1, NUM_SLICES, NUM_PHASES)
+    return report

@@ -1,0 +1,209 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A bundle as a model: its network with weights, how it wants its crops, and what it outlines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from monai_acdr.bundle import bundle_names, bundle_root
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, TISSUE, Algorithm, Structure
+from monai_acdr.handlers import load_network
+from monai_acdr.inferers import ContourInferer
+from monai_acdr.networks.nets import ActiveContourNet
+
+__all__ = ["ContourModel", "RegionRules", "find_bundle", "find_device", "load_model"]
+
+STRUCTURES = {"lv": LV_ENDOCARDIUM, "mass": BREAST_MASS}
+"""Class names of ``channel_def`` in the metadata of bundles -> what is outlined."""
+
+_NEEDED = ("network", "crop_transforms")
+
+
+@dataclass(frozen=True)
+class RegionRules:
+    """How a bundle's regions of interest are made; sides in pixels of the images it was trained on.
+
+    Attributes:
+        centre_side: of the square about the image's centre; None where nothing but a box will do.
+        point_side: of the square about a point or an earlier contour's centroid; None likewise.
+        pixel_mm: size of a pixel of the training images, by which sides are scaled where the spacing is known; None
+            counts in pixels of every image.
+        box_scale: factor on both sides of a box.
+        square: make boxes square.
+        align_laterality: flip images of right breasts.
+    """
+
+    centre_side: float | None
+    point_side: float | None
+    pixel_mm: float | None
+    box_scale: float
+    square: bool
+    align_laterality: bool
+
+
+@dataclass(frozen=True)
+class ContourModel:
+    """A bundle, ready to outline.
+
+    Attributes:
+        name: of the bundle.
+        version: of the bundle.
+        checkpoint: file of its weights.
+        checkpoint_sha256: of that file.
+        structure: what it outlines.
+        infer: crops, evolves and maps back.
+        regions: how its regions are made.
+        device: where it runs.
+    """
+
+    name: str
+    version: str
+    checkpoint: Path
+    checkpoint_sha256: str
+    structure: Structure
+    infer: ContourInferer
+    regions: RegionRules
+    device: torch.device
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """As results name it."""
+        return Algorithm(self.name, self.version, (("weights SHA-256", self.checkpoint_sha256),))
+
+
+def load_model(
+    model: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int = 32,
+) -> ContourModel:
+    """Load a bundle. Its config is code that is run, as with ``python -m monai.bundle``: use bundles that you trust.
+
+    Args:
+        model: name of a bundle of this installation, or the folder of any bundle made like them.
+        checkpoint: weights; the bundle's ``models/model.pt`` if None.
+        device: as :func:`find_device`.
+        batch_size: crops at once.
+
+    Raises:
+        FileNotFoundError: when there is no such bundle, or it has no weights.
+        ValueError: when the bundle lacks what is needed here, or the weights are of another network.
+    """
+    root = find_bundle(model)
+    metadata = _read_json(root / "configs" / "metadata.json")
+    chosen = find_device(device)
+    parser = ConfigParser()
+    parser.read_config(str(root / "configs" / "inference.json"))
+    missing = [key for key in _NEEDED if key not in parser.get()]
+    if missing:
+        raise ValueError(
+            f"Expected the bundle {root.name} to have {', '.join(missing)} in configs/inference.json, but it has not: "
+            "add them as in the bundles of this package."
+        )
+    parser["bundle_root"], parser["device"] = str(root), chosen
+    weights = root / "models" / "model.pt" if checkpoint is None else Path(checkpoint)
+    if not weights.is_file():
+        raise FileNotFoundError(
+            f"Expected weights at {weights}, but there is no such file: train the bundle, or give --checkpoint."
+        )
+    network = parser.get_parsed_content("network")
+    if not isinstance(network, ActiveContourNet):
+        raise ValueError(
+            f"Expected the network of bundle {root.name} to be an ActiveContourNet, but got {type(network).__name__}."
+        )
+    load_network(network, weights, chosen).eval()
+    return ContourModel(
+        name=root.name,
+        version=str(metadata.get("version", "")) or "unknown",
+        checkpoint=weights,
+        checkpoint_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        structure=_structure(metadata),
+        infer=ContourInferer(network, parser.get_parsed_content("crop_transforms"), batch_size, chosen),
+        regions=_regions(parser.get()),
+        device=chosen,
+    )
+
+
+def find_bundle(model: str | os.PathLike[str]) -> Path:
+    """The folder of a bundle, given by it or by the name of one that comes with this package.
+
+    Raises:
+        FileNotFoundError: when there is none.
+    """
+    path = Path(model)
+    if (path / "configs" / "inference.json").is_file() and (path / "configs" / "metadata.json").is_file():
+        return path.resolve()
+    if str(model) in bundle_names():
+        return bundle_root(str(model))
+    raise FileNotFoundError(
+        f"Expected a bundle's folder or one of {bundle_names()}, but got {str(model)!r}: a bundle has "
+        "configs/metadata.json and configs/inference.json."
+    )
+
+
+def find_device(device: str | torch.device | None = None) -> torch.device:
+    """The device of that name, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+
+    Raises:
+        ValueError: when the name is none, or there is no such device here.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"Expected a device such as cpu, cuda, cuda:1 or mps, but got {device!r}.") from None
+    found = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if (chosen.index or 0) >= found.get(chosen.type, 0):
+        number = found.get(chosen.type, 0)
+        raise ValueError(
+            f"Expected a device of this machine, but {device} is none of {number} {chosen.type} device(s)."
+        )
+    return chosen
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"Expected metadata as JSON in {path}, but it cannot be read ({error}).") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"Expected an object in {path}, but got {type(content).__name__}.")
+    return content
+
+
+def _structure(metadata: dict[str, Any]) -> Structure:
+    output = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {})
+    name = str(output.get("channel_def", {}).get("1", "")).strip()
+    if name.lower() in STRUCTURES:
+        return STRUCTURES[name.lower()]
+    return Structure(name[:64], TISSUE.category, TISSUE.property_type) if name else TISSUE
+
+
+def _regions(config: dict[str, Any]) -> RegionRules:
+    return RegionRules(
+        centre_side=config.get("roi_side_centre"),
+        point_side=config.get("roi_side_label"),
+        pixel_mm=config.get("roi_pixel_mm"),
+        box_scale=float(config.get("roi_scale", 1.0)),
+        square=bool(config.get("roi_square", True)),
+        align_laterality=any(_is_alignment(item) for item in config.get("load_transforms", [])),
+    )
+
+
+def _is_alignment(item: Any) -> bool:
+    return isinstance(item, dict) and str(item.get("_target_", "")).endswith("AlignLateralityd")

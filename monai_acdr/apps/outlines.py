@@ -1,0 +1,171 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contours of the frames of one run: regions first, then the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from torch import Tensor
+
+from monai_acdr.apps.earlier_contours import earlier_contours
+from monai_acdr.apps.inputs import Inputs
+from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
+from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.inferers.heart_roi import find_heart_rois
+from monai_acdr.measures import CineGrid
+from monai_acdr.threads import one_thread
+from monai_acdr.transforms import AlignLaterality
+
+__all__ = ["Outline", "outline_frames"]
+
+Progress = Callable[[str, int, int], None]
+
+NO_VENTRICLE = "no ventricle found"
+_ALIGN = AlignLaterality("L")
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What was found on one frame.
+
+    Attributes:
+        evolution: (T + 1, K, 2) float64, the initial contour and each iteration, in pixels; None without a region.
+        region: (5,) in pixels, None where there was nothing to go by.
+        confidence: that there is something to outline, where that was estimated.
+        reason: why the frame has no contour in the results; empty where it has one.
+    """
+
+    evolution: np.ndarray | None
+    region: Tensor | None
+    confidence: float | None = None
+    reason: str = ""
+
+    @property
+    def final(self) -> np.ndarray | None:
+        """(K, 2), the result; None where the frame is left out."""
+        return self.evolution[-1] if self.evolution is not None and not self.reason else None
+
+
+@dataclass(frozen=True)
+class _Place:
+    region: Tensor | None
+    confidence: float | None = None
+    reason: str = ""
+
+
+def outline_frames(
+    request: RegionRequest,
+    inputs: Inputs,
+    model: ContourModel,
+    grid: CineGrid | None,
+    all_frames: bool = False,
+    progress: Progress | None = None,
+) -> list[Outline]:
+    """Outline every frame that has a region.
+
+    Args:
+        request: where to look.
+        inputs: the frames.
+        model: the bundle.
+        grid: slice and phase of each frame, where known.
+        all_frames: with ``auto``, keep contours where no ventricle was found.
+        progress: told ("outline", done, all).
+
+    Raises:
+        ValueError: when a region cannot be made, or no frame has a contour.
+    """
+    with one_thread():
+        outlines = _outlines(request, inputs, model, grid, all_frames, progress)
+    if not any(outline.final is not None for outline in outlines):
+        reasons = sorted({outline.reason for outline in outlines})
+        raise ValueError(
+            f"Expected something to outline, but no frame has a contour: {'; '.join(reasons)}. Give another region, or "
+            "with ROI auto --all-frames (all_frames=True) to outline in any case."
+        )
+    return outlines
+
+
+def _outlines(
+    request: RegionRequest,
+    inputs: Inputs,
+    model: ContourModel,
+    grid: CineGrid | None,
+    all_frames: bool,
+    progress: Progress | None,
+) -> list[Outline]:
+    images = [_aligned(frame.image, frame.laterality, model) for frame in inputs.frames]
+    places = _places(request, inputs, images, model, grid, all_frames)
+    looked = [index for index, place in enumerate(places) if place.region is not None]
+    evolutions: dict[int, np.ndarray] = {}
+    step = model.infer.batch_size
+    for start in range(0, len(looked), step):
+        batch = looked[start : start + step]
+        regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
+        found = model.infer([images[i] for i in batch], regions)
+        evolutions.update(zip(batch, (contours.numpy() for contours in found), strict=True))
+        if progress is not None:
+            progress("outline", start + len(batch), len(looked))
+    return [Outline(evolutions.get(i), p.region, p.confidence, p.reason) for i, p in enumerate(places)]
+
+
+def _places(
+    request: RegionRequest,
+    inputs: Inputs,
+    images: Sequence[MetaTensor],
+    model: ContourModel,
+    grid: CineGrid | None,
+    all_frames: bool,
+) -> list[_Place]:
+    if request.kind == "auto":
+        return _find_hearts(inputs, images, model, grid, all_frames)
+    if request.kind == "contours":
+        assert request.path is not None
+        known = earlier_contours(request.path, inputs)
+        return [
+            _Place(make_region(request, frame, model.regions, [torch.from_numpy(vertices) for vertices in contours]))
+            if contours
+            else _Place(None, reason="no earlier contour")
+            for frame, contours in zip(inputs.frames, known, strict=True)
+        ]
+    return [_Place(make_region(request, frame, model.regions)) for frame in inputs.frames]
+
+
+def _find_hearts(
+    inputs: Inputs, images: Sequence[MetaTensor], model: ContourModel, grid: CineGrid | None, all_frames: bool
+) -> list[_Place]:
+    if model.structure != LV_ENDOCARDIUM:
+        raise ValueError(
+            f"Expected a region for {model.structure.label}: ROI auto finds left ventricles only; give --roi box X0 Y0 "
+            "X1 Y1, in pixels, or --roi FILE with a mask or contours."
+        )
+    sides = [region_sides(model.regions.point_side, model.regions, frame.spacing) for frame in inputs.frames]
+    if grid is not None and len(set(sides)) == 1:
+        found = find_heart_rois(images, model.infer, sides[0], grid.slice_index, grid.phase)
+        rois, findings = found.rois, found.findings
+    else:
+        alone = [find_heart_rois([image], model.infer, each) for image, each in zip(images, sides, strict=True)]
+        rois, findings = [each.rois[0] for each in alone], [each.findings[0] for each in alone]
+    return [
+        _Place(roi, round(finding.confidence, 4), "" if finding.is_ventricle or all_frames else NO_VENTRICLE)
+        for roi, finding in zip(rois, findings, strict=True)
+    ]
+
+
+def _aligned(image: MetaTensor, laterality: str, model: ContourModel) -> MetaTensor:
+    return _ALIGN(image, laterality) if model.regions.align_laterality else image  # type: ignore[return-value]
+
+
+def _in_image(region: Tensor | None, inputs: Inputs, index: int, model: ContourModel) -> Tensor:
+    """The region in the pixels of the image that the network sees, flipped or not."""
+    assert region is not None
+    frame = inputs.frames[index]
+    if model.regions.align_laterality and frame.laterality == "R":
+        return mirror_region(region, frame.size[1])
+    return region

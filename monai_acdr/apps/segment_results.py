@@ -1,0 +1,227 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The files of one run of `segment`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.inputs import Inputs
+from monai_acdr.apps.measurements import Measurements
+from monai_acdr.apps.nifti import write_masks
+from monai_acdr.apps.outlines import Outline
+from monai_acdr.apps.segment_pictures import write_html, write_overlays, write_pictures
+from monai_acdr.apps.segment_report import SegmentReport
+from monai_acdr.apps.stopwatch import Stopwatch
+from monai_acdr.atomic_files import replace_file, write_text_atomically
+from monai_acdr.dicom import (
+    MEASURES,
+    Algorithm,
+    Region,
+    SourceFrame,
+    Structure,
+    write_rtstruct,
+    write_seg,
+    write_sr,
+)
+from monai_acdr.dicom.toolkit import require_highdicom
+from monai_acdr.measures import VentricleVolumes
+from monai_acdr.transforms import contour_to_mask
+
+__all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "write_report", "write_results"]
+
+RESULT_NAMES = (
+    *("report.json", "contours.json", "mask.nii.gz", "masks"),
+    *("seg.dcm", "seg", "rtstruct.dcm", "sr.dcm"),
+    *("contact_sheet.png", "evolution.gif", "volume_curve.png", "overlays", "report.html"),
+)
+"""Everything that a run may write into its folder."""
+
+SEG_KINDS = ("BINARY", "FRACTIONAL")
+COVERED = 0.5
+"""A pixel belongs to a mask when at least this share of it is covered."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which files are asked for; arguments of :func:`monai_acdr.apps.segment`."""
+
+    seg: str | None
+    rtstruct: bool
+    sr: bool
+    mask: bool
+    pictures: bool
+    overlays: bool
+    html: bool
+    identity: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What there is to write."""
+
+    inputs: Inputs
+    outlines: Sequence[Outline]
+    measured: Measurements
+    structure: Structure
+    algorithm: Algorithm
+
+
+def check_wanted(wanted: Wanted, inputs: Inputs, store: bool) -> None:
+    """Raise an error, before the work, when a result cannot be written for these inputs or with this installation."""
+    if wanted.seg not in (None, *SEG_KINDS):
+        raise ValueError(f"Expected `seg` to be one of {SEG_KINDS} or None, but got {wanted.seg!r}.")
+    asked = wanted.seg is not None or wanted.rtstruct or wanted.sr
+    if store and not asked:
+        raise ValueError("Expected a DICOM result to store, but none is asked for: add --seg, --rtstruct or --sr.")
+    if asked and inputs.kind != "dicom":
+        raise ValueError(
+            "Expected DICOM images for DICOM results, which refer to them, but got "
+            f"{inputs.kind}: leave out --seg, --rtstruct and --sr, and use --mask."
+        )
+    unplaced = [source for source in inputs.sources if not source.has_place]
+    if wanted.rtstruct and unplaced:
+        raise ValueError(
+            f"Expected images with a place in the patient for an RT structure set, but {unplaced[0].path} lacks a "
+            "frame of reference, position, orientation or PixelSpacing (mammograms do): use --seg and --sr."
+        )
+    if wanted.seg is not None or wanted.sr:
+        require_highdicom("Writing a DICOM segmentation or report")
+
+
+def write_results(
+    folder: Path,
+    results: Results,
+    wanted: Wanted,
+    report: SegmentReport,
+    watch: Stopwatch,
+    progress: Callable[[str, int, int], None],
+) -> SegmentReport:
+    """Write what is wanted, and the report of it last.
+
+    Returns:
+        The report, with the names of all files.
+    """
+    steps: list[Callable[[], object]] = [lambda: write_contour_document(folder / "contours.json", _document(results))]
+    if wanted.mask:
+        steps.append(lambda: _write_masks(folder, results))
+    if wanted.seg is not None or wanted.rtstruct or wanted.sr:
+        steps.append(lambda: _write_dicom(folder, results, wanted))
+    if wanted.pictures:
+        steps.append(lambda: write_pictures(folder, results.inputs, results.outlines, results.measured))
+    if wanted.overlays:
+        steps.append(lambda: write_overlays(folder / "overlays", results.inputs, results.outlines))
+    if wanted.html:
+        steps.append(
+            lambda: write_html(folder, results.inputs, results.outlines, results.measured, report, wanted.identity)
+        )
+    for number, step in enumerate(steps, start=1):
+        step()
+        progress("write", number, len(steps))
+    files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    report = dataclasses.replace(report, files=[*files, "report.json"], seconds=watch.seconds)
+    write_report(folder / "report.json", report)
+    return report
+
+
+def write_report(path: Path, report: SegmentReport) -> None:
+    """Write a report as JSON, whole or not at all."""
+    write_text_atomically(path, json.dumps(report.as_dict(), indent=1, allow_nan=False) + "\n")
+
+
+def _document(results: Results) -> ContourDocument:
+    frames = []
+    for frame, outline in zip(results.inputs.frames, results.outlines, strict=True):
+        if outline.final is None:
+            continue
+        source = frame.source
+        world = (source.to_world(outline.final),) if source is not None and source.has_place else None
+        uid, number = source.key if source is not None else (None, 1)
+        frames.append(FrameContours(frame.name, frame.size, (outline.final,), frame.spacing, uid, number, world))
+    return ContourDocument(results.structure, tuple(frames), results.algorithm)
+
+
+def _mask(outline: Outline, size: tuple[int, int]) -> np.ndarray:
+    assert outline.final is not None
+    return contour_to_mask(torch.from_numpy(outline.final)[None], size, COVERED)[0].numpy().astype(np.uint8)
+
+
+def _write_masks(folder: Path, results: Results) -> None:
+    volume = results.inputs.volume
+    drawn = [
+        (index, frame, _mask(outline, frame.size))
+        for index, (frame, outline) in enumerate(zip(results.inputs.frames, results.outlines, strict=True))
+        if outline.final is not None
+    ]
+    if volume is not None:
+        write_masks(folder / "mask.nii.gz", volume, {volume.places[index]: mask for index, _, mask in drawn})
+        return
+    (folder / "masks").mkdir()
+    for _, frame, mask in drawn:
+        with replace_file(folder / "masks" / f"{frame.name}.png") as temporary:
+            Image.fromarray(mask * np.uint8(255)).save(temporary, format="PNG")
+
+
+def _write_dicom(folder: Path, results: Results, wanted: Wanted) -> None:
+    sources = results.inputs.sources
+    contours = tuple(() if outline.final is None else (outline.final,) for outline in results.outlines)
+    region = Region(results.structure, contours)
+    if wanted.rtstruct:
+        write_rtstruct(folder / "rtstruct.dcm", [region], sources, algorithm=results.algorithm)
+    if wanted.seg is not None:
+        _write_segs(folder, region, sources, wanted.seg, results)
+    if wanted.sr:
+        _write_sr(folder / "sr.dcm", region, results)
+
+
+def _write_sr(path: Path, region: Region, results: Results) -> None:
+    """Measures of every contour; of a ventricle with volumes those at end-diastole and end-systole.
+
+    So a reader would report them; the others are in ``report.json``.
+    """
+    volumes, grid = results.measured.volumes, results.measured.grid
+    kept = [index for index, contours in enumerate(region.contours) if contours]
+    if volumes is not None and grid is not None:
+        phases = (volumes.end_diastole_phase, volumes.end_systole_phase)
+        kept = [index for index in kept if grid.phase[index] in phases]
+    shapes = [results.measured.shapes[index] for index in kept]
+    write_sr(
+        path,
+        [Region(region.structure, tuple(region.contours[index] for index in kept), region.tracking_uid)],
+        [results.inputs.sources[index] for index in kept],
+        [None if shape is None else {name: getattr(shape, name) for name in MEASURES} for shape in shapes],
+        None if volumes is None else _coded_volumes(volumes),
+        algorithm=results.algorithm,
+    )
+
+
+def _coded_volumes(volumes: VentricleVolumes) -> dict[str, float]:
+    return {
+        "edv_ml": volumes.end_diastolic_volume_ml,
+        "esv_ml": volumes.end_systolic_volume_ml,
+        "stroke_volume_ml": volumes.stroke_volume_ml,
+        "ejection_fraction_percent": volumes.ejection_fraction_percent,
+    }
+
+
+def _write_segs(folder: Path, region: Region, sources: Sequence[SourceFrame], kind: str, results: Results) -> None:
+    """One segmentation; of images without a frame of reference one each, which is all that DICOM allows."""
+    if len(sources) == 1 or all(source.has_place for source in sources):
+        write_seg(folder / "seg.dcm", [region], sources, kind, algorithm=results.algorithm)
+        return
+    (folder / "seg").mkdir()
+    for frame, source, contours in zip(results.inputs.frames, sources, region.contours, strict=True):
+        if contours:
+            alone = Region(region.structure, (contours,), region.tracking_uid)
+            path = folder / "seg" / f"{frame.name}.dcm"
+            write_seg(path, [alone], [source], kind, algorithm=results.algorithm)

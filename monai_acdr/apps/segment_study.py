@@ -1,0 +1,173 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From a study to contours, measures and DICOM results: the function behind ``monai-acdr segment``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from monai_acdr.apps.inputs import Inputs, read_inputs
+from monai_acdr.apps.measurements import find_grid, measure_contours
+from monai_acdr.apps.model import load_model
+from monai_acdr.apps.outlines import Outline, outline_frames
+from monai_acdr.apps.output_folder import output_folder
+from monai_acdr.apps.regions import parse_region
+from monai_acdr.apps.segment_report import FrameReport, SegmentReport
+from monai_acdr.apps.segment_results import RESULT_NAMES, Results, Wanted, check_wanted, write_report, write_results
+from monai_acdr.apps.stopwatch import Stopwatch
+from monai_acdr.apps.study_server import fetch_study, store_results
+from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.measures import CineGrid, Finding, ShapeMeasures
+
+__all__ = ["segment"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def segment(
+    study: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
+    roi: str | os.PathLike[str] | Sequence[object] = "auto",
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    series: str | None = None,
+    spacing: Sequence[float] | None = None,
+    seg: str | None = None,
+    rtstruct: bool = False,
+    sr: bool = False,
+    mask: bool = False,
+    pictures: bool = True,
+    overlays: bool = False,
+    html: bool = False,
+    identity: bool = False,
+    all_frames: bool = False,
+    store: str | None = None,
+    device: str | None = None,
+    batch_size: int = 32,
+    overwrite: bool = False,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> SegmentReport:
+    """Outline the images of one study.
+
+    Args:
+        study: a DICOM file, a folder with one patient's study, a multi-frame object, a PNG or JPEG picture or a folder
+            of them, a NIfTI volume (.nii, .nii.gz), or the URL of a study or series on a DICOMweb server.
+        output: folder for the results, made when missing. They are all written or none.
+        model: a bundle's name or folder. A bundle's config is code: use those that you trust.
+        roi: where to look: ``auto`` (finds the left ventricle), ``centre``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels
+            of the image; pixel (c, r) covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
+        checkpoint: other weights than the bundle's.
+        series: SeriesNumber or SeriesInstanceUID, where the study has several series.
+        spacing: (between rows, between columns) in mm for images that do not tell it.
+        seg: ``BINARY`` or ``FRACTIONAL`` writes a DICOM segmentation.
+        rtstruct: write an RT structure set.
+        sr: write a structured report with the measures.
+        mask: write masks: one NIfTI for a NIfTI volume, else a PNG (0, 255) for each frame.
+        pictures: write a contact sheet, the evolution of one contour, and the curve of volumes.
+        overlays: write a picture for each frame.
+        html: write a report of one self-contained file.
+        identity: put the patient's name and ID into that report.
+        all_frames: with ``auto``, keep contours of frames in which no ventricle was found.
+        store: URL of a DICOMweb service that the DICOM results are sent to.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+        batch_size: frames at once.
+        overwrite: replace the results of an earlier run.
+        strict: refuse a study in which a file has to be left out.
+        progress: told (step, done, all).
+
+    Returns:
+        What was done; the same is in ``report.json``.
+
+    Raises:
+        FileExistsError: when there are results already.
+        OSError: when results cannot be written.
+        FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
+        ImportError: when a result needs an extra that is not installed.
+        monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
+    """
+    request = parse_region(roi)
+    wanted = Wanted(seg, rtstruct, sr, mask, pictures, overlays, html, identity)
+    tell = progress or _ignore
+    watch = Stopwatch()
+    target = Path(output)
+    with ExitStack() as stack:
+        folder = stack.enter_context(output_folder(target, RESULT_NAMES, overwrite))
+        with watch("model"):
+            contour_model = load_model(model, checkpoint, device, batch_size)
+        path = stack.enter_context(fetch_study(study, tell))
+        with watch("read"):
+            inputs = read_inputs(path, series, spacing, lambda done, all_: tell("read", done, all_))
+        check_wanted(wanted, inputs, bool(store))
+        if strict and inputs.skipped:
+            first = inputs.skipped[0]
+            raise ValueError(
+                f"Expected every file to be an image, but {len(inputs.skipped)} would be left out, such as "
+                f"{first.file} ({first.reason}): remove them, or run without --strict."
+            )
+        grid, reason = find_grid(inputs.frames)
+        with watch("outline"):
+            outlines = outline_frames(request, inputs, contour_model, grid, all_frames, tell)
+        with watch("measure"):
+            is_ventricle = contour_model.structure == LV_ENDOCARDIUM
+            measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
+        findings = list(measured.findings)
+        if reason and is_ventricle and inputs.kind != "pictures":
+            findings.append(Finding("no_stack", reason))
+        report = SegmentReport(
+            model={
+                "name": contour_model.name,
+                "version": contour_model.version,
+                "weights_sha256": contour_model.checkpoint_sha256,
+            },
+            device=str(contour_model.device),
+            kind=inputs.kind,
+            roi=str(request),
+            structure=contour_model.structure.label,
+            frames=_frame_reports(inputs, outlines, measured.shapes, grid),
+            volumes=measured.volumes,
+            skipped=inputs.skipped,
+            findings=findings,
+        )
+        with watch("write"):
+            results = Results(inputs, outlines, measured, contour_model.structure, contour_model.algorithm)
+            report = write_results(folder, results, wanted, report, watch, tell)
+    if store:
+        with watch("store"):
+            stored = store_results(store, target, report.files)
+        report = replace(report, stored=stored, seconds=watch.seconds)
+        write_report(target / "report.json", report)
+    return replace(report, seconds=watch.seconds)
+
+
+def _frame_reports(
+    inputs: Inputs, outlines: Sequence[Outline], shapes: Sequence[ShapeMeasures | None], grid: CineGrid | None
+) -> list[FrameReport]:
+    reports = []
+    for index, (frame, outline, shape) in enumerate(zip(inputs.frames, outlines, shapes, strict=True)):
+        uid, number = frame.source.key if frame.source is not None else (None, 1)
+        reports.append(
+            FrameReport(
+                name=frame.name,
+                sop_instance_uid=uid,
+                frame=number,
+                slice_index=None if grid is None else grid.slice_index[index],
+                phase=None if grid is None else grid.phase[index],
+                outlined=outline.final is not None,
+                reason=outline.reason,
+                confidence=outline.confidence,
+                region=None if outline.region is None else tuple(round(v, 3) for v in outline.region.tolist()[:4]),
+                measures={} if shape is None else shape.as_dict(),
+            )
+        )
+    return reports
+
+
+def _ignore(step: str, done: int, total: int) -> None:
+    """Nobody wants to know."""

@@ -1,0 +1,164 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What lies in a folder that is called a study: images of which series, and what is left out, with the reason."""
+
+from __future__ import annotations
+
+import filecmp
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.filereader import read_file_meta_info
+
+from monai_acdr.data.files import walk_files
+from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.dicom import SourceFrame, order_sources, read_instance
+
+__all__ = ["Skipped", "choose_series", "find_series"]
+
+_NO_IMAGES = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.7": "a label map segmentation",
+    "1.2.840.10008.5.1.4.1.1.66.5": "a surface segmentation",
+    "1.2.840.10008.5.1.4.1.1.30": "a parametric map",
+    "1.2.840.10008.5.1.4.1.1.481.2": "an RT dose",
+    "1.2.840.10008.5.1.4.1.1.481.3": "an RT structure set",
+}
+"""SOP classes that are made from images, some with pixels of their own."""
+_REPORTS = "1.2.840.10008.5.1.4.1.1.88."
+_MAX_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out.
+
+    Attributes:
+        file: path relative to what was searched.
+        kind: ``not_dicom``, ``unreadable``, ``not_an_image``, ``result`` or ``duplicate``.
+        reason: in words.
+    """
+
+    file: str
+    kind: str
+    reason: str
+
+
+def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
+    """Find the image series of ONE patient's study.
+
+    Args:
+        path: a DICOM file or a folder, which is searched with the folders below it.
+
+    Returns:
+        The frames of each series, in order of their numbers, and what was left out.
+
+    Raises:
+        FileNotFoundError: when there is no such path.
+        ValueError: for two patients, two studies, two different files of one instance, or no image at all.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a DICOM file or a folder, but {path} does not exist: check the path.")
+    skipped: list[Skipped] = []
+    instances: dict[str, list[SourceFrame]] = {}
+    for file, name in _files(path):
+        frames = _read(file, name, skipped)
+        if not frames:
+            continue
+        earlier = instances.setdefault(frames[0].key[0], frames)
+        if earlier is not frames:
+            if not filecmp.cmp(earlier[0].path, file, shallow=False):
+                raise ValueError(
+                    f"Expected each instance once, but {earlier[0].path} and {file} are different files of the same "
+                    "one: leave out the wrong one."
+                )
+            skipped.append(Skipped(name, "duplicate", "a copy of another file"))
+    if not instances:
+        raise ValueError(f"Expected DICOM images in {path}, but found none: {_summary(skipped)}.")
+    series: dict[str, list[SourceFrame]] = {}
+    for frame in order_sources([frame for frames in instances.values() for frame in frames]):
+        series.setdefault(str(frame.header.SeriesInstanceUID), []).append(frame)
+    return list(series.values()), skipped
+
+
+def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[SourceFrame]:
+    """Pick one series.
+
+    Args:
+        series: as :func:`find_series` gives them.
+        wanted: its SeriesNumber or SeriesInstanceUID; None where there is one only.
+
+    Raises:
+        ValueError: when none or several fit; the message lists all of them, without descriptions, which may name
+            anything.
+    """
+    if wanted is None:
+        found = series
+    else:
+        found = [s for s in series if wanted.strip() in (_number(s[0]), str(s[0].header.SeriesInstanceUID))]
+    if len(found) == 1:
+        return found[0]
+    lines = [
+        f"number {_number(s[0]) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) of "
+        f"{s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
+        for s in series[:_MAX_LISTED]
+    ]
+    asked = "one series" if wanted is None else f"one series of number or UID {wanted!r}"
+    raise ValueError(
+        f"Expected {asked}, but got {len(found)} of {len(series)}: choose one with --series. There are:\n  "
+        + "\n  ".join(lines)
+    )
+
+
+def _files(path: Path) -> Iterator[tuple[Path, str]]:
+    if path.is_file():
+        yield path, path.name
+        return
+    for folder, names in walk_files(path):
+        for name in names:
+            file = folder / name
+            yield file, file.relative_to(path).as_posix()
+
+
+def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
+    """The frames of a file; none, with a reason, when it is no image."""
+    try:
+        if not file.is_file() or not is_dicom_file(file):
+            skipped.append(Skipped(name, "not_dicom", "no DICOM file"))
+            return []
+        if name.rpartition("/")[2] == "DICOMDIR":
+            skipped.append(Skipped(name, "not_an_image", "a directory of files"))
+            return []
+        what = _result(file)
+        if what is not None:
+            skipped.append(Skipped(name, "result", f"{what}, not an image"))
+            return []
+        return read_instance(file)
+    except (OSError, ValueError) as error:
+        skipped.append(Skipped(name, "unreadable", str(error).replace(str(file), name)))
+        return []
+
+
+def _result(file: Path) -> str | None:
+    """What the file is, in words, when it is made from images."""
+    try:
+        kind = str(read_file_meta_info(file).get("MediaStorageSOPClassUID") or "")
+    except Exception:  # pydicom raises whatever comes up; reading the header will tell
+        return None
+    return _NO_IMAGES.get(kind) or ("a report" if kind.startswith(_REPORTS) else None)
+
+
+def _summary(skipped: list[Skipped]) -> str:
+    if not skipped:
+        return "the folder is empty"
+    kinds = Counter(entry.kind for entry in skipped)
+    counts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.items())
+    return f"{counts}; the first is {skipped[0].file}: {skipped[0].reason}"
+
+
+def _number(source: SourceFrame) -> str:
+    value = source.header.get("SeriesNumber")
+    return "" if value in (None, "") else str(value)

@@ -1,0 +1,13 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From an image and a region of interest to a contour in the image's pixels; and the region, where none is given."""
+
+from __future__ import annotations
+
+from monai_acdr.inferers.clicks import contour_from_clicks
+from monai_acdr.inferers.contour_inferer import ContourInferer
+from monai_acdr.inferers.corrections import correct_contour
+from monai_acdr.inferers.heart_roi import FrameFinding, HeartROIs, find_heart_rois
+
+__all__ = ["ContourInferer", "FrameFinding", "HeartROIs", "contour_from_clicks", "correct_contour", "find_heart_rois"]

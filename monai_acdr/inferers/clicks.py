@@ -1,0 +1,68 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From clicks alone to a contour: the first one says where to look, all of them bend what the network draws there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.data.meta_tensor import MetaTensor
+from torch import Tensor
+
+from monai_acdr.geometry import map_vertices
+from monai_acdr.inferers.contour_inferer import ContourInferer
+from monai_acdr.inferers.corrections import correct_contour
+from monai_acdr.transforms import file_grid, present_grid
+
+__all__ = ["contour_from_clicks"]
+
+
+def contour_from_clicks(
+    infer: ContourInferer,
+    image: MetaTensor,
+    foreground: Tensor | None = None,
+    background: Tensor | None = None,
+    *,
+    sides: Sequence[float] | None = None,
+    roi: Tensor | None = None,
+) -> Tensor:
+    """Outline the object that was clicked, with every click on its right side.
+
+    Args:
+        infer: draws a contour in a region of interest.
+        image: (C, H, W), as for ``infer``; it may have been flipped since it was read.
+        foreground: (N, 2) pixels of the image's FILE, inside the object; the first one is where to look.
+        background: (M, 2) pixels of the file, outside the object.
+        sides: (width, height) in pixels of the region of interest about the first foreground click.
+        roi: (5,) region in the image's present pixels, instead of one about a click: a box that was drawn, or a region
+            that was found without clicks.
+
+    Returns:
+        (K, 2) float64, pixels of the file. See :func:`correct_contour` for how it obeys the clicks.
+
+    Raises:
+        ValueError: when nothing says where to look, or the first click or the region misses the image.
+    """
+    if roi is None:
+        roi = _roi_about_click(image, foreground, sides)
+    (contours,) = infer([image], [roi])
+    return correct_contour(contours[-1], foreground, background)
+
+
+def _roi_about_click(image: MetaTensor, foreground: Tensor | None, sides: Sequence[float] | None) -> Tensor:
+    if foreground is None or len(foreground) == 0 or sides is None or len(sides) != 2:
+        raise ValueError(
+            f"Expected a foreground click and `sides` (width, height), or `roi`, but got foreground={foreground} and "
+            f"sides={sides}: click inside the object, or draw a box around it."
+        )
+    click = torch.as_tensor(foreground[0], dtype=torch.float64)
+    (height, width), file_affine = file_grid(image)
+    x, y = click.tolist()
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise ValueError(
+            f"Expected the first click inside the image of {width} x {height} (x, y) pixels, but got ({x:g}, {y:g})."
+        )
+    x, y = map_vertices(click, file_affine, present_grid(image)[1]).tolist()
+    return torch.tensor([x, y, *sides, 0.0], dtype=torch.float64)

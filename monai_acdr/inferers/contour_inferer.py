@@ -1,0 +1,94 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""ROI in, contour in the pixels of the image's file out: crop what the network sees, map back what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from monai.data.meta_tensor import MetaTensor
+from torch import Tensor
+
+from monai_acdr.networks.nets import ActiveContourNet
+from monai_acdr.transforms import ContourToImage
+
+__all__ = ["ContourInferer"]
+
+_TO_IMAGE = ContourToImage()
+
+
+class ContourInferer:
+    """Evolve one contour an image, in batches.
+
+    Args:
+        network: in evaluation mode, on its device.
+        crop: dictionary transforms from ``image`` (C, H, W), MetaTensor, and ``roi`` (5,), in its present pixels, to
+            the network's input ``image`` (C, h, w), MetaTensor: CropROId and a normalisation, as in training. A list,
+            not a Compose, which would wrap errors and write the image's metadata to the log.
+        batch_size: crops at once.
+        device: where the network is.
+
+    Example:
+        >>> crop = [CropROId("image", "roi", (64, 64)), NormalizeIntensityd("image")]
+        >>> infer = ContourInferer(network.eval(), crop)
+        >>> (contours,) = infer([image], [roi_about_center(image.shape[1:], 112)])
+    """
+
+    def __init__(
+        self,
+        network: ActiveContourNet,
+        crop: Sequence[Callable[[Any], Any]],
+        batch_size: int = 32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"Expected `batch_size` to be at least 1, but got {batch_size}.")
+        self.network = network
+        self.crop = list(crop)
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+
+    def __call__(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[Tensor]:
+        """Contours of all iterations.
+
+        Args:
+            images: (C, H, W) each, of any size, as :class:`monai_acdr.transforms.CheckImage` leaves them.
+            rois: (5,) each, in the present pixels of its image.
+
+        Returns:
+            For each image (T + 1, K, 2) float64 in pixels of its FILE: ``[0]`` the initial contour, ``[-1]`` the
+            result.
+
+        Raises:
+            ValueError: when images and ROIs differ in number, a ROI misses its image, or the network diverges.
+        """
+        if len(images) != len(rois):
+            raise ValueError(f"Expected a ROI for each image, but got {len(images)} images and {len(rois)} ROIs.")
+        results: list[Tensor] = []
+        for start in range(0, len(images), self.batch_size):
+            chunk = slice(start, start + self.batch_size)
+            results += self._infer(images[chunk], rois[chunk])
+        return results
+
+    def _infer(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[Tensor]:
+        crops = [self._crop(image, roi) for image, roi in zip(images, rois, strict=True)]
+        batch = torch.stack([crop.as_tensor() for crop in crops]).to(self.device)
+        with torch.inference_mode():
+            initial = self.network.initial_contour(batch)
+            contours = torch.cat([initial[:, None], self.network(batch, initial)], dim=1)
+        contours = contours.to("cpu", torch.float64)
+        if not bool(torch.isfinite(contours).all()):
+            raise ValueError(
+                "Expected finite contours, but the network gave NaN or infinity: check that the image has a contrast "
+                "inside the region of interest, and the checkpoint."
+            )
+        return [_TO_IMAGE(each, crop).as_tensor() for each, crop in zip(contours, crops, strict=True)]
+
+    def _crop(self, image: MetaTensor, roi: Tensor) -> MetaTensor:
+        data: dict[str, Any] = {"image": image, "roi": roi}
+        for transform in self.crop:
+            data = transform(data)
+        return data["image"]

@@ -1,0 +1,213 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Clicks that bend a contour: points that must be inside or outside, and the contour follows nearby only.
+
+A click that the contour contradicts pulls the nearest place of the contour through itself and a little further; the
+pull fades along the contour, to nothing at a distance that grows with the pull. Clicks that the contour already obeys
+pull nothing. Clicks are served one after the other, those that are contradicted most first; a click that a later pull
+undoes is served again, and from then on no pull may undo another click: where one would, or where the contour would
+cross itself, the pull goes less far, then it is made narrower, until it fits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from monai_acdr.geometry import check_vertices, is_simple, perimeter, signed_area
+from monai_acdr.inferers.contour_distance import nearest_on_contour
+from monai_acdr.inferers.contour_pulls import cut_loops, points_at, pull_contour
+
+__all__ = ["MARGIN", "OVERSHOOT", "WIDTH", "correct_contour"]
+
+WIDTH = (0.15, 3.0)
+"""Half width of a pull along the contour: a share of the perimeter, plus a multiple of the pull's length."""
+OVERSHOOT = 0.5
+"""How far a pull goes beyond the click, as a share of the click's distance from the contour.
+
+A click in the middle of what is missing wants 1, a click on the true boundary 0. These two constants were the best for
+both together after five simulated clicks on the Sunnybrook training group (benchmarks/clicks.py)."""
+MARGIN = 0.5
+"""The least that a pull goes beyond the click, in pixels, so that the clicked pixel changes sides."""
+HALVINGS = 12
+"""How often a pull may be made half as wide."""
+DETOURS = 48
+"""Places of the contour that are tried when the nearest one cannot be pulled to the click."""
+TOLERANCE = 1e-9
+"""Distances below this share of the perimeter are none."""
+
+_logger = logging.getLogger(__name__)
+
+
+def correct_contour(
+    vertices: Tensor,
+    foreground: Tensor | None = None,
+    background: Tensor | None = None,
+    *,
+    width: tuple[float, float] = WIDTH,
+    overshoot: float = OVERSHOOT,
+    margin: float = MARGIN,
+) -> Tensor:
+    """Bend a contour so that it has all foreground points inside and all background points outside.
+
+    A point that is both foreground and background lies ON the contour then: the same point twice is a way to say where
+    the boundary is. The order of the points does not matter.
+
+    Args:
+        vertices: (K, 2) floating, pixels; a polygon with an area. Smaller loops of one that crosses itself are cut off
+            before it is bent.
+        foreground: (N, 2) pixels, inside or on the contour in the end.
+        background: (M, 2) pixels, outside or on the contour in the end.
+        width: half width of a pull along the contour, as a share of the perimeter plus a multiple of its length.
+        overshoot: how far a pull goes beyond its click, as a share of the click's distance.
+        margin: the least that it goes beyond, in pixels.
+
+    Returns:
+        (K', 2) of the dtype of ``vertices``: the old vertices, moved near clicks and unchanged elsewhere, and new ones
+        where the contour was bent. Simple, with the orientation of ``vertices``. A copy of ``vertices`` where no click
+        contradicts it. A click that cannot be served without undoing another is left out, which is logged.
+
+    Raises:
+        ValueError: when shapes are wrong, numbers are not finite, or the contour encloses nothing.
+    """
+    contour = _check_contour(vertices)
+    clicks = _gather(_check_points(foreground, "foreground"), _check_points(background, "background"))
+    _check_options(width, overshoot, margin)
+    if not len(clicks.points) or not bool(clicks.violations(contour).any()):
+        return vertices.clone()
+    contour = cut_loops(contour)
+    served, left_out = (torch.zeros(len(clicks.points), dtype=torch.bool) for _ in range(2))
+    while True:
+        violations = clicks.violations(contour).masked_fill(left_out, 0)
+        if not bool(violations.any()):
+            return contour.to(vertices)
+        index = int(violations.argmax())
+        bent = _serve(contour, clicks, index, served, _Pull(width, overshoot, margin))
+        if bent is None:
+            left_out[index] = True
+            _logger.warning("A click was left out: no simple contour near the present one obeys it and the others.")
+        else:
+            contour = bent
+        served[index] = True
+
+
+@dataclass(frozen=True)
+class _Clicks:
+    """Points (N, 2) and the sign (N,) of the depth they want: 1 inside, -1 outside, 0 on the contour."""
+
+    points: Tensor
+    wanted: Tensor
+
+    def violations(self, vertices: Tensor) -> Tensor:
+        """(N,) distances by which the contour contradicts the clicks, 0 where it obeys."""
+        depth = nearest_on_contour(vertices, self.points).depth
+        wrong = torch.where(self.wanted == 0, depth.abs(), -self.wanted * depth)
+        return wrong.masked_fill(wrong <= TOLERANCE * float(perimeter(vertices)), 0)
+
+
+@dataclass(frozen=True)
+class _Pull:
+    """See :func:`correct_contour`."""
+
+    width: tuple[float, float]
+    overshoot: float
+    margin: float
+
+    def proposals(self, contour: Tensor, point: Tensor, on_contour: bool) -> Iterator[Tensor]:
+        """Pulled contours, the preferred ones first: wide and far, less far, narrower, from other places."""
+        length = float(perimeter(contour))
+        nearest = nearest_on_contour(contour, point[None])
+        distance = float(nearest.depth.abs())
+        half_width = min(self.width[0] * length + self.width[1] * distance, length / 2)
+        for halving in range(HALVINGS):
+            for reach in self._reaches(distance, on_contour):
+                pull = (point - nearest.foot[0]) * (1 + reach / distance)
+                yield pull_contour(contour, float(nearest.arc), pull, half_width / 2**halving)
+        arcs = (float(nearest.arc) + torch.arange(1, DETOURS, dtype=contour.dtype) / DETOURS * length) % length
+        pulls = point - points_at(contour, arcs)
+        for place in pulls.norm(dim=-1).argsort().tolist():
+            distance = float(pulls[place].norm())
+            reach = self._reaches(distance, on_contour)[-1]
+            for halving in range(HALVINGS):
+                pull = pulls[place] * (1 + reach / distance)
+                yield pull_contour(contour, float(arcs[place]), pull, length / DETOURS / 2**halving)
+
+    def first_proposals(self, contour: Tensor, point: Tensor, on_contour: bool) -> Iterator[Tensor]:
+        """Those of full width only."""
+        proposals = self.proposals(contour, point, on_contour)
+        return (next(proposals) for _ in self._reaches(1.0, on_contour))
+
+    def _reaches(self, distance: float, on_contour: bool) -> list[float]:
+        if on_contour:
+            return [0.0]
+        least = max(self.margin, 1e-3 * distance)
+        return [max(self.overshoot * distance, least), least, least / 10, least / 1000]
+
+
+def _serve(contour: Tensor, clicks: _Clicks, index: int, served: Tensor, pull: _Pull) -> Tensor | None:
+    """The contour pulled through one click; None if there is no way."""
+    point, on_contour = clicks.points[index], bool(clicks.wanted[index] == 0)
+    simple, sign = bool(is_simple(contour)), torch.sign(signed_area(contour))
+    obeyed = clicks.violations(contour) == 0
+
+    def fits(proposal: Tensor, kept: Tensor) -> bool:
+        violations = clicks.violations(proposal)
+        return (
+            not bool(violations[kept].any() or violations[index])
+            and bool(torch.sign(signed_area(proposal)) == sign)
+            and (not simple or bool(is_simple(proposal)))
+        )
+
+    if not bool(served[index]):
+        # A wide pull may undo clicks that will be served again: better than a narrow one, which leaves a thorn.
+        for proposal in pull.first_proposals(contour, point, on_contour):
+            if fits(proposal, obeyed & served):
+                return proposal
+    return next((each for each in pull.proposals(contour, point, on_contour) if fits(each, obeyed)), None)
+
+
+def _gather(foreground: Tensor, background: Tensor) -> _Clicks:
+    """One list of clicks without repeats; what is in both lists is wanted on the contour."""
+    points, index = torch.unique(torch.cat([foreground, background]), dim=0, return_inverse=True)
+    inside, outside = (torch.zeros(len(points), dtype=points.dtype) for _ in range(2))
+    inside[index[: len(foreground)]] = 1
+    outside[index[len(foreground) :]] = 1
+    return _Clicks(points, inside - outside)
+
+
+def _check_contour(vertices: Tensor) -> Tensor:
+    check_vertices(vertices)
+    if vertices.ndim != 2:
+        raise ValueError(f"Expected `vertices` to be one contour (K, 2), but got {tuple(vertices.shape)}.")
+    contour = vertices.detach().to("cpu", torch.float64)
+    if not bool(torch.isfinite(contour).all()):
+        raise ValueError("Expected `vertices` to be finite, but got NaN or infinity: check the contour.")
+    if float(signed_area(contour).abs()) <= TOLERANCE * float(perimeter(contour)) ** 2:
+        raise ValueError("Expected `vertices` to enclose an area, but got none: start from a circle about the click.")
+    return contour
+
+
+def _check_points(points: Tensor | None, name: str) -> Tensor:
+    if points is None:
+        return torch.zeros(0, 2, dtype=torch.float64)
+    given = torch.as_tensor(points, dtype=torch.float64, device="cpu").detach()
+    if given.numel() == 0:
+        return given.reshape(0, 2)
+    if given.ndim != 2 or given.shape[-1] != 2:
+        raise ValueError(f"Expected `{name}` to be (N, 2) points (x, y) in pixels, but got {tuple(given.shape)}.")
+    if not bool(torch.isfinite(given).all()):
+        raise ValueError(f"Expected `{name}` to be finite, but got NaN or infinity: check the clicks.")
+    return given
+
+
+def _check_options(width: tuple[float, float], overshoot: float, margin: float) -> None:
+    if min(*width, overshoot, margin) < 0 or width[0] == 0:
+        raise ValueError(
+            f"Expected `width`, `overshoot` and `margin` not to be negative, and width[0] to be positive, but got "
+            f"{width}, {overshoot} and {margin}."
+        )

@@ -1,0 +1,99 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A synthetic cine study with its truth, a mammogram, and a bundle with a tiny untrained network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pydicom
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from monai_acdr.bundle import bundle_root
+from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
+
+NUM_SLICES, NUM_PHASES, SIZE = 3, 4, (100, 112)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of one patient: ``dicoms/SYN0000001`` and ``contourfiles``; 3 slices, 4 phases, 100 x 112 pixels."""
+    folder = tmp_path_factory.mktemp("phantom") / "data"
+    return write_short_axis_studies(folder, 1, NUM_SLICES, NUM_PHASES, SIZE)
+
+
+@pytest.fixture(scope="session")
+def study(phantom: Path) -> Path:
+    """The folder of DICOM files; not to be changed."""
+    return next((phantom / "dicoms").iterdir())
+
+
+@pytest.fixture()
+def own_study(study: Path, tmp_path: Path) -> Path:
+    """A copy of it to change."""
+    return Path(shutil.copytree(study, tmp_path / "study"))
+
+
+@pytest.fixture(scope="session")
+def edit() -> Callable[..., Path]:
+    """Change elements of a DICOM file; None takes one away. ``to`` writes a copy."""
+
+    def change(path: Path, to: Path | None = None, **values: object) -> Path:
+        dataset = pydicom.dcmread(path)
+        for keyword, value in values.items():
+            if value is None:
+                del dataset[keyword]
+            else:
+                setattr(dataset, keyword, value)
+        if "SOPInstanceUID" in values:
+            dataset.file_meta.MediaStorageSOPInstanceUID = values["SOPInstanceUID"]
+        dataset.save_as(str(to or path))
+        return to or path
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One DICOM mammogram of a right breast."""
+    folder = tmp_path_factory.mktemp("mammogram")
+    write_inbreast_twin(folder / "data", num_patients=2)
+    for path in sorted((folder / "data").rglob("*.dcm")):
+        if str(pydicom.dcmread(path, stop_before_pixels=True).get("ImageLaterality")) == "R":
+            return path
+    raise AssertionError("the phantom has no right breast")
+
+
+def _tiny_bundle(name: str, folder: Path) -> Path:
+    root = folder / name
+    shutil.copytree(bundle_root(name) / "configs", root / "configs")
+    path = root / "configs" / "inference.json"
+    config = json.loads(path.read_text())
+    config |= {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
+    path.write_text(json.dumps(config))
+    parser = ConfigParser()
+    parser.read_config(str(path))
+    parser["device"] = torch.device("cpu")
+    torch.manual_seed(0)
+    network = parser.get_parsed_content("network_def")
+    (root / "models").mkdir()
+    torch.save(network.state_dict(), root / "models" / "model.pt")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_heart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Sunnybrook bundle with a tiny untrained network, whose contours hardly move."""
+    return _tiny_bundle("sunnybrook_lv_acdr", tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def tiny_mass(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The INBreast bundle, likewise."""
+    return _tiny_bundle("inbreast_mass_acdr", tmp_path_factory.mktemp("bundle"))

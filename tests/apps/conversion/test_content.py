@@ -1,0 +1,118 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+
+from monai_acdr.apps.conversion.content import (
+    Frame,
+    Layer,
+    attach,
+    choose_layers,
+    is_partial,
+    rasterize_layer,
+    trace_layer,
+    used_sources,
+    with_size,
+)
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, SourceFrame
+
+
+def layer(*frames: Frame) -> Layer:
+    return Layer(TISSUE, frames)
+
+
+def test_masks_have_the_exact_coverage(shape: np.ndarray, exact_coverage: np.ndarray) -> None:
+    done, lost = rasterize_layer(layer(Frame("a", (60, 80), (shape,))))
+    np.testing.assert_allclose(done.frames[0].mask, exact_coverage, atol=1e-5)
+    assert lost == []
+    assert not is_partial(done)
+
+
+def test_contours_of_a_frame_are_united(shape: np.ndarray, exact_coverage: np.ndarray) -> None:
+    done, _ = rasterize_layer(layer(Frame("a", (60, 80), (shape, shape)), Frame("b", (60, 80), ())))
+    np.testing.assert_allclose(done.frames[0].mask, np.minimum(2 * exact_coverage, 1), atol=1e-5)
+    assert not np.asarray(done.frames[1].mask).any()
+
+
+def test_contours_that_cover_nothing_are_reported(shape: np.ndarray) -> None:
+    _, lost = rasterize_layer(layer(Frame("far", (60, 80), (shape + 1000,))))
+    assert len(lost) == 1 and "'far': no pixel" in lost[0]
+
+
+def test_traced_masks_are_the_same_masks_again(exact_coverage: np.ndarray) -> None:
+    mask = (exact_coverage >= 0.5).astype(np.float32)
+    mask[50:58, 70:] = 1  # a second object, at the border
+    done, lost = trace_layer(layer(Frame("a", (60, 80), mask=mask)))
+    assert lost == []
+    assert len(done.frames[0].contours or ()) == 2
+    again, _ = rasterize_layer(layer(replace(done.frames[0], mask=None)))
+    np.testing.assert_array_equal(np.asarray(again.frames[0].mask) >= 0.5, mask > 0)
+
+
+def test_partial_coverage_is_traced_between_pixels(shape: np.ndarray, exact_coverage: np.ndarray) -> None:
+    masks = {"partial": exact_coverage.astype(np.float32), "binary": (exact_coverage >= 0.5).astype(np.float32)}
+    done, lost = trace_layer(layer(*(Frame(name, (60, 80), mask=mask) for name, mask in masks.items())))
+    border = shapely.Polygon(shape).exterior
+    partial, binary = ((frame.contours or ())[0] for frame in done.frames)
+    away = [float(shapely.distance(shapely.points(ring), border).mean()) for ring in (partial, binary)]
+    assert away[0] < 0.08 < 0.15 < away[1]
+    assert lost == []
+    assert is_partial(layer(Frame("a", (60, 80), mask=masks["partial"])))
+
+
+def test_holes_are_reported() -> None:
+    mask = np.zeros((20, 30), dtype=np.float32)
+    mask[2:15, 3:20] = 1
+    mask[4:6, 5:8] = mask[8, 10] = 0
+    done, lost = trace_layer(layer(Frame("a", (20, 30), mask=mask), Frame("empty", (20, 30), mask=mask * 0)))
+    assert lost == [
+        "Frame 'a': 2 hole(s), 7 pixel(s) in all, were filled, as contours have none; keep a mask (SEG, NIfTI, PNG) "
+        "where they matter."
+    ]
+    assert [len(frame.contours or ()) for frame in done.frames] == [1, 0]
+
+
+def test_layers_are_chosen(shape: np.ndarray) -> None:
+    frame = Frame("a", (60, 80), (shape,))
+    inner, outer, empty = Layer(LV_ENDOCARDIUM, (frame,)), Layer(LV_EPICARDIUM, (frame,)), layer(Frame("a", None, ()))
+    assert choose_layers([inner, outer, empty], None, many=True) == [inner, outer]
+    assert choose_layers([inner, empty], None, many=False) == [inner]
+    assert choose_layers([inner, outer], "lv EPIcardium ", many=False) == [outer]
+    with pytest.raises(ValueError, match="'LV endocardium', 'LV epicardium': choose one"):
+        choose_layers([inner, outer], None, many=False)
+    with pytest.raises(ValueError, match="one of 'LV endocardium', but got 'Mass'"):
+        choose_layers([inner], "Mass", many=True)
+    with pytest.raises(ValueError, match="nothing to convert"):
+        choose_layers([empty], None, many=True)
+
+
+def test_frames_take_place_and_size_from_their_images(shape: np.ndarray, sources: list[SourceFrame]) -> None:
+    done = attach(layer(Frame(sources[2].path.stem, None, (shape,))), sources)
+    frame = done.frames[0]
+    assert (frame.size, frame.source, (frame.sop_instance_uid, frame.frame)) == ((60, 80), 2, sources[2].key)
+    assert frame.spacing == pytest.approx((2.1, 1.7))
+    np.testing.assert_allclose(np.asarray(frame.affine)[:3, 3] * [-1, -1, 1], sources[2].position)
+    assert attach(done, sources) is done
+    assert used_sources([done], sources) == [0, 1, 2, 3]
+
+
+def test_images_without_a_place_are_used_one_by_one(shape: np.ndarray, sources: list[SourceFrame]) -> None:
+    flat = [replace(source, position=None) for source in sources]
+    done = attach(layer(Frame(sources[2].path.stem, None, (shape,))), flat)
+    assert used_sources([done], flat) == [2]
+    assert done.frames[0].affine is None
+
+
+def test_sizes(shape: np.ndarray) -> None:
+    known, unknown = Frame("a", (60, 80), (shape,)), Frame("b", None, (shape,))
+    assert [frame.size for frame in with_size(layer(known, unknown), (60, 80)).frames] == [(60, 80)] * 2
+    with pytest.raises(ValueError, match="that of frame 'a'"):
+        with_size(layer(known), (80, 60))
+    with pytest.raises(ValueError, match="size of frame 'b'.*pass its `images`"):
+        with_size(layer(unknown), None)

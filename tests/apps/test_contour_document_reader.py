@@ -1,0 +1,156 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monai_acdr.apps import contour_document_reader
+from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm
+
+SHAPE = np.array([[2.25, 1.5], [9.75, 2.0], [9.5, 4.25], [4.5, 4.0], [4.0, 7.75], [2.0, 7.5]])
+
+
+def minimal() -> dict[str, Any]:
+    contour = {"vertices_px": SHAPE.tolist()}
+    frame = {"name": "a", "size": [9, 13], "contours": [contour]}
+    return {"format": "monai_acdr.contours", "version": 1, "structure": "Mass", "frames": [frame]}
+
+
+def test_what_was_written_comes_back(tmp_path: Path) -> None:
+    world = np.concatenate([SHAPE, np.ones((6, 1))], 1) - 100
+    frames = (
+        FrameContours("0001", (9, 13), (SHAPE, SHAPE[:4] + 1), (0.7, 1.9), "1.2.3", 4, (world, world[:4])),
+        FrameContours("0002", (9, 13)),
+        FrameContours("0003", (9, 13), (SHAPE + 0.0001,)),
+    )
+    written = ContourDocument(LV_ENDOCARDIUM, frames, Algorithm("net", "1.2"))
+    read = read_contour_document(write_contour_document(tmp_path / "a.json", written))
+    assert read.structure is LV_ENDOCARDIUM
+    assert read.algorithm is not None and (read.algorithm.name, read.algorithm.version) == ("net", "1.2")
+    for one, other in zip(read.frames, frames, strict=True):
+        for key in ("name", "size", "spacing", "sop_instance_uid", "frame"):
+            assert getattr(one, key) == getattr(other, key)
+        np.testing.assert_equal(one.contours, other.contours)
+        np.testing.assert_equal(one.world, other.world)
+
+
+def test_optional_keys_may_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(minimal()), encoding="utf-8")
+    document = read_contour_document(path)
+    assert document.algorithm is None
+    assert (document.frames[0].frame, document.frames[0].world, document.frames[0].spacing) == (1, None, None)
+
+
+def change(place: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(data: dict[str, Any]) -> None:
+        *way, last = [int(part) if part.isdigit() else part for part in place.split("/")]
+        holder: Any = data
+        for part in way:
+            holder = holder[part]
+        holder[last] = value
+
+    return apply
+
+
+FRAME = "frames/0"
+CONTOUR = "frames/0/contours/0"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("format", "geojson", "contour document with"),
+        ("version", 2, "version 1 .*use the release"),
+        ("version", True, "version 1"),
+        ("structure", "", r'"structure" to be a text.*a\.json'),
+        ("structure", "x" * 65, '"structure"'),
+        ("algorithm", ["net"], '"algorithm" to be an object'),
+        ("algorithm", {"name": "net"}, '"version" to be a text'),
+        ("frames", {}, '"frames" of .*a list'),
+        (FRAME, 3, r"an object, but got 3 in .*a\.json, frame 1"),
+        (f"{FRAME}/name", "../../etc/passwd", "plain file name"),
+        (f"{FRAME}/name", 5, '"name" to be a text'),
+        (f"{FRAME}/size", [9], '"size" to be two integers'),
+        (f"{FRAME}/size", [9, 1e9], '"size" to be two integers'),
+        (f"{FRAME}/size", [9, 10**9], "`size`"),
+        (f"{FRAME}/spacing_mm", [1], '"spacing_mm"'),
+        (f"{FRAME}/spacing_mm", [10**400, 1], "too large"),
+        (f"{FRAME}/spacing_mm", [-1, 1], "positive"),
+        (f"{FRAME}/frame", "1", '"frame" to be an integer'),
+        (f"{FRAME}/sop_instance_uid", "1.2/../3", "digits and dots"),
+        (f"{FRAME}/contours", None, '"contours" of .*frame 1'),
+        (CONTOUR, [], "contour 1 to be an object"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4]], "contour 1 to be a list of 3"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5]], r"point 3 .*contour 1.*frame 1"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, "6"]], "point 3"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, True]], "point 3"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, 10**400]], "too large"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, float("nan")]], "finite"),
+        (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, float("inf")]], "finite"),
+        (f"{CONTOUR}/vertices_mm", [[1, 2], [3, 4], [5, 6]], "3 numbers"),
+        (f"{CONTOUR}/vertices_mm", [[1, 2, 3]] * 3, "their numbers differ"),
+    ],
+)
+def test_hostile_documents(tmp_path: Path, place: str, value: Any, message: str) -> None:
+    data = minimal()
+    change(place, value)(data)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as caught:
+        read_contour_document(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "Expected JSON"),
+        (b'{"format": ', "line 1, column"),
+        (b"[" * 100_000, "Expected JSON"),
+        (b"\xff\xfe", "Expected JSON"),
+        (b"[]", "contour document with"),
+        (b"9" * 5000, "Expected JSON"),
+    ],
+)
+def test_files_that_are_no_documents(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_contour_document(path)
+
+
+def test_frames_twice(tmp_path: Path) -> None:
+    data = minimal()
+    data["frames"] *= 2
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"twice.*a\.json"):
+        read_contour_document(path)
+
+
+def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(minimal()), encoding="utf-8")
+    monkeypatch.setattr(contour_document_reader, "MAX_POINTS", 5)
+    with pytest.raises(ValueError, match="at most 5 vertices"):
+        read_contour_document(path)
+    monkeypatch.setattr(contour_document_reader, "MAX_DOCUMENT_BYTES", 10)
+    with pytest.raises(ValueError, match="at most 10 bytes"):
+        read_contour_document(path)
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        read_contour_document(tmp_path / "a.json")
+    with pytest.raises(ValueError, match="not a regular file"):
+        read_contour_document(tmp_path)

@@ -1,0 +1,324 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import shapely
+from PIL import Image
+
+from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps.convert_contours import ConversionReport, convert
+from monai_acdr.data import read_contour
+from monai_acdr.data.phantoms import write_short_axis_studies
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Algorithm, Region, read_rtstruct, read_seg, read_sources
+from monai_acdr.dicom.files import read_dataset
+from monai_acdr.dicom.rtstruct import write_rtstruct
+
+SHAPE = np.array([[20.25, 11.5], [61.75, 14.0], [58.5, 25.25], [33.5, 24.0], [31.0, 47.75], [18.0, 44.5]])
+"""An L: no flip, rotation or transposition maps it to itself. (x, y) in pixels."""
+SHIFTS = {"1": (0.0, 0.0), "2": (1.25, 2.5), "4": (-3.0, 5.0)}
+"""Where the L is on each of three images."""
+FORMATS = {
+    "txt": "txt",
+    "json": "a.json",
+    "png": "png",
+    "nifti": "a.nii.gz",
+    "rtstruct": "rtstruct.dcm",
+    "seg": "seg.dcm",
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two oblique slices of two phases, (60, 80) pixels of 2.1 mm x 1.7 mm."""
+    folder = tmp_path_factory.mktemp("study") / "study"
+    return write_short_axis_studies(folder, 1, num_slices=2, num_phases=2, size=(60, 80), spacing=(2.1, 1.7))
+
+
+@pytest.fixture(scope="module")
+def images(study: Path) -> Path:
+    return next((study / "dicoms").iterdir())
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frames = tuple(FrameContours(name, (60, 80), (SHAPE + shift,)) for name, shift in SHIFTS.items())
+    path = tmp_path_factory.mktemp("document") / "a.json"
+    return write_contour_document(path, ContourDocument(LV_ENDOCARDIUM, frames, Algorithm("net", "7")))
+
+
+@pytest.fixture(scope="module")
+def originals(document: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same contours in all formats."""
+    folder = tmp_path_factory.mktemp("originals")
+    made = {}
+    for name, target in FORMATS.items():
+        if name == "seg":
+            pytest.importorskip("highdicom")
+        made[name] = folder / target
+        report = convert(document, made[name], images, to=name)
+        assert (report.source_format, report.target_format, report.frames, report.lost) == ("json", name, 3, ())
+    return made
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    a, b = shapely.Polygon(one), shapely.Polygon(other)
+    return float(shapely.area(a & b) / shapely.area(a | b))
+
+
+@pytest.mark.parametrize(("start", "end"), list(itertools.product(FORMATS, FORMATS)))
+def test_every_format_becomes_every_other(
+    originals: dict[str, Path], images: Path, tmp_path: Path, start: str, end: str
+) -> None:
+    first = convert(originals[start], tmp_path / FORMATS[end], images, to=end)
+    assert (first.source_format, first.target_format, first.frames) == (start, end, 3)
+    convert(tmp_path / FORMATS[end], tmp_path / "end.json", images)
+    result = read_contour_document(tmp_path / "end.json")
+    frames = {frame.name: frame for frame in result.frames if frame.contours}
+    assert set(frames) == set(SHIFTS)
+    vector = {start, end} <= {"txt", "json", "rtstruct"}
+    for name, shift in SHIFTS.items():
+        (found,) = frames[name].contours
+        if vector:
+            np.testing.assert_allclose(found, SHAPE + shift, atol=1.01e-4)
+        else:
+            one, other = shapely.Polygon(found), shapely.Polygon(SHAPE + shift)
+            # The border of a mask is within 0.71 pixels of its contour, and on average on it.
+            assert iou(found, SHAPE + shift) > 0.95
+            assert shapely.distance(shapely.points(found), other.exterior).max() < 0.71
+            assert shapely.area(one) == pytest.approx(shapely.area(other), rel=0.01)
+            assert shapely.distance(one.centroid, other.centroid) < 0.1
+        assert frames[name].sop_instance_uid == str(pydicom.dcmread(images / f"{name}.dcm").SOPInstanceUID)
+        assert frames[name].spacing == pytest.approx((2.1, 1.7))
+
+
+def test_structure_sets_hold_the_vertices(originals: dict[str, Path], images: Path) -> None:
+    sources = read_sources(images.glob("*.dcm"))
+    (region,) = read_rtstruct(originals["rtstruct"], sources)
+    assert region.structure.label == "LV endocardium"
+    found = {source.path.stem: entry for source, entry in zip(sources, region.contours, strict=True) if entry}
+    for name, shift in SHIFTS.items():
+        np.testing.assert_allclose(found[name][0], SHAPE + shift, atol=1e-6)
+    # By hand, in mm: PS3.3 equation C.7.6.2.1-1 with pixel centres at half numbers.
+    header = pydicom.dcmread(images / "4.dcm")
+    (item,) = [
+        contour
+        for contour in pydicom.dcmread(originals["rtstruct"]).ROIContourSequence[0].ContourSequence
+        if contour.ContourImageSequence[0].ReferencedSOPInstanceUID == header.SOPInstanceUID
+    ]
+    x, y = np.array(header.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    pixels = SHAPE + SHIFTS["4"] - 0.5
+    rows, columns = (float(value) for value in header.PixelSpacing)
+    expected = np.array(header.ImagePositionPatient, float) + pixels[:, :1] * columns * x + pixels[:, 1:] * rows * y
+    np.testing.assert_allclose(np.array(item.ContourData, dtype=float).reshape(-1, 3), expected, atol=1e-4)
+
+
+def test_masks_are_the_same_in_all_formats(originals: dict[str, Path], images: Path) -> None:
+    sources = read_sources(images.glob("*.dcm"))
+    (segment,) = read_seg(originals["seg"], sources)
+    voxels = np.asarray(nib.load(originals["nifti"]).dataobj)
+    for index, source in enumerate(sources):
+        if source.path.stem not in SHIFTS:
+            assert segment.masks[index] is None and not voxels[:, :, index // 2, index % 2].any()
+            continue
+        png = np.asarray(Image.open(originals["png"] / f"{source.path.stem}.png")) == 255
+        y, x = np.indices((60, 80)) + 0.5
+        inside = shapely.contains_xy(shapely.Polygon(SHAPE + SHIFTS[source.path.stem]), x, y)
+        assert (png ^ inside).mean() < 0.005  # centres in, or half of the pixel in: nearly the same
+        np.testing.assert_array_equal(segment.masks[index], png)
+        np.testing.assert_array_equal(voxels[:, :, index // 2, index % 2], png.T)
+
+
+def test_fractional_segmentations(document: Path, images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    convert(document, tmp_path / "seg.dcm", images, kind="FRACTIONAL")
+    sources = read_sources(images.glob("*.dcm"))
+    (segment,) = read_seg(tmp_path / "seg.dcm", sources)
+    (mask,) = [m for source, m in zip(sources, segment.masks, strict=True) if source.path.stem == "1"]
+    assert float(np.sum(mask)) == pytest.approx(shapely.area(shapely.Polygon(SHAPE)), rel=1e-3)
+    assert len(np.unique(mask)) > 20
+    report = convert(tmp_path / "seg.dcm", tmp_path / "m.nii", images)
+    assert "cut at one half" in report.lost[0]
+    convert(tmp_path / "seg.dcm", tmp_path / "b.json", images)
+    frames = {frame.name: frame for frame in read_contour_document(tmp_path / "b.json").frames}
+    assert iou(frames["1"].contours[0], SHAPE) > 0.985
+
+
+def test_sunnybrook_contours(study: Path, images: Path, tmp_path: Path) -> None:
+    contours = study / "contourfiles" / "SYN-01" / "i-contours"
+    report = convert(contours, tmp_path / "rtstruct.dcm", images)
+    assert report.structures == ("LV endocardium",) and report.frames == 4
+    convert(tmp_path / "rtstruct.dcm", tmp_path / "back", images, to="txt")
+    for number in range(1, 5):
+        written = read_contour(tmp_path / "back" / f"{number}.txt")
+        expected = read_contour(contours / f"IM-0001-000{number}-icontour-manual.txt")
+        np.testing.assert_allclose(written, expected, atol=1e-9)
+
+
+def test_without_images(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "a.txt", SHAPE - 0.5, fmt="%.4f")
+    convert(tmp_path / "a.txt", tmp_path / "a.png", size=(60, 80), structure="Mass")
+    report = convert(tmp_path / "a.png", tmp_path / "a.json", structure="mass")
+    assert report.structures == ("Mass",)
+    frame = read_contour_document(tmp_path / "a.json").frames[0]
+    assert (frame.name, frame.size, frame.sop_instance_uid, frame.world) == ("a", (60, 80), None, None)
+    assert iou(frame.contours[0], SHAPE) > 0.95
+    convert(tmp_path / "a.json", tmp_path / "b.txt")
+    np.testing.assert_allclose(read_contour(tmp_path / "b.txt"), frame.contours[0], atol=1e-9)
+    convert(tmp_path / "a.json", tmp_path / "b.nii")
+    assert nib.load(tmp_path / "b.nii").shape == (80, 60, 1)
+
+
+def test_several_structures(images: Path, tmp_path: Path) -> None:
+    sources = read_sources(images.glob("*.dcm"))
+    regions = [Region(LV_ENDOCARDIUM, ((SHAPE,), (), (), ())), Region(LV_EPICARDIUM, ((SHAPE + 1,), (), (), ()))]
+    write_rtstruct(tmp_path / "both.dcm", regions, sources)
+    with pytest.raises(ValueError, match="'LV endocardium', 'LV epicardium': choose one as `structure`"):
+        convert(tmp_path / "both.dcm", tmp_path / "a.json", images)
+    convert(tmp_path / "both.dcm", tmp_path / "a.json", images, structure="LV epicardium")
+    (frame,) = read_contour_document(tmp_path / "a.json").frames
+    np.testing.assert_allclose(frame.contours[0], SHAPE + 1, atol=1e-4)
+    pytest.importorskip("highdicom")
+    report = convert(tmp_path / "both.dcm", tmp_path / "seg.dcm", images)
+    assert report.structures == ("LV endocardium", "LV epicardium")
+    back = convert(tmp_path / "seg.dcm", tmp_path / "rtstruct.dcm", images)
+    assert (back.structures, back.frames, back.contours) == (report.structures, 2, 2)
+
+
+def test_holes_are_reported(images: Path, tmp_path: Path) -> None:
+    mask = np.zeros((60, 80), dtype=np.uint8)
+    mask[10:30, 20:60] = 255
+    mask[15:18, 30:40] = 0
+    Image.fromarray(mask).save(tmp_path / "2.png")
+    report = convert(tmp_path / "2.png", tmp_path / "a.json", images)
+    assert report.lost[0].startswith("Frame '2': 1 hole(s), 30 pixel(s)")
+    assert read_contour_document(tmp_path / "a.json").frames[0].name == "2"
+
+
+def test_mammograms(images: Path, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(images / "1.dcm")
+    for keyword in (
+        *("FrameOfReferenceUID", "PositionReferenceIndicator", "ImagePositionPatient", "ImageOrientationPatient"),
+        *("PixelSpacing", "SliceThickness", "TriggerTime", "SliceLocation"),
+    ):
+        if keyword in dataset:
+            del dataset[keyword]
+    dataset.Modality, dataset.ImagerPixelSpacing, dataset.PatientOrientation = "MG", [0.2, 0.2], ["A", "R"]
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
+    mammogram = tmp_path / "mass.dcm"
+    dataset.save_as(mammogram)
+    np.savetxt(tmp_path / "a.txt", SHAPE - 0.5, fmt="%.4f")
+    with pytest.raises(ValueError, match="write SEG and SR"):
+        convert(tmp_path / "a.txt", tmp_path / "rtstruct.dcm", mammogram)
+    pytest.importorskip("highdicom")
+    convert(tmp_path / "a.txt", tmp_path / "seg.dcm", mammogram, structure="Mass")
+    for target in ("b.json", "b.nii.gz", "b.png"):
+        convert(tmp_path / "seg.dcm", tmp_path / target, mammogram)
+        convert(tmp_path / target, tmp_path / f"{target}.seg.dcm", mammogram)
+        (segment,) = read_seg(tmp_path / f"{target}.seg.dcm", read_sources([mammogram]))
+        (first,) = read_seg(tmp_path / "seg.dcm", read_sources([mammogram]))
+        np.testing.assert_array_equal(segment.masks[0], first.masks[0])
+
+
+def test_images_beside_results(images: Path, document: Path, tmp_path: Path) -> None:
+    """Results and other files among the images are no images."""
+    for path in images.glob("*.dcm"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\x08\0\x18\0UI\x08\x00")
+    convert(document, tmp_path / "rtstruct.dcm", tmp_path)
+    report = convert(tmp_path / "rtstruct.dcm", tmp_path / "a.json", tmp_path)
+    assert report.frames == 3
+    assert any(note.startswith("broken.dcm: ") for note in report.skipped)
+
+
+def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.nii.gz"
+    target.write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="exists"):
+        convert(document, target)
+    assert target.read_bytes() == b"mine"
+    convert(document, target, overwrite=True)
+    assert nib.load(target).shape == (80, 60, 3)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("a.png", {}, "there are 3: name a folder instead"),
+        ("a.txt", {}, "there are 3: name a folder instead"),
+        ("seg.dcm", {}, "`images` of the seg"),
+        ("rtstruct.dcm", {}, "`images` of the rtstruct"),
+        ("a.dcm", {}, "which DICOM object"),
+        ("a.nii", {"kind": "FRACTIONAL"}, "a segmentation for `kind`"),
+        ("a.nii", {"kind": "LABELMAP"}, "BINARY, FRACTIONAL"),
+        ("a.nii", {"size": (80, 60)}, r"that of frame '1', \(60, 80\)"),
+        ("a.nii", {"size": (0, 60)}, "`size` to be"),
+        ("a.nii", {"size": (60,)}, "`size` to be"),
+    ],
+)
+def test_what_cannot_be_done(document: Path, tmp_path: Path, target: str, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        convert(document, tmp_path / target, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_to_convert(images: Path, tmp_path: Path) -> None:
+    Image.new("L", (80, 60)).save(tmp_path / "1.png")
+    with pytest.raises(ValueError, match="nothing to convert"):
+        convert(tmp_path / "1.png", tmp_path / "rtstruct.dcm", images)
+    np.savetxt(tmp_path / "2.txt", SHAPE + 500)
+    with pytest.raises(ValueError, match="covered by half.*'2': no pixel"):
+        convert(tmp_path / "2.txt", tmp_path / "2.nii", images)
+
+
+def test_contours_of_other_images(document: Path, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'1' is not among them|'2' is not among them"):
+        convert(document, tmp_path / "rtstruct.dcm", images / "1.dcm")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        convert(document, tmp_path / "rtstruct.dcm", tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        convert(tmp_path / "missing.json", tmp_path / "rtstruct.dcm", images)
+
+
+def test_the_patient_is_not_named(document: Path, images: Path, tmp_path: Path) -> None:
+    """Neither in what is not DICOM, nor in names, nor in messages, even where files are called after the patient."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in images.glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.PatientName, dataset.PatientID = "Secretname^Jane", "ID-98765"
+        dataset.save_as(folder / f"Secretname_{path.name}")
+    sources = read_sources(folder.glob("*.dcm"))
+    write_rtstruct(tmp_path / "r.dcm", [SHAPE, None, SHAPE, None], sources)
+    convert(tmp_path / "r.dcm", tmp_path / "a.json", folder)
+    convert(tmp_path / "r.dcm", tmp_path / "masks", folder, to="png")
+    convert(tmp_path / "r.dcm", tmp_path / "a.nii", folder)
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["frame-0001.png", "frame-0003.png"]
+    content = (tmp_path / "a.json").read_bytes() + (tmp_path / "a.nii").read_bytes()
+    assert b"Secretname" not in content and b"98765" not in content
+    with pytest.raises(ValueError, match="not among them") as caught:
+        convert(document, tmp_path / "rtstruct.dcm", folder)
+    assert "Secretname" not in str(caught.value) and "98765" not in str(caught.value)
+    assert str(read_dataset(tmp_path / "r.dcm", True).PatientName) == "Secretname^Jane"  # as DICOM asks
+
+
+def test_reports_are_json() -> None:
+    report = ConversionReport(Path("a.json"), "json", "png", (Path("b.png"),), ("Mass",), 1, 2, ("x",), ("y",))
+    assert json.loads(json.dumps(report.as_dict())) == {
+        "source": {"path": "a.json", "format": "json"},
+        "target": {"files": ["b.png"], "format": "png"},
+        "structures": ["Mass"],
+        "frames": 1,
+        "contours": 2,
+        "lost": ["x"],
+        "skipped": ["y"],
+    }

@@ -1,0 +1,22 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monai_acdr.apps import demo, demo_study
+
+
+def test_without_the_extra_the_rest_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_study, "find_spec", lambda _name: None)
+    monkeypatch.setattr(demo_study, "NUM_SLICES", 2)
+    monkeypatch.setattr(demo_study, "NUM_PHASES", 3)
+    report = demo(tmp_path / "demo", device="cpu")
+    assert report.num_outlined > 0
+    names = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"rtstruct.dcm", "report.html", "study"} <= names
+    assert not {"seg.dcm", "sr.dcm"} & names
+    demo(tmp_path / "demo", device="cpu", overwrite=True)

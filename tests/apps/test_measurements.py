@@ -1,0 +1,71 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from monai_acdr.apps.inputs import Frame, read_inputs
+from monai_acdr.apps.measurements import find_grid, measure_contours
+from monai_acdr.apps.pixels import make_image
+from monai_acdr.data import read_contour
+from monai_acdr.geometry import circle
+
+CIRCLE = circle(torch.tensor([50.0, 50.0]), torch.tensor(10.0), 720).numpy()
+
+
+def test_a_beating_ventricle(phantom: Path, study: Path) -> None:
+    """Volumes of the true contours: areas times the slices' distance, by hand."""
+    inputs = read_inputs(study)
+    grid, reason = find_grid(inputs.frames)
+    assert grid is not None
+    assert not reason
+    numbers = {int(source.path.stem): index for index, source in enumerate(inputs.sources)}
+    contours: list[np.ndarray | None] = [None] * 12
+    for file in phantom.glob("contourfiles/*/i-contours/*.txt"):
+        contours[numbers[int(file.name.split("-")[2])]] = read_contour(file).numpy()
+    measured = measure_contours(inputs.frames, contours, True, grid)
+    assert measured.volumes is not None
+    step = abs(grid.positions_mm[1] - grid.positions_mm[0])
+    volumes = {}
+    for phase in {grid.phase[i] for i, contour in enumerate(contours) if contour is not None}:
+        areas = [
+            shape.area_mm2 for i, shape in enumerate(measured.shapes) if shape is not None and grid.phase[i] == phase
+        ]
+        volumes[phase] = sum(areas) * step / 1000
+    assert measured.volumes.end_diastolic_volume_ml == pytest.approx(max(volumes.values()), rel=1e-6)
+    assert measured.volumes.end_systolic_volume_ml == pytest.approx(min(volumes.values()), rel=1e-6)
+
+
+def test_circles(study: Path) -> None:
+    inputs = read_inputs(study)
+    grid, _ = find_grid(inputs.frames)
+    measured = measure_contours(inputs.frames, [CIRCLE] * 6 + [None] * 6, False, grid)
+    assert measured.volumes is None
+    assert measured.shapes[11] is None
+    assert measured.shapes[0].area_mm2 == pytest.approx(math.pi * 13**2, rel=1e-4)
+    only_one = measure_contours(inputs.frames, [CIRCLE] + [None] * 11, True, grid)
+    assert only_one.volumes is None
+    assert [finding.kind for finding in only_one.findings] == ["no_volumes"]
+
+
+def test_crossings_are_reported(study: Path) -> None:
+    frames = read_inputs(study).frames[:1]
+    bow = np.array([[10.0, 10], [30, 30], [30, 10], [10, 30]])
+    (finding,) = measure_contours(frames, [bow], False, None).findings
+    assert (finding.kind, finding.text) == ("self_crossing", f"frame {frames[0].name}: the contour crosses itself")
+
+
+def test_without_a_place() -> None:
+    frame = Frame("x", make_image(np.zeros((80, 80)), torch.eye(4)), None)
+    grid, reason = find_grid([frame])
+    assert grid is None
+    assert reason == "these images have no place in a stack"
+    measured = measure_contours([frame], [CIRCLE], True, grid)
+    assert measured.shapes == (None,)
+    assert measured.volumes is None

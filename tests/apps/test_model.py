@@ -1,0 +1,79 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from monai_acdr.apps.model import find_bundle, find_device, load_model
+from monai_acdr.bundle import bundle_root
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM
+
+
+def test_hearts(tiny_heart: Path) -> None:
+    model = load_model(tiny_heart, device="cpu")
+    weights = tiny_heart / "models" / "model.pt"
+    assert model.structure == LV_ENDOCARDIUM
+    assert model.name == "sunnybrook_lv_acdr"
+    assert model.checkpoint_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert (model.regions.centre_side, model.regions.point_side, model.regions.pixel_mm) == (112, 100, 1.3)
+    assert not model.regions.align_laterality
+    assert not model.infer.network.training
+    assert model.algorithm.name == "sunnybrook_lv_acdr"
+    loaded = torch.load(weights, weights_only=True)
+    torch.testing.assert_close(model.infer.network.state_dict(), loaded)
+
+
+def test_masses(tiny_mass: Path) -> None:
+    model = load_model(tiny_mass, device="cpu")
+    assert model.structure == BREAST_MASS
+    assert model.regions.centre_side is None
+    assert (model.regions.box_scale, model.regions.square, model.regions.align_laterality) == (1.2, False, True)
+
+
+def test_bundles_by_name(tmp_path: Path) -> None:
+    assert find_bundle("sunnybrook_lv_acdr") == bundle_root("sunnybrook_lv_acdr")
+    assert find_bundle(bundle_root("inbreast_mass_acdr")).name == "inbreast_mass_acdr"
+    with pytest.raises(FileNotFoundError, match=r"one of \['ddsm"):
+        find_bundle(tmp_path)
+
+
+def test_devices() -> None:
+    assert find_device("cpu") == torch.device("cpu")
+    assert find_device().type in ("cpu", "cuda")
+    with pytest.raises(ValueError, match="Expected a device such as cpu"):
+        find_device("toaster")
+    with pytest.raises(ValueError, match="device of this machine"):
+        find_device("cuda:99")
+    with pytest.raises(ValueError, match="device of this machine"):
+        find_device("meta")
+
+
+def test_refused(tiny_heart: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="give --checkpoint"):
+        load_model(tiny_heart, tmp_path / "absent.pt")
+    (tmp_path / "broken.pt").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="Expected a checkpoint of tensors"):
+        load_model(tiny_heart, tmp_path / "broken.pt")
+    copy = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
+    path = copy / "configs" / "inference.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in config.items() if k not in ("preprocessing", "crop_transforms")}))
+    with pytest.raises(ValueError, match="to have crop_transforms in configs/inference.json"):
+        load_model(copy)
+    path.write_text(json.dumps({**config, "network": {"_target_": "torch.nn.Identity"}}))
+    with pytest.raises(ValueError, match="to be an ActiveContourNet, but got Identity"):
+        load_model(copy)
+    path.write_text(json.dumps(config))
+    (copy / "configs" / "metadata.json").write_text("[]")
+    with pytest.raises(ValueError, match="Expected an object"):
+        load_model(copy)
+    (copy / "configs" / "metadata.json").write_text("{")
+    with pytest.raises(ValueError, match="as JSON"):
+        load_model(copy)

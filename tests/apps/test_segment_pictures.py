@@ -1,0 +1,68 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monai_acdr.apps import segment_pictures
+from monai_acdr.apps.inputs import Inputs, read_inputs
+from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
+from monai_acdr.apps.outlines import Outline
+from monai_acdr.apps.segment_pictures import write_overlays, write_pictures
+from monai_acdr.geometry import circle
+from monai_acdr.visualize import FINAL_COLOR
+
+
+@pytest.fixture()
+def run(study: Path) -> tuple[Inputs, list[Outline], Measurements]:
+    """Circles that beat; the first frame of each slice is left out."""
+    inputs = read_inputs(study)
+    grid, _ = find_grid(inputs.frames)
+    outlines = []
+    for phase in grid.phase:
+        final = circle(torch.tensor([56.0, 50.0]), torch.tensor(10.0 + 3 * phase), 32)
+        evolution = torch.stack([final * 0.9 + 5, final]).numpy()
+        outlines.append(Outline(evolution, None, reason="" if phase else "no ventricle found"))
+    return inputs, outlines, measure_contours(inputs.frames, [o.final for o in outlines], True, grid)
+
+
+def drawn(path: Path) -> int:
+    """Pixels of a picture that have the contour's colour."""
+    return int((np.abs(np.asarray(Image.open(path).convert("RGB")).astype(int) - FINAL_COLOR).sum(-1) < 60).sum())
+
+
+def test_pictures(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
+    write_pictures(tmp_path, *run)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "contact_sheet.png",
+        "evolution.gif",
+        "volume_curve.png",
+    ]
+    assert drawn(tmp_path / "contact_sheet.png") > 500
+    with Image.open(tmp_path / "evolution.gif") as gif:
+        assert gif.n_frames == 2
+
+
+def test_the_sheet_shows_end_diastole_and_end_systole(
+    run: tuple[Inputs, list[Outline], Measurements], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, outlines, measured = run
+    shown = segment_pictures._shown(outlines, measured)
+    assert sorted({measured.grid.phase[index] for index in shown}) == [1, 3]
+    assert len(shown) == 6
+    monkeypatch.setattr(segment_pictures, "MAX_SHEET", 4)
+    assert len(segment_pictures._shown(outlines, measured)) == 4
+
+
+def test_overlays_of_what_is_outlined(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
+    inputs, outlines, _ = run
+    write_overlays(tmp_path / "overlays", inputs, outlines)
+    names = {frame.name for frame, outline in zip(inputs.frames, outlines, strict=True) if outline.final is not None}
+    assert {path.stem for path in (tmp_path / "overlays").iterdir()} == names
+    assert all(drawn(path) > 50 for path in (tmp_path / "overlays").iterdir())

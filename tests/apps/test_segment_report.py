@@ -1,0 +1,31 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+
+from monai_acdr.apps.segment_report import FrameReport, SegmentReport
+from monai_acdr.apps.study_files import Skipped
+from monai_acdr.measures import Finding
+
+FRAMES = [
+    FrameReport("1", "1.2", 1, 0, 0, True, "", 0.9, (1.0, 2.0, 3.0, 4.0), {"area_mm2": 5.0}),
+    FrameReport("2", "1.3", 1, 0, 1, False, "no ventricle found", 0.1, None),
+]
+
+
+def test_for_programs_and_people() -> None:
+    skipped = [Skipped("a.txt", "not_dicom", "no DICOM file"), Skipped("b.txt", "not_dicom", "no DICOM file")]
+    findings = [Finding("gap", "a slice is missing")]
+    report = SegmentReport({"name": "m"}, "cpu", "dicom", "auto", "LV", FRAMES, None, skipped, findings)
+    record = json.loads(json.dumps(report.as_dict()))
+    assert record["program"] == "monai-acdr segment"
+    assert record["frames"][1]["reason"] == "no ventricle found"
+    assert record["skipped"][0] == {"file": "a.txt", "kind": "not_dicom", "reason": "no DICOM file"}
+    assert report.num_outlined == 1
+    assert report.summary() == [
+        "1 of 2 frame(s) outlined: LV",
+        "2 file(s) left out; the first is a.txt: no DICOM file",
+        "1 finding(s); the first is: a slice is missing",
+    ]

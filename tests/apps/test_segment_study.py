@@ -1,0 +1,254 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Whole runs of `segment`: what comes out, and what becomes of input that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import torch
+from PIL import Image
+
+from monai_acdr.apps import segment
+from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.data import read_contour
+from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
+from monai_acdr.transforms import contour_to_mask
+
+Edit = Callable[..., Path]
+
+SECRET = "Doe^Jane"
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return float(2 * np.logical_and(one, other).sum() / (one.sum() + other.sum()))
+
+
+def test_a_study_with_the_weights_of_the_package(phantom: Path, study: Path, tmp_path: Path) -> None:
+    """Every result of one run says the same, and it is the truth of the phantom to what the network can."""
+    told: list[str] = []
+    report = segment(
+        study,
+        tmp_path / "out",
+        roi="centre",
+        seg="BINARY",
+        rtstruct=True,
+        sr=True,
+        mask=True,
+        html=True,
+        overlays=True,
+        device="cpu",
+        progress=lambda step, done, total: told.append(step),
+    )
+    out = tmp_path / "out"
+    assert sorted({path.parts[len(out.parts)] for path in out.rglob("*")}) == [
+        "contact_sheet.png",
+        "contours.json",
+        "evolution.gif",
+        "masks",
+        "overlays",
+        "report.html",
+        "report.json",
+        "rtstruct.dcm",
+        "seg.dcm",
+        "sr.dcm",
+        "volume_curve.png",
+    ]
+    assert json.loads((out / "report.json").read_text())["files"] == list(report.files)
+    assert set(told) == {"read", "outline", "write"}
+    assert set(report.seconds) == {"model", "read", "outline", "measure", "write"}
+    sources = read_sources(sorted(study.iterdir()))
+    (region,) = read_rtstruct(out / "rtstruct.dcm", sources)
+    (segmented,) = read_seg(out / "seg.dcm", sources)
+    document = read_contour_document(out / "contours.json").to_region(sources)
+    scores = []
+    for index, source in enumerate(sources):
+        (vertices,) = document.contours[index]
+        np.testing.assert_allclose(region.contours[index][0], vertices, atol=1e-3)
+        mask = contour_to_mask(torch.from_numpy(vertices)[None], source.size, 0.5)[0].numpy()
+        np.testing.assert_array_equal(segmented.masks[index], mask)
+        picture = np.asarray(Image.open(out / "masks" / f"{source.path.stem}.png"))
+        np.testing.assert_array_equal(picture, mask * 255)
+        truth = list(phantom.glob(f"contourfiles/*/i-contours/IM-0001-{int(source.path.stem):04d}-*.txt"))
+        if truth:
+            scores.append(dice(mask > 0, contour_to_mask(read_contour(truth[0])[None], source.size, 0.5)[0].numpy()))
+    assert len(scores) >= 6
+    assert np.mean(scores) > 0.75
+    assert report.volumes is not None
+    assert 20 < report.volumes.ejection_fraction_percent < 80
+    assert report.num_outlined == 12
+    lines = report.summary()
+    assert lines[0] == "12 of 12 frame(s) outlined: LV endocardium"
+    assert lines[1].startswith("EDV ")
+
+
+def test_the_structured_report_has_end_diastole_and_end_systole(study: Path, tmp_path: Path) -> None:
+    report = segment(study, tmp_path / "out", roi="centre", sr=True, pictures=False, device="cpu")
+    phases = {report.volumes.end_diastole_phase, report.volumes.end_systole_phase}
+    expected = {frame.sop_instance_uid for frame in report.frames if frame.phase in phases}
+    text = str(pydicom.dcmread(tmp_path / "out" / "sr.dcm"))
+    found = {frame.sop_instance_uid for frame in report.frames if frame.sop_instance_uid in text}
+    assert found == expected
+    assert "Cardiac ejection fraction" in text
+
+
+@pytest.mark.parametrize("roi", ["point 56 50", "box 30 25 80 75"])
+def test_one_file(study: Path, tiny_heart: Path, tmp_path: Path, roi: str) -> None:
+    report = segment(sorted(study.iterdir())[0], tmp_path / "out", tiny_heart, roi, seg="FRACTIONAL", device="cpu")
+    (frame,) = report.frames
+    assert frame.outlined
+    side = 100.0 if roi.startswith("point") else 50.0
+    assert frame.region == pytest.approx((56.0, 50.0, side, side) if side == 100 else (55.0, 50.0, 50.0, 50.0))
+    assert report.volumes is None
+    assert frame.measures["area_mm2"] > 0
+    assert pydicom.dcmread(tmp_path / "out" / "seg.dcm").SegmentationType == "FRACTIONAL"
+
+
+def test_earlier_contours_and_overwriting(study: Path, tiny_heart: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    file = sorted(study.iterdir())[0]
+    segment(file, out, tiny_heart, "box 30 25 80 75", rtstruct=True, device="cpu")
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="contours.json"):
+        segment(file, out, tiny_heart, "centre", device="cpu")
+    report = segment(study, out, tiny_heart, out / "contours.json", overwrite=True, pictures=False, device="cpu")
+    assert [frame.outlined for frame in report.frames].count(True) == 1
+    assert {frame.reason for frame in report.frames} == {"", "no earlier contour"}
+    assert report.roi == "contours"
+    assert sorted(path.name for path in out.iterdir()) == ["contours.json", "mine.txt", "report.json"]
+
+
+def test_pictures_and_volumes(tiny_heart: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (80, 90), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    report = segment(tmp_path / "image.png", tmp_path / "a", tiny_heart, "centre", mask=True, device="cpu")
+    assert report.frames[0].measures == {}
+    assert np.asarray(Image.open(tmp_path / "a" / "masks" / "image.png")).shape == (80, 90)
+    spaced = segment(tmp_path / "image.png", tmp_path / "b", tiny_heart, "centre", spacing=(1, 2), device="cpu")
+    assert spaced.frames[0].measures["area_mm2"] > 0
+    volume = np.random.default_rng(0).random((90, 80, 3, 2)).astype(np.float32)
+    nib.save(nib.Nifti1Image(volume, np.diag([1.5, 1.5, 8, 1])), tmp_path / "cine.nii.gz")
+    report = segment(tmp_path / "cine.nii.gz", tmp_path / "c", tiny_heart, "centre", mask=True, device="cpu")
+    assert report.volumes is not None
+    assert report.volumes.slice_heights_mm == pytest.approx((8, 8, 8))
+    mask = nib.load(tmp_path / "c" / "mask.nii.gz")
+    assert mask.shape == volume.shape
+    assert np.asarray(mask.dataobj).sum(axis=(0, 1)).min() > 0
+
+
+def test_a_mammogram(mammogram: Path, tiny_mass: Path, tmp_path: Path) -> None:
+    """A right breast: the network sees it flipped, the results lie on the file's pixels."""
+    out = tmp_path / "out"
+    report = segment(mammogram, out, tiny_mass, "box 40 60 80 90", seg="BINARY", sr=True, html=True, device="cpu")
+    assert report.frames[0].region == pytest.approx((60, 75, 48, 36))
+    (source,) = read_sources([mammogram])
+    (region,) = read_seg(out / "seg.dcm", [source])
+    rows, columns = np.nonzero(region.masks[0])
+    assert 40 <= columns.mean() <= 80
+    assert 60 <= rows.mean() <= 90
+    with pytest.raises(ValueError, match="use --seg and --sr"):
+        segment(mammogram, tmp_path / "b", tiny_mass, "box 40 60 80 90", rtstruct=True, device="cpu")
+    for roi, message in (("centre", "add --roi box"), ("auto", "ROI auto finds left ventricles only")):
+        with pytest.raises(ValueError, match=message):
+            segment(mammogram, tmp_path / "b", tiny_mass, roi, device="cpu")
+
+
+def test_no_identity_unless_asked_for(
+    own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Edit, caplog: pytest.LogCaptureFixture
+) -> None:
+    for file in sorted(own_study.iterdir()):
+        edit(file, PatientName=SECRET, PatientID="ID-4711")
+        file.rename(own_study / f"Doe_Jane_{file.name}")
+    out = tmp_path / "out"
+    segment(own_study, out, tiny_heart, "centre", overlays=True, mask=True, html=True, device="cpu")
+    for path in out.rglob("*"):
+        assert "doe" not in path.name.lower()
+        if path.is_file():
+            content = path.read_bytes().lower()
+            assert b"jane" not in content, path.name
+            assert b"4711" not in content, path.name
+    assert "jane" not in caplog.text.lower()
+    segment(own_study, out, tiny_heart, "centre", html=True, identity=True, overwrite=True, device="cpu")
+    assert "ID-4711" in (out / "report.html").read_text()
+
+
+class TestBadInput:
+    """Each leaves a clear message and no output."""
+
+    @pytest.fixture(autouse=True)
+    def _no_output(self, tmp_path: Path) -> object:
+        yield
+        assert not (tmp_path / "out").exists()
+
+    def test_absent(self, tmp_path: Path, tiny_heart: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="does not exist: check the path"):
+            segment(tmp_path / "absent", tmp_path / "out", tiny_heart, "centre", device="cpu")
+
+    def test_a_segmentation(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:
+        segment(study, tmp_path / "first", tiny_heart, "centre", seg="BINARY", pictures=False, device="cpu")
+        with pytest.raises(ValueError, match="a segmentation, not an image"):
+            segment(tmp_path / "first" / "seg.dcm", tmp_path / "out", tiny_heart, "centre", device="cpu")
+
+    def test_two_patients(self, own_study: Path, tmp_path: Path, tiny_heart: Path, edit: Edit) -> None:
+        edit(sorted(own_study.iterdir())[0], PatientID="other")
+        with pytest.raises(ValueError, match="images of one patient"):
+            segment(own_study, tmp_path / "out", tiny_heart, "centre", device="cpu")
+
+    def test_strict(self, own_study: Path, tmp_path: Path, tiny_heart: Path) -> None:
+        (own_study / "notes.txt").write_text("hello")
+        with pytest.raises(ValueError, match=r"1 would be left out, such as notes.txt \(no DICOM file\)"):
+            segment(own_study, tmp_path / "out", tiny_heart, "centre", strict=True, device="cpu")
+
+    def test_regions(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:
+        for roi, message in (
+            ("box 1 2 3", "Expected 4 numbers"),
+            ("point 500 3", "inside the image"),
+            ("box 200 200 300 300", "meets the image"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                segment(study, tmp_path / "out", tiny_heart, roi, device="cpu")
+
+    def test_dicom_results_of_a_picture(self, tmp_path: Path, tiny_heart: Path) -> None:
+        Image.fromarray(np.eye(50, dtype=np.uint8)).save(tmp_path / "image.png")
+        with pytest.raises(ValueError, match="Expected DICOM images for DICOM results"):
+            segment(tmp_path / "image.png", tmp_path / "out", tiny_heart, "centre", seg="BINARY", device="cpu")
+
+    def test_nothing_to_store(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:
+        with pytest.raises(ValueError, match="add --seg, --rtstruct or --sr"):
+            segment(study, tmp_path / "out", tiny_heart, "centre", store="http://localhost/x", device="cpu")
+        with pytest.raises(ValueError, match="`seg` to be one of"):
+            segment(study, tmp_path / "out", tiny_heart, "centre", seg="LABELMAP", device="cpu")
+
+    def test_a_full_disk(self, study: Path, tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_args: object, **_kwargs: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("monai_acdr.apps.segment_results.write_rtstruct", fail)
+        with pytest.raises(OSError, match="No space left"):
+            segment(study, tmp_path / "out", tiny_heart, "centre", rtstruct=True, device="cpu")
+
+
+def test_missing_slices_and_spacing_are_reported(own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Edit) -> None:
+    files = sorted(own_study.iterdir(), key=lambda path: int(path.stem))
+    for file in files[4:8]:
+        file.unlink()  # the slice in the middle
+    (own_study / "broken.dcm").write_bytes(files[0].read_bytes()[:200])
+    shutil.copy(files[0], own_study / "copy.dcm")
+    report = segment(own_study, tmp_path / "a", tiny_heart, "centre", pictures=False, device="cpu")
+    assert sorted(entry.kind for entry in report.skipped) == ["duplicate", "unreadable"]
+    assert "gap" in {finding.kind for finding in report.findings}
+    assert any("left out" in line for line in report.summary())
+    (own_study / "copy.dcm").unlink()
+    for file in own_study.glob("[0-9]*.dcm"):
+        edit(file, PixelSpacing=None)
+    report = segment(own_study, tmp_path / "b", tiny_heart, "centre", pictures=False, device="cpu")
+    assert report.volumes is None
+    assert all(not frame.measures for frame in report.frames)
