@@ -12,10 +12,19 @@ PY_OLDEST := $(VENV_OLDEST)/bin/python
 # pytest's -n: "auto" starts one worker for each core; each worker computes with one thread.
 TEST_WORKERS ?= auto
 PYTEST_ARGS ?=
+# MONAI Label needs old packages, so it has an environment of its own: requirements-label.txt.
+LABEL_PYTHON ?= python3.11
+VENV_LABEL ?= .venv-label
+PY_LABEL := $(VENV_LABEL)/bin/python
+LABEL_DEMO := runs/label/demo/dicoms
+LABEL_STUDIES ?= $(LABEL_DEMO)
+LABEL_HOST ?= 127.0.0.1
+LABEL_PORT ?= 8000
 
 INSTALLED := $(VENV)/.installed
 INSTALLED_BENCHMARK := $(VENV)/.installed-benchmark
 INSTALLED_OLDEST := $(VENV_OLDEST)/.installed
+INSTALLED_LABEL := $(VENV_LABEL)/.installed
 METADATA := setup.cfg setup.py pyproject.toml
 
 BUNDLE := bundles/sunnybrook_lv_acdr
@@ -30,7 +39,7 @@ RUN_MASSES := $(PY) -m monai.bundle run --bundle_root $(MASS_BUNDLE) --dataset_d
     --checkpoint $(DEMO)/mass_train/model.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint benchmark test-oldest clean
+.PHONY: help venv demo test lint benchmark test-oldest label-venv label-server label-test clean
 
 help:
 	@echo 'make demo         make synthetic hearts and mammograms, train, evaluate, infer; says where the pictures are'
@@ -39,6 +48,9 @@ help:
 	@echo 'make benchmark    training step, rasterizers, reading of mammograms: time and more'
 	@echo 'make test-oldest  run all tests with the oldest supported versions, in $(VENV_OLDEST)'
 	@echo 'make venv         only install everything into $(VENV)'
+	@echo 'make label-server start a MONAI Label server on this machine (LABEL_STUDIES=folder or DICOMweb URL, LABEL_PORT)'
+	@echo 'make label-test   run the tests of the MONAI Label app against a real server'
+	@echo 'make label-venv   only install MONAI Label into $(VENV_LABEL)'
 	@echo 'make clean        remove environments, caches and runs/'
 
 venv: $(INSTALLED)
@@ -59,6 +71,31 @@ $(INSTALLED_OLDEST): $(METADATA) constraints-oldest.txt
 	test -x $(PY_OLDEST) || $(PYTHON) -m venv $(VENV_OLDEST)
 	$(PY_OLDEST) -m pip install --quiet --constraint constraints-oldest.txt --editable '.[bundle,test]'
 	@touch $@
+
+label-venv: $(INSTALLED_LABEL)
+
+$(INSTALLED_LABEL): $(METADATA) requirements-label.txt
+	@$(LABEL_PYTHON) -c "import sys; sys.version_info[:2] == (3, 11) or sys.exit( \
+	    'Expected Python 3.11 for MONAI Label, but $(LABEL_PYTHON) is ' + sys.version.split()[0])"
+	test -x $(PY_LABEL) || $(LABEL_PYTHON) -m venv $(VENV_LABEL)
+	@echo 'Installing into $(VENV_LABEL): this takes a few minutes the first time.'
+	$(PY_LABEL) -m pip install --quiet --no-deps --requirement requirements-label.txt
+	$(PY_LABEL) -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(LABEL_DEMO): | $(INSTALLED_LABEL)
+	$(PY_LABEL) -m monai_acdr.data.phantoms runs/label/demo
+
+label-server: $(INSTALLED_LABEL) $(if $(filter $(LABEL_DEMO),$(LABEL_STUDIES)),$(LABEL_DEMO))
+	@$(PY_LABEL) -c 'import torchvision' 2>/dev/null || { \
+	    echo 'MONAI Label needs torchvision, in the build of your torch, which no lock file can know. Install it with'; \
+	    echo '    $(PY_LABEL) -m pip install --no-deps torchvision==0.28.0'; \
+	    echo 'and the --index-url that your torch came from, then run make label-server again.'; exit 1; }
+	$(VENV_LABEL)/bin/monailabel start_server --host $(LABEL_HOST) --port $(LABEL_PORT) \
+	    --app "$$($(VENV_LABEL)/bin/monai-acdr label-app --folder runs/label/app)" --studies $(LABEL_STUDIES)
+
+label-test: $(INSTALLED) $(INSTALLED_LABEL)
+	OMP_NUM_THREADS=1 MONAI_ACDR_LABEL_PYTHON=$(abspath $(PY_LABEL)) $(PY) -m pytest tests/integration/label $(PYTEST_ARGS)
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
@@ -97,7 +134,7 @@ benchmark: $(INSTALLED_BENCHMARK)
 	    echo "== benchmarks/$$name.py"; $(PY) benchmarks/$$name.py || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(VENV_OLDEST) runs build dist *.egg-info
+	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_LABEL) runs build dist *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 define check_python

@@ -53,6 +53,9 @@ OPTIONAL = (
         "h5py",
         "highdicom",
         "imagecodecs",
+        "monailabel",
+        "nrrd",
+        "SimpleITK",
         "itk",
         "numba",
         "pandas",
@@ -69,10 +72,14 @@ OPTIONAL = (
 BACKENDS = {
     "monai_acdr.networks.layers.rasterizers.numba_": "numba",
     "monai_acdr.networks.layers.rasterizers.triton_": "triton",
+    "monai_acdr.apps.monailabel.server_": "monailabel",
 }
 
 # Modules without a test file of their own -> the reason.
-WITHOUT_TESTS: dict[str, str] = {}
+WITHOUT_TESTS: dict[str, str] = {
+    f"monai_acdr/apps/monailabel/{name}.py": "needs MONAI Label's own environment: tests/integration/label"
+    for name in ("server_app", "server_datastores", "server_tasks")
+}
 # Folders of tests/ that mirror no part of the package.
 OTHER_TESTS = {"benchmarks", "bundles", "docs", "integration", "properties"}
 

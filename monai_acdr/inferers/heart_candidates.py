@@ -127,9 +127,7 @@ def judge_place(image: MetaTensor, infer: Infer, center: Tensor, sides: Sequence
     if not float(pixels.max()) > float(pixels.min()):
         return None
     first = _contours(image, infer, center[None], sides)
-    inside = torch.tensor([image.shape[2], image.shape[1]], dtype=torch.float64)
-    middle = centroid(first).clamp_min(0).minimum(inside)
-    return _judge(image, infer, _contours(image, infer, middle, sides), sides)[0]
+    return _judge(image, infer, _contours(image, infer, _middles(image, first), sides), sides)[0]
 
 
 def contour_features(image: Tensor, contours: Tensor, sides: Sequence[float]) -> dict[str, Tensor]:
@@ -197,7 +195,7 @@ def _distinct(centers: Tensor, quality: Tensor, size: Sequence[int], sides: Sequ
 
 def _judge(image: MetaTensor, infer: Infer, contours: Tensor, sides: Sequence[float]) -> list[Candidate]:
     """Compare the contours with those of turned and scaled windows, and score."""
-    centers = centroid(contours)
+    centers = _middles(image, contours)
     features = contour_features(image, contours, sides)
     turned = [_contours(image, infer, centers, sides, scale, math.radians(angle)) for angle, scale in TURNS]
     others = [contour_features(image, each, sides) for each in turned]
@@ -217,6 +215,12 @@ def _judge(image: MetaTensor, infer: Infer, contours: Tensor, sides: Sequence[fl
         )
         for index in scores.argsort(descending=True).tolist()
     ]
+
+
+def _middles(image: Tensor, contours: Tensor) -> Tensor:
+    """Centroids (N, 2), moved into the image: those of a contour without area may lie anywhere."""
+    limits = torch.tensor([image.shape[2], image.shape[1]], dtype=torch.float64)
+    return centroid(contours).clamp_min(0).minimum(limits)
 
 
 def _scores(features: dict[str, Tensor]) -> Tensor:

@@ -62,7 +62,7 @@ def test_largest_disc_is_clicked(clicks: ModuleType) -> None:
     place, inside = clicks.click_in_disc(make_session(clicks, 12.0))
     # moved to the right by 4: as much is missing on the left as is too much on the right
     assert abs(float(place[0]) - 32) == pytest.approx(14 if not inside else 10, abs=2)
-    assert float(place[1]) == pytest.approx(32, abs=1.5)
+    assert float(place[1]) == pytest.approx(32, abs=8)  # a thin moon: discs of the same size fit in many places
     place, inside = clicks.click_in_disc(make_session(clicks, 22.0))
     assert not inside
     assert float(place[0]) == pytest.approx((44 + 58) / 2, abs=1)

@@ -60,3 +60,19 @@ def test_a_known_place(draw_discs: Any, stand_in: Any) -> None:
     assert near.score > far.score
     blank = draw_discs((50, 50), [])
     assert judge_place(blank, stand_in, torch.tensor([25.0, 25.0], dtype=torch.float64), SIDES) is None
+
+
+def test_contours_without_area_lead_nowhere_else(draw_discs: Any) -> None:
+    """The centroid of a contour that has nearly no area may lie far outside the image."""
+
+    def thin(images: Any, rois: Any) -> list[torch.Tensor]:
+        line = torch.linspace(0, 1, 16, dtype=torch.float64)
+        bow = torch.stack([line * 40, (line - 0.5).abs() * 1e-7 - 400], dim=-1)
+        return [bow[None].repeat(2, 1, 1) + roi[:2] for roi in rois]
+
+    image = draw_discs((100, 120), [(60.0, 50.0, 12.0)])
+    for candidate in find_candidates(image, thin, SIDES):
+        assert bool(((candidate.center >= 0) & (candidate.center <= torch.tensor([120, 100]))).all())
+    judged = judge_place(image, thin, torch.tensor([60.0, 50.0], dtype=torch.float64), SIDES)
+    assert judged is not None
+    assert float(judged.center[1]) == 0

@@ -19,6 +19,7 @@ from monai_acdr.apps.cli.demo_command import demo
 from monai_acdr.apps.cli.evaluate_command import evaluate
 from monai_acdr.apps.cli.exit_codes import EXIT_CODES, exit_code, explain
 from monai_acdr.apps.cli.info_command import info
+from monai_acdr.apps.cli.label_app_command import label_app
 from monai_acdr.apps.cli.segment_command import segment
 
 __all__ = ["main"]
@@ -67,5 +68,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, evaluate, convert, demo, info):
+for command in (segment, evaluate, convert, demo, info, label_app):
     main.add_command(command)

@@ -1,0 +1,95 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One request for contours, from the image to the files and the JSON that go back."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.label_maps import (
+    contour_records,
+    draw_labels,
+    extension_of,
+    write_labels,
+    write_seg_of_contours,
+)
+from monai_acdr.apps.monailabel.outlining import outline_image
+from monai_acdr.apps.monailabel.prompts import parse_prompts
+
+__all__ = ["answer", "wants"]
+
+
+def wants(value: Any, default: bool) -> bool:
+    """A switch of a request, which may be text."""
+    if value is None:
+        return default
+    return value.strip().lower() in ("true", "1", "yes", "on") if isinstance(value, str) else bool(value)
+
+
+def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -> tuple[str | None, dict[str, Any]]:
+    """Outline an image.
+
+    Args:
+        request: ``foreground``, ``background``, ``roi``, ``slice``, ``phase`` (:mod:`.prompts`), ``result_extension``,
+            ``result_dtype``, ``result_compress``, ``result_write_to_file``, as MONAI Label's own tasks have them.
+        image: what to outline.
+        model: the bundle.
+
+    Returns:
+        The path of a temporary file with the label map, None where none was wanted, and what goes into the JSON:
+        ``contours`` (:func:`.contour_records`), ``label_names``, ``centroids`` (voxel indices), ``algorithm``,
+        ``image`` and ``latencies``.
+
+    Raises:
+        ValueError: for a request that cannot be served.
+    """
+    start = time.perf_counter()
+    wanted = request.get("result_extension")
+    extension = extension_of(str(wanted) if wanted else None, image)
+    prompts = parse_prompts(request, image.shape)
+    contours = outline_image(image, prompts, model)
+    outlined = time.perf_counter()
+    path: Path | None = None
+    if wants(request.get("result_write_to_file"), True):
+        with tempfile.NamedTemporaryFile(suffix=extension, delete=False) as file:
+            path = Path(file.name)
+        try:
+            if extension == ".dcm":
+                path.unlink()
+                write_seg_of_contours(path, contours, image, model.structure, model.algorithm)
+            else:
+                labels = draw_labels(image, contours, request.get("result_dtype"))
+                write_labels(path, labels, image, wants(request.get("result_compress"), False))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    end = time.perf_counter()
+    label = model.structure.label
+    records = contour_records(image, contours)
+    centroids = [[x - 0.5, y - 0.5, record["slice"]] for record in records for x, y in [record["centroid_px"]]]
+    result = {
+        "contours": records,
+        "coordinates": "vertices_px: (x, y) = (column, row), pixel (c, r) covers [c, c + 1) x [r, r + 1); a voxel "
+        "index is the pixel coordinate minus 0.5; vertices_mm: LPS",
+        "label_names": {label: 1},
+        "centroids": {label: [str(value) for value in centroids[0]]} if centroids else {},
+        "algorithm": {
+            "name": model.name,
+            "version": model.version,
+            "weights_sha256": model.checkpoint_sha256,
+        },
+        "image": {"shape": list(image.shape), "kind": image.inputs.kind},
+        "latencies": {
+            "infer": round(outlined - start, 4),
+            "write": round(end - outlined, 4),
+            "total": round(end - start, 4),
+        },
+    }
+    return (str(path) if path else None), result

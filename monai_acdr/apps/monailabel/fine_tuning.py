@@ -1,0 +1,192 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A bundle's own training, from the server's weights, on saved labels; better weights are published, others are not."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from monai.bundle import ConfigParser
+
+from monai_acdr.apps.model import find_device
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.model_store import ModelStore
+from monai_acdr.apps.monailabel.problems import Busy
+from monai_acdr.apps.monailabel.training_set import TrainingSet, training_items, write_training_set
+from monai_acdr.handlers import load_network
+
+__all__ = ["FineTuning", "fine_tune", "one_training"]
+
+METRIC = "val_mean_dice"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Options of a training, as MONAI Label's clients show and send them.
+
+    Attributes:
+        max_epochs: at most.
+        learning_rate: at the start.
+        batch_size: frames at once.
+        val_split: share of images that are held out.
+        device: see :func:`monai_acdr.apps.model.find_device`; empty for the best there is.
+    """
+
+    max_epochs: int = 20
+    learning_rate: float = 0.0005
+    batch_size: int = 16
+    val_split: float = 0.25
+    device: str = ""
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, Any]) -> FineTuning:
+        """Read a request; what it does not name is as by default.
+
+        Raises:
+            ValueError: when a value is out of range.
+        """
+        default = cls()
+        try:
+            found = cls(
+                int(request.get("max_epochs", default.max_epochs)),
+                float(request.get("learning_rate", default.learning_rate)),
+                int(request.get("batch_size", request.get("train_batch_size", default.batch_size))),
+                float(request.get("val_split", default.val_split)),
+                _first(request.get("device", default.device)),
+            )
+        except (TypeError, ValueError):
+            raise ValueError(f"Expected numbers for {sorted(asdict(default))}, but got others.") from None
+        if not (1 <= found.max_epochs <= 10_000 and 1 <= found.batch_size <= 1024 and 0 < found.learning_rate < 1):
+            raise ValueError("Expected max_epochs from 1 to 10000, batch_size from 1 to 1024, learning_rate below 1.")
+        if not 0 < found.val_split < 1:
+            raise ValueError(f"Expected val_split between 0 and 1, but got {found.val_split}.")
+        return found
+
+
+def _first(device: Any) -> str:
+    """Clients send a list of what there is, or a name that is none of torch's: then the best there is."""
+    name = str(device[0] if isinstance(device, (list, tuple)) and device else device or "")
+    return name if name.split(":")[0] in ("cpu", "cuda", "mps") else ""
+
+
+@contextmanager
+def one_training(folder: Path) -> Iterator[None]:
+    """Hold a lock while a training runs; the system lets go of it when the process ends, however that happens.
+
+    Raises:
+        Busy: when another training holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".training.lock", timeout=0):
+            yield
+    except Timeout:
+        raise Busy("Expected no other training at the same time, but one is running: wait, or stop it.") from None
+
+
+def fine_tune(
+    store: ModelStore,
+    labelled: Iterable[tuple[str, LabelImage, np.ndarray]],
+    scratch: Path,
+    options: FineTuning | None = None,
+) -> dict[str, Any]:
+    """Train a bundle further, and publish the result if it is better on the images that are held out.
+
+    Args:
+        store: whose weights are the start.
+        labelled: image id, image, and label map on its grid.
+        scratch: folder for the data and checkpoints of this training; emptied before and removed after it.
+        options: of the training.
+
+    Returns:
+        A record, also kept in the store's history: ``published``, ``dice_before``, ``dice_after`` (on the same held out
+        images), ``epoch`` (of the best weights), ``frames`` and ``images`` (by group), ``seconds``, ``time``.
+
+    Raises:
+        Busy: when another training runs.
+        ValueError: when labels are missing.
+    """
+    options = options or FineTuning()
+    start = time.monotonic()
+    with one_training(store.folder):
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            data = write_training_set(scratch / "data", labelled, options.val_split)
+            _logger.info("Training %s on %s frames", store.bundle, data.frames)
+            before, after, epoch = _train(store, scratch, data, options)
+            record = {
+                "published": after > before,
+                "dice_before": round(before, 6),
+                "dice_after": round(after, 6),
+                "epoch": epoch,
+                "frames": data.frames,
+                "images": data.images,
+                "seconds": round(time.monotonic() - start, 1),
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            }
+            if record["published"]:
+                store.publish(scratch / "best.pt", record)
+            else:
+                store.remember(record)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    _logger.info("Training of %s: %s", store.bundle, record)
+    return record
+
+
+def _train(store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning) -> tuple[float, float, int]:
+    """Dice of the weights that are there, of the best new ones, and the epoch of these."""
+    parser = ConfigParser()
+    parser.read_config(str(store.root / "configs" / "train.json"))
+    device = find_device(options.device or None)
+    for key, value in _overrides(parser, store, scratch, data, options).items():
+        parser[key] = value
+    parser["device"] = device
+    load_network(parser.get_parsed_content("network"), store.path, device)
+    evaluator = parser.get_parsed_content("validate#evaluator")
+    evaluator.run()
+    before = float(evaluator.state.metrics[METRIC])
+    evaluator.state.epoch = -1  # no epoch of the training has been validated yet
+    checkpoint = parser.get_parsed_content("training_checkpoint")
+    parser.get_parsed_content("initialize")
+    parser.get_parsed_content("train#trainer").run()
+    after, epoch = float(checkpoint.best["metric"]), int(checkpoint.best["epoch"])
+    return before, after if np.isfinite(after) else -1.0, epoch
+
+
+def _overrides(
+    parser: ConfigParser, store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "bundle_root": str(store.root),
+        "dataset_dir": str(scratch / "data"),
+        "output_dir": str(scratch / "output"),
+        "checkpoint": str(scratch / "best.pt"),
+        "train#data_list": training_items(scratch / "data", "training"),
+        "validate#data_list": training_items(scratch / "data", "validation"),
+        "max_epochs": options.max_epochs,
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "val_interval": max(1, options.max_epochs // 10),
+        "warmup_epochs": min(1, options.max_epochs - 1),
+        "ema_momentum": 0.1,
+        "num_workers": 0,
+    }
+    if "roi_side_label" in parser.get() and data.pixel_mm is not None:
+        inference = ConfigParser.load_config_file(str(store.root / "configs" / "inference.json"))
+        pixel_mm = inference.get("roi_pixel_mm")
+        if pixel_mm:
+            values["roi_side_label"] = float(parser["roi_side_label"]) * float(pixel_mm) / data.pixel_mm
+    return values

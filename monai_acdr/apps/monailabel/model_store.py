@@ -1,0 +1,129 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The weights that a server works with: a copy of each bundle's in its work folder, replaced by better ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from monai_acdr.apps.model import STRUCTURES, ContourModel, load_model
+from monai_acdr.apps.monailabel.problems import Unusable
+from monai_acdr.atomic_files import replace_file, write_text_atomically
+from monai_acdr.bundle import bundle_root
+from monai_acdr.dicom import TISSUE, Structure
+
+__all__ = ["ModelStore"]
+
+_logger = logging.getLogger(__name__)
+
+
+class ModelStore:
+    """Weights of one bundle. Safe for threads.
+
+    In the folder lie ``model.pt``, after a training ``model.previous.pt`` and ``history.json``.
+
+    Args:
+        bundle: its name.
+        folder: for models of the server, as MONAI Label has it: ``<app>/model``.
+        device: where networks run; CUDA where there is one if None.
+    """
+
+    def __init__(self, bundle: str, folder: Path, device: str | None = None) -> None:
+        self.bundle = bundle
+        self.root = bundle_root(bundle)
+        self.folder = folder / bundle
+        self.device = device
+        self._model: tuple[tuple[int, int], ContourModel] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def path(self) -> Path:
+        """The weights in use."""
+        return self.folder / "model.pt"
+
+    @property
+    def previous(self) -> Path:
+        """The weights that the last training replaced."""
+        return self.folder / "model.previous.pt"
+
+    @property
+    def structure(self) -> Structure:
+        """What the bundle outlines, known without its weights."""
+        metadata = json.loads((self.root / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        classes = metadata["network_data_format"]["outputs"]["pred"].get("channel_def", {})
+        return STRUCTURES.get(str(classes.get("1", "")).lower(), TISSUE)
+
+    def prepare(self) -> bool:
+        """Copy the bundle's weights, unless there are weights already.
+
+        Returns:
+            Whether there are weights now.
+        """
+        if self.path.is_file():
+            return True
+        shipped = self.root / "models" / "model.pt"
+        if not shipped.is_file():
+            _logger.warning("%s is not offered: it has no weights; train it and put them at %s", self.bundle, self.path)
+            return False
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with replace_file(self.path) as temporary:
+            shutil.copyfile(shipped, temporary)
+        return True
+
+    def load(self) -> ContourModel:
+        """The model with the present weights; they are read again when the file has changed.
+
+        Raises:
+            Unusable: when there are none, or they are damaged.
+        """
+        with self._lock:
+            try:
+                status = self.path.stat()
+                state = (status.st_mtime_ns, status.st_size)
+                if self._model is None or self._model[0] != state:
+                    self._model = (state, load_model(self.root, self.path, self.device))
+                return self._model[1]
+            except FileNotFoundError:
+                raise Unusable(
+                    f"Expected weights of {self.bundle}, but its model file is missing: upload one, or start the "
+                    "server again, which takes those of the bundle."
+                ) from None
+            except ValueError as error:
+                _logger.error("%s", error)
+                kept = " The weights before the last training are kept as model.previous.pt." * self.previous.is_file()
+                raise Unusable(
+                    f"Expected weights of {self.bundle}, but its model file is damaged or of another network: replace "
+                    f"it, or delete it and start the server again, which takes those of the bundle.{kept}"
+                ) from error
+
+    def publish(self, weights: Path, record: dict[str, Any]) -> None:
+        """Put new weights in place; the present ones become the previous ones, and nothing is ever half there.
+
+        Args:
+            weights: file of the new ones.
+            record: what is known of them, added to ``history.json``.
+        """
+        if self.path.is_file():
+            with replace_file(self.previous) as temporary:
+                shutil.copyfile(self.path, temporary)
+        with replace_file(self.path) as temporary:
+            shutil.copyfile(weights, temporary)
+        self.remember(record)
+
+    def remember(self, record: dict[str, Any]) -> None:
+        """Add a record of a training to the history, at most a hundred."""
+        write_text_atomically(self.folder / "history.json", json.dumps([*self.history(), record][-100:], indent=1))
+
+    def history(self) -> list[dict[str, Any]]:
+        """Records of trainings, the latest last; empty when there are none or they cannot be read."""
+        try:
+            found = json.loads((self.folder / "history.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return found if isinstance(found, list) else []

@@ -1,0 +1,156 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Labels that clients send: read, checked against their image, and written as a DICOM segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from PIL import Image
+
+from monai_acdr.apps.contour_document import structure_of
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.label_maps import write_labels
+from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
+from monai_acdr.apps.nifti import is_nifti
+from monai_acdr.dicom import Algorithm, MaskRegion, Structure, read_seg, write_seg
+
+__all__ = ["check_label", "frame_masks", "labels_of_seg", "raw_label", "read_label", "write_seg_of_labels"]
+
+MAX_LABELS = 255
+HALF = 0.5
+"""A pixel of a fractional segmentation belongs to the label from here on."""
+_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+
+
+def read_label(path: Path) -> np.ndarray:
+    """Read a label map.
+
+    Args:
+        path: NIfTI, NRRD or picture.
+
+    Returns:
+        (X, Y), (X, Y, Z) or (X, Y, Z, T) voxels, uint8.
+
+    Raises:
+        ValueError: when it cannot be read, or has other values than whole numbers from 0 to 255.
+    """
+    name = path.name.lower()
+    try:
+        if is_nifti(path):
+            values: np.ndarray = np.asanyarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
+        elif is_nrrd(path):
+            values = read_nrrd(path)[0]
+        elif name.endswith(_PICTURES):
+            with Image.open(path) as picture:
+                values = np.asarray(picture.convert("L") if picture.mode in ("RGB", "RGBA") else picture).T
+        else:
+            raise ValueError(f"its name ends with none of .nii.gz, .nii, .nrrd, {', '.join(_PICTURES)}")
+    except (OSError, EOFError, SyntaxError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        raise ValueError(f"Expected a label map, but {path} cannot be read: {error}.") from None
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > MAX_LABELS or (values % 1 != 0).any():
+        raise ValueError(f"Expected a label map of whole numbers from 0 to {MAX_LABELS}, but {path} has others.")
+    return values.astype(np.uint8)
+
+
+def check_label(path: Path, image: LabelImage) -> np.ndarray:
+    """Read a label map and see that it is on its image's grid.
+
+    Raises:
+        ValueError: when it is not, or as :func:`read_label`.
+    """
+    labels = read_label(path)
+    if _plain(labels.shape) != _plain(image.shape):
+        raise ValueError(
+            f"Expected a label of the shape of its image, {image.shape} voxels, but got {labels.shape}: does it belong "
+            "to this image?"
+        )
+    return labels.reshape(image.shape)
+
+
+def raw_label(path: Path, image: LabelImage) -> Path:
+    """A NIfTI file beside `path`, made of voxels without a header: uint8, columns fastest, as OHIF sends them.
+
+    Raises:
+        ValueError: when they are not as many as the image has.
+    """
+    voxels = np.fromfile(path, dtype=np.uint8)
+    if voxels.size != int(np.prod(image.shape)):
+        raise ValueError(
+            f"Expected a label of the shape of its image, {image.shape} voxels of a byte, but got {voxels.size} bytes: "
+            "does it belong to this image?"
+        )
+    return write_labels(path.with_suffix(".nii.gz"), voxels.reshape(image.shape, order="F"), image)
+
+
+def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
+    """A DICOM segmentation of the image's frames as a label map on its grid: 1 for the first segment, 2 for the next.
+
+    Raises:
+        ValueError: when it is of other images, as :func:`monai_acdr.dicom.read_seg`.
+    """
+    full = np.zeros((*image.shape, 1)[:4], dtype=np.uint8)
+    for value, region in enumerate(read_seg(path, image.sources)[:MAX_LABELS], start=1):
+        for (z, t), mask in zip(image.places, region.masks, strict=True):
+            if mask is not None:
+                full[:, :, z, t][mask.T >= HALF] = value
+    return full.reshape(image.shape)
+
+
+def frame_masks(labels: np.ndarray, image: LabelImage, value: int | None = None) -> list[np.ndarray | None]:
+    """For each frame of the image the mask (H, W) bool of a label, or of all (None); None where it is empty."""
+    full = labels.reshape((*image.shape, 1)[:4])
+    masks: list[np.ndarray | None] = []
+    for z, t in image.places:
+        plane = full[:, :, z, t].T
+        mask = plane > 0 if value is None else plane == value
+        masks.append(mask if mask.any() else None)
+    return masks
+
+
+def write_seg_of_labels(
+    path: Path,
+    labels: np.ndarray,
+    image: LabelImage,
+    structure: Structure,
+    label_info: Sequence[Any] = (),
+    algorithm: Algorithm | None = None,
+) -> Path:
+    """Write a label map as a DICOM segmentation of the image's frames, a segment for each label.
+
+    Args:
+        path: file to write.
+        labels: on the image's grid.
+        image: of DICOM frames.
+        structure: what a label without a name shows.
+        label_info: as clients send it: for each label, in rising order, a dictionary that may have a ``name``.
+        algorithm: what made the labels.
+
+    Raises:
+        ValueError: when all is empty, or the image is no DICOM.
+    """
+    if not image.sources:
+        raise ValueError("Expected a DICOM image for a DICOM segmentation, which refers to it, but it is none.")
+    values = [int(value) for value in np.unique(labels) if value > 0]
+    regions = []
+    for number, value in enumerate(values):
+        info = label_info[number] if number < len(label_info) else None
+        name = str(info.get("name") or "")[:64].strip() if isinstance(info, dict) else ""
+        masks = tuple(None if mask is None else mask.astype(np.float32) for mask in frame_masks(labels, image, value))
+        regions.append(MaskRegion(structure_of(name) if name else structure, masks))
+    if not regions:
+        raise ValueError("Expected a label with at least one voxel, but it is empty: there is nothing to write.")
+    return write_seg(path, regions, image.sources, algorithm=algorithm)
+
+
+def _plain(shape: Sequence[int]) -> tuple[int, ...]:
+    """Without axes of one voxel at the end."""
+    sizes = list(shape)
+    while len(sizes) > 2 and sizes[-1] == 1:
+        sizes.pop()
+    return tuple(sizes)

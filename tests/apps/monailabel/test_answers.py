@@ -1,0 +1,59 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.monailabel.answers import answer, wants
+from monai_acdr.apps.monailabel.images import LabelImage
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def test_file_and_json(volume: LabelImage, heart_model: ContourModel) -> None:
+    path, result = answer({"foreground": [[50, 40, 1]], "background": []}, volume, heart_model)
+    assert path is not None and path.endswith(".nii.gz")
+    labels = np.asarray(nib.load(path).dataobj)
+    assert labels[50, 40, 1] == 1 and not labels[:, :, [0, 2]].any()
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["label_names"] == {"LV endocardium": 1} and len(result["contours"]) == 1
+    assert result["algorithm"]["weights_sha256"] == heart_model.checkpoint_sha256
+    x, y, k = (float(value) for value in result["centroids"]["LV endocardium"])
+    assert abs(x - 50) < 3 and abs(y - 40) < 3 and k == 1
+
+
+@pytest.mark.parametrize("extension", [".nrrd", "nii.gz", ".nii"])
+def test_formats(volume: LabelImage, heart_model: ContourModel, extension: str) -> None:
+    path, _ = answer({"foreground": [[50, 40, 1]], "result_extension": extension}, volume, heart_model)
+    assert path is not None and path.endswith("." + extension.removeprefix("."))
+
+
+def test_segmentation(series: LabelImage, heart_model: ContourModel) -> None:
+    path, _ = answer({"foreground": [[50, 50, 1]], "result_extension": ".dcm"}, series, heart_model)
+    assert path is not None and Path(path).read_bytes()[128:132] == b"DICM"
+
+
+def test_no_file(volume: LabelImage, heart_model: ContourModel, tmp_path: Path) -> None:
+    path, result = answer({"foreground": [[50, 40, 1]], "result_write_to_file": "false"}, volume, heart_model)
+    assert path is None and result["contours"] and not list(tmp_path.iterdir())
+
+
+def test_an_error_leaves_no_file(volume: LabelImage, heart_model: ContourModel, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Expected `result_dtype`"):
+        answer({"foreground": [[50, 40, 1]], "result_dtype": "x"}, volume, heart_model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_switches() -> None:
+    assert wants(None, True) and wants("true", False) and wants(1, False) and not wants("no", True)

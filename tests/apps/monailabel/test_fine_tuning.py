@@ -1,0 +1,96 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_training
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.model_store import ModelStore
+from monai_acdr.apps.monailabel.problems import Busy
+
+
+@pytest.fixture()
+def labelled(volume: LabelImage) -> list[tuple[str, LabelImage, np.ndarray]]:
+    x, y, z = np.meshgrid(*(np.arange(size) for size in volume.shape), indexing="ij")
+    labels = ((x - 50 - 4 * z) ** 2 + (y - 40) ** 2 < 15**2).astype(np.uint8)
+    return [("a", volume, labels), ("b", volume, labels)]
+
+
+@pytest.fixture()
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a training is made to give, instead of running."""
+    values: dict[str, Any] = {"result": (0.8, 0.9, 3)}
+
+    def train(_store: Any, scratch: Path, data: Any, options: Any) -> tuple[float, float, int]:
+        values.update(data=data, options=options, scratch=sorted(p.name for p in scratch.iterdir()))
+        (scratch / "best.pt").write_bytes(b"better")
+        return tuple(values["result"])
+
+    monkeypatch.setattr("monai_acdr.apps.monailabel.fine_tuning._train", train)
+    return values
+
+
+def test_better_weights_are_published(
+    heart_store: ModelStore, labelled: Any, figures: dict[str, Any], tmp_path: Path
+) -> None:
+    old = heart_store.path.read_bytes()
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "left").write_text("of a training that was killed")
+    record = fine_tune(heart_store, labelled, tmp_path / "scratch")
+    assert record["published"] and record["epoch"] == 3 and record == heart_store.history()[-1]
+    assert heart_store.path.read_bytes() == b"better" and heart_store.previous.read_bytes() == old
+    assert figures["scratch"] == ["data"] and not (tmp_path / "scratch").exists()
+    assert figures["data"].frames == {"training": 3, "validation": 3}
+
+
+@pytest.mark.parametrize("after", [0.8, 0.1, -1.0])
+def test_others_are_not(
+    heart_store: ModelStore, labelled: Any, figures: dict[str, Any], tmp_path: Path, after: float
+) -> None:
+    old = heart_store.path.read_bytes()
+    figures["result"] = (0.8, after, 1)
+    record = fine_tune(heart_store, labelled, tmp_path / "scratch")
+    assert not record["published"] and heart_store.history() == [record]
+    assert heart_store.path.read_bytes() == old and not heart_store.previous.exists()
+
+
+def test_one_at_a_time(heart_store: ModelStore, labelled: Any, figures: dict[str, Any], tmp_path: Path) -> None:
+    with one_training(heart_store.folder), pytest.raises(Busy, match="Expected no other training"):
+        fine_tune(heart_store, labelled, tmp_path / "scratch")
+    assert fine_tune(heart_store, labelled, tmp_path / "scratch")["published"]
+
+
+def test_the_training_itself(heart_store: ModelStore, labelled: Any, tmp_path: Path) -> None:
+    """The tiny network of the fixture, with the bundle's own configuration of its training."""
+    import json
+
+    path = heart_store.root / "configs" / "train.json"
+    config = json.loads(path.read_text())
+    small = {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
+    path.write_text(json.dumps(config | small))
+    options = FineTuning(max_epochs=3, learning_rate=0.01, batch_size=2, device="cpu")
+    record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
+    assert record["frames"] == {"training": 3, "validation": 3} and 0 < record["dice_before"] < 1
+    assert record["published"] == (record["dice_after"] > record["dice_before"]) and record["epoch"] >= 1
+    assert heart_store.load().checkpoint_sha256
+
+
+def test_requests() -> None:
+    assert FineTuning.from_request({}) == FineTuning()
+    found = FineTuning.from_request({"max_epochs": 3, "train_batch_size": "2", "device": ["cpu", "x"], "model": "y"})
+    assert (found.max_epochs, found.batch_size, found.device) == (3, 2, "cpu")
+    assert FineTuning.from_request({"device": "NVIDIA H100"}).device == ""
+    for wrong, message in (
+        ({"max_epochs": "x"}, "Expected numbers for"),
+        ({"max_epochs": 0}, "max_epochs from 1"),
+        ({"learning_rate": 2}, "learning_rate below 1"),
+        ({"val_split": 1}, "val_split between 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            FineTuning.from_request(wrong)

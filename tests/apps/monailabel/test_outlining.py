@@ -1,0 +1,84 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.outlining import find_contours, outline_image
+from monai_acdr.apps.monailabel.prompts import parse_prompts
+from monai_acdr.apps.outlines import Outline
+
+
+def outline(image: LabelImage, model: ContourModel, **request: object) -> list:
+    return outline_image(image, parse_prompts(request, image.shape), model)
+
+
+def test_a_click_is_the_middle_of_the_region(volume: LabelImage, heart_model: ContourModel) -> None:
+    (found,) = outline(volume, heart_model, foreground=[[50, 40, 1]])
+    assert (found.frame, found.prompt) == (1, "point")
+    assert found.region[:2].tolist() == [50.5, 40.5]
+    rows, columns = volume.inputs.frames[1].spacing or (1, 1)
+    side = heart_model.regions.point_side * heart_model.regions.pixel_mm
+    np.testing.assert_allclose(found.region[2:4], [side / columns, side / rows])
+    assert found.vertices is found.drawn or np.array_equal(found.vertices, found.drawn)
+
+
+def test_further_clicks_are_obeyed(volume: LabelImage, heart_model: ContourModel) -> None:
+    from shapely import Point, Polygon
+
+    (first,) = outline(volume, heart_model, foreground=[[50, 40, 1]])
+    x, y = first.vertices[first.vertices[:, 0].argmax()]
+    far, near = [round(x + 3), round(y - 0.5), 1], [round(x - 4), round(y - 0.5), 1]
+    (found,) = outline(volume, heart_model, foreground=[[50, 40, 1], far], background=[])
+    assert Polygon(found.vertices).contains(Point(far[0] + 0.5, far[1] + 0.5))
+    np.testing.assert_array_equal(found.drawn, first.vertices)
+    (found,) = outline(volume, heart_model, foreground=[[50, 40, 1]], background=[near])
+    assert not Polygon(found.vertices).contains(Point(near[0] + 0.5, near[1] + 0.5))
+
+
+def test_a_box_on_several_slices(volume: LabelImage, heart_model: ContourModel) -> None:
+    found = outline(volume, heart_model, roi=[30, 70, 20, 60, 1, 2])
+    assert [each.frame for each in found] == [1, 2] and found[0].region[:2].tolist() == [50.5, 40.5]
+
+
+def test_phases(series: LabelImage, heart_model: ContourModel) -> None:
+    found = outline(series, heart_model, foreground=[[50, 50, 0], [50, 50, 7]])
+    assert [each.frame for each in found] == [0, 7]
+
+
+def test_a_mass_needs_a_box_or_its_ends(volume: LabelImage, mass_model: ContourModel) -> None:
+    with pytest.raises(ValueError, match="click at two or more ends of the object"):
+        outline(volume, mass_model, foreground=[[50, 40, 1]])
+    with pytest.raises(ValueError, match="Expected a box or a point for Mass"):
+        outline(volume, mass_model)
+    (clicked,) = outline(volume, mass_model, foreground=[[30, 40, 1], [70, 40, 1], [50, 20, 1], [50, 60, 1]])
+    (drawn,) = outline(volume, mass_model, roi=[30, 70, 20, 60, 1, 1])
+    assert torch.equal(clicked.region, drawn.region)
+
+
+def test_nothing_given(series: LabelImage, heart_model: ContourModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where hearts are is found elsewhere, in the frames that were asked for."""
+    seen = []
+
+    def stand_in(request: Any, inputs: Any, _model: Any, _grid: Any, every: bool) -> list[Outline]:
+        seen.append((str(request), len(inputs.frames), every))
+        nothing = Outline(None, None, 0.1, "no ventricle found")
+        circle = np.array([[40.0, 40], [60, 40], [50, 60]])
+        found = Outline(circle[None], torch.tensor([50.0, 50, 40, 40, 0]), 0.9)
+        return [found, *[nothing] * (len(inputs.frames) - 1)]
+
+    monkeypatch.setattr("monai_acdr.apps.monailabel.outlining.outline_frames", stand_in)
+    (found,) = outline(series, heart_model)
+    assert (found.frame, found.prompt, found.confidence) == (0, "auto", 0.9)
+    (found,) = outline(series, heart_model, slice=2)
+    assert found.frame == 2
+    (found,) = find_contours(series, [3, 4], heart_model)
+    assert found.frame == 3
+    assert seen == [("auto", 12, False), ("auto", 1, True), ("auto", 2, False)]

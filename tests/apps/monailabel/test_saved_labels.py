@@ -1,0 +1,102 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
+from monai_acdr.apps.monailabel.saved_labels import (
+    check_label,
+    frame_masks,
+    labels_of_seg,
+    raw_label,
+    read_label,
+    write_seg_of_labels,
+)
+from monai_acdr.dicom import LV_ENDOCARDIUM
+
+
+@pytest.fixture()
+def labels() -> np.ndarray:
+    array = np.zeros((112, 100, 3), np.uint8)
+    array[10:20, 30:50, 1] = 1
+    array[40:60, 30:50, 2] = 2
+    return array
+
+
+def save(path: Path, labels: np.ndarray) -> Path:
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
+    return path
+
+
+def test_formats(labels: np.ndarray, tmp_path: Path) -> None:
+    np.testing.assert_array_equal(read_label(save(tmp_path / "a.nii.gz", labels.astype(np.float32))), labels)
+    np.testing.assert_array_equal(read_label(write_nrrd(tmp_path / "a.nrrd", labels, np.eye(4))), labels)
+    Image.fromarray(labels[:, :, 1].T).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.png"), labels[:, :, 1])
+
+
+@pytest.mark.parametrize("value", [0.5, -1, 256, np.nan])
+def test_values(value: float, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii.gz", np.full((2, 2, 2), value, np.float32))
+    with pytest.raises(ValueError, match="whole numbers from 0 to 255"):
+        read_label(path)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "a.nrrd", "a.png", "a.txt"):
+        (tmp_path / name).write_bytes(b"nothing")
+        with pytest.raises(ValueError, match="Expected a (label map|NRRD)"):
+            read_label(tmp_path / name)
+
+
+def test_shape(labels: np.ndarray, volume: LabelImage, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii.gz", labels[..., None])  # an axis of one more is none
+    np.testing.assert_array_equal(check_label(path, volume), labels)
+    for wrong in (labels[:, :, :2], labels.transpose(1, 0, 2)):
+        with pytest.raises(ValueError, match=r"Expected a label of the shape of its image, \(112, 100, 3\) voxels"):
+            check_label(save(tmp_path / "b.nii.gz", wrong), volume)
+
+
+def test_voxels_without_a_header(labels: np.ndarray, volume: LabelImage, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(labels.tobytes(order="F"))
+    np.testing.assert_array_equal(check_label(raw_label(tmp_path / "a.bin", volume), volume), labels)
+    (tmp_path / "a.bin").write_bytes(b"\0" * 10)
+    with pytest.raises(ValueError, match="but got 10 bytes"):
+        raw_label(tmp_path / "a.bin", volume)
+
+
+def test_masks(labels: np.ndarray, volume: LabelImage) -> None:
+    first, second, third = frame_masks(labels, volume)
+    assert first is None and second is not None and second[30:50, 10:20].all() and second.sum() == 200
+    assert third is not None and third.sum() == 400
+    assert [mask is None for mask in frame_masks(labels, volume, 1)] == [True, False, True]
+
+
+def test_segmentation(series: LabelImage, tmp_path: Path) -> None:
+    labels = np.zeros(series.shape, np.uint8)
+    labels[10:20, 30:50, 4], labels[40:60, 30:50, 5] = 1, 2
+    names = [{"name": "LV endocardium"}, {"name": "something"}]
+    seg = pydicom.dcmread(write_seg_of_labels(tmp_path / "a.dcm", labels, series, LV_ENDOCARDIUM, names))
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == ["LV endocardium", "something"]
+    found = {}
+    for group, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True):
+        source = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        found[group.SegmentIdentificationSequence[0].ReferencedSegmentNumber] = (source, int(pixels.sum()))
+    np.testing.assert_array_equal(labels_of_seg(tmp_path / "a.dcm", series), labels)
+    assert found == {1: (series.sources[4].key[0], 200), 2: (series.sources[5].key[0], 400)}
+    with pytest.raises(ValueError, match="but it is empty"):
+        write_seg_of_labels(tmp_path / "b.dcm", labels * 0, series, LV_ENDOCARDIUM)
+
+
+def test_segmentation_of_other_images(labels: np.ndarray, volume: LabelImage, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Expected a DICOM image"):
+        write_seg_of_labels(tmp_path / "a.dcm", labels, volume, LV_ENDOCARDIUM)

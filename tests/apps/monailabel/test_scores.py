@@ -1,0 +1,44 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import numpy as np
+
+from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.label_maps import draw_labels
+from monai_acdr.apps.monailabel.outlining import outline_image
+from monai_acdr.apps.monailabel.prompts import parse_prompts
+from monai_acdr.apps.monailabel.scores import score_label
+
+
+def drawn(volume: LabelImage, model: ContourModel, **request: object) -> np.ndarray:
+    return draw_labels(volume, outline_image(volume, parse_prompts(request, volume.shape), model))
+
+
+def test_a_label_that_the_model_drew(volume: LabelImage, heart_model: ContourModel) -> None:
+    labels = drawn(volume, heart_model, foreground=[[50, 40, 1], [54, 40, 2]])
+    score = score_label(volume, labels, heart_model)
+    assert score["frames"] == 2 and score["dice"] > 0.9
+    spacing = volume.inputs.frames[1].spacing or (0, 0)
+    np.testing.assert_allclose(score["area_mm2"], labels.sum() / 2 * spacing[0] * spacing[1], rtol=1e-3)
+
+
+def test_areas(volume: LabelImage, heart_model: ContourModel) -> None:
+    labels = drawn(volume, heart_model, foreground=[[50, 40, 1]])
+    smaller = labels.copy()
+    smaller[:, ::2] = 0
+    assert score_label(volume, smaller, heart_model)["area_error"] > 0.5
+
+
+def test_masses_are_scored_by_their_box(volume: LabelImage, mass_model: ContourModel) -> None:
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[40:60, 30:50, 1] = 3
+    score = score_label(volume, labels, mass_model)
+    assert score["frames"] == 1 and 0 < score["dice"] <= 1
+
+
+def test_an_empty_label(volume: LabelImage, heart_model: ContourModel) -> None:
+    score = score_label(volume, np.zeros(volume.shape, np.uint8), heart_model)
+    assert score == {"dice": None, "frames": 0, "area_mm2": None, "area_error": None}
