@@ -8,7 +8,8 @@ random, and is the middle of the region; each further click is at the largest er
 Rules: `disc`: the middle of the largest disc that fits into what is missing (a foreground click) or too much (a
 background click). `boundary`: where the reference's outline is farthest from the contour, foreground if it is outside.
 `both`: the same place as foreground and background at once, which says that the boundary is there. `disc, afresh`: as
-`disc`, but each time the network's contour is corrected by all clicks at once, as a server without memory does it.
+`disc`, but each time the contour of the first click is corrected by all clicks at once, as a server without memory
+does it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import sunnybrook_data_list
 from monai_acdr.geometry import centroid
-from monai_acdr.inferers import correct_contour
+from monai_acdr.inferers import contour_from_clicks, correct_contour
 from monai_acdr.inferers.contour_distance import nearest_on_contour
 from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH
 from monai_acdr.metrics import evaluate_case, summarize_cases
@@ -52,7 +53,7 @@ class Session:
 
     Attributes:
         case: image, label (1, H, W), reference (N, 2), name, patient, group.
-        start: (K, 2) the network's contour in the region about the first click.
+        start: (K, 2) contour of the first click.
         first: (2,) that click.
         contour: (K, 2) the present one.
         foreground, background: clicks so far.
@@ -93,7 +94,7 @@ class Session:
             self.background.append(place)
 
     def correct(self, afresh: bool, **options: Any) -> float:
-        """Bend the contour, or the network's, by all clicks so far; the seconds that it took."""
+        """Bend the contour, or that of the first click, by all clicks so far; the seconds that it took."""
         before = self.start if afresh else self.contour
         points = [torch.stack(found) if found else None for found in (self.foreground, self.background)]
         start = time.perf_counter()
@@ -110,8 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     centre = [roi_about_center(case["image"].shape[1:], options.centre_side) for case in cases]
     zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, centre), strict=True)])}
     firsts = first_clicks(cases, options)
-    sides = model.regions.point_side
-    starts = infer(model, cases, [torch.tensor([*p.tolist(), sides, sides, 0.0], dtype=torch.float64) for p in firsts])
+    side = model.regions.point_side
+    starts = [
+        contour_from_clicks(model.infer, case["image"], click[None], sides=(side, side))
+        for case, click in zip(cases, firsts, strict=True)
+    ]
     results = {}
     for rule in options.rules:
         sessions = [Session(*each) for each in zip(cases, starts, firsts, strict=True)]

@@ -12,11 +12,19 @@ from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from monai_acdr.geometry import map_vertices
+from monai_acdr.inferers.contour_distance import nearest_on_contour
 from monai_acdr.inferers.contour_inferer import ContourInferer
 from monai_acdr.inferers.corrections import correct_contour
-from monai_acdr.transforms import file_grid, present_grid
+from monai_acdr.transforms import expand_roi, file_grid, present_grid
 
-__all__ = ["contour_from_clicks"]
+__all__ = ["SECOND_LOOK", "contour_from_clicks"]
+
+SECOND_LOOK = 0.8
+"""When the contour misses the click in the middle of its region, a region so much smaller is tried.
+
+On the Sunnybrook training group this helps more than a correction alone, on average; larger regions, and those smaller
+still, do not.
+"""
 
 
 def contour_from_clicks(
@@ -39,16 +47,27 @@ def contour_from_clicks(
         roi: (5,) region in the image's present pixels, instead of one about a click: a box that was drawn, or a region
             that was found without clicks.
 
+    The contour of a region about a click that misses the click comes from the wrong object: then a smaller region is
+    tried, see :data:`SECOND_LOOK`, and its contour is taken if it has the click inside.
+
     Returns:
         (K, 2) float64, pixels of the file. See :func:`correct_contour` for how it obeys the clicks.
 
     Raises:
         ValueError: when nothing says where to look, or the first click or the region misses the image.
     """
-    if roi is None:
-        roi = _roi_about_click(image, foreground, sides)
+    if roi is not None:
+        (contours,) = infer([image], [roi])
+        return correct_contour(contours[-1], foreground, background)
+    roi = _roi_about_click(image, foreground, sides)
     (contours,) = infer([image], [roi])
-    return correct_contour(contours[-1], foreground, background)
+    contour = contours[-1]
+    click = torch.as_tensor(foreground, dtype=torch.float64)[:1]
+    if float(nearest_on_contour(contour, click).depth) < 0:
+        (contours,) = infer([image], [expand_roi(roi, SECOND_LOOK)])
+        if float(nearest_on_contour(contours[-1], click).depth) > 0:
+            contour = contours[-1]
+    return correct_contour(contour, foreground, background)
 
 
 def _roi_about_click(image: MetaTensor, foreground: Tensor | None, sides: Sequence[float] | None) -> Tensor:

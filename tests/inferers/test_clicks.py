@@ -8,8 +8,9 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor, nn
 
-from monai_acdr.geometry import centroid
+from monai_acdr.geometry import centroid, circle
 from monai_acdr.inferers import ContourInferer, contour_from_clicks
+from monai_acdr.inferers.clicks import SECOND_LOOK
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import AlignLaterality, CheckImage, CropROId
@@ -52,6 +53,23 @@ def test_a_contour_that_misses_the_click_is_bent() -> None:
     assert 28 < contour[:, 0].min() < 30
     contour = contour_from_clicks(make_inferer(), make_image(), points((30, 40)), points((33, 40)), sides=(40, 40))
     assert 31 < contour[contour[:, 1].sub(40).abs() < 1, 0].max() < 33
+
+
+def test_second_look_in_a_smaller_region() -> None:
+    """A network that is wrong by 8 pixels, but only in the larger region."""
+
+    class Confused(ContourInferer):
+        def __call__(self, images: list[MetaTensor], rois: list[Tensor]) -> list[Tensor]:
+            x, y, side, _, _ = rois[0].tolist()
+            asked.append(side)
+            return [circle(torch.tensor([x + 8 * (side > 35), y], dtype=torch.float64), 5.0, 32)[None]]
+
+    asked: list[float] = []
+    confused = Confused(make_inferer().network, [])
+    contour = contour_from_clicks(confused, make_image(), points((30, 40)), sides=(40, 40))
+    assert asked == [40, 40 * SECOND_LOOK]
+    torch.testing.assert_close(centroid(contour), torch.tensor([30.0, 40.0], dtype=torch.float64))
+    assert len(contour) == 32
 
 
 def test_clicks_are_in_pixels_of_the_file() -> None:

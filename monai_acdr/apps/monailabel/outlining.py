@@ -20,7 +20,7 @@ from monai_acdr.apps.monailabel.prompts import Prompts, SlicePrompts, prompts_by
 from monai_acdr.apps.outlines import Outline, outline_frames
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.dicom import LV_ENDOCARDIUM
-from monai_acdr.inferers.corrections import correct_contour
+from monai_acdr.inferers import correct_contour
 
 __all__ = ["Outlined", "find_contours", "outline_image"]
 
