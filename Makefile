@@ -91,7 +91,7 @@ label-server: $(INSTALLED_LABEL) $(if $(filter $(LABEL_DEMO),$(LABEL_STUDIES)),$
 	    echo 'MONAI Label needs torchvision, in the build of your torch, which no lock file can know. Install it with'; \
 	    echo '    $(PY_LABEL) -m pip install --no-deps torchvision==0.28.0'; \
 	    echo 'and the --index-url that your torch came from, then run make label-server again.'; exit 1; }
-	$(VENV_LABEL)/bin/monailabel start_server --host $(LABEL_HOST) --port $(LABEL_PORT) \
+	$(PY_LABEL) -m monailabel.main start_server --host $(LABEL_HOST) --port $(LABEL_PORT) \
 	    --app "$$($(VENV_LABEL)/bin/monai-acdr label-app --folder runs/label/app)" --studies $(LABEL_STUDIES)
 
 label-test: $(INSTALLED) $(INSTALLED_LABEL)

@@ -18,9 +18,10 @@ from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.prompts import Prompts, SlicePrompts, prompts_by_slice
 from monai_acdr.apps.outlines import Outline, outline_frames
-from monai_acdr.apps.regions import RegionRequest
+from monai_acdr.apps.regions import RegionRequest, region_sides
 from monai_acdr.dicom import LV_ENDOCARDIUM
-from monai_acdr.inferers import correct_contour
+from monai_acdr.inferers import contour_from_clicks, correct_contour
+from monai_acdr.inferers.contour_distance import nearest_on_contour
 
 __all__ = ["Outlined", "find_contours", "outline_image"]
 
@@ -73,7 +74,7 @@ def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> l
     for part in prompts_by_slice(prompts, image.shape[2]):
         indices = image.frames_of(part.slice, prompts.phase)
         drawn = _drawn(image, indices, part, model)
-        results += [_corrected(outlined, part) for outlined in drawn]
+        results += [_corrected(outlined, part, image, model) for outlined in drawn]
     return results
 
 
@@ -135,12 +136,18 @@ def _outlined(
     return results
 
 
-def _corrected(outlined: Outlined, part: SlicePrompts) -> Outlined:
+def _corrected(outlined: Outlined, part: SlicePrompts, image: LabelImage, model: ContourModel) -> Outlined:
     if not len(part.foreground) and not len(part.background):
         return outlined
     vertices = torch.from_numpy(outlined.drawn)
     try:
-        bent = correct_contour(vertices, part.foreground, part.background)
+        if outlined.prompt == "point" and float(nearest_on_contour(vertices, part.foreground[:1]).depth) < 0:
+            frame = image.inputs.frames[outlined.frame]
+            sides = region_sides(model.regions.point_side, model.regions, frame.spacing)
+            clicks = part.foreground, part.background
+            bent = contour_from_clicks(model.infer, frame.image, *clicks, sides=sides)  # looks a second time
+        else:
+            bent = correct_contour(vertices, part.foreground, part.background)
     except ValueError as error:
         _logger.warning("A contour cannot be corrected: %s", error)
         return outlined
