@@ -15,7 +15,7 @@ import numpy as np
 from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.measurements import Measurements
 from monai_acdr.apps.outlines import Outline
-from monai_acdr.apps.segment_report import SegmentReport
+from monai_acdr.apps.segment_report import SegmentReport, in_words
 from monai_acdr.measures import VentricleVolumes
 from monai_acdr.visualize import (
     FINAL_COLOR,
@@ -81,7 +81,7 @@ def write_html(
     notes = [
         f"{report.structure}: {report.num_outlined} of {len(report.frames)} frames outlined by {report.model['name']} "
         f"{report.model['version']}, region of interest: {report.roi}",
-        *(finding.text for finding in report.findings),
+        *(in_words(finding) for finding in report.findings),
         *(f"file {entry.file} is left out: {entry.reason}" for entry in report.skipped),
         *left_out,
     ]

@@ -14,7 +14,12 @@ from monai_acdr import __version__
 from monai_acdr.apps.study_files import Skipped
 from monai_acdr.measures import Finding, VentricleVolumes
 
-__all__ = ["FrameReport", "SegmentReport"]
+__all__ = ["FrameReport", "SegmentReport", "in_words"]
+
+
+def in_words(finding: Finding) -> str:
+    """A finding for people: the texts alone do not say what they are about."""
+    return f"{finding.kind.replace('_', ' ')}: {finding.text}"
 
 
 @dataclass(frozen=True)
@@ -100,5 +105,5 @@ class SegmentReport:
                 f"{len(self.skipped)} file(s) left out; the first is {self.skipped[0].file}: {self.skipped[0].reason}"
             )
         if self.findings:
-            lines.append(f"{len(self.findings)} finding(s); the first is: {self.findings[0].text}")
+            lines.append(f"{len(self.findings)} finding(s); the first is {in_words(self.findings[0])}")
         return lines

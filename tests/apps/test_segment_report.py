@@ -27,5 +27,5 @@ def test_for_programs_and_people() -> None:
     assert report.summary() == [
         "1 of 2 frame(s) outlined: LV",
         "2 file(s) left out; the first is a.txt: no DICOM file",
-        "1 finding(s); the first is: a slice is missing",
+        "1 finding(s); the first is gap: a slice is missing",
     ]
