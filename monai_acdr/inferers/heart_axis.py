@@ -72,9 +72,12 @@ def moving_centers(motion: Tensor, centers: Tensor, sides: Sequence[float]) -> T
         centers: (N, 2) pixels.
         sides: (width, height) of the ROI in pixels.
     """
-    kernel = [max(1, round(MOTION_WINDOW * side)) // 2 * 2 + 1 for side in (sides[1], sides[0])]
-    padding = (kernel[0] // 2, kernel[1] // 2)
-    smooth = F.avg_pool2d(motion[None, None], kernel, 1, padding, count_include_pad=False)[0, 0]
+    smooth = motion[None, None]
+    for axis, side in enumerate((sides[1], sides[0])):  # one axis after the other: the square window would be slow
+        half = max(1, round(MOTION_WINDOW * side)) // 2
+        kernel, padding = ((2 * half + 1, 1), (half, 0)) if axis == 0 else ((1, 2 * half + 1), (0, half))
+        smooth = F.avg_pool2d(smooth, kernel, 1, padding, count_include_pad=False)
+    smooth = smooth[0, 0]
     columns = centers[:, 0].long().clamp(0, motion.shape[1] - 1)
     rows = centers[:, 1].long().clamp(0, motion.shape[0] - 1)
     values = smooth[rows, columns]

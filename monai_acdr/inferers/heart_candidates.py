@@ -158,7 +158,6 @@ def contour_features(image: Tensor, contours: Tensor, sides: Sequence[float]) ->
         "contrast": (inside - wall.mean(-1)) / spread,
         "wall_contrast": (inside - wall.quantile(0.9, dim=-1)) / spread,
         "inside": (inside - low) / spread,
-        "log_range": torch.log(spread / _image_range(image) + 0.02),
         "offset": ((centers[:, 0] / middle - 1).abs().amax(-1) - 0.5).clamp_min(0.0),
     }
 
@@ -242,9 +241,3 @@ def _range(image: Tensor, centers: Tensor, scale: Tensor) -> tuple[Tensor, Tenso
     offsets = torch.stack([x.reshape(-1), y.reshape(-1)], dim=-1) * scale
     low, high = _sample(image, centers + offsets).quantile(torch.tensor([0.05, 0.95], dtype=torch.float64), dim=-1)
     return low, high
-
-
-def _image_range(image: Tensor) -> float:
-    """From the darkest to nearly the brightest pixel."""
-    pixels = (image.as_tensor() if isinstance(image, MetaTensor) else image).to(torch.float32).reshape(-1)
-    return max(float(pixels.quantile(0.98) - pixels.min()), 1e-6)

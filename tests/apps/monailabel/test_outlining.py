@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.outlining import find_contours, outline_image
 from monai_acdr.apps.monailabel.prompts import parse_prompts
 from monai_acdr.apps.outlines import Outline
+from monai_acdr.geometry import circle
 
 
 def outline(image: LabelImage, model: ContourModel, **request: object) -> list:
@@ -28,6 +30,31 @@ def test_a_click_is_the_middle_of_the_region(volume: LabelImage, heart_model: Co
     side = heart_model.regions.point_side * heart_model.regions.pixel_mm
     np.testing.assert_allclose(found.region[2:4], [side / columns, side / rows])
     assert found.vertices is found.drawn or np.array_equal(found.vertices, found.drawn)
+
+
+class Beside:
+    """Draws beside the middle of a large region, and in the middle of a smaller one."""
+
+    batch_size = 8
+
+    def __init__(self, side: float) -> None:
+        self.side = side
+
+    def __call__(self, images: list, rois: list) -> list[torch.Tensor]:
+        shifts = [30.0 if float(roi[2]) > 0.9 * self.side else 1.0 for roi in rois]
+        contours = [
+            circle(roi[:2] + torch.tensor([shift, 0.0]), torch.tensor(12.0, dtype=torch.float64), 32)
+            for roi, shift in zip(rois, shifts, strict=True)
+        ]
+        return [torch.stack([contour, contour]) for contour in contours]
+
+
+def test_a_contour_that_misses_the_click_is_drawn_again(volume: LabelImage, heart_model: ContourModel) -> None:
+    side = heart_model.regions.point_side * heart_model.regions.pixel_mm / volume.inputs.frames[1].spacing[1]
+    model = replace(heart_model, infer=Beside(side))
+    (found,) = outline(volume, model, foreground=[[50, 40, 1]])
+    np.testing.assert_allclose(found.drawn.mean(0), [80.5, 40.5], atol=1e-6)
+    np.testing.assert_allclose(found.vertices.mean(0), [51.5, 40.5], atol=1e-6)
 
 
 def test_further_clicks_are_obeyed(volume: LabelImage, heart_model: ContourModel) -> None:
