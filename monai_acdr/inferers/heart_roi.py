@@ -34,8 +34,9 @@ JUDGED_PHASES = 3
 NEAR_AXIS = 0.15
 """A slice's own centre counts when nearer to the axis than this, in sides of the ROI."""
 THRESHOLD = 0.15
-"""Confidence of the ventricle. Chosen on 135 slices with a ventricle (Sunnybrook training group), of which it loses
-2 %, and seven without (two of those patients), of which it finds the three below the apex and none above the base."""
+"""Confidence of the ventricle. Chosen on about 135 slices with a ventricle (Sunnybrook training group, looked at about
+the reference), of which it loses 2 %, and on the seven without of two of those patients, of which it finds the three
+below the apex and none above the base. Two other patients have two more without, and it finds neither."""
 FEWEST_PHASES = 4
 """With fewer, motion is not looked at."""
 
@@ -89,8 +90,8 @@ def find_heart_rois(
         threshold: confidence from which a frame counts as one with a ventricle.
 
     Returns:
-        A ROI and a finding for each image. Frames below the apex are told from those with a ventricle, frames above
-        the base, where the atrium and the outflow tract are as round and bright, mostly are not.
+        A ROI and a finding for each image. Frames without a ventricle are often taken for ones with it: above the base,
+        where the atrium and the outflow tract are as round and bright, mostly.
 
     Raises:
         ValueError: for no images, images of another shape, or numbers that do not fit.

@@ -93,8 +93,7 @@ def turned(points: Tensor) -> Tensor:
     [(lambda points: points + torch.tensor([300.0, -7.0]), 1), (turned, 1), (lambda points: points * 4, 4)],
     ids=["translation", "rotation", "scale"],
 )
-@settings(max_examples=12, deadline=None)
-@given(seed=seeds)
+@pytest.mark.parametrize("seed", range(12))
 def test_moving_everything_moves_the_result(move: Callable[[Tensor], Tensor], scale: float, seed: int) -> None:
     contour, (foreground, background) = make_blob(seed), make_clicks(seed, most=2)
     bent = correct_contour(contour, foreground, background)
