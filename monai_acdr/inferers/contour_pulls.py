@@ -14,6 +14,8 @@ __all__ = ["SAMPLES", "cut_loops", "points_at", "pull_contour"]
 
 SAMPLES = 6
 """Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has its own."""
+SAME = 1e-9
+"""Places nearer than this share of the contour's length are one: a vertex and its twin would touch each other."""
 
 
 def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -> Tensor:
@@ -37,7 +39,7 @@ def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -
     new = (arc + torch.arange(-SAMPLES, SAMPLES + 1, dtype=contour.dtype) / SAMPLES * half_width) % length
     gap = _gap(new[:, None], old, length).amin(1)
     wanted = gap > half_width / SAMPLES / 3
-    wanted[SAMPLES] = gap[SAMPLES] > 0  # the place itself goes all the way
+    wanted[SAMPLES] = gap[SAMPLES] > SAME * length  # the place itself goes all the way
     arcs, order = torch.cat([old, new[wanted]]).sort(stable=True)
     points = torch.cat([contour, points_at(contour, new[wanted])])[order]
     away = (_gap(arcs, arcs.new_tensor(arc), length) / half_width).clamp(max=1)

@@ -68,6 +68,19 @@ def test_largest_disc_is_clicked(clicks: ModuleType) -> None:
     assert float(place[0]) == pytest.approx((44 + 58) / 2, abs=2)
 
 
+def room(place: torch.Tensor, radius: float, inside: bool) -> float:
+    """How far a place lies within the error between the reference and the moved circle, by geometry."""
+    from_reference = 12.0 - float((place - torch.tensor([32.0, 32.0])).norm())
+    from_contour = radius - float((place - torch.tensor([36.0, 32.0])).norm())
+    return min(from_reference, -from_contour) if inside else min(-from_reference, from_contour)
+
+
+@pytest.mark.parametrize(("radius", "widest"), [(12.0, 4.0), (22.0, 14.0)])
+def test_the_click_has_as_much_room_as_there_is(clicks: ModuleType, radius: float, widest: float) -> None:
+    place, inside = clicks.click_in_disc(make_session(clicks, radius))
+    assert room(place, radius, inside) == pytest.approx(widest / 2, abs=0.8)  # masks are of whole pixels
+
+
 def test_farthest_boundary_is_clicked(clicks: ModuleType) -> None:
     place, inside = clicks.click_on_boundary(make_session(clicks, 12.0))
     assert float((place - torch.tensor([32.0, 32.0])).norm()) == pytest.approx(12)

@@ -90,38 +90,31 @@ def turned(points: Tensor) -> Tensor:
 
 @pytest.mark.parametrize(
     ("move", "scale"),
-    [(lambda points: points + torch.tensor([300.0, -7.0]), 1), (turned, 1), (lambda points: points * 4, 4)],
+    [(lambda points: points + torch.tensor([300.0, -7.0]), 1), (turned, 1), (lambda points: points * 3, 3)],
     ids=["translation", "rotation", "scale"],
 )
-@pytest.mark.parametrize("seed", range(12))
+@settings(max_examples=12, deadline=None)
+@given(seed=seeds)
 def test_moving_everything_moves_the_result(move: Callable[[Tensor], Tensor], scale: float, seed: int) -> None:
     contour, (foreground, background) = make_blob(seed), make_clicks(seed, most=2)
     bent = correct_contour(contour, foreground, background)
     other = correct_contour(move(contour), move(foreground), move(background), margin=0.5 * scale)
-    # rounding may turn a choice between two pulls that fit alike
-    assert_same_shape(other, move(bent), tolerance=2e-3)
+    assert_same_shape(other, move(bent))
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=seeds)
-def test_order_of_clicks_does_not_matter(seed: int) -> None:
+def test_order_does_not_matter(seed: int) -> None:
     contour, (foreground, background) = make_blob(seed), make_clicks(seed, most=2)
     bent = correct_contour(contour, foreground, background)
     assert_same_shape(correct_contour(contour, foreground.flip(0), background.flip(0)), bent)
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_first_vertex_and_direction_do_not_matter(seed: int) -> None:
-    """But where two places of the contour are equally near to a click: in 4 of 400 seeds, none of them here."""
-    contour, (foreground, background) = make_blob(seed), make_clicks(seed, most=2)
-    bent = correct_contour(contour, foreground, background)
     assert_same_shape(correct_contour(contour.roll(5, 0), foreground, background), bent)
     assert_same_shape(correct_contour(contour.flip(0), foreground, background), bent)
 
 
-def assert_same_shape(one: Tensor, other: Tensor, tolerance: float = 1e-5) -> None:
+def assert_same_shape(one: Tensor, other: Tensor) -> None:
     difference = shapely.Polygon(one.numpy()).symmetric_difference(shapely.Polygon(other.numpy()))
-    assert difference.area <= tolerance * float(signed_area(other).abs())
+    assert difference.area <= 1e-5 * float(signed_area(other).abs())
 
 
 def test_the_contour_goes_a_little_beyond_the_click() -> None:
