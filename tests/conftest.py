@@ -29,7 +29,8 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,3 +53,15 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real data at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def label_python() -> Path:
+    """Python of the MONAI Label environment; without it its tests are skipped, and fail in CI."""
+    python = Path(os.environ.get("MONAI_ACDR_LABEL_PYTHON") or ROOT / ".venv-label" / "bin" / "python")
+    if not python.is_file():
+        message = f"There is no Label environment at {python}: run make label-venv, or set MONAI_ACDR_LABEL_PYTHON"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return python

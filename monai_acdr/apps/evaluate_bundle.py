@@ -14,7 +14,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from monai_acdr.apps.model import find_bundle, find_device
+from monai_acdr.apps.model import find_bundle, find_device, find_weights
 from monai_acdr.apps.output_folder import output_folder
 
 __all__ = ["evaluate"]
@@ -59,9 +59,7 @@ def evaluate(
     """
     _require_extra()
     root = find_bundle(model)
-    weights = root / "models" / "model.pt" if checkpoint is None else Path(checkpoint)
-    if not weights.is_file():
-        raise FileNotFoundError(f"Expected weights at {weights}, but there is no such file: train, or give others.")
+    weights = find_weights(root, checkpoint)
     parser = ConfigParser()
     parser.read_config([str(root / "configs" / name) for name in ("train.json", "evaluate.json")])
     given = {"group": group, "roi": roi}

@@ -25,7 +25,7 @@ from monai_acdr.dicom import SourceFrame
 from monai_acdr.measures import FrameHeader
 from monai_acdr.transforms import gray_image
 
-__all__ = ["Frame", "Inputs", "read_inputs"]
+__all__ = ["Frame", "Inputs", "read_inputs", "volume_inputs"]
 
 PICTURES = ("PNG", "JPEG", "TIFF", "BMP")
 """Formats of pictures, as Pillow names them."""
@@ -104,7 +104,7 @@ def read_inputs(
     if not path.exists():
         raise FileNotFoundError(f"Expected a file or a folder, but {path} does not exist: check the path.")
     if path.is_file() and is_nifti(path):
-        return _read_volume(path)
+        return volume_inputs(read_nifti(path))
     if path.is_file() and not is_dicom_file(path):
         return Inputs("pictures", _read_pictures([path], given, []), [])
     if path.is_dir() and not _has_dicom(path):
@@ -122,6 +122,25 @@ def read_inputs(
     images = load_frames(sources, progress)
     named = zip(frame_names(sources), sources, strict=True)
     return Inputs("dicom", [_dicom_frame(name, source, images[source.key], given) for name, source in named], skipped)
+
+
+def volume_inputs(volume: NiftiVolume) -> Inputs:
+    """The frames of a volume, by slice and then by phase, each with its place in the stack."""
+    frames = []
+    for number, (slice_index, phase) in enumerate(volume.places):
+        affine = volume.frame_affine(slice_index)
+        image = make_image(volume.frame(slice_index, phase), affine)
+        lps = affine.numpy() * np.array([[-1], [-1], [1], [1]])
+        rows, columns = np.linalg.norm(lps[:3, 0]), np.linalg.norm(lps[:3, 1])
+        header = FrameHeader(
+            position=tuple(lps[:3, 3].tolist()),
+            orientation=(*(lps[:3, 1] / columns).tolist(), *(lps[:3, 0] / rows).tolist()),
+            temporal_position=phase + 1,
+            instance_number=number + 1,
+        )
+        name = f"slice-{slice_index + 1:03d}" + (f"-phase-{phase + 1:03d}" if volume.num_phases > 1 else "")
+        frames.append(Frame(name, image, (float(rows), float(columns)), header=header))
+    return Inputs("nifti", frames, [], volume)
 
 
 def _check_spacing(spacing: Sequence[float] | None) -> tuple[float, float] | None:
@@ -181,22 +200,3 @@ def _read_picture(path: Path) -> np.ndarray:
             f"Expected a DICOM, NIfTI or picture file ({', '.join(PICTURES)}), but {path} cannot be read "
             f"({type(error).__name__}): it is another format or damaged."
         ) from None
-
-
-def _read_volume(path: Path) -> Inputs:
-    volume = read_nifti(path)
-    frames = []
-    for number, (slice_index, phase) in enumerate(volume.places):
-        affine = volume.frame_affine(slice_index)
-        image = make_image(volume.frame(slice_index, phase), affine)
-        lps = affine.numpy() * np.array([[-1], [-1], [1], [1]])
-        rows, columns = np.linalg.norm(lps[:3, 0]), np.linalg.norm(lps[:3, 1])
-        header = FrameHeader(
-            position=tuple(lps[:3, 3].tolist()),
-            orientation=(*(lps[:3, 1] / columns).tolist(), *(lps[:3, 0] / rows).tolist()),
-            temporal_position=phase + 1,
-            instance_number=number + 1,
-        )
-        name = f"slice-{slice_index + 1:03d}" + (f"-phase-{phase + 1:03d}" if volume.num_phases > 1 else "")
-        frames.append(Frame(name, image, (float(rows), float(columns)), header=header))
-    return Inputs("nifti", frames, [], volume)

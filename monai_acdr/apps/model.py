@@ -21,7 +21,7 @@ from monai_acdr.handlers import load_network
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.nets import ActiveContourNet
 
-__all__ = ["ContourModel", "RegionRules", "find_bundle", "find_device", "load_model"]
+__all__ = ["ContourModel", "RegionRules", "find_bundle", "find_device", "find_weights", "load_model"]
 
 STRUCTURES = {"lv": LV_ENDOCARDIUM, "mass": BREAST_MASS}
 """Class names of ``channel_def`` in the metadata of bundles -> what is outlined."""
@@ -111,11 +111,7 @@ def load_model(
             "add them as in the bundles of this package."
         )
     parser["bundle_root"], parser["device"] = str(root), chosen
-    weights = root / "models" / "model.pt" if checkpoint is None else Path(checkpoint)
-    if not weights.is_file():
-        raise FileNotFoundError(
-            f"Expected weights at {weights}, but there is no such file: train the bundle, or give --checkpoint."
-        )
+    weights = find_weights(root, checkpoint)
     network = parser.get_parsed_content("network")
     if not isinstance(network, ActiveContourNet):
         raise ValueError(
@@ -149,6 +145,20 @@ def find_bundle(model: str | os.PathLike[str]) -> Path:
         f"Expected a bundle's folder or one of {bundle_names()}, but got {str(model)!r}: a bundle has "
         "configs/metadata.json and configs/inference.json."
     )
+
+
+def find_weights(root: Path, checkpoint: str | os.PathLike[str] | None = None) -> Path:
+    """The file of a bundle's weights, or another one that was given.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+    """
+    weights = root / "models" / "model.pt" if checkpoint is None else Path(checkpoint)
+    if not weights.is_file():
+        raise FileNotFoundError(
+            f"Expected weights at {weights}, but there is no such file: train the bundle, or give --checkpoint."
+        )
+    return weights
 
 
 def find_device(device: str | torch.device | None = None) -> torch.device:

@@ -37,6 +37,12 @@ class NiftiVolume:
     affine: np.ndarray
     shape: tuple[int, ...]
 
+    @classmethod
+    def from_voxels(cls, voxels: np.ndarray, affine: np.ndarray) -> NiftiVolume:
+        """The volume of voxels of two to four dimensions."""
+        shape = tuple(int(n) for n in voxels.shape)
+        return cls(voxels.astype(np.float32, copy=False).reshape(*shape, *([1] * (4 - len(shape)))), affine, shape)
+
     @property
     def num_phases(self) -> int:
         """T."""
@@ -77,10 +83,10 @@ def read_nifti(path: Path) -> NiftiVolume:
         affine = np.asarray(image.affine, dtype=np.float64)
         if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
             raise ValueError("its affine is singular")
-        voxels = np.asarray(image.dataobj, dtype=np.float32).reshape(*shape, *([1] * (4 - len(shape))))
+        voxels = np.asarray(image.dataobj, dtype=np.float32)
     except (OSError, ValueError, EOFError, TypeError, nib.filebasedimages.ImageFileError) as error:
         raise ValueError(f"Expected a NIfTI volume, but {path} cannot be used: {error}.") from error
-    return NiftiVolume(voxels, affine, shape)
+    return NiftiVolume.from_voxels(voxels, affine)
 
 
 def write_masks(path: Path, volume: NiftiVolume, masks: Mapping[tuple[int, int], np.ndarray]) -> Path:

@@ -23,7 +23,7 @@ from monai_acdr.measures import CineGrid
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 
-__all__ = ["Outline", "outline_frames"]
+__all__ = ["Outline", "Progress", "outline_frames"]
 
 Progress = Callable[[str, int, int], None]
 

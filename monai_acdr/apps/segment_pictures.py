@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from monai_acdr.visualize import (
     volume_curve,
 )
 
-__all__ = ["write_html", "write_overlays", "write_pictures"]
+__all__ = ["Pictures", "write_html", "write_overlays", "write_pictures"]
 
 MAX_SHEET = 48
 """Frames on a contact sheet."""
@@ -39,15 +40,46 @@ MARGIN = 0.6
 COLUMNS = 8
 
 
-def write_pictures(folder: Path, inputs: Inputs, outlines: Sequence[Outline], measured: Measurements) -> None:
+class Pictures:
+    """The pictures of one run, each drawn when it is first asked for, and once."""
+
+    def __init__(self, inputs: Inputs, outlines: Sequence[Outline], measured: Measurements) -> None:
+        self.inputs = inputs
+        self.outlines = outlines
+        self.measured = measured
+        self.shown = _shown(outlines, measured)
+
+    @cached_property
+    def sheet(self) -> np.ndarray:
+        """Contact sheet."""
+        frames = self.inputs.frames
+        sizes = {frames[index].size for index in self.shown}
+        common = _box([self.outlines[index] for index in self.shown], sizes.pop()) if len(sizes) == 1 else None
+        pictures = []
+        for index in self.shown:
+            frame, outline = frames[index], self.outlines[index]
+            pictures.append(_overlay(frame, outline, common or _box([outline], frame.size)))
+        return contact_sheet(pictures, columns=COLUMNS if len(pictures) > 6 else max(len(pictures), 1))
+
+    @cached_property
+    def curve(self) -> np.ndarray | None:
+        """Volume over the cycle; None where there are no volumes."""
+        volumes, grid = self.measured.volumes, self.measured.grid
+        if volumes is None or grid is None:
+            return None
+        marks = volumes.end_diastole_phase, volumes.end_systole_phase
+        return volume_curve(volumes.curve(len(grid.times_ms)), grid.times_ms, *marks)
+
+
+def write_pictures(folder: Path, pictures: Pictures) -> None:
     """Write ``contact_sheet.png``, ``evolution.gif`` and, for a ventricle with volumes, ``volume_curve.png``."""
-    shown = _shown(outlines, measured)
-    save_png(folder / "contact_sheet.png", _sheet(inputs, outlines, measured, shown))
-    middle = inputs.frames[shown[len(shown) // 2]], outlines[shown[len(shown) // 2]]
-    box = _box([middle[1]], middle[0].size)
-    save_evolution_gif(folder / "evolution.gif", middle[0].image, middle[1].evolution, scale=_scale(box), crop_box=box)
-    if measured.volumes is not None and measured.grid is not None:
-        save_png(folder / "volume_curve.png", _curve(measured))
+    save_png(folder / "contact_sheet.png", pictures.sheet)
+    middle = pictures.shown[len(pictures.shown) // 2]
+    frame, outline = pictures.inputs.frames[middle], pictures.outlines[middle]
+    box = _box([outline], frame.size)
+    save_evolution_gif(folder / "evolution.gif", frame.image, outline.evolution, scale=_scale(box), crop_box=box)
+    if pictures.curve is not None:
+        save_png(folder / "volume_curve.png", pictures.curve)
 
 
 def write_overlays(folder: Path, inputs: Inputs, outlines: Sequence[Outline]) -> None:
@@ -58,20 +90,14 @@ def write_overlays(folder: Path, inputs: Inputs, outlines: Sequence[Outline]) ->
             save_png(folder / f"{frame.name}.png", _overlay(frame, outline, _box([outline], frame.size)))
 
 
-def write_html(
-    folder: Path,
-    inputs: Inputs,
-    outlines: Sequence[Outline],
-    measured: Measurements,
-    report: SegmentReport,
-    identity: bool = False,
-) -> None:
+def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity: bool = False) -> None:
     """Write ``report.html``, which holds its pictures in itself; with the patient's name and ID only if asked for."""
-    pictures: list[tuple[str, Any]] = []
-    if measured.volumes is not None:
-        pictures.append(("Volume over the cycle", _curve(measured)))
+    measured = pictures.measured
+    shown: list[tuple[str, Any]] = []
+    if pictures.curve is not None:
+        shown.append(("Volume over the cycle", pictures.curve))
     caption = "End-diastole and end-systole of each slice" if measured.volumes is not None else "Contours"
-    pictures.append((caption, _sheet(inputs, outlines, measured, _shown(outlines, measured))))
+    shown.append((caption, pictures.sheet))
     rows = [
         {"frame": frame.name, "slice": frame.slice_index, "phase": frame.phase, **_numbers(frame.measures)}
         for frame in report.frames
@@ -88,11 +114,11 @@ def write_html(
     save_html_report(
         folder / "report.html",
         f"{report.structure}: contours and measures",
-        pictures=pictures,
+        pictures=shown,
         measures=rows,
         volumes=None if measured.volumes is None else _volumes(measured.volumes),
         notes=notes,
-        identity=_identity(inputs) if identity else None,
+        identity=_identity(pictures.inputs) if identity else None,
     )
 
 
@@ -126,16 +152,6 @@ def _shown(outlines: Sequence[Outline], measured: Measurements) -> list[int]:
     return [drawn[round(i)] for i in np.linspace(0, len(drawn) - 1, MAX_SHEET)]
 
 
-def _sheet(inputs: Inputs, outlines: Sequence[Outline], measured: Measurements, shown: Sequence[int]) -> np.ndarray:
-    sizes = {inputs.frames[index].size for index in shown}
-    common = _box([outlines[index] for index in shown], sizes.pop()) if len(sizes) == 1 else None
-    pictures = []
-    for index in shown:
-        frame, outline = inputs.frames[index], outlines[index]
-        pictures.append(_overlay(frame, outline, common or _box([outline], frame.size)))
-    return contact_sheet(pictures, columns=COLUMNS if len(pictures) > 6 else max(len(pictures), 1))
-
-
 def _overlay(frame: Frame, outline: Outline, box: tuple[int, int, int, int]) -> np.ndarray:
     return draw_contours(frame.image, [(outline.final, FINAL_COLOR)], _scale(box), box)
 
@@ -148,9 +164,3 @@ def _box(outlines: Sequence[Outline], size: tuple[int, int]) -> tuple[int, int, 
 
 def _scale(box: tuple[int, int, int, int]) -> int:
     return max(1, CELL // max(box[2] - box[0], box[3] - box[1]))
-
-
-def _curve(measured: Measurements) -> np.ndarray:
-    assert measured.volumes is not None and measured.grid is not None
-    volumes, times = measured.volumes, measured.grid.times_ms
-    return volume_curve(volumes.curve(len(times)), times, volumes.end_diastole_phase, volumes.end_systole_phase)

@@ -13,17 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
 from monai_acdr.apps.inputs import Inputs
 from monai_acdr.apps.measurements import Measurements
 from monai_acdr.apps.nifti import write_masks
 from monai_acdr.apps.outlines import Outline
-from monai_acdr.apps.segment_pictures import write_html, write_overlays, write_pictures
+from monai_acdr.apps.segment_pictures import Pictures, write_html, write_overlays, write_pictures
 from monai_acdr.apps.segment_report import SegmentReport
 from monai_acdr.apps.stopwatch import Stopwatch
-from monai_acdr.atomic_files import replace_file, write_text_atomically
+from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.dicom import (
     MEASURES,
     Algorithm,
@@ -34,9 +33,11 @@ from monai_acdr.dicom import (
     write_seg,
     write_sr,
 )
+from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.measures import VentricleVolumes
 from monai_acdr.transforms import contour_to_mask
+from monai_acdr.visualize import save_png
 
 __all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "write_report", "write_results"]
 
@@ -48,8 +49,6 @@ RESULT_NAMES = (
 """Everything that a run may write into its folder."""
 
 SEG_KINDS = ("BINARY", "FRACTIONAL")
-COVERED = 0.5
-"""A pixel belongs to a mask when at least this share of it is covered."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +116,13 @@ def write_results(
         steps.append(lambda: _write_masks(folder, results))
     if wanted.seg is not None or wanted.rtstruct or wanted.sr:
         steps.append(lambda: _write_dicom(folder, results, wanted))
+    pictures = Pictures(results.inputs, results.outlines, results.measured)
     if wanted.pictures:
-        steps.append(lambda: write_pictures(folder, results.inputs, results.outlines, results.measured))
+        steps.append(lambda: write_pictures(folder, pictures))
     if wanted.overlays:
         steps.append(lambda: write_overlays(folder / "overlays", results.inputs, results.outlines))
     if wanted.html:
-        steps.append(
-            lambda: write_html(folder, results.inputs, results.outlines, results.measured, report, wanted.identity)
-        )
+        steps.append(lambda: write_html(folder, pictures, report, wanted.identity))
     for number, step in enumerate(steps, start=1):
         step()
         progress("write", number, len(steps))
@@ -153,7 +151,7 @@ def _document(results: Results) -> ContourDocument:
 
 def _mask(outline: Outline, size: tuple[int, int]) -> np.ndarray:
     assert outline.final is not None
-    return contour_to_mask(torch.from_numpy(outline.final)[None], size, COVERED)[0].numpy().astype(np.uint8)
+    return contour_to_mask(torch.from_numpy(outline.final)[None], size, THRESHOLD)[0].numpy().astype(np.uint8)
 
 
 def _write_masks(folder: Path, results: Results) -> None:
@@ -168,8 +166,7 @@ def _write_masks(folder: Path, results: Results) -> None:
         return
     (folder / "masks").mkdir()
     for _, frame, mask in drawn:
-        with replace_file(folder / "masks" / f"{frame.name}.png") as temporary:
-            Image.fromarray(mask * np.uint8(255)).save(temporary, format="PNG")
+        save_png(folder / "masks" / f"{frame.name}.png", mask * np.uint8(255))
 
 
 def _write_dicom(folder: Path, results: Results, wanted: Wanted) -> None:

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
-from monai_acdr.apps.model import load_model
-from monai_acdr.apps.outlines import Outline, outline_frames
+from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.output_folder import output_folder
-from monai_acdr.apps.regions import parse_region
+from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.apps.segment_report import FrameReport, SegmentReport
 from monai_acdr.apps.segment_results import RESULT_NAMES, Results, Wanted, check_wanted, write_report, write_results
 from monai_acdr.apps.stopwatch import Stopwatch
@@ -25,8 +25,6 @@ from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.measures import CineGrid, Finding, ShapeMeasures
 
 __all__ = ["segment"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def segment(
@@ -57,12 +55,12 @@ def segment(
     """Outline the images of one study.
 
     Args:
-        study: a DICOM file, a folder with one patient's study, a multi-frame object, a PNG or JPEG picture or a folder
-            of them, a NIfTI volume (.nii, .nii.gz), or the URL of a study or series on a DICOMweb server.
+        study: DICOM file, folder with one patient's study, multi-frame object, picture (PNG, JPEG) or a folder of them,
+            NIfTI volume (.nii, .nii.gz), or URL of a study or series on a DICOMweb server.
         output: folder for the results, made when missing. They are all written or none.
         model: a bundle's name or folder. A bundle's config is code: use those that you trust.
-        roi: where to look: ``auto`` (finds the left ventricle), ``centre``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels
-            of the image; pixel (c, r) covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
+        roi: ``auto`` (finds the left ventricle), ``centre``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
+            covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
         checkpoint: other weights than the bundle's.
         series: SeriesNumber or SeriesInstanceUID, where the study has several series.
         spacing: (between rows, between columns) in mm for images that do not tell it.
@@ -86,64 +84,81 @@ def segment(
         What was done; the same is in ``report.json``.
 
     Raises:
-        FileExistsError: when there are results already.
-        OSError: when results cannot be written.
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
+        FileExistsError, OSError: when there are results already, or they cannot be written.
         ImportError: when a result needs an extra that is not installed.
         monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
     """
-    request = parse_region(roi)
+    request, watch, tell = parse_region(roi), Stopwatch(), progress or _ignore
     wanted = Wanted(seg, rtstruct, sr, mask, pictures, overlays, html, identity)
-    tell = progress or _ignore
-    watch = Stopwatch()
-    target = Path(output)
     with ExitStack() as stack:
-        folder = stack.enter_context(output_folder(target, RESULT_NAMES, overwrite))
+        folder = stack.enter_context(output_folder(Path(output), RESULT_NAMES, overwrite))
         with watch("model"):
             contour_model = load_model(model, checkpoint, device, batch_size)
         path = stack.enter_context(fetch_study(study, tell))
-        with watch("read"):
-            inputs = read_inputs(path, series, spacing, lambda done, all_: tell("read", done, all_))
+        inputs = _read(path, series, spacing, strict, watch, tell)
         check_wanted(wanted, inputs, bool(store))
-        if strict and inputs.skipped:
-            first = inputs.skipped[0]
-            raise ValueError(
-                f"Expected every file to be an image, but {len(inputs.skipped)} would be left out, such as "
-                f"{first.file} ({first.reason}): remove them, or run without --strict."
-            )
-        grid, reason = find_grid(inputs.frames)
-        with watch("outline"):
-            outlines = outline_frames(request, inputs, contour_model, grid, all_frames, tell)
-        with watch("measure"):
-            is_ventricle = contour_model.structure == LV_ENDOCARDIUM
-            measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
-        findings = list(measured.findings)
-        if reason and is_ventricle and inputs.kind != "pictures":
-            findings.append(Finding("no_stack", reason))
-        report = SegmentReport(
-            model={
-                "name": contour_model.name,
-                "version": contour_model.version,
-                "weights_sha256": contour_model.checkpoint_sha256,
-            },
-            device=str(contour_model.device),
-            kind=inputs.kind,
-            roi=str(request),
-            structure=contour_model.structure.label,
-            frames=_frame_reports(inputs, outlines, measured.shapes, grid),
-            volumes=measured.volumes,
-            skipped=inputs.skipped,
-            findings=findings,
+        report = _outline_and_write(folder, request, wanted, inputs, contour_model, all_frames, watch, tell)
+    return _stored(report, store, Path(output), watch)
+
+
+def _read(
+    path: Path, series: str | None, spacing: Sequence[float] | None, strict: bool, watch: Stopwatch, tell: Progress
+) -> Inputs:
+    with watch("read"):
+        inputs = read_inputs(path, series, spacing, lambda done, all_: tell("read", done, all_))
+    if strict and inputs.skipped:
+        first = inputs.skipped[0]
+        raise ValueError(
+            f"Expected every file to be an image, but {len(inputs.skipped)} would be left out, such as {first.file} "
+            f"({first.reason}): remove them, or run without --strict."
         )
-        with watch("write"):
-            results = Results(inputs, outlines, measured, contour_model.structure, contour_model.algorithm)
-            report = write_results(folder, results, wanted, report, watch, tell)
+    return inputs
+
+
+def _stored(report: SegmentReport, store: str | None, folder: Path, watch: Stopwatch) -> SegmentReport:
+    """The report, once the results are where they are wanted."""
     if store:
         with watch("store"):
-            stored = store_results(store, target, report.files)
+            stored = store_results(store, folder, report.files)
         report = replace(report, stored=stored, seconds=watch.seconds)
-        write_report(target / "report.json", report)
+        write_report(folder / "report.json", report)
     return replace(report, seconds=watch.seconds)
+
+
+def _outline_and_write(
+    folder: Path,
+    request: RegionRequest,
+    wanted: Wanted,
+    inputs: Inputs,
+    model: ContourModel,
+    all_frames: bool,
+    watch: Stopwatch,
+    tell: Progress,
+) -> SegmentReport:
+    grid, reason = find_grid(inputs.frames)
+    with watch("outline"):
+        outlines = outline_frames(request, inputs, model, grid, all_frames, tell)
+    is_ventricle = model.structure == LV_ENDOCARDIUM
+    with watch("measure"):
+        measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
+    findings = list(measured.findings)
+    if reason and is_ventricle and inputs.kind != "pictures":
+        findings.append(Finding("no_stack", reason))
+    report = SegmentReport(
+        model={"name": model.name, "version": model.version, "weights_sha256": model.checkpoint_sha256},
+        device=str(model.device),
+        kind=inputs.kind,
+        roi=str(request),
+        structure=model.structure.label,
+        frames=_frame_reports(inputs, outlines, measured.shapes, grid),
+        volumes=measured.volumes,
+        skipped=inputs.skipped,
+        findings=findings,
+    )
+    with watch("write"):
+        results = Results(inputs, outlines, measured, model.structure, model.algorithm)
+        return write_results(folder, results, wanted, report, watch, tell)
 
 
 def _frame_reports(

@@ -1,14 +1,14 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""highdicom, where it is installed: segmentations and reports are built with it."""
+"""Packages of extras, where they are installed: highdicom builds segmentations and reports, dicomweb-client talks."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["require_highdicom"]
+__all__ = ["require_dicomweb", "require_highdicom"]
 
 
 def require_highdicom(feature: str) -> Any:
@@ -20,10 +20,17 @@ def require_highdicom(feature: str) -> Any:
     Raises:
         ImportError: when it is not installed.
     """
+    return _require(feature, "highdicom", "dicom-out", "highdicom", "highdicom.seg", "highdicom.sr")
+
+
+def require_dicomweb(feature: str) -> Any:
+    """The module dicomweb_client.api; arguments and errors as :func:`require_highdicom`."""
+    return _require(feature, "dicomweb-client", "dicomweb", "dicomweb_client.api")
+
+
+def _require(feature: str, package: str, extra: str, *modules: str) -> Any:
+    """The first of the modules, once all of them are imported."""
     try:
-        highdicom = import_module("highdicom")
-        for part in ("seg", "sr"):
-            import_module(f"highdicom.{part}")
+        return [import_module(module) for module in modules][0]
     except ImportError as error:
-        raise ImportError(f"{feature} needs highdicom ({error}): pip install 'monai_acdr[dicom-out]'") from error
-    return highdicom
+        raise ImportError(f"{feature} needs {package} ({error}): pip install 'monai_acdr[{extra}]'") from error

@@ -22,9 +22,10 @@ from urllib.parse import urljoin, urlsplit
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_acdr.dicom.files import quiet_values
+from monai_acdr.dicom.toolkit import require_dicomweb
 from monai_acdr.dicom.web_address import DicomWebError, origin
 
-__all__ = ["MAX_INSTANCE_BYTES", "Authorization", "explain", "find_credentials", "open_client", "require_dicomweb"]
+__all__ = ["MAX_INSTANCE_BYTES", "Authorization", "explain", "find_credentials", "open_client"]
 
 MAX_INSTANCE_BYTES = 1 << 30
 """Instances beyond this are neither fetched nor sent."""
@@ -35,21 +36,6 @@ _ENVELOPE_BYTES = 1 << 16
 _USER, _PASSWORD, _TOKEN = (f"MONAI_ACDR_DICOMWEB_{name}" for name in ("USER", "PASSWORD", "TOKEN"))
 
 _logger = logging.getLogger(__name__)
-
-
-def require_dicomweb(feature: str) -> Any:
-    """The module dicomweb_client.api.
-
-    Args:
-        feature: what needs it, for the message.
-
-    Raises:
-        ImportError: when it is not installed.
-    """
-    try:
-        return import_module("dicomweb_client.api")
-    except ImportError as error:
-        raise ImportError(f"{feature} needs dicomweb-client ({error}): pip install 'monai_acdr[dicomweb]'") from error
 
 
 @dataclass(frozen=True)

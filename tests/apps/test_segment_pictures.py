@@ -14,7 +14,7 @@ from monai_acdr.apps import segment_pictures
 from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.outlines import Outline
-from monai_acdr.apps.segment_pictures import write_overlays, write_pictures
+from monai_acdr.apps.segment_pictures import Pictures, write_overlays, write_pictures
 from monai_acdr.geometry import circle
 from monai_acdr.visualize import FINAL_COLOR
 
@@ -38,7 +38,7 @@ def drawn(path: Path) -> int:
 
 
 def test_pictures(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
-    write_pictures(tmp_path, *run)
+    write_pictures(tmp_path, Pictures(*run))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "contact_sheet.png",
         "evolution.gif",

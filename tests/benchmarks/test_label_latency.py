@@ -16,15 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_a_few_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = Path(os.environ.get("MONAI_ACDR_LABEL_PYTHON") or ROOT / ".venv-label" / "bin" / "python")
-    if not python.is_file():
-        pytest.skip(f"There is no Label environment at {python}: run make label-venv, or set MONAI_ACDR_LABEL_PYTHON")
+def test_a_few_calls(label_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     standin = ROOT / "tests" / "integration" / "label" / "torchvision_standin"
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(standin), str(ROOT)]))
     script = import_module("label_latency")
     output = tmp_path / "a.json"
-    small = ["--repeats", "2", "--clients", "2", "--seconds", "2", "--threads", "1", "--python", str(python)]
+    small = ["--repeats", "2", "--clients", "2", "--seconds", "2", "--threads", "1", "--python", str(label_python)]
     assert script.main([*small, "--output", str(output)]) == 0
     results = json.loads(output.read_text())["results"]
     assert set(results) == {*script.CASES, "load"}

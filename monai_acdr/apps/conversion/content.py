@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from monai_acdr.apps.contour_document import match_frames
 from monai_acdr.dicom import Algorithm, SourceFrame, Structure
+from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.transforms.contour import TRACING_LEVEL, contour_to_mask, mask_to_contours
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
     "used_sources",
     "with_size",
 ]
-
-THRESHOLD = 0.5
-"""A pixel belongs to a binary mask when at least this share of it is covered."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from monai_acdr.apps.conversion.content import THRESHOLD, Frame, Layer, attached
+from monai_acdr.apps.conversion.content import Frame, Layer, attached
 from monai_acdr.apps.frame_names import frame_names
 from monai_acdr.apps.nifti import NiftiVolume, read_nifti
 from monai_acdr.atomic_files import replace_file
 from monai_acdr.dicom import TISSUE, SourceFrame, Structure
+from monai_acdr.dicom.seg import THRESHOLD
 
 __all__ = ["read_volume", "write_volume"]
 

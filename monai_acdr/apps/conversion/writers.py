@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.conversion.content import THRESHOLD, Frame, Layer, used_sources
+from monai_acdr.apps.conversion.content import Frame, Layer, used_sources
 from monai_acdr.apps.conversion.formats import Format
 from monai_acdr.apps.conversion.volumes import write_volume
 from monai_acdr.data import write_contour
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
+from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.visualize import save_png
 

@@ -14,12 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_acdr.apps.inputs import Frame, Inputs, read_inputs
+from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
 from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
 from monai_acdr.apps.nifti import NiftiVolume, is_nifti, read_nifti
-from monai_acdr.apps.pixels import make_image
 from monai_acdr.dicom import SourceFrame
-from monai_acdr.measures import FrameHeader
 
 __all__ = ["ImageCache", "LabelImage", "read_label_image"]
 
@@ -88,7 +86,7 @@ def read_label_image(path: Path, series: Path | None = None, order: Sequence[Pat
         return _of_volume(inputs)
     if is_nrrd(path):
         voxels, affine = read_nrrd(path)
-        return _of_volume(_as_inputs(voxels, affine))
+        return _of_volume(volume_inputs(NiftiVolume.from_voxels(voxels, affine)))
     inputs = read_inputs(path)
     frames = inputs.frames
     if len({frame.size for frame in frames}) != 1:
@@ -103,27 +101,6 @@ def _of_volume(inputs: Inputs) -> LabelImage:
     assert volume is not None
     shape = (*volume.shape, 1)[:3] if len(volume.shape) < 3 else volume.shape
     return LabelImage(inputs, tuple(volume.places), shape, volume.affine)
-
-
-def _as_inputs(voxels: np.ndarray, affine: np.ndarray) -> Inputs:
-    """The frames of voxels (X, Y[, Z[, T]]), as those of a NIfTI volume are made."""
-    shape = voxels.shape
-    full = voxels.astype(np.float32).reshape(*shape, *([1] * (4 - len(shape))))
-    volume = NiftiVolume(full, affine, shape)
-    frames = []
-    for number, (z, t) in enumerate(volume.places, start=1):
-        plane = volume.frame_affine(z)
-        lps = plane.numpy() * np.array([[-1], [-1], [1], [1]])
-        rows, columns = (float(np.linalg.norm(lps[:3, axis])) for axis in (0, 1))
-        header = FrameHeader(
-            position=tuple(lps[:3, 3].tolist()),
-            orientation=(*(lps[:3, 1] / columns).tolist(), *(lps[:3, 0] / rows).tolist()),
-            temporal_position=t + 1,
-            instance_number=number,
-        )
-        name = f"slice-{z + 1:03d}" + (f"-phase-{t + 1:03d}" if volume.num_phases > 1 else "")
-        frames.append(Frame(name, make_image(volume.frame(z, t), plane), (rows, columns), header=header))
-    return Inputs("nifti", frames, [], volume)
 
 
 def _converted(path: Path, series: Path, order: Sequence[Path]) -> LabelImage:

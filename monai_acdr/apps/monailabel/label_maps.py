@@ -12,7 +12,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
-from PIL import Image
 
 from monai_acdr.apps.contour_document import DECIMALS
 from monai_acdr.apps.monailabel.images import LabelImage
@@ -20,16 +19,16 @@ from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
 from monai_acdr.apps.monailabel.outlining import Outlined
 from monai_acdr.atomic_files import replace_file
 from monai_acdr.dicom import Algorithm, Region, Structure, write_seg
+from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.geometry import centroid, pixel_to_world
 from monai_acdr.transforms import contour_to_mask
+from monai_acdr.visualize import save_png
 
 __all__ = ["EXTENSIONS", "contour_records", "draw_labels", "extension_of", "write_labels", "write_seg_of_contours"]
 
 EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".png", ".dcm")
 """Formats that ``result_extension`` may ask for; ``.dcm`` is a DICOM segmentation."""
 _TYPES = {"uint8": np.uint8, "uint16": np.uint16, "int16": np.int16, "int32": np.int32, "float32": np.float32}
-COVERED = 0.5
-"""A voxel belongs to the object when at least this share of it is covered."""
 
 
 def extension_of(wanted: str | None, image: LabelImage) -> str:
@@ -64,7 +63,7 @@ def draw_labels(image: LabelImage, contours: Sequence[Outlined], dtype: str | No
     for outlined in contours:
         z, t = image.places[outlined.frame]
         size = image.inputs.frames[outlined.frame].size
-        mask = contour_to_mask(torch.from_numpy(outlined.vertices)[None], size, COVERED)[0].numpy()
+        mask = contour_to_mask(torch.from_numpy(outlined.vertices)[None], size, THRESHOLD)[0].numpy()
         full[:, :, z, t] = np.maximum(full[:, :, z, t], mask.T.astype(full.dtype))
     return full.reshape(image.shape)
 
@@ -74,9 +73,7 @@ def write_labels(path: Path, labels: np.ndarray, image: LabelImage, compress: bo
     if path.name.endswith(".nrrd"):
         return write_nrrd(path, labels, image.affine, compress)
     if path.name.endswith(".png"):
-        with replace_file(path) as temporary:
-            Image.fromarray(labels.reshape(labels.shape[:2]).T.astype(np.uint8)).save(temporary, format="PNG")
-        return path
+        return save_png(path, labels.reshape(labels.shape[:2]).T.astype(np.uint8))
     with replace_file(path) as temporary:
         nib.save(nib.Nifti1Image(labels, image.affine), temporary)
     return path

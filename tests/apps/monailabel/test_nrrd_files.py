@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import nrrd
 import numpy as np
 import pytest
 
@@ -40,7 +41,6 @@ def test_against_the_specification(tmp_path: Path) -> None:
 
 
 def test_against_another_program(tmp_path: Path) -> None:
-    nrrd = pytest.importorskip("nrrd")
     voxels = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
     write_nrrd(tmp_path / "a.nrrd", voxels, AFFINE, True)
     found, header = nrrd.read(str(tmp_path / "a.nrrd"))

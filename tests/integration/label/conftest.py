@@ -37,21 +37,11 @@ SLICES, PHASES, SIZE, SPACING = 3, 4, (120, 100), (1.4, 1.3)
 START_SECONDS = 120
 
 
-def label_python() -> Path:
-    """Python of the Label environment."""
-    python = Path(os.environ.get("MONAI_ACDR_LABEL_PYTHON") or ROOT / ".venv-label" / "bin" / "python")
-    if not python.is_file():
-        message = f"There is no Label environment at {python}: run make label-venv, or set MONAI_ACDR_LABEL_PYTHON"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return python
-
-
 class Server:
     """A server on a free port of the loopback, in a process group of its own."""
 
-    def __init__(self, folder: Path, studies: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, python: Path, folder: Path, studies: str, environment: dict[str, str] | None = None) -> None:
+        self.python = python
         self.app, self.studies, self.environment = make_app_folder(folder / "app"), studies, environment or {}
         self.log, self.temporary = folder / "server.log", folder / "tmp"
         self.temporary.mkdir()
@@ -63,7 +53,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{port}"
-        command = [str(label_python()), "-m", "monailabel.main", "start_server", "--app", str(self.app)]
+        command = [str(self.python), "-m", "monailabel.main", "start_server", "--app", str(self.app)]
         command += ["--studies", self.studies, "--host", "127.0.0.1", "--port", str(port)]
         if shutil.which("setpriv"):  # the kernel ends it with this process
             command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -200,13 +190,13 @@ def mass_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_server(
-    mass_weights: Path, tmp_path_factory: pytest.TempPathFactory
+    label_python: Path, mass_weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str, dict[str, str]], Server]]:
     """Start servers; all are ended with the tests."""
     servers: list[Server] = []
 
     def start(studies: str, environment: dict[str, str] | None = None) -> Server:
-        server = Server(tmp_path_factory.mktemp("server"), studies, environment)
+        server = Server(label_python, tmp_path_factory.mktemp("server"), studies, environment)
         (server.app / "model" / MASS).mkdir(parents=True)
         shutil.copyfile(mass_weights, server.app / "model" / MASS / "model.pt")
         servers.append(server)
