@@ -5,7 +5,8 @@
 
 The file is ``{"format": "monai_acdr.contours", "version": 1, "structure": ..., "algorithm": ..., "frames": [...]}``,
 with a line for each frame. Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and LPS where the
-place of the frame is known. It names no patient; UIDs are references.
+place of the frame is known. Contours of an ensemble tell how far its members disagree about each vertex:
+``vertex_spread_px``, and ``vertex_spread_mm`` where the spacing is known. It names no patient; UIDs are references.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from monai_acdr.apps.frame_names import check_name, find_frame, frame_names
 from monai_acdr.atomic_files import write_text_atomically
@@ -32,6 +34,7 @@ from monai_acdr.dicom import (
     SourceFrame,
     Structure,
 )
+from monai_acdr.inferers import spread_in_mm
 
 __all__ = [
     "ContourDocument",
@@ -67,6 +70,8 @@ class FrameContours:
         sop_instance_uid: of the DICOM instance, or None.
         frame: number of the frame within its instance, from 1.
         world: the same polygons (K, 3) in mm, LPS, or None.
+        spread: for each polygon (K,), standard deviation over the members of an ensemble across the contour at each
+            vertex, in pixels (:func:`monai_acdr.inferers.vertex_spread`), or None.
     """
 
     name: str
@@ -76,6 +81,7 @@ class FrameContours:
     sop_instance_uid: str | None = None
     frame: int = 1
     world: tuple[np.ndarray, ...] | None = None
+    spread: tuple[np.ndarray, ...] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -92,6 +98,8 @@ class FrameContours:
             object.__setattr__(self, "world", _polygons(self.world, 3, "world"))
             if [len(vertices) for vertices in self.world] != [len(vertices) for vertices in self.contours]:
                 raise ValueError("Expected `world` to have the contours' vertices in mm, but their numbers differ.")
+        if self.spread is not None:
+            object.__setattr__(self, "spread", _spreads(self.spread, self.contours))
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +239,9 @@ def write_contour_document(path: str | os.PathLike[str], document: ContourDocume
 
 
 def _frame_record(frame: FrameContours) -> dict[str, Any]:
-    world: Iterable[np.ndarray | None] = frame.world if frame.world is not None else [None] * len(frame.contours)
+    missing = [None] * len(frame.contours)
+    world: Iterable[np.ndarray | None] = frame.world if frame.world is not None else missing
+    spread: Iterable[np.ndarray | None] = frame.spread if frame.spread is not None else missing
     return {
         "name": frame.name,
         "sop_instance_uid": frame.sop_instance_uid,
@@ -240,12 +250,22 @@ def _frame_record(frame: FrameContours) -> dict[str, Any]:
         "spacing_mm": None if frame.spacing is None else [float(value) for value in frame.spacing],
         "contours": [
             {"vertices_px": _rounded(vertices), "vertices_mm": None if points is None else _rounded(points)}
-            for vertices, points in zip(frame.contours, world, strict=True)
+            | ({} if values is None else _spread_record(values, vertices, frame.spacing))
+            for vertices, points, values in zip(frame.contours, world, spread, strict=True)
         ],
     }
 
 
-def _rounded(points: np.ndarray) -> list[list[float]]:
+def _spread_record(values: np.ndarray, vertices: np.ndarray, spacing: tuple[float, float] | None) -> dict[str, Any]:
+    record = {"vertex_spread_px": _rounded(values)}
+    if spacing is not None:
+        record["vertex_spread_mm"] = _rounded(
+            spread_in_mm(torch.from_numpy(values), torch.from_numpy(vertices), spacing).numpy()
+        )
+    return record
+
+
+def _rounded(points: np.ndarray) -> list[Any]:
     return (np.round(points, DECIMALS) + 0.0).tolist()  # + 0.0: no negative zeros
 
 
@@ -261,4 +281,13 @@ def _polygons(polygons: Any, dimensions: int, name: str) -> tuple[np.ndarray, ..
             )
         if not np.abs(array).max() <= LARGEST_COORDINATE:  # NaN fails too
             raise ValueError(f"Expected `{name}` {number} to be finite, but it has NaN, Inf or huge vertices.")
+    return arrays
+
+
+def _spreads(values: Any, contours: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    arrays = tuple(np.array(each, dtype=np.float64) for each in values)
+    if [array.shape for array in arrays] != [vertices.shape[:1] for vertices in contours]:
+        raise ValueError("Expected `spread` to have a number for each vertex, but their numbers differ.")
+    if not all(((array >= 0) & (array <= LARGEST_COORDINATE)).all() for array in arrays):  # NaN fails too
+        raise ValueError("Expected `spread` to be finite and not negative, but it has other numbers.")
     return arrays

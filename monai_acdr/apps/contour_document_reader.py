@@ -36,8 +36,8 @@ MAX_POINTS = 2_000_000
 def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
     """Read a document that :func:`write_contour_document` wrote, or another program.
 
-    Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame`` and ``vertices_mm`` may
-    be missing.
+    Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm`` and
+    ``vertex_spread_px`` may be missing. ``vertex_spread_mm`` follows from what is in pixels.
 
     Args:
         path: the file.
@@ -110,32 +110,53 @@ def _frame(item: Any, where: str) -> FrameContours:
         size = item.get("size")
         if not isinstance(size, list) or len(size) != 2 or not all(map(_is_integer, size)):
             raise ValueError(f'Expected "size" to be two integers [H, W], but got {_short(size)}.')
-        pairs = [
+        found = [
             _contour(contour, f"contour {index}")
             for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
         ]
-        points = [world for _, world in pairs if world is not None]
-        if len(points) not in (0, len(pairs)):
-            raise ValueError('Expected "vertices_mm" of all contours of a frame or of none, but some are missing.')
+        points = _all_or_none([world for _, world, _ in found], "vertices_mm")
+        spread = _all_or_none([values for _, _, values in found], "vertex_spread_px")
         return FrameContours(
             name=_text(item, "name", 128),
             size=(size[0], size[1]),
-            contours=tuple(vertices for vertices, _ in pairs),
+            contours=tuple(vertices for vertices, _, _ in found),
             spacing=None if spacing is None else _spacing(spacing),
             sop_instance_uid=None if uid is None else _uid(item),
             frame=number,
-            world=tuple(points) if points else None,
+            world=points,
+            spread=spread,
         )
     except ValueError as error:
         raise ValueError(f"{error} In {where}.") from None
 
 
-def _contour(item: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _all_or_none(values: list[np.ndarray | None], key: str) -> tuple[np.ndarray, ...] | None:
+    present = tuple(value for value in values if value is not None)
+    if len(present) not in (0, len(values)):
+        raise ValueError(f'Expected "{key}" of all contours of a frame or of none, but some are missing.')
+    return present or None
+
+
+def _contour(item: Any, where: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     if not isinstance(item, dict):
         raise ValueError(f"Expected {where} to be an object, but got {_short(item)}.")
-    world = item.get("vertices_mm")
+    world, spread = item.get("vertices_mm"), item.get("vertex_spread_px")
     vertices = _points(item.get("vertices_px"), 2, f'"vertices_px" of {where}')
-    return vertices, None if world is None else _points(world, 3, f'"vertices_mm" of {where}')
+    return (
+        vertices,
+        None if world is None else _points(world, 3, f'"vertices_mm" of {where}'),
+        None if spread is None else _numbers(spread, len(vertices), f'"vertex_spread_px" of {where}'),
+    )
+
+
+def _numbers(items: Any, length: int, where: str) -> np.ndarray:
+    """(K,) float64."""
+    if not isinstance(items, list) or len(items) != length or not all(type(value) in (int, float) for value in items):
+        raise ValueError(f"Expected {where} to be {length} numbers, one a vertex, but got {_short(items)}.")
+    try:
+        return np.array(items, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(f"Expected finite numbers in {where}, but one is too large.") from None
 
 
 def _points(rows: Any, dimensions: int, where: str) -> np.ndarray:

@@ -40,12 +40,15 @@ class Outline:
         region: (5,) in pixels, None where there was nothing to go by.
         confidence: that there is something to outline, where that was estimated.
         reason: why the frame has no contour in the results; empty where it has one.
+        spread: (K,) float64, how far the members of an ensemble disagree about the vertices of the result, in pixels
+            (:func:`monai_acdr.inferers.vertex_spread`); None without contour, or from one network.
     """
 
     evolution: np.ndarray | None
     region: Tensor | None
     confidence: float | None = None
     reason: str = ""
+    spread: np.ndarray | None = None
 
     @property
     def final(self) -> np.ndarray | None:
@@ -104,15 +107,20 @@ def _outlines(
     places = _places(request, inputs, images, model, grid, all_frames)
     looked = [index for index, place in enumerate(places) if place.region is not None]
     evolutions: dict[int, np.ndarray] = {}
+    spreads: dict[int, np.ndarray] = {}
     step = model.infer.batch_size
     for start in range(0, len(looked), step):
         batch = looked[start : start + step]
         regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
-        found = model.infer([images[i] for i in batch], regions)
+        if model.infer.has_spread:
+            found, spread = model.infer.with_spread([images[i] for i in batch], regions)
+            spreads.update(zip(batch, (each.numpy() for each in spread), strict=True))
+        else:
+            found = model.infer([images[i] for i in batch], regions)
         evolutions.update(zip(batch, (contours.numpy() for contours in found), strict=True))
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
-    return [Outline(evolutions.get(i), p.region, p.confidence, p.reason) for i, p in enumerate(places)]
+    return [Outline(evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i)) for i, p in enumerate(places)]
 
 
 def _places(

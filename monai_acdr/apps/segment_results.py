@@ -145,7 +145,10 @@ def _document(results: Results) -> ContourDocument:
         source = frame.source
         world = (source.to_world(outline.final),) if source is not None and source.has_place else None
         uid, number = source.key if source is not None else (None, 1)
-        frames.append(FrameContours(frame.name, frame.size, (outline.final,), frame.spacing, uid, number, world))
+        spread = None if outline.spread is None else (outline.spread,)
+        frames.append(
+            FrameContours(frame.name, frame.size, (outline.final,), frame.spacing, uid, number, world, spread)
+        )
     return ContourDocument(results.structure, tuple(frames), results.algorithm)
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from monai_acdr.handlers.checkpoint_files import load_checkpoint, load_network, save_checkpoint
 from monai_acdr.handlers.contour_writer import ContourWriter, contour_record
+from monai_acdr.handlers.ensemble_checkpoint import join_checkpoints, write_ensemble
 from monai_acdr.handlers.epoch_seed import EpochSeed
 from monai_acdr.handlers.evaluation_report import EvaluationReport, evaluate_output
+from monai_acdr.handlers.last_epochs import LastEpochsTransform
 from monai_acdr.handlers.length_metric import LengthMetricHandler, image_spacing
 from monai_acdr.handlers.metric_handlers import (
     AveragePerpendicularDistance,
@@ -27,6 +29,7 @@ __all__ = [
     "EpochSeed",
     "EvaluationReport",
     "Hausdorff95",
+    "LastEpochsTransform",
     "LengthMetricHandler",
     "PooledDice",
     "TrainingCheckpoint",
@@ -35,7 +38,9 @@ __all__ = [
     "contour_record",
     "evaluate_output",
     "image_spacing",
+    "join_checkpoints",
     "load_checkpoint",
     "load_network",
     "save_checkpoint",
+    "write_ensemble",
 ]

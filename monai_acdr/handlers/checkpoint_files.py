@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from monai_acdr.atomic_files import replace_file
+from monai_acdr.handlers.member_weights import network_weights, split_members
 
 __all__ = ["load_checkpoint", "load_network", "save_checkpoint"]
 
@@ -66,21 +67,34 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
 
 
 def load_network(
-    network: nn.Module, path: str | os.PathLike[str], map_location: str | torch.device = "cpu"
+    network: nn.Module,
+    path: str | os.PathLike[str],
+    map_location: str | torch.device = "cpu",
+    member: int | None = None,
 ) -> nn.Module:
     """Load weights into ``network`` from a checkpoint file.
 
     The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken,
-    else those of ``network``.
+    else those of ``network``. Weights of an ensemble (:func:`join_checkpoints`) turn the displacement network of an
+    ``ActiveContourNet`` into an ensemble of as many members.
+
+    Args:
+        network: changed in place.
+        path: the file.
+        map_location: device onto which tensors are read first.
+        member: take this member of an ensemble only, from 0, and leave the network one network; of weights that are no
+            ensemble's, 0 is all of them.
+
+    Returns:
+        ``network``.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no checkpoint, or one of another architecture.
+        ValueError: when it is no checkpoint, one of another architecture, or has no such member.
     """
-    state = load_checkpoint(path, map_location)
-    weights = state.get("ema", state.get("network", state))
+    weights = network_weights(load_checkpoint(path, map_location))
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(weights if member is None else _only(weights, member, path))
     except (RuntimeError, TypeError, AttributeError) as error:
         own, theirs = set(network.state_dict()), set(weights) if isinstance(weights, dict) else set()
         raise ValueError(
@@ -89,3 +103,10 @@ def load_network(
             "differ. Use the network_def that it was trained with, or another --checkpoint."
         ) from error
     return network
+
+
+def _only(weights: dict[str, Any], member: int, path: str | os.PathLike[str]) -> dict[str, Any]:
+    members = split_members(weights)
+    if not 0 <= member < len(members):
+        raise ValueError(f"Expected `member` to be from 0 to {len(members) - 1} for {path}, but got {member}.")
+    return members[member]

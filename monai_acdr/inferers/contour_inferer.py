@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
+from monai_acdr.inferers.vertex_spread import evolve_members, has_members, vertex_spread
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import ContourToImage
 
@@ -65,30 +66,69 @@ class ContourInferer:
         Raises:
             ValueError: when images and ROIs differ in number, a ROI misses its image, or the network diverges.
         """
-        if len(images) != len(rois):
-            raise ValueError(f"Expected a ROI for each image, but got {len(images)} images and {len(rois)} ROIs.")
         results: list[Tensor] = []
-        for start in range(0, len(images), self.batch_size):
-            chunk = slice(start, start + self.batch_size)
-            results += self._infer(images[chunk], rois[chunk])
+        for crops, batch in self._batches(images, rois):
+            with torch.inference_mode():
+                initial = self.network.initial_contour(batch)
+                contours = self.network(batch, initial)
+            results += _in_file(torch.cat([initial[:, None], contours], dim=1), crops)
         return results
 
-    def _infer(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[Tensor]:
-        crops = [self._crop(image, roi) for image, roi in zip(images, rois, strict=True)]
-        batch = torch.stack([crop.as_tensor() for crop in crops]).to(self.device)
-        with torch.inference_mode():
-            initial = self.network.initial_contour(batch)
-            contours = torch.cat([initial[:, None], self.network(batch, initial)], dim=1)
-        contours = contours.to("cpu", torch.float64)
-        if not bool(torch.isfinite(contours).all()):
-            raise ValueError(
-                "Expected finite contours, but the network gave NaN or infinity: check that the image has a contrast "
-                "inside the region of interest, and the checkpoint."
-            )
-        return [_TO_IMAGE(each, crop).as_tensor() for each, crop in zip(contours, crops, strict=True)]
+    def with_spread(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Contours of all iterations, and how far the members of the ensemble disagree about the result.
+
+        Args:
+            images: as for a call.
+            rois: likewise.
+
+        Returns:
+            What a call returns, and for each image (K,) float64: the standard deviation over the members across the
+            resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.vertex_spread`.
+
+        Raises:
+            ValueError: as a call, and when the network is no ensemble: see :attr:`has_spread`.
+        """
+        results: list[Tensor] = []
+        spreads: list[Tensor] = []
+        for crops, batch in self._batches(images, rois):
+            with torch.inference_mode():
+                initial = self.network.initial_contour(batch)
+                contours, members = evolve_members(self.network, batch, initial)
+            found = _in_file(torch.cat([initial[:, None], contours], dim=1), crops)
+            # members are compared in pixels of the file, since those of a crop may be turned and not square
+            lasts = _in_file(members[:, :, -1].transpose(0, 1), crops)
+            spreads += [vertex_spread(each[-1], last) for each, last in zip(found, lasts, strict=True)]
+            results += found
+        return results, spreads
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether the network is an ensemble, so that :meth:`with_spread` works."""
+        return has_members(self.network)
+
+    def _batches(
+        self, images: Sequence[MetaTensor], rois: Sequence[Tensor]
+    ) -> Iterator[tuple[list[MetaTensor], Tensor]]:
+        if len(images) != len(rois):
+            raise ValueError(f"Expected a ROI for each image, but got {len(images)} images and {len(rois)} ROIs.")
+        for start in range(0, len(images), self.batch_size):
+            chunk = slice(start, start + self.batch_size)
+            crops = [self._crop(image, roi) for image, roi in zip(images[chunk], rois[chunk], strict=True)]
+            yield crops, torch.stack([crop.as_tensor() for crop in crops]).to(self.device)
 
     def _crop(self, image: MetaTensor, roi: Tensor) -> MetaTensor:
         data: dict[str, Any] = {"image": image, "roi": roi}
         for transform in self.crop:
             data = transform(data)
         return data["image"]
+
+
+def _in_file(contours: Tensor, crops: Sequence[MetaTensor]) -> list[Tensor]:
+    """(B, N, K, 2) in pixels of the crops to (N, K, 2) float64 each in pixels of their files."""
+    contours = contours.to("cpu", torch.float64)
+    if not bool(torch.isfinite(contours).all()):
+        raise ValueError(
+            "Expected finite contours, but the network gave NaN or infinity: check that the image has a contrast "
+            "inside the region of interest, and the checkpoint."
+        )
+    return [_TO_IMAGE(each, crop).as_tensor() for each, crop in zip(contours, crops, strict=True)]

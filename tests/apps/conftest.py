@@ -17,6 +17,8 @@ from monai.bundle import ConfigParser
 
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
+from monai_acdr.handlers import load_checkpoint, save_checkpoint
+from monai_acdr.handlers.member_weights import join_members
 
 NUM_SLICES, NUM_PHASES, SIZE = 3, 4, (100, 112)
 
@@ -91,6 +93,15 @@ def _tiny_bundle(name: str, folder: Path) -> Path:
 def tiny_heart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Sunnybrook bundle with a tiny untrained network, whose contours hardly move."""
     return _tiny_bundle("sunnybrook_lv_acdr", tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def ensemble_weights(tiny_heart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two members for the bundle `tiny_heart`: its own weights, and some that push contours about 2 pixels right."""
+    state = load_checkpoint(tiny_heart / "models" / "model.pt")
+    other = {name: value.clone() for name, value in state.items()}
+    other["displacement_net.head.2.bias"][0] += 0.02
+    return save_checkpoint(join_members([state, other]), tmp_path_factory.mktemp("ensemble") / "ensemble.pt")
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,26 @@ def test_the_file_is_as_documented(tmp_path: Path) -> None:
     assert [path.name for path in path.parent.iterdir()] == ["contours.json"]
 
 
+def test_spread_in_pixels_and_in_mm(tmp_path: Path) -> None:
+    """A square: its normals at the corners are diagonals, 3 x 1 mm a pixel make them steeper."""
+    square = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
+    spread = (np.array([0.0, 0.5, 1.0, 2.0]),)
+    frames = (
+        frame("a", contours=(square,), spread=spread, spacing=(2.0, 2.0)),
+        frame("b", contours=(square,), spread=spread, spacing=(3.0, 1.0)),
+        frame("c", contours=(square,), spread=spread),
+        frame("d", contours=(square,)),
+    )
+    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    a, b, c, d = (each["contours"][0] for each in json.loads(path.read_text(encoding="utf-8"))["frames"])
+    assert a["vertex_spread_px"] == b["vertex_spread_px"] == c["vertex_spread_px"] == [0.0, 0.5, 1.0, 2.0]
+    assert a["vertex_spread_mm"] == [0.0, 1.0, 2.0, 4.0]
+    # in mm the corner is that of a rectangle 4 wide, 12 high: normal (3, 1), and (1, 3) is the move along the diagonal
+    along = (3 * 1 + 1 * 3) / np.sqrt(10) / np.sqrt(2)
+    np.testing.assert_allclose(b["vertex_spread_mm"], along * np.array(spread[0]), atol=1e-4)
+    assert "vertex_spread_mm" not in c and set(d) == {"vertices_px", "vertices_mm"}
+
+
 def test_numbers_are_rounded_to_four_decimals(tmp_path: Path) -> None:
     vertices = SHAPE + 1 / 3
     vertices[0, 0] = -1e-9
@@ -92,6 +112,10 @@ def test_existing_files_are_kept(tmp_path: Path) -> None:
         ({"contours": (SHAPE,) * 1001}, "at most 1000"),
         ({"world": (SHAPE,)}, r"`world` 1 to be \(K, 3\)"),
         ({"world": ()}, "their numbers differ"),
+        ({"spread": ()}, "a number for each vertex"),
+        ({"spread": (np.zeros(5),)}, "a number for each vertex"),
+        ({"spread": (np.full(6, np.nan),)}, "finite and not negative"),
+        ({"spread": (np.full(6, -1.0),)}, "finite and not negative"),
         ({"spacing": (0.0, 1.0)}, "positive"),
         ({"spacing": (1.0, float("nan"))}, "positive"),
         ({"frame": 0}, "from 1 to"),

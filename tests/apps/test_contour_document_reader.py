@@ -43,6 +43,18 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
         np.testing.assert_equal(one.world, other.world)
 
 
+def test_spread_comes_back(tmp_path: Path) -> None:
+    spread = (np.linspace(0, 2.5, 6), np.full(4, 0.25))
+    frames = (
+        FrameContours("0001", (9, 13), (SHAPE, SHAPE[:4] + 1), (0.5, 2.0), spread=spread),
+        FrameContours("0002", (9, 13), (SHAPE,), spread=spread[:1]),
+        FrameContours("0003", (9, 13), (SHAPE,)),
+    )
+    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    for one, other in zip(read_contour_document(path).frames, frames, strict=True):
+        np.testing.assert_equal(one.spread, other.spread)
+
+
 def test_optional_keys_may_be_missing(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(minimal()), encoding="utf-8")
@@ -99,6 +111,12 @@ CONTOUR = "frames/0/contours/0"
         (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, float("inf")]], "finite"),
         (f"{CONTOUR}/vertices_mm", [[1, 2], [3, 4], [5, 6]], "3 numbers"),
         (f"{CONTOUR}/vertices_mm", [[1, 2, 3]] * 3, "their numbers differ"),
+        (f"{CONTOUR}/vertex_spread_px", 3, '"vertex_spread_px" of contour 1 to be 6 numbers.*got 3'),
+        (f"{CONTOUR}/vertex_spread_px", [1] * 5, "6 numbers, one a vertex, but got a list of 5"),
+        (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [None], "6 numbers"),
+        (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [10**400], "too large"),
+        (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [-1], "finite and not negative"),
+        (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [float("nan")], "finite and not negative"),
     ],
 )
 def test_hostile_documents(tmp_path: Path, place: str, value: Any, message: str) -> None:
@@ -154,3 +172,15 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_contour_document(tmp_path / "a.json")
     with pytest.raises(ValueError, match="not a regular file"):
         read_contour_document(tmp_path)
+
+
+def test_spread_of_all_contours_or_of_none(tmp_path: Path) -> None:
+    data = minimal()
+    data["frames"][0]["contours"] = [
+        {"vertices_px": SHAPE.tolist(), "vertex_spread_px": [1] * 6},
+        *minimal()["frames"][0]["contours"],
+    ]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ValueError, match=r'"vertex_spread_px" of all contours.*some are missing.*frame 1'):
+        read_contour_document(path)

@@ -28,6 +28,20 @@ def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
         np.testing.assert_array_equal(one.final, one.evolution[-1])
 
 
+def test_an_ensemble_tells_its_spread(study: Path, tiny_heart: Path, ensemble_weights: Path) -> None:
+    """The second member moves contours to the right, so members differ at the left and right, not above and below."""
+    inputs = read_inputs(study)
+    model = load_model(tiny_heart, ensemble_weights, device="cpu", batch_size=5)
+    outlines = outline_frames(parse_region("centre"), inputs, model, None)
+    for outline in outlines:
+        assert outline.spread is not None and outline.spread.shape == (16,)
+        across = np.abs(outline.evolution[-1] - outline.evolution[-1].mean(0))
+        sides, ends = across[:, 0] > 3 * across[:, 1], across[:, 1] > 3 * across[:, 0]
+        assert outline.spread[sides].min() > 1.5 * outline.spread[ends].max()
+    (single, *_) = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
+    assert single.spread is None
+
+
 def test_a_right_breast_is_seen_flipped(mammogram: Path, tiny_mass: Path) -> None:
     """The same image, said to be of the left breast, gives another contour; its start lies in the box either way."""
     from dataclasses import replace

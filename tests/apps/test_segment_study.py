@@ -126,6 +126,21 @@ def test_earlier_contours_and_overwriting(study: Path, tiny_heart: Path, tmp_pat
     assert sorted(path.name for path in out.iterdir()) == ["contours.json", "mine.txt", "report.json"]
 
 
+def test_an_ensemble_writes_its_spread(study: Path, tiny_heart: Path, ensemble_weights: Path, tmp_path: Path) -> None:
+    file = sorted(study.iterdir())[0]
+    for name, checkpoint in (("one", None), ("ensemble", ensemble_weights)):
+        segment(file, tmp_path / name, tiny_heart, "centre", checkpoint=checkpoint, pictures=False, device="cpu")
+    one, ensemble = (
+        json.loads((tmp_path / name / "contours.json").read_text())["frames"][0]["contours"][0]
+        for name in ("one", "ensemble")
+    )
+    assert set(ensemble) - set(one) == {"vertex_spread_px", "vertex_spread_mm"}
+    assert len(ensemble["vertex_spread_px"]) == len(ensemble["vertices_px"])
+    np.testing.assert_allclose(ensemble["vertex_spread_mm"], np.array(ensemble["vertex_spread_px"]) * 1.3, atol=1e-3)
+    (frame,) = read_contour_document(tmp_path / "ensemble" / "contours.json").frames
+    assert frame.spread is not None
+
+
 def test_pictures_and_volumes(tiny_heart: Path, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (80, 90), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")

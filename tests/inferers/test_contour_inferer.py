@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
@@ -11,19 +12,23 @@ from torch import Tensor, nn
 
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.blocks import CenteredCircle
-from monai_acdr.networks.nets import ActiveContourNet
+from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
 from monai_acdr.transforms import AlignLaterality, CheckImage, CropROId, roi_from_box
 
 
 class Shift(nn.Module):
     """The same displacement everywhere: half an image to the right, a quarter down, split over T steps."""
 
+    def __init__(self, x: float = 0.5, y: float = 0.25) -> None:
+        super().__init__()
+        self.shift = torch.tensor([x, y])
+
     def forward(self, image: Tensor) -> Tensor:
-        return torch.tensor([0.5, 0.25], device=image.device)[None, :, None, None].expand(len(image), 2, 8, 8)
+        return self.shift[None, :, None, None].expand(len(image), 2, 8, 8)
 
 
-def make_inferer(num_iterations: int = 2, batch_size: int = 32) -> ContourInferer:
-    network = ActiveContourNet(Shift(), CenteredCircle(16, 0.25), num_iterations, clamp=False)
+def make_inferer(num_iterations: int = 2, batch_size: int = 32, net: nn.Module | None = None) -> ContourInferer:
+    network = ActiveContourNet(net or Shift(), CenteredCircle(16, 0.25), num_iterations, clamp=False)
     crop = [CropROId("image", "roi", (32, 32)), NormalizeIntensityd("image")]
     return ContourInferer(network.eval(), crop, batch_size)
 
@@ -78,3 +83,59 @@ def test_refused() -> None:
     inferer.network.displacement_net = nn.Conv2d(1, 2, 1)
     with pytest.raises(ValueError, match="NaN or infinity"):
         inferer([broken], [roi_from_box((5, 5, 30, 30))])
+
+
+SHIFTS = [(0.1, 0.0), (-0.05, 0.2), (0.0, 0.05)]
+
+
+def make_ensemble(batch_size: int = 32) -> ContourInferer:
+    return make_inferer(1, batch_size, DisplacementEnsemble(Shift(*shift) for shift in SHIFTS))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4])
+def test_spread_is_in_pixels_of_the_file(angle: float) -> None:
+    """A turned ROI whose pixels are not square: moves in the file, across the normal of an ellipse in the file."""
+    width, height = 40.0, 20.0
+    roi = torch.tensor([30.0, 30.0, width, height, angle], dtype=torch.float64)
+    (contours,), (spread,) = make_ensemble().with_spread([make_image(70, 90)], [roi])
+    (plain,) = make_ensemble()([make_image(70, 90)], [roi])
+    torch.testing.assert_close(contours, plain)
+    assert (spread.shape, spread.dtype) == ((16,), torch.float64)
+    vertices = contours[-1].numpy()
+    chord = np.roll(vertices, -1, 0) - np.roll(vertices, 1, 0)
+    normal = np.stack([chord[:, 1], -chord[:, 0]], 1) / np.linalg.norm(chord, axis=1, keepdims=True)
+    moves = []
+    for x, y in SHIFTS:  # each member alone, mapped to the file by the inferer of a single network
+        (alone,) = make_inferer(1, net=Shift(x, y))([make_image(70, 90)], [roi])
+        moves.append((alone[1] - alone[0]).mean(0).numpy())
+    if angle == 0:
+        np.testing.assert_allclose(moves, [(x * width / 2, y * height / 2) for x, y in SHIFTS], atol=1e-4)
+    np.testing.assert_allclose(spread.numpy(), (np.array(moves) @ normal.T).std(axis=0, ddof=1), atol=1e-4)
+    assert spread.max() > 1
+
+
+def test_spread_of_a_flipped_image_is_that_of_its_file() -> None:
+    image = AlignLaterality("L")(make_image(64, 64), "R")
+    (contours,), (spread,) = make_ensemble().with_spread([image], [roi_from_box((8, 8, 40, 40))])
+    across = (contours[-1] - contours[-1].mean(0)) / 4  # a circle of radius 4
+    expected = torch.tensor([(-16 * x, 16 * y) for x, y in SHIFTS], dtype=torch.float64) @ across.T
+    torch.testing.assert_close(spread, expected.std(0), atol=1e-3, rtol=0)
+
+
+def test_spread_in_batches() -> None:
+    images = [make_image(40 + i, 50, i) for i in range(5)]
+    rois = [roi_from_box((5, 5, 25 + i, 30)) for i in range(5)]
+    whole, pieces = make_ensemble().with_spread(images, rois), make_ensemble(2).with_spread(images, rois)
+    torch.testing.assert_close(whole, pieces)
+    assert [len(each) for each in whole] == [5, 5]
+
+
+def test_spread_needs_an_ensemble() -> None:
+    assert make_ensemble().has_spread and not make_inferer().has_spread
+    with pytest.raises(ValueError, match="Expected an ensemble of at least two"):
+        make_inferer().with_spread([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
+    with pytest.raises(ValueError, match="1 images and 0 ROIs"):
+        make_ensemble().with_spread([make_image(40, 40)], [])
+    broken = make_inferer(1, net=DisplacementEnsemble([Shift(), Shift(float("nan"))]))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        broken.with_spread([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])

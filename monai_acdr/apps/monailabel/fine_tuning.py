@@ -105,7 +105,7 @@ def fine_tune(
     """Train a bundle further, and publish the result if it is better on the images that are held out.
 
     Args:
-        store: whose weights are the start.
+        store: whose weights are the start; of an ensemble those of its first member.
         labelled: image id, image, and label map on its grid.
         scratch: folder for the data and checkpoints of this training; emptied before and removed after it.
         options: of the training.
@@ -148,22 +148,33 @@ def fine_tune(
 
 def _train(store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning) -> tuple[float, float, int]:
     """Dice of the weights that are there, of the best new ones, and the epoch of these."""
-    parser = ConfigParser()
-    parser.read_config(str(store.root / "configs" / "train.json"))
-    device = find_device(options.device or None)
-    for key, value in _overrides(parser, store, scratch, data, options).items():
-        parser[key] = value
-    parser["device"] = device
-    load_network(parser.get_parsed_content("network"), store.path, device)
-    evaluator = parser.get_parsed_content("validate#evaluator")
-    evaluator.run()
-    before = float(evaluator.state.metrics[METRIC])
-    evaluator.state.epoch = -1  # no epoch of the training has been validated yet
+    before = _score(_configured(store, scratch, data, options), store)
+    parser = _configured(store, scratch, data, options)
+    # An ensemble's members were trained apart, which is why they differ where they are unsure; trained on together they
+    # would not. So one goes on, the first, and it has to become better than all of them were together.
+    load_network(parser.get_parsed_content("network"), store.path, parser["device"], member=0)
     checkpoint = parser.get_parsed_content("training_checkpoint")
     parser.get_parsed_content("initialize")
     parser.get_parsed_content("train#trainer").run()
     after, epoch = float(checkpoint.best["metric"]), int(checkpoint.best["epoch"])
     return before, after if np.isfinite(after) else -1.0, epoch
+
+
+def _configured(store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning) -> ConfigParser:
+    parser = ConfigParser()
+    parser.read_config(str(store.root / "configs" / "train.json"))
+    for key, value in _overrides(parser, store, scratch, data, options).items():
+        parser[key] = value
+    parser["device"] = find_device(options.device or None)
+    return parser
+
+
+def _score(parser: ConfigParser, store: ModelStore) -> float:
+    """Mean Dice of the present weights, of all members of an ensemble together as the server uses them."""
+    load_network(parser.get_parsed_content("network"), store.path, parser["device"])
+    evaluator = parser.get_parsed_content("validate#evaluator")
+    evaluator.run()
+    return float(evaluator.state.metrics[METRIC])
 
 
 def _overrides(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from monai_acdr.networks.nets.active_contour_net import ActiveContourNet
+from monai_acdr.networks.nets.displacement_ensemble import DisplacementEnsemble
 from monai_acdr.networks.nets.displacement_unet import DisplacementUNet
 
-__all__ = ["ActiveContourNet", "DisplacementUNet"]
+__all__ = ["ActiveContourNet", "DisplacementEnsemble", "DisplacementUNet"]

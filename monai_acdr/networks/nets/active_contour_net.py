@@ -9,12 +9,14 @@ The file to read first. The loss of line 12, with the renderer R of line 11, is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from monai_acdr.networks.blocks import CenteredCircle, evolve_contour
+from monai_acdr.networks.nets.displacement_ensemble import grow_ensemble
 
 __all__ = ["ActiveContourNet"]
 
@@ -28,6 +30,9 @@ class ActiveContourNet(nn.Module):
         initial_contour: the oracle A, (B, C, H, W) to (B, K, 2) in pixels; a circle in the middle if None.
         num_iterations: T, at least 1. Not a property of the weights: it may be changed after training.
         clamp: truncate vertices to the image, eq. 3 (yes in the paper, no in its published code).
+
+    Weights of several members (``displacement_net.members.0. ...``) turn ``displacement_net`` into a
+    :class:`DisplacementEnsemble` of as many when they are loaded: do that before an optimizer is given the parameters.
 
     Example:
         >>> net = ActiveContourNet(DisplacementUNet(channels=(8, 16)), CenteredCircle(num_vertices=32))
@@ -87,3 +92,8 @@ class ActiveContourNet(nn.Module):
                 f"but got {list(displacement.shape)}: build it with 2 output channels."
             )
         return displacement
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        """Called by ``load_state_dict`` before it goes on to the parts of this module."""
+        self.displacement_net = grow_ensemble(self.displacement_net, state_dict, f"{prefix}displacement_net.")
+        super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_training
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.model_store import ModelStore
 from monai_acdr.apps.monailabel.problems import Busy
+from monai_acdr.handlers import load_checkpoint, save_checkpoint
+from monai_acdr.handlers.member_weights import join_members
 
 
 @pytest.fixture()
@@ -66,14 +70,16 @@ def test_one_at_a_time(heart_store: ModelStore, labelled: Any, figures: dict[str
     assert fine_tune(heart_store, labelled, tmp_path / "scratch")["published"]
 
 
-def test_the_training_itself(heart_store: ModelStore, labelled: Any, tmp_path: Path) -> None:
-    """The tiny network of the fixture, with the bundle's own configuration of its training."""
-    import json
-
-    path = heart_store.root / "configs" / "train.json"
+def make_training_small(root: Path) -> None:
+    path = root / "configs" / "train.json"
     config = json.loads(path.read_text())
     small = {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
     path.write_text(json.dumps(config | small))
+
+
+def test_the_training_itself(heart_store: ModelStore, labelled: Any, tmp_path: Path) -> None:
+    """The tiny network of the fixture, with the bundle's own configuration of its training."""
+    make_training_small(heart_store.root)
     options = FineTuning(max_epochs=3, learning_rate=0.01, batch_size=2, device="cpu")
     record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
     assert record["frames"] == {"training": 3, "validation": 3} and 0 < record["dice_before"] < 1
@@ -94,3 +100,19 @@ def test_requests() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             FineTuning.from_request(wrong)
+
+
+def test_an_ensemble_goes_on_with_its_first_member(heart_store: ModelStore, labelled: Any, tmp_path: Path) -> None:
+    """The second member throws every contour out of the image, so the two together are bad, the first alone is not."""
+    make_training_small(heart_store.root)
+    first = load_checkpoint(heart_store.path)
+    second = {name: value.clone() for name, value in first.items()}
+    second["displacement_net.head.2.bias"] += 100
+    save_checkpoint(join_members([first, second]), heart_store.path)
+    options = FineTuning(max_epochs=1, learning_rate=1e-6, batch_size=2, device="cpu")
+    record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
+    assert record["dice_before"] < 0.1 < record["dice_after"] and record["published"]
+    found = load_checkpoint(heart_store.path)
+    assert set(found) == set(first)
+    weight = "displacement_net.head.2.weight"
+    torch.testing.assert_close(found[weight], first[weight], atol=1e-4, rtol=0)

@@ -1,0 +1,133 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The studies: which variants are trained, on what, and for how long. Everything that a table compares stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set, the bundle that reads it, and how it is split.
+
+    Attributes:
+        bundle: whose configs/train.json and configs/evaluate.json are run.
+        settings: configuration values of every run.
+        parts: one training each, with its own values: the folds of a cross-validation.
+        views: name -> configuration values of one evaluation: the regions of interest.
+    """
+
+    bundle: str
+    settings: Mapping[str, Any]
+    parts: tuple[Mapping[str, Any], ...] = ({},)
+    views: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"label": {}})
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of a table.
+
+    Attributes:
+        name: in file names.
+        title: in tables.
+        overlays: configs over the bundle's train.json: names of the bundle's own, or of experiments/configs.
+        settings: configuration values over all others.
+        value: place on the axis of a plot; None where there is none.
+    """
+
+    name: str
+    title: str
+    overlays: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Variants that are compared: same data, augmentation, epochs and seeds."""
+
+    name: str
+    question: str
+    data: str
+    epochs: int
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+    axis: str = ""
+
+
+FOLDS = 5
+DATA = {
+    # Sunnybrook's official groups; SC-N-6 is read and left out of the figures by the bundle.
+    "sunnybrook": Data(
+        "sunnybrook_lv_acdr",
+        {"train_group": "training", "group": "validation"},
+        views={"label": {"roi": "label"}, "centre": {"roi": "centre"}},
+    ),
+    "cdd_cesm": Data(
+        "inbreast_mass_acdr",
+        {"source": "pairs", "holdout": 0.0, "group": "test"},
+        parts=tuple(
+            {"source_options": {"where": {"mass_like": "1"}, "folds": FOLDS, "fold": fold}} for fold in range(FOLDS)
+        ),
+    ),
+}
+
+_OURS = Variant("contour", "ours: contour")
+# The presets bring augmentations of their own; here all variants see the same images.
+_SAME_AUGMENTATION = {
+    "jitter_shift": 0.12,
+    "jitter_scale": [0.75, 1.4],
+    "jitter_scales": None,
+    "jitter_angle": 180,
+    "jitter_angles": None,
+}
+_BASELINES = (
+    _OURS,
+    Variant("pixel_wise", "same network, pixel-wise", ("pixel_wise",)),
+    Variant("unet", "MONAI UNet", ("pixel_wise", "unet")),
+    Variant("dynunet", "MONAI DynUNet, deep supervision", ("pixel_wise", "dynunet")),
+    Variant("paper", "preset `paper`, mesh renderer", ("paper",), _SAME_AUGMENTATION),
+    Variant("paper_steps", "the same, batch of 16", ("paper",), {**_SAME_AUGMENTATION, "batch_size": 16}),
+    Variant(
+        "reference_code",
+        "preset `reference_code`, mesh renderer, a quarter of its width",
+        ("reference_code",),
+        {**_SAME_AUGMENTATION, "channels": [32, 64, 128]},
+    ),
+    Variant("chan_vese", "morphological Chan-Vese", ("pixel_wise", "chan_vese"), {"max_epochs": 0}),
+)
+_VERTICES = tuple(Variant(f"k{n}", f"K = {n}", (), {"num_vertices": n}, n) for n in (4, 8, 16, 32, 64, 128))
+_ITERATIONS = tuple(Variant(f"t{n}", f"T = {n}", (), {"num_iterations": n}, n) for n in (1, 2, 3, 4, 5))
+_SIZES = tuple(Variant(f"s{n}", f"{n} x {n}", (), {"roi_size": n}, n) for n in (16, 32, 64, 128))
+_TERMS = (
+    Variant("all", "all: Dice + balloon + curvature"),
+    Variant("segmentation", "Dice only", (), {"balloon_weight": 0.0, "curvature_weight": 0.0}),
+    Variant("curvature", "Dice + curvature", (), {"balloon_weight": 0.0}),
+    Variant("balloon", "Dice + balloon", (), {"curvature_weight": 0.0}),
+    Variant("mse", "mean squared error + balloon + curvature", (), {"segmentation_loss": "mse"}),
+    Variant("spacing", "all + even spacing of vertices", (), {"distance_weight": 0.1}),
+)
+
+STUDIES = {
+    study.name: study
+    for study in (
+        Study("baselines", "contours against masks and the paper's own settings", "sunnybrook", 120, (0, 1, 2), _BASELINES),
+        Study("vertices", "number of vertices K", "sunnybrook", 40, (0,), _VERTICES, "K"),
+        Study("iterations", "number of iterations T", "sunnybrook", 40, (0,), _ITERATIONS, "T"),
+        Study("sizes", "size of the network's input", "sunnybrook", 40, (0,), _SIZES, "pixels"),
+        Study("terms", "terms of the loss", "sunnybrook", 40, (0,), _TERMS),
+        Study("mass_baselines", "contours against masks", "cdd_cesm", 150, (0, 1, 2), _BASELINES[:4]),
+        Study("mass_vertices", "number of vertices K", "cdd_cesm", 50, (0,), _VERTICES, "K"),
+        Study("mass_iterations", "number of iterations T", "cdd_cesm", 50, (0,), _ITERATIONS, "T"),
+        Study("mass_sizes", "size of the network's input", "cdd_cesm", 50, (0,), _SIZES, "pixels"),
+        Study("mass_terms", "terms of the loss", "cdd_cesm", 50, (0,), _TERMS),
+    )
+}
+"""The studies by name. `experiments/tables.py` makes a table and, with an axis, a plot of each."""

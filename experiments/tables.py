@@ -1,0 +1,204 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
+
+Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
+marks `<!-- table: STUDY VIEW -->` and `<!-- end -->` of docs/accuracy.md. Figures are means over all seeds; intervals are
+95 % bootstrap intervals over patients, the seeds of a patient staying together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from curves import plot_study, time_to_reach
+from run_study import RECORDS
+from studies import DATA, STUDIES, Study, Variant
+
+from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.metrics import CASE_COLUMNS, bootstrap_interval, summarize_cases
+
+HERE = Path(__file__).resolve().parent
+DOCUMENT = HERE.parent / "docs" / "accuracy.md"
+IMAGES = HERE.parent / "docs" / "images"
+TABLES = HERE / "tables"
+
+FIGURES = {
+    "mean_dice": ("mean Dice", 4),
+    "pooled_dice": ("pooled Dice", 4),
+    "hd95_px": ("HD95, px", 2),
+    "boundf": ("BoundF", 4),
+    "apd_px": ("APD, px", 2),
+    "good_contours_percent": ("good contours, %", 1),
+}
+"""What tables show: the key of a summary, its heading, its decimals."""
+
+REACHED = 0.005
+"""A training has arrived when its Dice is this near to the best of its study."""
+
+_MARK = re.compile(r"(<!-- table: (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write all tables and plots that there are records for."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--records", type=Path, default=RECORDS)
+    options.add_argument("--tables", type=Path, default=TABLES)
+    options.add_argument("--images", type=Path, default=IMAGES)
+    options.add_argument("--document", type=Path, default=DOCUMENT)
+    chosen = options.parse_args(arguments)
+    for study in STUDIES.values():
+        records = read_records(study, chosen.records)
+        if not records:
+            continue
+        write_text_atomically(chosen.tables / f"{study.name}.csv", to_csv(study, records))
+        if study.axis:
+            plot_study(study, summaries_of(study, records), chosen.images / f"study_{study.name}.png")
+    if chosen.document.is_file():
+        text = chosen.document.read_text(encoding="utf-8")
+        write_text_atomically(chosen.document, fill(text, chosen.records))
+    return 0
+
+
+def read_records(study: Study, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The records of each variant that has any, in the study's order, seeds ascending."""
+    found = {}
+    for variant in study.variants:
+        paths = [folder / study.name / f"{variant.name}-seed{seed}.json" for seed in study.seeds]
+        records = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+        if records:
+            found[variant.name] = records
+    return found
+
+
+def fill(document: str, folder: Path) -> str:
+    """Put the tables between their marks."""
+
+    def table(match: re.Match[str]) -> str:
+        study = STUDIES[match[2]]
+        records = read_records(study, folder)
+        lines = cost_table(study, records) if match[3] == "cost" else figure_table(study, records, match[3])
+        return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[4]
+
+    return _MARK.sub(table, document)
+
+
+def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str) -> list[str]:
+    """Figures with intervals, one line a variant, and the difference of the first variant's Dice to each other one."""
+    headings = ["", "seeds", *(heading for heading, _ in FIGURES.values()), "Dice below the first"]
+    first = next(iter(records), None)
+    rows = []
+    for variant in with_records(study, records):
+        runs = records[variant.name]
+        summary = summarize(runs, view)
+        cells = [_with_interval(summary, key, decimals) for key, (_, decimals) in FIGURES.items()]
+        below = "" if variant.name == first else _difference(records[first], runs, view)
+        rows.append([variant.title, str(len(runs)), *cells, below])
+    return _markdown(headings, rows)
+
+
+def cost_table(study: Study, records: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What a training costs, and how long it takes to come near the best one."""
+    trained = {name: runs for name, runs in records.items() if runs[0]["training_seconds"]}
+    best = max((float(np.mean([last_dice(run) for run in runs])) for runs in trained.values()), default=0.0)
+    headings = ["", "weights", "minutes, all epochs", f"minutes to Dice {best - REACHED:.4f}", "peak memory, MiB"]
+    rows = []
+    for variant in with_records(study, trained):
+        runs = trained[variant.name]
+        times = [time_to_reach(run, best - REACHED) for run in runs]
+        reached = [seconds / 60 for seconds in times if seconds is not None]
+        when = f"{np.median(reached):.1f}" if reached else "not reached"
+        if 0 < len(reached) < len(runs):
+            when += f" ({len(reached)} of {len(runs)} seeds)"
+        minutes = np.median([run["training_seconds"] for run in runs]) / 60
+        memory = np.median([run["peak_memory_mib"] for run in runs])
+        rows.append([variant.title, f"{runs[0]['parameters']:,}", f"{minutes:.1f}", when, f"{memory:.0f}"])
+    return _markdown(headings, rows)
+
+
+def last_dice(run: dict[str, Any]) -> float:
+    """Mean validation Dice after the last epoch, over the parts of a run."""
+    return float(np.mean([curve[-1]["val_mean_dice"] for curve in run["curves"]]))
+
+
+def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
+    """Every figure and interval of every variant and view, seeds together and one by one."""
+    stream = io.StringIO()
+    keys = [name for key in FIGURES for name in (key, f"{key}_low", f"{key}_high")]
+    writer = csv.DictWriter(stream, ["variant", "view", "seed", "cases", *keys], lineterminator="\n")
+    writer.writeheader()
+    for name, runs in records.items():
+        for view in DATA[study.data].views:
+            for seed, chosen in [("all", runs), *((run["seed"], [run]) for run in runs)]:
+                summary = summarize(chosen, view)
+                row: dict[str, Any] = {"variant": name, "view": view, "seed": seed, "cases": summary["num_cases"]}
+                for key in FIGURES:
+                    low, high = summary[f"{key}_ci95"] or (None, None)
+                    row |= {key: _number(summary[key]), f"{key}_low": _number(low), f"{key}_high": _number(high)}
+                writer.writerow(row)
+    return stream.getvalue()
+
+
+def summaries_of(study: Study, records: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Summaries by view and variant."""
+    return {
+        view: {name: summarize(runs, view) for name, runs in records.items()} for view in DATA[study.data].views
+    }
+
+
+def summarize(runs: Sequence[dict[str, Any]], view: str) -> dict[str, Any]:
+    """The figures of all seeds together."""
+    blank = dict.fromkeys(CASE_COLUMNS)
+    return summarize_cases([{**blank, "status": "ok", **case} for run in runs for case in run["cases"][view]])  # type: ignore[typeddict-item]
+
+
+def with_records(study: Study, records: dict[str, Any]) -> list[Variant]:
+    """The variants that were run, in order."""
+    return [variant for variant in study.variants if variant.name in records]
+
+
+def _difference(first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str) -> str:
+    """Mean Dice of the first variant less that of these runs, the same cases and seeds, with its interval."""
+    ours = {(run["seed"], case["name"]): case["dice"] for run in first for case in run["cases"][view]}
+    pairs = [
+        (ours[run["seed"], case["name"]] - case["dice"], case["patient"])
+        for run in runs
+        for case in run["cases"][view]
+        if (run["seed"], case["name"]) in ours
+    ]
+    if not pairs:
+        return ""
+    values = np.array([value for value, _ in pairs])
+    low, high = bootstrap_interval(values, [patient for _, patient in pairs], np.mean, 0.95, 2000, 0)
+    return f"{values.mean():+.4f} ({low:+.4f} .. {high:+.4f})"
+
+
+def _with_interval(summary: dict[str, Any], key: str, decimals: int) -> str:
+    value, interval = summary[key], summary[f"{key}_ci95"]
+    if value is None:
+        return "-"
+    bounds = f" ({interval[0]:.{decimals}f} .. {interval[1]:.{decimals}f})" if interval else ""
+    return f"{value:.{decimals}f}{bounds}"
+
+
+def _number(value: float | None) -> Any:
+    return "" if value is None else round(value, 5)
+
+
+def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

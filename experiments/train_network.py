@@ -1,0 +1,213 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One run of a study: train one variant with one seed by its bundle's own configuration, evaluate, write a record.
+
+A run that was killed goes on where its last epoch ended; a run that has a record is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
+from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
+
+from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.bundle import bundle_root
+from monai_acdr.metrics import summarize_cases
+
+VALIDATIONS = 10
+"""Validations of a training, evenly spaced: the points of its learning curve."""
+
+KEPT = ("dice", "iou", "hd95_px", "hd95_mm", "apd_px", "apd_mm", "boundf", "roi_dice")
+COUNTS = ("intersection_px", "pred_area_px", "reference_area_px")
+DECIMALS = 5
+
+
+class LearningCurve:
+    """Validation figures against the seconds of training, validations not counted. Kept in a file, to be resumed."""
+
+    def __init__(self, path: Path, evaluator: Engine) -> None:
+        self.path = path
+        self.evaluator = evaluator
+        self.points: list[dict[str, float]] = json.loads(path.read_text()) if path.is_file() else []
+        self.seconds = self.points[-1]["seconds"] if self.points else 0.0
+        self.started = 0.0
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._stop)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def _start(self) -> None:
+        self.started = time.perf_counter()
+
+    def _stop(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self.started
+        self.started = now
+
+    def __call__(self, engine: Engine) -> None:
+        """Add a point after each validation; epochs between two points are lost to the clock when a run is killed."""
+        if self.evaluator.state.epoch != engine.state.epoch:
+            return
+        figures = {name: round(float(value), DECIMALS) for name, value in self.evaluator.state.metrics.items()}
+        self.points.append({"epoch": engine.state.epoch, "seconds": round(self.seconds, 2), **figures})
+        write_text_atomically(self.path, json.dumps(self.points))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one run."""
+    options = read_options(arguments)
+    torch.set_num_threads(1)
+    study = STUDIES[options.study]
+    variant = next(v for v in study.variants if v.name == options.variant)
+    record = run(study, variant, options)
+    write_text_atomically(options.record, json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return 0
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("study", choices=sorted(STUDIES))
+    options.add_argument("variant")
+    options.add_argument("--seed", type=int, required=True)
+    options.add_argument("--dataset-dir", required=True)
+    options.add_argument("--work", type=Path, required=True, help="folder of checkpoints and logs of this run")
+    options.add_argument("--record", type=Path, required=True, help="file to write")
+    options.add_argument("--set", type=json.loads, default={}, help="more configuration values, as JSON")
+    return options.parse_args(arguments)
+
+
+def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and evaluate on every part of the data; the run's record."""
+    data = DATA[study.data]
+    curves, cases = [], {view: [] for view in data.views}
+    parameters = 0
+    for number, part in enumerate(data.parts):
+        work = options.work / f"part{number}"
+        values = {
+            "dataset_dir": options.dataset_dir,
+            "seed": options.seed,
+            "max_epochs": study.epochs,
+            **data.settings,
+            **part,
+            **variant.settings,
+            **options.set,
+        }
+        parameters, curve = train(data, variant, values, work)
+        curves.append(curve)
+        for view, settings in data.views.items():
+            cases[view] += evaluate(data, variant, {**values, **settings}, work, view)
+    return {
+        "study": study.name,
+        "variant": variant.name,
+        "title": variant.title,
+        "seed": options.seed,
+        "value": variant.value,
+        "settings": {**dict(variant.settings), **options.set, "overlays": list(variant.overlays)},
+        "epochs": values["max_epochs"],
+        "parameters": parameters,
+        "training_seconds": round(sum(curve[-1]["seconds"] for curve in curves if curve), 1),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "curves": curves,
+        "figures": {view: summarize_cases(found) for view, found in cases.items()},
+        "cases": {view: [shorten(case) for case in found] for view, found in cases.items()},
+        "machine": machine(),
+    }
+
+
+def read_config(data: Data, variant: Variant, values: Mapping[str, Any], last: str | None = None) -> ConfigParser:
+    """The bundle's training configuration, the variant's overlays, an optional last one, and values over all."""
+    own = bundle_root(data.bundle) / "configs"
+    names = [own / "train.json", *(find_overlay(own, name) for name in variant.overlays)]
+    parser = ConfigParser()
+    parser.read_config([str(name) for name in names] + ([str(own / last)] if last else []))
+    parser["bundle_root"] = str(bundle_root(data.bundle))
+    for key, value in values.items():
+        parser[key] = value
+    return parser
+
+
+def find_overlay(own: Path, name: str) -> Path:
+    """A config of the bundle, or of the experiments."""
+    return next(path for path in (own / f"{name}.json", CONFIGS / f"{name}.json") if path.is_file())
+
+
+def train(
+    data: Data, variant: Variant, values: Mapping[str, Any], work: Path
+) -> tuple[int, list[dict[str, float]]]:
+    """Train to the end, from the last epoch that was saved; number of weights and learning curve."""
+    epochs = int(values["max_epochs"])
+    paths = {"output_dir": str(work), "checkpoint": str(work / "best.pt")}
+    resume = (work / "last.pt").is_file()
+    schedule = {"val_interval": max(1, epochs // VALIDATIONS), "patience": epochs + 1, "resume": resume}
+    parser = read_config(data, variant, {**values, **paths, **schedule})
+    parser.get_parsed_content("initialize")
+    network = parser.get_parsed_content("network")
+    trainer = parser.get_parsed_content("train#trainer")
+    parameters = sum(weight.numel() for weight in network.parameters())
+    if epochs == 0:
+        work.mkdir(parents=True, exist_ok=True)
+        torch.save(network.state_dict(), work / "last.pt")
+        return parameters, []
+    curve = LearningCurve(work / "curve.json", parser.get_parsed_content("validate#evaluator"))
+    curve.attach(trainer)
+    if not curve.points or curve.points[-1]["epoch"] < epochs:
+        trainer.run()
+    return parameters, curve.points
+
+
+def evaluate(
+    data: Data, variant: Variant, values: Mapping[str, Any], work: Path, view: str
+) -> list[dict[str, Any]]:
+    """Averaged weights after the last epoch on every case: no weights are chosen on the cases they are measured on."""
+    paths = {"output_dir": str(work / view), "checkpoint": str(work / "last.pt")}
+    parser = read_config(data, variant, {**values, **paths}, "evaluate.json")
+    parser.get_parsed_content("initialize")
+    parser.get_parsed_content("run")
+    report = parser.get_parsed_content("report")
+    return [case for case in report.records if case["patient"] not in report.excluded_patients]
+
+
+def shorten(case: Mapping[str, Any]) -> dict[str, Any]:
+    """What tables and paired comparisons need of a case."""
+    rounded = {key: None if case[key] is None else round(float(case[key]), DECIMALS) for key in KEPT}
+    return {"name": case["name"], "patient": case["patient"], **rounded, **{key: case[key] for key in COUNTS}}
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what a run was made."""
+    commit = subprocess.run(
+        ["git", "-C", str(CONFIGS), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return {
+        "commit": commit,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": version("monai"),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
