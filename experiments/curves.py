@@ -35,7 +35,10 @@ def plot_study(study: Study, summaries: dict[str, dict[str, dict[str, Any]]], pa
             x = [values[name] for name in found]
             y = [summary[key] for summary in found.values()]
             bounds = [summary[f"{key}_ci95"] for summary in found.values()]
-            spread = [[a - b[0] for a, b in zip(y, bounds, strict=True)], [b[1] - a for a, b in zip(y, bounds, strict=True)]]
+            spread = [
+                [a - b[0] for a, b in zip(y, bounds, strict=True)],
+                [b[1] - a for a, b in zip(y, bounds, strict=True)],
+            ]
             axis.errorbar(x, y, yerr=spread, marker="o", capsize=3, label=f"ROI {view}")
         if study.axis != "T":
             axis.set_xscale("log", base=2)

@@ -39,7 +39,7 @@ class CropMaskToImaged(MapTransform):
     that is empty has no contour.
 
     Args:
-        keys: the logits; replaced by the contour (1, N, 2), or removed.
+        keys: the logits; replaced by the contour (1, N, 2), or by None.
         roi_key: region of the crop, in pixels of the label.
         label_key: the reference mask.
         contour_key: one more name for the contour; evaluations of masses look there.
@@ -60,7 +60,5 @@ class CropMaskToImaged(MapTransform):
             logits = d[key].as_tensor() if isinstance(d[key], MetaTensor) else d[key]
             mask = (paste_roi(logits[:1].float().sigmoid(), d[self.roi_key], label.shape[-2:]) >= 0.5).float()
             d["pred_mask"] = MetaTensor(mask, affine=label.affine)
-            del d[key]
-            if mask.any():
-                d[key] = d[self.contour_key] = _TO_CONTOUR(mask)
+            d[key] = d[self.contour_key] = _TO_CONTOUR(mask) if mask.any() else None
         return d

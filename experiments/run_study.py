@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = [job for job in find_jobs(options) if not job.record(options.records).is_file()]
     print(f"{len(jobs)} runs to do: {', '.join(f'{job.study.name}/{job.name}' for job in jobs) or 'none'}", flush=True)
     with ThreadPoolExecutor(options.workers) as pool:
-        failed = [job for job, status in zip(jobs, pool.map(lambda job: start(job, options), jobs), strict=True) if status]
+        failed = [
+            job for job, status in zip(jobs, pool.map(lambda job: start(job, options), jobs), strict=True) if status
+        ]
     for job in failed:
         print(f"failed: {job.study.name}/{job.name}, see {log_of(job, options)}")
     return 1 if failed else 0

@@ -83,10 +83,12 @@ _OURS = Variant("contour", "ours: contour")
 # The presets bring augmentations of their own; here all variants see the same images.
 _SAME_AUGMENTATION = {
     "jitter_shift": 0.12,
+    "jitter_shift_prob": 0.4,
     "jitter_scale": [0.75, 1.4],
     "jitter_scales": None,
     "jitter_angle": 180,
     "jitter_angles": None,
+    "upright_epochs": "$@max_epochs // 3",
 }
 _BASELINES = (
     _OURS,
@@ -105,7 +107,7 @@ _BASELINES = (
 )
 _VERTICES = tuple(Variant(f"k{n}", f"K = {n}", (), {"num_vertices": n}, n) for n in (4, 8, 16, 32, 64, 128))
 _ITERATIONS = tuple(Variant(f"t{n}", f"T = {n}", (), {"num_iterations": n}, n) for n in (1, 2, 3, 4, 5))
-_SIZES = tuple(Variant(f"s{n}", f"{n} x {n}", (), {"roi_size": n}, n) for n in (16, 32, 64, 128))
+_SIZES = tuple(Variant(f"s{n}", f"{n} x {n}", (), {"roi_size": n}, n) for n in (16, 32, 64, 96, 128))
 _TERMS = (
     Variant("all", "all: Dice + balloon + curvature"),
     Variant("segmentation", "Dice only", (), {"balloon_weight": 0.0, "curvature_weight": 0.0}),
@@ -118,7 +120,9 @@ _TERMS = (
 STUDIES = {
     study.name: study
     for study in (
-        Study("baselines", "contours against masks and the paper's own settings", "sunnybrook", 120, (0, 1, 2), _BASELINES),
+        Study(
+            "baselines", "contours against masks and the paper's own settings", "sunnybrook", 80, (0, 1, 2), _BASELINES
+        ),
         Study("vertices", "number of vertices K", "sunnybrook", 40, (0,), _VERTICES, "K"),
         Study("iterations", "number of iterations T", "sunnybrook", 40, (0,), _ITERATIONS, "T"),
         Study("sizes", "size of the network's input", "sunnybrook", 40, (0,), _SIZES, "pixels"),

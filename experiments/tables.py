@@ -151,9 +151,7 @@ def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
 
 def summaries_of(study: Study, records: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Summaries by view and variant."""
-    return {
-        view: {name: summarize(runs, view) for name, runs in records.items()} for view in DATA[study.data].views
-    }
+    return {view: {name: summarize(runs, view) for name, runs in records.items()} for view in DATA[study.data].views}
 
 
 def summarize(runs: Sequence[dict[str, Any]], view: str) -> dict[str, Any]:

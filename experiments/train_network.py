@@ -151,9 +151,7 @@ def find_overlay(own: Path, name: str) -> Path:
     return next(path for path in (own / f"{name}.json", CONFIGS / f"{name}.json") if path.is_file())
 
 
-def train(
-    data: Data, variant: Variant, values: Mapping[str, Any], work: Path
-) -> tuple[int, list[dict[str, float]]]:
+def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -> tuple[int, list[dict[str, float]]]:
     """Train to the end, from the last epoch that was saved; number of weights and learning curve."""
     epochs = int(values["max_epochs"])
     paths = {"output_dir": str(work), "checkpoint": str(work / "best.pt")}
@@ -175,9 +173,7 @@ def train(
     return parameters, curve.points
 
 
-def evaluate(
-    data: Data, variant: Variant, values: Mapping[str, Any], work: Path, view: str
-) -> list[dict[str, Any]]:
+def evaluate(data: Data, variant: Variant, values: Mapping[str, Any], work: Path, view: str) -> list[dict[str, Any]]:
     """Averaged weights after the last epoch on every case: no weights are chosen on the cases they are measured on."""
     paths = {"output_dir": str(work / view), "checkpoint": str(work / "last.pt")}
     parser = read_config(data, variant, {**values, **paths}, "evaluate.json")

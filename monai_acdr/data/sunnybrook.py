@@ -55,7 +55,8 @@ def sunnybrook_data_list(
 
     Args:
         dataset_dir: folder of the data set, or one that contains it.
-        group: ``training``, ``validation``, ``online`` (or ``test``); None or ``all`` for all frames.
+        group: ``training``, ``validation``, ``online`` (or ``test``), or several joined by ``+``; None or ``all`` for all
+            frames.
         exclude: patients to leave out, ``SC-N-6`` or ``SC-N-06``; None means ``DISPLACED_PATIENTS`` in the PNG layout
             and nobody in the others, ``()`` keeps all.
         spacing: ``require`` leaves out DICOM frames without PixelSpacing, since figures in mm would be wrong; ``allow``
@@ -99,7 +100,8 @@ class _Selection:
             raise ValueError(f"Expected `exclude` to be a list of patients, but got {exclude!r}: write [{exclude!r}].")
         if exclude is None:
             exclude = DISPLACED_PATIENTS if report.layout == "png" else ()
-        self.group = None if group is None or group.strip().lower() == "all" else parse_group(group)
+        every = group is None or group.strip().lower() == "all"
+        self.groups = None if group is None or every else {parse_group(name) for name in group.split("+")}
         self.patients: dict[str, set[str]] = {}
         self._exclude = {patient_name(name) for name in exclude}
         self._report = report
@@ -107,7 +109,7 @@ class _Selection:
     def __call__(self, patient: str, group: str) -> bool:
         is_new = group not in self.patients.setdefault(patient, set())
         self.patients[patient].add(group)
-        if self.group is not None and group != self.group:
+        if self.groups is not None and group not in self.groups:
             return False
         if patient in self._exclude:
             if is_new:
@@ -166,7 +168,7 @@ def _conclude(root: Path, items: list[dict[str, Any]], selection: _Selection, re
         found = ", ".join(f"{number} {kind}" for kind, number in report.kinds().items())
         _logger.warning("Findings in %s: %s. See sunnybrook_quality_report().", root, found)
     if not items:
-        wanted = "frames" if selection.group is None else f"frames of the group {selection.group!r}"
+        wanted = "frames" if selection.groups is None else f"frames of the group {'+'.join(sorted(selection.groups))!r}"
         unassigned = UNASSIGNED in selection.count_by_group()
         hint = (
             "give patients of other data a `group` column in link.csv" if unassigned else "check `group` and `exclude`"

@@ -26,7 +26,9 @@ def _seen(dataset: Dataset, handler: LastEpochsTransform, start: int = 0) -> lis
 
 
 def _dataset() -> CacheDataset:
-    return CacheDataset([torch.ones(1)], Compose([Lambda(lambda x: x + 1), RandLambda(lambda x: 10 * x)]), progress=False)
+    return CacheDataset(
+        [torch.ones(1)], Compose([Lambda(lambda x: x + 1), RandLambda(lambda x: 10 * x)]), progress=False
+    )
 
 
 def _other() -> Compose:

@@ -124,6 +124,8 @@ class RandJitterROI(RandomizableTransform):
         angle: largest rotation in degrees, uniform in [-angle, angle].
         angles: finite set of degrees to choose from, instead of ``angle``.
         prob: probability of jittering at all.
+        shift_prob: probability of a shift. Below 1 many ROIs lie exactly about their object, as those of a click or of
+            an earlier contour nearly do, and a network learns to rely on it where the image does not contradict.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class RandJitterROI(RandomizableTransform):
         angle: float | None = None,
         angles: Sequence[float] | None = None,
         prob: float = 1.0,
+        shift_prob: float = 1.0,
     ) -> None:
         RandomizableTransform.__init__(self, prob)
         if scale is not None and scales is not None:
@@ -144,11 +147,14 @@ class RandJitterROI(RandomizableTransform):
             raise ValueError(f"Expected `scale` to be (low, high), but got {scale}: a finite set goes into `scales`.")
         if min(scale or scales or (1.0,)) <= 0:
             raise ValueError(f"Expected positive scales, but got {scale or scales}.")
+        if not 0 <= shift_prob <= 1:
+            raise ValueError(f"Expected `shift_prob` between 0 and 1, but got {shift_prob}.")
         self.shift = shift
         self.scale = scale
         self.scales = scales
         self.angle = angle
         self.angles = angles
+        self.shift_prob = shift_prob
         self.drawn_shift = (0.0, 0.0)
         self.drawn_scale = 1.0
         self.drawn_angle = 0.0
@@ -158,7 +164,8 @@ class RandJitterROI(RandomizableTransform):
         super().randomize(None)
         if not self._do_transform:
             return
-        self.drawn_shift = (self.R.uniform(-self.shift, self.shift), self.R.uniform(-self.shift, self.shift))
+        reach = self.shift if self.shift_prob == 1 or self.R.rand() < self.shift_prob else 0.0
+        self.drawn_shift = (self.R.uniform(-reach, reach), self.R.uniform(-reach, reach))
         self.drawn_scale = self._draw(self.scale, self.scales, 1.0)
         bounds = None if self.angle is None else (-self.angle, self.angle)
         self.drawn_angle = math.radians(self._draw(bounds, self.angles, 0.0))

@@ -143,10 +143,11 @@ class RandJitterROId(RandomizableTransform, MapTransform):
         angle: float | None = None,
         angles: Sequence[float] | None = None,
         prob: float = 1.0,
+        shift_prob: float = 1.0,
     ) -> None:
         MapTransform.__init__(self, roi_key)
         RandomizableTransform.__init__(self, prob)
-        self.jitter = RandJitterROI(shift, scale, scales, angle, angles, prob)
+        self.jitter = RandJitterROI(shift, scale, scales, angle, angles, prob, shift_prob)
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandJitterROId:
         """Seed the array transform as well."""

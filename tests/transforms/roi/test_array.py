@@ -80,6 +80,13 @@ def test_jitter_ranges_and_seed() -> None:
     assert torch.equal(jitter(ROI, randomize=False), first[-1])
 
 
+def test_probability_of_a_shift_alone() -> None:
+    jitter = RandJitterROI(shift=0.1, angle=10, shift_prob=0.3).set_random_state(0)
+    drawn = torch.stack([jitter(ROI) for _ in range(300)])
+    assert 60 < (drawn[:, :2] != ROI[:2]).any(1).sum() < 120
+    assert (drawn[:, 4] != ROI[4]).all()
+
+
 def test_jitter_probability() -> None:
     jitter = RandJitterROI(shift=0.1, prob=0.5).set_random_state(0)
     unchanged = sum(torch.equal(jitter(ROI), ROI) for _ in range(100))
@@ -93,6 +100,7 @@ def test_jitter_probability() -> None:
         ({"angle": 1, "angles": (1,)}, "`angle` or `angles`"),
         ({"scale": (1, 2, 3)}, r"`scale` to be \(low, high\)"),
         ({"scales": (0, 1)}, "positive scales"),
+        ({"shift_prob": 1.5}, "`shift_prob` between 0 and 1, but got 1.5"),
     ],
 )
 def test_jitter_refuses(settings: dict, message: str) -> None:

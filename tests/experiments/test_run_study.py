@@ -1,0 +1,77 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Studies at a tiny size, from the command line to the table."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from monai_acdr.data.phantoms import write_short_axis_studies
+
+TINY = json.dumps({"max_epochs": 2, "channels": [4, 8], "batch_size": 4})
+
+
+@pytest.mark.slow
+def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_short_axis_studies(tmp_path / "data" / "sunnybrook_png", 5, 2, 2, (96, 96))
+    records = tmp_path / "records"
+    command = ["baselines", "--data", str(tmp_path / "data"), "--variants", "contour", "pixel_wise", "--seeds", "0"]
+    command += ["--records", str(records), "--work", str(tmp_path / "work"), "--set", TINY]
+    main = import_module("run_study").main
+    assert main(command) == 0
+    assert "2 runs to do" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "0 runs to do: none" in capsys.readouterr().out
+
+    text = (records / "baselines" / "contour-seed0.json").read_text()
+    record = json.loads(text)
+    assert str(tmp_path) not in text
+    assert [point["epoch"] for point in record["curves"][0]] == [1, 2]
+    assert record["training_seconds"] >= record["curves"][0][0]["seconds"] > 0
+    assert record["figures"]["label"]["num_cases"] == len(record["cases"]["centre"]) > 0
+
+    tables = import_module("tables")
+    document = tmp_path / "accuracy.md"
+    document.write_text("before\n<!-- table: baselines label -->\nold\n<!-- end -->\nafter\n")
+    places = ["--records", str(records), "--tables", str(tmp_path / "tables"), "--images", str(tmp_path / "images")]
+    assert tables.main([*places, "--document", str(document)]) == 0
+    lines = document.read_text().splitlines()
+    assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
+    mean = record["figures"]["label"]["mean_dice"]
+    assert f"| ours: contour | 1 | {mean:.4f} (" in document.read_text()
+    assert len((tmp_path / "tables" / "baselines.csv").read_text().splitlines()) == 1 + 2 * 2 * 2
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    write_short_axis_studies(tmp_path / "data", 5, 2, 2, (96, 96))
+    training, studies = import_module("train_network"), import_module("studies")
+    data, variant = studies.DATA["sunnybrook"], studies.STUDIES["baselines"].variants[0]
+    values = {"dataset_dir": str(tmp_path / "data"), "seed": 0, "channels": [4, 8], "batch_size": 4, **data.settings}
+    _, first = training.train(data, variant, {**values, "max_epochs": 1}, tmp_path / "work")
+    _, both = training.train(data, variant, {**values, "max_epochs": 2}, tmp_path / "work")
+    assert both[0] == first[0]
+    assert [point["epoch"] for point in both] == [1, 2]
+    assert both[1]["seconds"] > both[0]["seconds"]
+    _, again = training.train(data, variant, {**values, "max_epochs": 2}, tmp_path / "work")
+    assert again == both
+
+
+def test_seeds_come_in_turns(tmp_path: Path) -> None:
+    study = import_module("run_study")
+    options = study.read_options(["baselines", "--data", ".", "--variants", "contour", "unet"])
+    names = [job.name for job in study.find_jobs(options)]
+    assert names == [f"{name}-seed{seed}" for seed in (0, 1, 2) for name in ("contour", "unet")]
+
+
+def test_a_failed_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ["--records", str(tmp_path / "records"), "--work", str(tmp_path / "work")]
+    command = ["baselines", "--data", str(tmp_path), "--variants", "contour", "--seeds", "0", *places]
+    assert import_module("run_study").main(command) == 1
+    assert "failed: baselines/contour-seed0, see" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.json"))
