@@ -21,7 +21,8 @@ class ChanVese(nn.Module):
     Of the result the object at the middle is kept, or the nearest one, without holes.
 
     Args:
-        num_iterations, smoothing: of the evolution; the best of 5, 10, 20, 40, 80 and 1 .. 4 on every fifth training frame.
+        num_iterations, smoothing: of the evolution; the best of 5, 10, 20, 40, 80 and of 1 .. 4 on every fifth frame
+            of Sunnybrook's training group.
         diameter: of the first circle, as a fraction of the crop, that of the contour networks.
     """
 

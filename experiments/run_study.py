@@ -3,8 +3,8 @@
 
 """Do every run of one or more studies that has no record yet: `python experiments/run_study.py baselines --data DIR`.
 
-Kill it at any time and start it again: finished runs have a record in experiments/records, and an unfinished one goes on
-from its last epoch. Several runs go side by side, each in a process of its own with one thread.
+Kill it at any time and start it again: finished runs have a record in experiments/records, and an unfinished one goes
+on from its last epoch. Several runs go side by side, each in a process of its own with one thread.
 """
 
 from __future__ import annotations
@@ -48,10 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = read_options(arguments)
     jobs = [job for job in find_jobs(options) if not job.record(options.records).is_file()]
     print(f"{len(jobs)} runs to do: {', '.join(f'{job.study.name}/{job.name}' for job in jobs) or 'none'}", flush=True)
-    with ThreadPoolExecutor(options.workers) as pool:
-        failed = [
-            job for job, status in zip(jobs, pool.map(lambda job: start(job, options), jobs), strict=True) if status
-        ]
+    failed = []
+    # Ensembles last: they are made of what the others trained.
+    for chosen in ([job for job in jobs if not job.variant.members], [job for job in jobs if job.variant.members]):
+        with ThreadPoolExecutor(options.workers) as pool:
+            states = list(pool.map(lambda job: start(job, options), chosen))
+        failed += [job for job, status in zip(chosen, states, strict=True) if status]
     for job in failed:
         print(f"failed: {job.study.name}/{job.name}, see {log_of(job, options)}")
     return 1 if failed else 0
@@ -80,7 +82,7 @@ def find_jobs(options: argparse.Namespace) -> list[Job]:
         for seed in seeds
         for study in studies
         for variant in study.variants
-        if seed in study.seeds
+        if seed in study.seeds_of(variant)
         and (options.variants is None or variant.name in options.variants)
         and (options.seeds is None or seed in options.seeds)
     ]

@@ -40,6 +40,7 @@ class Variant:
         overlays: configs over the bundle's train.json: names of the bundle's own, or of experiments/configs.
         settings: configuration values over all others.
         value: place on the axis of a plot; None where there is none.
+        members: the variant whose networks of all seeds are joined to one ensemble, instead of a training.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Variant:
     overlays: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     value: float | None = None
+    members: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Study:
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
     axis: str = ""
+
+    def seeds_of(self, variant: Variant) -> tuple[int, ...]:
+        """The seeds of a variant; an ensemble of all seeds is one run."""
+        return self.seeds[-1:] if variant.members else self.seeds
 
 
 FOLDS = 5
@@ -92,6 +98,7 @@ _SAME_AUGMENTATION = {
 }
 _BASELINES = (
     _OURS,
+    Variant("ensemble", "ours: the fields of all seeds averaged", members="contour"),
     Variant("pixel_wise", "same network, pixel-wise", ("pixel_wise",)),
     Variant("unet", "MONAI UNet", ("pixel_wise", "unet")),
     Variant("dynunet", "MONAI DynUNet, deep supervision", ("pixel_wise", "dynunet")),
@@ -116,6 +123,16 @@ _TERMS = (
     Variant("mse", "mean squared error + balloon + curvature", (), {"segmentation_loss": "mse"}),
     Variant("spacing", "all + even spacing of vertices", (), {"distance_weight": 0.1}),
 )
+_RECIPE = (
+    Variant("default", "default"),
+    Variant("paper_blocks", "blocks of the paper", (), {"blocks": "paper"}),
+    Variant("never_upright", "turned and flipped to the end", (), {"upright_epochs": 0}),
+    Variant("always_upright", "upright from the start", (), {"upright_epochs": "@max_epochs"}),
+    Variant("always_shifted", "always shifted", (), {"jitter_shift_prob": 1.0}),
+    Variant("never_shifted", "never shifted", (), {"jitter_shift_prob": 0.0}),
+    Variant("no_dropout", "no dropout", (), {"dropout": 0.0}),
+    Variant("wide", "twice the width", (), {"channels": [32, 64, 128, 256]}),
+)
 
 STUDIES = {
     study.name: study
@@ -123,11 +140,14 @@ STUDIES = {
         Study(
             "baselines", "contours against masks and the paper's own settings", "sunnybrook", 80, (0, 1, 2), _BASELINES
         ),
+        Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE),
         Study("vertices", "number of vertices K", "sunnybrook", 40, (0,), _VERTICES, "K"),
         Study("iterations", "number of iterations T", "sunnybrook", 40, (0,), _ITERATIONS, "T"),
         Study("sizes", "size of the network's input", "sunnybrook", 40, (0,), _SIZES, "pixels"),
         Study("terms", "terms of the loss", "sunnybrook", 40, (0,), _TERMS),
-        Study("mass_baselines", "contours against masks", "cdd_cesm", 150, (0, 1, 2), _BASELINES[:4]),
+        Study(
+            "mass_baselines", "contours against masks", "cdd_cesm", 150, (0, 1, 2), (_BASELINES[0], *_BASELINES[2:5])
+        ),
         Study("mass_vertices", "number of vertices K", "cdd_cesm", 50, (0,), _VERTICES, "K"),
         Study("mass_iterations", "number of iterations T", "cdd_cesm", 50, (0,), _ITERATIONS, "T"),
         Study("mass_sizes", "size of the network's input", "cdd_cesm", 50, (0,), _SIZES, "pixels"),

@@ -4,8 +4,8 @@
 """Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
 
 Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
-marks `<!-- table: STUDY VIEW -->` and `<!-- end -->` of docs/accuracy.md. Figures are means over all seeds; intervals are
-95 % bootstrap intervals over patients, the seeds of a patient staying together.
+marks `<!-- table: STUDY VIEW -->` and `<!-- end -->` of docs/accuracy.md. Figures are means over all seeds; intervals
+are 95 % bootstrap intervals over patients, the seeds of a patient staying together.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def read_records(study: Study, folder: Path) -> dict[str, list[dict[str, Any]]]:
     """The records of each variant that has any, in the study's order, seeds ascending."""
     found = {}
     for variant in study.variants:
-        paths = [folder / study.name / f"{variant.name}-seed{seed}.json" for seed in study.seeds]
+        paths = [folder / study.name / f"{variant.name}-seed{seed}.json" for seed in study.seeds_of(variant)]
         records = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
         if records:
             found[variant.name] = records
@@ -166,19 +166,28 @@ def with_records(study: Study, records: dict[str, Any]) -> list[Variant]:
 
 
 def _difference(first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str) -> str:
-    """Mean Dice of the first variant less that of these runs, the same cases and seeds, with its interval."""
-    ours = {(run["seed"], case["name"]): case["dice"] for run in first for case in run["cases"][view]}
-    pairs = [
-        (ours[run["seed"], case["name"]] - case["dice"], case["patient"])
-        for run in runs
-        for case in run["cases"][view]
-        if (run["seed"], case["name"]) in ours
-    ]
+    """Mean Dice of the first variant less that of these runs, seeds and cases that both have, with its interval."""
+    seeds = {run["seed"] for run in first} & {run["seed"] for run in runs}
+    ours = _mean_dice([run for run in first if run["seed"] in seeds], view)
+    theirs = _mean_dice([run for run in runs if run["seed"] in seeds], view)
+    pairs = [(ours[case] - dice, case[0]) for case, dice in theirs.items() if case in ours]
     if not pairs:
         return ""
     values = np.array([value for value, _ in pairs])
-    low, high = bootstrap_interval(values, [patient for _, patient in pairs], np.mean, 0.95, 2000, 0)
+    patients = [patient for _, patient in pairs]
+    if len(set(patients)) < 2:
+        return f"{values.mean():+.4f}"
+    low, high = bootstrap_interval(values, patients, np.mean, 0.95, 2000, 0)
     return f"{values.mean():+.4f} ({low:+.4f} .. {high:+.4f})"
+
+
+def _mean_dice(runs: Sequence[dict[str, Any]], view: str) -> dict[tuple[str, str], float]:
+    """Dice of each (patient, case), over seeds."""
+    dice: dict[tuple[str, str], list[float]] = {}
+    for run in runs:
+        for case in run["cases"][view]:
+            dice.setdefault((case["patient"], case["name"]), []).append(case["dice"])
+    return {case: sum(values) / len(values) for case, values in dice.items()}
 
 
 def _with_interval(summary: dict[str, Any], key: str, decimals: int) -> str:

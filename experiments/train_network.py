@@ -9,7 +9,6 @@ A run that was killed goes on where its last epoch ended; a run that has a recor
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -29,6 +28,7 @@ from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
 
 from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.bundle import bundle_root
+from monai_acdr.handlers import write_ensemble
 from monai_acdr.metrics import summarize_cases
 
 VALIDATIONS = 10
@@ -112,8 +112,11 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
             **variant.settings,
             **options.set,
         }
-        parameters, curve = train(data, variant, values, work)
-        curves.append(curve)
+        if variant.members:
+            parameters = join_members(study, variant, options.work.parent, work)
+        else:
+            parameters, curve = train(data, variant, values, work)
+            curves.append(curve)
         for view, settings in data.views.items():
             cases[view] += evaluate(data, variant, {**values, **settings}, work, view)
     return {
@@ -171,6 +174,15 @@ def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -
     if not curve.points or curve.points[-1]["epoch"] < epochs:
         trainer.run()
     return parameters, curve.points
+
+
+def join_members(study: Study, variant: Variant, runs: Path, work: Path) -> int:
+    """One checkpoint of the networks of all seeds, which were trained before; its number of weights."""
+    path = work / "last.pt"
+    path.unlink(missing_ok=True)
+    write_ensemble([runs / f"{variant.members}-seed{seed}" / work.name / "last.pt" for seed in study.seeds], path)
+    tensors = torch.load(path, weights_only=True)
+    return sum(tensor.numel() for name, tensor in tensors.items() if name.endswith((".weight", ".bias")))
 
 
 def evaluate(data: Data, variant: Variant, values: Mapping[str, Any], work: Path, view: str) -> list[dict[str, Any]]:

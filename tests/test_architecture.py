@@ -81,7 +81,7 @@ WITHOUT_TESTS: dict[str, str] = {
     for name in ("server_app", "server_datastores", "server_tasks")
 }
 # Folders of tests/ that mirror no part of the package.
-OTHER_TESTS = {"benchmarks", "bundles", "docs", "integration", "properties"}
+OTHER_TESTS = {"benchmarks", "bundles", "docs", "experiments", "integration", "properties"}
 
 
 def relative(path: Path) -> str:
@@ -217,7 +217,7 @@ def test_files_and_functions_are_small(path: Path) -> None:
             assert length <= MAX_FUNCTION_LINES, f"{relative(path)}: {node.name} has {length} lines, split it"
 
 
-@pytest.mark.parametrize("folder", ["monai_acdr", "tests", "benchmarks"])
+@pytest.mark.parametrize("folder", ["monai_acdr", "tests", "benchmarks", "experiments"])
 def test_files_name_their_licence(folder: str) -> None:
     missing = [p for p in (ROOT / folder).rglob("*.py") if not p.read_text(encoding="utf-8").startswith(HEADER)]
     assert not missing, f"These do not start with the two header lines: {[relative(path) for path in missing]}"

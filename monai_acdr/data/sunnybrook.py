@@ -55,8 +55,8 @@ def sunnybrook_data_list(
 
     Args:
         dataset_dir: folder of the data set, or one that contains it.
-        group: ``training``, ``validation``, ``online`` (or ``test``), or several joined by ``+``; None or ``all`` for all
-            frames.
+        group: ``training``, ``validation``, ``online`` (or ``test``), or several joined by ``+``; None or ``all`` for
+            all frames.
         exclude: patients to leave out, ``SC-N-6`` or ``SC-N-06``; None means ``DISPLACED_PATIENTS`` in the PNG layout
             and nobody in the others, ``()`` keeps all.
         spacing: ``require`` leaves out DICOM frames without PixelSpacing, since figures in mm would be wrong; ``allow``

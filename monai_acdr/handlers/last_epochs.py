@@ -43,7 +43,7 @@ class LastEpochsTransform:
         self.dataset = dataset
         self.transform = transform
         self.num_epochs = num_epochs
-        self.usual = dataset.transform
+        self.usual: Callable[[Any], Any] = dataset.transform
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer, before EpochSeed: it seeds the transform that the epoch has."""
@@ -51,7 +51,7 @@ class LastEpochsTransform:
 
     def __call__(self, engine: Engine) -> None:
         """Give the epoch that starts its transform."""
-        last = engine.state.epoch > engine.state.max_epochs - self.num_epochs
+        last = engine.state.epoch > (engine.state.max_epochs or 0) - self.num_epochs
         if last and self.dataset.transform is not self.transform:
             logger.info("Transforms of the last %d epochs from epoch %d", self.num_epochs, engine.state.epoch)
-        self.dataset.transform = self.transform if last else self.usual
+        self.dataset.transform = self.transform if last else self.usual  # type: ignore[assignment]

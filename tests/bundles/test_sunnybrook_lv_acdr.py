@@ -124,7 +124,7 @@ def test_network_gives_what_the_metadata_say(sunnybrook: Any, metadata: dict[str
     verify_net_in_out("network_def", config_file=sunnybrook.configs(config)[0], meta_file=meta_file, device="cpu")
     network = sunnybrook.workflow([config], None).parser.get_parsed_content("network_def").eval()
     pred = metadata["network_data_format"]["outputs"]["pred"]
-    assert network(torch.rand(1, 1, 64, 64)).shape == (1, pred["num_channels"], *pred["spatial_shape"])
+    assert network(torch.rand(1, 1, 96, 96)).shape == (1, pred["num_channels"], *pred["spatial_shape"])
 
 
 def test_export_to_torchscript(sunnybrook: Any, trained: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.Capt
     lines = document.read_text().splitlines()
     assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
     mean = record["figures"]["label"]["mean_dice"]
-    assert f"| ours: contour | 1 | {mean:.4f} (" in document.read_text()
+    assert f"| ours: contour | 1 | {mean:.4f} | " in document.read_text()  # one patient: no interval
     assert len((tmp_path / "tables" / "baselines.csv").read_text().splitlines()) == 1 + 2 * 2 * 2
 
 
@@ -66,7 +66,23 @@ def test_seeds_come_in_turns(tmp_path: Path) -> None:
     study = import_module("run_study")
     options = study.read_options(["baselines", "--data", ".", "--variants", "contour", "unet"])
     names = [job.name for job in study.find_jobs(options)]
+    assert study.read_options(["baselines", "--data", "."]).variants is None
     assert names == [f"{name}-seed{seed}" for seed in (0, 1, 2) for name in ("contour", "unet")]
+
+
+@pytest.mark.slow
+def test_an_ensemble_is_made_of_all_seeds(tmp_path: Path) -> None:
+    write_short_axis_studies(tmp_path / "data" / "sunnybrook_png", 5, 2, 2, (96, 96))
+    records = tmp_path / "records"
+    command = ["baselines", "--data", str(tmp_path / "data"), "--variants", "contour", "ensemble"]
+    command += ["--records", str(records), "--work", str(tmp_path / "work"), "--set", TINY]
+    assert import_module("run_study").main(command) == 0
+    made = sorted(path.name for path in (records / "baselines").iterdir())
+    assert made == ["contour-seed0.json", "contour-seed1.json", "contour-seed2.json", "ensemble-seed2.json"]
+    one, joined = (json.loads((records / "baselines" / name).read_text()) for name in (made[0], made[3]))
+    assert joined["parameters"] == 3 * one["parameters"]
+    assert joined["training_seconds"] == 0
+    assert joined["cases"]["label"][0]["name"] == one["cases"]["label"][0]["name"]
 
 
 def test_a_failed_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,8 @@
 
 """Encoder and decoder blocks that normalise and rectify after EACH convolution, unlike those of the paper.
 
-The paper's blocks are linear from one pooling to the next: convolutions in a row, then one rectifier. These have as many
-non-linearities as convolutions, at the same number of weights.
+The paper's blocks are linear from one pooling to the next: convolutions in a row, then one rectifier. These have as
+many non-linearities as convolutions, at the same number of weights.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class NormalizedEncoderBlock(nn.Module):
 
 
 class NormalizedDecoderBlock(nn.Module):
-    """Bilinear up-sampling to the skip connection, concatenation, ``num_convs`` x (convolution, batch norm, leaky ReLU).
+    """Bilinear up-sampling to the skip, concatenation, ``num_convs`` x (convolution, batch norm, leaky ReLU).
 
     Args:
         in_channels: channels of the input from below.
