@@ -29,7 +29,7 @@ METADATA := setup.cfg setup.py pyproject.toml
 
 BUNDLE := bundles/sunnybrook_lv_acdr
 DEMO := runs/demo
-DEMO_EPOCHS ?= 60
+DEMO_EPOCHS ?= 30
 MASS_BUNDLE := bundles/inbreast_mass_acdr
 # The demo keeps its own checkpoint: the weights that come with the bundle stay as they are.
 # Nothing is known of where the ventricle lies: the region of interest is the middle of the image.
@@ -113,9 +113,11 @@ demo: $(INSTALLED)
 	    --output_dir $(DEMO)/mass_evaluate
 	$(RUN_MASSES) --config_file $(MASS_BUNDLE)/configs/inference.json \
 	    --output_dir $(DEMO)/mass_inference --group test
+	$(VENV)/bin/monai-acdr demo --output $(DEMO)/segment
 	@echo
 	@echo 'Hearts:  figures in $(DEMO)/evaluate/metrics.csv and metrics.json, pictures in $(DEMO)/inference/*.png'
 	@echo 'Masses:  figures in $(DEMO)/mass_evaluate, pictures in $(DEMO)/mass_inference/*.png'
+	@echo 'A study, outlined by the weights that come along: $(DEMO)/segment/report.html'
 	@echo '(initial contour blue, final yellow, reference green)'
 
 test: $(INSTALLED)

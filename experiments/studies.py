@@ -138,7 +138,7 @@ STUDIES = {
     study.name: study
     for study in (
         Study(
-            "baselines", "contours against masks and the paper's own settings", "sunnybrook", 100, (0, 1, 2), _BASELINES
+            "baselines", "contours against masks and the paper's own settings", "sunnybrook", 80, (0, 1, 2), _BASELINES
         ),
         Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE),
         Study("vertices", "number of vertices K", "sunnybrook", 40, (0,), _VERTICES, "K"),
