@@ -126,7 +126,7 @@ def measure_frames(
     kinds: dict[str, Callable[[MetaTensor, Tensor], Tensor]] = {
         "centre": lambda image, mask: square(roi_about_center(image.shape[1:])[:2], wide),
         "label": lambda image, mask: square(middle(mask), side),
-        "auto": lambda image, mask: find_heart_rois([image], model.infer, (side, side)).rois[0],
+        "auto": lambda image, mask: find_heart_rois([image], model.infer.one_member(), (side, side)).rois[0],
     }
     found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
     missed: dict[str, list[bool]] = {kind: [] for kind in kinds}
@@ -203,7 +203,7 @@ def measure_cine(
     assert model.regions.point_side is not None and model.regions.pixel_mm is not None and spacing is not None
     side = model.regions.point_side * model.regions.pixel_mm / spacing[0]
     start = time.perf_counter()
-    hearts = find_heart_rois(images, model.infer, (side, side), grid.slice_index, grid.phase)
+    hearts = find_heart_rois(images, model.infer.one_member(), (side, side), grid.slice_index, grid.phase)
     seconds = time.perf_counter() - start
     index = {source.path.name: i for i, source in enumerate(inputs.sources)}
     true_slices, found, missed = set(), [], []

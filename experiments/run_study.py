@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from studies import STUDIES, Study, Variant
+from studies import DATA, STUDIES, Study, Variant
 
 HERE = Path(__file__).resolve().parent
 RECORDS = HERE / "records"
@@ -63,7 +63,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("studies", nargs="+", choices=sorted(STUDIES))
-    options.add_argument("--data", required=True, help="folder with sunnybrook_png/ and cdd_cesm/")
+    options.add_argument("--data", required=True, help="folder with sunnybrook_png/, sunnybrook_dicom/, cdd_cesm/")
     options.add_argument("--variants", nargs="+", help="only these")
     options.add_argument("--seeds", type=int, nargs="+", help="only these")
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side")
@@ -92,10 +92,9 @@ def start(job: Job, options: argparse.Namespace) -> int:
     """Run one job in a process of its own; its exit status."""
     log = log_of(job, options)
     log.parent.mkdir(parents=True, exist_ok=True)
-    folder = {"sunnybrook": "sunnybrook_png"}.get(job.study.data, job.study.data)
     command = [
         *(sys.executable, str(HERE / "train_network.py"), job.study.name, job.variant.name),
-        *("--seed", str(job.seed), "--dataset-dir", str(Path(options.data) / folder)),
+        *("--seed", str(job.seed), "--dataset-dir", str(Path(options.data) / DATA[job.study.data].folder)),
         *("--work", str(log.parent), "--record", str(job.record(options.records)), "--set", options.set),
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}

@@ -20,11 +20,13 @@ class Data:
     Attributes:
         bundle: whose configs/train.json and configs/evaluate.json are run.
         settings: configuration values of every run.
+        folder: its name below the folder of all data.
         parts: one training each, with its own values: the folds of a cross-validation.
         views: name -> configuration values of one evaluation: the regions of interest.
     """
 
     bundle: str
+    folder: str
     settings: Mapping[str, Any]
     parts: tuple[Mapping[str, Any], ...] = ({},)
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"label": {}})
@@ -41,6 +43,7 @@ class Variant:
         settings: configuration values over all others.
         value: place on the axis of a plot; None where there is none.
         members: the variant whose networks of all seeds are joined to one ensemble, instead of a training.
+        shipped: measure the weights that come with the bundle, instead of a training.
     """
 
     name: str
@@ -49,11 +52,23 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     value: float | None = None
     members: str = ""
+    shipped: bool = False
 
 
 @dataclass(frozen=True)
 class Study:
-    """Variants that are compared: same data, augmentation, epochs and seeds."""
+    """Variants that are compared: same data, augmentation, epochs and seeds.
+
+    Attributes:
+        name: in file names and in the marks of documents.
+        question: what it answers.
+        data: key of `DATA`.
+        epochs: of each training.
+        seeds: of each variant.
+        variants: the lines of its tables.
+        axis: what the variants' values are, for a plot; empty for none.
+        figures: columns of its tables, keys of a summary.
+    """
 
     name: str
     question: str
@@ -62,6 +77,7 @@ class Study:
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
     axis: str = ""
+    figures: tuple[str, ...] = ("mean_dice", "pooled_dice", "hd95_px", "boundf", "apd_px", "good_contours_percent")
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
         """The seeds of a variant; an ensemble of all seeds is one run."""
@@ -73,11 +89,24 @@ DATA = {
     # Sunnybrook's official groups; SC-N-6 is read and left out of the figures by the bundle.
     "sunnybrook": Data(
         "sunnybrook_lv_acdr",
+        "sunnybrook_png",
         {"train_group": "training", "group": "validation"},
         views={"label": {"roi": "label"}, "centre": {"roi": "centre"}},
     ),
+    # Four patients as DICOM files, with the contours themselves: one of the validation group, three of training.
+    "sunnybrook_dicom": Data(
+        "sunnybrook_lv_acdr",
+        "sunnybrook_dicom",
+        {},
+        views={
+            f"{group}_{roi}": {"group": group, "roi": roi}
+            for group in ("validation", "training")
+            for roi in ("label", "centre")
+        },
+    ),
     "cdd_cesm": Data(
         "inbreast_mass_acdr",
+        "cdd_cesm",
         {"source": "pairs", "holdout": 0.0, "group": "test"},
         parts=tuple(
             {"source_options": {"where": {"mass_like": "1"}, "folds": FOLDS, "fold": fold}} for fold in range(FOLDS)
@@ -139,6 +168,23 @@ STUDIES = {
     for study in (
         Study(
             "baselines", "contours against masks and the paper's own settings", "sunnybrook", 80, (0, 1, 2), _BASELINES
+        ),
+        Study(
+            "dicom",
+            "the weights that come along on DICOM files, in mm",
+            "sunnybrook_dicom",
+            0,
+            (0,),
+            (Variant("shipped", "weights of the bundle", shipped=True),),
+            figures=("mean_dice", "pooled_dice", "hd95_mm", "boundf", "apd_mm", "good_contours_percent"),
+        ),
+        Study(
+            "shipped",
+            "the weights that come along on PNG pairs",
+            "sunnybrook",
+            0,
+            (0,),
+            (Variant("shipped", "weights of the bundle", shipped=True),),
         ),
         Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE),
         Study("vertices", "number of vertices K", "sunnybrook", 40, (0,), _VERTICES, "K"),

@@ -4,7 +4,7 @@
 """Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
 
 Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
-marks `<!-- table: STUDY VIEW -->` and `<!-- end -->` of docs/accuracy.md. Figures are means over all seeds; intervals
+marks `<!-- table: STUDY VIEW -->` and `<!-- end -->` of the documents. Figures are means over all seeds; intervals
 are 95 % bootstrap intervals over patients, the seeds of a patient staying together.
 """
 
@@ -24,12 +24,16 @@ import numpy as np
 from curves import plot_study, time_to_reach
 from run_study import RECORDS
 from studies import DATA, STUDIES, Study, Variant
+from uncertainty_table import uncertainty_table
 
 from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.metrics import CASE_COLUMNS, bootstrap_interval, summarize_cases
 
 HERE = Path(__file__).resolve().parent
-DOCUMENT = HERE.parent / "docs" / "accuracy.md"
+DOCUMENTS = (
+    HERE.parent / "docs" / "accuracy.md",
+    HERE.parent / "bundles" / "sunnybrook_lv_acdr" / "docs" / "README.md",
+)
 IMAGES = HERE.parent / "docs" / "images"
 TABLES = HERE / "tables"
 
@@ -37,8 +41,10 @@ FIGURES = {
     "mean_dice": ("mean Dice", 4),
     "pooled_dice": ("pooled Dice", 4),
     "hd95_px": ("HD95, px", 2),
+    "hd95_mm": ("HD95, mm", 2),
     "boundf": ("BoundF", 4),
     "apd_px": ("APD, px", 2),
+    "apd_mm": ("APD, mm", 2),
     "good_contours_percent": ("good contours, %", 1),
 }
 """What tables show: the key of a summary, its heading, its decimals."""
@@ -55,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--records", type=Path, default=RECORDS)
     options.add_argument("--tables", type=Path, default=TABLES)
     options.add_argument("--images", type=Path, default=IMAGES)
-    options.add_argument("--document", type=Path, default=DOCUMENT)
+    options.add_argument("--documents", type=Path, nargs="*", default=DOCUMENTS)
     chosen = options.parse_args(arguments)
     for study in STUDIES.values():
         records = read_records(study, chosen.records)
@@ -64,9 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_text_atomically(chosen.tables / f"{study.name}.csv", to_csv(study, records))
         if study.axis:
             plot_study(study, summaries_of(study, records), chosen.images / f"study_{study.name}.png")
-    if chosen.document.is_file():
-        text = chosen.document.read_text(encoding="utf-8")
-        write_text_atomically(chosen.document, fill(text, chosen.records))
+    for document in chosen.documents:
+        write_text_atomically(document, fill(document.read_text(encoding="utf-8"), chosen.records))
     return 0
 
 
@@ -85,6 +90,10 @@ def fill(document: str, folder: Path) -> str:
     """Put the tables between their marks."""
 
     def table(match: re.Match[str]) -> str:
+        if match[2] == "uncertainty":
+            record = folder / "uncertainty.json"
+            lines = uncertainty_table(json.loads(record.read_text()), match[3]) if record.is_file() else []
+            return "\n".join([match[1], *lines, "", match[4]])
         study = STUDIES[match[2]]
         records = read_records(study, folder)
         lines = cost_table(study, records) if match[3] == "cost" else figure_table(study, records, match[3])
@@ -95,15 +104,18 @@ def fill(document: str, folder: Path) -> str:
 
 def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str) -> list[str]:
     """Figures with intervals, one line a variant, and the difference of the first variant's Dice to each other one."""
-    headings = ["", "seeds", *(heading for heading, _ in FIGURES.values()), "Dice below the first"]
+    headings = ["", "seeds", *(FIGURES[key][0] for key in study.figures), "frames"]
+    compared = len(study.variants) > 1
+    headings += ["Dice below the first"] * compared
     first = next(iter(records), None)
     rows = []
     for variant in with_records(study, records):
         runs = records[variant.name]
         summary = summarize(runs, view)
-        cells = [_with_interval(summary, key, decimals) for key, (_, decimals) in FIGURES.items()]
+        cells = [_with_interval(summary, key, FIGURES[key][1]) for key in study.figures]
+        cells.append(str(summary["num_cases"] // len(runs)))
         below = "" if variant.name == first else _difference(records[first], runs, view)
-        rows.append([variant.title, str(len(runs)), *cells, below])
+        rows.append([variant.title, str(len(runs)), *cells, *[below] * compared])
     return _markdown(headings, rows)
 
 
@@ -134,7 +146,7 @@ def last_dice(run: dict[str, Any]) -> float:
 def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
     """Every figure and interval of every variant and view, seeds together and one by one."""
     stream = io.StringIO()
-    keys = [name for key in FIGURES for name in (key, f"{key}_low", f"{key}_high")]
+    keys = [name for key in study.figures for name in (key, f"{key}_low", f"{key}_high")]
     writer = csv.DictWriter(stream, ["variant", "view", "seed", "cases", *keys], lineterminator="\n")
     writer.writeheader()
     for name, runs in records.items():
@@ -142,7 +154,7 @@ def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
             for seed, chosen in [("all", runs), *((run["seed"], [run]) for run in runs)]:
                 summary = summarize(chosen, view)
                 row: dict[str, Any] = {"variant": name, "view": view, "seed": seed, "cases": summary["num_cases"]}
-                for key in FIGURES:
+                for key in study.figures:
                     low, high = summary[f"{key}_ci95"] or (None, None)
                     row |= {key: _number(summary[key]), f"{key}_low": _number(low), f"{key}_high": _number(high)}
                 writer.writerow(row)

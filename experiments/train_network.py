@@ -28,7 +28,7 @@ from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
 
 from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.bundle import bundle_root
-from monai_acdr.handlers import write_ensemble
+from monai_acdr.handlers import load_checkpoint, write_ensemble
 from monai_acdr.metrics import summarize_cases
 
 VALIDATIONS = 10
@@ -112,13 +112,18 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
             **variant.settings,
             **options.set,
         }
-        if variant.members:
-            parameters = join_members(study, variant, options.work.parent, work)
+        weights = work / "last.pt"
+        if variant.shipped:
+            weights = bundle_root(data.bundle) / "models" / "model.pt"
+            parameters = count_weights(weights)
+        elif variant.members:
+            join_members(study, variant, options.work.parent, weights)
+            parameters = count_weights(weights)
         else:
             parameters, curve = train(data, variant, values, work)
             curves.append(curve)
         for view, settings in data.views.items():
-            cases[view] += evaluate(data, variant, {**values, **settings}, work, view)
+            cases[view] += evaluate(data, variant, {**values, **settings}, weights, work / view)
     return {
         "study": study.name,
         "variant": variant.name,
@@ -176,18 +181,24 @@ def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -
     return parameters, curve.points
 
 
-def join_members(study: Study, variant: Variant, runs: Path, work: Path) -> int:
-    """One checkpoint of the networks of all seeds, which were trained before; its number of weights."""
-    path = work / "last.pt"
+def join_members(study: Study, variant: Variant, runs: Path, path: Path) -> None:
+    """One checkpoint of the networks of all seeds, which were trained before."""
     path.unlink(missing_ok=True)
-    write_ensemble([runs / f"{variant.members}-seed{seed}" / work.name / "last.pt" for seed in study.seeds], path)
-    tensors = torch.load(path, weights_only=True)
+    part = path.parent.name
+    write_ensemble([runs / f"{variant.members}-seed{seed}" / part / "last.pt" for seed in study.seeds], path)
+
+
+def count_weights(path: Path) -> int:
+    """Number of weights in a checkpoint of nothing else."""
+    tensors = load_checkpoint(path)
     return sum(tensor.numel() for name, tensor in tensors.items() if name.endswith((".weight", ".bias")))
 
 
-def evaluate(data: Data, variant: Variant, values: Mapping[str, Any], work: Path, view: str) -> list[dict[str, Any]]:
+def evaluate(
+    data: Data, variant: Variant, values: Mapping[str, Any], weights: Path, output: Path
+) -> list[dict[str, Any]]:
     """Averaged weights after the last epoch on every case: no weights are chosen on the cases they are measured on."""
-    paths = {"output_dir": str(work / view), "checkpoint": str(work / "last.pt")}
+    paths = {"output_dir": str(output), "checkpoint": str(weights)}
     parser = read_config(data, variant, {**values, **paths}, "evaluate.json")
     parser.get_parsed_content("initialize")
     parser.get_parsed_content("run")

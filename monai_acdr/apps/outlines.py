@@ -154,11 +154,12 @@ def _find_hearts(
             "X1 Y1, in pixels, or --roi FILE with a mask or contours."
         )
     sides = [region_sides(model.regions.point_side, model.regions, frame.spacing) for frame in inputs.frames]
+    search = model.infer.one_member()  # hundreds of regions are looked at
     if grid is not None and len(set(sides)) == 1:
-        found = find_heart_rois(images, model.infer, sides[0], grid.slice_index, grid.phase)
+        found = find_heart_rois(images, search, sides[0], grid.slice_index, grid.phase)
         rois, findings = found.rois, found.findings
     else:
-        alone = [find_heart_rois([image], model.infer, each) for image, each in zip(images, sides, strict=True)]
+        alone = [find_heart_rois([image], search, each) for image, each in zip(images, sides, strict=True)]
         rois, findings = [each.rois[0] for each in alone], [each.findings[0] for each in alone]
     return [
         _Place(roi, round(finding.confidence, 4), "" if finding.is_ventricle or all_frames else NO_VENTRICLE)

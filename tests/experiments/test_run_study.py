@@ -39,7 +39,7 @@ def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.Capt
     document = tmp_path / "accuracy.md"
     document.write_text("before\n<!-- table: baselines label -->\nold\n<!-- end -->\nafter\n")
     places = ["--records", str(records), "--tables", str(tmp_path / "tables"), "--images", str(tmp_path / "images")]
-    assert tables.main([*places, "--document", str(document)]) == 0
+    assert tables.main([*places, "--documents", str(document)]) == 0
     lines = document.read_text().splitlines()
     assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
     mean = record["figures"]["label"]["mean_dice"]

@@ -84,7 +84,30 @@ def test_a_plot(tmp_path: Path) -> None:
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_document_is_what_the_records_say() -> None:
+def test_documents_are_what_the_records_say() -> None:
     tables = import_module("tables")
-    text = tables.DOCUMENT.read_text(encoding="utf-8")
-    assert tables.fill(text, tables.RECORDS) == text, "run `python experiments/tables.py`"
+    for document in tables.DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        assert "<!-- table: " in text
+        assert tables.fill(text, tables.RECORDS) == text, f"{document.name}: run `python experiments/tables.py`"
+
+
+def test_uncertainty() -> None:
+    lines = import_module("uncertainty_table").uncertainty_table
+    part = {"number": 3, "mean_spread": 0.1, "mean_error": 0.25, "error_q90": 0.5}
+    result = {
+        "frames": 8,
+        "by_vertex": {"deciles": [part] * 10, "spearman": {"value": 0.5, "ci95": [0.4, 0.6]}},
+        "by_frame": {
+            "spearman": {"value": None, "ci95": None},
+            "low_dice": 0.8,
+            "low_frames": 2,
+            "roc_area": {"value": 0.75, "ci95": None},
+        },
+        "calibration": {"factor": 2.0, "mean_gap": 0.2, "mean_gap_scaled": 0.05},
+    }
+    text = "\n".join(lines({"results": {"label": result}}, "label"))
+    assert "| 10 | 0.10 | 0.25 | 0.50 |" in text
+    assert "| spread and error of vertices, rank correlation | 0.500 (0.400 .. 0.600) |" in text
+    assert "finding the 2 of 8 frames of a Dice below 0.8, ROC area | 0.750 |" in text
+    assert "| the same, spreads times 2.00 (fitted on the training group) | 0.050 |" in text

@@ -139,3 +139,14 @@ def test_spread_needs_an_ensemble() -> None:
     broken = make_inferer(1, net=DisplacementEnsemble([Shift(), Shift(float("nan"))]))
     with pytest.raises(ValueError, match="NaN or infinity"):
         broken.with_spread([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
+
+
+def test_one_member_of_an_ensemble() -> None:
+    ensemble, alone = make_ensemble(), make_inferer()
+    assert alone.one_member() is alone
+    first = ensemble.one_member()
+    assert ensemble.has_spread and not first.has_spread
+    images, rois = [make_image(60, 80)], [roi_from_box((10, 10, 50, 50))]
+    expected = make_inferer(1, net=Shift(*SHIFTS[0]))(images, rois)[0]
+    torch.testing.assert_close(first(images, rois)[0], expected)
+    assert not torch.equal(ensemble(images, rois)[0], expected)
