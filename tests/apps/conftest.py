@@ -100,7 +100,7 @@ def ensemble_weights(tiny_heart: Path, tmp_path_factory: pytest.TempPathFactory)
     """Two members for the bundle `tiny_heart`: its own weights, and some that push contours about 2 pixels right."""
     state = load_checkpoint(tiny_heart / "models" / "model.pt")
     other = {name: value.clone() for name, value in state.items()}
-    other["displacement_net.head.2.bias"][0] += 0.02
+    other["displacement_net.head.0.bias"][0] += 0.02
     return save_checkpoint(join_members([state, other]), tmp_path_factory.mktemp("ensemble") / "ensemble.pt")
 
 

@@ -25,7 +25,7 @@ def members(trained: Path, tmp_path: Path) -> list[str]:
     paths = [str(trained / "model.pt")]
     for axis in (0, 1):
         state = load_checkpoint(trained / "model.pt")
-        state["displacement_net.head.2.bias"][axis] += 0.2
+        state["displacement_net.head.0.bias"][axis] += 0.2
         paths.append(str(save_checkpoint(state, tmp_path / f"member{axis}.pt")))
     return paths
 

@@ -107,12 +107,12 @@ def test_an_ensemble_goes_on_with_its_first_member(heart_store: ModelStore, labe
     make_training_small(heart_store.root)
     first = load_checkpoint(heart_store.path)
     second = {name: value.clone() for name, value in first.items()}
-    second["displacement_net.head.2.bias"] += 100
+    second["displacement_net.head.0.bias"] += 100
     save_checkpoint(join_members([first, second]), heart_store.path)
     options = FineTuning(max_epochs=1, learning_rate=1e-6, batch_size=2, device="cpu")
     record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
     assert record["dice_before"] < 0.1 < record["dice_after"] and record["published"]
     found = load_checkpoint(heart_store.path)
     assert set(found) == set(first)
-    weight = "displacement_net.head.2.weight"
+    weight = "displacement_net.head.0.weight"
     torch.testing.assert_close(found[weight], first[weight], atol=1e-4, rtol=0)

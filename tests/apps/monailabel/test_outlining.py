@@ -36,6 +36,7 @@ class Beside:
     """Draws beside the middle of a large region, and in the middle of a smaller one."""
 
     batch_size = 8
+    has_spread = False
 
     def __init__(self, side: float) -> None:
         self.side = side
