@@ -80,8 +80,10 @@ class Study:
     figures: tuple[str, ...] = ("mean_dice", "pooled_dice", "hd95_px", "boundf", "apd_px", "good_contours_percent")
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
-        """The seeds of a variant; an ensemble of all seeds is one run."""
-        return self.seeds[-1:] if variant.members else self.seeds
+        """The seeds of a variant; what trains nothing is one run."""
+        if variant.members:
+            return self.seeds[-1:]
+        return self.seeds[:1] if variant.settings.get("max_epochs") == 0 else self.seeds
 
 
 FOLDS = 5
