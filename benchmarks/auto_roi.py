@@ -123,10 +123,11 @@ def measure_frames(
     rules = model.regions
     assert rules.centre_side is not None and rules.point_side is not None
     side, wide = rules.point_side * zoom, rules.centre_side * zoom
+    search = model.infer.one_member()
     kinds: dict[str, Callable[[MetaTensor, Tensor], Tensor]] = {
         "centre": lambda image, mask: square(roi_about_center(image.shape[1:])[:2], wide),
         "label": lambda image, mask: square(middle(mask), side),
-        "auto": lambda image, mask: find_heart_rois([image], model.infer.one_member(), (side, side)).rois[0],
+        "auto": lambda image, mask: find_heart_rois([image], search, (side, side)).rois[0],
     }
     found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
     missed: dict[str, list[bool]] = {kind: [] for kind in kinds}

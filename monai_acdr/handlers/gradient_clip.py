@@ -34,9 +34,9 @@ class GradientClip:
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer."""
-        if self.max_norm is not None:
-            engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
         """Clip what the backward pass left."""
-        nn.utils.clip_grad_norm_(self.network.parameters(), float(self.max_norm or 0))
+        if self.max_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
