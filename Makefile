@@ -9,7 +9,8 @@ VENV ?= .venv
 VENV_OLDEST ?= .venv-oldest
 PY := $(VENV)/bin/python
 PY_OLDEST := $(VENV_OLDEST)/bin/python
-# pytest's -n: "auto" starts one worker for each core; each worker computes with one thread.
+# pytest's -n: "auto" starts one worker for each core; each worker computes with one thread. A file's tests stay in one
+# worker: they share fixtures (a trained bundle, a MONAI Label server whose labels later tests look at).
 TEST_WORKERS ?= auto
 PYTEST_ARGS ?=
 # MONAI Label needs old packages, so it has an environment of its own: requirements-label.txt.
@@ -121,10 +122,10 @@ demo: $(INSTALLED)
 	@echo '(initial contour blue, final yellow, reference green)'
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-oldest: $(INSTALLED_OLDEST)
-	OMP_NUM_THREADS=1 $(PY_OLDEST) -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY_OLDEST) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .

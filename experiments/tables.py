@@ -4,7 +4,7 @@
 """Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
 
 Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
-marks `<!-- table: STUDY VIEW -->` and `<!-- end -->` of the documents. Figures are means over all seeds; intervals
+marks `<!-- table: STUDY VIEW -->` (or `STUDY VIEW VARIANT`, for one line) and `<!-- end -->` of the documents. Figures are means over all seeds; intervals
 are 95 % bootstrap intervals over patients, the seeds of a patient staying together.
 """
 
@@ -52,7 +52,7 @@ FIGURES = {
 REACHED = 0.005
 """A training has arrived when its Dice is this near to the best of its study."""
 
-_MARK = re.compile(r"(<!-- table: (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARK = re.compile(r"(<!-- table: (\w+) (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,11 +93,13 @@ def fill(document: str, folder: Path) -> str:
         if match[2] == "uncertainty":
             record = folder / "uncertainty.json"
             lines = uncertainty_table(json.loads(record.read_text()), match[3]) if record.is_file() else []
-            return "\n".join([match[1], *lines, "", match[4]])
+            return "\n".join([match[1], *lines, "", match[5]])
         study = STUDIES[match[2]]
         records = read_records(study, folder)
+        if match[4]:
+            records = {name: runs for name, runs in records.items() if name == match[4]}
         lines = cost_table(study, records) if match[3] == "cost" else figure_table(study, records, match[3])
-        return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[4]
+        return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[5]
 
     return _MARK.sub(table, document)
 
@@ -105,7 +107,7 @@ def fill(document: str, folder: Path) -> str:
 def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str) -> list[str]:
     """Figures with intervals, one line a variant, and the difference of the first variant's Dice to each other one."""
     headings = ["", "seeds", *(FIGURES[key][0] for key in study.figures), "frames"]
-    compared = len(study.variants) > 1
+    compared = len(records) > 1
     headings += ["Dice below the first"] * compared
     first = next(iter(records), None)
     rows = []

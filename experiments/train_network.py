@@ -108,6 +108,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
             "seed": options.seed,
             "max_epochs": study.epochs,
             **data.settings,
+            **study.settings,
             **part,
             **variant.settings,
             **options.set,
@@ -117,7 +118,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
             weights = bundle_root(data.bundle) / "models" / "model.pt"
             parameters = count_weights(weights)
         elif variant.members:
-            join_members(study, variant, options.work.parent, weights)
+            join_members(study, variant, options.work.parent.parent, weights)
             parameters = count_weights(weights)
         else:
             parameters, curve = train(data, variant, values, work)
@@ -130,7 +131,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
         "title": variant.title,
         "seed": options.seed,
         "value": variant.value,
-        "settings": {**dict(variant.settings), **options.set, "overlays": list(variant.overlays)},
+        "settings": {**study.settings, **variant.settings, **options.set, "overlays": list(variant.overlays)},
         "epochs": values["max_epochs"],
         "parameters": parameters,
         "training_seconds": round(sum(curve[-1]["seconds"] for curve in curves if curve), 1),
@@ -184,8 +185,11 @@ def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -
 def join_members(study: Study, variant: Variant, runs: Path, path: Path) -> None:
     """One checkpoint of the networks of all seeds, which were trained before."""
     path.unlink(missing_ok=True)
-    part = path.parent.name
-    write_ensemble([runs / f"{variant.members}-seed{seed}" / part / "last.pt" for seed in study.seeds], path)
+    where, _, name = variant.members.rpartition("/")
+    trained = STUDIES[where or study.name]
+    write_ensemble(
+        [runs / trained.name / f"{name}-seed{seed}" / path.parent.name / "last.pt" for seed in trained.seeds], path
+    )
 
 
 def count_weights(path: Path) -> int:

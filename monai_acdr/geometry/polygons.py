@@ -21,10 +21,14 @@ __all__ = [
     "circle",
     "ellipse",
     "is_simple",
+    "keep_open",
     "perimeter",
     "resample",
     "signed_area",
 ]
+
+SHUT = 0.25
+"""Share of a contour's area that a step after the first has to leave: see :func:`keep_open`."""
 
 
 def check_vertices(vertices: Tensor, minimum: int = 3) -> None:
@@ -174,3 +178,22 @@ def _joined(start: Tensor, end: Tensor) -> Tensor:
     count = order[..., -1:]
     following = (order % count.clamp(min=1) + 1)[..., :, None] == order[..., None, :]
     return following & kept[..., :, None] & kept[..., None, :] & (num_edges > 1)
+
+
+def keep_open(contours: Tensor) -> Tensor:
+    """Let a contour stay where it was before a step that shuts it.
+
+    A field that points inwards everywhere, learnt for ventricles of few pixels, can draw a contour together until it
+    is a line, whose mask is empty. The first step, from a start of any size, may shrink it as it likes.
+
+    Args:
+        contours: (T, K, 2) after each of T steps, in any pixels: shares of areas are the same in all.
+
+    Returns:
+        The same; from a step on that leaves less than :data:`SHUT` of the area, the contour before it.
+    """
+    kept = list(contours.unbind(0))
+    for step in range(1, len(kept)):
+        if float(signed_area(kept[step]).abs()) < SHUT * float(signed_area(kept[step - 1]).abs()):
+            kept[step] = kept[step - 1]
+    return torch.stack(kept)

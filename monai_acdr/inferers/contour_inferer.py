@@ -12,15 +12,12 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.geometry import signed_area
+from monai_acdr.geometry import keep_open
 from monai_acdr.inferers.vertex_spread import evolve_members, has_members, vertex_spread
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
 from monai_acdr.transforms import ContourToImage
 
 __all__ = ["ContourInferer"]
-
-SHUT = 0.25
-"""Share of a contour's area that a step after the first has to leave."""
 
 _TO_IMAGE = ContourToImage()
 
@@ -75,8 +72,7 @@ class ContourInferer:
             with torch.inference_mode():
                 initial = self.network.initial_contour(batch)
                 contours = self.network(batch, initial)
-            found = _in_file(torch.cat([initial[:, None], contours], dim=1), crops)
-            results += [keep_open(each) for each in found]
+            results += _in_file(_evolution(initial, contours), crops)
         return results
 
     def with_spread(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -99,7 +95,7 @@ class ContourInferer:
             with torch.inference_mode():
                 initial = self.network.initial_contour(batch)
                 contours, members = evolve_members(self.network, batch, initial)
-            found = [keep_open(each) for each in _in_file(torch.cat([initial[:, None], contours], dim=1), crops)]
+            found = _in_file(_evolution(initial, contours), crops)
             # members are compared in pixels of the file, since those of a crop may be turned and not square
             lasts = _in_file(members[:, :, -1].transpose(0, 1), crops)
             spreads += [vertex_spread(each[-1], last) for each, last in zip(found, lasts, strict=True)]
@@ -141,23 +137,11 @@ class ContourInferer:
         return data["image"]
 
 
-def keep_open(contours: Tensor) -> Tensor:
-    """Let a contour stay where it was before a step that shuts it.
-
-    A field that points inwards everywhere, learnt for ventricles of few pixels, can draw a contour together until it
-    is a line, whose mask is empty. The first step, from a circle of any size, may shrink it as it likes.
-
-    Args:
-        contours: (T + 1, K, 2), the initial contour first.
-
-    Returns:
-        The same; from a step on that leaves less than :data:`SHUT` of the area, the contour before it.
-    """
-    kept = list(contours.unbind(0))
-    for step in range(2, len(kept)):
-        if float(signed_area(kept[step]).abs()) < SHUT * float(signed_area(kept[step - 1]).abs()):
-            kept[step] = kept[step - 1]
-    return torch.stack(kept)
+def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
+    """(B, K, 2) and (B, T, K, 2) to (B, T + 1, K, 2), none of which is shut."""
+    return torch.stack(
+        [torch.cat([first[None], keep_open(rest)]) for first, rest in zip(initial, contours, strict=True)]
+    )
 
 
 def _in_file(contours: Tensor, crops: Sequence[MetaTensor]) -> list[Tensor]:

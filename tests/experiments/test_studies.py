@@ -27,5 +27,11 @@ def test_settings_are_keys_of_their_configuration() -> None:
         data = studies.DATA[study.data]
         for variant in study.variants:
             known = training.read_config(data, variant, {}).get()
-            given = {*variant.settings, *data.settings, *data.parts[0], *(k for v in data.views.values() for k in v)}
+            given = {
+                *variant.settings,
+                *study.settings,
+                *data.settings,
+                *data.parts[0],
+                *(k for v in data.views.values() for k in v),
+            }
             assert given <= set(known), given - set(known)

@@ -22,6 +22,7 @@ from monai_acdr.geometry import (
     circle,
     ellipse,
     is_simple,
+    keep_open,
     perimeter,
     resample,
     signed_area,
@@ -248,3 +249,11 @@ def test_check_vertices() -> None:
         check_vertices(torch.rand(2, 2))
     with pytest.raises(ValueError, match=r"Expected `vertices` to be .*but got \(2,\)"):
         check_vertices(torch.rand(2))
+
+
+def test_a_contour_does_not_shut() -> None:
+    center = torch.tensor([20.0, 20.0], dtype=torch.float64)
+    rings = [circle(center, radius, 16) for radius in (5.0, 4.0, 1.0, 0.1)]
+    kept = keep_open(torch.stack(rings))
+    torch.testing.assert_close(kept[:2], torch.stack(rings[:2]))
+    torch.testing.assert_close(kept[2:], torch.stack([rings[1]] * 2))

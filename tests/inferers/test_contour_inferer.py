@@ -10,9 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import NormalizeIntensityd
 from torch import Tensor, nn
 
-from monai_acdr.geometry import circle
 from monai_acdr.inferers import ContourInferer
-from monai_acdr.inferers.contour_inferer import keep_open
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
 from monai_acdr.transforms import AlignLaterality, CheckImage, CropROId, roi_from_box
@@ -152,11 +150,3 @@ def test_one_member_of_an_ensemble() -> None:
     expected = make_inferer(1, net=Shift(*SHIFTS[0]))(images, rois)[0]
     torch.testing.assert_close(first(images, rois)[0], expected)
     assert not torch.equal(ensemble(images, rois)[0], expected)
-
-
-def test_a_contour_does_not_shut() -> None:
-    center = torch.tensor([20.0, 20.0], dtype=torch.float64)
-    rings = [circle(center, radius, 16) for radius in (20.0, 5.0, 4.0, 1.0, 0.1)]
-    kept = keep_open(torch.stack(rings))
-    torch.testing.assert_close(kept[:3], torch.stack(rings[:3]))
-    torch.testing.assert_close(kept[3:], torch.stack([rings[2]] * 2))

@@ -11,8 +11,9 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,22 @@ CONVERTED = ".converted"
 _logger = logging.getLogger(__name__)
 
 
+def _one_at_a_time(name: str) -> Callable[..., Any]:
+    """MONAI Label's method of that name, while no other thread changes the list of images and labels."""
+
+    def change(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with self._changes:
+            return getattr(super(_CheckedLabels, self), name)(*args, **kwargs)
+
+    return change
+
+
 class _CheckedLabels:
-    """What both datastores do more than MONAI Label's: names and labels are checked, no file is ever half there."""
+    """What both datastores do more than MONAI Label's: names and labels are checked, no file is ever half there.
+
+    MONAI Label compares its list with the files on the thread of its watcher, and takes the list apart meanwhile: a
+    label saved at that moment would be a file that the list does not know. So one thread at a time changes the list.
+    """
 
     images: ImageCache
     structure: Structure = LV_ENDOCARDIUM
@@ -52,6 +67,16 @@ class _CheckedLabels:
     _lock_file: str
     _datastore: Any
     _to_id: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._changes = threading.RLock()  # taken before the lock file, by all
+        super().__init__(*args, **kwargs)
+
+    _reconcile_datastore = _one_at_a_time("_reconcile_datastore")
+    _init_from_datastore_file = _one_at_a_time("_init_from_datastore_file")
+    remove_image = _one_at_a_time("remove_image")
+    update_image_info = _one_at_a_time("update_image_info")
+    update_label_info = _one_at_a_time("update_label_info")
 
     def series_folder(self, image_id: str) -> Path | None:
         """Folder of the DICOM files that an image was made of, None where there are none."""
@@ -96,7 +121,8 @@ class _CheckedLabels:
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         with discarding(image_filename):
             _checked(check_id, image_id or os.path.basename(image_filename))
-        return str(super().add_image(image_id, image_filename, image_info))  # type: ignore[misc]
+        with self._changes:
+            return str(super().add_image(image_id, image_filename, image_info))  # type: ignore[misc]
 
     def _update_datastore_file(self, lock: bool = True) -> None:
         """As MONAI Label's, but a server that is killed meanwhile leaves the old file or the new one, whole."""
@@ -118,7 +144,7 @@ class _CheckedLabels:
         folder = Path(self._datastore.label_path(tag))
         _, extension = self._to_id(label.name)
         target = folder / f"{image_id}{extension}"
-        with FileLock(self._lock_file):
+        with self._changes, FileLock(self._lock_file):
             folder.mkdir(parents=True, exist_ok=True)
             with replace_file(target) as temporary:
                 shutil.copyfile(label, temporary)

@@ -218,3 +218,24 @@ def test_a_series_that_grows(own_server: Any, phantoms: Path) -> None:
     for path in files[4:]:
         shutil.copyfile(path, folder / path.name)
     assert own_server.infer("late", {"slice": 0}).json()["image"]["shape"] == [100, 120, 6]
+
+
+def test_labels_saved_while_files_come(start_server: Start, studies: Path, tmp_path: Path) -> None:
+    """The watcher of the folder goes through the list of labels at the moments when labels are saved."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    folder = tmp_path / "busy"
+    folder.mkdir()
+    names = [f"image{number}" for number in range(12)]
+    for name in names:
+        shutil.copyfile(studies / "volume.nii.gz", folder / f"{name}.nii.gz")
+    server = start_server(str(folder))
+    label = label_of(server, names[0], tmp_path)
+
+    def save_and_copy(name: str) -> int:
+        shutil.copyfile(studies / "volume.nii.gz", folder / f"more-{name}.nii.gz")
+        return int(server.save(name, label).status_code)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(save_and_copy, names)) == [200] * len(names)
+    assert server.info()["datastore"]["label_tags"] == {"final": len(names)}

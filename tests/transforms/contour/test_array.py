@@ -182,12 +182,14 @@ def test_contour_to_mask() -> None:
 
 
 def test_selecting() -> None:
-    contours = torch.rand(3, 8, 2)
+    contours = circle(torch.rand(3, 2), torch.tensor([3.0, 2.0, 1.5]), 8)
     assert torch.equal(LastContour()(contours), contours[2:])
     assert torch.equal(SelectContour(0)(contours), contours[:1])
     assert torch.equal(SelectContour(-2)(contours), contours[1:2])
     kept = LastContour()(MetaTensor(contours, affine=oblique()))
     assert torch.equal(kept.affine, oblique())
+    shut = torch.cat([contours[:2], contours[2:] * 0.1])
+    assert torch.equal(LastContour()(shut), contours[1:2])
     for wrong, index in ((contours, 3), (contours, -4), (contours[None], 0)):
         with pytest.raises(ValueError, match=rf"\(T, K, 2\) with iteration {index}, but got"):
             SelectContour(index)(wrong)
