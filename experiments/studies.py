@@ -204,7 +204,16 @@ STUDIES = {
         Study("sizes", "size of the network's input", "sunnybrook", 40, (0,), _SIZES, "pixels"),
         Study("terms", "terms of the loss", "sunnybrook", 40, (0,), _TERMS, settings=_SMALL),
         Study(
-            "mass_baselines", "contours against masks", "cdd_cesm", 150, (0, 1, 2), (_BASELINES[0], *_BASELINES[2:5])
+            "mass_baselines",
+            "contours against masks, and against no training",
+            "cdd_cesm",
+            150,
+            (0, 1, 2),
+            (
+                _OURS,
+                *_BASELINES[2:5],
+                Variant("untrained", "ours, untrained: about the first circle", settings={"max_epochs": 0}),
+            ),
         ),
         Study("mass_vertices", "number of vertices K", "cdd_cesm", 50, (0,), _VERTICES, "K"),
         Study("mass_iterations", "number of iterations T", "cdd_cesm", 50, (0,), _ITERATIONS, "T"),

@@ -4,8 +4,8 @@
 """Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
 
 Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
-marks `<!-- table: STUDY VIEW -->` (or `STUDY VIEW VARIANT`, for one line) and `<!-- end -->` of the documents. Figures are means over all seeds; intervals
-are 95 % bootstrap intervals over patients, the seeds of a patient staying together.
+marks `<!-- table: STUDY VIEW -->` (or `STUDY VIEW VARIANT`, for one line) and `<!-- end -->` of the documents. Figures
+are means over all seeds; intervals are 95 % bootstrap intervals over patients, the seeds of a patient staying together.
 """
 
 from __future__ import annotations
