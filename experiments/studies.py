@@ -98,6 +98,13 @@ DATA = {
         {"train_group": "training", "group": "validation"},
         views={"label": {"roi": "label"}, "centre": {"roi": "centre"}},
     ),
+    # As in the paper: the reference's centroid is the middle of the region, in training and afterwards.
+    "sunnybrook_known": Data(
+        "sunnybrook_lv_acdr",
+        "sunnybrook_png",
+        {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
+        views={"label": {"roi": "label"}},
+    ),
     # Four patients as DICOM files, with the contours themselves: one of the validation group, three of training.
     "sunnybrook_dicom": Data(
         "sunnybrook_lv_acdr",
@@ -164,6 +171,7 @@ _RECIPE = (
     Variant("always_upright", "upright from the start", (), {"upright_epochs": "@max_epochs"}),
     Variant("always_shifted", "always shifted", (), {"jitter_shift_prob": 1.0}),
     Variant("never_shifted", "never shifted", (), {"jitter_shift_prob": 0.0}),
+    Variant("no_cavity", "ventricles of their own size only", (), {"cavity_prob": 0.0}),
     Variant("no_dropout", "no dropout", (), {"dropout": 0.0}),
     Variant("wide", "twice the width", (), {"channels": [32, 64, 128, 256]}),
 )
@@ -175,7 +183,21 @@ STUDIES = {
     study.name: study
     for study in (
         Study(
-            "baselines", "contours against masks and the paper's own settings", "sunnybrook", 80, (0, 1, 2), _BASELINES
+            "baselines",
+            "contours against masks and the paper's own settings",
+            "sunnybrook",
+            80,
+            (0, 1, 2),
+            _BASELINES,
+            settings={"cavity_prob": 0.0},
+        ),
+        Study(
+            "known_position",
+            "the same with the position known in training, too",
+            "sunnybrook_known",
+            80,
+            (0, 1, 2),
+            _BASELINES[:5],
         ),
         Study(
             "dicom",
@@ -193,16 +215,16 @@ STUDIES = {
             "weights",
             "the weights that come along: trained on both groups, so its figures say how well these were learnt",
             "sunnybrook",
-            80,
+            60,
             (0, 1, 2),
             (Variant("member", "one network"), Variant("ensemble", "the three together", members="member")),
             settings={"train_group": "training+validation"},
         ),
         Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE, settings=_SMALL),
-        Study("vertices", "number of vertices K", "sunnybrook", 40, (0,), _VERTICES, "K", settings=_SMALL),
-        Study("iterations", "number of iterations T", "sunnybrook", 40, (0,), _ITERATIONS, "T", settings=_SMALL),
-        Study("sizes", "size of the network's input", "sunnybrook", 40, (0,), _SIZES, "pixels"),
-        Study("terms", "terms of the loss", "sunnybrook", 40, (0,), _TERMS, settings=_SMALL),
+        Study("vertices", "number of vertices K", "sunnybrook_known", 40, (0,), _VERTICES, "K", settings=_SMALL),
+        Study("iterations", "number of iterations T", "sunnybrook_known", 40, (0,), _ITERATIONS, "T", settings=_SMALL),
+        Study("sizes", "size of the network's input", "sunnybrook_known", 40, (0,), _SIZES, "pixels"),
+        Study("terms", "terms of the loss", "sunnybrook_known", 40, (0,), _TERMS, settings=_SMALL),
         Study(
             "mass_baselines",
             "contours against masks, and against no training",

@@ -40,6 +40,13 @@ from monai_acdr.transforms.contour.dictionary import (
 from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
 from monai_acdr.transforms.contour.overlap import ContourDiceD, ContourDiced, ContourDiceDict
+from monai_acdr.transforms.contour.radial import (
+    RadialScale,
+    RandRadialScale,
+    RandRadialScaleD,
+    RandRadialScaled,
+    RandRadialScaleDict,
+)
 from monai_acdr.transforms.contour.tracing import (
     TRACING_LEVEL,
     contour_to_mask,
@@ -79,6 +86,11 @@ __all__ = [
     "MaskToContourD",
     "MaskToContourDict",
     "MaskToContourd",
+    "RadialScale",
+    "RandRadialScale",
+    "RandRadialScaleD",
+    "RandRadialScaleDict",
+    "RandRadialScaled",
     "SelectContour",
     "SelectContourD",
     "SelectContourDict",

@@ -1,0 +1,60 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The frames that an evaluation got worst, as one contact sheet.
+
+A record says which frames these are; pictures of them come from the bundle's inference with the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from monai_acdr.visualize import contact_sheet, save_png
+
+SHARE = 0.42
+"""Side of what is shown of a picture, about its middle."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the sheet, and a line of text for each picture, in order."""
+    options = read_options(arguments)
+    cases = json.loads(options.record.read_text(encoding="utf-8"))["cases"][options.view]
+    worst = sorted(cases, key=lambda case: case["dice"])[: options.count]
+    pictures = [
+        middle(np.asarray(Image.open(options.pictures / f"{case['name']}.png").convert("RGB"))) for case in worst
+    ]
+    save_png(options.output, contact_sheet(pictures, options.columns))
+    for case in worst:
+        print(f"{case['name']}: Dice {case['dice']:.2f}, reference {case['reference_area_px']} px")
+    return 0
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--record", type=Path, required=True, help="of the run in question")
+    options.add_argument("--view", required=True, help="whose figures are looked at, such as `centre`")
+    options.add_argument("--pictures", type=Path, required=True, help="the output folder of an inference")
+    options.add_argument("--output", type=Path, required=True, help="PNG file to write")
+    options.add_argument("--count", type=int, default=12)
+    options.add_argument("--columns", type=int, default=4)
+    return options.parse_args(arguments)
+
+
+def middle(picture: np.ndarray) -> np.ndarray:
+    """The middle of a picture (H, W, 3)."""
+    height, width = picture.shape[:2]
+    top, left = (round(size * (1 - SHARE) / 2) for size in (height, width))
+    return picture[top : height - top, left : width - left]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
