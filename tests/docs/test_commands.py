@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from monai_acdr.apps.cli import main
@@ -112,7 +113,8 @@ def test_our_command_line(page: Any) -> None:
             group, *rest = [word for word in shlex.split(words, comments=True) if word not in ("|", "jq", ".")]
             if not group.startswith("-"):
                 verb = main.commands[group]
-                verb.make_context(group, rest) if "-h" not in rest else None
+                if "-h" not in rest:  # a verb keeps the help options of its first context
+                    verb.make_context(group, rest, parent=click.Context(main, **main.context_settings))
 
 
 def test_benchmark_commands(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
