@@ -124,6 +124,17 @@ DATA = {
             {"source_options": {"where": {"mass_like": "1"}, "folds": FOLDS, "fold": fold}} for fold in range(FOLDS)
         ),
     ),
+    "cdd_cesm_all": Data(
+        "inbreast_mass_acdr",
+        "cdd_cesm",
+        {
+            "source": "pairs",
+            "holdout": 0.0,
+            "train_group": None,
+            "group": None,
+            "source_options": {"where": {"mass_like": "1"}},
+        },
+    ),
 }
 
 _OURS = Variant("contour", "ours: contour")
@@ -176,6 +187,7 @@ _RECIPE = (
     Variant("wide", "twice the width", (), {"channels": [32, 64, 128, 256]}),
 )
 
+_WEIGHTS = (Variant("member", "one network"), Variant("ensemble", "the three together", members="member"))
 # The paper's size of the network's input; a study of many variants takes less than half the time of the default.
 _SMALL = {"roi_size": 64}
 
@@ -217,7 +229,7 @@ STUDIES = {
             "sunnybrook",
             60,
             (0, 1, 2),
-            (Variant("member", "one network"), Variant("ensemble", "the three together", members="member")),
+            _WEIGHTS,
             settings={"train_group": "training+validation"},
         ),
         Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE, settings=_SMALL),
@@ -236,6 +248,14 @@ STUDIES = {
                 *_BASELINES[2:5],
                 Variant("untrained", "ours, untrained: about the first circle", settings={"max_epochs": 0}),
             ),
+        ),
+        Study(
+            "mass_weights",
+            "the weights that come along: trained on all masses, so its figures say how well these were learnt",
+            "cdd_cesm_all",
+            150,
+            (0, 1, 2),
+            _WEIGHTS,
         ),
         Study("mass_vertices", "number of vertices K", "cdd_cesm", 50, (0,), _VERTICES, "K"),
         Study("mass_iterations", "number of iterations T", "cdd_cesm", 50, (0,), _ITERATIONS, "T"),
