@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from timing import parser, prepare, table, write_record
+from timing import Table, parser, prepare, write_record
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -55,24 +55,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frames = load_frames(options)
     for name, (distance, zoom) in CASES.items():
         results[name] = measure_frames(frames, model, distance, zoom, options.seed)
-    rows = [
-        [f"{name}, {kind}", f"{r['mean_dice']:.4f}", f"{r['pooled_dice']:.4f}", f"{100 * r['missed']:.1f}"]
-        for name, kinds in results.items()
-        for kind, r in kinds.items()
-    ]
-    print(table(["frames", "mean Dice", "pooled Dice", "missed %"], rows))
+    tables = [frame_table(results)]
     if options.cine is not None:
         results["cine"] = {
             f"{study.name}, moved {distance} px": measure_cine(study, items, model, distance, options.seed)
             for study, items in cine_studies(options.cine)
             for distance in (0, 60)
         }
-        keys = ("slices_found", "slices_lost", "slices_left_out", "slices_invented", "missed", "seconds", "mean_dice")
-        rows = [[name, *(f"{r[key]:.3g}" for key in keys)] for name, r in results["cine"].items()]
-        print(table(["cine study", *keys], rows))
+        tables.append(cine_table(results["cine"]))
+    print(*tables, sep="\n\n")
     settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "dataset", "cine")}
-    write_record(options.output, QUESTION, settings, results)
+    write_record(options.output, QUESTION, settings, results, tables)
     return 0
+
+
+def frame_table(results: dict[str, Any]) -> Table:
+    """Dice of single frames by kind of region, and what a search misses."""
+    rows = []
+    for name, kinds in results.items():
+        cells = [f"{kinds[kind]['mean_dice']:.4f} / {kinds[kind]['pooled_dice']:.4f}" for kind in kinds]
+        rows.append([name, *cells, f"{100 * kinds['auto']['missed']:.1f} %"])
+    kinds = next(iter(results.values()))
+    header = ["single frames: mean / pooled Dice", *(f"ROI {kind}" for kind in kinds), "missed by auto"]
+    return Table("frames", header, rows)
+
+
+def cine_table(results: dict[str, Any]) -> Table:
+    """What a search over whole studies keeps and leaves out."""
+    rows = []
+    for name, r in results.items():
+        kept, left = (r[a] + r[b] for a, b in (("slices_found", "slices_lost"), ("slices_left_out", "slices_invented")))
+        slices = [f"{r['slices_found']:.0f} of {kept:.0f}", f"{r['slices_left_out']:.0f} of {left:.0f}"]
+        rows.append([name, *slices, f"{r['mean_dice']:.3f}", f"{r['seconds']:.1f}"])
+    header = ["study", "slices with ventricle kept", "slices without left out", "mean Dice", "search, s"]
+    return Table("cine", header, rows)
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:

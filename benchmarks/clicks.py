@@ -26,7 +26,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from scipy.ndimage import distance_transform_edt
-from timing import parser, prepare, spread, table, write_record
+from timing import Table, parser, prepare, spread, write_record
 from torch import Tensor
 
 from monai_acdr.apps.model import ContourModel, load_model
@@ -116,15 +116,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         contour_from_clicks(model.infer, case["image"], click[None], sides=(side, side))
         for case, click in zip(cases, firsts, strict=True)
     ]
-    results = {}
+    results, tables = {}, []
     for rule in options.rules:
         sessions = [Session(*each) for each in zip(cases, starts, firsts, strict=True)]
         results[rule] = simulate(sessions, rule, options)
         results[rule]["after"] = zero | results[rule]["after"]
-        show(rule, results[rule])
+        tables += rule_tables(rule, results[rule])
+        print(*tables[-2:], sep="\n\n", end="\n\n", flush=True)
     settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "dataset_dir")}
     settings |= {"frames": len(cases), "checkpoint_sha256": model.checkpoint_sha256}
-    write_record(options.output, QUESTION, settings, results)
+    write_record(options.output, QUESTION, settings, results, tables)
     return 0
 
 
@@ -247,18 +248,19 @@ def summarize(records: Sequence[Any]) -> dict[str, Any]:
     return figures | {"worst_tenth_dice": float(np.mean(lowest)), "lowest_dice": lowest[0]}
 
 
-def show(rule: str, result: dict[str, Any]) -> None:
-    """Print one table."""
-    names = ("mean_dice", "pooled_dice", "hd95_px", "worst_tenth_dice", "lowest_dice")
-    rows = [[number, *(f"{found[name]:.4f}" for name in names)] for number, found in result["after"].items()]
-    print(table([f"clicks ({rule})", *names], rows))
+def rule_tables(rule: str, result: dict[str, Any]) -> list[Table]:
+    """Accuracy after each number of clicks, and what a click costs and may spoil."""
+    rows = []
+    for number, found in result["after"].items():
+        figures = [f"{found[key]:.4f}" for key in ("mean_dice", "pooled_dice")]
+        lows = [f"{found[key]:.3f}" for key in ("worst_tenth_dice", "lowest_dice")]
+        rows.append([number, *figures, f"{found['hd95_px']:.2f}", *lows])
+    header = ["clicks", "mean Dice", "pooled Dice", "HD95, px", "mean Dice of the worst tenth", "lowest"]
     seconds = result["correction_seconds"]
     worse = 100 * float(np.mean(result["worse_share"])) if result["worse_share"] else 0.0
-    print(
-        f"a correction: median {1e3 * seconds['median']:.1f} ms, 95th percentile {1e3 * seconds['q95']:.1f} ms; ",
-        end="",
-    )
-    print(f"{worse:.1f} % of clicks make a frame worse\n", flush=True)
+    cost = [f"{1e3 * seconds['median']:.0f}", f"{1e3 * seconds['q95']:.0f}", f"{worse:.0f} %"]
+    heads = ["a click", "median, ms", "95th percentile, ms", "makes a frame worse"]
+    return [Table(rule, header, rows), Table(f"{rule}_cost", heads, [[rule, *cost]])]
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from urllib.parse import urlencode
 import nibabel as nib
 import numpy as np
 import pydicom
-from timing import ROOT, parser, prepare, spread, table, write_record
+from timing import ROOT, Table, parser, prepare, spread, write_record
 
 from monai_acdr.apps.monailabel.app_folder import make_app_folder
 from monai_acdr.data.phantoms import write_short_axis_studies
@@ -66,17 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {name: summary(samples) for name, samples in calls.items()}
     results["frame, NRRD"]["target_met"] = results["frame, NRRD"]["median"] < TARGET
     rows = [[n, f"{1000 * r['median']:.0f}", f"{1000 * r['q95']:.0f}", str(r["samples"])] for n, r in results.items()]
-    print(table(["click to label", "median ms", "95th percentile ms", "calls"], rows))
-    latency = load["seconds"]
-    print(
-        f"\n{load['clients']} clients for {load['duration']:.0f} s: {load['calls']} calls, {load['errors']} errors, "
-        f"median {1000 * latency['median']:.0f} ms, 95th percentile {1000 * latency['q95']:.0f} ms; memory of the "
-        f"server {load['mib_start']:.0f} MiB after {load['settled']:.0f} s, {load['mib_end']:.0f} MiB in the end"
-    )
+    calls_table = Table("calls", ["click to label", "median, ms", "95th percentile, ms", "calls"], rows)
+    tables = [calls_table, load_table(load)]
+    print(*tables, sep="\n\n")
     results["load"] = load
     settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "python")}
-    write_record(options.output, QUESTION, settings, results)
+    write_record(options.output, QUESTION, settings, results, tables)
     return 0
+
+
+def load_table(load: dict[str, Any]) -> Table:
+    """What several clients at once meet."""
+    latency = load["seconds"]
+    cells = [f"{load['duration']:.0f}", str(load["calls"]), str(load["errors"])]
+    cells += [f"{1000 * latency['median']:.0f}", f"{1000 * latency['q95']:.0f}"]
+    cells += [f"{load['mib_start']:.0f}", f"{load['mib_end']:.0f}"]
+    header = ["clients", "seconds", "calls", "errors", "median, ms", "95th percentile, ms"]
+    header += [f"server after {load['settled']:.0f} s, MiB", "in the end, MiB"]
+    return Table("load", header, [[str(load["clients"]), *cells]])
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:

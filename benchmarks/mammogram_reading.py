@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from monai.bundle import ConfigParser
 from peak_memory import peak, reset_peak
-from timing import parser, prepare, spread, table, write_record
+from timing import Table, parser, prepare, spread, write_record
 
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import mass_data_list, read_ljpeg
@@ -52,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result["target_met"] = result["seconds"]["median"] < seconds and result["peak_mib"] < (memory or float("inf"))
         cells = [f"{result['seconds']['median']:.2f}", f"< {seconds}", f"{result['peak_mib']:.0f}"]
         rows.append([name, *cells, f"< {memory:.0f}" if memory else "", f"{result['process_mib']:.0f}"])
-    print(table(["job", "seconds", "target", "peak MiB", "target", "whole process MiB"], rows))
+    header = ["job", "seconds", "target", "peak, MiB", "target", "whole process, MiB"]
+    jobs = Table("jobs", header, rows)
+    print(jobs)
     settings = {key: str(value) for key, value in vars(options).items() if key != "output"}
-    write_record(options.output, QUESTION, settings, results)
+    write_record(options.output, QUESTION, settings, results, [jobs])
     return 0
 
 

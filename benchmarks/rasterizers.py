@@ -23,7 +23,7 @@ import rasterizer_speed as speed
 import rasterizer_targets as targets
 import torch
 from rasterizer_registry import FASTEST, RASTERIZERS, find_rasterizers
-from timing import CLOCKS, parser, prepare, ratio, table, write_record
+from timing import CLOCKS, Table, parser, prepare, ratio, write_record
 
 QUESTION = "time, accuracy, gradients, fit and memory of polygon rasterizers"
 PARTS = ("speed", "accuracy", "fit", "memory")
@@ -44,9 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for part in options.parts:
             results.setdefault(part, {})[device] = getattr(globals()[part], f"measure_{part}")(found, device, options)
     results["targets"] = judge(results)
-    report(results)
+    tables = make_tables(results)
+    print("", *tables, sep="\n\n")
     settings = {key: value for key, value in vars(options).items() if key not in ("output", "figures", "redraw")}
-    write_record(options.output, QUESTION, settings, results)
+    write_record(options.output, QUESTION, settings, results, tables)
     draw(results, options)
     return 1 if options.require_all and any(results["skipped"].values()) else 0
 
@@ -96,40 +97,38 @@ def judge(results: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def report(results: dict[str, Any]) -> None:
-    """Print one table for each part and device, and the targets."""
+def make_tables(results: dict[str, Any]) -> list[Table]:
+    """One table for each part and device, and the targets."""
+    tables = []
     for device, result in results.get("speed", {}).items():
         for case in result["cases"]:
-            for which in speed.PASS_NAMES:
-                if which in case:
-                    _report_case(case, which, device)
+            tables += [_case_table(case, which, device) for which in speed.PASS_NAMES if which in case]
     for device, result in results.get("accuracy", {}).items():
-        header = ["boundary error", "area error %", "gradient cosine", "gradient norm ratio"]
+        header = ["boundary error", "area error, %", "gradient cosine", "gradient norm ratio"]
         for shape in accuracy.SHAPES:
-            _show([f"{shape}, {device}", *header], accuracy.accuracy_rows(result, shape))
+            rows = accuracy.accuracy_rows(result, shape)
+            tables.append(Table(f"accuracy_{shape}_{device}".replace("-", "_"), [f"{shape}, {device}", *header], rows))
     for device, result in results.get("fit", {}).items():
         header = [f"fit, {device}", *(f"IoU after {step} steps" for step in fit.STEPS), "blobs", "s"]
-        _show(header, fit.fit_rows(result))
+        tables.append(Table(f"fit_{device}", header, fit.fit_rows(result)))
     for device, result in results.get("memory", {}).items():
-        _show([f"peak memory, {device}, {result['case']}", "MiB"], memory.memory_rows(result))
+        header = [f"peak memory, {device}, {result['case']}", "MiB"]
+        tables.append(Table(f"memory_{device}", header, memory.memory_rows(result)))
     header = ["target", "device", "passes", "B, size, K", "measured", "quartiles", ""]
-    _show(header, targets.target_rows(results["targets"]))
+    return [*tables, Table("targets", header, targets.target_rows(results["targets"]))]
 
 
-def _report_case(case: dict[str, Any], which: str, device: str) -> None:
+def _case_table(case: dict[str, Any], which: str, device: str) -> Table:
     """Times at one case, and their ratios to our fastest backend."""
     seconds = case[which]
     title = f"{speed.PASS_NAMES[which]}, {device}, B {case['batch_size']}, {case['size']}^2, K {case['num_vertices']}"
+    name = f"{which}_{device}_{case['batch_size']}_{case['size']}_{case['num_vertices']}"
     base = seconds.get(FASTEST[device])
     rows = []
-    for name, figures in seconds.items():
-        cells = [name, f"{1e3 * figures['median']:.3g}", f"{1e3 * figures['q25']:.3g} .. {1e3 * figures['q75']:.3g}"]
+    for method, figures in seconds.items():
+        cells = [method, f"{1e3 * figures['median']:.3g}", f"{1e3 * figures['q25']:.3g} .. {1e3 * figures['q75']:.3g}"]
         rows.append([*cells, f"{ratio(figures['values'], base['values'])['median']:.3g}" if base else ""])
-    _show([title, "ms", "quartiles", f"/ {FASTEST[device]}"], rows)
-
-
-def _show(header: list[str], rows: list[list[str]]) -> None:
-    print("\n" + table(header, rows))
+    return Table(name, [title, "ms", "quartiles", f"/ {FASTEST[device]}"], rows)
 
 
 def draw(results: dict[str, Any], options: argparse.Namespace) -> int:

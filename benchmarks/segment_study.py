@@ -21,7 +21,7 @@ from typing import Any
 
 import pydicom
 from peak_memory import peak, reset_peak
-from timing import parser, prepare, spread, table, write_record
+from timing import Table, parser, prepare, spread, write_record
 
 from monai_acdr.apps import pixels, segment
 from monai_acdr.data.phantoms import write_short_axis_studies
@@ -63,10 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         for name, result in results.items()
     ]
-    header = ["job", "seconds", "frames/s", "peak MiB", "whole process MiB", "instances decoded"]
-    print(table(header, rows))
+    header = ["job", "seconds", "frames a second", "peak, MiB", "whole process, MiB", "files decoded"]
+    jobs = Table("jobs", header, rows)
+    print(jobs)
     settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "study")}
-    write_record(options.output, QUESTION, settings | {"synthetic": options.study is None}, results)
+    settings |= {"synthetic": options.study is None}
+    write_record(options.output, QUESTION, settings, results, [jobs])
     return 0
 
 

@@ -18,6 +18,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -169,21 +170,44 @@ def prepare(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
 
 
-def write_record(path: Path, question: str, settings: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class Table:
+    """Figures as cells: printed as text, kept in the record, and from there put into documents by ``report.py``.
+
+    Attributes:
+        name: a word, unique in its record.
+        header: one a column.
+        rows: as many cells each.
+    """
+
+    name: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        """Text columns, the first one to the left, the others to the right."""
+        widths = [max(len(row[column]) for row in [self.header, *self.rows]) for column in range(len(self.header))]
+        lines = []
+        for first, *others in [self.header, *self.rows]:
+            cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+            lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+        return "\n".join(lines)
+
+
+def write_record(
+    path: Path,
+    question: str,
+    settings: Mapping[str, Any],
+    results: Mapping[str, Any],
+    tables: Sequence[Table] = (),
+) -> None:
     """Write one benchmark's JSON file, with the environment, whole or not at all."""
     record = {"question": question, "environment": environment(), "settings": dict(settings), "results": dict(results)}
+    record["tables"] = {
+        each.name: {"header": list(each.header), "rows": [list(row) for row in each.rows]} for each in tables
+    }
     write_text_atomically(path, json.dumps(record, indent=2, allow_nan=False) + "\n")
     print(f"wrote {path.name}")
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Text columns, the first one to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    lines = []
-    for row in [header, *rows]:
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from monai.losses import DiceLoss
-from timing import Job, parser, prepare, ratio, spread, table, time_in_turns, write_record
+from timing import Job, Table, parser, prepare, ratio, spread, time_in_turns, write_record
 from torch import Tensor
 
 from monai_acdr.geometry import ellipse
@@ -49,12 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         [name, f"{1000 * t['median']:.1f}", f"{1000 * t['q25']:.1f} - {1000 * t['q75']:.1f}"]
         for name, t in times.items()
     ]
-    print(table(["training step", "median ms", "quartiles ms"], rows))
-    bounds = f"{quotient['q25']:.3f} - {quotient['q75']:.3f}"
-    print(f"ratio {quotient['median']:.3f} (quartiles {bounds}), target <= {TARGET}")
+    times_table = Table("times", ["training step", "median, ms", "quartiles, ms"], rows)
+    measured = f"{quotient['median']:.2f} ({quotient['q25']:.2f} .. {quotient['q75']:.2f})"
+    ratio_table = Table(
+        "ratio", ["ratio", "measured (quartiles)", "target"], [["contour / pixel-wise", measured, f"<= {TARGET}"]]
+    )
+    print(times_table, ratio_table, sep="\n\n")
     settings = {key: value for key, value in vars(options).items() if key != "output"}
     results = {"seconds": times, "ratio": quotient, "target": TARGET, "target_met": quotient["median"] <= TARGET}
-    write_record(options.output, QUESTION, settings | {"loss": LOSS, "optimizer": OPTIMIZER}, results)
+    settings |= {"loss": LOSS, "optimizer": OPTIMIZER}
+    write_record(options.output, QUESTION, settings, results, [times_table, ratio_table])
     return 0
 
 

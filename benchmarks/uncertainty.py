@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
 from scipy.stats import norm, rankdata
-from timing import parser, prepare, table, write_record
+from timing import Table, parser, prepare, write_record
 from torch import Tensor
 
 from monai_acdr.apps.model import ContourModel, find_bundle, load_model
@@ -255,7 +255,7 @@ def show(roi: str, result: dict[str, Any], options: argparse.Namespace) -> None:
     deciles = result["by_vertex"]["deciles"]
     names = ("mean_spread", "mean_error", "error_q90")
     rows = [[str(index), *(f"{part[name]:.3f}" for name in names)] for index, part in enumerate(deciles, start=1)]
-    print(table([f"decile of spread (px), ROI {roi}", *names], rows))
+    print(Table(roi, [f"decile of spread (px), ROI {roi}", *names], rows))
     frames, calibration = result["by_frame"], result["calibration"]
     print(f"{result['frames']} frames of {result['patients']} patients, mean Dice {result['mean_dice']:.4f}")
     print(f"spread and error of vertices, Spearman: {_text(result['by_vertex']['spearman'])}")

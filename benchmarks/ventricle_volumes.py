@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from timing import parser, prepare, table, write_record
+from timing import Table, parser, prepare, write_record
 
 from monai_acdr.apps import segment
 from monai_acdr.apps.inputs import read_inputs
@@ -52,14 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for study, own in sorted(studies.items())
         }
     rows = [
-        [f"{patient}, {name}", *(f"{result[kind][key]:.1f}" for kind in ("reference", "same_frames", "reported"))]
+        [patient, *(volumes(result[kind]) for kind in ("reference", "same_frames", "reported"))]
         for patient, result in results.items()
-        for name, key in FIGURES.items()
     ]
-    print(table(["patient", "reference", "predicted, same frames", "as reported"], rows))
+    patients = Table("patients", ["patient", "reference", "predicted, same frames", "as reported"], rows)
+    print(" / ".join(FIGURES), patients, sep="\n")
     settings = {"synthetic": options.dataset is None, "roi": options.roi, "seed": options.seed}
-    write_record(options.output, QUESTION, settings, results)
+    write_record(options.output, QUESTION, settings, results, [patients])
     return 0
+
+
+def volumes(result: dict[str, float]) -> str:
+    """All figures in one cell."""
+    return " / ".join(
+        f"{result[key]:.1f}" if key.endswith("percent") else f"{result[key]:.0f}" for key in FIGURES.values()
+    )
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:

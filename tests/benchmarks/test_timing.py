@@ -88,16 +88,18 @@ def test_environment_names_versions_and_no_person(timing: ModuleType) -> None:
 
 
 def test_record_is_written_whole(timing: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    timing.write_record(tmp_path / "new" / "a.json", "why?", {"size": 3}, {"ratio": 2.0})
+    table = timing.Table("times", ["job", "ms"], [["a", "100"]])
+    timing.write_record(tmp_path / "new" / "a.json", "why?", {"size": 3}, {"ratio": 2.0}, [table])
     record = json.loads((tmp_path / "new" / "a.json").read_text())
     assert record["question"] == "why?"
     assert record["settings"] == {"size": 3}
     assert record["results"] == {"ratio": 2.0}
+    assert record["tables"] == {"times": {"header": ["job", "ms"], "rows": [["a", "100"]]}}
     assert "wrote a.json" in capsys.readouterr().out
 
 
 def test_table_aligns(timing: ModuleType) -> None:
-    assert timing.table(["job", "ms"], [["a", "100"], ["long", "1"]]).splitlines() == [
+    assert str(timing.Table("t", ["job", "ms"], [["a", "100"], ["long", "1"]])).splitlines() == [
         "job    ms",
         "a     100",
         "long    1",
