@@ -23,7 +23,7 @@ from monai_acdr.atomic_files import write_text_atomically
 RECORDS = ROOT / "benchmarks" / "records"
 DOCUMENTS = (ROOT / "docs" / "results.md",)
 
-_MARK = re.compile(r"(<!-- benchmark: (\w+) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARK = re.compile(r"(<!-- benchmark: (\w+) ([\w, ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
