@@ -73,6 +73,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     options = parser(__doc__, __file__, repeats=1, threads=2)
     options.add_argument("--dataset", type=Path, help="data set with link.csv, instead of a synthetic one")
+    options.add_argument("--checkpoint", type=Path, help="weights, if not the bundle's")
     options.add_argument("--roi", default="auto", help="as of `monai-acdr segment`")
     options.add_argument("--patients", type=int, default=3, help="of the synthetic data set")
     options.add_argument("--slices", type=int, default=8)
@@ -90,9 +91,10 @@ def compare(study: Path, items: list[dict[str, Any]], out: Path, options: argpar
     reference: list[np.ndarray | None] = [None] * len(inputs.frames)
     for item in items:
         reference[index[Path(item["image"]).name]] = read_contour(item["label"]).numpy()
-    report = segment(study, out, roi=options.roi, all_frames=True, pictures=False, device="cpu", overwrite=True)
+    settings = {"roi": options.roi, "checkpoint": options.checkpoint, "device": "cpu"}
+    report = segment(study, out, all_frames=True, pictures=False, overwrite=True, **settings)
     predicted = [None if r is None else c for r, c in zip(reference, _contours(out, inputs), strict=True)]
-    own = segment(study, out, roi=options.roi, pictures=False, device="cpu", overwrite=True).volumes
+    own = segment(study, out, pictures=False, overwrite=True, **settings).volumes
     return {
         "reference": _figures(measure_contours(inputs.frames, reference, True, grid).volumes),
         "same_frames": _figures(measure_contours(inputs.frames, predicted, True, grid).volumes),
