@@ -157,10 +157,10 @@ def test_mammogram(label_server: Any, breast: str) -> None:
 
 
 def test_labels_go_to_the_archive(label_server: Any, archive: Archive, heart: str, breast: str, tmp_path: Path) -> None:
-    for uid, model in ((heart, HEART), (breast, MASS)):
-        params = {"roi": [60, 110, 90, 150, 0, 0], "result_extension": ".nii.gz"}
+    places = ((heart, HEART, {"foreground": [[52, 61, 0]]}), (breast, MASS, {"roi": [60, 110, 90, 150, 0, 0]}))
+    for uid, model, place in places:
         label = tmp_path / "label.nii.gz"
-        label.write_bytes(label_server.infer(uid, params, "image", model).content)
+        label.write_bytes(label_server.infer(uid, {**place, "result_extension": ".nii.gz"}, "image", model).content)
         labels = np.asarray(nib.load(label).dataobj)
         answer = label_server.save(uid, label)
         assert answer.status_code == 200, answer.text
