@@ -54,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     windows, candidates = look_at_frames(options)
     tables, results = [], {"frames": len(windows)}
     for name, examples, weights in (("windows", windows, WINDOW_WEIGHTS), ("candidates", candidates, WEIGHTS)):
-        fitted = fit(examples)
+        fitted = fit(examples, weights)
         number = KEPT[0] if name == "windows" else 1
-        kept = [share_kept(examples, torch.tensor([*each.values()]), number) for each in (weights, fitted)]
+        kept = [share_kept(examples, each, number) for each in (weights, fitted)]
         rows = [[key, f"{weights[key]:g}", f"{fitted[key]:.2f}"] for key in weights]
         if name == "candidates":
             bias = fit_bias(examples, fitted)
@@ -119,13 +119,12 @@ def look_at_frames(options: argparse.Namespace) -> tuple[list[Example], list[Exa
     return windows, candidates
 
 
-def fit(examples: Sequence[Example]) -> dict[str, float]:
-    """Weights by name; frames without anything right do not take part."""
+def fit(examples: Sequence[Example], names: Iterable[str]) -> dict[str, float]:
+    """Weights of the named features; frames without anything right do not take part."""
     usable = [example for example in examples if bool(example.right.any())]
-    names = WINDOW_WEIGHTS if "turned_roundness" not in usable[0].features else WEIGHTS
     matrices = [example.matrix(names) for example in usable]
     spread = torch.cat(matrices).std(0).clamp_min(1e-6)
-    scaled = torch.zeros(len(names), dtype=torch.float64, requires_grad=True)
+    scaled = torch.zeros(len(spread), dtype=torch.float64, requires_grad=True)
 
     def loss() -> Tensor:
         scores = [(matrix / spread) @ scaled for matrix in matrices]
@@ -147,12 +146,12 @@ def fit_bias(examples: Sequence[Example], weights: dict[str, float]) -> float:
     return float(bias.detach())
 
 
-def share_kept(examples: Sequence[Example], weights: Tensor, number: int) -> float:
+def share_kept(examples: Sequence[Example], weights: dict[str, float], number: int) -> float:
     """How often something right is among the first so many of a frame."""
     hits = []
+    vector = torch.tensor([*weights.values()], dtype=torch.float64)
     for example in examples:
-        names = WINDOW_WEIGHTS if "turned_roundness" not in example.features else WEIGHTS
-        order = (example.matrix(names) @ weights.double()).argsort(descending=True)[:number]
+        order = (example.matrix(weights) @ vector).argsort(descending=True)[:number]
         hits.append(bool(example.right[order].any()))
     return sum(hits) / len(hits)
 
@@ -168,16 +167,6 @@ def minimize(loss: Any, parameter: Tensor) -> None:
         return value
 
     optimizer.step(closure)
-
-
-def share_of_right(frames: Sequence[dict[str, Any]], weights: dict[str, float], bias: float) -> float:
-    """How often the candidate of the highest score is the right one."""
-    vector = torch.tensor([weights[name] for name in WEIGHTS], dtype=torch.float64)
-    hits = [
-        frame["right"] is not None and int((frame["features"] @ vector + bias).argmax()) == frame["right"]
-        for frame in frames
-    ]
-    return sum(hits) / len(hits)
 
 
 if __name__ == "__main__":

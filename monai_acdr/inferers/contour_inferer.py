@@ -138,7 +138,8 @@ class ContourInferer:
 
 
 def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
-    """(B, K, 2) and (B, T, K, 2) to (B, T + 1, K, 2), none of which is shut."""
+    """(B, K, 2) and (B, T, K, 2) to (B, T + 1, K, 2), none shut; on the CPU, for a GPU would wait at each step."""
+    initial, contours = initial.cpu(), contours.cpu()
     return torch.stack(
         [torch.cat([first[None], keep_open(rest)]) for first, rest in zip(initial, contours, strict=True)]
     )

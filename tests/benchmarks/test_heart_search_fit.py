@@ -24,11 +24,12 @@ def test_what_tells_the_right_one_gets_the_weight() -> None:
         noise["disagreement"] = noise["disagreement"] - 4 * right
         noise["roundness"] = noise["roundness"] + 4 * right
         examples.append(script.Example(noise, right))
-    weights = script.fit(examples)
+    weights = script.fit(examples, script.WEIGHTS)
     assert weights["disagreement"] < -0.5 and weights["roundness"] > 0.5
     assert all(abs(weights[name]) < 0.5 for name in ("turned_roundness", "wall_contrast", "offset"))
     vector = torch.tensor([*weights.values()])
-    assert script.share_kept(examples, vector, 1) > 0.9 > script.share_kept(examples, -vector, 1)
+    opposite = {name: -weight for name, weight in weights.items()}
+    assert script.share_kept(examples, weights, 1) > 0.9 > script.share_kept(examples, opposite, 1)
     odds = torch.cat([each.matrix(weights) for each in examples]) @ vector.double() + script.fit_bias(examples, weights)
     assert abs(float(torch.sigmoid(odds).mean()) - 1 / 6) < 0.01
 
