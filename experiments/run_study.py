@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = [job for job in find_jobs(options) if not job.record(options.records).is_file()]
     print(f"{len(jobs)} runs to do: {', '.join(f'{job.study.name}/{job.name}' for job in jobs) or 'none'}", flush=True)
     failed = []
-    # Ensembles last: they are made of what the others trained.
-    for chosen in ([job for job in jobs if not job.variant.members], [job for job in jobs if job.variant.members]):
+    # Last what is made of the networks that the others trained.
+    trained = [job for job in jobs if not (job.variant.members or job.variant.weights_of)]
+    for chosen in (trained, [job for job in jobs if job not in trained]):
         with ThreadPoolExecutor(options.workers) as pool:
             states = list(pool.map(lambda job: start(job, options), chosen))
         failed += [job for job, status in zip(chosen, states, strict=True) if status]

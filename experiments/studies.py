@@ -44,6 +44,7 @@ class Variant:
         value: place on the axis of a plot; None where there is none.
         members: the variant whose networks of all seeds are joined to one ensemble, instead of a training;
             ``study/variant`` for one of another study.
+        weights_of: the variant whose networks, seed by seed, are measured with these settings, instead of a training.
         shipped: measure the weights that come with the bundle, instead of a training.
     """
 
@@ -53,6 +54,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     value: float | None = None
     members: str = ""
+    weights_of: str = ""
     shipped: bool = False
 
 
@@ -138,7 +140,8 @@ DATA = {
 }
 
 _OURS = Variant("contour", "ours: contour")
-# The presets bring augmentations of their own; here all variants see the same images.
+# The presets bring augmentations of their own; here all variants see the same images. Their contours are measured with
+# the vertices they were trained with, as theirs are; ours get more.
 _SAME_AUGMENTATION = {
     "jitter_shift": 0.12,
     "jitter_shift_prob": 0.4,
@@ -151,16 +154,22 @@ _SAME_AUGMENTATION = {
 _BASELINES = (
     _OURS,
     Variant("ensemble", "ours: the fields of all seeds averaged", members="contour"),
+    Variant("as_trained", "ours: with 32 vertices, as in training", settings={"num_vertices": 32}, weights_of="contour"),
     Variant("pixel_wise", "same network, pixel-wise", ("pixel_wise",)),
     Variant("unet", "MONAI UNet", ("pixel_wise", "unet")),
     Variant("dynunet", "MONAI DynUNet, deep supervision", ("pixel_wise", "dynunet")),
-    Variant("paper", "preset `paper`, mesh renderer", ("paper",), _SAME_AUGMENTATION),
-    Variant("paper_steps", "the same, batch of 16", ("paper",), {**_SAME_AUGMENTATION, "batch_size": 16}),
+    Variant("paper", "preset `paper`, mesh renderer", ("paper",), {**_SAME_AUGMENTATION, "num_vertices": 32}),
+    Variant(
+        "paper_steps",
+        "the same, batch of 16",
+        ("paper",),
+        {**_SAME_AUGMENTATION, "num_vertices": 32, "batch_size": 16},
+    ),
     Variant(
         "reference_code",
         "preset `reference_code`, mesh renderer, a quarter of its width",
         ("reference_code",),
-        {**_SAME_AUGMENTATION, "channels": [32, 64, 128]},
+        {**_SAME_AUGMENTATION, "num_vertices": 70, "channels": [32, 64, 128]},
     ),
     Variant("chan_vese", "morphological Chan-Vese", ("pixel_wise", "chan_vese"), {"max_epochs": 0}),
 )
@@ -209,7 +218,7 @@ STUDIES = {
             "sunnybrook_known",
             80,
             (0, 1, 2),
-            _BASELINES[:5],
+            _BASELINES[:6],
         ),
         Study(
             "dicom",
@@ -245,7 +254,7 @@ STUDIES = {
             (0, 1, 2),
             (
                 _OURS,
-                *_BASELINES[2:5],
+                *_BASELINES[3:6],
                 Variant("untrained", "ours, untrained: about the first circle", settings={"max_epochs": 0}),
             ),
         ),

@@ -3,7 +3,8 @@
 
 """One run of a study: train one variant with one seed by its bundle's own configuration, evaluate, write a record.
 
-A run that was killed goes on where its last epoch ended; a run that has a record is done.
+A run that was killed goes on where its last epoch ended; a run that has a record is done. A run that was trained to its
+end and has lost its record is measured once more, not trained again.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class LearningCurve:
         if self.evaluator.state.epoch != engine.state.epoch:
             return
         figures = {name: round(float(value), DECIMALS) for name, value in self.evaluator.state.metrics.items()}
-        self.points.append({"epoch": engine.state.epoch, "seconds": round(self.seconds, 2), **figures})
+        self.points.append({"epoch": engine.state.epoch, "seconds": round(self.seconds, 2), **figures, "memory_mib": peak_memory()})
         write_text_atomically(self.path, json.dumps(self.points))
 
 
@@ -117,6 +118,9 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
         if variant.shipped:
             weights = bundle_root(data.bundle) / "models" / "model.pt"
             parameters = count_weights(weights)
+        elif variant.weights_of:
+            weights = options.work.parent / f"{variant.weights_of}-seed{options.seed}" / f"part{number}" / "last.pt"
+            parameters = count_weights(weights)
         elif variant.members:
             join_members(study, variant, options.work.parent.parent, weights)
             parameters = count_weights(weights)
@@ -135,7 +139,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
         "epochs": values["max_epochs"],
         "parameters": parameters,
         "training_seconds": round(sum(curve[-1]["seconds"] for curve in curves if curve), 1),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_memory_mib": max((curve[-1]["memory_mib"] for curve in curves if curve), default=peak_memory()),
         "curves": curves,
         "figures": {view: summarize_cases(found) for view, found in cases.items()},
         "cases": {view: [shorten(case) for case in found] for view, found in cases.items()},
@@ -208,6 +212,11 @@ def evaluate(
     parser.get_parsed_content("run")
     report = parser.get_parsed_content("report")
     return [case for case in report.records if case["patient"] not in report.excluded_patients]
+
+
+def peak_memory() -> float:
+    """The most that this process has held so far, MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def shorten(case: Mapping[str, Any]) -> dict[str, Any]:

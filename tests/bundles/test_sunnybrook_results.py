@@ -70,7 +70,7 @@ def test_evaluation_agrees_with_the_masks_of_inference(
     assert figures["pooled_dice"] == pytest.approx(overlap / total, abs=1e-6)
     assert all(isinstance(figures[key], float) and f"{key}_ci95" in figures for key in FIGURES)
     assert (figures["spacing"], figures["num_patients"], figures["not_evaluated"]) == ("from images", 1, [])
-    expected = {"layout": "link", "group": "online", "roi": "label", "num_vertices": 32, "num_iterations": 3}
+    expected = {"layout": "link", "group": "online", "roi": "label", "num_vertices": 64, "num_iterations": 3}
     assert expected.items() <= figures["metadata"].items()
     assert figures["metadata"]["checkpoint"] == str(trained / "model.pt")
 
@@ -192,7 +192,7 @@ def test_dicom_without_spacing_gives_pixels_only(
     dataset.save_as(path)
     sunnybrook.infer(path, tmp_path / "out", trained / "model.pt", overlay=False)
     found = record(tmp_path / "out", "1")
-    assert len(found["vertices_px"]) == 32
+    assert len(found["vertices_px"]) == 64
     assert found["vertices_mm"] is found["pixel_spacing_mm"] is None
 
 
