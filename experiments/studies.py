@@ -107,6 +107,13 @@ DATA = {
         {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
         views={"label": {"roi": "label"}},
     ),
+    # The same in two sides: the bundle's, and the middle of the sides in training, which are 75 to 140 pixels.
+    "sunnybrook_sides": Data(
+        "sunnybrook_lv_acdr",
+        "sunnybrook_png",
+        {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
+        views={"label": {"roi": "label"}, "label_107": {"roi": "label", "roi_side_label": 107}},
+    ),
     # Four patients as DICOM files, with the contours themselves: one of the validation group, three of training.
     "sunnybrook_dicom": Data(
         "sunnybrook_lv_acdr",
@@ -154,7 +161,9 @@ _SAME_AUGMENTATION = {
 _BASELINES = (
     _OURS,
     Variant("ensemble", "ours: the fields of all seeds averaged", members="contour"),
-    Variant("as_trained", "ours: with 32 vertices, as in training", settings={"num_vertices": 32}, weights_of="contour"),
+    Variant(
+        "as_trained", "ours: with 32 vertices, as in training", settings={"num_vertices": 32}, weights_of="contour"
+    ),
     Variant("pixel_wise", "same network, pixel-wise", ("pixel_wise",)),
     Variant("unet", "MONAI UNet", ("pixel_wise", "unet")),
     Variant("dynunet", "MONAI DynUNet, deep supervision", ("pixel_wise", "dynunet")),
@@ -215,7 +224,7 @@ STUDIES = {
         Study(
             "known_position",
             "the same with the position known in training, too",
-            "sunnybrook_known",
+            "sunnybrook_sides",
             80,
             (0, 1, 2),
             _BASELINES[:6],

@@ -69,7 +69,9 @@ class LearningCurve:
         if self.evaluator.state.epoch != engine.state.epoch:
             return
         figures = {name: round(float(value), DECIMALS) for name, value in self.evaluator.state.metrics.items()}
-        self.points.append({"epoch": engine.state.epoch, "seconds": round(self.seconds, 2), **figures, "memory_mib": peak_memory()})
+        self.points.append(
+            {"epoch": engine.state.epoch, "seconds": round(self.seconds, 2), **figures, "memory_mib": peak_memory()}
+        )
         write_text_atomically(self.path, json.dumps(self.points))
 
 

@@ -118,11 +118,11 @@ def test_workflow(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path,
     assert (tmp_path / "out" / written[configs[-1]]).is_file()
 
 
-@pytest.mark.parametrize("config", ["train", "inference"])
-def test_network_gives_what_the_metadata_say(sunnybrook: Any, metadata: dict[str, Any], config: str) -> None:
+@pytest.mark.parametrize("configs", [["train", "evaluate"], ["inference"]], ids=["evaluate", "inference"])
+def test_network_gives_what_the_metadata_say(sunnybrook: Any, metadata: dict[str, Any], configs: list[str]) -> None:
     meta_file = str(sunnybrook.root / "configs" / "metadata.json")
-    verify_net_in_out("network_def", config_file=sunnybrook.configs(config)[0], meta_file=meta_file, device="cpu")
-    network = sunnybrook.workflow([config], None).parser.get_parsed_content("network_def").eval()
+    verify_net_in_out("network_def", config_file=sunnybrook.configs(*configs), meta_file=meta_file, device="cpu")
+    network = sunnybrook.workflow(configs, None).parser.get_parsed_content("network_def").eval()
     pred = metadata["network_data_format"]["outputs"]["pred"]
     assert network(torch.rand(1, 1, 96, 96)).shape == (1, pred["num_channels"], *pred["spatial_shape"])
 
