@@ -238,6 +238,13 @@ STUDIES = {
             (
                 Variant("ensemble", "trained on the group training", members="baselines/contour"),
                 Variant("shipped", "weights of the bundle", shipped=True),
+                Variant(
+                    "ensemble_as_trained",
+                    "the first, with 32 vertices",
+                    settings={"num_vertices": 32},
+                    members="baselines/contour",
+                ),
+                Variant("shipped_as_trained", "the second, with 32", settings={"num_vertices": 32}, shipped=True),
             ),
             figures=("mean_dice", "pooled_dice", "hd95_mm", "boundf", "apd_mm", "good_contours_percent"),
         ),
