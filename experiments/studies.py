@@ -193,6 +193,11 @@ _TERMS = (
     Variant("mse", "mean squared error + balloon + curvature", (), {"segmentation_loss": "mse"}),
     Variant("spacing", "all + even spacing of vertices", (), {"distance_weight": 0.1}),
 )
+_RENDERERS = (
+    Variant("exact", "`exact`"),
+    Variant("soft", "`soft`", (), {"rasterizer": "soft"}),
+    Variant("mesh", "`mesh`, the paper's", (), {"rasterizer": "mesh"}),
+)
 _RECIPE = (
     Variant("default", "default"),
     Variant("paper_blocks", "blocks of the paper", (), {"blocks": "paper"}),
@@ -262,6 +267,9 @@ STUDIES = {
         Study("iterations", "number of iterations T", "sunnybrook_known", 40, (0,), _ITERATIONS, "T", settings=_SMALL),
         Study("sizes", "size of the network's input", "sunnybrook_known", 40, (0,), _SIZES, "pixels"),
         Study("terms", "terms of the loss", "sunnybrook_known", 40, (0,), _TERMS, settings=_SMALL),
+        Study(
+            "renderers", "what draws the masks of the loss", "sunnybrook_known", 40, (0,), _RENDERERS, settings=_SMALL
+        ),
         Study(
             "mass_baselines",
             "contours against masks, and against no training",
