@@ -52,7 +52,7 @@ def test_a_run(uncertainty: ModuleType, members: list[dict[str, torch.Tensor]], 
     assert list(record["results"]) == ["centre", "label"]
     for result in record["results"].values():
         deciles = result["by_vertex"]["deciles"]
-        assert sum(part["number"] for part in deciles) == 32 * result["frames"]
+        assert sum(part["number"] for part in deciles) == 64 * result["frames"]
         spreads = [part["mean_spread"] for part in deciles]
         assert spreads == sorted(spreads) and spreads[0] > 0
         assert -1 <= result["by_frame"]["spearman"]["value"] <= 1
