@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from monai.bundle import run
-from timing import OUTPUT_DIR, Table, write_record
+from timing import Table, parser, prepare, write_record
 
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.phantoms import write_ddsm_cases, write_inbreast_twin
@@ -42,7 +41,7 @@ FIGURES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train and evaluate, print a table, write the JSON file."""
     options = read_options(arguments)
-    torch.set_num_threads(options.threads)
+    prepare(options)
     with tempfile.TemporaryDirectory() as folder:
         results = {kind: recover(kind, Path(folder) / kind, options) for kind in TWINS}
     rows = [
@@ -58,11 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    options.add_argument("--output", type=Path, default=OUTPUT_DIR / "mass_twins.json", help="JSON file to write")
+    options = parser(__doc__, __file__, repeats=1, threads=1)
     options.add_argument("--patients", type=int, default=12, help="of each twin")
     options.add_argument("--epochs", type=int, default=60)
-    options.add_argument("--threads", type=int, default=1, help="threads of torch")
     return options.parse_args(arguments)
 
 
@@ -73,7 +70,12 @@ def recover(kind: str, folder: Path, options: argparse.Namespace) -> dict[str, A
     root = Path(bundle_root(bundle))
     places = {"bundle_root": str(root), "dataset_dir": str(folder / "images"), "checkpoint": str(folder / "model.pt")}
     train, evaluate = (str(root / "configs" / f"{name}.json") for name in ("train", "evaluate"))
-    schedule = {"max_epochs": options.epochs, "val_interval": min(10, options.epochs), "ema_momentum": 0.05}
+    schedule = {
+        "max_epochs": options.epochs,
+        "val_interval": min(10, options.epochs),
+        "ema_momentum": 0.05,
+        "seed": options.seed,
+    }
     run(config_file=train, output_dir=str(folder / "train"), logging_file=False, **places, **schedule)
     output = folder / "evaluate"
     run(config_file=[train, evaluate], output_dir=str(output), group="test", logging_file=False, **places)

@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{len(jobs)} runs to do: {', '.join(f'{job.study.name}/{job.name}' for job in jobs) or 'none'}", flush=True)
     failed = []
     # Last what is made of the networks that the others trained.
-    trained = [job for job in jobs if not (job.variant.members or job.variant.weights_of)]
-    for chosen in (trained, [job for job in jobs if job not in trained]):
+    for chosen in ([job for job in jobs if not job.variant.derived], [job for job in jobs if job.variant.derived]):
         with ThreadPoolExecutor(options.workers) as pool:
             states = list(pool.map(lambda job: start(job, options), chosen))
         failed += [job for job, status in zip(chosen, states, strict=True) if status]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,11 @@ class Variant:
     weights_of: str = ""
     shipped: bool = False
 
+    @property
+    def derived(self) -> bool:
+        """Whether it is made of networks that other variants train."""
+        return bool(self.members or self.weights_of)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -92,6 +97,13 @@ class Study:
 
 
 FOLDS = 5
+# As in the paper: the reference's centroid is the middle of the region, in training and afterwards.
+_KNOWN = Data(
+    "sunnybrook_lv_acdr",
+    "sunnybrook_png",
+    {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
+    views={"label": {"roi": "label"}},
+)
 DATA = {
     # Sunnybrook's official groups; SC-N-6 is read and left out of the figures by the bundle.
     "sunnybrook": Data(
@@ -100,20 +112,9 @@ DATA = {
         {"train_group": "training", "group": "validation"},
         views={"label": {"roi": "label"}, "centre": {"roi": "centre"}},
     ),
-    # As in the paper: the reference's centroid is the middle of the region, in training and afterwards.
-    "sunnybrook_known": Data(
-        "sunnybrook_lv_acdr",
-        "sunnybrook_png",
-        {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
-        views={"label": {"roi": "label"}},
-    ),
+    "sunnybrook_known": _KNOWN,
     # The same in two sides: the bundle's, and the middle of the sides in training, which are 75 to 140 pixels.
-    "sunnybrook_sides": Data(
-        "sunnybrook_lv_acdr",
-        "sunnybrook_png",
-        {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
-        views={"label": {"roi": "label"}, "label_107": {"roi": "label", "roi_side_label": 107}},
-    ),
+    "sunnybrook_sides": replace(_KNOWN, views={**_KNOWN.views, "label_107": {"roi": "label", "roi_side_label": 107}}),
     # Four patients as DICOM files, with the contours themselves: one of the validation group, three of training.
     "sunnybrook_dicom": Data(
         "sunnybrook_lv_acdr",
@@ -147,8 +148,7 @@ DATA = {
 }
 
 _OURS = Variant("contour", "ours: contour")
-# The presets bring augmentations of their own; here all variants see the same images. Their contours are measured with
-# the vertices they were trained with, as theirs are; ours get more.
+# The presets bring augmentations of their own; here all variants see the same images.
 _SAME_AUGMENTATION = {
     "jitter_shift": 0.12,
     "jitter_shift_prob": 0.4,
@@ -167,18 +167,13 @@ _BASELINES = (
     Variant("pixel_wise", "same network, pixel-wise", ("pixel_wise",)),
     Variant("unet", "MONAI UNet", ("pixel_wise", "unet")),
     Variant("dynunet", "MONAI DynUNet, deep supervision", ("pixel_wise", "dynunet")),
-    Variant("paper", "preset `paper`, mesh renderer", ("paper",), {**_SAME_AUGMENTATION, "num_vertices": 32}),
-    Variant(
-        "paper_steps",
-        "the same, batch of 16",
-        ("paper",),
-        {**_SAME_AUGMENTATION, "num_vertices": 32, "batch_size": 16},
-    ),
+    Variant("paper", "preset `paper`, mesh renderer", ("paper",), _SAME_AUGMENTATION),
+    Variant("paper_steps", "the same, batch of 16", ("paper",), {**_SAME_AUGMENTATION, "batch_size": 16}),
     Variant(
         "reference_code",
         "preset `reference_code`, mesh renderer, a quarter of its width",
         ("reference_code",),
-        {**_SAME_AUGMENTATION, "num_vertices": 70, "channels": [32, 64, 128]},
+        {**_SAME_AUGMENTATION, "channels": [32, 64, 128]},
     ),
     Variant("chan_vese", "morphological Chan-Vese", ("pixel_wise", "chan_vese"), {"max_epochs": 0}),
 )

@@ -149,12 +149,13 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
     }
 
 
-def read_config(data: Data, variant: Variant, values: Mapping[str, Any], last: str | None = None) -> ConfigParser:
-    """The bundle's training configuration, the variant's overlays, an optional last one, and values over all."""
+def read_config(data: Data, variant: Variant, values: Mapping[str, Any], purpose: str | None = None) -> ConfigParser:
+    """The bundle's training configuration, one for another purpose, the variant's overlays, and values over all."""
     own = bundle_root(data.bundle) / "configs"
-    names = [own / "train.json", *(find_overlay(own, name) for name in variant.overlays)]
+    names = [own / "train.json", *([own / purpose] if purpose else [])]
+    names += [find_overlay(own, name) for name in variant.overlays]
     parser = ConfigParser()
-    parser.read_config([str(name) for name in names] + ([str(own / last)] if last else []))
+    parser.read_config([str(name) for name in names])
     parser["bundle_root"] = str(bundle_root(data.bundle))
     for key, value in values.items():
         parser[key] = value
