@@ -1,19 +1,23 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a network that says a mask needs in place of the contour's loss and of its way back to the image."""
+"""What a network that says a mask needs in place of the contour's loss, its way back to the image and its ensemble."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, DiceCELoss
 from monai.transforms import MapTransform
 from torch import Tensor, nn
 
+from monai_acdr.handlers import load_network
 from monai_acdr.transforms import MaskToContour, paste_roi
 
 _TO_CONTOUR = MaskToContour()
@@ -30,6 +34,29 @@ class PixelLoss(nn.Module):
         """Logits (B, C, H, W), or (B, D, C, H, W) of D depths, against masks (B, 1, H, W) in [0, 1]."""
         depths = input.unbind(1) if input.ndim == 5 else (input,)
         return self.loss([depth[:, :1] for depth in depths], target)
+
+
+class MeanLogits(nn.Module):
+    """Several networks of one architecture as one, by the mean of their logits: what averaged fields are to contours.
+
+    Args:
+        network: copied ``number`` times.
+        number: of networks.
+    """
+
+    def __init__(self, network: nn.Module, number: int) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(copy.deepcopy(network) for _ in range(number))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to logits as one network gives them."""
+        return torch.stack([member(image) for member in self.members]).mean(0)
+
+    def write(self, checkpoints: Sequence[Path], path: Path) -> None:
+        """One checkpoint of the weights of ``number`` trainings."""
+        for member, checkpoint in zip(self.members, checkpoints, strict=True):
+            load_network(member, checkpoint)
+        torch.save(self.state_dict(), path)
 
 
 class CropMaskToImaged(MapTransform):

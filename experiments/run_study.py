@@ -4,7 +4,8 @@
 """Do every run of one or more studies that has no record yet: `python experiments/run_study.py baselines --data DIR`.
 
 Kill it at any time and start it again: finished runs have a record in experiments/records, and an unfinished one goes
-on from its last epoch. Several runs go side by side, each in a process of its own with one thread.
+on from its last epoch. Several runs go side by side, each in a process of its own with one thread. A run that another
+such command is doing is left to it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from studies import DATA, STUDIES, Study, Variant
 
 HERE = Path(__file__).resolve().parent
@@ -89,9 +91,20 @@ def find_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def start(job: Job, options: argparse.Namespace) -> int:
-    """Run one job in a process of its own; its exit status."""
+    """Run one job in a process of its own, unless another command is at it; its exit status."""
     log = log_of(job, options)
     log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Two trainings in one folder would overwrite each other's checkpoints.
+        with FileLock(log.with_name("lock"), timeout=0):
+            return run(job, options, log)
+    except Timeout:
+        print(f"left to another process: {job.study.name}/{job.name}", flush=True)
+        return 0
+
+
+def run(job: Job, options: argparse.Namespace, log: Path) -> int:
+    """Run one job in a process of its own, what it prints in a file; its exit status."""
     command = [
         *(sys.executable, str(HERE / "train_network.py"), job.study.name, job.variant.name),
         *("--seed", str(job.seed), "--dataset-dir", str(Path(options.data) / DATA[job.study.data].folder)),

@@ -227,7 +227,23 @@ STUDIES = {
             "sunnybrook_sides",
             80,
             (0, 1, 2),
-            _BASELINES[:6],
+            (_OURS, *_BASELINES[2:6]),
+        ),
+        Study(
+            "ensembles",
+            "three networks of each kind together, with the position known in training",
+            "sunnybrook_sides",
+            80,
+            (0,),
+            tuple(
+                Variant(name, title, overlays, members=f"known_position/{name}")
+                for name, title, overlays in (
+                    ("contour", "ours: the fields of all seeds averaged", ()),
+                    ("pixel_wise", "same network, pixel-wise, logits averaged", ("pixel_wise", "mean_of_three")),
+                    ("unet", "MONAI UNet, logits averaged", ("pixel_wise", "unet", "mean_of_three")),
+                    ("dynunet", "MONAI DynUNet, logits averaged", ("pixel_wise", "dynunet", "mean_of_three")),
+                )
+            ),
         ),
         Study(
             "dicom",

@@ -4,8 +4,9 @@
 """Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
 
 Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
-marks `<!-- table: STUDY VIEW -->` (or `STUDY VIEW VARIANT`, for one line) and `<!-- end -->` of the documents. Figures
-are means over all seeds; intervals are 95 % bootstrap intervals over patients, the seeds of a patient staying together.
+marks `<!-- table: STUDY VIEW -->` (`STUDY VIEW VARIANT` for one line, `STUDY VIEW differences` for those from the first
+variant) and `<!-- end -->` of the documents. Figures are means over all seeds; intervals are 95 % bootstrap intervals
+over patients, the seeds of a patient staying together.
 """
 
 from __future__ import annotations
@@ -48,6 +49,14 @@ FIGURES = {
     "good_contours_percent": ("good contours, %", 1),
 }
 """What tables show: the key of a summary, its heading, its decimals."""
+
+COMPARED = {
+    "dice": ("Dice", 4, 1),
+    "hd95_px": ("HD95, px", 2, -1),
+    "boundf": ("BoundF", 4, 1),
+    "apd_px": ("APD, px", 2, -1),
+}
+"""What differences are shown of: the key of a case, its heading, its decimals, and 1 where more is better, else -1."""
 
 REACHED = 0.005
 """A training has arrived when its Dice is this near to the best of its study."""
@@ -96,9 +105,13 @@ def fill(document: str, folder: Path) -> str:
             return "\n".join([match[1], *lines, "", match[5]])
         study = STUDIES[match[2]]
         records = read_records(study, folder)
-        if match[4]:
-            records = {name: runs for name, runs in records.items() if name == match[4]}
-        lines = cost_table(study, records) if match[3] == "cost" else figure_table(study, records, match[3])
+        if match[3] == "cost":
+            lines = cost_table(study, records)
+        elif match[4] == "differences":
+            lines = difference_table(study, records, match[3])
+        else:
+            chosen = {name: runs for name, runs in records.items() if match[4] in (None, name)}
+            lines = figure_table(study, chosen, match[3])
         return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[5]
 
     return _MARK.sub(table, document)
@@ -116,9 +129,21 @@ def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: s
         summary = summarize(runs, view)
         cells = [_with_interval(summary, key, FIGURES[key][1]) for key in study.figures]
         cells.append(str(summary["num_cases"] // len(runs)))
-        below = "" if variant.name == first else _difference(records[first], runs, view)
+        below = "" if variant.name == first else _difference(records[first], runs, view, "dice", 4)
         rows.append([variant.title, str(len(runs)), *cells, *[below] * compared])
     return _markdown(headings, rows)
+
+
+def difference_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str) -> list[str]:
+    """For each other variant, by how much the first one is better, frame by frame; above 0 it is."""
+    first = next(iter(records), None)
+    rows = []
+    for variant in with_records(study, records):
+        if variant.name != first:
+            pair = records[first], records[variant.name]
+            cells = [_difference(*pair, view, key, decimals, sign) for key, (_, decimals, sign) in COMPARED.items()]
+            rows.append([variant.title, *cells])
+    return _markdown(["the first is better by", *(heading for heading, _, _ in COMPARED.values())], rows)
 
 
 def cost_table(study: Study, records: dict[str, list[dict[str, Any]]]) -> list[str]:
@@ -179,29 +204,32 @@ def with_records(study: Study, records: dict[str, Any]) -> list[Variant]:
     return [variant for variant in study.variants if variant.name in records]
 
 
-def _difference(first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str) -> str:
-    """Mean Dice of the first variant less that of these runs, seeds and cases that both have, with its interval."""
+def _difference(
+    first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str, key: str, decimals: int, sign: int = 1
+) -> str:
+    """Mean of the first variant less that of these runs, of seeds and cases that both have, with its interval."""
     seeds = {run["seed"] for run in first} & {run["seed"] for run in runs}
-    ours = _mean_dice([run for run in first if run["seed"] in seeds], view)
-    theirs = _mean_dice([run for run in runs if run["seed"] in seeds], view)
-    pairs = [(ours[case] - dice, case[0]) for case, dice in theirs.items() if case in ours]
+    ours = _by_case([run for run in first if run["seed"] in seeds], view, key)
+    theirs = _by_case([run for run in runs if run["seed"] in seeds], view, key)
+    pairs = [(sign * (ours[case] - value), case[0]) for case, value in theirs.items() if case in ours]
     if not pairs:
         return ""
     values = np.array([value for value, _ in pairs])
     patients = [patient for _, patient in pairs]
     if len(set(patients)) < 2:
-        return f"{values.mean():+.4f}"
+        return f"{values.mean():+.{decimals}f}"
     low, high = bootstrap_interval(values, patients, np.mean, 0.95, 2000, 0)
-    return f"{values.mean():+.4f} ({low:+.4f} .. {high:+.4f})"
+    return f"{values.mean():+.{decimals}f} ({low:+.{decimals}f} .. {high:+.{decimals}f})"
 
 
-def _mean_dice(runs: Sequence[dict[str, Any]], view: str) -> dict[tuple[str, str], float]:
-    """Dice of each (patient, case), over seeds."""
-    dice: dict[tuple[str, str], list[float]] = {}
+def _by_case(runs: Sequence[dict[str, Any]], view: str, key: str) -> dict[tuple[str, str], float]:
+    """A figure of each (patient, case), over the seeds that have it: an empty mask has no distance."""
+    found: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         for case in run["cases"][view]:
-            dice.setdefault((case["patient"], case["name"]), []).append(case["dice"])
-    return {case: sum(values) / len(values) for case, values in dice.items()}
+            if case[key] is not None:
+                found.setdefault((case["patient"], case["name"]), []).append(case[key])
+    return {case: sum(values) / len(values) for case, values in found.items()}
 
 
 def _with_interval(summary: dict[str, Any], key: str, decimals: int) -> str:

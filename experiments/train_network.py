@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
+from pixel_wise import MeanLogits
 from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
 
 from monai_acdr.atomic_files import write_text_atomically
@@ -124,7 +125,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
             weights = options.work.parent / f"{variant.weights_of}-seed{options.seed}" / f"part{number}" / "last.pt"
             parameters = count_weights(weights)
         elif variant.members:
-            join_members(study, variant, options.work.parent.parent, weights)
+            join_members(study, variant, read_config(data, variant, values), options.work.parent.parent, weights)
             parameters = count_weights(weights)
         else:
             parameters, curve = train(data, variant, values, work)
@@ -189,14 +190,18 @@ def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -
     return parameters, curve.points
 
 
-def join_members(study: Study, variant: Variant, runs: Path, path: Path) -> None:
+def join_members(study: Study, variant: Variant, parser: ConfigParser, runs: Path, path: Path) -> None:
     """One checkpoint of the networks of all seeds, which were trained before."""
     path.unlink(missing_ok=True)
     where, _, name = variant.members.rpartition("/")
     trained = STUDIES[where or study.name]
-    write_ensemble(
-        [runs / trained.name / f"{name}-seed{seed}" / path.parent.name / "last.pt" for seed in trained.seeds], path
-    )
+    members = [runs / trained.name / f"{name}-seed{seed}" / path.parent.name / "last.pt" for seed in trained.seeds]
+    network = parser.get_parsed_content("network")
+    if isinstance(network, MeanLogits):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        network.write(members, path)
+    else:
+        write_ensemble(members, path)
 
 
 def count_weights(path: Path) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +22,21 @@ def test_the_loss_sees_the_first_channel_at_every_depth() -> None:
     depths = torch.randn(2, 3, 1, 8, 8)
     expected = sum(0.5**depth * plain(depths[:, depth], target) for depth in range(3))
     torch.testing.assert_close(loss(depths, target), expected)
+
+
+def test_logits_of_an_ensemble_are_the_mean_of_those_of_its_networks(tmp_path: Path) -> None:
+    networks = [torch.nn.Conv2d(1, 2, 3) for _ in range(2)]
+    paths = [tmp_path / "0.pt", tmp_path / "1.pt"]
+    torch.save(networks[0].state_dict(), paths[0])
+    torch.save({"network": networks[0].state_dict(), "ema": networks[1].state_dict()}, paths[1])
+    mean = import_module("pixel_wise").MeanLogits
+    mean(torch.nn.Conv2d(1, 2, 3), 2).write(paths, tmp_path / "mean.pt")
+    ensemble = mean(torch.nn.Conv2d(1, 2, 3), 2)
+    ensemble.load_state_dict(torch.load(tmp_path / "mean.pt", weights_only=True))
+    image = torch.randn(3, 1, 8, 8)
+    torch.testing.assert_close(ensemble(image), (networks[0](image) + networks[1](image)) / 2)
+    with pytest.raises(ValueError, match="shorter"):
+        ensemble.write(paths[:1], tmp_path / "one.pt")
 
 
 def test_a_mask_comes_back_to_the_image() -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from monai_acdr.data.phantoms import write_short_axis_studies
 
@@ -83,6 +84,28 @@ def test_an_ensemble_is_made_of_all_seeds(tmp_path: Path) -> None:
     assert joined["parameters"] == 3 * one["parameters"]
     assert joined["training_seconds"] == 0
     assert joined["cases"]["label"][0]["name"] == one["cases"]["label"][0]["name"]
+
+
+@pytest.mark.slow
+def test_masks_of_an_ensemble(tmp_path: Path) -> None:
+    write_short_axis_studies(tmp_path / "data" / "sunnybrook_png", 5, 2, 2, (96, 96))
+    command = ["known_position", "ensembles", "--data", str(tmp_path / "data"), "--variants", "pixel_wise"]
+    command += ["--records", str(tmp_path / "records"), "--work", str(tmp_path / "work"), "--set", TINY]
+    assert import_module("run_study").main(command) == 0
+    names = ("known_position/pixel_wise-seed0", "ensembles/pixel_wise-seed0")
+    one, joined = (json.loads((tmp_path / "records" / f"{name}.json").read_text()) for name in names)
+    assert joined["parameters"] == 3 * one["parameters"]
+    assert set(joined["figures"]) == {"label", "label_107"}
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ["--records", str(tmp_path / "records"), "--work", str(tmp_path / "work")]
+    command = ["baselines", "--data", str(tmp_path), "--variants", "contour", "--seeds", "0", *places]
+    folder = tmp_path / "work" / "baselines" / "contour-seed0"
+    with FileLock(folder / "lock"):
+        assert import_module("run_study").main(command) == 0
+    assert "left to another process: baselines/contour-seed0" in capsys.readouterr().out
+    assert not (folder / "log.txt").exists()
 
 
 def test_a_failed_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

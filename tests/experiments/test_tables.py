@@ -58,6 +58,23 @@ def test_figures_and_differences(records: Path) -> None:
     assert other[-1] == "+0.0100 (+0.0000 .. +0.0200) |"
 
 
+def test_how_much_the_first_is_better(records: Path) -> None:
+    tables, studies = import_module("tables"), import_module("studies")
+    study = studies.STUDIES["baselines"]
+    read = tables.read_records(study, records)
+    for number, (ours, theirs) in enumerate(((1.0, 1.5), (2.0, 1.9), (1.0, None), (2.0, 2.0))):
+        for name, value in (("contour", ours), ("unet", theirs)):
+            for run in read[name]:
+                run["cases"]["label"][number]["hd95_px"] = value
+    heading, _, other = (line.split(" | ") for line in tables.difference_table(study, read, "label"))
+    assert heading[:3] == ["| the first is better by", "Dice", "HD95, px"]
+    assert other[0] == "| MONAI UNet"
+    assert other[1] == "+0.0100 (+0.0000 .. +0.0200)"
+    # a smaller distance is better; the case without a mask is left out: of 0.5, -0.1 and 0 two are one patient's
+    assert other[2] == "+0.13 (+0.00 .. +0.20)"
+    assert other[3:] == ["", " |"]
+
+
 def test_cost(records: Path) -> None:
     tables, studies = import_module("tables"), import_module("studies")
     study = studies.STUDIES["baselines"]
