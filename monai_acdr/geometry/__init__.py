@@ -16,6 +16,7 @@ from monai_acdr.geometry.coordinates import (
     pixel_to_world,
     world_to_pixel,
 )
+from monai_acdr.geometry.loops import SMALL_LOOP, cut_loops, settle_contours
 from monai_acdr.geometry.polygons import (
     bounding_box,
     centroid,
@@ -31,11 +32,13 @@ from monai_acdr.geometry.polygons import (
 
 __all__ = [
     "PIXEL_CENTER",
+    "SMALL_LOOP",
     "bounding_box",
     "centers_to_pixel",
     "centroid",
     "check_vertices",
     "circle",
+    "cut_loops",
     "ellipse",
     "is_simple",
     "keep_open",
@@ -47,6 +50,7 @@ __all__ = [
     "pixel_to_normalized",
     "pixel_to_world",
     "resample",
+    "settle_contours",
     "signed_area",
     "world_to_pixel",
 ]

@@ -12,7 +12,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.geometry import keep_open
+from monai_acdr.geometry import settle_contours
 from monai_acdr.inferers.vertex_spread import evolve_members, has_members, vertex_spread
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
 from monai_acdr.transforms import ContourToImage
@@ -138,10 +138,10 @@ class ContourInferer:
 
 
 def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
-    """(B, K, 2) and (B, T, K, 2) to (B, T + 1, K, 2), none shut; on the CPU, for a GPU would wait at each step."""
+    """(B, K, 2) and (B, T, K, 2) to (B, T + 1, K, 2), settled; on the CPU, for a GPU would wait at each step."""
     initial, contours = initial.cpu(), contours.cpu()
     return torch.stack(
-        [torch.cat([first[None], keep_open(rest)]) for first, rest in zip(initial, contours, strict=True)]
+        [torch.cat([first[None], settle_contours(rest)]) for first, rest in zip(initial, contours, strict=True)]
     )
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from monai_acdr.geometry import is_simple, signed_area
-
-__all__ = ["SAMPLES", "cut_loops", "points_at", "pull_contour"]
+__all__ = ["SAMPLES", "points_at", "pull_contour"]
 
 SAMPLES = 6
 """Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has its own."""
@@ -55,37 +53,6 @@ def points_at(contour: Tensor, arcs: Tensor) -> Tensor:
     edge = (torch.searchsorted(before, arcs, right=True) - 1).clamp(0, len(contour) - 1)
     fraction = (arcs - before[edge]) / torch.where(lengths > 0, lengths, torch.ones_like(lengths))[edge]
     return torch.lerp(closed[edge], closed[edge + 1], fraction.clamp(0, 1)[:, None])
-
-
-def cut_loops(contour: Tensor) -> Tensor:
-    """A contour (K, 2) that crosses itself without its smaller loops; as it is where it crosses nowhere."""
-    for _ in range(len(contour)):
-        crossing = None if bool(is_simple(contour)) else _first_crossing(contour)
-        if crossing is None:
-            break
-        first, second, point = crossing
-        inner = torch.cat([point[None], contour[first + 1 : second + 1]])
-        outer = torch.cat([contour[: first + 1], point[None], contour[second + 1 :]])
-        contour = outer if float(signed_area(outer).abs()) >= float(signed_area(inner).abs()) else inner
-    return contour
-
-
-def _first_crossing(contour: Tensor) -> tuple[int, int, Tensor] | None:
-    """Two edges that cross, by the numbers of their first vertices, and where."""
-    edges = contour.roll(-1, dims=0) - contour
-    offsets = contour[None] - contour[:, None]
-    turn = _cross(edges[:, None], edges[None])
-    along, across = _cross(offsets, edges[None]) / turn, _cross(offsets, edges[:, None]) / turn
-    meet = (along > 0) & (along < 1) & (across > 0) & (across < 1) & (turn != 0)
-    pairs = meet.triu(1).nonzero()
-    if not len(pairs):
-        return None
-    first, second = pairs[0].tolist()
-    return first, second, contour[first] + along[first, second] * edges[first]
-
-
-def _cross(one: Tensor, other: Tensor) -> Tensor:
-    return one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]
 
 
 def _gap(one: Tensor, other: Tensor, length: float) -> Tensor:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from monai_acdr.geometry import check_vertices, is_simple, perimeter, signed_area
+from monai_acdr.geometry import check_vertices, cut_loops, is_simple, perimeter, signed_area
 from monai_acdr.inferers.contour_distance import nearest_on_contour
-from monai_acdr.inferers.contour_pulls import cut_loops, points_at, pull_contour
+from monai_acdr.inferers.contour_pulls import points_at, pull_contour
 
 __all__ = ["MARGIN", "OVERSHOOT", "WIDTH", "correct_contour"]
 

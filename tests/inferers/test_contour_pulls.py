@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import math
-
-import pytest
 import torch
 
-from monai_acdr.geometry import circle, is_simple, perimeter, signed_area
-from monai_acdr.inferers.contour_pulls import SAMPLES, cut_loops, points_at, pull_contour
+from monai_acdr.geometry import circle
+from monai_acdr.inferers.contour_pulls import SAMPLES, points_at, pull_contour
 
 SQUARE = torch.tensor([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]], dtype=torch.float64)
 
@@ -39,21 +36,3 @@ def test_fine_contours_get_few_vertices() -> None:
 def test_points_at_arc_lengths() -> None:
     found = points_at(SQUARE, torch.tensor([0.0, 12.0, 30.0, 33.0, -1.0], dtype=torch.float64))
     assert found.tolist() == [[0, 0], [8, 4], [0, 2], [1, 0], [0, 1]]
-
-
-def test_loops_are_cut() -> None:
-    """A circle with a small loop that turns the other way."""
-    angle = torch.linspace(0, 2 * math.pi, 41, dtype=torch.float64)[:-1]
-    points = 10 * torch.stack([angle.cos(), angle.sin()], dim=-1)
-    points[[3, 4, 5, 6]] = points[[6, 5, 4, 3]]
-    assert not bool(is_simple(points))
-    cut = cut_loops(points)
-    assert bool(is_simple(cut))
-    assert float(signed_area(cut)) == pytest.approx(float(signed_area(circle(torch.zeros(2), 10.0, 40))), rel=0.03)
-    assert float(perimeter(cut)) < float(perimeter(points))
-    assert torch.equal(cut_loops(SQUARE), SQUARE)
-
-
-def test_what_only_touches_itself_is_left() -> None:
-    doubled = torch.cat([SQUARE, SQUARE])
-    assert torch.equal(cut_loops(doubled), doubled)

@@ -1,0 +1,119 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Loops of contours that cross themselves, and what becomes of them once a contour has evolved."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from monai_acdr.geometry.polygons import check_vertices, keep_open
+
+__all__ = ["SMALL_LOOP", "cut_loops", "settle_contours"]
+
+SMALL_LOOP = 0.05
+"""Share of the rest of a contour's area that a loop has at most to be no more than neighbours changing places."""
+
+
+class _Loop(NamedTuple):
+    """The vertices after ``start``, ``number`` of them, which lie beyond the crossing ``point``."""
+
+    start: int
+    number: int
+    point: Tensor
+    share: float
+
+
+def settle_contours(contours: Tensor) -> Tensor:
+    """What an evolution gives: :func:`keep_open` at each step, and the last contour without its small loops.
+
+    Where the field draws vertices together, neighbours may change places; what is inside such a loop, programs that
+    read contours do not agree about. A loop above :data:`SMALL_LOOP` may be the object as well as the rest: it is left,
+    for its user to see.
+
+    Args:
+        contours: (T, K, 2) after each of T steps, in any pixels.
+
+    Returns:
+        (T, K, 2).
+    """
+    kept = keep_open(contours)
+    return torch.cat([kept[:-1], cut_loops(kept[-1], SMALL_LOOP)[None]])
+
+
+def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
+    """A contour without the loops that it makes by crossing itself, the smallest first.
+
+    Args:
+        vertices: (K, 2) in any pixels.
+        largest: loops are cut whose area is at most this share of the rest's; the smaller side of a crossing is the
+            loop, so 1 cuts all.
+
+    Returns:
+        (K, 2), the same vertices in the same order; those of a loop lie on the two edges that crossed, one of them on
+        the crossing. ``vertices`` itself where there is nothing to cut.
+
+    Raises:
+        ValueError: when ``vertices`` is not (K, 2).
+    """
+    check_vertices(vertices)
+    if vertices.ndim != 2:
+        raise ValueError(f"Expected one contour (K, 2), but got {tuple(vertices.shape)}: cut one after the other.")
+    points = vertices.detach().to(torch.float64)
+    cut = False
+    for _ in range(len(points)):
+        loop = _smallest_loop(points)
+        if loop is None or loop.share > largest:
+            break
+        points, cut = _straighten(points, loop), True
+    return points.to(vertices.dtype) if cut else vertices
+
+
+def _smallest_loop(points: Tensor) -> _Loop | None:
+    following = points.roll(-1, dims=0)
+    edges = following - points
+    # turns[i, j] tells on which side of edge i vertex j lies
+    turns = _cross(edges[:, None], points[None] - points[:, None])
+    apart = turns * turns.roll(-1, dims=1) < 0
+    pairs = (apart & apart.T).triu(1).nonzero()
+    if len(pairs) == 0:
+        return None
+    i, j = pairs.unbind(1)
+    along = turns[j, i] / (turns[j, i] - turns[j, (i + 1) % len(points)])
+    crossings = points[i] + along[:, None] * edges[i]
+    # The shoelace formula along the contour from one crossing edge to the other, twice each area.
+    swept = torch.cat([points.new_zeros(1), _cross(points, following).cumsum(0)])
+    inner = _cross(crossings, following[i]) + swept[j] - swept[i + 1] + _cross(points[j], crossings)
+    outer = swept[-1] - inner
+    smaller, larger = torch.minimum(inner.abs(), outer.abs()), torch.maximum(inner.abs(), outer.abs())
+    at = int(smaller.argmin())
+    share = float(smaller[at] / larger[at]) if float(larger[at]) > 0 else 1.0
+    first, second = pairs[at].tolist()
+    if float(inner[at].abs()) <= float(outer[at].abs()):
+        return _Loop(first, second - first, crossings[at], share)
+    return _Loop(second, len(points) - (second - first), crossings[at], share)
+
+
+def _straighten(points: Tensor, loop: _Loop) -> Tensor:
+    """Lay the loop's vertices on the way from the vertex before it over the crossing to the vertex after it."""
+    size = len(points)
+    before, after = points[loop.start], points[(loop.start + loop.number + 1) % size]
+    way = (loop.point - before).norm(), (after - loop.point).norm()
+    ahead = round((loop.number - 1) * float(way[0] / (way[0] + way[1])))
+    behind = loop.number - 1 - ahead
+    laid = torch.cat([_between(before, loop.point, ahead + 1), _between(loop.point, after, behind + 1)[:-1]])
+    result = points.clone()
+    result[(loop.start + 1 + torch.arange(loop.number, device=points.device)) % size] = laid
+    return result
+
+
+def _between(start: Tensor, end: Tensor, number: int) -> Tensor:
+    """(number, 2) points, evenly on the way to ``end``, which is the last of them."""
+    return torch.lerp(start, end, torch.arange(1, number + 1).to(start)[:, None] / number)
+
+
+def _cross(one: Tensor, other: Tensor) -> Tensor:
+    return one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]
