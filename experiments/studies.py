@@ -289,6 +289,7 @@ STUDIES = {
             (0, 1, 2),
             (
                 _OURS,
+                Variant("small", "ours: input of 32 x 32", settings={"roi_size": 32}),
                 *_BASELINES[3:6],
                 Variant("untrained", "ours, untrained: about the first circle", settings={"max_epochs": 0}),
             ),
