@@ -62,14 +62,15 @@ def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
     check_vertices(vertices)
     if vertices.ndim != 2:
         raise ValueError(f"Expected one contour (K, 2), but got {tuple(vertices.shape)}: cut one after the other.")
-    points = vertices.detach().to(torch.float64)
+    # On the CPU: a few thousand numbers, looked at one crossing after the other, and not every device has float64.
+    points = vertices.detach().to("cpu", torch.float64)
     cut = False
     for _ in range(len(points)):
         loop = _smallest_loop(points)
         if loop is None or loop.share > largest:
             break
         points, cut = _straighten(points, loop), True
-    return points.to(vertices.dtype) if cut else vertices
+    return points.to(vertices) if cut else vertices
 
 
 def _smallest_loop(points: Tensor) -> _Loop | None:
@@ -106,7 +107,7 @@ def _straighten(points: Tensor, loop: _Loop) -> Tensor:
     behind = loop.number - 1 - ahead
     laid = torch.cat([_between(before, loop.point, ahead + 1), _between(loop.point, after, behind + 1)[:-1]])
     result = points.clone()
-    result[(loop.start + 1 + torch.arange(loop.number, device=points.device)) % size] = laid
+    result[(loop.start + 1 + torch.arange(loop.number)) % size] = laid
     return result
 
 
