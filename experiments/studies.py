@@ -241,6 +241,7 @@ STUDIES = {
                     ("contour", "ours: the fields of all seeds averaged", ()),
                     ("pixel_wise", "same network, pixel-wise, logits averaged", ("pixel_wise", "mean_of_three")),
                     ("unet", "MONAI UNet, logits averaged", ("pixel_wise", "unet", "mean_of_three")),
+                    ("dynunet", "MONAI DynUNet, logits averaged", ("pixel_wise", "dynunet", "mean_of_three")),
                 )
             ),
         ),
