@@ -10,14 +10,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, DiceCELoss
 from monai.transforms import MapTransform
 from torch import Tensor, nn
 
-from monai_acdr.handlers import load_network
+from monai_acdr.handlers import load_network, save_checkpoint
+from monai_acdr.networks.nets import DisplacementEnsemble
 from monai_acdr.transforms import MaskToContour, paste_roi
 
 _TO_CONTOUR = MaskToContour()
@@ -36,7 +36,7 @@ class PixelLoss(nn.Module):
         return self.loss([depth[:, :1] for depth in depths], target)
 
 
-class MeanLogits(nn.Module):
+class MeanLogits(DisplacementEnsemble):
     """Several networks of one architecture as one, by the mean of their logits: what averaged fields are to contours.
 
     Args:
@@ -45,18 +45,13 @@ class MeanLogits(nn.Module):
     """
 
     def __init__(self, network: nn.Module, number: int) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(copy.deepcopy(network) for _ in range(number))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to logits as one network gives them."""
-        return torch.stack([member(image) for member in self.members]).mean(0)
+        super().__init__(copy.deepcopy(network) for _ in range(number))
 
     def write(self, checkpoints: Sequence[Path], path: Path) -> None:
         """One checkpoint of the weights of ``number`` trainings."""
         for member, checkpoint in zip(self.members, checkpoints, strict=True):
             load_network(member, checkpoint)
-        torch.save(self.state_dict(), path)
+        save_checkpoint(self.state_dict(), path)
 
 
 class CropMaskToImaged(MapTransform):

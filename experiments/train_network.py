@@ -198,7 +198,6 @@ def join_members(study: Study, variant: Variant, parser: ConfigParser, runs: Pat
     members = [runs / trained.name / f"{name}-seed{seed}" / path.parent.name / "last.pt" for seed in trained.seeds]
     network = parser.get_parsed_content("network")
     if isinstance(network, MeanLogits):
-        path.parent.mkdir(parents=True, exist_ok=True)
         network.write(members, path)
     else:
         write_ensemble(members, path)

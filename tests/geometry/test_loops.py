@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from monai_acdr.geometry import SMALL_LOOP, circle, cut_loops, is_simple, settle_contours, signed_area
+from monai_acdr.geometry import SMALL_LOOP, circle, cut_loops, is_simple, perimeter, settle_contours, signed_area
 
 SQUARE = torch.tensor([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]], dtype=torch.float64)
 
@@ -44,6 +44,7 @@ def test_neighbours_that_changed_places(number: int, at: int, length: int) -> No
         (part for part in shapely.get_parts(whole) if part.geom_type == "Polygon"), key=lambda part: part.area
     )
     assert shapely.Polygon(cut.tolist()).symmetric_difference(largest).area < 1e-9
+    assert float(perimeter(cut)) < float(perimeter(points))
     moved = (cut != points).any(-1)
     assert moved.sum() <= length + 2  # of the loops' vertices, no others
 
