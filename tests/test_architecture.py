@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The architecture, as tests: imports run one way, tests mirror the package, files stay small."""
+"""The architecture, as tests: imports run one way, tests mirror the package, functions stay small."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "monai_acdr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HEADER = "# Copyright 2026 The monai_acdr authors\n# SPDX-License-Identifier: Apache-2.0\n"
-MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 80
 
+# Single modules that everybody may import, and that import nothing of the package.
+LEAVES = {"atomic_files", "read_budget", "threads"}
 _LAYERS = {"geometry", "networks.layers"}
 _NETS = _LAYERS | {"networks.blocks", "networks.nets"}
 # Part of the package -> the parts it may import. A part always may import itself; what is not a key is not a part.
@@ -75,11 +76,6 @@ BACKENDS = {
     "monai_acdr.apps.monailabel.server_": "monailabel",
 }
 
-# Modules without a test file of their own -> the reason.
-WITHOUT_TESTS: dict[str, str] = {
-    f"monai_acdr/apps/monailabel/{name}.py": "needs MONAI Label's own environment: tests/integration/label"
-    for name in ("server_app", "server_datastores", "server_labels", "server_tasks")
-}
 # Folders of tests/ that mirror no part of the package.
 OTHER_TESTS = {"benchmarks", "bundles", "docs", "experiments", "integration", "properties"}
 
@@ -124,8 +120,8 @@ def part_of(module: str) -> str:
 def test_imports_run_one_way(path: Path) -> None:
     part = part_of(dotted(path))
     ours = {part_of(name) for name in imported_modules(path) if name.split(".")[0] == "monai_acdr"}
-    ours -= {"atomic_files", "threads"}  # leaves for everybody
-    if part in ("", "networks", "atomic_files", "threads"):
+    ours -= LEAVES
+    if part in {"", "networks", *LEAVES}:
         assert not ours - {""}, f"{relative(path)} should import nothing of the package, but imports {sorted(ours)}"
         return
     assert part in ALLOWED, f"{relative(path)} is in no known part of the package: say in ALLOWED what it may import"
@@ -182,20 +178,6 @@ def test_backends_import_their_own_package_only(start: str) -> None:
     assert foreign == {BACKENDS[start]}
 
 
-def test_every_module_has_tests() -> None:
-    missing, stale = [], []
-    for path in MODULES:
-        if path.name in ("__init__.py", "__main__.py"):
-            continue
-        mirror = ROOT / "tests" / path.relative_to(PACKAGE).parent / f"test_{path.stem.lstrip('_')}.py"
-        if relative(path) not in WITHOUT_TESTS and not mirror.exists():
-            missing.append(f"{relative(path)} has no {relative(mirror)}")
-        if relative(path) in WITHOUT_TESTS and mirror.exists():
-            stale.append(relative(path))
-    assert not missing, "\n".join(["Write these tests, or say why not in WITHOUT_TESTS:", *missing])
-    assert not stale, f"These have tests now, take them out of WITHOUT_TESTS: {stale}"
-
-
 def test_test_folders_mirror_the_package() -> None:
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
     strange = [str(f) for f in folders if not (PACKAGE / f).is_dir() and f.parts[:1] not in {(o,) for o in OTHER_TESTS}]
@@ -208,9 +190,7 @@ def test_every_folder_is_a_package() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_files_and_functions_are_small(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_MODULE_LINES, f"{relative(path)} has {lines} lines: it has usually two ideas in it, split it"
+def test_functions_are_small(path: Path) -> None:
     for node in ast.walk(parse(path)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -1,0 +1,139 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The budget of memory that files from outside may ask for: one number for all readers.
+
+A file of a few kilobytes can claim, or unpack to, many gigabytes: compressed DICOM and NIfTI, PNG, deflated files, a
+JSON document with the size of an image. Every reader asks here BEFORE it allocates, with what the header claims, or
+while it unpacks, so that a hostile file costs an error and not the machine's memory. A reader may need a few times the
+budget for copies on the way.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+__all__ = [
+    "BYTES_PER_SAMPLE",
+    "DEFAULT_BYTES",
+    "ENVIRONMENT",
+    "ReadBudget",
+    "check_bytes",
+    "check_pixels",
+    "read_budget",
+    "read_budget_bytes",
+]
+
+DEFAULT_BYTES = 1 << 29
+"""512 MiB: 134 million samples, such as a mammography study of eight images or a cine of 2,000 frames of 256 x 256."""
+
+BYTES_PER_SAMPLE = 4
+"""Samples count as float32, which is what they become, however few bits the file gives them."""
+
+ENVIRONMENT = "MONAI_ACDR_READ_BUDGET"
+"""Environment variable with another budget in MiB: for bundles, data loader workers and servers."""
+
+_chosen: int | None = None
+
+
+def read_budget_bytes() -> int:
+    """The budget in force, in bytes: that of :func:`read_budget`, of the environment, or :data:`DEFAULT_BYTES`.
+
+    Raises:
+        ValueError: when the environment variable is not a positive number.
+    """
+    if _chosen is not None:
+        return _chosen
+    text = os.environ.get(ENVIRONMENT, "")
+    if not text:
+        return DEFAULT_BYTES
+    try:
+        return _bytes_of(float(text))
+    except ValueError:
+        raise ValueError(
+            f"Expected {ENVIRONMENT} to be a positive number of MiB, but got {text!r}: correct or unset it."
+        ) from None
+
+
+@contextmanager
+def read_budget(mebibytes: float | None) -> Iterator[None]:
+    """Let files ask for this much memory within the block, in all threads; None changes nothing.
+
+    Raises:
+        ValueError: when it is not a positive number.
+
+    Example:
+        >>> with read_budget(4096):
+        ...     pass  # read a large volume here
+    """
+    global _chosen
+    previous = _chosen
+    if mebibytes is not None:
+        _chosen = _bytes_of(mebibytes)
+    try:
+        yield
+    finally:
+        _chosen = previous
+
+
+def check_bytes(what: object, number: int) -> None:
+    """Raise an error when a file's content is larger than the budget.
+
+    Args:
+        what: the file, for the message.
+        number: bytes that it has, or will have once it is unpacked.
+
+    Raises:
+        ValueError: when that is more than the budget.
+    """
+    budget = read_budget_bytes()
+    if number > budget:
+        raise ValueError(
+            f"Expected {what} to need at most {_mebibytes(budget)} MiB of memory, but it asks for "
+            f"{_mebibytes(number)} MiB: leave it out if that cannot be right, or raise the budget with --read-budget "
+            f"MIB (in Python `monai_acdr.read_budget.read_budget`, elsewhere the environment variable {ENVIRONMENT})."
+        )
+
+
+def check_pixels(what: object, shape: Sequence[int]) -> None:
+    """Raise an error when an image or volume is larger than the budget.
+
+    Args:
+        what: the file, for the message.
+        shape: the extents of all axes: rows, columns, frames, samples per pixel.
+
+    Raises:
+        ValueError: when its samples, as float32, need more than the budget.
+    """
+    check_bytes(what, BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape))
+
+
+class ReadBudget:
+    """The budget of a run that keeps many images: what each of them needs is added up.
+
+    Example:
+        >>> budget = ReadBudget("the study")
+        >>> budget.add_pixels((256, 256))
+    """
+
+    def __init__(self, what: object) -> None:
+        self.what = what
+        self.spent = 0
+
+    def add_pixels(self, shape: Sequence[int]) -> None:
+        """Count one image more; arguments and errors of :func:`check_pixels`."""
+        self.spent += BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape)
+        check_bytes(self.what, self.spent)
+
+
+def _bytes_of(mebibytes: float) -> int:
+    if not (mebibytes > 0 and math.isfinite(mebibytes)):
+        raise ValueError(f"Expected a read budget of a positive number of MiB, but got {mebibytes}.")
+    return int(mebibytes * 2**20)
+
+
+def _mebibytes(number: int) -> str:
+    return f"{number / 2**20:,.0f}" if number >= 2**20 else f"{number / 2**20:.3g}"
