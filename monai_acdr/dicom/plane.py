@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from monai_acdr.plausibility import check_spacing, image_kind
+
 __all__ = ["frame_plane", "plane_affine"]
 
 ORTHOGONALITY = 1e-2
@@ -33,7 +35,7 @@ def frame_plane(
         name: of the file, for messages.
 
     Raises:
-        ValueError: for numbers that are there but make no sense.
+        ValueError: for numbers that are there but make no sense, or a spacing that is not plausible for the modality.
     """
     measures = _group(header, frame, "PixelMeasuresSequence")
     pixel = _numbers(measures, "PixelSpacing", 2, name) or _numbers(header, "PixelSpacing", 2, name)
@@ -44,6 +46,9 @@ def frame_plane(
         pixel = tuple(value / (factor if 1 <= factor <= _LARGEST_MAGNIFICATION else 1.0) for value in imager)
     if pixel and min(pixel) <= 0:
         raise ValueError(f"Expected a positive PixelSpacing, but {name} has {pixel}: correct the header.")
+    if pixel:
+        size = (header.Rows, header.Columns) if header.get("Rows") and header.get("Columns") else None
+        check_spacing(name, pixel, size, image_kind(header.get("Modality")))
     orientation = _numbers(_group(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6, name)
     position = _numbers(_group(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3, name)
     if int(header.get("NumberOfFrames") or 1) == 1:

@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from monai_acdr.plausibility import PROJECTION
+from monai_acdr.plausibility import check_spacing as check_plausible
+
 __all__ = ["Spacing", "check_spacing", "image_affine", "implant", "laterality", "pixel_spacing_of", "view"]
 
 Spacing: TypeAlias = "float | tuple[float, float] | str | None"
@@ -59,8 +62,17 @@ def pixel_spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[f
         default: (row, column) for files without spacing, "allow" or None.
 
     Raises:
-        ValueError: when the file tells no spacing and ``default`` is None.
+        ValueError: when the file tells no spacing and ``default`` is None, or the spacing is not plausible
+            (:mod:`monai_acdr.plausibility`).
     """
+    spacing, source = _spacing_of(dataset, path, default)
+    if spacing is not None:
+        size = (dataset.Rows, dataset.Columns) if dataset.get("Rows") and dataset.get("Columns") else None
+        check_plausible(path, spacing, size, PROJECTION, "correct the header or the spacing given for it")
+    return spacing, source
+
+
+def _spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[float, float] | None, str]:
     pixel, imager = _pair(dataset, "PixelSpacing"), _pair(dataset, "ImagerPixelSpacing")
     calibrated = bool(str(dataset.get("PixelSpacingCalibrationType") or "").strip())
     if pixel and (calibrated or imager is None or not np.allclose(pixel, imager, rtol=1e-6)):

@@ -1,0 +1,192 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Bounds of what sizes in millimeters can be: pixel spacing, field of view, slice distance, region of interest.
+
+A header, an option or a document may say anything about the scale of an image: meters for millimeters, microns without
+their unit, a placeholder of 1, damage. Measures in mm and mL follow it silently, and regions of a size in mm become
+images of any size in pixels. What cannot be is refused, with the value and the bounds; what is odd comes back in
+words, for a finding. The bounds are wide: they tell units and damage, not bad protocols.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "FIELD_OF_VIEW_MM",
+    "MAX_ANISOTROPY",
+    "MAX_REGION_TIMES",
+    "MIN_JUDGED_PIXELS",
+    "MIN_REGION_PIXELS",
+    "PROJECTION",
+    "SLICE_DISTANCE_MM",
+    "TOMOGRAPHY",
+    "UNKNOWN",
+    "USUAL_ANISOTROPY",
+    "ImageKind",
+    "check_region_sides",
+    "check_slice_distance",
+    "check_spacing",
+    "image_kind",
+]
+
+
+@dataclass(frozen=True)
+class ImageKind:
+    """A kind of images, by what its pixels measure.
+
+    Attributes:
+        name: for messages.
+        lowest, highest: spacing in mm beyond which an image is refused.
+        usual_lowest, usual_highest: spacing in mm beyond which it is odd.
+    """
+
+    name: str
+    lowest: float
+    highest: float
+    usual_lowest: float
+    usual_highest: float
+
+
+TOMOGRAPHY = ImageKind("MR, CT and other cross sections", 0.05, 10.0, 0.2, 7.0)
+"""Hearts are imaged with 0.7 to 2.5 mm, CT with 0.2 to 1.2 mm, PET and SPECT with up to 7 mm. Small animals have 0.05
+to 0.2 mm; a scale of 0.01 mm, or of 300 mm, is another unit."""
+
+PROJECTION = ImageKind("mammograms and radiographs", 0.01, 2.0, 0.02, 1.2)
+"""Detectors and digitized films have 0.04 to 0.2 mm; copies that were reduced to fit a network up to about 1 mm."""
+
+UNKNOWN = ImageKind("images of an unknown kind", 1e-3, 100.0, 0.01, 10.0)
+"""Pictures and other modalities: from microscopy, 1e-3 mm, to whole bodies in a thumbnail. The field of view counts."""
+
+_PROJECTIONS = ("MG", "CR", "DX", "RF", "XA", "RG", "IO", "PX")
+_TOMOGRAPHIES = ("MR", "CT", "PT", "NM")
+
+MAX_ANISOTROPY = 10.0
+"""Largest ratio of the sides of a pixel. Reconstructed pixels are square, or nearly so; the pixels of a volume that is
+cut along its thick slices reach about 8."""
+
+USUAL_ANISOTROPY = 2.0
+"""A ratio beyond this is odd: the plane may not be the one that was imaged."""
+
+FIELD_OF_VIEW_MM = (2.0, 2500.0)
+"""Smallest and largest extent of an image along its longer side: from a mouse's ventricle to a whole body."""
+
+MIN_JUDGED_PIXELS = 32
+"""Images without a side of so many pixels are cuttings: their field of view may be as small as it is."""
+
+SLICE_DISTANCE_MM = (0.01, 100.0)
+"""Smallest and largest distance of neighboring slices; short-axis stacks have 5 to 15 mm."""
+
+MAX_REGION_TIMES = 8.0
+"""Sides of a region of interest, in longer sides of its image, beyond which it is refused: all but one part in sixty
+of it would be outside. Small images reach 2 to 3, a heart's region of 130 mm on an image that was cut to it."""
+
+MIN_REGION_PIXELS = 8.0
+"""Pixels of an image under a region of a size in mm below which it is refused: nothing in it can be outlined."""
+
+_CORRECT = "correct the header; an image whose header does not tell it takes --spacing ROWS COLUMNS, in mm"
+
+
+def image_kind(modality: object) -> ImageKind:
+    """The kind of a DICOM modality, such as ``"MR"``; :data:`UNKNOWN` for others and for nothing."""
+    text = str(modality or "").strip().upper()
+    if text in _PROJECTIONS:
+        return PROJECTION
+    return TOMOGRAPHY if text in _TOMOGRAPHIES else UNKNOWN
+
+
+def check_spacing(
+    what: object,
+    spacing: Sequence[float],
+    size: Sequence[int] | None = None,
+    kind: ImageKind = UNKNOWN,
+    remedy: str = _CORRECT,
+) -> list[str]:
+    """Refuse a pixel spacing that cannot be.
+
+    Args:
+        what: the file or option, for messages.
+        spacing: (between rows, between columns) in mm.
+        size: (H, W) of the image, for its field of view; None where it is not known.
+        kind: of the image.
+        remedy: the next step, for the message.
+
+    Returns:
+        What is odd about it, in words; empty for a usual one.
+
+    Raises:
+        ValueError: when it is not two positive, finite numbers within the bounds of the kind, the pixels are too far
+            from square, or the field of view is too small or too large.
+    """
+    values = [float(value) for value in spacing]
+    text = " x ".join(f"{value:.6g}" for value in values)
+    if len(values) != 2 or not all(value > 0 and math.isfinite(value) for value in values):
+        raise ValueError(f"Expected a spacing of two positive numbers in mm, but {what} has {text}: {remedy}.")
+    if min(values) < kind.lowest or max(values) > kind.highest:
+        raise ValueError(
+            f"Expected a pixel spacing of {kind.lowest:g} to {kind.highest:g} mm ({kind.name}), but {what} has {text} "
+            f"mm, which is not plausible: {remedy}."
+        )
+    ratio = max(values) / min(values)
+    if ratio > MAX_ANISOTROPY:
+        raise ValueError(
+            f"Expected pixels whose sides differ by a factor of at most {MAX_ANISOTROPY:g}, but {what} has {text} mm: "
+            f"{remedy}."
+        )
+    odd = []
+    if min(values) < kind.usual_lowest or max(values) > kind.usual_highest:
+        odd.append(
+            f"a pixel spacing of {text} mm, usually {kind.usual_lowest:g} to {kind.usual_highest:g} mm: all mm, mm2 "
+            "and mL follow it"
+        )
+    if ratio > USUAL_ANISOTROPY:
+        odd.append(f"pixels of {text} mm are far from square: is this the plane that was imaged?")
+    if size is not None:
+        extent = max(values[0] * int(size[0]), values[1] * int(size[1]))
+        low, high = FIELD_OF_VIEW_MM
+        if extent > high or (extent < low and max(size) >= MIN_JUDGED_PIXELS):
+            raise ValueError(
+                f"Expected a field of view of {low:g} to {high:g} mm, but {what} has {extent:.4g} mm, {int(size[0])} x "
+                f"{int(size[1])} pixels of {text} mm, which is not plausible: {remedy}."
+            )
+    return odd
+
+
+def check_slice_distance(what: object, distance: float, remedy: str = "correct the header") -> None:
+    """Refuse a distance of neighboring slices in mm that cannot be.
+
+    Raises:
+        ValueError: when it is not finite or not within :data:`SLICE_DISTANCE_MM`.
+    """
+    low, high = SLICE_DISTANCE_MM
+    if not low <= distance <= high:
+        raise ValueError(
+            f"Expected slices {low:g} to {high:g} mm apart, but {what} has {distance:.4g} mm, which is not plausible: "
+            f"{remedy}."
+        )
+
+
+def check_region_sides(sides: Sequence[float], size: Sequence[int], spacing: Sequence[float] | None) -> None:
+    """Refuse a region of a size in mm that does not go with the pixels of its image.
+
+    Args:
+        sides: (width, height) of the region in pixels of the image.
+        size: (H, W) of the image.
+        spacing: (between rows, between columns) in mm that the sides come from, for the message.
+
+    Raises:
+        ValueError: when a side is not finite, shorter than :data:`MIN_REGION_PIXELS` or longer than
+            :data:`MAX_REGION_TIMES` sides of the image.
+    """
+    limit = MAX_REGION_TIMES * max(int(size[0]), int(size[1]))
+    if all(math.isfinite(side) and MIN_REGION_PIXELS <= side <= limit for side in sides):
+        return
+    scale = "" if spacing is None else f" at a pixel spacing of {spacing[0]:.6g} x {spacing[1]:.6g} mm"
+    raise ValueError(
+        f"Expected a region of {MIN_REGION_PIXELS:g} to {limit:g} pixels for an image of {int(size[0])} x "
+        f"{int(size[1])} (H x W), but the usual size of the object{scale} is {sides[0]:.4g} x {sides[1]:.4g} pixels: "
+        "the spacing is not plausible; correct the header, or give the right one with --spacing ROWS COLUMNS."
+    )
