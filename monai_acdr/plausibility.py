@@ -55,8 +55,8 @@ TOMOGRAPHY = ImageKind("MR, CT and other cross sections", 0.05, 10.0, 0.2, 7.0)
 """Hearts are imaged with 0.7 to 2.5 mm, CT with 0.2 to 1.2 mm, PET and SPECT with up to 7 mm. Small animals have 0.05
 to 0.2 mm; a scale of 0.01 mm, or of 300 mm, is another unit."""
 
-PROJECTION = ImageKind("mammograms and radiographs", 0.01, 2.0, 0.02, 1.2)
-"""Detectors and digitized films have 0.04 to 0.2 mm; copies that were reduced to fit a network up to about 1 mm."""
+PROJECTION = ImageKind("mammograms and radiographs", 0.01, 4.0, 0.02, 1.2)
+"""Detectors and digitized films have 0.04 to 0.2 mm; copies that were reduced to a thumbnail up to about 3 mm."""
 
 UNKNOWN = ImageKind("images of an unknown kind", 1e-3, 100.0, 0.01, 10.0)
 """Pictures and other modalities: from microscopy, 1e-3 mm, to whole bodies in a thumbnail. The field of view counts."""

@@ -47,7 +47,7 @@ def test_real_images_pass_without_a_word(spacing, size, kind):
         ((0.01, 0.01), TOMOGRAPHY, r"0\.05 to 10 mm \(MR, CT.*a\.dcm has 0\.01 x 0\.01 mm, which is not plausible"),
         ((300, 300), TOMOGRAPHY, r"0\.05 to 10 mm .*has 300 x 300 mm.*--spacing ROWS COLUMNS"),
         ((1e-30, 1e-30), UNKNOWN, r"0\.001 to 100 mm .*has 1e-30 x 1e-30 mm"),
-        ((2.4, 2.4), PROJECTION, r"0\.01 to 2 mm \(mammograms"),
+        ((70, 70), PROJECTION, r"0\.01 to 4 mm \(mammograms"),
         ((0.5, 6.0), TOMOGRAPHY, r"factor of at most 10, but a\.dcm has 0\.5 x 6 mm"),
         ((0.0, 1.0), UNKNOWN, "two positive numbers in mm, but a.dcm has 0 x 1"),
         ((float("nan"), 1.0), UNKNOWN, "two positive numbers in mm"),

@@ -1,36 +1,39 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What `segment` is given, as frames: DICOM, pictures (PNG, JPEG), or a NIfTI volume."""
+"""What `segment` is given, as frames: DICOM, pictures (PNG, JPEG, TIFF, BMP), or a NIfTI volume."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
-from PIL import Image
 
 from monai_acdr.apps.frame_names import frame_names
 from monai_acdr.apps.nifti import NiftiVolume, is_nifti, read_nifti
 from monai_acdr.apps.pixels import load_frames, make_image
-from monai_acdr.apps.study_files import Skipped, choose_series, find_series
-from monai_acdr.data.files import walk_files
+from monai_acdr.apps.study_files import Skipped, choose_series, find_series, not_a_file
+from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
 from monai_acdr.dicom import SourceFrame
-from monai_acdr.measures import FrameHeader
-from monai_acdr.transforms import gray_image
+from monai_acdr.measures import Finding, FrameHeader
+from monai_acdr.plausibility import UNKNOWN, check_spacing, image_kind
+from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["Frame", "Inputs", "read_inputs", "volume_inputs"]
 
-PICTURES = ("PNG", "JPEG", "TIFF", "BMP")
-"""Formats of pictures, as Pillow names them."""
-
 Progress = Callable[[int, int], None]
+
+_OPTION = "--spacing"
+_OPTION_REMEDY = "give the distance of rows and of columns in mm"
+_UNUSED = Finding(
+    "spacing_not_used", "--spacing is for images that do not tell their spacing: that of the header was used"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +71,14 @@ class Inputs:
         frames: in spatial and temporal order.
         skipped: files that were left out.
         volume: of NIfTI, the grid that masks go back to.
+        findings: what is odd about them, such as their scale.
     """
 
     kind: str
     frames: list[Frame]
     skipped: list[Skipped]
     volume: NiftiVolume | None = None
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def sources(self) -> list[SourceFrame]:
@@ -91,37 +96,31 @@ def read_inputs(
 
     Args:
         path: DICOM file or folder of one patient's study; a picture or a folder of pictures; a NIfTI file. Where a
-            folder holds DICOM, everything else in it is left out.
+            folder holds DICOM, everything else in it is left out. The pages of a TIFF are a frame each.
         series: of DICOM, which one: see :func:`choose_series`.
         spacing: (between rows, between columns) in mm for images that do not tell it.
         progress: told (done, all) while pixels are decoded.
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when there is no image, or not one series of one patient.
+        ValueError: when there is no image, not one series of one patient, more than the budget of memory
+            (:mod:`monai_acdr.read_budget`), or a scale that is not plausible (:mod:`monai_acdr.plausibility`).
     """
     given = _check_spacing(spacing)
-    if not path.exists():
-        raise FileNotFoundError(f"Expected a file or a folder, but {path} does not exist: check the path.")
-    if path.is_file() and is_nifti(path):
-        return volume_inputs(read_nifti(path))
-    if path.is_file() and not is_dicom_file(path):
-        return Inputs("pictures", _read_pictures([path], given, []), [])
-    if path.is_dir() and not _has_dicom(path):
-        skipped: list[Skipped] = []
-        files = [folder / name for folder, names in walk_files(path) for name in names]
-        frames = _read_pictures(files, given, skipped)
-        if not frames:
-            raise ValueError(
-                f"Expected DICOM images or pictures ({', '.join(PICTURES)}) in {path}, but found none among "
-                f"{len(files)} file(s): check the folder; a NIfTI volume is given as a file."
-            )
-        return Inputs("pictures", frames, skipped)
-    all_series, skipped = find_series(path)
-    sources = choose_series(all_series, series)
-    images = load_frames(sources, progress)
-    named = zip(frame_names(sources), sources, strict=True)
-    return Inputs("dicom", [_dicom_frame(name, source, images[source.key], given) for name, source in named], skipped)
+    if path.is_dir():
+        left_out: list[Path] = []
+        files = [folder / name for folder, names in walk_files(path, left_out) for name in names]
+        if not any(_is_dicom(file) for file in files):
+            skipped = [not_a_file(file, path) for file in left_out]
+            return _picture_inputs(path, files, given, skipped)
+        return _dicom_inputs(path, series, given, progress)
+    check_regular_file(path, "a file or a folder")
+    if is_nifti(path):
+        inputs = volume_inputs(read_nifti(path))
+        return inputs if given is None else replace(inputs, findings=[*inputs.findings, _UNUSED])
+    if is_dicom_file(path):
+        return _dicom_inputs(path, series, given, progress)
+    return _picture_inputs(path, [path], given, [])
 
 
 def volume_inputs(volume: NiftiVolume) -> Inputs:
@@ -140,22 +139,50 @@ def volume_inputs(volume: NiftiVolume) -> Inputs:
         )
         name = f"slice-{slice_index + 1:03d}" + (f"-phase-{phase + 1:03d}" if volume.num_phases > 1 else "")
         frames.append(Frame(name, image, (float(rows), float(columns)), header=header))
-    return Inputs("nifti", frames, [], volume)
+    return Inputs("nifti", frames, [], volume, list(volume.findings))
 
 
 def _check_spacing(spacing: Sequence[float] | None) -> tuple[float, float] | None:
     if spacing is None:
         return None
     values = tuple(float(value) for value in spacing)
-    if len(values) != 2 or not all(0 < value < 1e3 for value in values):
+    if len(values) != 2:
         raise ValueError(f"Expected `spacing` to be two positive numbers in mm, rows then columns, but got {values}.")
+    check_spacing(_OPTION, values, None, UNKNOWN, _OPTION_REMEDY)
     return values[0], values[1]
 
 
-def _has_dicom(path: Path) -> bool:
-    return any(
-        (folder / name).is_file() and is_dicom_file(folder / name) for folder, n in walk_files(path) for name in n
-    )
+def _is_dicom(file: Path) -> bool:
+    try:
+        return is_dicom_file(file)
+    except (OSError, ValueError):  # it may not be read, or is gone
+        return False
+
+
+def _dicom_inputs(
+    path: Path, series: str | None, given: tuple[float, float] | None, progress: Progress | None
+) -> Inputs:
+    all_series, skipped = find_series(path)
+    sources = choose_series(all_series, series)
+    findings = _scale_findings(sources, given)
+    images = load_frames(sources, progress)
+    named = zip(frame_names(sources), sources, strict=True)
+    frames = [_dicom_frame(name, source, images[source.key], given) for name, source in named]
+    return Inputs("dicom", frames, skipped, findings=findings)
+
+
+def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] | None) -> list[Finding]:
+    """What is odd about the spacings, once each; the implausible ones of headers were refused when they were read."""
+    texts: dict[str, None] = {}
+    for spacing, size, modality in {(s.spacing, s.size, str(s.header.get("Modality") or "")) for s in sources}:
+        if spacing is not None:
+            texts |= dict.fromkeys(check_spacing("the header", spacing, size, image_kind(modality)))
+        elif given is not None:
+            texts |= dict.fromkeys(check_spacing(_OPTION, given, size, image_kind(modality), _OPTION_REMEDY))
+    findings = [Finding("implausible_scale", text) for text in sorted(texts)]
+    if given is not None and any(source.spacing is not None for source in sources):
+        findings.append(_UNUSED)
+    return findings
 
 
 def _dicom_frame(name: str, source: SourceFrame, image: MetaTensor, given: tuple[float, float] | None) -> Frame:
@@ -170,33 +197,48 @@ def _cine_header(source: SourceFrame) -> FrameHeader:
     return FrameHeader(position=source.position, orientation=source.orientation, instance_number=source.frame)
 
 
-def _read_pictures(files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped]) -> list[Frame]:
+def _picture_inputs(
+    path: Path, files: Sequence[Path], given: tuple[float, float] | None, skipped: list[Skipped]
+) -> Inputs:
+    frames = _read_pictures(path, files, given, skipped)
+    if not frames:
+        reason = f"; the first is {skipped[0].file}: {skipped[0].reason}" if skipped else ""
+        raise ValueError(
+            f"Expected DICOM images or pictures ({', '.join(PICTURE_FORMATS)}) in {path}, but found none among "
+            f"{len(files)} file(s): check the folder; a NIfTI volume is given as a file{reason}."
+        )
+    texts: dict[str, None] = {}
+    for size in {frame.size for frame in frames} if given is not None else ():
+        texts |= dict.fromkeys(check_spacing(_OPTION, given or (), size, UNKNOWN, _OPTION_REMEDY))
+    return Inputs("pictures", frames, skipped, findings=[Finding("implausible_scale", text) for text in sorted(texts)])
+
+
+def _read_pictures(
+    path: Path, files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped]
+) -> list[Frame]:
     """Pictures by name; of several files those that are none are skipped, a single one is an error."""
+    budget = ReadBudget(path)
     scale = torch.eye(4, dtype=torch.float64)
     if spacing is not None:
         scale[0, 0], scale[1, 1] = spacing
     frames: list[Frame] = []
     for file in files:
         try:
-            frames.append(Frame(f"{file.stem}", make_image(_read_picture(file), scale), spacing))
-        except ValueError as error:
-            if len(files) == 1:
-                raise
+            pages = [make_image(pixels, scale) for pixels in read_picture_frames(file)]
+        except (OSError, ValueError) as error:
+            if files == [path]:
+                raise _refusal(error) from None
             skipped.append(Skipped(file.name, "unreadable", str(error).replace(str(file), file.name)))
+            continue
+        for number, page in enumerate(pages, start=1):
+            budget.add_pixels(page.shape)
+            frames.append(Frame(file.stem if len(pages) == 1 else f"{file.stem}-page-{number:04d}", page, spacing))
     names = [frame.name.casefold() for frame in frames]
     if len(set(names)) == len(names):
         return frames
     return [Frame(f"frame-{i:04d}", f.image, f.spacing) for i, f in enumerate(frames, start=1)]
 
 
-def _read_picture(path: Path) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=PICTURES) as image:
-                return np.asarray(gray_image(image), dtype=np.float32)
-    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"Expected a DICOM, NIfTI or picture file ({', '.join(PICTURES)}), but {path} cannot be read "
-            f"({type(error).__name__}): it is another format or damaged."
-        ) from None
+def _refusal(error: OSError | ValueError) -> ValueError:
+    """Of a single file, which need not be meant as a picture."""
+    return ValueError(str(error).replace("Expected a picture (", "Expected a DICOM, NIfTI or picture file ("))

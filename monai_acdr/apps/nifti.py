@@ -1,26 +1,57 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""NIfTI volumes as frames, row first, and masks back onto their grid."""
+"""NIfTI volumes as frames, row first, and masks back onto their grid.
+
+Files are read here alone, NIfTI-1 and NIfTI-2 in one file, plain or compressed: the header by nibabel, the voxels only
+once their number is known to be within the budget (:mod:`monai_acdr.read_budget`), and no more of a compressed file
+than the header claims.
+
+The size of a voxel stands in up to three places. ``pixdim`` has what was imaged; the qform keeps it; the sform may hold
+a map to a template, or nothing: ACDC's files, as many people have them, have an sform of 1 mm and a ``pixdim`` of 1.3 x
+1.3 x 10 mm. Where the sform's scale is not that of ``pixdim``, the latter is used, with a finding. Units of
+``xyzt_units`` count: meters and microns become mm.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gzip
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nibabel as nib
 import numpy as np
 import torch
+from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.volumeutils import apply_read_scaling
 from torch import Tensor
 
 from monai_acdr.atomic_files import replace_file
+from monai_acdr.data.files import check_regular_file
+from monai_acdr.measures import Finding
+from monai_acdr.plausibility import UNKNOWN, check_slice_distance, check_spacing
+from monai_acdr.read_budget import check_bytes, check_pixels
 
-__all__ = ["NiftiVolume", "is_nifti", "read_nifti", "write_masks"]
+__all__ = ["NiftiVolume", "check_grid", "is_nifti", "read_nifti", "read_nifti_voxels", "write_masks"]
 
-MAX_VOXELS = 1_000_000_000
-"""Volumes of more voxels are refused unread."""
+SAME_SCALE = 0.01
+"""Relative difference beyond which the sform's scale is not that of ``pixdim``; both are single precision."""
+
+SHEAR = 0.05
+"""Largest cosine between the axes of a slice; at this one areas are wrong by 0.1 %."""
+
+_HEADERS = ((348, nib.Nifti1Header), (540, nib.Nifti2Header))
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+"""Spatial code of ``xyzt_units`` -> mm; 0 tells nothing, and means mm in practice."""
+_GEOMETRY = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
+"""Fields of a header that say where the voxels lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +60,31 @@ class NiftiVolume:
 
     Attributes:
         voxels: (X, Y, Z, T) float32.
-        affine: (4, 4) voxel index to RAS mm.
+        affine: (4, 4) voxel index to RAS mm, what is measured with.
         shape: as in the file, 2 to 4 numbers.
+        header: of the file, whose geometry masks get; None where the volume is from elsewhere.
+        findings: what is odd about its scale.
     """
 
     voxels: np.ndarray
     affine: np.ndarray
     shape: tuple[int, ...]
+    header: Any = None
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def from_voxels(cls, voxels: np.ndarray, affine: np.ndarray) -> NiftiVolume:
+    def from_voxels(
+        cls, voxels: np.ndarray, affine: np.ndarray, header: Any = None, findings: tuple[Finding, ...] = ()
+    ) -> NiftiVolume:
         """The volume of voxels of two to four dimensions."""
         shape = tuple(int(n) for n in voxels.shape)
-        return cls(voxels.astype(np.float32, copy=False).reshape(*shape, *([1] * (4 - len(shape)))), affine, shape)
+        full = voxels.astype(np.float32, copy=False).reshape(*shape, *([1] * (4 - len(shape))))
+        return cls(full, affine, shape, header, findings)
+
+    @property
+    def file_affine(self) -> np.ndarray:
+        """(4, 4) as other programs understand the file: by its sform or qform, in its own units."""
+        return self.affine if self.header is None else np.asarray(self.header.get_best_affine(), dtype=np.float64)
 
     @property
     def num_phases(self) -> int:
@@ -73,24 +116,64 @@ def read_nifti(path: Path) -> NiftiVolume:
     """Read an image of two to four dimensions.
 
     Raises:
-        ValueError: when it is none, is damaged, too large, or its affine is singular.
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is none, is damaged, larger than the budget, has other voxels than finite numbers, or its
+            scale is not plausible.
     """
-    try:
-        image: Any = nib.load(path)
-        shape = tuple(int(n) for n in image.shape)
-        if not 2 <= len(shape) <= 4 or min(shape) < 1 or int(np.prod(shape)) > MAX_VOXELS:
-            raise ValueError(f"its shape is {shape}, expected 2 to 4 dimensions and at most {MAX_VOXELS} voxels")
-        affine = np.asarray(image.affine, dtype=np.float64)
-        if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
-            raise ValueError("its affine is singular")
-        voxels = np.asarray(image.dataobj, dtype=np.float32)
-    except (OSError, ValueError, EOFError, TypeError, nib.filebasedimages.ImageFileError) as error:
-        raise ValueError(f"Expected a NIfTI volume, but {path} cannot be used: {error}.") from error
-    return NiftiVolume.from_voxels(voxels, affine)
+    header, voxels = _read(path)
+    if not np.isfinite(voxels).all():
+        raise ValueError(
+            f"Expected a NIfTI volume of finite voxels, but {path} has NaN or infinity: replace them, for example by 0."
+        )
+    with _refusal(path), LoggingOutputSuppressor():
+        affine, findings = _affine(header)
+    findings += check_grid(path, affine, voxels.shape)
+    return NiftiVolume.from_voxels(voxels, affine, header, tuple(findings))
+
+
+def read_nifti_voxels(path: Path) -> np.ndarray:
+    """The voxels alone, float32, of two to four dimensions, wherever they lie: a label map is on its image's grid.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_nifti`, without what is about its scale.
+    """
+    return _read(path)[1]
+
+
+def check_grid(what: object, affine: np.ndarray, shape: tuple[int, ...]) -> list[Finding]:
+    """Refuse a grid of voxels that cannot be.
+
+    Args:
+        what: the file, for messages.
+        affine: (4, 4) voxel index to RAS mm.
+        shape: (X, Y[, Z[, T]]).
+
+    Returns:
+        What is odd about it.
+
+    Raises:
+        ValueError: for an affine that is singular or sheared within a slice, and as
+            :func:`monai_acdr.plausibility.check_spacing` and :func:`~monai_acdr.plausibility.check_slice_distance`.
+    """
+    remedy = "correct the affine, pixdim or xyzt_units of its header"
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or not (steps > 0).all():
+        raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")
+    odd = check_spacing(what, (steps[1], steps[0]), (shape[1], shape[0]), UNKNOWN, remedy)
+    directions = affine[:3, :3] / steps
+    if abs(np.linalg.det(directions)) < 1e-3:
+        raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")
+    if abs(float(directions[:, 0] @ directions[:, 1])) > SHEAR:
+        raise ValueError(
+            f"Expected the rows and columns of a slice at a right angle, but the affine of {what} is sheared: {remedy}."
+        )
+    if len(shape) > 2 and shape[2] > 1:
+        check_slice_distance(what, float(steps[2]), remedy)
+    return [Finding("implausible_scale", text) for text in odd]
 
 
 def write_masks(path: Path, volume: NiftiVolume, masks: Mapping[tuple[int, int], np.ndarray]) -> Path:
-    """Write masks (H, W) of frames as one volume of the image's shape, uint8 {0, 1}, with its affine.
+    """Write masks (H, W) of frames as one volume of the image's shape, uint8 {0, 1}, with the geometry of its file.
 
     Args:
         path: file to write, ``.nii`` or ``.nii.gz``.
@@ -100,6 +183,120 @@ def write_masks(path: Path, volume: NiftiVolume, masks: Mapping[tuple[int, int],
     array = np.zeros(volume.voxels.shape, dtype=np.uint8)
     for (slice_index, phase), mask in masks.items():
         array[:, :, slice_index, phase] = mask.T
+    array = array.reshape(volume.shape)
+    if volume.header is None:
+        image = nib.Nifti1Image(array, volume.affine)
+    else:
+        kind = nib.Nifti2Image if isinstance(volume.header, nib.Nifti2Header) else nib.Nifti1Image
+        header = kind.header_class()
+        header.set_data_shape(array.shape)
+        for name in _GEOMETRY:
+            header[name] = volume.header[name]
+        header.set_data_dtype(np.uint8)
+        image = kind(array, header.get_best_affine(), header)
     with replace_file(path) as temporary:
-        nib.save(nib.Nifti1Image(array.reshape(volume.shape), volume.affine), temporary)
+        nib.save(image, temporary)
     return path
+
+
+def _read(path: Path) -> tuple[Any, np.ndarray]:
+    """Header, and voxels float32 of two to four dimensions."""
+    check_regular_file(path, "a NIfTI volume")
+    with ExitStack() as stack:
+        with _refusal(path):
+            is_packed = path.name.lower().endswith(".gz")
+            stream = stack.enter_context(gzip.open(path, "rb") if is_packed else open(path, "rb"))
+            header, shape, dtype, offset = _header(stream)
+        check_pixels(path, shape)
+        check_bytes(path, offset + math.prod(shape) * dtype.itemsize)
+        with _refusal(path):
+            return header, _voxels(stream, header, shape, dtype, offset)
+
+
+@contextmanager
+def _refusal(path: Path) -> Iterator[None]:
+    """Errors of nibabel, gzip, zlib and struct become one that names the file."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes them raise nearly anything
+        reason = str(error).strip().rstrip(".:") or type(error).__name__
+        raise ValueError(f"Expected a NIfTI volume, but {path} cannot be used: {reason}.") from None
+
+
+def _header(stream: IO[bytes]) -> tuple[Any, tuple[int, ...], np.dtype[Any], int]:
+    """Header, shape without further axes of one voxel, type and place of the voxels."""
+    start = stream.read(max(size for size, _ in _HEADERS))
+    sizes = {int.from_bytes(start[:4], order) for order in ("little", "big")}
+    kind = next(((size, kind) for size, kind in _HEADERS if size in sizes and len(start) >= size), None)
+    if kind is None:
+        raise ValueError("it does not begin like one")
+    with LoggingOutputSuppressor():
+        header = kind[1](start[: kind[0]])
+        shape = tuple(int(extent) for extent in header.get_data_shape())
+        dtype = np.dtype(header.get_data_dtype())
+    while len(shape) > 4 and shape[-1] == 1:
+        shape = shape[:-1]
+    if not 2 <= len(shape) <= 4 or min(shape) < 1:
+        raise ValueError(f"its shape is {shape}, expected 2 to 4 dimensions")
+    if dtype.kind not in "iuf":
+        raise ValueError(f"its voxels are {_name(dtype)}, expected whole or real numbers")
+    if not bytes(header["magic"]).startswith(b"n+"):
+        raise ValueError("its voxels are not in the same file: save it as one .nii or .nii.gz")
+    offset = float(header["vox_offset"])
+    if not (math.isfinite(offset) and offset >= kind[0]):
+        raise ValueError(f"its voxels begin at byte {offset:g}")
+    return header, shape, dtype, int(offset)
+
+
+def _voxels(stream: IO[bytes], header: Any, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> np.ndarray:
+    """Voxels, float32. What follows them is not looked at."""
+    slope, intercept = header.get_slope_inter()
+    stream.seek(offset)
+    number = math.prod(shape) * dtype.itemsize
+    content = stream.read(number)
+    if len(content) < number:
+        raise ValueError(f"it has {len(content)} bytes of voxels, expected {number}: it is truncated")
+    stored = np.frombuffer(content, dtype).reshape(shape, order="F")
+    if slope is not None and (slope, intercept) != (1.0, 0.0):
+        stored = apply_read_scaling(stored, np.float64(slope), np.float64(intercept))
+    with np.errstate(over="ignore"):
+        return stored.astype(np.float32)  # a copy, which may be written to
+
+
+def _affine(header: Any) -> tuple[np.ndarray, list[Finding]]:
+    """(4, 4) voxel index to RAS mm, and what was decided."""
+    code = int(header["xyzt_units"]) & 7
+    findings = []
+    if code not in _MM_PER_UNIT:
+        findings.append(Finding("unknown_unit", f"unit {code} of xyzt_units is none of NIfTI's: taken for mm"))
+    scale = np.diag([*[_MM_PER_UNIT.get(code, 1.0)] * 3, 1.0])
+    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    pixdim[int(header["dim"][0]) :] = 1.0
+    affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    is_told = np.isfinite(pixdim).all() and (pixdim > 0).all() and not np.allclose(pixdim, 1.0)
+    used = slice(0, min(int(header["dim"][0]), 3))
+    if int(header["sform_code"]) <= 0 or np.allclose(steps[used], pixdim[used], rtol=SAME_SCALE):
+        return scale @ affine, findings
+    told = " x ".join(f"{value:.4g}" for value in steps), " x ".join(f"{value:.4g}" for value in pixdim)
+    if not is_told or not np.isfinite(steps).all() or not (steps > 0).all():
+        if not is_told:
+            findings.append(
+                Finding("scale_disagreement", f"the sform has voxels of {told[0]}, pixdim of {told[1]}: took the sform")
+            )
+        return scale @ affine, findings
+    if int(header["qform_code"]) > 0:
+        affine, name = np.asarray(header.get_qform(), dtype=np.float64), "the qform"
+    else:
+        affine, name = affine.copy(), "pixdim"
+        affine[:3, :3] *= pixdim / steps
+    findings.append(
+        Finding("scale_disagreement", f"the sform has voxels of {told[0]}, pixdim of {told[1]}: took {name}, as imaged")
+    )
+    return scale @ affine, findings
+
+
+def _name(dtype: np.dtype[Any]) -> str:
+    return "complex numbers" if dtype.kind == "c" else "colors" if dtype.fields else f"of type {dtype}"

@@ -142,7 +142,7 @@ def _outline_and_write(
     is_ventricle = model.structure == LV_ENDOCARDIUM
     with watch("measure"):
         measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
-    findings = list(measured.findings)
+    findings = [*inputs.findings, *measured.findings]
     if reason and is_ventricle and inputs.kind != "pictures":
         findings.append(Finding("no_stack", reason))
     report = SegmentReport(

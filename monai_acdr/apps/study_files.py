@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pydicom.filereader import read_file_meta_info
 
-from monai_acdr.data.files import walk_files
+from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom import SourceFrame, order_sources, read_instance
 
-__all__ = ["Skipped", "choose_series", "find_series"]
+__all__ = ["Skipped", "choose_series", "find_series", "not_a_file"]
 
 _NO_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -38,13 +38,23 @@ class Skipped:
 
     Attributes:
         file: path relative to what was searched.
-        kind: ``not_dicom``, ``unreadable``, ``not_an_image``, ``result`` or ``duplicate``.
+        kind: ``not_a_file``, ``not_dicom``, ``unreadable``, ``not_an_image``, ``result`` or ``duplicate``.
         reason: in words.
     """
 
     file: str
     kind: str
     reason: str
+
+
+def not_a_file(path: Path, root: Path) -> Skipped:
+    """The entry of something in a folder that cannot be read as a file."""
+    try:
+        check_regular_file(path, "a file")
+        reason = "it cannot be read"
+    except (OSError, ValueError) as error:
+        reason = str(error).replace(str(path), "it")
+    return Skipped(path.relative_to(root).as_posix(), "not_a_file", reason)
 
 
 def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
@@ -60,11 +70,11 @@ def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
         FileNotFoundError: when there is no such path.
         ValueError: for two patients, two studies, two different files of one instance, or no image at all.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"Expected a DICOM file or a folder, but {path} does not exist: check the path.")
+    if not path.is_dir():
+        check_regular_file(path, "a DICOM file or a folder")
     skipped: list[Skipped] = []
     instances: dict[str, list[SourceFrame]] = {}
-    for file, name in _files(path):
+    for file, name in _files(path, skipped):
         frames = _read(file, name, skipped)
         if not frames:
             continue
@@ -113,20 +123,22 @@ def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[S
     )
 
 
-def _files(path: Path) -> Iterator[tuple[Path, str]]:
+def _files(path: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, str]]:
     if path.is_file():
         yield path, path.name
         return
-    for folder, names in walk_files(path):
+    left_out: list[Path] = []
+    for folder, names in walk_files(path, left_out):
         for name in names:
             file = folder / name
             yield file, file.relative_to(path).as_posix()
+    skipped += [not_a_file(file, path) for file in left_out]
 
 
 def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
     """The frames of a file; none, with a reason, when it is no image."""
     try:
-        if not file.is_file() or not is_dicom_file(file):
+        if not is_dicom_file(file):
             skipped.append(Skipped(name, "not_dicom", "no DICOM file"))
             return []
         if name.rpartition("/")[2] == "DICOMDIR":

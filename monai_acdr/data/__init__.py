@@ -28,6 +28,7 @@ from monai_acdr.data.mass_reference import (
 )
 from monai_acdr.data.masses import MASS_SOURCES, find_mass_source, hold_out, mass_data_list
 from monai_acdr.data.pairs import pair_folder_data_list
+from monai_acdr.data.pictures import PictureReader
 from monai_acdr.data.readers import MammogramReader, read_mammogram
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
@@ -56,6 +57,7 @@ __all__ = [
     "MammogramReader",
     "MaskFit",
     "MaskOutline",
+    "PictureReader",
     "QualityReport",
     "SunnybrookCase",
     "bcrp_data_list",

@@ -20,8 +20,8 @@ from monai.utils import optional_import
 
 from monai_acdr.data.files import walk_files
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
-from monai_acdr.data.mask_outline import MAX_PIXELS
 from monai_acdr.data.mass_tables import path_parts
+from monai_acdr.read_budget import check_pixels
 
 __all__ = ["CbisFiles", "DicomFile", "choose_mask"]
 
@@ -116,8 +116,7 @@ def _read_header(path: Path) -> DicomFile:
     if not is_dicom_file(path):
         raise ValueError(f"Expected a DICOM file, but {path} is none: copy it again.")
     header = read_image_header(path)
-    if header.size[0] * header.size[1] > MAX_PIXELS:
-        raise ValueError(f"Expected at most {MAX_PIXELS} pixels, but {path} has {header.size}: is it a mammogram?")
+    check_pixels(path, header.size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(

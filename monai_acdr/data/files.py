@@ -1,16 +1,20 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Files on disk: a bounded walk over a data set's folders, natural order."""
+"""Files on disk: a bounded walk over a data set's folders, natural order, and whether something is a file at all.
+
+Opening a named pipe waits for a writer forever, and a device has no end: only regular files are opened.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["MAX_DEPTH", "MAX_FILES", "natural_key", "walk_files"]
+__all__ = ["MAX_DEPTH", "MAX_FILES", "check_regular_file", "natural_key", "walk_files"]
 
 MAX_DEPTH = 10
 """Folders nested deeper than this are not looked into; the deepest layout of Sunnybrook Cardiac Data needs 7."""
@@ -33,17 +37,56 @@ def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
     )
 
 
-def walk_files(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield (folder, sorted file names) of ``root`` and the folders below it, in natural order.
+def check_regular_file(path: Path, what: str) -> None:
+    """Raise an error unless a path names a regular file, or a link to one.
 
-    Links to folders are followed, each real folder once. Hidden entries and macOS's ``__MACOSX`` copies are left out.
+    Args:
+        path: to look at; it is not opened.
+        what: is expected there, for the message, such as ``"an image"``.
+
+    Raises:
+        FileNotFoundError: when there is nothing, or a link to nothing.
+        ValueError: when it is a folder, a named pipe, a socket or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        detail = "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
+        raise FileNotFoundError(f"Expected {what}, but {path} {detail}: check the path.") from None
+    except (OSError, ValueError) as error:  # a loop of links, a part that is no folder, a null byte
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise ValueError(f"Expected {what}, but {path} cannot be looked at ({reason}): check the path.") from None
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "no file")
+        raise ValueError(f"Expected {what}, but {path} is not a regular file but {kind}: pass a file.")
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def walk_files(root: Path, left_out: list[Path] | None = None) -> Iterator[tuple[Path, list[str]]]:
+    """Yield (folder, sorted names of regular files) of ``root`` and the folders below it, in natural order.
+
+    Links to folders are followed, each real folder once. Hidden entries and macOS's ``__MACOSX`` copies are left out,
+    and so are named pipes, sockets, devices and links to nothing.
+
+    Args:
+        root: folder to begin at.
+        left_out: receives the paths that are visible but no regular files, and folders that cannot be listed.
 
     Raises:
         ValueError: when there are more than ``MAX_FILES`` files.
     """
     seen: set[str] = set()
     total = 0
-    for folder, names, files in os.walk(root, followlinks=True):
+    others: list[Path] = [] if left_out is None else left_out
+    for folder, names, files in os.walk(root, onerror=_collector(others), followlinks=True):
         real = os.path.realpath(folder)
         too_deep = len(Path(folder).relative_to(root).parts) >= MAX_DEPTH
         if real in seen:
@@ -51,13 +94,26 @@ def walk_files(root: Path) -> Iterator[tuple[Path, list[str]]]:
             continue
         seen.add(real)
         names[:] = [] if too_deep else sorted((name for name in names if _is_visible(name)), key=natural_key)
-        kept = sorted((name for name in files if _is_visible(name)), key=natural_key)
-        total += len(kept)
+        visible = sorted((name for name in files if _is_visible(name)), key=natural_key)
+        kept = [name for name in visible if os.path.isfile(os.path.join(folder, name))]
+        if len(kept) < len(visible):
+            regular = set(kept)
+            others.extend(Path(folder, name) for name in visible if name not in regular)
+        total += len(visible)
         if total > MAX_FILES:
             raise ValueError(
                 f"Expected a data set, but {root} holds over {MAX_FILES} files: pass the data set's folder."
             )
         yield Path(folder), kept
+
+
+def _collector(paths: list[Path]) -> Callable[[OSError], None]:
+    """A function that keeps the path of an error, for folders that may not be listed."""
+
+    def collect(error: OSError) -> None:
+        paths.append(Path(os.fsdecode(error.filename)))
+
+    return collect
 
 
 def _is_visible(name: str) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.image_headers import is_png_file
+from monai_acdr.data.pictures import read_picture
 from monai_acdr.networks.layers.rasterizer import rasterize_polygons
 
 __all__ = ["is_contour_file", "load_gray", "load_mask"]
@@ -26,15 +27,18 @@ def is_contour_file(path: str | Path) -> bool:
 
 
 def load_gray(path: str | Path) -> Tensor:
-    """Read a DICOM or PNG image as (H, W) float32 of stored values; colours are averaged.
+    """Read a DICOM or PNG image as (H, W) float32 of stored values; a colored PNG as luminance.
 
     Raises:
+        FileNotFoundError: when there is no such file.
         ValueError: when the pixels cannot be decoded.
     """
+    if is_png_file(path):
+        return torch.from_numpy(read_picture(path).astype(np.float32))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _read_png(path) if is_png_file(path) else _read_dicom(path)
+            return _read_dicom(path)
     except Exception as error:  # decoders raise nearly anything
         raise ValueError(
             f"Expected a readable image, but {path} cannot be decoded ({type(error).__name__}: {error}): "
@@ -61,13 +65,6 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
             f"Expected a mask of {tuple(size)} pixels, but {path} has {tuple(mask.shape)}: convert it again."
         )
     return (mask > mask.max() / 2).to(torch.float32)
-
-
-def _read_png(path: str | Path) -> Tensor:
-    pil, _ = optional_import("PIL.Image")
-    with pil.open(path) as image:
-        plain = image.convert("RGB") if image.mode in ("P", "PA", "RGBA", "LA") else image
-        return _as_gray(torch.from_numpy(np.asarray(plain, dtype=np.float32)))
 
 
 def _read_dicom(path: str | Path) -> Tensor:

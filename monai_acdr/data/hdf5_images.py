@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,23 @@ from monai.data.image_reader import ImageReader
 from monai.utils import ensure_tuple, optional_import
 from monai.utils.enums import MetaKeys
 
-__all__ = ["HDF5_SUFFIXES", "MAX_IMAGE_BYTES", "SEPARATOR", "HDF5ImageReader", "open_hdf5"]
+from monai_acdr.data.files import check_regular_file
+from monai_acdr.data.pictures import decode_picture
+from monai_acdr.read_budget import check_bytes, check_pixels
+
+__all__ = ["HDF5_SUFFIXES", "SEPARATOR", "HDF5ImageReader", "open_hdf5"]
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
 SEPARATOR = "::"
 """Between the file and the key in an item's ``image``: ``train/images.h5::aachen_000000.png``."""
 
-MAX_IMAGE_BYTES = 1 << 29
-"""Arrays beyond this are refused unread."""
-
 
 class HDF5ImageReader(ImageReader):
     """Read one image of an HDF5 file, named ``<file>::<key>``.
 
-    A data set (H, W) or (H, W, C) is taken as it is, one of bytes (1-D uint8, or one string of bytes) is decoded by
-    Pillow. Data that lie outside the file (external links and storage) are refused.
+    A data set (H, W) or (H, W, C) is taken as it is, one of bytes (1-D uint8, or one string of bytes) is decoded as a
+    picture (:mod:`monai_acdr.data.pictures`). Data that lie outside the file (external links and storage) are refused.
 
     Raises:
         ImportError: when h5py is not installed.
@@ -70,6 +70,7 @@ def open_hdf5(path: str | Path) -> Any:
 
     Raises:
         ImportError: when h5py is not installed.
+        FileNotFoundError: when there is no such file.
         ValueError: when it is no HDF5 file, or is truncated.
     """
     h5py, found = optional_import("h5py")
@@ -78,9 +79,10 @@ def open_hdf5(path: str | Path) -> Any:
             f"Expected h5py to read {path}, but it is not installed: pip install 'monai_acdr[hdf5]', or unpack the "
             "images into a folder."
         )
+    check_regular_file(Path(path), "an HDF5 file")
     try:
         return h5py.File(path, "r")
-    except OSError as error:
+    except Exception as error:  # damaged structures make h5py raise RuntimeError and others as well
         raise ValueError(f"Expected an HDF5 file, but {path} cannot be opened ({error}): copy it again.") from error
 
 
@@ -94,23 +96,30 @@ def _image(file: Any, key: str, where: str) -> np.ndarray:
         raise ValueError(f"Expected an image {where}, but there is none: is it the file of this group?")
     if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
         raise ValueError(f"Expected an image {where}, but its data lie in another file: copy them into this one.")
-    if dataset.size is None or dataset.size * dataset.dtype.itemsize > MAX_IMAGE_BYTES:
-        raise ValueError(f"Expected at most {MAX_IMAGE_BYTES} bytes, but {where} has shape {dataset.shape}.")
+    if dataset.size is None:
+        raise ValueError(f"Expected an image {where}, but its data set is empty.")
+    check_bytes(where, dataset.size * dataset.dtype.itemsize)
+    if dataset.dtype.kind in "uif" and dataset.ndim > 1:
+        check_pixels(where, dataset.shape)
     try:
         array = np.asarray(dataset[()])
-        if array.dtype.kind in "SOV" or (array.ndim == 1 and array.dtype == np.uint8):
-            array = _decode(array)
-    except Exception as error:  # damaged chunks, unknown filters, damaged images
+    except Exception as error:  # damaged chunks, unknown filters
         raise ValueError(
             f"Expected a readable image {where}, but it cannot be decoded ({type(error).__name__}: {error})."
         ) from error
+    if array.dtype.kind in "SOV" or (array.ndim == 1 and array.dtype == np.uint8):
+        array = decode_picture(_content(array, where), where)
     if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
         raise ValueError(f"Expected {where} to be (H, W) or (H, W, C), but got {array.dtype} {array.shape}.")
     return array
 
 
-def _decode(array: np.ndarray) -> np.ndarray:
-    pil, _ = optional_import("PIL.Image")
-    data = array.tobytes() if array.dtype.kind in "uSV" else bytes(array.item())
-    with pil.open(io.BytesIO(data)) as image:
-        return np.asarray(image)
+def _content(array: np.ndarray, where: str) -> bytes:
+    """The bytes of a picture."""
+    if array.dtype.kind in "uSV":
+        return array.tobytes()
+    value = array.item() if array.size == 1 else None
+    if not isinstance(value, bytes):
+        raise ValueError(f"Expected an image or the bytes of a picture in {where}, but got {array.size} objects.")
+    check_bytes(where, len(value))
+    return value

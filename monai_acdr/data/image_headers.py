@@ -18,6 +18,9 @@ from typing import Any, BinaryIO
 
 from monai.utils import optional_import
 
+from monai_acdr.data.files import check_regular_file
+from monai_acdr.data.pictures import verify_picture
+
 __all__ = ["ImageHeader", "is_dicom_file", "is_png_file", "read_image_header"]
 
 _PREAMBLE = 128
@@ -46,6 +49,7 @@ class ImageHeader:
 
 def is_dicom_file(path: str | Path) -> bool:
     """True when the content begins like DICOM, with or without preamble and whatever the file's suffix."""
+    check_regular_file(Path(path), "an image")
     with open(path, "rb") as stream:
         start = stream.read(_PREAMBLE + 4)
     return start[_PREAMBLE:] == b"DICM" or start[:2] in _FIRST_GROUPS
@@ -53,6 +57,7 @@ def is_dicom_file(path: str | Path) -> bool:
 
 def is_png_file(path: str | Path) -> bool:
     """True when the content begins like PNG."""
+    check_regular_file(Path(path), "an image")
     with open(path, "rb") as stream:
         return stream.read(len(_PNG_MAGIC)) == _PNG_MAGIC
 
@@ -68,31 +73,11 @@ def read_image_header(path: str | Path) -> ImageHeader:
         ValueError: when the file is no image, is truncated or has several frames; the message says which.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"Expected an image, but {path} does not exist: check the dataset's folder.")
-    if not path.is_file():
-        raise ValueError(f"Expected an image, but {path} is not a regular file: pass a DICOM or PNG file.")
     if is_png_file(path):
-        return _read_png_header(path)
+        return ImageHeader(verify_picture(path), has_spacing=False)
     if is_dicom_file(path):
         return _read_dicom_header(path)
     raise ValueError(f"Expected a DICOM or PNG file, but {path} is neither: convert it, or leave it out.")
-
-
-def _read_png_header(path: Path) -> ImageHeader:
-    pil, _ = optional_import("PIL.Image")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pil.DecompressionBombWarning)
-            with pil.open(path) as image:
-                width, height = image.size
-                image.verify()
-    except (OSError, SyntaxError, ValueError, Warning, pil.DecompressionBombError) as error:
-        # PIL reports damaged chunks as SyntaxError.
-        raise ValueError(
-            f"Expected a PNG image, but {path} is damaged or truncated ({error}): copy it again."
-        ) from error
-    return ImageHeader((height, width), has_spacing=False)
 
 
 def _read_dicom_header(path: Path) -> ImageHeader:

@@ -51,7 +51,8 @@ def image_data_list(
         raise FileNotFoundError(f"Expected an image or a folder of images, but {path} does not exist: check the path.")
     names = _Names()
     items = []
-    for file, relative in _candidates(path, pattern):
+    left_out: list[Path] = []
+    for file, relative in _candidates(path, pattern, left_out):
         has_spacing = _usable(file, relative, report)
         if has_spacing is None:
             continue
@@ -59,17 +60,19 @@ def image_data_list(
         if not is_new:
             report.add("no_unique_name", str(relative), f"is called {name}")
         items.append({"image": str(file), "name": name, "has_spacing": has_spacing})
+    for file in left_out:
+        report.add("invalid_image", str(file.relative_to(path)), "it is no regular file, or cannot be read")
     report.layout = report.layout or "images"
     report.counts["images"] = len(items)
     _conclude(path, items, report)
     return items
 
 
-def _candidates(path: Path, pattern: str | None) -> Iterator[tuple[Path, Path]]:
-    if path.is_file():
+def _candidates(path: Path, pattern: str | None, left_out: list[Path]) -> Iterator[tuple[Path, Path]]:
+    if not path.is_dir():
         yield path, Path(path.name)
         return
-    for folder, files in walk_files(path):
+    for folder, files in walk_files(path, left_out):
         for file in files:
             relative = (folder / file).relative_to(path)
             if pattern is None or fnmatch(relative.as_posix(), pattern):
@@ -79,7 +82,7 @@ def _candidates(path: Path, pattern: str | None) -> Iterator[tuple[Path, Path]]:
 def _usable(file: Path, relative: Path, report: QualityReport) -> bool | None:
     """Whether the image has pixel spacing; None, with a finding, when it is not usable."""
     try:
-        if file.is_file() and not is_png_file(file) and not is_dicom_file(file):
+        if not is_png_file(file) and not is_dicom_file(file):
             report.add("not_an_image", str(relative))
             return None
         return read_image_header(file).has_spacing

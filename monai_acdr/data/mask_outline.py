@@ -11,18 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data.image_reader import PILReader
 from monai.utils import optional_import
 
+from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
+from monai_acdr.data.pictures import picture_size, read_picture
 from monai_acdr.data.reference import foreground
+from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms.contour import mask_to_contour, mask_to_contours
-from monai_acdr.transforms.image_check import gray_image
 
-__all__ = ["MAX_PIXELS", "MaskOutline", "file_size", "fit_mask", "object_outlines", "read_mask"]
-
-MAX_PIXELS = 200_000_000
-"""Masks beyond this are refused before they are decoded; the largest mammograms have 30 million pixels."""
+__all__ = ["MaskOutline", "file_size", "fit_mask", "object_outlines", "read_mask"]
 
 
 def file_size(path: str | Path) -> tuple[int, int]:
@@ -33,11 +31,9 @@ def file_size(path: str | Path) -> tuple[int, int]:
         ValueError: when it is no image, is damaged or is too large; the message names the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected an image or mask, but {path} does not exist: copy it again.")
-    size = read_image_header(path).size if is_dicom_file(path) else _pil_size(path)
-    if size[0] * size[1] > MAX_PIXELS:
-        raise ValueError(f"Expected at most {MAX_PIXELS} pixels, but {path} has {size[0]} x {size[1]}: is it an image?")
+    check_regular_file(path, "an image or mask")
+    size = read_image_header(path).size if is_dicom_file(path) else picture_size(path)
+    check_pixels(path, size)
     return size
 
 
@@ -53,12 +49,7 @@ def read_mask(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     file_size(path)
-    try:
-        values = _dicom_values(path) if is_dicom_file(path) else _pil_values(path)
-    except Exception as error:  # decoders raise nearly anything
-        raise ValueError(
-            f"Expected a readable mask, but {path} cannot be decoded ({type(error).__name__}: {error}): copy it again."
-        ) from error
+    values = _dicom_values(path) if is_dicom_file(path) else read_picture(path)
     if values.ndim != 2:
         raise ValueError(f"Expected a mask (H, W) in {path}, but got {values.shape}: take one channel or frame.")
     if is_dicom_file(path) and not bool(((values == values.min()) | (values == values.max())).all()):
@@ -139,24 +130,11 @@ def _crop(mask: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
     return torch.from_numpy(np.ascontiguousarray(part)), (int(columns[0]), int(rows[0]))
 
 
-def _pil_size(path: Path) -> tuple[int, int]:
-    pil, _ = optional_import("PIL.Image")
-    try:
-        with pil.open(path) as image:
-            width, height = image.size
-            return height, width
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise ValueError(
-            f"Expected a DICOM, PNG, JPEG, TIFF or BMP file, but {path} cannot be read ({type(error).__name__}): "
-            "copy it again, or convert it."
-        ) from error
-
-
-def _pil_values(path: Path) -> np.ndarray:
-    reader = PILReader(converter=gray_image, reverse_indexing=False)
-    return np.asarray(reader.get_data(reader.read(path))[0])
-
-
 def _dicom_values(path: Path) -> np.ndarray:
     pydicom, _ = optional_import("pydicom")
-    return pydicom.dcmread(path, force=True).pixel_array
+    try:
+        return np.asarray(pydicom.dcmread(path, force=True).pixel_array)
+    except Exception as error:  # decoders raise nearly anything
+        raise ValueError(
+            f"Expected a readable mask, but {path} cannot be decoded ({type(error).__name__}: {error}): copy it again."
+        ) from error

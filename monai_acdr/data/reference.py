@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data.image_reader import ImageReader, PILReader
+from monai.data.image_reader import ImageReader
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils.enums import MetaKeys
 from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
+from monai_acdr.data.pictures import PictureReader
 from monai_acdr.transforms.contour import contour_to_mask, file_name, mask_to_contour, present_grid, vertices_in
-from monai_acdr.transforms.image_check import gray_image
 
 __all__ = ["LoadReference", "LoadReferenceD", "LoadReferenceDict", "LoadReferenced"]
 
@@ -38,7 +38,8 @@ class LoadReference(Transform):
 
     Args:
         contour_reader: path to (N, 2) vertices in pixels, for contour files.
-        mask_reader: MONAI reader of masks, giving arrays in (row, column) order; None reads PNG with Pillow.
+        mask_reader: MONAI reader of masks, giving arrays in (row, column) order; None reads pictures
+            (:class:`~monai_acdr.data.PictureReader`).
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class LoadReference(Transform):
     def _read_mask(self, path: Path, size: tuple[int, int], image_name: str) -> Tensor:
         if not path.is_file():
             raise FileNotFoundError(f"Expected a mask file, but {path} does not exist: check the dataset's folder.")
-        reader = self.mask_reader or PILReader(converter=gray_image, reverse_indexing=False)
+        reader = self.mask_reader or PictureReader()
         values = np.asarray(reader.get_data(reader.read(path))[0])
         if values.shape != size:
             raise ValueError(

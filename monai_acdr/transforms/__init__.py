@@ -59,7 +59,6 @@ from monai_acdr.transforms.image_check import (
     CheckImageD,
     CheckImaged,
     CheckImageDict,
-    gray_image,
 )
 from monai_acdr.transforms.laterality import (
     AlignLaterality,
@@ -200,7 +199,6 @@ __all__ = [
     "expand_roi",
     "file_grid",
     "file_name",
-    "gray_image",
     "jitter_roi",
     "mask_to_contour",
     "mask_to_contours",

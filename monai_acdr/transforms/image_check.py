@@ -18,23 +18,13 @@ from torch import Tensor
 
 from monai_acdr.transforms.contour.frames import file_name
 
-__all__ = ["CheckImage", "CheckImageD", "CheckImageDict", "CheckImaged", "gray_image"]
-
-_SINGLE_CHANNEL_MODES = ("L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N")
-
-
-def gray_image(image: Any) -> Any:
-    """Converter for ``PILReader(converter=gray_image)``: colour and palette to 8-bit grey, the rest untouched.
-
-    Pillow's own ``convert("L")`` clips 16-bit images to 255; this leaves them as they are.
-    """
-    return image if image.mode in _SINGLE_CHANNEL_MODES else image.convert("L")
+__all__ = ["CheckImage", "CheckImageD", "CheckImageDict", "CheckImaged"]
 
 
 class CheckImage(Transform):
     """Raise unless an image is one finite 2-D frame, and write the file's grid into its metadata.
 
-    Metadata ``spatial_shape`` becomes (H, W), since MONAI's PILReader(reverse_indexing=False) leaves (W, H), and
+    Metadata ``spatial_shape`` becomes (H, W), since MONAI's readers of pictures leave (W, H), and
     ``original_affine`` is filled in where the reader has none (PNG). An image that went through a spatial transform
     before keeps what it has.
 
@@ -62,7 +52,7 @@ class CheckImage(Transform):
         if self.channels is not None and shape[0] != self.channels:
             raise ValueError(
                 f"Expected {name} to have {self.channels} channel(s), but got {shape}: "
-                "read colour images with PILReader(converter=gray_image), colour DICOM cannot be used as it is."
+                "read color pictures with monai_acdr.data.PictureReader(), color DICOM cannot be used as it is."
             )
         if 0 in shape:
             raise ValueError(f"Expected {name} to have pixels, but got {shape}: the file is empty.")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.read_budget import read_budget
 
 Edit = Callable[..., Path]
 
@@ -33,7 +35,9 @@ def test_spacing_where_the_file_tells_none(own_study: Path, edit: Edit) -> None:
     path = edit(sorted(own_study.iterdir())[0], PixelSpacing=None)
     assert read_inputs(path).frames[0].spacing is None
     assert read_inputs(path, spacing=(1.5, 2)).frames[0].spacing == (1.5, 2.0)
-    assert read_inputs(own_study / sorted(own_study.iterdir())[1], spacing=(9, 9)).frames[0].spacing[0] == 1.3
+    told = read_inputs(own_study / sorted(own_study.iterdir())[1], spacing=(1.4, 1.4))
+    assert told.frames[0].spacing[0] == 1.3
+    assert [finding.kind for finding in told.findings] == ["spacing_not_used"]
     with pytest.raises(ValueError, match="two positive numbers in mm"):
         read_inputs(path, spacing=(1.5, 0))
 
@@ -88,3 +92,75 @@ def test_refused(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_text("no picture")
     with pytest.raises(ValueError, match=r"cannot be read \(UnidentifiedImageError\)"):
         read_inputs(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("spacing", [0.01, 300, 1e-30])
+def test_an_implausible_header_is_refused_or_left_out(own_study: Path, edit: Edit, spacing: float) -> None:
+    path = edit(sorted(own_study.iterdir())[0], PixelSpacing=[spacing, spacing])
+    with pytest.raises(ValueError, match=r"pixel spacing of 0\.05 to 10 mm .*which is not plausible.*--spacing"):
+        read_inputs(path)
+    inputs = read_inputs(own_study)
+    assert len(inputs.frames) == 11
+    assert [(entry.file, entry.kind) for entry in inputs.skipped] == [(path.name, "unreadable")]
+    assert "is not plausible" in inputs.skipped[0].reason
+
+
+def test_an_odd_scale_is_a_finding(own_study: Path, edit: Edit) -> None:
+    path = edit(sorted(own_study.iterdir())[0], PixelSpacing=[0.1, 0.1])
+    (finding,) = read_inputs(path).findings
+    assert finding.kind == "implausible_scale"
+    assert finding.text.startswith("a pixel spacing of 0.1 x 0.1 mm, usually 0.2 to 7 mm")
+    unknown = edit(path, PixelSpacing=None)
+    assert read_inputs(unknown).findings == []
+    assert len(read_inputs(unknown, spacing=(0.1, 0.1)).findings) == 1
+
+
+def test_an_implausible_option_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((100, 100), dtype=np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"field of view of 2 to 2500 mm, but --spacing has 0\.1 mm, 100 x 100 pixels"):
+        read_inputs(tmp_path / "a.png", spacing=(0.001, 0.001))
+    with pytest.raises(ValueError, match=r"0\.001 to 100 mm .* but --spacing has 1e-30 x 1e-30 mm"):
+        read_inputs(tmp_path, spacing=(1e-30, 1e-30))
+    with pytest.raises(ValueError, match="two positive numbers in mm"):
+        read_inputs(tmp_path, spacing=(1, 1, 1))
+
+
+def test_pages_are_frames(tmp_path: Path) -> None:
+    pages = [Image.fromarray(np.full((30, 40), value, dtype=np.uint8)) for value in range(4)]
+    pages[0].save(tmp_path / "heart.tif", save_all=True, append_images=pages[1:])
+    inputs = read_inputs(tmp_path / "heart.tif", spacing=(1.5, 1.5))
+    assert [frame.name for frame in inputs.frames] == [f"heart-page-{number:04d}" for number in range(1, 5)]
+    assert [float(frame.image.max()) for frame in inputs.frames] == [0, 1, 2, 3]
+    pages[0].save(tmp_path / "one.png")
+    assert [frame.name for frame in read_inputs(tmp_path).frames][-1] == "one"
+    pages[0].save(tmp_path / "moving.png", save_all=True, append_images=pages[1:])
+    (entry,) = read_inputs(tmp_path).skipped
+    assert (entry.file, "holds several" in entry.reason) == ("moving.png", True)
+
+
+def test_pictures_add_up_to_the_budget(tmp_path: Path) -> None:
+    for name in "abcd":
+        Image.fromarray(np.zeros((300, 300), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    with read_budget(1), pytest.raises(ValueError, match=f"Expected {tmp_path} to need at most 1 MiB"):
+        read_inputs(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path, own_study: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe\.png is not a regular file but a named pipe"):
+        read_inputs(tmp_path / "pipe.png")
+    Image.fromarray(np.zeros((30, 30), dtype=np.uint8)).save(own_study / "a.png")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "dangling.png").symlink_to(folder / "absent.png")
+    with pytest.raises(ValueError, match=r"found none among 0 file\(s\).* the first is dangling\.png"):
+        read_inputs(folder)
+    shutil.copy(own_study / "a.png", folder)
+    inputs = read_inputs(folder)
+    assert [(entry.file, entry.kind) for entry in inputs.skipped] == [
+        ("dangling.png", "not_a_file"),
+        ("pipe.png", "not_a_file"),
+    ]
+    os.mkfifo(own_study / "pipe.dcm")
+    assert {entry.kind for entry in read_inputs(own_study).skipped} == {"not_dicom", "not_a_file"}

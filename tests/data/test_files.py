@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from monai_acdr.data import files
-from monai_acdr.data.files import natural_key, walk_files
+from monai_acdr.data.files import check_regular_file, natural_key, walk_files
 
 
 def _touch(path: Path) -> None:
@@ -51,3 +52,55 @@ def test_walk_stops_at_a_depth(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["d"] * (files.MAX_DEPTH + 2))
     _touch(deep / "x")
     assert max(len(folder.relative_to(tmp_path).parts) for folder, _ in walk_files(tmp_path)) == files.MAX_DEPTH
+
+
+def test_walk_leaves_out_what_is_no_file(tmp_path: Path) -> None:
+    _touch(tmp_path / "a.png")
+    (tmp_path / "good").symlink_to(tmp_path / "a.png")
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    os.mkfifo(tmp_path / "pipe.png")
+    left_out: list[Path] = []
+    assert list(walk_files(tmp_path, left_out)) == [(tmp_path, ["a.png", "good"])]
+    assert [path.name for path in left_out] == ["dangling", "pipe.png"]
+    assert list(walk_files(tmp_path)) == [(tmp_path, ["a.png", "good"])]
+
+
+def test_walk_tells_of_folders_that_may_not_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _touch(tmp_path / "secret" / "a.png")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    left_out: list[Path] = []
+    assert list(walk_files(tmp_path, left_out)) == [(tmp_path, [])]
+    assert left_out == [tmp_path / "secret"]
+
+
+def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _touch(tmp_path / "a")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    check_regular_file(tmp_path / "a", "a file")
+    check_regular_file(tmp_path / "link", "a file")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(tmp_path)  # the path of a socket is short
+        server.bind("socket")
+        for name, text in {
+            "pipe": "is not a regular file but a named pipe",
+            "socket": "is not a regular file but a socket",
+            ".": "is not a regular file but a folder",
+            "loop": r"cannot be looked at",
+            "a/b": "cannot be looked at",
+            "a\0b": "cannot be looked at",
+        }.items():
+            with pytest.raises(ValueError, match=f"Expected an image, but .* {text}"):
+                check_regular_file(tmp_path / name, "an image")
+    with pytest.raises(ValueError, match="/dev/zero is not a regular file but a device"):
+        check_regular_file(Path("/dev/zero"), "an image")
+    with pytest.raises(FileNotFoundError, match="absent does not exist: check the path"):
+        check_regular_file(tmp_path / "absent", "an image")

@@ -101,7 +101,7 @@ def test_no_pixels(tmp_path: Path, write_dicom: Writer) -> None:
 def test_damaged_png(tmp_path: Path, write_png: Writer) -> None:
     path = write_png(tmp_path / "a.png", np.arange(10000, dtype=np.uint8).reshape(100, 100))
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(ValueError, match="a.png is damaged or truncated"):
+    with pytest.raises(ValueError, match="a.png cannot be read .* damaged or truncated"):
         read_image_header(path)
 
 

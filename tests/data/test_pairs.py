@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from monai.data.image_reader import PILReader
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from PIL import Image
 
-from monai_acdr.data import LoadMassReferenced
+from monai_acdr.data import LoadMassReferenced, PictureReader
 from monai_acdr.data.mask_outline import MaskOutline
 from monai_acdr.data.pairs import pair_folder_data_list
 from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.report import QualityReport
-from monai_acdr.transforms import contour_to_mask, gray_image
+from monai_acdr.transforms import contour_to_mask
 
 
 def _disc(center: tuple[int, int], radius: float, size: tuple[int, int] = (40, 48)) -> np.ndarray:
@@ -35,7 +34,7 @@ def _save(root: Path, name: str, mask: np.ndarray, folder: str = "masks") -> Non
 
 
 def _load(item: dict[str, Any]) -> dict[Any, Any]:
-    reader = PILReader(converter=gray_image, reverse_indexing=False)
+    reader = PictureReader()
     steps = [LoadImaged("image", reader=reader), EnsureChannelFirstd("image"), LoadMassReferenced()]
     return Compose(steps)(item)
 

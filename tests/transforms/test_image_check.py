@@ -12,13 +12,14 @@ import pydicom
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.data.image_reader import PILReader, PydicomReader
+from monai.data.image_reader import PydicomReader
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from monai_acdr.data import PictureReader
 from monai_acdr.geometry import pixel_spacing, pixel_to_world, world_to_pixel
-from monai_acdr.transforms.image_check import CheckImage, CheckImageD, CheckImaged, CheckImageDict, gray_image
+from monai_acdr.transforms.image_check import CheckImage, CheckImageD, CheckImaged, CheckImageDict
 
 PIXELS = np.arange(6 * 9, dtype=np.uint16).reshape(6, 9)  # 6 rows, 9 columns
 
@@ -47,7 +48,7 @@ def write_dicom(path: Path, **attributes: object) -> Path:
 
 
 def load(path: Path) -> MetaTensor:
-    reader = [PydicomReader(swap_ij=False), PILReader(converter=gray_image, reverse_indexing=False)]
+    reader = [PydicomReader(swap_ij=False), PictureReader()]
     pipeline = mt.Compose(
         [mt.LoadImaged("image", reader=reader), mt.EnsureChannelFirstd("image"), CheckImaged("image")]
     )
@@ -108,7 +109,7 @@ def test_refusals_name_the_file() -> None:
     for image, message in (
         (torch.ones(4, 5), r"frame\.dcm to be one 2-D frame \(C, H, W\), but got \(4, 5\)"),
         (torch.ones(1, 8, 4, 5), r"frame\.dcm to be one 2-D frame .* one frame of a multi-frame"),
-        (torch.ones(3, 4, 5), r"frame\.dcm to have 1 channel.*converter=gray_image"),
+        (torch.ones(3, 4, 5), r"frame\.dcm to have 1 channel.*PictureReader\(\)"),
         (torch.ones(1, 0, 5), r"frame\.dcm to have pixels, but got \(1, 0, 5\)"),
         (bad, r"frame\.dcm to be finite, but it has NaN or Inf"),
         (bad.nan_to_num() / 0, r"frame\.dcm to be finite"),

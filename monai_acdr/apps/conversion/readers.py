@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.apps.conversion.content import Frame, Layer, attached
@@ -19,7 +17,7 @@ from monai_acdr.apps.conversion.formats import Format, source_files
 from monai_acdr.apps.conversion.volumes import read_volume
 from monai_acdr.apps.frame_names import SUNNYBROOK_NAME, check_name, frame_names
 from monai_acdr.data import read_contour
-from monai_acdr.data.mask_outline import file_size
+from monai_acdr.data.pictures import read_picture
 from monai_acdr.data.reference import foreground
 from monai_acdr.dicom import (
     LV_ENDOCARDIUM,
@@ -32,7 +30,6 @@ from monai_acdr.dicom import (
     read_rtstruct,
     read_seg,
 )
-from monai_acdr.transforms import gray_image
 
 __all__ = ["read_layers"]
 
@@ -105,13 +102,6 @@ def _read_contour(path: Path, name: str) -> Frame:
 
 def _read_png(path: Path, name: str) -> Frame:
     """A mask of two values; it may be empty."""
-    size = file_size(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is checked already
-            with Image.open(path, formats=("PNG",)) as image:
-                values = np.asarray(gray_image(image))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"Expected a PNG mask, but {path} cannot be read ({type(error).__name__}).") from None
-    mask = foreground(values, path) if values.any() else np.zeros(size, dtype=bool)
-    return Frame(name, size, mask=mask.astype(np.float32))
+    values = read_picture(path)
+    mask = foreground(values, path) if values.any() else np.zeros(values.shape, dtype=bool)
+    return Frame(name, (mask.shape[0], mask.shape[1]), mask=mask.astype(np.float32))

@@ -16,7 +16,7 @@ import numpy as np
 
 from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
 from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
-from monai_acdr.apps.nifti import NiftiVolume, is_nifti, read_nifti
+from monai_acdr.apps.nifti import NiftiVolume, check_grid, is_nifti, read_nifti
 from monai_acdr.dicom import SourceFrame
 
 __all__ = ["ImageCache", "LabelImage", "read_label_image"]
@@ -35,7 +35,7 @@ class LabelImage:
         inputs: its frames.
         places: (slice, phase) of each frame on the grid.
         shape: (X, Y, Z) or (X, Y, Z, T) of the grid, voxels; pictures have Z = 1.
-        affine: (4, 4) voxel index (column, row, slice) to RAS mm.
+        affine: (4, 4) voxel index (column, row, slice) to RAS mm, as clients understand the file.
         is_picture: PNG, JPEG and such: there is no place in a patient.
     """
 
@@ -86,7 +86,8 @@ def read_label_image(path: Path, series: Path | None = None, order: Sequence[Pat
         return _of_volume(inputs)
     if is_nrrd(path):
         voxels, affine = read_nrrd(path)
-        return _of_volume(volume_inputs(NiftiVolume.from_voxels(voxels, affine)))
+        findings = tuple(check_grid(path, affine, voxels.shape))
+        return _of_volume(volume_inputs(NiftiVolume.from_voxels(voxels, affine, findings=findings)))
     inputs = read_inputs(path)
     frames = inputs.frames
     if len({frame.size for frame in frames}) != 1:
@@ -100,7 +101,7 @@ def _of_volume(inputs: Inputs) -> LabelImage:
     volume = inputs.volume
     assert volume is not None
     shape = (*volume.shape, 1)[:3] if len(volume.shape) < 3 else volume.shape
-    return LabelImage(inputs, tuple(volume.places), shape, volume.affine)
+    return LabelImage(inputs, tuple(volume.places), shape, volume.file_affine)
 
 
 def _converted(path: Path, series: Path, order: Sequence[Path]) -> LabelImage:
@@ -121,7 +122,7 @@ def _converted(path: Path, series: Path, order: Sequence[Path]) -> LabelImage:
         return read_label_image(path)
     inputs = replace(inputs, frames=ordered)
     places = tuple((index, 0) for index in range(len(ordered)))
-    return LabelImage(inputs, places, (width, height, len(ordered)), volume.affine)
+    return LabelImage(inputs, places, (width, height, len(ordered)), volume.file_affine)
 
 
 def _stack_affine(frames: Sequence[Frame]) -> np.ndarray:

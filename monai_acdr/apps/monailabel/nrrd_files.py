@@ -9,17 +9,22 @@ Raw or gzip data in the same file; spaces of three dimensions, LPS or RAS.
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from monai_acdr.atomic_files import replace_file
+from monai_acdr.data.files import check_regular_file
+from monai_acdr.read_budget import check_bytes, check_pixels
 
 __all__ = ["is_nrrd", "read_nrrd", "write_nrrd"]
 
 MAX_HEADER = 1 << 16
-MAX_VOXELS = 1_000_000_000
 
 _TYPES = {
     **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
@@ -31,6 +36,7 @@ _TYPES = {
     **{"float": "f4", "double": "f8"},
 }
 _NAMES = {"u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "f4": "float"}
+_MM_PER_UNIT = {"mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1000.0, "um": 0.001, "micron": 0.001}
 _LPS = ("left-posterior-superior", "lps")
 _RAS = ("right-anterior-superior", "ras")
 
@@ -76,28 +82,47 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read voxels (X, Y[, Z[, T]]) and their affine (4, 4), voxel index to RAS mm.
 
     Raises:
-        ValueError: when it is no such file, or is damaged.
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no such file, is damaged, or is larger than the budget.
     """
+    check_regular_file(path, "a NRRD volume")
+    with open(path, "rb") as stream:
+        with _refusal(path):
+            fields, shape, dtype, place = _header(stream)
+            affine = _affine(fields, len(shape))
+        number = math.prod(shape) * dtype.itemsize
+        check_pixels(path, shape)
+        check_bytes(path, number)
+        with _refusal(path):
+            stream.seek(place)
+            # deflate makes data a few bytes in a thousand longer at most; what follows is not theirs
+            data = _unpack(stream.read(number + number // 64 + 4096), fields.get("encoding", "raw"), number)
+            return np.frombuffer(data, dtype).reshape(shape, order="F").astype(dtype.newbyteorder("=")), affine
+
+
+def _header(stream: BinaryIO) -> tuple[dict[str, str], tuple[int, ...], np.dtype[Any], int]:
+    """Fields, shape, type and place of the data."""
+    start = stream.read(MAX_HEADER)
+    head, gap, _ = start.partition(b"\n\n")
+    if not start.startswith(b"NRRD000") or not gap:
+        raise ValueError("it does not begin like one")
+    fields = _fields(head.decode("ascii"))
+    shape = tuple(int(size) for size in fields["sizes"].split())
+    if not 2 <= len(shape) <= 4 or min(shape) < 1:
+        raise ValueError(f"its sizes are {shape}, expected 2 to 4")
+    order = "<" if fields.get("endian", "little") == "little" else ">"
+    return fields, shape, np.dtype(order + _TYPES[fields["type"]]), len(head) + 2
+
+
+@contextmanager
+def _refusal(path: Path) -> Iterator[None]:
+    """What is wrong with a file becomes an error that names it."""
     try:
-        with open(path, "rb") as stream:
-            start = stream.read(MAX_HEADER)
-            head, gap, _ = start.partition(b"\n\n")
-            if not start.startswith(b"NRRD000") or not gap:
-                raise ValueError("it does not begin like one")
-            fields = _fields(head.decode("ascii"))
-            shape = tuple(int(size) for size in fields["sizes"].split())
-            if not 2 <= len(shape) <= 4 or min(shape) < 1 or int(np.prod(shape)) > MAX_VOXELS:
-                raise ValueError(f"its sizes are {shape}, expected 2 to 4 and at most {MAX_VOXELS} voxels")
-            dtype = np.dtype(("<" if fields.get("endian", "little") == "little" else ">") + _TYPES[fields["type"]])
-            stream.seek(len(head) + 2)
-            data = _unpack(stream.read(), fields.get("encoding", "raw"), int(np.prod(shape)) * dtype.itemsize)
-        voxels = np.frombuffer(data, dtype).reshape(shape, order="F").astype(dtype.newbyteorder("="))
-        affine = _affine(fields, len(shape))
+        yield
     except KeyError as error:
         raise ValueError(f"Expected a NRRD volume, but {path} has no or an unknown {error}.") from None
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+    except (ValueError, OSError, EOFError, OverflowError, zlib.error) as error:
         raise ValueError(f"Expected a NRRD volume with its data, but {path} cannot be used: {error}.") from None
-    return voxels, affine
 
 
 def _vector(values: np.ndarray) -> str:
@@ -111,7 +136,7 @@ def _fields(head: str) -> dict[str, str]:
 
 def _unpack(data: bytes, encoding: str, expected: int) -> bytes:
     if encoding in ("gzip", "gz"):
-        data = zlib.decompressobj(wbits=31).decompress(data, expected + 1)
+        data = zlib.decompressobj(wbits=31).decompress(data, expected + 1)  # never more, whatever it unpacks to
     elif encoding != "raw":
         raise ValueError(f"its data are {encoding}, expected raw or gzip")
     if len(data) != expected:
@@ -130,9 +155,18 @@ def _affine(fields: dict[str, str], dimension: int) -> np.ndarray:
         sign = {**dict.fromkeys(_LPS, [-1, -1, 1]), **dict.fromkeys(_RAS, [1, 1, 1])}[fields["space"]]
         affine[:3, :3] = np.array(columns).T * np.array(sign)[:, None]
         affine[:3, 3] = np.array(origin) * sign
+        affine[:3] *= _mm_per_unit(fields.get("space units", ""))
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise ValueError("its directions are singular")
     return affine
+
+
+def _mm_per_unit(text: str) -> float:
+    """Of ``space units: "mm" "mm" "mm"``; without the field a unit is a mm."""
+    units = {unit.strip() for unit in text.split('"') if unit.strip()} or {"mm"}
+    if len(units) != 1 or not units <= _MM_PER_UNIT.keys():
+        raise ValueError(f"its space units are {text[:60]}, expected one of {', '.join(_MM_PER_UNIT)} for all axes")
+    return _MM_PER_UNIT[units.pop()]
 
 
 def _parse(text: str) -> tuple[float, float, float] | None:

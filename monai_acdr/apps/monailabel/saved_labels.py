@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from PIL import Image
 
 from monai_acdr.apps.contour_document import structure_of
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.label_maps import write_labels
 from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
-from monai_acdr.apps.nifti import is_nifti
+from monai_acdr.apps.nifti import is_nifti, read_nifti_voxels
+from monai_acdr.data.pictures import SUFFIXES, read_label_picture
 from monai_acdr.dicom import Algorithm, MaskRegion, Structure, read_seg, write_seg
 
 __all__ = ["check_label", "frame_masks", "labels_of_seg", "raw_label", "read_label", "write_seg_of_labels"]
@@ -25,7 +25,6 @@ __all__ = ["check_label", "frame_masks", "labels_of_seg", "raw_label", "read_lab
 MAX_LABELS = 255
 HALF = 0.5
 """A pixel of a fractional segmentation belongs to the label from here on."""
-_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 
 
 def read_label(path: Path) -> np.ndarray:
@@ -40,19 +39,17 @@ def read_label(path: Path) -> np.ndarray:
     Raises:
         ValueError: when it cannot be read, or has other values than whole numbers from 0 to 255.
     """
-    name = path.name.lower()
     try:
         if is_nifti(path):
-            values: np.ndarray = np.asanyarray(nib.load(path).dataobj)  # type: ignore[attr-defined]
+            values = read_nifti_voxels(path)
         elif is_nrrd(path):
             values = read_nrrd(path)[0]
-        elif name.endswith(_PICTURES):
-            with Image.open(path) as picture:
-                values = np.asarray(picture.convert("L") if picture.mode in ("RGB", "RGBA") else picture).T
+        elif path.name.lower().endswith(SUFFIXES):
+            values = read_label_picture(path).T
         else:
-            raise ValueError(f"its name ends with none of .nii.gz, .nii, .nrrd, {', '.join(_PICTURES)}")
-    except (OSError, EOFError, SyntaxError, ValueError, nib.filebasedimages.ImageFileError) as error:
-        raise ValueError(f"Expected a label map, but {path} cannot be read: {error}.") from None
+            raise ValueError(f"its name ends with none of .nii.gz, .nii, .nrrd, {', '.join(SUFFIXES)}")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"Expected a label map, but {path} cannot be read: {error}") from None
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > MAX_LABELS or (values % 1 != 0).any():
         raise ValueError(f"Expected a label map of whole numbers from 0 to {MAX_LABELS}, but {path} has others.")
     return values.astype(np.uint8)
@@ -79,12 +76,13 @@ def raw_label(path: Path, image: LabelImage) -> Path:
     Raises:
         ValueError: when they are not as many as the image has.
     """
-    voxels = np.fromfile(path, dtype=np.uint8)
-    if voxels.size != int(np.prod(image.shape)):
+    number = path.stat().st_size
+    if number != math.prod(image.shape):
         raise ValueError(
-            f"Expected a label of the shape of its image, {image.shape} voxels of a byte, but got {voxels.size} bytes: "
+            f"Expected a label of the shape of its image, {image.shape} voxels of a byte, but got {number} bytes: "
             "does it belong to this image?"
         )
+    voxels = np.fromfile(path, dtype=np.uint8)
     return write_labels(path.with_suffix(".nii.gz"), voxels.reshape(image.shape, order="F"), image)
 
 

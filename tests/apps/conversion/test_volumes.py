@@ -130,7 +130,7 @@ def test_labels(tmp_path: Path) -> None:
     assert float(np.asarray(layer.frames[0].mask).sum()) == 9
 
 
-@pytest.mark.parametrize("values", [[-1.0, 0], [np.nan, 0], [0.5, 3.25]])
+@pytest.mark.parametrize("values", [[-1.0, 0], [0.5, 3.25]])
 def test_images_are_no_masks(tmp_path: Path, values: list[float]) -> None:
     nib.save(nib.Nifti1Image(np.array([[values] * 3], dtype=np.float32), np.eye(4)), tmp_path / "a.nii")
     with pytest.raises(ValueError, match="is it an image"):

@@ -1,0 +1,290 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Pictures (PNG, JPEG, TIFF, BMP): the one place where Pillow opens a file.
+
+Pillow knows over forty formats and goes by content: an EPS file named ``.png`` would start Ghostscript. Only the four
+formats of :data:`PICTURE_FORMATS` are opened here. What the header claims is held against the budget before anything is
+decoded (:mod:`monai_acdr.read_budget`), and a file of several pictures is never taken for its first one.
+
+Pixels are those that a viewer shows: the orientation of EXIF and TIFF is applied, so that a mask drawn on a turned
+photograph fits it, and transparent pixels are black. Color becomes 8-bit luminance, 16-bit and float gray stay as they
+are; color profiles are ignored, for gray values are data here.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import PathLike
+from monai.data.image_reader import PILReader
+from monai.utils import ensure_tuple
+from PIL import Image, ImageOps
+
+from monai_acdr.data.files import check_regular_file
+from monai_acdr.read_budget import ReadBudget, check_pixels
+
+__all__ = [
+    "PICTURE_FORMATS",
+    "PictureReader",
+    "decode_picture",
+    "picture_size",
+    "read_label_picture",
+    "read_picture",
+    "read_picture_frames",
+    "verify_picture",
+]
+
+PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+"""Formats of pictures, as Pillow names them."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""Names of such files."""
+
+MAX_PAGES = 10_000
+"""Pages of one file beyond this are refused."""
+
+_GRAY_MODES = ("L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N")
+_ORIENTATION = 0x0112
+_SWAPPED = (5, 6, 7, 8)
+"""Orientations (EXIF 2.3, 4.6.4 A) in which rows and columns change places."""
+_SUBFILE_TYPE = 254
+_REDUCED = 1
+"""Bit of TIFF's NewSubfileType: a page that is a smaller version of another one."""
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """(H, W) as :func:`read_picture` gives it, from the header; nothing is decoded.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no picture, holds several, or is larger than the budget.
+    """
+    with _opened(path, str(path)) as image:
+        return _size(image)
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """Read a picture as gray values.
+
+    Returns:
+        (H, W) uint8, uint16, int32 or float32.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no picture, is damaged, holds several, or is larger than the budget.
+    """
+    with _opened(path, str(path)) as image:
+        return _gray_values(image, str(path))
+
+
+def read_label_picture(path: str | Path) -> np.ndarray:
+    """Read a picture of labels: of a palette the index, which is the label, not the luminance of its color.
+
+    Returns:
+        (H, W) as :func:`read_picture`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_picture`.
+    """
+    with _opened(path, str(path)) as image:
+        if image.mode != "P":
+            return _gray_values(image, str(path))
+        with _pillow_errors(str(path)):
+            return np.asarray(_upright(image))
+
+
+def read_picture_frames(path: str | Path) -> list[np.ndarray]:
+    """Read all pages of a TIFF, (H, W) each as :func:`read_picture`; of another file its only picture.
+
+    Pages that are reduced versions of others are left out.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_picture`; ValueError also for animations and multi-picture JPEG,
+            whose frames may be differences or previews.
+    """
+    name = str(path)
+    with _opened(path, name, single=False) as image:
+        if image.format != "TIFF":
+            _check_single(image, name)
+            return [_gray_values(image, name)]
+        budget, frames = ReadBudget(name), []
+        for _ in _pages(image, name):
+            budget.add_pixels((image.height, image.width, len(image.getbands())))
+            frames.append(_gray_values(image, name))
+        return frames
+
+
+def decode_picture(data: bytes, name: str) -> np.ndarray:
+    """Decode a picture that lies in memory, with its colors.
+
+    Args:
+        data: content of a file.
+        name: for messages.
+
+    Returns:
+        (H, W) as :func:`read_picture`, or (H, W, 3) uint8.
+
+    Raises:
+        ValueError: as :func:`read_picture`.
+    """
+    with _opened(data, name) as image:
+        if image.mode in ("1", *_GRAY_MODES):
+            return _gray_values(image, name)
+        with _pillow_errors(name):
+            return np.asarray(_opaque(_upright(image)))
+
+
+def verify_picture(path: str | Path) -> tuple[int, int]:
+    """(H, W) of a picture whose file is complete as far as its format tells without decoding: PNG has checksums.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`picture_size`; ValueError also for a damaged or truncated file.
+    """
+    with _opened(path, str(path)) as image:
+        size = _size(image)
+        with _pillow_errors(str(path)):
+            image.verify()
+        return size
+
+
+class PictureReader(PILReader):
+    """MONAI reader of pictures as gray values, rows first: :func:`read_picture` for ``LoadImage``.
+
+    Example:
+        ``LoadImaged(keys="image", reader=PictureReader(), image_only=True)``
+    """
+
+    def __init__(self) -> None:
+        super().__init__(reverse_indexing=False)
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether every file has the suffix of a picture."""
+        return all(str(name).lower().endswith(SUFFIXES) for name in ensure_tuple(filename))
+
+    def read(self, data: Sequence[PathLike] | PathLike | np.ndarray, **kwargs: Any) -> Any:
+        """A Pillow image of gray values, decoded, or a list of them.
+
+        Raises:
+            FileNotFoundError, ValueError: as :func:`read_picture`.
+        """
+        images = [_gray_image(Path(str(name))) for name in ensure_tuple(data)]
+        return images if len(images) > 1 else images[0]
+
+
+def _gray_image(path: Path) -> Image.Image:
+    """Gray values with the name of the file's format, which MONAI keeps as metadata."""
+    with _opened(path, str(path)) as image:
+        gray = Image.fromarray(_gray_values(image, str(path)))
+        gray.format = image.format
+        return gray
+
+
+@contextmanager
+def _opened(source: str | Path | bytes, name: str, single: bool = True) -> Iterator[Image.Image]:
+    """An image whose header was read, whose size is within the budget, and which is the only one in its file."""
+    if not isinstance(source, bytes):
+        check_regular_file(Path(source), "a picture")
+    with ExitStack() as stack:
+        with _pillow_errors(name):
+            # Never by name: Pillow 13 maps uncompressed TIFF into memory then, with the sides of a turned one swapped.
+            stream = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb"))
+            image = stack.enter_context(Image.open(stream, formats=PICTURE_FORMATS))
+        check_pixels(name, (image.height, image.width, len(image.getbands())))
+        if single:
+            _check_single(image, name)
+        yield image
+
+
+@contextmanager
+def _pillow_errors(name: str) -> Iterator[None]:
+    """What Pillow raises becomes a ValueError that names the file; what it warns of is not shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sizes are held against the budget, and metadata do not matter
+            yield
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"Expected at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels, the limit of Pillow, but {name} has more: "
+            "reduce the picture or cut it into parts."
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise ValueError(
+            f"Expected a picture ({', '.join(PICTURE_FORMATS)}), but {name} cannot be read ({type(error).__name__}): "
+            "it is another format, damaged or truncated; copy it again, or convert it."
+        ) from None
+
+
+def _check_single(image: Image.Image, name: str) -> None:
+    if image.format == "TIFF":
+        number = sum(1 for _, _ in zip(_pages(image, name), range(2), strict=False))
+        image.seek(0)
+    else:
+        number = int(getattr(image, "n_frames", 1))
+    if number > 1:
+        raise ValueError(
+            f"Expected one picture in a file, but {name} holds several: save the one that is meant alone"
+            + (", or give each page a file of its own." if image.format == "TIFF" else ".")
+        )
+
+
+def _pages(image: Image.Image, name: str) -> Iterator[int]:
+    """Go to each page of a TIFF that is no reduced version of another one."""
+    for page in range(MAX_PAGES + 1):
+        with _pillow_errors(name):
+            try:
+                image.seek(page)
+            except EOFError:
+                return
+            kind = int(image.tag_v2.get(_SUBFILE_TYPE, 0))  # type: ignore[attr-defined]
+        if page == MAX_PAGES:
+            raise ValueError(f"Expected at most {MAX_PAGES} pages, but {name} has more: split it.")
+        if page == 0 or not kind & _REDUCED:
+            yield page
+
+
+def _orientation(image: Image.Image) -> int:
+    """Orientation that is still to be applied, 1 to 8; 1 is upright, and stands for one that cannot be read."""
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):  # else Pillow would decode it
+        return 1
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged metadata of a picture that may be whole
+        return 1
+
+
+def _size(image: Image.Image) -> tuple[int, int]:
+    """(H, W) of what :func:`_upright` gives; Pillow turns TIFF itself, and tells the size of what comes out."""
+    return image.size if _orientation(image) in _SWAPPED else (image.height, image.width)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return ImageOps.exif_transpose(image) if 1 < _orientation(image) <= 8 else image
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """RGB, with black under transparent pixels."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layers = Image.new("RGBA", image.size, (0, 0, 0, 255)), image.convert("RGBA")
+    return Image.alpha_composite(*layers).convert("RGB")
+
+
+def _gray_values(image: Image.Image, name: str) -> np.ndarray:
+    """(H, W) in the machine's byte order."""
+    with _pillow_errors(name):
+        image = _upright(image)
+        if image.mode not in _GRAY_MODES:
+            image = (_opaque(image) if image.has_transparency_data else image).convert("L")
+        values = np.asarray(image)
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
