@@ -18,6 +18,7 @@ from monai_acdr.geometry import check_vertices
 from monai_acdr.networks.layers.rasterizers.backends import BACKENDS, is_dense
 from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
 from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, rasterize_plain
+from monai_acdr.networks.layers.rasterizers.first_order import check_reverse_mode
 from monai_acdr.networks.layers.rasterizers.operator import rasterize
 
 __all__ = ["RASTERIZER_METHODS", "rasterize_polygons"]
@@ -59,12 +60,14 @@ def rasterize_polygons(
             itself) or ``signed`` (the winding number's integral: counter-orientated parts are negative).
         lengths: number of valid vertices of each polygon, integers of the shape of ``vertices`` without its last two
             dimensions; the rest is ignored. At least 1, or 0 for a ring that is not there. All K if None.
-        differentiate: ``analytic`` (fused backward pass, once differentiable) or ``autograd`` (plain operations, any
-            number of times differentiable, slower).
+        differentiate: ``analytic`` (fused backward pass; second derivatives and one in forward mode, in the transforms
+            of ``torch.func`` too) or ``autograd`` (plain operations, any number of times differentiable, slower, no
+            ``vmap``).
         method: one of :data:`RASTERIZER_METHODS`. Fill rules other than ``nonzero``, rings and backends belong to
             ``exact``; ``soft`` knows ``evenodd`` and rings as well.
         backend: of the exact method: ``auto`` takes the fastest one installed that fits (``numba`` on the CPU,
-            ``triton`` on CUDA, else ``torch``); ``dense`` is elementwise, for export and any transform of torch.
+            ``triton`` on CUDA, else ``torch``); ``dense`` is elementwise, for export, derivatives of any order and any
+            transform of torch.
         rings: the dimension before the vertices counts rings that make one mask together: (B, R, K, 2) gives
             (B, 1, H, W), and (B, N, R, K, 2) gives (B, N, H, W). Their signed coverages are added before the fill
             rule: a hole is a ring of the other orientation, or any ring under ``evenodd``.
@@ -79,6 +82,8 @@ def rasterize_polygons(
     Raises:
         ValueError: for a wrong shape, dtype, size, fill rule, length, method, backend or setting.
         ImportError: for a method or a backend that is named but not installed.
+        NotImplementedError: for third derivatives of the ``analytic`` form; for derivatives of ``soft``, ``mesh`` and
+            ``pytorch3d`` other than the gradient, and for these within ``torch.func``.
 
     Example:
         >>> square = torch.tensor([[[0.5, 0.0], [2.0, 0.0], [2.0, 1.0], [0.5, 1.0]]])
@@ -116,8 +121,20 @@ def _rasterize_exact(
     if is_dense(backend) or torch.onnx.is_in_onnx_export():
         return rasterize_dense(polygons, size, fill_rule, rings)
     if differentiate == "autograd":
-        return rasterize_plain(polygons, size, fill_rule, rings)
+        return _rasterize_plain(polygons, size, fill_rule, rings)
     return rasterize(polygons, size, fill_rule, rings, backend)
+
+
+def _rasterize_plain(polygons: Tensor, size: tuple[int, int], fill_rule: str, rings: int) -> Tensor:
+    try:
+        return rasterize_plain(polygons, size, fill_rule, rings)
+    except RuntimeError as error:
+        if not torch._C._are_functorch_transforms_active():
+            raise
+        raise NotImplementedError(
+            "Expected a transform of torch.func that shapes may depend on data in (not vmap) for "
+            "differentiate='autograd', but got another: use 'analytic', or backend='dense'."
+        ) from error
 
 
 def _rasterize_otherwise(
@@ -143,6 +160,7 @@ def _rasterize_otherwise(
     if unknown:
         names = sorted(set(known) - {"vertices", "size", *shared})
         raise ValueError(f"Expected settings of method {method!r} to be among {names}, but got {unknown}.")
+    check_reverse_mode(polygons, method)
     with torch.autocast(polygons.device.type, enabled=False):
         return function(polygons, size, **settings)
 

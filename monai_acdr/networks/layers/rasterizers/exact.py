@@ -11,10 +11,13 @@ Backward: Reynolds' transport theorem. With G = dL/dw at the crossed pixels and 
 
     dL/dP0 += (-e_y, e_x) sum G int (1 - t) dt        dL/dP1 += (-e_y, e_x) sum G int t dt
 
-over the edge's pieces: nothing is taped over pixels.
+over the edge's pieces: nothing is taped over pixels. The tangent of the mask (forward mode) is the transpose of that,
+and second derivatives come from the plain form, :func:`rasterize_plain`.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -32,6 +35,8 @@ __all__ = [
     "rasterize_backward",
     "rasterize_forward",
     "rasterize_plain",
+    "rasterize_second_order",
+    "rasterize_tangent",
     "signed_coverage",
 ]
 
@@ -129,22 +134,69 @@ def rasterize_backward(
     if pieces is None:
         pieces = cut_polygons(vertices, (int(grad.shape[-2]), int(grad.shape[-1])))
     density = _density(pieces, grad, winding, rings * vertices.shape[1], fill_rule)
-    moment_end = density * 0.5 * (pieces.t_end.square() - pieces.t_start.square())
-    moment_start = density * (pieces.t_end - pieces.t_start) - moment_end
-    finite, clean = _finite(vertices)
-    clean = clean.to(density.dtype)
-    edges = torch.roll(clean, -1, dims=1) - clean
-    normals = torch.stack([-edges[..., 1], edges[..., 0]], dim=-1)
-    at_start = normals * _sum_by_edge(moment_start, pieces.edge, vertices)
-    at_end = normals * _sum_by_edge(moment_end, pieces.edge, vertices)
+    start_share, end_share = _shares(pieces)
+    finite, normals = _normals(vertices, density.dtype)
+    at_start = normals * _sum_by_edge(density * start_share, pieces.edge, vertices)
+    at_end = normals * _sum_by_edge(density * end_share, pieces.edge, vertices)
     gradient = (at_start + torch.roll(at_end, 1, dims=1)).to(vertices.dtype)
     finite = _of_masks(finite, rings)
     return gradient if finite is None else gradient.masked_fill(~finite.repeat_interleave(rings)[:, None, None], 0)
 
 
+def rasterize_tangent(tangent: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int = 1) -> Tensor:
+    """Derivative (B, H, W) of the mask along a motion (B * R, K, 2) of the vertices: forward mode.
+
+    The transpose of :func:`rasterize_backward`, grid lines included: <grad, tangent of the mask> is
+    <gradient of the vertices, motion>. Masks that are not finite give zero.
+    """
+    size = (int(winding.shape[-2]), int(winding.shape[-1]))
+    pieces = cut_polygons(vertices, size)
+    start_share, end_share = _shares(pieces)
+    finite, normals = _normals(vertices, start_share.dtype)
+    motion = tangent.to(normals.dtype)
+    start_speed = (normals * motion).sum(-1).reshape(-1).index_select(0, pieces.edge)
+    end_speed = (normals * torch.roll(motion, -1, dims=1)).sum(-1).reshape(-1).index_select(0, pieces.edge)
+    flow = start_share * start_speed + end_share * end_speed
+    padded = (winding.shape[0], size[0] + 2, size[1] + 2)
+    flat = flow.new_zeros(math.prod(padded))
+    for index, slope in _slopes(pieces, winding, rings * vertices.shape[1], fill_rule):
+        flat = _scatter_add(flat, index, slope * flow)
+    result = flat.view(padded)[:, 1:-1, 1:-1].to(winding.dtype)
+    finite = _of_masks(finite, rings)
+    return result if finite is None else result.masked_fill(~finite[:, None, None], 0)
+
+
+def rasterize_second_order(grad: Tensor, vertices: Tensor, direction: Tensor, fill_rule: str, rings: int) -> Tensor:
+    """Gradient (B * R, K, 2) of <direction, gradient of the vertices given ``grad``>: the Hessian times a direction.
+
+    By the plain form, so at a kink, where an edge lies exactly on a grid line, one side is taken.
+    """
+    size = (int(grad.shape[-2]), int(grad.shape[-1]))
+    with torch.enable_grad():
+        variable = vertices.detach().requires_grad_()
+        mask = rasterize_plain(variable, size, fill_rule, rings)
+        (first,) = torch.autograd.grad(mask, variable, grad.to(mask.dtype), create_graph=True)
+        (second,) = torch.autograd.grad(first, variable, direction.to(first.dtype), materialize_grads=True)
+    return second
+
+
 def _shape(vertices: Tensor, rings: int) -> tuple[int, int]:
     """(B, E): masks, and edges of each mask."""
     return vertices.shape[0] // rings, rings * vertices.shape[1]
+
+
+def _shares(pieces: EdgePieces) -> tuple[Tensor, Tensor]:
+    """Integrals of 1 - t and of t over each piece, (N,): what its edge's two vertices have of its motion."""
+    end = 0.5 * (pieces.t_end.square() - pieces.t_start.square())
+    return pieces.t_end - pieces.t_start - end, end
+
+
+def _normals(vertices: Tensor, dtype: torch.dtype) -> tuple[Tensor | None, Tensor]:
+    """(P,) which polygons are finite, None if all are, and (P, K, 2) the vectors (-e_y, e_x) of all edges."""
+    finite, clean = _finite(vertices)
+    clean = clean.to(dtype)
+    edges = torch.roll(clean, -1, dims=1) - clean
+    return finite, torch.stack([-edges[..., 1], edges[..., 0]], dim=-1)
 
 
 def _sum_by_edge(values: Tensor, edge: Tensor, vertices: Tensor) -> Tensor:
@@ -197,31 +249,31 @@ def _scatter_add(target: Tensor, index: Tensor, values: Tensor) -> Tensor:
 
 def _density(pieces: EdgePieces, grad: Tensor, winding: Tensor, num_edges: int, fill_rule: str) -> Tensor:
     """dL/dw (N,) at each piece: that of its pixel, or the mean of both sides for an edge on a grid line."""
-    reader = _Reader(grad, winding)
-    sample = pieces.edge // num_edges
-    here_grad, here = reader(sample, pieces.row, pieces.column)
+    flat = F.pad(grad, (1, 1, 1, 1)).reshape(-1)
+    sides = _slopes(pieces, winding, num_edges, fill_rule)
+    values = [flat.index_select(0, index).to(slope.dtype) * slope for index, slope in sides]
+    return values[0] if len(values) == 1 else values[0] + values[1]
+
+
+def _slopes(pieces: EdgePieces, winding: Tensor, num_edges: int, fill_rule: str) -> list[tuple[Tensor, Tensor]]:
+    """Where each piece changes the mask, and how much: (N,) indices of pixels and slopes of the fill rule there.
+
+    Pixels are those of masks with a margin of one pixel of zeros on all sides, (B, H + 2, W + 2) flattened, which
+    stands for everything outside. An edge on a grid line has two sides with half of the slope each.
+    """
+    rows, columns = winding.shape[-2] + 2, winding.shape[-1] + 2
+    flat = F.pad(winding, (1, 1, 1, 1)).reshape(-1)
+    dtype = winding.dtype if winding.device.type == "mps" else torch.float64
+    index = ((pieces.edge // num_edges) * rows + pieces.row + 1) * columns + pieces.column + 1
+    here = flat.index_select(0, index).to(dtype)
     on_line = pieces.on_column_line | pieces.on_row_line
-    slope = fold_slope(here, fill_rule)
     if not bool(on_line.any()):
-        return here_grad * slope
-    other_row = pieces.row - pieces.on_row_line.long()
-    other_column = pieces.column - pieces.on_column_line.long()
-    there_grad, there = reader(sample, other_row, other_column)
-    towards = (there - here) * NUDGE
-    here_side = here_grad * fold_slope(here + towards, fill_rule)
-    there_side = there_grad * fold_slope(there - towards, fill_rule)
-    return torch.where(on_line, 0.5 * (here_side + there_side), here_grad * slope)
-
-
-class _Reader:
-    """Reads two (B, H, W) tensors at pixels -1 .. H, -1 .. W: a margin of zeros stands for everything outside."""
-
-    def __init__(self, grad: Tensor, winding: Tensor) -> None:
-        self.rows, self.columns = grad.shape[-2] + 2, grad.shape[-1] + 2
-        self.flat = [F.pad(values, (1, 1, 1, 1)).reshape(-1) for values in (grad, winding)]
-        self.dtype = grad.dtype if grad.device.type == "mps" else torch.float64
-
-    def __call__(self, sample: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
-        index = (sample * self.rows + row + 1) * self.columns + column + 1
-        grad, winding = (flat.index_select(0, index).to(self.dtype) for flat in self.flat)
-        return grad, winding
+        return [(index, fold_slope(here, fill_rule))]
+    other = index - pieces.on_row_line.long() * columns - pieces.on_column_line.long()
+    there = flat.index_select(0, other).to(dtype)
+    towards = torch.where(on_line, (there - here) * NUDGE, 0)
+    share = torch.where(on_line, 0.5, 1.0).to(dtype)
+    return [
+        (index, fold_slope(here + towards, fill_rule) * share),
+        (other, fold_slope(there - towards, fill_rule) * (1 - share)),
+    ]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from monai_acdr.networks.layers.rasterizers.first_order import first_derivative_only
 from monai_acdr.networks.layers.rasterizers.mesh_gradient import silhouette_gradient
 from monai_acdr.networks.layers.rasterizers.triangle_spans import cut_triangles, expand_ranges
 from monai_acdr.networks.layers.rasterizers.triangulation import circle_faces
@@ -102,7 +102,7 @@ class _Silhouette(torch.autograd.Function):
         return (owner < faces.shape[0] * faces.shape[1]).to(vertices.dtype)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only("mesh")
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         vertices, faces, owner = ctx.saved_tensors
         gradient = silhouette_gradient(grad, _points(vertices), faces, owner)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from monai_acdr.networks.layers.rasterizers.first_order import first_derivative_only
 from monai_acdr.networks.layers.rasterizers.mesh import checked_faces
 
 __all__ = ["is_available", "pixel_to_ndc", "rasterize_pytorch3d"]
@@ -72,7 +73,7 @@ def rasterize_pytorch3d(
     faces = checked_faces(faces, vertices)
     finite = torch.isfinite(vertices).flatten(1).all(1)[:, None, None]
     clean = torch.where(finite, vertices, 0).clamp(-_FARTHEST, _FARTHEST)
-    points = pixel_to_ndc(clean.float(), size)
+    points = pixel_to_ndc(_FirstDerivative.apply(clean).float(), size)
     if faces.numel() == 0:
         masks = (0 * points.sum((1, 2)))[:, None, None].expand(-1, *size)
     else:
@@ -89,6 +90,20 @@ def pixel_to_ndc(vertices: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
     frame = vertices.new_tensor([width, height])
     return (frame - 2 * vertices) / min(size)
+
+
+class _FirstDerivative(torch.autograd.Function):
+    """Identity: pytorch3d's compiled backward pass has no derivative, and does not say so."""
+
+    @staticmethod
+    def forward(ctx, vertices):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(vertices)
+        return vertices.view_as(vertices)
+
+    @staticmethod
+    @first_derivative_only("pytorch3d")
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return (grad,)
 
 
 def _import() -> tuple[Any, Any]:

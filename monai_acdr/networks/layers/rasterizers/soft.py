@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from monai_acdr.networks.layers.rasterizers.first_order import first_derivative_only
 from monai_acdr.networks.layers.rasterizers.triangle_spans import first_center
 
 __all__ = ["SOFT_FILL_RULES", "rasterize_soft"]
@@ -90,15 +90,14 @@ class _SoftMask(torch.autograd.Function):
         distance, position, normal = _signed_distance(start, end, edge, inside, size)
         mask = torch.sigmoid(distance / softness).to(contours.dtype)
         slope = (mask * (1 - mask) / softness)[..., None] * normal.to(contours.dtype)
-        ctx.save_for_backward(edge, position.to(contours.dtype), slope, finite)
-        ctx.shape = contours.shape
+        ctx.save_for_backward(edge, position.to(contours.dtype), slope, finite, contours)
         return mask.masked_fill_(~finite, float("nan"))
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only("soft")
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        edge, position, slope, finite = ctx.saved_tensors
-        batch, rings, num_vertices, _ = ctx.shape
+        edge, position, slope, finite, contours = ctx.saved_tensors
+        batch, rings, num_vertices, _ = contours.shape
         pull = -slope * grad.masked_fill(~finite, 0)[..., None]
         shares = torch.cat([(1 - position)[..., None] * pull, position[..., None] * pull], dim=-1)
         offset = torch.arange(batch, device=grad.device)[:, None, None] * (rings * num_vertices)
