@@ -78,13 +78,9 @@ class _Mask(torch.autograd.Function):
         if grad is None:
             return None, None
         vertices, winding = ctx.saved_tensors
-        settings = ctx.settings
-        if torch._C._functorch.is_legacy_batchedtensor(grad):
-            # autograd's `is_grads_batched`: only plain operations take such tensors
-            settings = settings._replace(backend="torch")
         if torch.is_grad_enabled():
-            return _Gradient.apply(grad, vertices, winding, settings), None
-        return _gradient(grad, vertices, winding, settings), None
+            return _Gradient.apply(grad, vertices, winding, ctx.settings), None
+        return _gradient(grad, vertices, winding, ctx.settings), None
 
     @staticmethod
     def jvp(ctx, tangent, _settings):  # type: ignore[no-untyped-def]
@@ -189,7 +185,9 @@ class _SecondOrder(torch.autograd.Function):
 
 def _gradient(grad: Tensor, vertices: Tensor, winding: Tensor, settings: _Settings) -> Tensor:
     kept = settings.pieces[0] if settings.pieces else None
-    return _run_backward(grad, vertices, winding, settings.fill_rule, settings.rings, settings.backend, kept)
+    # autograd's `is_grads_batched`: only plain operations take such tensors
+    backend = "torch" if torch._C._functorch.is_legacy_batchedtensor(grad) else settings.backend
+    return _run_backward(grad, vertices, winding, settings.fill_rule, settings.rings, backend, kept)
 
 
 def _apply_merged(function, info, in_dims, tensors, settings):  # type: ignore[no-untyped-def]
