@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monai_acdr.geometry.coordinates import (
     PIXEL_CENTER,
+    at_least_float32,
     centers_to_pixel,
     map_vertices,
     normalized_to_pixel,
@@ -33,6 +34,7 @@ from monai_acdr.geometry.polygons import (
 __all__ = [
     "PIXEL_CENTER",
     "SMALL_LOOP",
+    "at_least_float32",
     "bounding_box",
     "centers_to_pixel",
     "centroid",

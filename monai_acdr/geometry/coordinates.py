@@ -9,6 +9,10 @@ DICOM's SCOORD (PS3.3 C.10.5.1.2).
 
 World points are (x, y, z) in mm in DICOM's patient system, LPS. MONAI keeps affines in RAS and for array *indices*
 (row, column, slice) of pixel *centres*; only the functions here convert between the two.
+
+Coordinates are float32 or wider, whatever the precision of images and networks: float16 is half a pixel off at 1024 and
+bfloat16 at 128. Half precision is lifted on its way in by :func:`at_least_float32`, here and in
+:mod:`monai_acdr.geometry.polygons`.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from torch import Tensor
 
 __all__ = [
     "PIXEL_CENTER",
+    "at_least_float32",
     "centers_to_pixel",
     "map_vertices",
     "normalized_to_pixel",
@@ -34,6 +39,11 @@ PIXEL_CENTER = 0.5
 _LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 as they are. For coordinates, and for what is sampled at them."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def pixel_to_normalized(vertices: Tensor, size: tuple[int, int]) -> Tensor:
     """Map pixels to the [-1, 1] square that ``torch.nn.functional.grid_sample(align_corners=False)`` reads.
 
@@ -44,11 +54,13 @@ def pixel_to_normalized(vertices: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (..., 2) points; the image's outer corners are (-1, -1) and (1, 1).
     """
+    vertices = at_least_float32(vertices)
     return vertices * _reciprocal_half_size(vertices, size) - 1
 
 
 def normalized_to_pixel(vertices: Tensor, size: tuple[int, int]) -> Tensor:
     """Inverse of :func:`pixel_to_normalized`: (..., 2) points in [-1, 1] to pixels."""
+    vertices = at_least_float32(vertices)
     return (vertices + 1) / _reciprocal_half_size(vertices, size)
 
 
@@ -59,12 +71,12 @@ def _reciprocal_half_size(like: Tensor, size: tuple[int, int]) -> Tensor:
 
 def centers_to_pixel(points: Tensor) -> Tensor:
     """Pixel-centre coordinates (integers name centres, as in many contour files) to pixels: adds 0.5."""
-    return points + PIXEL_CENTER
+    return at_least_float32(points) + PIXEL_CENTER
 
 
 def pixel_to_centers(vertices: Tensor) -> Tensor:
     """Pixels to pixel-centre coordinates, for files that want them: subtracts 0.5."""
-    return vertices - PIXEL_CENTER
+    return at_least_float32(vertices) - PIXEL_CENTER
 
 
 def pixel_to_world(vertices: Tensor, affine: Tensor) -> Tensor:
@@ -105,7 +117,8 @@ def map_vertices(vertices: Tensor, source_affine: Tensor, target_affine: Tensor)
         target_affine: affine of the image in which the result is given.
 
     Returns:
-        (..., 2) points in the target image's pixels, of the dtype and on the device of ``vertices``.
+        (..., 2) points in the target image's pixels, of the dtype and on the device of ``vertices``; half precision
+        becomes float32.
     """
     source_origin, source_columns = _plane(source_affine)
     target_origin, target_columns = _plane(target_affine)
@@ -113,7 +126,7 @@ def map_vertices(vertices: Tensor, source_affine: Tensor, target_affine: Tensor)
     matrix = (inverse @ source_columns).to(vertices.device)
     offset = (inverse @ (source_origin - target_origin)).to(vertices.device)
     indices = pixel_to_centers(vertices.to(torch.float64))
-    return centers_to_pixel(indices @ matrix.T + offset).to(vertices.dtype)
+    return centers_to_pixel(indices @ matrix.T + offset).to(at_least_float32(vertices).dtype)
 
 
 def pixel_spacing(affine: Tensor) -> Tensor:

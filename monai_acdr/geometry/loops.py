@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from monai_acdr.geometry.coordinates import at_least_float32
 from monai_acdr.geometry.polygons import check_vertices, keep_open
 
 __all__ = ["SMALL_LOOP", "cut_loops", "settle_contours"]
@@ -40,7 +41,7 @@ def settle_contours(contours: Tensor) -> Tensor:
     Returns:
         (T, K, 2).
     """
-    kept = keep_open(contours)
+    kept = keep_open(at_least_float32(contours))
     return torch.cat([kept[:-1], cut_loops(kept[-1], SMALL_LOOP)[None]])
 
 
@@ -62,6 +63,7 @@ def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
     check_vertices(vertices)
     if vertices.ndim != 2:
         raise ValueError(f"Expected one contour (K, 2), but got {tuple(vertices.shape)}: cut one after the other.")
+    vertices = at_least_float32(vertices)
     # On the CPU: a few thousand numbers, looked at one crossing after the other, and not every device has float64.
     points = vertices.detach().to("cpu", torch.float64)
     cut = False

@@ -4,7 +4,8 @@
 """Closed polygons as tensors of vertices (..., K, 2): making, measuring and resampling them.
 
 Coordinates follow :mod:`monai_acdr.geometry.coordinates`. A polygon is not closed explicitly: its last vertex is
-joined to its first. Everything is batched over leading dimensions and differentiable where it can be.
+joined to its first. Everything is batched over leading dimensions and differentiable where it can be. Half precision is
+lifted to float32 first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import math
 
 import torch
 from torch import Tensor
+
+from monai_acdr.geometry.coordinates import at_least_float32
 
 __all__ = [
     "bounding_box",
@@ -53,6 +56,7 @@ def ellipse(center: Tensor, radii: Tensor, num_vertices: int) -> Tensor:
     """
     if num_vertices < 3:
         raise ValueError(f"Expected `num_vertices` to be at least 3, but got {num_vertices}.")
+    center, radii = at_least_float32(center), at_least_float32(radii)
     angles = torch.arange(num_vertices, dtype=center.dtype, device=center.device) * (2 * math.pi / num_vertices)
     directions = torch.stack([torch.cos(angles), torch.sin(angles)], dim=-1)
     return center[..., None, :] + radii[..., None, :] * directions
@@ -60,6 +64,7 @@ def ellipse(center: Tensor, radii: Tensor, num_vertices: int) -> Tensor:
 
 def circle(center: Tensor, radius: Tensor | float, num_vertices: int) -> Tensor:
     """Regular polygons: (..., 2) centres and (...) radii in pixels to (..., K, 2) vertices. See :func:`ellipse`."""
+    center = at_least_float32(center)
     radii = torch.as_tensor(radius, dtype=center.dtype, device=center.device)[..., None].expand_as(center)
     return ellipse(center, radii, num_vertices)
 
@@ -70,6 +75,7 @@ def signed_area(vertices: Tensor) -> Tensor:
     With y pointing down, as in images, positive is clockwise to the eye.
     """
     check_vertices(vertices, minimum=1)
+    vertices = at_least_float32(vertices)
     local = vertices - vertices[..., :1, :]  # keeps float32 exact enough far from the origin
     following = torch.roll(local, -1, dims=-2)
     return 0.5 * (local[..., 0] * following[..., 1] - local[..., 1] * following[..., 0]).sum(-1)
@@ -78,12 +84,14 @@ def signed_area(vertices: Tensor) -> Tensor:
 def perimeter(vertices: Tensor) -> Tensor:
     """Length (...) in pixels of the closed polygons (..., K, 2)."""
     check_vertices(vertices, minimum=1)
+    vertices = at_least_float32(vertices)
     return torch.linalg.vector_norm(torch.roll(vertices, -1, dims=-2) - vertices, dim=-1).sum(-1)
 
 
 def centroid(vertices: Tensor) -> Tensor:
     """Centre of gravity (..., 2) of the enclosed area; the mean of the vertices where that area is zero."""
     check_vertices(vertices, minimum=1)
+    vertices = at_least_float32(vertices)
     mean = vertices.mean(-2, keepdim=True)
     local = vertices - mean
     following = torch.roll(local, -1, dims=-2)
@@ -98,6 +106,7 @@ def centroid(vertices: Tensor) -> Tensor:
 def bounding_box(vertices: Tensor) -> Tensor:
     """(..., 4) boxes (x0, y0, x1, y1) in pixels of (..., K, 2)."""
     check_vertices(vertices, minimum=1)
+    vertices = at_least_float32(vertices)
     return torch.cat([vertices.amin(-2), vertices.amax(-2)], dim=-1)
 
 
@@ -114,6 +123,7 @@ def resample(vertices: Tensor, num_vertices: int) -> Tensor:
     check_vertices(vertices, minimum=1)
     if num_vertices < 1:
         raise ValueError(f"Expected `num_vertices` to be at least 1, but got {num_vertices}.")
+    vertices = at_least_float32(vertices)
     closed = torch.cat([vertices, vertices[..., :1, :]], dim=-2)
     lengths = torch.linalg.vector_norm(closed.diff(dim=-2), dim=-1)
     arc = torch.cat([torch.zeros_like(lengths[..., :1]), lengths.cumsum(-1)], dim=-1)

@@ -15,12 +15,30 @@ from monai_acdr.geometry import check_vertices, pixel_to_normalized
 
 __all__ = ["BalloonLoss", "CurvatureLoss", "DistanceLoss", "SegmentationLoss"]
 
+MASK_TOLERANCE = 1e-2
+"""How far a reference may leave [0, 1]: interpolation of higher order overshoots a little."""
+
 
 def _reduce(values: Tensor, reduction: str) -> Tensor:
     """Reduce one value a sample by a LossReduction."""
     if reduction == LossReduction.MEAN.value:
         return values.mean()
     return values.sum() if reduction == LossReduction.SUM.value else values
+
+
+def check_reference(target: Tensor) -> None:
+    """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced.
+
+    A mask of {0, 255} or class numbers would train towards nonsense, and NaN to NaN, without a word.
+    """
+    if torch.compiler.is_compiling() or target.dtype == torch.bool or target.numel() == 0:
+        return
+    low, high = (float(value) for value in target.detach().aminmax())
+    if not (low >= -MASK_TOLERANCE and high <= 1 + MASK_TOLERANCE):
+        raise ValueError(
+            f"Expected `target` to be masks with values in [0, 1], but got values from {low:g} to {high:g}: scale a "
+            "mask of {0, 255}, or make one of a label map with `mask == label`."
+        )
 
 
 class SegmentationLoss(_Loss):
@@ -39,9 +57,14 @@ class SegmentationLoss(_Loss):
         self.dice = DiceLoss(reduction="none")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Masks (B, 1, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) unreduced."""
+        """Masks (B, 1, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) unreduced.
+
+        Raises:
+            ValueError: for another shape, or a reference that is no mask of 0 .. 1, such as one of {0, 255}.
+        """
         if input.shape != target.shape:
             raise ValueError(f"Expected `target` to be {tuple(input.shape)}, but got {tuple(target.shape)}.")
+        check_reference(target)
         if self.kind == "dice":
             return _reduce(self.dice(input, target).flatten(1).mean(1), self.reduction)
         return _reduce((input - target).square().flatten(1).mean(1), self.reduction)

@@ -17,7 +17,7 @@ from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_acdr.metrics.inputs import check_masks, check_spacing
+from monai_acdr.metrics.inputs import check_masks, check_spacing, spacing_per_image
 from monai_acdr.metrics.reduced_metric import ReducedMetric
 
 __all__ = ["Hausdorff95Metric", "compute_hausdorff95", "image_diagonal"]
@@ -53,9 +53,7 @@ def compute_hausdorff95(
         ValueError: when shapes differ, a mask is not binary, or there is not one spacing per image.
     """
     pred, reference = check_masks(y_pred, y)
-    spacings = [None] * len(pred) if spacing is None else list(spacing)
-    if len(spacings) != len(pred):
-        raise ValueError(f"Expected one spacing per image, but got {len(spacings)} for {len(pred)} images.")
+    spacings = spacing_per_image(spacing, len(pred))
     distances = torch.zeros(pred.shape[:2], dtype=torch.float32, device=pred.device)
     for image, channel in torch.cartesian_prod(*map(torch.arange, pred.shape[:2])).reshape(-1, 2).tolist():
         pair = pred[image, channel], reference[image, channel]

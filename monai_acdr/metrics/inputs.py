@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Spacing", "check_binary", "check_masks", "check_spacing", "plain"]
+__all__ = ["Spacing", "check_binary", "check_masks", "check_spacing", "plain", "spacing_per_image"]
 
 Spacing = tuple[float, float]
 """(between rows, between columns) in mm: the order of DICOM's PixelSpacing and of `geometry.pixel_spacing`."""
@@ -62,7 +64,27 @@ def check_masks(y_pred: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
     return check_binary(y_pred, "y_pred"), check_binary(y, "y").to(y_pred.device)
 
 
-def check_spacing(spacing: Sequence[float] | Tensor | None) -> Spacing:
+def spacing_per_image(spacing: Sequence[Any] | Tensor | np.ndarray | None, number: int) -> list[Any]:
+    """One spacing for each of ``number`` images, each as :func:`check_spacing` takes it.
+
+    Args:
+        spacing: a list of (row, column) pairs or None, an array or tensor (number, 2), or None for pixels everywhere.
+        number: of images.
+
+    Raises:
+        ValueError: when there is not one for each image.
+    """
+    if spacing is None:
+        return [None] * number
+    if len(spacing) != number:
+        raise ValueError(
+            f"Expected one spacing per image, but got {len(spacing)} for {number} images: give a list of (row, column) "
+            "pairs."
+        )
+    return list(spacing)
+
+
+def check_spacing(spacing: Sequence[float] | Tensor | np.ndarray | None) -> Spacing:
     """(row, column) spacing as two positive floats; None means pixels, (1, 1).
 
     Raises:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.geometry import check_vertices, resample
-from monai_acdr.metrics.inputs import check_spacing, plain
+from monai_acdr.metrics.inputs import check_spacing, plain, spacing_per_image
 from monai_acdr.metrics.reduced_metric import ReducedMetric
 
 __all__ = [
@@ -133,7 +133,7 @@ class AveragePerpendicularDistanceMetric(ReducedMetric):
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
         if y is None or len(y) != len(y_pred):
             raise ValueError("Expected one reference contour per predicted contour: give the metric (y_pred, y).")
-        spacings = kwargs.get("spacing") or [None] * len(y_pred)
+        spacings = spacing_per_image(kwargs.get("spacing"), len(y_pred))
         values = [
             compute_average_perpendicular_distance(pred, reference, spacing)
             for pred, reference, spacing in zip(y_pred, y, spacings, strict=True)

@@ -14,6 +14,8 @@ from monai.metrics.utils import do_metric_reduction
 from monai.utils import MetricReduction
 from torch import Tensor
 
+from monai_acdr.metrics.inputs import spacing_per_image
+
 __all__ = ["ReducedMetric"]
 
 
@@ -36,12 +38,12 @@ class ReducedMetric(CumulativeIterationMetric):
         Raises:
             ValueError: when the lists differ in length (MONAI's own loop would drop the surplus silently).
         """
-        spacings = [None] * len(y_pred) if spacing is None else spacing
-        if y is None or not len(y_pred) == len(y) == len(spacings):
+        if y is None or len(y_pred) != len(y):
             raise ValueError(
-                f"Expected as many references and spacings as predictions, but got {len(y_pred)} predictions, "
-                f"{None if y is None else len(y)} references, {len(spacings)} spacings."
+                f"Expected as many references as predictions, but got {len(y_pred)} predictions and "
+                f"{None if y is None else len(y)} references."
             )
+        spacings = spacing_per_image(spacing, len(y_pred))
         values = [
             self._compute_tensor(pred[None], reference[None], spacing=[one], **kwargs)
             for pred, reference, one in zip(y_pred, y, spacings, strict=True)

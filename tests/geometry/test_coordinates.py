@@ -15,6 +15,7 @@ from hypothesis import given
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_acdr import geometry
 from monai_acdr.geometry import (
     PIXEL_CENTER,
     centers_to_pixel,
@@ -253,3 +254,34 @@ def test_planes_that_are_none(columns: list[list[float]]) -> None:
 def test_affines_of_a_wrong_shape() -> None:
     with pytest.raises(ValueError, match=r"Expected `affine` to be \(4, 4\), or \(3, 3\).*but got \(2, 3\)"):
         pixel_to_world(torch.zeros(1, 2), torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_lifted_before_anything_is_computed(dtype: torch.dtype) -> None:
+    vertices = (torch.rand(3, 9, 2) * 4096).to(dtype)
+    single = vertices.float()
+    affine = torch.eye(4, dtype=torch.float64)
+    moved = affine.clone()
+    moved[0, 3] = 0.25
+    functions = {
+        "pixel_to_normalized": lambda v: geometry.pixel_to_normalized(v, (4096, 3000)),
+        "normalized_to_pixel": lambda v: geometry.normalized_to_pixel(v, (4096, 3000)),
+        "centers_to_pixel": geometry.centers_to_pixel,
+        "pixel_to_centers": geometry.pixel_to_centers,
+        "map_vertices": lambda v: geometry.map_vertices(v, affine, moved),
+        "ellipse": lambda v: geometry.ellipse(v, v, 7),
+        "circle": lambda v: geometry.circle(v, 3.5, 7),
+        "signed_area": geometry.signed_area,
+        "perimeter": geometry.perimeter,
+        "centroid": geometry.centroid,
+        "bounding_box": geometry.bounding_box,
+        "resample": lambda v: geometry.resample(v, 12),
+        "settle_contours": geometry.settle_contours,
+        "cut_loops": lambda v: geometry.cut_loops(v[0]),
+    }
+    for name, function in functions.items():
+        argument = vertices / 4096 if name == "normalized_to_pixel" else vertices
+        expected = function(argument.float() if name == "normalized_to_pixel" else single)
+        result = function(argument)
+        assert result.dtype == torch.float32, name
+        assert torch.equal(result, expected), name

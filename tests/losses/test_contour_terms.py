@@ -182,3 +182,17 @@ def test_wrong_arguments() -> None:
     for term in (CurvatureLoss(), DistanceLoss()):
         with pytest.raises(ValueError, match=r"Expected `vertices` to be .*but got \(1, 2, 2\)"):
             term(torch.rand(1, 2, 2), SIZE)
+
+
+@pytest.mark.parametrize("kind", ["mse", "dice"])
+@pytest.mark.parametrize("wrong", [255.0, 2.0, -1.0, float("nan"), float("inf")])
+def test_references_that_are_no_masks_of_0_and_1_are_refused(kind: str, wrong: float) -> None:
+    target = torch.zeros(2, 1, 6, 6)
+    target[1, 0, 2:4, 2:4] = wrong
+    with pytest.raises(ValueError, match=r"masks with values in \[0, 1\], but got values from .*\{0, 255\}"):
+        SegmentationLoss(kind)(torch.rand(2, 1, 6, 6), target)
+
+
+def test_soft_references_and_a_little_overshoot_are_fine() -> None:
+    target = torch.linspace(-0.005, 1.005, 36).view(1, 1, 6, 6)
+    assert torch.isfinite(SegmentationLoss()(torch.rand(1, 1, 6, 6), target))

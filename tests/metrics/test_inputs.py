@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_acdr.metrics.inputs import check_masks, check_spacing
+from monai_acdr.metrics.inputs import check_masks, check_spacing, spacing_per_image
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32])
@@ -48,3 +51,16 @@ def test_spacing() -> None:
 def test_bad_spacing(spacing: list[float]) -> None:
     with pytest.raises(ValueError, match="two positive lengths"):
         check_spacing(spacing)
+
+
+@pytest.mark.parametrize("make", [list, tuple, np.array, torch.tensor], ids=["list", "tuple", "array", "tensor"])
+def test_one_spacing_per_image_in_any_container(make: Any) -> None:
+    spacings = spacing_per_image(make([[0.5, 0.75], [1.5, 1.75]]), 2)
+    assert [check_spacing(one) for one in spacings] == [(0.5, 0.75), (1.5, 1.75)]
+    with pytest.raises(ValueError, match="one spacing per image, but got 2 for 3 images"):
+        spacing_per_image(make([[0.5, 0.75], [1.5, 1.75]]), 3)
+
+
+def test_no_spacing_is_pixels_for_all() -> None:
+    assert spacing_per_image(None, 2) == [None, None]
+    assert spacing_per_image([None, (1.0, 2.0)], 2) == [None, (1.0, 2.0)]

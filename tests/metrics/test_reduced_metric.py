@@ -36,7 +36,7 @@ def test_batches_add_up_until_reset() -> None:
 
 
 def test_lists_must_have_one_length() -> None:
-    with pytest.raises(ValueError, match="got 2 predictions, 1 references, 2 spacings"):
+    with pytest.raises(ValueError, match="got 2 predictions and 1 references"):
         Hausdorff95Metric()([_square(8, 2)] * 2, [_square(8, 2)])
-    with pytest.raises(ValueError, match="got 1 predictions, None references"):
+    with pytest.raises(ValueError, match="got 1 predictions and None references"):
         Hausdorff95Metric()([_square(8, 2)])

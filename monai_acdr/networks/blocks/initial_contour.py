@@ -81,8 +81,7 @@ class BoxContour(nn.Module):
     ) -> None:
         super().__init__()
         vertices = contour_from_box(torch.tensor(box, dtype=torch.float32), num_vertices, shape, scale)
-        self.vertices: Tensor  # for mypy; TorchScript cannot read it as a class annotation
-        self.register_buffer("vertices", vertices, persistent=False)
+        self.vertices = vertices  # no buffer: `half()` would round it
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, 2)."""
@@ -102,8 +101,7 @@ class GivenContour(nn.Module):
         given = torch.as_tensor(vertices, dtype=torch.float32)
         check_vertices(given)
         given = given if num_vertices is None else resample(given, num_vertices)
-        self.vertices: Tensor  # for mypy; TorchScript cannot read it as a class annotation
-        self.register_buffer("vertices", given, persistent=False)
+        self.vertices = given  # no buffer: `half()` would round it
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, 2)."""

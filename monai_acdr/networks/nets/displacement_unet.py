@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from monai_acdr.geometry import at_least_float32
 from monai_acdr.networks.blocks import DecoderBlock, EncoderBlock, NormalizedDecoderBlock, NormalizedEncoderBlock
 
 __all__ = ["DisplacementUNet"]
@@ -85,6 +86,9 @@ class DisplacementUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to the field (B, 2, H, W) in half image sizes, channels (x, y).
 
+        The field is float32 at least, under autocast and in a network of half precision too: its values near 1 are half
+        an image away from zero, of which bfloat16 is 1 / 256 off.
+
         Raises:
             ValueError: if the image is smaller than the deepest level needs.
         """
@@ -101,7 +105,9 @@ class DisplacementUNet(nn.Module):
         skips.pop()  # the deepest one is where the decoder starts
         for block in self.decoder:
             features = block(features, skips.pop())
-        field = F.interpolate(self.head(features), size=image.shape[-2:], mode="bilinear", align_corners=False)
+        field = F.interpolate(
+            at_least_float32(self.head(features)), size=image.shape[-2:], mode="bilinear", align_corners=False
+        )
         if self.activation == "tanh":
             return torch.tanh(field)
         return 2 * torch.sigmoid(field) - 1 if self.activation == "sigmoid" else field

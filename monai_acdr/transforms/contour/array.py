@@ -18,7 +18,7 @@ from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 
-from monai_acdr.geometry import map_vertices, pixel_to_world, resample, settle_contours
+from monai_acdr.geometry import at_least_float32, map_vertices, pixel_to_world, resample, settle_contours
 from monai_acdr.transforms.contour.frames import file_grid, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, contour_to_mask, mask_to_contour
 
@@ -173,5 +173,5 @@ class LastContour(SelectContour):
 
     def __call__(self, contours: Tensor) -> Tensor:
         """``contours`` (T, K, 2) to (1, K, 2)."""
-        last = super().__call__(contours)
+        last = at_least_float32(super().__call__(contours))
         return torch.as_tensor(convert_to_dst_type(settle_contours(plain_vertices(contours))[-1:], last)[0])

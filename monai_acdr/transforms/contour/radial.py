@@ -18,7 +18,7 @@ from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 from torch.nn import functional as F
 
-from monai_acdr.geometry import centroid, signed_area
+from monai_acdr.geometry import at_least_float32, centroid, signed_area
 from monai_acdr.transforms.contour.frames import plain_vertices, vertices_in
 
 __all__ = [
@@ -57,7 +57,7 @@ class RadialScale:
         self.strength = min(max((1 / scale - 1) / bell, STRENGTHS[0]), STRENGTHS[1])
 
     def image(self, image: Tensor) -> Tensor:
-        """Warp (C, H, W), bilinear; what lies outside is the border's value."""
+        """Warp (C, H, W) floating point, bilinear, of the same dtype; what lies outside is the border's value."""
         rows, columns = image.shape[-2:]
         y, x = torch.meshgrid(
             torch.arange(0.5, rows, dtype=torch.float64), torch.arange(0.5, columns, dtype=torch.float64), indexing="ij"
@@ -66,11 +66,9 @@ class RadialScale:
         source = self.center + offset * self._factor(offset.norm(dim=-1))[..., None]
         grid = source / torch.tensor([columns, rows], dtype=torch.float64) * 2 - 1
         plain = image.as_tensor() if isinstance(image, MetaTensor) else image
-        return torch.as_tensor(
-            convert_to_dst_type(
-                F.grid_sample(plain[None], grid[None].to(plain), padding_mode="border", align_corners=False)[0], image
-            )[0]
-        )
+        pixels = at_least_float32(plain)
+        warped = F.grid_sample(pixels[None], grid[None].to(pixels), padding_mode="border", align_corners=False)[0]
+        return torch.as_tensor(convert_to_dst_type(warped, image)[0])
 
     def vertices(self, vertices: Tensor) -> Tensor:
         """Where the points (..., 2) of the image go."""
@@ -81,7 +79,7 @@ class RadialScale:
         moved = torch.from_numpy(np.interp(distance.numpy(), sources.numpy(), targets.numpy()))
         moved = torch.where(distance < self.reach, moved, distance)
         factor = torch.where(distance > 0, moved / distance.clamp(min=1e-12), torch.ones_like(distance))
-        return (self.center + offset * factor[..., None]).to(vertices.dtype)
+        return (self.center + offset * factor[..., None]).to(at_least_float32(vertices).dtype)
 
     def _factor(self, distance: Tensor) -> Tensor:
         bell = (1 - (distance / self.reach) ** 2).clamp(min=0) ** 2

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from monai_acdr.geometry import signed_area
+from monai_acdr.geometry import at_least_float32, signed_area
 from monai_acdr.networks.layers import rasterize_polygons
 
 __all__ = ["TRACING_LEVEL", "contour_to_mask", "mask_to_contour", "mask_to_contours"]
@@ -80,7 +80,7 @@ def contour_to_mask(
     Returns:
         (C, H, W) float32, one channel a contour.
     """
-    contours = vertices[None] if vertices.ndim == 2 else vertices
+    contours = at_least_float32(vertices[None] if vertices.ndim == 2 else vertices)
     if contours.ndim != 3:
         raise ValueError(
             f"Expected `vertices` to be (N, 2) or (C, N, 2), but got {tuple(vertices.shape)}: "

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_acdr.geometry import at_least_float32
 from monai_acdr.transforms.roi.boxes import check_roi, roi_corners
 
 __all__ = ["crop_roi", "paste_roi", "roi_matrix"]
@@ -53,7 +54,7 @@ def crop_roi(
     """Resample the ROI of an image.
 
     Args:
-        image: (C, H, W), floating point.
+        image: (C, H, W), floating point. Half precision is lifted to float32 for the sampling.
         roi: (5,) ROI in pixels of ``image``.
         size: (h, w) of the result.
         mode: "bilinear", "nearest" or "bicubic".
@@ -64,15 +65,17 @@ def crop_roi(
         (C, h, w), of the dtype of ``image``.
 
     Raises:
-        ValueError: when the ROI is not finite, empty, or wholly outside the image.
+        ValueError: when the ROI is not finite, empty, or wholly outside the image, or the image is of integers.
     """
+    _check_floating(image, "image")
     check_roi(roi, image.shape[1:])
     factors = (1, 1)
     if antialias and mode != "nearest":
         factors = (_factor(float(roi[3]), size[0]), _factor(float(roi[2]), size[1]))
-    grid = _grid(_image_from_crop(roi, image.shape[1:]).to(image), size[0] * factors[0], size[1] * factors[1])
-    fine = F.grid_sample(image[None], grid, mode=mode, padding_mode=padding_mode, align_corners=False)
-    return (F.avg_pool2d(fine, factors) if max(factors) > 1 else fine)[0]
+    pixels = at_least_float32(image)
+    grid = _grid(_image_from_crop(roi, image.shape[1:]).to(pixels), size[0] * factors[0], size[1] * factors[1])
+    fine = F.grid_sample(pixels[None], grid, mode=mode, padding_mode=padding_mode, align_corners=False)
+    return (F.avg_pool2d(fine, factors) if max(factors) > 1 else fine)[0].to(image.dtype)
 
 
 def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilinear", antialias: bool = True) -> Tensor:
@@ -91,6 +94,7 @@ def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilin
     Returns:
         (C, H, W), of the dtype of ``crop``.
     """
+    _check_floating(crop, "crop")
     check_roi(roi, size)
     image = crop.new_zeros(crop.shape[0], *size)
     corners = roi_corners(roi)
@@ -102,8 +106,10 @@ def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilin
     if antialias and mode != "nearest":
         finest = (crop.shape[1] / float(roi[3]), crop.shape[2] / float(roi[2]))  # crop pixels in an image pixel
         factors = (math.ceil(max(finest) - _SLACK),) * 2 if max(finest) > 1 else (1, 1)
-    grid = _grid(_crop_from_window(roi, (left, top), window).to(crop), window[0] * factors[0], window[1] * factors[1])
-    fine = F.grid_sample(crop[None], grid, mode=mode, padding_mode="border", align_corners=False)
+    pixels = at_least_float32(crop)
+    theta = _crop_from_window(roi, (left, top), window).to(pixels)
+    grid = _grid(theta, window[0] * factors[0], window[1] * factors[1])
+    fine = F.grid_sample(pixels[None], grid, mode=mode, padding_mode="border", align_corners=False)
     fine = fine * (grid.abs().amax(-1) <= 1 + _SLACK)[:, None]
     image[:, top:bottom, left:right] = (F.avg_pool2d(fine, factors) if max(factors) > 1 else fine)[0]
     return image
@@ -111,6 +117,11 @@ def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilin
 
 _SLACK = 1e-5
 """Relative rounding error of float32 sampling positions that must not move a pixel across a border."""
+
+
+def _check_floating(pixels: Tensor, name: str) -> None:
+    if not pixels.is_floating_point():
+        raise ValueError(f"Expected `{name}` to be floating point, but got {pixels.dtype}: use .float().")
 
 
 def _factor(extent: float, pixels: int) -> int:

@@ -83,10 +83,47 @@ def test_gradcheck() -> None:
         assert torch.autograd.gradcheck(lambda v, f, c=clamp: evolve_contour(v, f, (8, 9), c), (vertices, field))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_vertices_keep_their_precision_whatever_the_field_s(dtype: torch.dtype) -> None:
-    moved = evolve_contour(torch.rand(1, 4, 2), torch.zeros(1, 2, 8, 8, dtype=dtype), (8, 8))
-    assert moved.dtype == torch.float32
+def smooth_field(size: tuple[int, int], reach: float = 0.08) -> Tensor:
+    """(1, 2, H, W) float64 waves of up to ``reach`` half image sizes, a few periods along each axis."""
+    height, width = size
+    y, x = torch.meshgrid(torch.arange(0.5, height).double(), torch.arange(0.5, width).double(), indexing="ij")
+    waves = [torch.sin(9 * x / width + 4 * y / height), torch.cos(7 * y / height - 3 * x / width)]
+    return reach * torch.stack(waves)[None]
+
+
+@pytest.mark.parametrize(("side", "tolerance"), [(96, 0.05), (512, 0.2), (4096, 1.6)])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_field_of_half_precision_moves_vertices_to_where_the_exact_one_does(
+    dtype: torch.dtype, side: int, tolerance: float
+) -> None:
+    field = smooth_field((side, side))
+    vertices = torch.rand(1, 64, 2) * side
+    exact, moved, half = vertices.double(), vertices, vertices.to(dtype)
+    start_error = (half.double() - exact).abs().max()
+    for _ in range(3):
+        exact = evolve_contour(exact, field, (side, side))
+        moved = evolve_contour(moved, field.to(dtype), (side, side))
+        half = evolve_contour(half, field.to(dtype), (side, side))
+    assert moved.dtype == half.dtype == torch.float32
+    assert (exact - vertices).abs().max() > 0.05 * side  # it has moved
+    assert (moved - exact).abs().max() < tolerance
+    assert (half - exact).abs().max() < tolerance + 2 * start_error  # no more is lost than was at the start
+
+
+@pytest.mark.parametrize("side", [96, 4096])
+def test_float32_vertices_are_exact_to_a_thousandth_of_a_pixel(side: int) -> None:
+    field = smooth_field((side, side))
+    vertices = torch.rand(1, 64, 2) * side
+    exact = evolve_contour(vertices.double(), field, (side, side))
+    assert (evolve_contour(vertices, field.float(), (side, side)) - exact).abs().max() < 1e-3
+    assert evolve_contour(vertices.double(), field.half(), (side, side)).dtype == torch.float64
+
+
+def test_a_vertex_on_a_border_has_its_whole_gradient_on_each_side() -> None:
+    border = torch.tensor([[[0.0, 0.0], [10.0, 6.0], [0.0, 6.0], [10.0, 0.0], [4.0, 3.0]]], requires_grad=True)
+    moved = evolve_contour(border, torch.zeros(1, 2, 6, 10), (6, 10))
+    (gradient,) = torch.autograd.grad(moved.sum(), border)
+    assert torch.equal(gradient, torch.ones_like(border))
 
 
 def test_compile_and_script() -> None:

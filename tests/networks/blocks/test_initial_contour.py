@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -118,3 +119,13 @@ def test_oracles_move_with_the_module() -> None:
     module = GivenContour([[1.0, 1.0], [9.0, 1.0], [9.0, 5.0]]).to("meta")
     assert module(torch.rand(2, 1, 8, 8, device="meta")).device.type == "meta"
     assert CenteredCircle(5)(torch.rand(2, 1, 8, 8, device="meta")).shape == (2, 5, 2)
+
+
+def test_half_networks_start_from_exact_contours() -> None:
+    given = torch.tensor([[1000.3, 200.7], [1011.1, 203.3], [1005.5, 215.9]])
+    for oracle in (GivenContour(given), BoxContour((1000.3, 200.7, 1500.1, 333.3)), CenteredCircle()):
+        image = torch.zeros(2, 1, 1501, 2003)
+        expected = oracle(image)
+        half = copy.deepcopy(oracle).half()(image.half())
+        assert half.dtype == torch.float32
+        assert torch.equal(half, expected)

@@ -11,12 +11,17 @@ import sys
 
 import pytest
 import torch
+from ignite.engine import Events
+from monai.data import DataLoader
+from monai.engines import SupervisedTrainer
 from monai.networks.nets import FlexibleUNet, UNet
 from monai.networks.utils import convert_to_torchscript
 from torch import Tensor, nn
 
 from monai_acdr.geometry import circle
+from monai_acdr.losses import ActiveContourLoss
 from monai_acdr.networks.blocks import BoxContour, CenteredCircle, GivenContour
+from monai_acdr.networks.layers import rasterize_polygons
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
 
 
@@ -263,3 +268,48 @@ def test_displacement_networks_with_other_than_two_channels(channels: int) -> No
 def test_no_iterations(num_iterations: int) -> None:
     with pytest.raises(ValueError, match=f"Expected `num_iterations` to be at least 1, but got {num_iterations}"):
         small_net(num_iterations=num_iterations)
+
+
+def disks(number: int, size: int = 32) -> list[dict[str, Tensor]]:
+    """Bright disks of several sizes and places, and their masks."""
+    generator = torch.Generator().manual_seed(3)
+    items = []
+    for _ in range(number):
+        center = size / 2 + (torch.rand(2, generator=generator) - 0.5) * size / 4
+        radius = size * (0.15 + 0.15 * torch.rand(1, generator=generator))
+        mask = rasterize_polygons(circle(center, radius[0], 64)[None], (size, size))[0]
+        items.append({"image": mask + 0.1 * torch.randn(mask.shape, generator=generator), "label": mask})
+    return items
+
+
+@pytest.mark.slow
+def test_a_monai_trainer_with_amp_in_bfloat16_learns_as_one_in_float32_does() -> None:
+    losses = {}
+    for amp in (False, True):
+        torch.manual_seed(0)
+        network = ActiveContourNet(DisplacementUNet(channels=(8, 16), blocks="normalized"), CenteredCircle(16))
+        trainer = SupervisedTrainer(
+            device=torch.device("cpu"),
+            max_epochs=12,
+            train_data_loader=DataLoader(disks(16), batch_size=8),
+            network=network,
+            optimizer=torch.optim.Adam(network.parameters(), 3e-3),
+            loss_function=ActiveContourLoss(),
+            amp=amp,
+            amp_kwargs={"dtype": torch.bfloat16},
+        )
+        values: list[float] = []
+        dtypes: set[torch.dtype] = set()
+
+        def keep(engine: SupervisedTrainer, values: list[float] = values, dtypes: set[torch.dtype] = dtypes) -> None:
+            values.append(float(engine.state.output[0]["loss"]))
+            dtypes.add(engine.state.output[0]["pred"].dtype)
+
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, keep)
+        trainer.run()
+        assert dtypes == {torch.float32}
+        losses[amp] = values
+    assert losses[True][0] == pytest.approx(losses[False][0], rel=0.01)
+    for values in losses.values():
+        assert sum(values[-4:]) < 0.5 * sum(values[:4])
+    assert sum(losses[True][-4:]) == pytest.approx(sum(losses[False][-4:]), rel=0.25)

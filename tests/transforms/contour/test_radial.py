@@ -88,3 +88,15 @@ def test_wrong_arguments() -> None:
         RandRadialScale(reach=1.0)
     with pytest.raises(ValueError, match=r"0 < scale\[0\] <= scale\[1\]"):
         RandRadialScale((0.9, 0.5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_warp_of_half_precision_reads_where_float32_does(dtype: torch.dtype) -> None:
+    warp = RadialScale(torch.tensor([1400.0, 1500.0]), 300, 0.6, 700)
+    y, x = torch.meshgrid(torch.arange(0.5, 2048), torch.arange(0.5, 2048), indexing="ij")
+    image = (100 * torch.sin(x / 30) + 100 * torch.cos(y / 20))[None].to(dtype)
+    warped = warp.image(image)
+    assert warped.dtype == dtype
+    assert torch.equal(warped, warp.image(image.float()).to(dtype))
+    vertices = (torch.rand(1, 9, 2) * 2048).to(dtype)
+    assert torch.equal(warp.vertices(vertices), warp.vertices(vertices.float()))

@@ -122,3 +122,44 @@ def test_dtype_is_kept() -> None:
     for dtype in (torch.float32, torch.float64):
         assert crop_roi(torch.ones(1, 8, 8, dtype=dtype), roi, (4, 4)).dtype == dtype
         assert paste_roi(torch.ones(1, 4, 4, dtype=dtype), roi, (8, 8)).dtype == dtype
+
+
+def mammogram(rows: int, columns: int) -> torch.Tensor:
+    """(1, rows, columns) float32 waves of 0 .. 4000, whose steps float16 can tell apart."""
+    y, x = torch.meshgrid(torch.arange(0.5, rows), torch.arange(0.5, columns), indexing="ij")
+    return (2000 + 1000 * (torch.sin(x / 40) + torch.cos(y / 55)))[None]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("centre", [(300.0, 250.0), (2800.0, 3900.0)])
+def test_a_crop_of_half_precision_is_that_of_float32_to_its_own_step(
+    dtype: torch.dtype, mode: str, centre: tuple[float, float]
+) -> None:
+    image = mammogram(4096, 3072).to(dtype)
+    roi = torch.tensor([*centre, 300.0, 260.0, 0.3], dtype=torch.float64)
+    crop = crop_roi(image, roi, (128, 128), mode)
+    assert crop.dtype == dtype
+    expected = crop_roi(image.float(), roi, (128, 128), mode)
+    assert expected.std() > 300  # there is something to see
+    assert torch.equal(crop, expected.to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_paste_of_half_precision_is_that_of_float32(dtype: torch.dtype) -> None:
+    crop = mammogram(64, 64).to(dtype)
+    roi = torch.tensor([2900.0, 3900.0, 200.0, 150.0, -0.4], dtype=torch.float64)
+    pasted = paste_roi(crop, roi, (4096, 3072))
+    assert pasted.dtype == dtype
+    expected = paste_roi(crop.float(), roi, (4096, 3072))
+    assert expected.max() > 2000
+    assert torch.equal(pasted, expected.to(dtype))
+
+
+def test_integers_are_refused() -> None:
+    pixels = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    roi = roi_from_box((1, 1, 5, 5))
+    with pytest.raises(ValueError, match="`image` to be floating point, but got torch.uint8"):
+        crop_roi(pixels, roi, (4, 4))
+    with pytest.raises(ValueError, match="`crop` to be floating point, but got torch.uint8"):
+        paste_roi(pixels, roi, (8, 8))
