@@ -6,7 +6,8 @@
 The file is ``{"format": "monai_acdr.contours", "version": 1, "structure": ..., "algorithm": ..., "frames": [...]}``,
 with a line for each frame. Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and LPS where the
 place of the frame is known. Contours of an ensemble tell how far its members disagree about each vertex:
-``vertex_spread_px``, and ``vertex_spread_mm`` where the spacing is known. It names no patient; UIDs are references.
+``vertex_spread_px``, and ``vertex_spread_mm`` where the spacing is known. Contours of a frame are united; one with
+``"hole": true`` removes what it covers from those before it. It names no patient; UIDs are references.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class FrameContours:
         world: the same polygons (K, 3) in mm, LPS, or None.
         spread: for each polygon (K,), standard deviation over the members of an ensemble across the contour at each
             vertex, in pixels (:func:`monai_acdr.inferers.vertex_spread`), or None.
+        holes: for each polygon whether it is a hole, which removes what it covers from the polygons before it; empty
+            where none is. Other polygons of a frame are united.
     """
 
     name: str
@@ -82,6 +85,7 @@ class FrameContours:
     frame: int = 1
     world: tuple[np.ndarray, ...] | None = None
     spread: tuple[np.ndarray, ...] | None = None
+    holes: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -98,6 +102,9 @@ class FrameContours:
             object.__setattr__(self, "world", _polygons(self.world, 3, "world"))
             if [len(vertices) for vertices in self.world] != [len(vertices) for vertices in self.contours]:
                 raise ValueError("Expected `world` to have the contours' vertices in mm, but their numbers differ.")
+        if self.holes and len(self.holes) != len(self.contours):
+            raise ValueError("Expected `holes` to have a value for each contour, but their numbers differ.")
+        object.__setattr__(self, "holes", tuple(map(bool, self.holes)) if any(self.holes) else ())
         if self.spread is not None:
             object.__setattr__(self, "spread", _spreads(self.spread, self.contours))
 
@@ -145,10 +152,12 @@ class ContourDocument:
             names: for each source the name of its frame; by default :func:`frame_names`.
         """
         frames = []
-        for source, name, contours in zip(sources, names or frame_names(sources), region.contours, strict=True):
+        entries = zip(sources, names or frame_names(sources), region.contours, strict=True)
+        for index, (source, name, contours) in enumerate(entries):
             if contours:
                 world = tuple(source.to_world(vertices) for vertices in contours) if source.has_place else None
-                frames.append(FrameContours(name, source.size, contours, source.spacing, *source.key, world))
+                place = source.spacing, *source.key, world
+                frames.append(FrameContours(name, source.size, contours, *place, holes=region.holes_of(index)))
         return cls(region.structure, tuple(frames), algorithm)
 
     def to_region(self, sources: Sequence[SourceFrame]) -> Region:
@@ -158,9 +167,10 @@ class ContourDocument:
             ValueError: when a frame is not among `sources`, or has another size.
         """
         contours: list[tuple[np.ndarray, ...]] = [()] * len(sources)
+        holes: list[tuple[bool, ...]] = [()] * len(sources)
         for frame, index in zip(self.frames, match_frames(self.frames, sources), strict=True):
-            contours[index] = frame.contours
-        return Region(self.structure, tuple(contours))
+            contours[index], holes[index] = frame.contours, frame.holes or (False,) * len(frame.contours)
+        return Region(self.structure, tuple(contours), holes=tuple(holes) if any(map(any, holes)) else ())
 
 
 def structure_of(label: str) -> Structure:
@@ -242,6 +252,7 @@ def _frame_record(frame: FrameContours) -> dict[str, Any]:
     missing = [None] * len(frame.contours)
     world: Iterable[np.ndarray | None] = frame.world if frame.world is not None else missing
     spread: Iterable[np.ndarray | None] = frame.spread if frame.spread is not None else missing
+    holes = frame.holes or (False,) * len(frame.contours)
     return {
         "name": frame.name,
         "sop_instance_uid": frame.sop_instance_uid,
@@ -251,7 +262,8 @@ def _frame_record(frame: FrameContours) -> dict[str, Any]:
         "contours": [
             {"vertices_px": _rounded(vertices), "vertices_mm": None if points is None else _rounded(points)}
             | ({} if values is None else _spread_record(values, vertices, frame.spacing))
-            for vertices, points, values in zip(frame.contours, world, spread, strict=True)
+            | ({"hole": True} if hole else {})
+            for vertices, points, values, hole in zip(frame.contours, world, spread, holes, strict=True)
         ],
     }
 

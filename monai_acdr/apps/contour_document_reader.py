@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contour documents read back. What is read may be hostile: sizes, types and numbers are checked before use."""
+"""Contour documents read back. The input is untrusted: sizes, types and numbers are checked before use."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from monai_acdr.apps.contour_document import (
     structure_of,
 )
 from monai_acdr.dicom import Algorithm
+from monai_acdr.plausibility import check_spacing
+from monai_acdr.read_budget import check_bytes
 
-__all__ = ["MAX_DOCUMENT_BYTES", "read_contour_document"]
+__all__ = ["read_contour_document"]
 
-MAX_DOCUMENT_BYTES = 1 << 26
-"""Files beyond this are refused unread; 1000 contours of 64 vertices in pixels and mm take about 3 MB."""
+OBJECT_BYTES = {b"[": 72, b"{": 232, b",": 32, b":": 64, b'"': 28}
+"""About what Python's objects need for each of these letters: lists, dictionaries, numbers and texts. 1000 contours of
+64 vertices in pixels and mm are 3 MB of JSON and 25 MB of objects; three bytes "[]," are a hundred."""
 
 MAX_POINTS = 2_000_000
 """Vertices of a document, all together; more are refused."""
@@ -81,15 +84,27 @@ def _load(path: Path) -> Any:
         raise FileNotFoundError(f"Expected a contour document, but {path} does not exist.")
     if not path.is_file():
         raise ValueError(f"Expected a contour document, but {path} is not a regular file.")
-    with open(path, "rb") as stream:
-        content = stream.read(MAX_DOCUMENT_BYTES + 1)
-    if len(content) > MAX_DOCUMENT_BYTES:
-        raise ValueError(f"Expected at most {MAX_DOCUMENT_BYTES} bytes, but {path} is longer: write several files.")
+    check_bytes(path, path.stat().st_size)
+    content = path.read_bytes()
+    check_bytes(path, sum(size * content.count(letter) for letter, size in OBJECT_BYTES.items()))
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
+    except _DuplicateKeyError:
+        raise ValueError(f"Expected each key of an object once, but {path} has one twice: correct the file.") from None
     except (ValueError, RecursionError) as error:
         place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ValueError(f"Expected JSON, but {path} is not{place}: is it a contour document?") from None
+
+
+class _DuplicateKeyError(Exception):
+    """A key that is in an object twice: which value is meant, no reader can tell."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise _DuplicateKeyError
+    return result
 
 
 def _algorithm(item: Any) -> Algorithm | None:
@@ -114,17 +129,18 @@ def _frame(item: Any, where: str) -> FrameContours:
             _contour(contour, f"contour {index}")
             for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
         ]
-        points = _all_or_none([world for _, world, _ in found], "vertices_mm")
-        spread = _all_or_none([values for _, _, values in found], "vertex_spread_px")
+        points = _all_or_none([world for _, world, _, _ in found], "vertices_mm")
+        spread = _all_or_none([values for _, _, values, _ in found], "vertex_spread_px")
         return FrameContours(
             name=_text(item, "name", 128),
             size=(size[0], size[1]),
-            contours=tuple(vertices for vertices, _, _ in found),
-            spacing=None if spacing is None else _spacing(spacing),
+            contours=tuple(vertices for vertices, _, _, _ in found),
+            spacing=None if spacing is None else _spacing(spacing, size),
             sop_instance_uid=None if uid is None else _uid(item),
             frame=number,
             world=points,
             spread=spread,
+            holes=tuple(hole for _, _, _, hole in found),
         )
     except ValueError as error:
         raise ValueError(f"{error} In {where}.") from None
@@ -137,15 +153,18 @@ def _all_or_none(values: list[np.ndarray | None], key: str) -> tuple[np.ndarray,
     return present or None
 
 
-def _contour(item: Any, where: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+def _contour(item: Any, where: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, bool]:
     if not isinstance(item, dict):
         raise ValueError(f"Expected {where} to be an object, but got {_short(item)}.")
-    world, spread = item.get("vertices_mm"), item.get("vertex_spread_px")
+    world, spread, hole = item.get("vertices_mm"), item.get("vertex_spread_px"), item.get("hole", False)
+    if not isinstance(hole, bool):
+        raise ValueError(f'Expected "hole" of {where} to be true or false, but got {_short(hole)}.')
     vertices = _points(item.get("vertices_px"), 2, f'"vertices_px" of {where}')
     return (
         vertices,
         None if world is None else _points(world, 3, f'"vertices_mm" of {where}'),
         None if spread is None else _numbers(spread, len(vertices), f'"vertex_spread_px" of {where}'),
+        hole,
     )
 
 
@@ -172,13 +191,15 @@ def _points(rows: Any, dimensions: int, where: str) -> np.ndarray:
         raise ValueError(f"Expected finite numbers in {where}, but one is too large.") from None
 
 
-def _spacing(item: Any) -> tuple[float, float]:
+def _spacing(item: Any, size: list[int]) -> tuple[float, float]:
     if not isinstance(item, list) or len(item) != 2 or not all(type(value) in (int, float) for value in item):
         raise ValueError(f'Expected "spacing_mm" to be two numbers or null, but got {_short(item)}.')
     try:
-        return float(item[0]), float(item[1])
+        spacing = float(item[0]), float(item[1])
     except OverflowError:
         raise ValueError('Expected finite numbers in "spacing_mm", but one is too large.') from None
+    check_spacing('"spacing_mm"', spacing, size, remedy="correct the document")
+    return spacing
 
 
 def _uid(item: dict[str, Any]) -> str:

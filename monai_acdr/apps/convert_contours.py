@@ -26,6 +26,7 @@ from monai_acdr.apps.conversion.readers import read_layers
 from monai_acdr.apps.conversion.writers import check_single, write_layers
 from monai_acdr.apps.study_files import find_series
 from monai_acdr.dicom import SourceFrame
+from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["ConversionReport", "convert"]
 
@@ -46,7 +47,7 @@ class ConversionReport:
         frames: number of frames with something outlined, over all structures.
         contours: number of contours; 0 where only masks were handled.
         lost: what the target does not hold, in words; empty when nothing was lost.
-        skipped: files among the images that could not be used, with the reason.
+        skipped: files among the images, structures and contours that could not be used, with the reason.
     """
 
     source: Path
@@ -85,7 +86,7 @@ def convert(
     """Convert contours and masks from one format to another.
 
     Contours become masks by the exact share that they cover of each pixel, at least one half; masks become contours by
-    marching squares, which fills holes: the report says so. Contours stay contours, to the digits of the format.
+    marching squares. Holes stay holes. Contours stay contours, to the digits of the format.
 
     Args:
         source: contour (``.txt``), contour document (``.json``), mask (``.png``, ``.nii``, ``.nii.gz``), DICOM RT
@@ -95,7 +96,8 @@ def convert(
             segmentations, to read and to write; frames are found by UID, by file name, or by their place (NIfTI).
         to: format of the target, ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``, where the name does
             not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
-        structure: label of the structure to take, of several; names the structure of a source that has one only.
+        structure: label of the structure to take, of several, or its number, such as ``#2``; names the structure of a
+            source that has one only and no label of its own.
         kind: of a segmentation, ``BINARY`` or ``FRACTIONAL``, which keeps partial coverage.
         size: (H, W) of a mask in pixels, where neither source nor images tell it.
         overwrite: replace existing files.
@@ -117,7 +119,9 @@ def convert(
     if target.exists() and not folder and not overwrite:
         raise FileExistsError(f"{target} exists: choose another name, or ask to overwrite it.")
     frames, skipped = _read_images(images)
-    layers = _chosen(read_layers(source, origin, frames), origin, goal, structure)
+    layers, left_out = read_layers(source, origin, frames, structure if origin.many_structures else None)
+    skipped += [f"{source.name}: {note}" for note in left_out]
+    layers = _chosen(layers, origin, goal, structure)
     if frames:
         layers = [attach(layer, frames) for layer in layers]
     if goal.holds == "masks" or size is not None or goal.name == "json":
@@ -152,7 +156,8 @@ def _check_options(
     needs = next((item.name for item in (origin, goal) if item.dicom), None)
     if needs is not None and images is None:
         raise ValueError(
-            f"Expected the `images` of the {needs}, the DICOM file or folder it refers to, but got none: pass them."
+            f"Expected the images of the {needs}, the DICOM file or folder it refers to, but got none: name them with "
+            "--images."
         )
 
 
@@ -167,9 +172,11 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:
     """The layers to convert; a source with one structure and no label of its own takes the given one."""
-    chooses = origin.many_structures or sum(not layer.is_empty for layer in layers) > 1
-    chosen = choose_layers(layers, structure if chooses else None, goal.many_structures)
-    if structure is not None and not chooses:
+    if origin.many_structures:  # chosen by the reader
+        return choose_layers(layers, None, goal.many_structures)
+    several = sum(not layer.is_empty for layer in layers) > 1
+    chosen = choose_layers(layers, structure if several else None, goal.many_structures)
+    if structure is not None and not several:
         chosen = [replace(chosen[0], structure=structure_of(structure))]
     return chosen
 
@@ -179,10 +186,13 @@ def _changed(layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[
     lost: list[str] = []
     if goal.holds == "masks" and not fractional and any(is_partial(layer) for layer in layers):
         lost.append("Partial coverage was cut at one half: write a FRACTIONAL segmentation to keep it.")
-    step = trace_layer if goal.holds == "contours" else rasterize_layer
     changed = []
+    budget = ReadBudget("the masks of this conversion")
     for layer in layers:
-        layer, notes = step(layer)
+        if goal.holds == "contours":
+            changed.append(trace_layer(layer))
+            continue
+        layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)
         lost += notes
     if goal.holds == "masks" and not any(_has_pixels(layer, fractional) for layer in changed):

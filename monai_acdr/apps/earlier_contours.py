@@ -13,6 +13,7 @@ from monai_acdr.apps.conversion.content import Frame, attach, choose_layers, tra
 from monai_acdr.apps.conversion.formats import source_format
 from monai_acdr.apps.conversion.readers import read_layers
 from monai_acdr.apps.inputs import Inputs
+from monai_acdr.dicom.reading import shown_labels
 
 __all__ = ["earlier_contours"]
 
@@ -26,7 +27,7 @@ def earlier_contours(path: Path, inputs: Inputs) -> list[list[np.ndarray]]:
             their order.
 
     Returns:
-        For each frame its contours (K, 2) in pixels; empty where there is none.
+        For each frame its outer contours (K, 2) in pixels, without holes; empty where there is none.
 
     Raises:
         FileNotFoundError: when there is no such path.
@@ -37,8 +38,15 @@ def earlier_contours(path: Path, inputs: Inputs) -> list[list[np.ndarray]]:
             f"Expected a region (auto, centre, point X Y, box X0 Y0 X1 Y1) or a file of masks or contours, but {path} "
             "does not exist."
         )
-    (layer,) = choose_layers(read_layers(path, source_format(path), inputs.sources), None, many=False)
-    layer, _ = trace_layer(layer)
+    layers, _ = read_layers(path, source_format(path), inputs.sources)
+    filled = choose_layers(layers, None, many=True)
+    if len(filled) > 1:
+        labels = [(layer.number or place, layer.structure.label) for place, layer in enumerate(filled, start=1)]
+        raise ValueError(
+            f"Expected contours or masks of one structure in {path}, but it has {shown_labels(labels)}: take one out "
+            f"of it first, with monai-acdr convert {path.name} one.json --structure '#{labels[0][0]}' --images STUDY."
+        )
+    layer = trace_layer(filled[0])
     if inputs.sources:
         layer = attach(layer, inputs.sources)
     found: list[list[np.ndarray]] = [[] for _ in inputs.frames]
@@ -49,7 +57,10 @@ def earlier_contours(path: Path, inputs: Inputs) -> list[list[np.ndarray]]:
                 f"Expected the contours or masks in {path} to have the size of their image, {size} (H, W), but got "
                 f"{tuple(frame.size)}."
             )
-        found[index] += list(frame.contours or ())
+        contours = frame.contours or ()
+        found[index] += [
+            ring for ring, hole in zip(contours, frame.holes or (False,) * len(contours), strict=True) if not hole
+        ]
     return found
 
 

@@ -6,23 +6,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
 import pydicom.filereader
 from pydicom.config import disable_value_validation
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_acdr.atomic_files import replace_file
+from monai_acdr.read_budget import check_bytes
 
-__all__ = ["MAX_RESULT_BYTES", "check_target", "choose_transfer_syntax", "quiet_values", "read_dataset", "save_dataset"]
+__all__ = ["check_target", "choose_transfer_syntax", "is_system_error", "quiet_values", "read_dataset", "save_dataset"]
 
-MAX_RESULT_BYTES = 1 << 29
-"""RT structure sets and segmentations beyond this are refused unread."""
+VALUE_BYTES, ITEM_BYTES = 400, 1024
+"""What pydicom needs for one of several values of a text element, and for one item of a sequence: a digit becomes an
+object with a dictionary, an empty item of eight bytes a data set."""
+
+_NUMBER_TIMES = {"AT": 16, "FD": 4, "FL": 8, "SL": 9, "SS": 18, "SV": 5, "UL": 9, "US": 18, "UV": 5}
+"""How many times as large a list of Python's numbers is as their bytes, by value representation."""
+
+_ITEM = b"\xfe\xff\x00\xe0"
+_PIECE_BYTES = 1 << 22
 
 LONGEST_VALUE = 65534
 """Bytes of a value with 16 bits for its length, as coordinates have in explicit VR (PS3.5 7.1.2)."""
@@ -41,36 +51,86 @@ def quiet_values() -> Iterator[None]:
         yield
 
 
-def read_dataset(path: str | os.PathLike[str], header_only: bool) -> Dataset:
+def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Container[str] = ()) -> Dataset:
     """Read a DICOM file, all values decoded.
 
     Args:
         path: the file.
         header_only: leave the pixels; the size of the file is not limited then.
+        undecoded: keywords of elements that stay bytes, for :meth:`pydicom.dataset.Dataset.get_item`: coordinates by
+            the million, which pydicom would make objects of.
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no DICOM file, is broken, or too large.
+        ValueError: when it is no DICOM file, is broken, or needs more than the budget of memory.
     """
     path = Path(path)
-    if not header_only and path.stat().st_size > MAX_RESULT_BYTES:
-        raise ValueError(f"Expected {path} to have at most {MAX_RESULT_BYTES} bytes, but it has {path.stat().st_size}.")
+    if not header_only:
+        check_bytes(path, path.stat().st_size)
+        check_bytes(path, ITEM_BYTES * _count(path, _ITEM))
     try:
         with quiet_values():
             meta = pydicom.filereader.read_file_meta_info(path)
             deflated = str(meta.get("TransferSyntaxUID")) == DeflatedExplicitVRLittleEndian
             dataset = Dataset() if deflated else pydicom.dcmread(path, stop_before_pixels=header_only)
-            for _ in dataset.iterall():  # pydicom decodes on access, outside of this block otherwise
-                pass
+            _decode(dataset, path, undecoded)
     except InvalidDicomError:
         raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is none.") from None
-    except OSError:
-        raise
+    except _TooLarge as error:
+        raise ValueError(str(error)) from None
     except Exception as error:  # pydicom raises whatever comes up; `from None`, since messages quote values
+        if is_system_error(error):
+            raise
         raise ValueError(f"Expected a readable DICOM file, but {path} is broken ({type(error).__name__}).") from None
     if deflated:
         raise ValueError(f"Expected a file of known size, but {path} is deflated: save it uncompressed.")
     return dataset
+
+
+def is_system_error(error: BaseException) -> bool:
+    """Whether the operating system raised it: pydicom raises OSErrors of its own, whose messages quote values."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+class _TooLarge(Exception):
+    """More than the budget, told apart from the ValueErrors of pydicom, which quote values."""
+
+
+def _count(path: Path, pattern: bytes) -> int:
+    """How often a pattern occurs in a file."""
+    number, rest = 0, b""
+    with open(path, "rb") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            number += (rest + piece).count(pattern)
+            rest = piece[1 - len(pattern) :]
+    return number
+
+
+def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0) -> int:
+    """Decode all values, as pydicom does on access, outside of :func:`quiet_values` otherwise; bytes that they need."""
+    for tag in list(dataset.keys()):
+        raw = dataset.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.value:
+            if keyword_for_tag(tag) in undecoded:
+                continue
+            spent += _decoded_bytes(raw)
+            try:
+                check_bytes(path, spent)
+            except ValueError as error:
+                raise _TooLarge(str(error)) from None
+        element = dataset[tag]
+        if element.VR == "SQ":
+            for item in element.value:
+                spent = _decode(item, path, undecoded, spent)
+    return spent
+
+
+def _decoded_bytes(raw: RawDataElement) -> int:
+    """About the memory that a value needs beyond its bytes."""
+    kind = raw.VR or (dictionary_VR(raw.tag) if dictionary_has_tag(raw.tag) else "UN")
+    if kind in _NUMBER_TIMES:
+        return _NUMBER_TIMES[kind] * len(raw.value)
+    return 0 if kind.startswith("O") or kind in ("SQ", "UN") else VALUE_BYTES * raw.value.count(b"\\")
 
 
 def check_target(path: str | os.PathLike[str], overwrite: bool) -> Path:
@@ -105,11 +165,20 @@ def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:
     Raises:
         FileExistsError: when the file exists and `overwrite` is false.
         OSError: when the file cannot be written.
+        ValueError: when a value cannot be encoded.
     """
     check_target(path, overwrite)
     with quiet_values(), replace_file(path) as temporary:
-        if _PYDICOM_2:
-            dataset.save_as(str(temporary), write_like_original=False)
-        else:
-            dataset.save_as(str(temporary), enforce_file_format=True)
+        try:
+            if _PYDICOM_2:
+                dataset.save_as(str(temporary), write_like_original=False)
+            else:
+                dataset.save_as(str(temporary), enforce_file_format=True)
+        except Exception as error:  # copied values of a broken source; messages quote them
+            if is_system_error(error):
+                raise
+            raise ValueError(
+                f"Expected values that a DICOM file can hold, but {path} cannot be written ({type(error).__name__}): "
+                "correct the headers of the images."
+            ) from None
     return path

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from monai_acdr.dicom.identity import new_uid
+from monai_acdr.dicom.rings import rasterize_rings
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
-from monai_acdr.networks.layers.rasterizer import rasterize_polygons
+from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["MaskRegion", "Region", "as_regions", "iterate_contours", "rasterize_region"]
 
@@ -31,11 +32,25 @@ class Region:
         structure: what it is.
         contours: for each source frame the polygons (K, 2) in its pixels, float64; empty where there is none.
         tracking_uid: the same in SEG and SR of one run, so that readers know that they show the same thing.
+        holes: for each source frame and each of its polygons whether it is a hole, which removes what it covers from
+            the polygons before it (:mod:`monai_acdr.dicom.rings`). Empty where no polygon is one: they are united.
+        number: of the ROI in the file that it was read from, or None.
     """
 
     structure: Structure
     contours: tuple[tuple[np.ndarray, ...], ...]
     tracking_uid: str = field(default_factory=new_uid)
+    holes: tuple[tuple[bool, ...], ...] = ()
+    number: int | None = None
+
+    def holes_of(self, index: int) -> tuple[bool, ...]:
+        """For each polygon of the source frame of that index whether it is a hole."""
+        return (self.holes[index] if self.holes else ()) or (False,) * len(self.contours[index])
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether a polygon is a hole."""
+        return any(any(entry) for entry in self.holes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +61,13 @@ class MaskRegion:
         structure: what it is.
         masks: for each source frame (H, W) float32 in [0, 1], the covered share of each pixel, or None.
         tracking_uid: see :class:`Region`.
+        number: of the segment in the file that it was read from, or None.
     """
 
     structure: Structure
     masks: tuple[np.ndarray | None, ...]
     tracking_uid: str = field(default_factory=new_uid)
+    number: int | None = None
 
 
 def as_regions(contours: Sequence[Any], sources: Sequence[SourceFrame], structure: Structure | None) -> list[Region]:
@@ -71,6 +88,8 @@ def as_regions(contours: Sequence[Any], sources: Sequence[SourceFrame], structur
         regions = [Region(structure or LV_ENDOCARDIUM, polygons)]
     for region in regions:
         check_length(region.contours, sources)
+        if region.holes and [len(entry) for entry in region.holes] != [len(entry) for entry in region.contours]:
+            raise ValueError("Expected `holes` to have a value for each contour, but their numbers differ.")
         for entry, source in zip(region.contours, sources, strict=True):
             for vertices in entry:
                 _check_polygon(vertices, source)
@@ -88,13 +107,19 @@ def iterate_contours(regions: Sequence[Region]) -> Iterator[tuple[Region, int, n
 
 
 def rasterize_region(region: Region, sources: Sequence[SourceFrame]) -> MaskRegion:
-    """The exact covered share of each pixel; the polygons of a frame are united."""
+    """The exact covered share of each pixel; the polygons of a frame are united, holes are left out.
+
+    Raises:
+        ValueError: when the masks together need more than the budget of memory.
+    """
     check_length(region.contours, sources)
     masks: list[np.ndarray | None] = []
-    for entry, source in zip(region.contours, sources, strict=True):
-        layers = [rasterize_polygons(torch.from_numpy(vertices)[None], source.size)[0, 0] for vertices in entry]
-        masks.append(torch.stack(layers).sum(0).clamp(0, 1).numpy().astype(np.float32) if layers else None)
-    return MaskRegion(region.structure, tuple(masks), region.tracking_uid)
+    budget = ReadBudget("the masks of a structure")
+    for index, (entry, source) in enumerate(zip(region.contours, sources, strict=True)):
+        if entry:
+            budget.add_pixels(source.size)
+        masks.append(rasterize_rings(entry, region.holes_of(index), source.size) if entry else None)
+    return MaskRegion(region.structure, tuple(masks), region.tracking_uid, region.number)
 
 
 def check_length(entries: Sequence[Any], sources: Sequence[SourceFrame]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -19,6 +20,7 @@ from pydicom.uid import UID
 from monai_acdr.dicom.files import check_target, choose_transfer_syntax, quiet_values, save_dataset
 from monai_acdr.dicom.identity import Algorithm, new_result
 from monai_acdr.dicom.regions import Region, as_regions
+from monai_acdr.dicom.rings import find_holes, join_keyholes
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import Structure, code_item
 
@@ -27,6 +29,8 @@ __all__ = ["RT_STRUCTURE_SET_STORAGE", "write_rtstruct"]
 RT_STRUCTURE_SET_STORAGE = UID("1.2.840.10008.5.1.4.1.1.481.3")
 _STUDY_CLASS = UID("1.2.840.10008.3.1.2.3.1")
 """Detached Study Management: retired, and still what the RT Referenced Study Sequence asks for."""
+
+_logger = logging.getLogger(__name__)
 
 DECIMALS = 9
 """Decimals of a coordinate in mm, as far as they fit into the 16 characters of a decimal string (PS3.5 6.2)."""
@@ -43,6 +47,9 @@ def write_rtstruct(
     overwrite: bool = False,
 ) -> Path:
     """Write contours as closed planar contours in mm, each with a reference to its image.
+
+    Holes become part of the contour around them, by the "keyhole" technique (PS3.3 C.8.8.6.3), which every reader
+    draws right.
 
     Args:
         path: file to write; its name is yours, nothing of the patient is put there.
@@ -133,10 +140,30 @@ def _roi(number: int, region: Region, reference: str, algorithm: Algorithm) -> D
     return item
 
 
+def _polygons(region: Region, index: int, source: SourceFrame) -> list[np.ndarray]:
+    """The polygons of a region on a source: holes as keyholes, and no polygon within another one.
+
+    A polygon within another one of the same ROI would be read as a hole, though the region unites the two.
+    """
+    holes = region.holes_of(index)
+    polygons = join_keyholes(region.contours[index], holes)
+    if any(holes) or len(polygons) < 2:
+        return polygons
+    rings, nested = find_holes(polygons, source.size)
+    if not any(nested) and len(rings) == len(polygons):
+        return polygons
+    kept = [ring for ring, inner in zip(rings, nested, strict=True) if not inner]
+    _logger.warning(
+        "Left out %d contour(s) of %r that lie within another one: readers of RT structure sets take them for holes.",
+        *(len(polygons) - len(kept), region.structure.label),
+    )
+    return kept
+
+
 def _contours(number: int, region: Region, sources: Sequence[SourceFrame]) -> Dataset:
     items: list[Dataset] = []
-    for source, entry in zip(sources, region.contours, strict=True):
-        for vertices in entry:
+    for index, source in enumerate(sources):
+        for vertices in _polygons(region, index, source):
             item = Dataset()
             item.ContourNumber = len(items) + 1
             item.ContourImageSequence = DicomSequence([_reference(source, whole=False)])

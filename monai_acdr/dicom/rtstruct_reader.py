@@ -1,25 +1,42 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""RT structure sets, ours and others', as contours in pixels of their images. What is read may be hostile."""
+"""RT structure sets, ours and others', as contours in pixels of their images. The input is untrusted.
+
+An ROI is read as a whole or not at all: a structure without one of its slices would be a wrong result in silence. The
+faults of one ROI do not concern another one: it is left out, with the reason, unless it is the one that is asked for.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from monai_acdr.dicom.files import quiet_values, read_dataset
+from monai_acdr.dicom.reading import (
+    broken_file_errors,
+    choose_number,
+    element_integer,
+    element_items,
+    element_label,
+    element_text,
+)
 from monai_acdr.dicom.regions import LARGEST_COORDINATE, Region
+from monai_acdr.dicom.rings import find_holes, split_keyholes
 from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE
 from monai_acdr.dicom.source import SourceFrame, check_sources, reference_frame
 from monai_acdr.dicom.structures import BREAST_MASS, LV_BLOOD_POOL, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
 
-__all__ = ["read_rtstruct"]
+__all__ = ["StructureSet", "read_rtstruct", "read_structure_set"]
 
 MAX_POINTS = 5_000_000
 """Points of a structure set beyond this are refused."""
@@ -27,139 +44,285 @@ MAX_POINTS = 5_000_000
 OFF_PLANE = 0.5
 """Largest distance in mm of a contour's points from the plane of its image."""
 
+XOR = "CLOSEDPLANAR_XOR"
+_CLOSED = ("CLOSED_PLANAR", XOR)
 _KNOWN = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, BREAST_MASS)
 
 _logger = logging.getLogger(__name__)
 
 
-def read_rtstruct(path: str | os.PathLike[str], sources: Sequence[SourceFrame]) -> list[Region]:
-    """Read closed planar contours.
+@dataclass(frozen=True)
+class StructureSet:
+    """What was read.
+
+    Attributes:
+        regions: a region for each ROI that could be read, by the order in the file; ROIs without contours are empty.
+        left_out: ROIs and contours that were not read, with the reason; they are named by their numbers.
+    """
+
+    regions: tuple[Region, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass
+class _Roi:
+    """An ROI while it is read."""
+
+    number: int
+    label: str
+    code: str
+    reference: str
+    items: list[Dataset] = field(default_factory=list)
+
+
+def read_rtstruct(
+    path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
+) -> list[Region]:
+    """Read closed planar contours; what is left out is logged.
+
+    Args, errors: as :func:`read_structure_set`.
+
+    Returns:
+        A region for each ROI, with contours in pixels of each source; ROIs without contours are empty.
+    """
+    found = read_structure_set(path, sources, structure)
+    for note in found.left_out:
+        _logger.warning("Left out of %s: %s", path, note)
+    return list(found.regions)
+
+
+def read_structure_set(
+    path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
+) -> StructureSet:
+    """Read closed planar contours, and which of them are holes (:mod:`monai_acdr.dicom.rings`).
 
     A contour belongs to the image that its Contour Image Sequence names; without one, to the only image in whose plane
-    it lies. Contours of other kinds (points, open lines) are left out and counted in one log message.
+    it lies. Contours of other kinds (points, open lines) are left out and counted.
 
     Args:
         path: the file.
         sources: frames that the structure set was drawn on, as :func:`read_sources` gives them.
-
-    Returns:
-        A region for each ROI, with contours in pixels of each source; ROIs without contours are empty.
+        structure: label, or number such as ``#2``, of the only ROI to read; by default all that can be read.
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no RT structure set, names images or a frame of reference that are not among `sources`,
-            or holds numbers that make no sense.
+        ValueError: when it is not an RT structure set, has no ROI or several of the given name, or when the ROI, or
+            all of them, cannot be read: of other images, another frame of reference, or numbers that make no sense.
     """
     path = Path(path)
     check_sources(sources)
-    dataset = read_dataset(path, header_only=False)
-    if str(dataset.get("SOPClassUID")) != RT_STRUCTURE_SET_STORAGE:
-        raise ValueError(f"Expected an RT structure set, but {path} is of SOP class {dataset.get('SOPClassUID')}.")
-    indices = {source.key: index for index, source in enumerate(sources)}
-    with quiet_values():
-        rois = _rois(dataset, path)
-        contours: dict[int, list[list[np.ndarray]]] = {number: [[] for _ in sources] for number in rois}
-        skipped = points = 0
-        for item in dataset.get("ROIContourSequence") or []:
-            number = _integer(item, "ReferencedROINumber", path)
-            if number not in rois:
-                raise ValueError(f"Expected contours of an ROI of the file, but {path} has some of an ROI {number}.")
-            for contour in item.get("ContourSequence") or []:
-                if contour.get("ContourGeometricType") != "CLOSED_PLANAR":
-                    skipped += 1
-                    continue
-                world = _points(contour, path)
-                points += len(world)
-                if points > MAX_POINTS:
-                    raise ValueError(f"Expected at most {MAX_POINTS} points, but {path} has more.")
-                index = _image_of(contour, world, sources, indices, path)
-                contours[number][index].append(_in_plane(world, sources[index], rois[number][1], path))
-    if skipped:
-        _logger.warning("Left out %d contours of %s that are not closed and planar.", skipped, path)
-    return [Region(rois[number][0], tuple(map(tuple, entries))) for number, entries in contours.items()]
+    dataset = read_dataset(path, header_only=False, undecoded=("ContourData",))
+    with quiet_values(), broken_file_errors(path, "RT structure set"):
+        kind = element_text(dataset, "SOPClassUID", path)
+        if kind != RT_STRUCTURE_SET_STORAGE:
+            raise ValueError(f"Expected an RT structure set, but {path} is of another SOP class, {kind[:64]!r}.")
+        rois, faults = _rois(dataset, path)
+        faults += _add_contours(dataset, rois, path)
+        if structure is not None:
+            number = choose_number([(roi.number, roi.label) for roi in rois.values()], structure, path)
+            rois = {number: rois[number]}
+    regions: list[Region] = []
+    left_out: list[str] = []
+    drawing = _Drawing(path, sources)
+    for roi in rois.values():
+        try:
+            with quiet_values(), broken_file_errors(path, "RT structure set"):
+                region, notes = drawing.region(roi)
+        except ValueError as error:
+            faults.append(ValueError(f"{error} (ROI #{roi.number})"))
+            continue
+        regions.append(region)
+        left_out += notes
+    if not any(any(region.contours) for region in regions):
+        if faults:
+            raise faults[0]
+        if left_out:
+            raise ValueError(f"Expected closed planar contours in {path}, but it has none: {' '.join(left_out)}")
+    return StructureSet(tuple(regions), (*left_out, *map(str, faults)))
 
 
-def _rois(dataset: Dataset, path: Path) -> dict[int, tuple[Structure, str]]:
-    """ROI number -> its structure, and its frame of reference or an empty string."""
+def _rois(dataset: Dataset, path: Path) -> tuple[dict[int, _Roi], list[ValueError]]:
+    """ROIs by their numbers, and what is wrong with others."""
+    faults: list[ValueError] = []
     codes = {}
-    for item in dataset.get("RTROIObservationsSequence") or []:
-        identification = item.get("RTROIIdentificationCodeSequence") or [Dataset()]
-        codes[_integer(item, "ReferencedROINumber", path)] = str(identification[0].get("CodeValue") or "")
-    rois: dict[int, tuple[Structure, str]] = {}
-    for item in dataset.get("StructureSetROISequence") or []:
-        number = _integer(item, "ROINumber", path)
-        label = str(item.get("ROIName") or "").strip()[:64] or f"ROI {number}"
-        known = next((structure for structure in _KNOWN if structure.property_type.value == codes.get(number)), TISSUE)
-        structure = Structure(label, known.category, known.property_type, known.region, known.interpreted_type)
-        rois[number] = structure, str(item.get("ReferencedFrameOfReferenceUID") or "")
+    for item in element_items(dataset, "RTROIObservationsSequence", path):
+        identification = element_items(item, "RTROIIdentificationCodeSequence", path)[:1]
+        number = item.get("ReferencedROINumber")
+        codes[str(number)] = element_text(identification[0], "CodeValue", path) if identification else ""
+    items = element_items(dataset, "StructureSetROISequence", path)
+    counts = Counter(str(item.get("ROINumber")) for item in items)
+    rois: dict[int, _Roi] = {}
+    for item in items:
+        try:
+            number = element_integer(item, "ROINumber", path)
+            if counts[str(item.get("ROINumber"))] > 1:
+                raise ValueError(f"Expected each ROI number once, but {path} has two ROIs #{number}.")
+            label = element_label(item, "ROIName", dataset, f"ROI {number}", path)
+            reference = element_text(item, "ReferencedFrameOfReferenceUID", path)
+            rois[number] = _Roi(number, label, codes.get(str(number), ""), reference)
+        except ValueError as error:
+            faults.append(error)
     if not rois:
-        raise ValueError(f"Expected at least one ROI, but {path} has none.")
-    return rois
+        raise faults[0] if faults else ValueError(f"Expected at least one ROI, but {path} has none.")
+    return rois, faults
 
 
-def _integer(item: Dataset, keyword: str, path: Path) -> int:
-    try:
-        return int(str(item.get(keyword)))
-    except ValueError:
-        raise ValueError(f"Expected {keyword} to be an integer, but {path} has something else.") from None
+def _add_contours(dataset: Dataset, rois: dict[int, _Roi], path: Path) -> list[ValueError]:
+    """Give each ROI its contours, and return what is wrong with items that belong to none."""
+    faults: list[ValueError] = []
+    for item in element_items(dataset, "ROIContourSequence", path):
+        try:
+            number = element_integer(item, "ReferencedROINumber", path)
+            if number not in rois:
+                raise ValueError(f"Expected contours of an ROI of the file, but {path} has some of an ROI #{number}.")
+        except ValueError as error:
+            faults.append(error)
+            continue
+        rois[number].items.append(item)
+    return faults
 
 
-def _points(contour: Dataset, path: Path) -> np.ndarray:
-    """(K, 3) in mm, LPS."""
-    try:
-        values = np.array([float(value) for value in contour.get("ContourData") or []])
-    except (TypeError, ValueError):
-        values = np.full(3, np.nan)
-    if len(values) % 3 or len(values) < 9 or not np.abs(values).max() <= LARGEST_COORDINATE:
-        raise ValueError(
-            f"Expected ContourData to be at least three finite points (x, y, z) in mm, but {path} has {len(values)} "
-            "values, or values that are no coordinates."
-        )
-    return values.reshape(-1, 3)
+class _Drawing:
+    """The images that contours are put on, and how many points there are so far."""
 
+    def __init__(self, path: Path, sources: Sequence[SourceFrame]) -> None:
+        self.path = path
+        self.sources = sources
+        self.points = 0
+        self.frames: dict[str, dict[int, int]] = {}
+        for index, source in enumerate(sources):
+            instance, frame = source.key
+            self.frames.setdefault(instance, {})[frame] = index
 
-def _image_of(
-    contour: Dataset,
-    points: np.ndarray,
-    sources: Sequence[SourceFrame],
-    indices: Mapping[tuple[str, int], int],
-    path: Path,
-) -> int:
-    references = contour.get("ContourImageSequence") or []
-    if references:
-        instance = str(references[0].get("ReferencedSOPInstanceUID") or "")
-        frame = reference_frame(references[0])
-        index = indices.get((instance, frame))
-        if index is None:
+    def region(self, roi: _Roi) -> tuple[Region, list[str]]:
+        """The region of an ROI, and what is left out of it."""
+        rings: list[list[np.ndarray]] = [[] for _ in self.sources]
+        kinds: list[set[str]] = [set() for _ in self.sources]
+        open_contours = short = 0
+        for item in (contour for each in roi.items for contour in element_items(each, "ContourSequence", self.path)):
+            kind = element_text(item, "ContourGeometricType", self.path)
+            if kind not in _CLOSED:
+                open_contours += 1
+                continue
+            world = self._points(item)
+            if len(world) < 3:
+                short += 1
+                continue
+            index = self._image_of(item, world)
+            rings[index] += split_keyholes(self._in_plane(world, self.sources[index], roi.reference))
+            kinds[index].add(kind)
+        drawn = [
+            self._holes(found, kind, source) for found, kind, source in zip(rings, kinds, self.sources, strict=True)
+        ]
+        known = next((structure for structure in _KNOWN if structure.property_type.value == roi.code), TISSUE)
+        structure = Structure(roi.label, known.category, known.property_type, known.region, known.interpreted_type)
+        contours, holes = tuple(rings for rings, _ in drawn), tuple(holes for _, holes in drawn)
+        region = Region(structure, contours, holes=holes if any(map(any, holes)) else (), number=roi.number)
+        notes = [
+            f"ROI #{roi.number}: {count} contour(s) {what}."
+            for count, what in ((open_contours, "that are not closed and planar"), (short, "of less than three points"))
+            if count
+        ]
+        return region, notes
+
+    def _points(self, contour: Dataset) -> np.ndarray:
+        """(K, 3) in mm, LPS, without the first point repeated at the end."""
+        values = _coordinates(contour, 3 * MAX_POINTS)
+        if values is None or len(values) % 3 or (len(values) and not np.abs(values).max() <= LARGEST_COORDINATE):
             raise ValueError(
-                f"Expected the images of {path} among the sources, but instance {instance}, frame {frame}, is not "
-                "there: give all files of the series that it was drawn on."
+                f"Expected ContourData to be finite points (x, y, z) in mm, at most {MAX_POINTS}, but {self.path} has "
+                f"{'other values' if values is None else f'{len(values)} values'}, or values that are no coordinates."
             )
-        return index
-    matches = [
-        index
-        for index, source in enumerate(sources)
-        if source.has_place and float(np.abs(source.distance(points)).max()) <= OFF_PLANE
-    ]
-    if len(matches) != 1:
-        raise ValueError(
-            f"Expected each contour of {path} to name its image or to lie in the plane of one of them, but one names "
-            f"none and lies in the planes of {len(matches)}."
-        )
-    return matches[0]
+        points = values.reshape(-1, 3)
+        count = element_integer(contour, "NumberOfContourPoints", self.path, len(points))
+        if count != len(points):
+            raise ValueError(
+                f"Expected {count} points, as NumberOfContourPoints says, but {self.path} has a contour of "
+                f"{len(points)}: it is cut off or damaged."
+            )
+        self.points += len(points)
+        if self.points > MAX_POINTS:
+            raise ValueError(f"Expected at most {MAX_POINTS} points, but {self.path} has more.")
+        return points[:-1] if len(points) > 3 and np.array_equal(points[0], points[-1]) else points
+
+    def _image_of(self, contour: Dataset, points: np.ndarray) -> int:
+        references = element_items(contour, "ContourImageSequence", self.path)
+        named = [index for item in references for index in self._named(item)]
+        candidates = named if references else range(len(self.sources))
+        if references and not named:
+            instance = element_text(references[0], "ReferencedSOPInstanceUID", self.path)
+            raise ValueError(
+                f"Expected the images of {self.path} among the sources, but instance {instance[:64]}, frame "
+                f"{reference_frame(references[0])}, is not there: give all files of the series that it was drawn on."
+            )
+        if len(set(named)) == 1:
+            return named[0]
+        matches = {
+            index
+            for index in candidates
+            if self.sources[index].has_place and float(np.abs(self.sources[index].distance(points)).max()) <= OFF_PLANE
+        }
+        if len(matches) != 1:
+            raise ValueError(
+                f"Expected each contour of {self.path} to name its image or to lie in the plane of one of them, but "
+                f"one names {len(set(named)) or 'none'} and lies in the planes of {len(matches)}."
+            )
+        return matches.pop()
+
+    def _named(self, item: Dataset) -> list[int]:
+        """Indices of the sources that an item of a Contour Image Sequence names: all frames where it names none."""
+        frames = self.frames.get(element_text(item, "ReferencedSOPInstanceUID", self.path), {})
+        numbers = item.get("ReferencedFrameNumber")
+        if numbers is None or numbers == "":
+            return list(frames.values())
+        listed = list(numbers) if hasattr(numbers, "append") else [numbers]
+        return [index for frame, index in frames.items() if str(frame) in map(str, listed)]
+
+    def _in_plane(self, points: np.ndarray, source: SourceFrame, reference: str) -> np.ndarray:
+        """(K, 2) pixels of points that lie in the image's plane."""
+        known = ("", source.frame_of_reference, str(source.header.get("FrameOfReferenceUID")))
+        if not source.has_place or reference not in known:
+            raise ValueError(
+                f"Expected the contours of {self.path} in the frame of reference of {source.path}, but they are in "
+                "another one: give the images that they were drawn on."
+            )
+        away = float(np.abs(source.distance(points)).max())
+        if away > OFF_PLANE:
+            raise ValueError(
+                f"Expected the contours of {self.path} in the planes of their images, but one is {away:.2f} mm off "
+                f"{source.path}."
+            )
+        return source.to_pixel(points)
+
+    def _holes(
+        self, rings: Sequence[np.ndarray], kinds: set[str], source: SourceFrame
+    ) -> tuple[tuple[np.ndarray, ...], tuple[bool, ...]]:
+        if len(kinds) > 1:
+            raise ValueError(
+                f"Expected the contours of a slice to be all {XOR} or all CLOSED_PLANAR, but {self.path} mixes them."
+            )
+        try:
+            return find_holes(rings, source.size, kinds == {XOR})
+        except ValueError as error:
+            raise ValueError(f"{error} In {self.path}.") from None
 
 
-def _in_plane(points: np.ndarray, source: SourceFrame, reference: str, path: Path) -> np.ndarray:
-    """(K, 2) pixels of points that lie in the image's plane."""
-    known = ("", source.frame_of_reference, str(source.header.get("FrameOfReferenceUID")))
-    if not source.has_place or reference not in known:
-        raise ValueError(
-            f"Expected the contours of {path} in the frame of reference of {source.path}, but they are in another one."
-        )
-    away = float(np.abs(source.distance(points)).max())
-    if away > OFF_PLANE:
-        raise ValueError(
-            f"Expected the contours of {path} in the planes of their images, but one is {away:.2f} mm off "
-            f"{source.path}."
-        )
-    return source.to_pixel(points)
+def _coordinates(contour: Dataset, limit: int) -> np.ndarray | None:
+    """The numbers of ContourData, float64, from its bytes; None when they are no numbers, or more than the limit."""
+    raw = contour.get_item("ContourData") if "ContourData" in contour else None
+    content = raw.value if raw is not None else None
+    if content is None or len(content) == 0:
+        return np.zeros(0)
+    if not isinstance(raw, RawDataElement) or not isinstance(content, bytes):
+        return None
+    text = content.rstrip(b" \0")
+    count = text.count(b"\\") + 1
+    if count > limit:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy warns of what is no number, and stops there
+            values = np.fromstring(text.decode("ascii"), dtype=np.float64, sep="\\")
+    except (ValueError, DeprecationWarning):
+        return None
+    return values if len(values) == count else None

@@ -1,12 +1,20 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""DICOM segmentations, ours and others', as masks on the grid of their images. What is read may be hostile."""
+"""DICOM segmentations, ours and others', as masks on the grid of their images. The input is untrusted.
+
+A segment is read as a whole or not at all, and the faults of one do not concern another one, as with the ROIs of
+:mod:`monai_acdr.dicom.rtstruct_reader`.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,150 +25,288 @@ from pydicom.uid import UID
 from monai_acdr.dicom.files import quiet_values, read_dataset
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.plane import frame_plane
+from monai_acdr.dicom.reading import (
+    broken_file_errors,
+    choose_number,
+    element_integer,
+    element_items,
+    element_label,
+    element_text,
+)
 from monai_acdr.dicom.regions import MaskRegion
-from monai_acdr.dicom.seg_frames import source_of_frame
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import TISSUE, Structure
+from monai_acdr.read_budget import ReadBudget, check_pixels
 
-__all__ = ["SEGMENTATION_STORAGE", "read_seg"]
+__all__ = ["LABEL_MAP_STORAGE", "SEGMENTATION_STORAGE", "Segmentation", "read_seg", "read_segmentation"]
 
 SEGMENTATION_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.4")
-
-MAX_VALUES = 1 << 31
-"""Pixels of all frames together; more are refused."""
+LABEL_MAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
 
 SAME_PLACE = 0.01
 """Largest difference in mm between a frame's place and that of its source, for both to have the same grid."""
 
+_KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
 
-def read_seg(path: str | os.PathLike[str], sources: Sequence[SourceFrame]) -> list[MaskRegion]:
-    """Read a segmentation whose frames have the grid of their source images.
+_logger = logging.getLogger(__name__)
 
-    Args:
-        path: the file, BINARY or FRACTIONAL.
-        sources: frames that it was made from, as :func:`read_sources` gives them.
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What was read.
+
+    Attributes:
+        regions: a region for each segment that could be read, by the order in the file.
+        left_out: segments that were not read, with the reason.
+        notes: what the masks do not say.
+    """
+
+    regions: tuple[MaskRegion, ...]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_seg(
+    path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
+) -> list[MaskRegion]:
+    """Read a segmentation whose frames have the grid of their source images; what is left out is logged.
+
+    Args, errors: as :func:`read_segmentation`.
 
     Returns:
         A region for each segment: masks (H, W) float32 in [0, 1], None where the file has no frame.
+    """
+    found = read_segmentation(path, sources, structure)
+    for note in found.left_out:
+        _logger.warning("Left out of %s: %s", path, note)
+    for note in found.notes:
+        _logger.warning("%s", note)
+    return list(found.regions)
+
+
+def read_segmentation(
+    path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
+) -> Segmentation:
+    """Read a segmentation whose frames have the grid of their source images.
+
+    Args:
+        path: the file, BINARY, FRACTIONAL, or a label map.
+        sources: frames that it was made from, as :func:`read_sources` gives them.
+        structure: label, or number such as ``#2``, of the only segment to read; by default all that can be read.
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no segmentation, belongs to other images, has another grid, or is broken.
+        ValueError: when it is not a segmentation, has no segment or several of the given name, needs more than the
+            budget of memory, or when the segment, or all of them, cannot be read: broken, or of another grid.
     """
     path = Path(path)
     check_sources(sources)
     dataset = read_dataset(path, header_only=False)
-    if str(dataset.get("SOPClassUID")) != SEGMENTATION_STORAGE:
-        raise ValueError(f"Expected a DICOM segmentation, but {path} is of SOP class {dataset.get('SOPClassUID')}.")
-    with quiet_values():
-        frames = _frames(dataset, path)
-        structures = _structures(dataset, path)
-        masks: dict[int, list[np.ndarray | None]] = {number: [None] * len(sources) for number in structures}
-        per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-        if len(per_frame) != len(frames):
-            raise ValueError(f"Expected functional groups for {len(frames)} frames, but {path} has {len(per_frame)}.")
-        for number, (item, pixels) in enumerate(zip(per_frame, frames, strict=True), start=1):
-            segment = _segment_number(dataset, item)
-            if segment not in masks:
-                raise ValueError(f"Expected frames of segments of the file, but {path} has one of a segment {segment}.")
-            index = _source_index(dataset, item, number, sources, path)
-            if masks[segment][index] is not None:
-                raise ValueError(f"Expected one frame for a segment and an image, but {path} has two (frame {number}).")
-            masks[segment][index] = pixels
-    return [_region(structures[number], layers) for number, layers in masks.items()]
+    with quiet_values(), broken_file_errors(path, "DICOM segmentation"):
+        kind = element_text(dataset, "SOPClassUID", path)
+        if kind not in (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE):
+            raise ValueError(f"Expected a DICOM segmentation, but {path} is of another SOP class, {kind[:64]!r}.")
+        reader = _Reader(path, dataset, sources)
+        if structure is not None:
+            labels = [(number, segment.label) for number, (segment, _) in reader.segments.items()]
+            number = choose_number(labels, structure, path)
+            reader.segments = {number: reader.segments[number]}
+        reader.read()
+    return reader.result()
 
 
-def _region(described: tuple[Structure, str], layers: list[np.ndarray | None]) -> MaskRegion:
-    return MaskRegion(described[0], tuple(layers), described[1])
+class _Reader:
+    """A segmentation while it is read: its segments, their masks on the sources, and their faults."""
 
+    def __init__(self, path: Path, dataset: Dataset, sources: Sequence[SourceFrame]) -> None:
+        self.path, self.dataset, self.sources = path, dataset, sources
+        self.kind = element_text(dataset, "SegmentationType", path)
+        self.faults: dict[int, ValueError] = {}
+        self.notes: list[str] = []
+        self.segments = self._segments()
+        self.numbers = set(self.segments)
+        self.masks: dict[tuple[int, int], np.ndarray] = {}
+        self.budget = ReadBudget(path)
+        self.size = element_integer(dataset, "Rows", path, 0), element_integer(dataset, "Columns", path, 0)
+        self.shared = element_items(dataset, "SharedFunctionalGroupsSequence", path)[:1]
+        self.positions = np.array([source.position or (np.nan,) * 3 for source in sources])
+        self.frames: dict[str, dict[int, int]] = {}
+        for index, source in enumerate(sources):
+            self.frames.setdefault(source.key[0], {})[source.frame] = index
 
-def _frames(dataset: Dataset, path: Path) -> np.ndarray:
-    """(F, H, W) float32 in [0, 1]."""
-    kind = dataset.get("SegmentationType")
-    count = int(dataset.get("NumberOfFrames") or 0)
-    size = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-    if kind not in ("BINARY", "FRACTIONAL") or min(count, *size) < 1:
-        raise ValueError(f"Expected a BINARY or FRACTIONAL segmentation with frames, but {path} is none.")
-    if count * size[0] * size[1] > MAX_VALUES:
-        raise ValueError(f"Expected at most {MAX_VALUES} pixels, but {path} says {count} frames of {size}.")
-    try:
-        pixels = dataset.pixel_array.reshape(count, *size)
-    except Exception as error:  # pydicom and its decoders raise whatever comes up
+    def read(self) -> None:
+        """Put every frame of the segments on its image."""
+        pixels = self._pixels()
+        per_frame = element_items(self.dataset, "PerFrameFunctionalGroupsSequence", self.path)
+        if len(per_frame) != len(pixels):
+            raise ValueError(
+                f"Expected functional groups for {len(pixels)} frames, but {self.path} has {len(per_frame)}."
+            )
+        for number, (item, values) in enumerate(zip(per_frame, pixels, strict=True), start=1):
+            try:
+                present = np.unique(values).tolist() if self.kind == "LABELMAP" else [self._segment_number(item)]
+            except ValueError as error:
+                self.faults.setdefault(-number, ValueError(f"{error} (frame {number})"))
+                continue
+            for segment in present:
+                if segment in self.segments and segment not in self.faults:
+                    try:
+                        with broken_file_errors(self.path, "DICOM segmentation"):
+                            self._add(segment, number, item, values)
+                    except ValueError as error:
+                        self.faults[segment] = ValueError(f"{error} (segment #{segment})")
+                elif segment not in self.numbers and not (self.kind == "LABELMAP" and segment == 0):
+                    problem = f"{self.path} has one of a segment #{segment}"
+                    self.faults[segment] = ValueError(f"Expected frames of segments of the file, but {problem}.")
+
+    def result(self) -> Segmentation:
+        """What was read; an error when nothing was, for a reason."""
+        read = [number for number in self.segments if number not in self.faults]
+        if self.faults and not any(segment in read for segment, _ in self.masks):
+            raise next(iter(self.faults.values()))
+        regions = [
+            MaskRegion(
+                self.segments[number][0],
+                tuple(self.masks.get((number, index)) for index in range(len(self.sources))),
+                self.segments[number][1],
+                number,
+            )
+            for number in read
+        ]
+        return Segmentation(tuple(regions), tuple(map(str, self.faults.values())), tuple(self.notes))
+
+    def _segments(self) -> dict[int, tuple[Structure, str]]:
+        """Segment number -> structure and tracking UID."""
+        items = element_items(self.dataset, "SegmentSequence", self.path)
+        counts = Counter(str(item.get("SegmentNumber")) for item in items)
+        found: dict[int, tuple[Structure, str]] = {}
+        for item in items:
+            number = element_integer(item, "SegmentNumber", self.path)
+            if counts[str(item.get("SegmentNumber"))] > 1:
+                raise ValueError(f"Expected each segment number once, but {self.path} has two segments #{number}.")
+            if number == 0 and self.kind == "LABELMAP":
+                continue  # the background
+            label = element_label(item, "SegmentLabel", self.dataset, f"Segment {number}", self.path)
+            category = self._code(item, "SegmentedPropertyCategoryCodeSequence") or TISSUE.category
+            meaning = self._code(item, "SegmentedPropertyTypeCodeSequence") or TISSUE.property_type
+            structure = Structure(label, category, meaning, self._code(item, "AnatomicRegionSequence"))
+            tracking = element_text(item, "TrackingUID", self.path)
+            found[number] = structure, tracking if re.fullmatch(r"[0-9.]{1,64}", tracking) else str(new_uid())
+        if not found:
+            raise ValueError(f"Expected at least one segment, but {self.path} has none.")
+        return found
+
+    def _code(self, item: Dataset, keyword: str) -> Code | None:
+        parts = element_items(item, keyword, self.path)[:1]
+        names = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+        values = [element_text(part, name, self.path) for part in parts for name in names]
+        return Code(*values) if values and all(values) else None
+
+    def _pixels(self) -> np.ndarray:
+        """(F, H, W) stored values, of segments or of coverage."""
+        count = element_integer(self.dataset, "NumberOfFrames", self.path, 0)
+        bits = element_integer(self.dataset, "BitsAllocated", self.path, 0)
+        samples = element_integer(self.dataset, "SamplesPerPixel", self.path, 1)
+        if self.kind not in _KINDS or min(count, *self.size) < 1 or bits not in (1, 8, 16) or samples != 1:
+            raise ValueError(
+                f"Expected a segmentation of type {', '.join(_KINDS)} with frames of 1, 8 or 16 bits, but {self.path} "
+                "is not one."
+            )
+        check_pixels(self.path, (count, *self.size))
+        try:
+            pixels = self.dataset.pixel_array.reshape(count, *self.size)
+        except Exception as error:  # pydicom and its decoders raise whatever comes up
+            raise ValueError(
+                f"Expected readable pixels, but those of {self.path} are broken ({type(error).__name__})."
+            ) from None
+        if self.kind == "FRACTIONAL":
+            self._check_fractions(int(pixels.max()))
+        return pixels
+
+    def _check_fractions(self, highest: int) -> None:
+        largest = element_integer(self.dataset, "MaximumFractionalValue", self.path, 0)
+        if not 0 < largest or highest > largest:
+            raise ValueError(
+                f"Expected fractions up to MaximumFractionalValue, but {self.path} has {highest} of {largest}."
+            )
+        if element_text(self.dataset, "SegmentationFractionalType", self.path) == "PROBABILITY":
+            self.notes.append(f"{self.path} has probabilities: they are taken for the covered share of each pixel.")
+
+    def _segment_number(self, item: Dataset) -> int:
+        for holder in (item, *self.shared):
+            for identification in element_items(holder, "SegmentIdentificationSequence", self.path)[:1]:
+                return element_integer(identification, "ReferencedSegmentNumber", self.path)
+        return 0
+
+    def _add(self, segment: int, number: int, item: Dataset, values: np.ndarray) -> None:
+        index = self._source_index(item, number)
+        if (segment, index) in self.masks:
+            raise ValueError(
+                f"Expected one frame for a segment and an image, but {self.path} has two (frame {number})."
+            )
+        self.budget.add_pixels(self.size)
+        if self.kind == "FRACTIONAL":
+            largest = np.float32(element_integer(self.dataset, "MaximumFractionalValue", self.path))
+            self.masks[segment, index] = values.astype(np.float32) / largest
+        else:
+            chosen = values == segment if self.kind == "LABELMAP" else values != 0
+            self.masks[segment, index] = chosen.astype(np.float32)
+
+    def _source_index(self, item: Dataset, number: int) -> int:
+        """Index of the source with the grid of a frame: the one that it names, else the only one in its place."""
+        derivations = element_items(item, "DerivationImageSequence", self.path)
+        named = sorted({index for derivation in derivations for index in self._named(derivation)})
+        place = frame_plane(self.dataset, number, str(self.path))
+        near = named if named or place[2] is None else self._near(place[2])
+        differences = {index: self._differences(place, self.sources[index]) for index in near}
+        fits = [index for index in near if not differences[index]]
+        if len(fits) == 1 and (named or (not derivations and self.sources[fits[0]].has_place)):
+            return fits[0]
+        if named and not fits:
+            raise ValueError(
+                f"Expected the frames of {self.path} on the grid of their images, but frame {number} differs from "
+                f"{self.sources[named[0]].path} in {', '.join(differences[named[0]])}: resample it first."
+            )
         raise ValueError(
-            f"Expected readable pixels, but those of {path} are broken ({type(error).__name__})."
-        ) from None
-    if kind == "BINARY":
-        return (pixels != 0).astype(np.float32)
-    largest = int(dataset.get("MaximumFractionalValue") or 0)
-    if largest < 1 or pixels.max() > largest:
-        raise ValueError(
-            f"Expected fractions up to MaximumFractionalValue, but {path} has {pixels.max()} of {largest}."
+            f"Expected the images of {self.path} among the sources, but frame {number} names {len(named) or 'none'} of "
+            f"them and lies in the place of {len(fits)}: give all files of the series that it was made from."
         )
-    return pixels.astype(np.float32) / np.float32(largest)
 
+    def _named(self, derivation: Dataset) -> list[int]:
+        """Indices of the sources that an item of a Derivation Image Sequence names: all frames where it names none."""
+        found = []
+        for reference in element_items(derivation, "SourceImageSequence", self.path):
+            frames = self.frames.get(element_text(reference, "ReferencedSOPInstanceUID", self.path), {})
+            numbers = reference.get("ReferencedFrameNumber")
+            listed = list(numbers) if hasattr(numbers, "append") else [numbers]
+            every = numbers is None or numbers == ""
+            found += [index for frame, index in frames.items() if every or str(frame) in map(str, listed)]
+        return found
 
-def _structures(dataset: Dataset, path: Path) -> dict[int, tuple[Structure, str]]:
-    """Segment number -> structure and tracking UID."""
-    found: dict[int, tuple[Structure, str]] = {}
-    for item in dataset.get("SegmentSequence") or []:
-        number = int(item.get("SegmentNumber") or 0)
-        label = str(item.get("SegmentLabel") or "").strip()[:64] or f"Segment {number}"
-        category = _code(item, "SegmentedPropertyCategoryCodeSequence") or TISSUE.category
-        kind = _code(item, "SegmentedPropertyTypeCodeSequence") or TISSUE.property_type
-        structure = Structure(label, category, kind, _code(item, "AnatomicRegionSequence"))
-        found[number] = structure, str(item.get("TrackingUID") or new_uid())
-    if not found:
-        raise ValueError(f"Expected at least one segment, but {path} has none.")
-    return found
+    def _near(self, position: tuple[float, ...]) -> list[int]:
+        away = np.abs(self.positions - np.array(position)).max(1)
+        return np.nonzero(away <= 10 * SAME_PLACE)[0].tolist()
 
-
-def _code(item: Dataset, keyword: str) -> Code | None:
-    sequence = item.get(keyword)
-    if not sequence:
-        return None
-    keywords = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
-    return Code(*(str(sequence[0].get(part) or "") for part in keywords))
-
-
-def _segment_number(dataset: Dataset, item: Dataset) -> int:
-    for holder in (item, *(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]):
-        identification = holder.get("SegmentIdentificationSequence")
-        if identification:
-            return int(identification[0].get("ReferencedSegmentNumber") or 0)
-    return 0
-
-
-def _source_index(dataset: Dataset, item: Dataset, number: int, sources: Sequence[SourceFrame], path: Path) -> int:
-    """Index of the source with the grid of a frame: the one that it names, else the only one in its place."""
-    named = source_of_frame(item, sources)
-    place = frame_plane(dataset, number, str(path))
-    fits = [i for i, source in enumerate(sources) if _same_grid(dataset, place, source)]
-    if named is not None and named not in fits:
-        raise ValueError(
-            f"Expected the frames of {path} on the grid of their images, but frame {number} differs from "
-            f"{sources[named].path} in size, spacing, orientation or position: resample it first."
-        )
-    if named is not None:
-        return named
-    if item.get("DerivationImageSequence") or len(fits) != 1 or not sources[fits[0]].has_place:
-        raise ValueError(
-            f"Expected the images of {path} among the sources, but frame {number} names none of them and lies in the "
-            f"place of {len(fits)}: give all files of the series that it was made from."
-        )
-    return fits[0]
-
-
-def _same_grid(dataset: Dataset, place: tuple, source: SourceFrame) -> bool:
-    """Whether the corners of a frame and of a source are in the same place, or neither has one."""
-    if (int(dataset.Rows), int(dataset.Columns)) != source.size:
-        return False
-    spacing, orientation, position = place
-    if orientation is None or position is None or not source.has_place:
-        return not source.has_place
-    known = (source.frame_of_reference, str(source.header.get("FrameOfReferenceUID")))
-    if str(dataset.get("FrameOfReferenceUID") or "") not in known or spacing is None:
-        return False
-    height, width = source.size
-    corners = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float64)
-    frame = SourceFrame(source.path, source.header, 1, 1, source.size, spacing, orientation, position, None)
-    return bool(np.abs(frame.to_world(corners) - source.to_world(corners)).max() <= SAME_PLACE)
+    def _differences(self, place: tuple, source: SourceFrame) -> list[str]:
+        """In what a frame differs from a source: nothing when their corners are in one place, or neither has one."""
+        if self.size != source.size:
+            return [f"size, {self.size} for {source.size}"]
+        spacing, orientation, position = place
+        if orientation is None or position is None or not source.has_place:
+            return ["having a place in the patient"] if source.has_place else []
+        known = (source.frame_of_reference, str(source.header.get("FrameOfReferenceUID")))
+        if element_text(self.dataset, "FrameOfReferenceUID", self.path) not in known:
+            return ["frame of reference"]
+        if spacing is None:
+            return ["spacing, which it lacks"]
+        height, width = source.size
+        corners = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float64)
+        frame = SourceFrame(source.path, source.header, 1, 1, source.size, spacing, orientation, position, None)
+        if np.abs(frame.to_world(corners) - source.to_world(corners)).max() <= SAME_PLACE:
+            return []
+        pairs = {
+            "spacing": np.subtract(spacing, source.spacing or ()) * max(source.size),
+            "orientation": np.subtract(orientation, source.orientation or ()) * max(source.size),
+            "position": np.subtract(position, source.position or ()),
+        }
+        return [name for name, values in pairs.items() if np.abs(values).max() > SAME_PLACE / 2] or ["position"]

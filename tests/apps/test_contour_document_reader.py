@@ -15,6 +15,7 @@ from monai_acdr.apps import contour_document_reader
 from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
 from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm
+from monai_acdr.read_budget import read_budget
 
 SHAPE = np.array([[2.25, 1.5], [9.75, 2.0], [9.5, 4.25], [4.5, 4.0], [4.0, 7.75], [2.0, 7.5]])
 
@@ -111,6 +112,8 @@ CONTOUR = "frames/0/contours/0"
         (f"{CONTOUR}/vertices_px", [[1, 2], [3, 4], [5, float("inf")]], "finite"),
         (f"{CONTOUR}/vertices_mm", [[1, 2], [3, 4], [5, 6]], "3 numbers"),
         (f"{CONTOUR}/vertices_mm", [[1, 2, 3]] * 3, "their numbers differ"),
+        (f"{FRAME}/spacing_mm", [1e-30, 1], "spacing"),
+        (f"{FRAME}/spacing_mm", [float("nan"), 1], "spacing"),
         (f"{CONTOUR}/vertex_spread_px", 3, '"vertex_spread_px" of contour 1 to be 6 numbers.*got 3'),
         (f"{CONTOUR}/vertex_spread_px", [1] * 5, "6 numbers, one a vertex, but got a list of 5"),
         (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [None], "6 numbers"),
@@ -162,9 +165,44 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contour_document_reader, "MAX_POINTS", 5)
     with pytest.raises(ValueError, match="at most 5 vertices"):
         read_contour_document(path)
-    monkeypatch.setattr(contour_document_reader, "MAX_DOCUMENT_BYTES", 10)
-    with pytest.raises(ValueError, match="at most 10 bytes"):
+
+
+@pytest.mark.parametrize("content", ["[]," * 30_000, "{}," * 12_000, '"a",' * 25_000, "0," * 80_000, " " * 2_200_000])
+def test_memory_of_small_documents(tmp_path: Path, content: str) -> None:
+    """Before the first object is made: three bytes become a list."""
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with read_budget(2), pytest.raises(ValueError, match=r"a.json to need at most 2 MiB of memory.*--read-budget"):
         read_contour_document(path)
+
+
+def test_documents_of_usual_size_fit(tmp_path: Path) -> None:
+    frames = tuple(FrameContours(f"{n:04d}", (99, 99), (SHAPE.repeat(10, 0),) * 5, world=None) for n in range(100))
+    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    with read_budget(12 * path.stat().st_size / 2**20):
+        assert len(read_contour_document(path).frames) == 100
+
+
+def test_keys_twice(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(minimal())[:-1] + ', "frames": []}')
+    with pytest.raises(ValueError, match="each key of an object once, but .*a.json has one twice"):
+        read_contour_document(path)
+
+
+def test_holes(tmp_path: Path) -> None:
+    frames = (
+        FrameContours("a", (9, 13), (SHAPE, SHAPE[:4]), holes=(False, True)),
+        FrameContours("b", (9, 13), (SHAPE,), holes=(False,)),
+    )
+    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    assert path.read_text().count('"hole": true') == 1 and '"hole": false' not in path.read_text()
+    assert [frame.holes for frame in read_contour_document(path).frames] == [(False, True), ()]
+    path.write_text(path.read_text().replace('"hole": true', '"hole": 1'))
+    with pytest.raises(ValueError, match='"hole" of contour 2 to be true or false, but got 1.*a.json, frame 1'):
+        read_contour_document(path)
+    with pytest.raises(ValueError, match="`holes` to have a value for each contour"):
+        FrameContours("a", (9, 13), (SHAPE,), holes=(False, True))
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_several_structures(images: Path, tmp_path: Path) -> None:
     sources = read_sources(images.glob("*.dcm"))
     regions = [Region(LV_ENDOCARDIUM, ((SHAPE,), (), (), ())), Region(LV_EPICARDIUM, ((SHAPE + 1,), (), (), ()))]
     write_rtstruct(tmp_path / "both.dcm", regions, sources)
-    with pytest.raises(ValueError, match="'LV endocardium', 'LV epicardium': choose one as `structure`"):
+    with pytest.raises(ValueError, match="#1 'LV endocardium', #2 'LV epicardium': choose one by its label"):
         convert(tmp_path / "both.dcm", tmp_path / "a.json", images)
     convert(tmp_path / "both.dcm", tmp_path / "a.json", images, structure="LV epicardium")
     (frame,) = read_contour_document(tmp_path / "a.json").frames
@@ -194,14 +194,56 @@ def test_several_structures(images: Path, tmp_path: Path) -> None:
     assert (back.structures, back.frames, back.contours) == (report.structures, 2, 2)
 
 
-def test_holes_are_reported(images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("middle", ["a.json", "rtstruct.dcm", "seg.dcm", "a.nii.gz"])
+def test_holes_stay_holes(images: Path, tmp_path: Path, middle: str) -> None:
+    if middle == "seg.dcm":
+        pytest.importorskip("highdicom")
     mask = np.zeros((60, 80), dtype=np.uint8)
     mask[10:30, 20:60] = 255
-    mask[15:18, 30:40] = 0
+    mask[15:25, 30:40] = mask[12, 22] = 0
+    mask[18:20, 33:36] = 255
     Image.fromarray(mask).save(tmp_path / "2.png")
-    report = convert(tmp_path / "2.png", tmp_path / "a.json", images)
-    assert report.lost[0].startswith("Frame '2': 1 hole(s), 30 pixel(s)")
-    assert read_contour_document(tmp_path / "a.json").frames[0].name == "2"
+    report = convert(tmp_path / "2.png", tmp_path / middle, images)
+    assert report.lost == () and report.contours in (0, 4)
+    convert(tmp_path / middle, tmp_path / "back.json", images)
+    (frame,) = [frame for frame in read_contour_document(tmp_path / "back.json").frames if frame.contours]
+    assert frame.name == "2" and sorted(frame.holes) == [False, False, True, True]
+    convert(tmp_path / "back.json", tmp_path / "back.png", images)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "back.png")), mask)
+    with pytest.raises(ValueError, match="one contour for a .txt file, but frame '2' has 4, 2 of them holes"):
+        convert(tmp_path / "back.json", tmp_path / "back.txt", images)
+
+
+def test_structures_are_chosen_and_the_others_told(images: Path, tmp_path: Path) -> None:
+    sources = read_sources(images.glob("*.dcm"))
+    regions = [Region(LV_ENDOCARDIUM, ((SHAPE + shift,), (), (), ())) for shift in (0, 1, 2)]
+    dataset = pydicom.dcmread(write_rtstruct(tmp_path / "three.dcm", regions, sources))
+    dataset.ROIContourSequence[2].ContourSequence[0].ContourData = ["0"] * 7
+    dataset.save_as(tmp_path / "three.dcm")
+    with pytest.raises(
+        ValueError, match="#1 'LV endocardium', #2 'LV endocardium': choose one by its label, or by its"
+    ):
+        convert(tmp_path / "three.dcm", tmp_path / "a.json", images)
+    with pytest.raises(ValueError, match="3 are called so"):
+        convert(tmp_path / "three.dcm", tmp_path / "a.json", images, structure="LV endocardium")
+    with pytest.raises(ValueError, match=r"three.dcm has 7 values.*\(ROI #3\)"):
+        convert(tmp_path / "three.dcm", tmp_path / "a.json", images, structure="#3")
+    assert not (tmp_path / "a.json").exists()
+    report = convert(tmp_path / "three.dcm", tmp_path / "a.json", images, structure="#2")
+    assert report.skipped == ()
+    np.testing.assert_allclose(
+        read_contour_document(tmp_path / "a.json").frames[0].contours[0], SHAPE + 1, atol=1.01e-4
+    )
+    report = convert(tmp_path / "three.dcm", tmp_path / "rtstruct.dcm", images)
+    assert report.contours == 2 and "three.dcm has 7 values" in report.skipped[0]
+
+
+def test_claimed_sizes_are_not_believed(document: Path, tmp_path: Path) -> None:
+    text = document.read_text().replace("[60, 80]", "[65535, 65535]")
+    (tmp_path / "large.json").write_text(text)
+    with pytest.raises(ValueError, match="at most 512 MiB of memory, but it asks for 16,384 MiB: .*--read-budget"):
+        convert(tmp_path / "large.json", tmp_path / "masks", to="png")
+    assert [path.name for path in tmp_path.iterdir()] == ["large.json"]
 
 
 def test_mammograms(images: Path, tmp_path: Path) -> None:
@@ -255,12 +297,12 @@ def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:
     [
         ("a.png", {}, "there are 3: name a folder instead"),
         ("a.txt", {}, "there are 3: name a folder instead"),
-        ("seg.dcm", {}, "`images` of the seg"),
-        ("rtstruct.dcm", {}, "`images` of the rtstruct"),
+        ("seg.dcm", {}, "images of the seg, .*with --images"),
+        ("rtstruct.dcm", {}, "images of the rtstruct, .*with --images"),
         ("a.dcm", {}, "which DICOM object"),
         ("a.nii", {"kind": "FRACTIONAL"}, "a segmentation for `kind`"),
         ("a.nii", {"kind": "LABELMAP"}, "BINARY, FRACTIONAL"),
-        ("a.nii", {"size": (80, 60)}, r"that of frame '1', \(60, 80\)"),
+        ("a.nii", {"size": (80, 60)}, r"--size to be that of frame '1', \(60, 80\)"),
         ("a.nii", {"size": (0, 60)}, "`size` to be"),
         ("a.nii", {"size": (60,)}, "`size` to be"),
     ],

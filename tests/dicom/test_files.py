@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 
-from monai_acdr.dicom import files
 from monai_acdr.dicom.files import check_target, read_dataset, save_dataset
+from monai_acdr.read_budget import read_budget
 
 
 def test_round_trip(made: SimpleNamespace, tmp_path: Path) -> None:
@@ -76,12 +79,44 @@ def test_deflated_is_refused(made: SimpleNamespace, tmp_path: Path) -> None:
         read_dataset(path, header_only=False)
 
 
-def test_large_files_are_refused(made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = made.image(tmp_path / "a.dcm")
-    monkeypatch.setattr(files, "MAX_RESULT_BYTES", 100)
-    with pytest.raises(ValueError, match="at most 100 bytes"):
+def test_large_files_are_refused(made: SimpleNamespace, tmp_path: Path) -> None:
+    path = made.image(tmp_path / "a.dcm", Rows=1000, Columns=1000)
+    with read_budget(1), pytest.raises(ValueError, match=r"a.dcm to need at most 1 MiB of memory.*--read-budget"):
         read_dataset(path, header_only=False)
-    read_dataset(path, header_only=True)
+    with read_budget(1):
+        read_dataset(path, header_only=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ImageType": ["A"] * 30_000},  # each of the two bytes becomes a text, each of the next an object
+        {"PixelSpacing": ["1"] * 30_000},
+        {"ReferencedImageSequence": DicomSequence([Dataset()] * 9_000)},
+        {"RedPaletteColorLookupTableDescriptor": [7] * 32_000, "GreenPaletteColorLookupTableDescriptor": [7] * 32_000},
+    ],
+)
+def test_small_files_that_become_large(made: SimpleNamespace, tmp_path: Path, changes: dict[str, Any]) -> None:
+    path = made.image(tmp_path / "a.dcm", **changes)
+    assert path.stat().st_size < 140_000
+    with read_budget(2), pytest.raises(ValueError, match="a.dcm to need at most 2 MiB of memory"):
+        read_dataset(path, header_only=False)
+    read_dataset(path, header_only=False)
+
+
+def test_undecoded_values(made: SimpleNamespace, tmp_path: Path) -> None:
+    path = made.image(tmp_path / "a.dcm", PixelSpacing=["1.5"] * 20_000)
+    with read_budget(2):
+        dataset = read_dataset(path, header_only=False, undecoded=("PixelSpacing",))
+    assert dataset.get_item("PixelSpacing").value.count(b"1.5") == 20_000
+
+
+def test_values_that_cannot_be_written(made: SimpleNamespace, tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(made.image(tmp_path / "a.dcm"))
+    dataset["Rows"]._value = "Doe^Jane"
+    with pytest.raises(ValueError, match="b.dcm cannot be written .*correct the headers") as caught:
+        save_dataset(dataset, tmp_path / "b.dcm", overwrite=False)
+    assert "Doe" not in str(caught.value) and [path.name for path in tmp_path.iterdir()] == ["a.dcm"]
 
 
 @pytest.mark.filterwarnings("error")

@@ -10,10 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
-from monai_acdr.dicom import read_seg, read_sources, seg_reader, write_seg
+from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources, seg_reader, write_seg
 from monai_acdr.dicom.source import SourceFrame
+from monai_acdr.read_budget import read_budget
 
 pytest.importorskip("highdicom")
 
@@ -36,6 +39,14 @@ def change(
         return made.write(dataset, path)
 
     return run
+
+
+def raw(tag: str, value: bytes) -> Dataset:
+    """An element with that tag and value representation and these bytes, whatever the standard says."""
+    dataset = Dataset()
+    element = RawDataElement(Tag(int(tag[:8], 16)), tag[8:], len(value), value, 0, False, True)
+    dataset._dict[element.tag] = element  # type: ignore[assignment]
+    return dataset
 
 
 def frame(dataset: Dataset) -> Dataset:
@@ -78,11 +89,28 @@ def _twice(dataset: Dataset) -> None:
         (_twice, "one frame for a segment and an image"),
         (lambda d: setattr(d, "FrameOfReferenceUID", "1.2.3"), "on the grid of their images"),
         (lambda d: setattr(d, "SOPClassUID", "1.2.3"), "Expected a DICOM segmentation"),
-        (lambda d: setattr(d, "SegmentationType", "LABELMAP"), "BINARY or FRACTIONAL segmentation with frames"),
+        (
+            lambda d: setattr(d, "SegmentationType", "OTHER"),
+            "of type BINARY, FRACTIONAL, LABELMAP with frames of 1, 8 or 1",
+        ),
+        (lambda d: setattr(d, "SamplesPerPixel", 3), "of type BINARY, FRACTIONAL, LABELMAP with frames of 1, 8 or 16"),
+        (lambda d: d.update(raw("52009230US", b"\1\0")), "PerFrameFunctionalGroupsSequence to be a sequence"),
+        (lambda d: d.update(raw("52009229LO", b"DOE ")), "SharedFunctionalGroupsSequence to be a sequence"),
+        (
+            lambda d: d.SegmentSequence[0].update(raw("00620004PN", b"DOE ")),
+            "SegmentNumber to be a whole number, but it",
+        ),
+        (lambda d: d.SegmentSequence.append(d.SegmentSequence[0]), "has two segments #1"),
+        (
+            lambda d: d.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].clear(),
+            "ReferencedSegmentNumber to be a whole number",
+        ),
+        (lambda d: frame(d).update(raw("00089124FD", b"\0" * 8)), "DerivationImageSequence to be a sequence"),
+        (lambda d: setattr(d, "NumberOfFrames", 10**9), "to need at most 512 MiB of memory"),
         (lambda d: setattr(d, "PixelData", b"\0\0"), "readable pixels, but those of .* are broken"),
         (lambda d: setattr(d, "MaximumFractionalValue", 3), "has 255 of 3"),
         (lambda d: setattr(d, "SegmentSequence", []), "at least one segment"),
-        (lambda d: setattr(d.SegmentSequence[0], "SegmentNumber", 2), "has one of a segment 1"),
+        (lambda d: setattr(d.SegmentSequence[0], "SegmentNumber", 2), "has one of a segment #1"),
         (lambda d: d.PerFrameFunctionalGroupsSequence.pop(), "functional groups for 2 frames, but .* has 1"),
     ],
 )
@@ -93,8 +121,128 @@ def test_hostile(
         read_seg(change(function), sources)
 
 
-def test_size(change: Callable[..., Path], sources: list[SourceFrame], monkeypatch: pytest.MonkeyPatch) -> None:
-    path = change(lambda d: None)
-    monkeypatch.setattr(seg_reader, "MAX_VALUES", 100)
-    with pytest.raises(ValueError, match="at most 100 pixels"):
+def test_size(change: Callable[..., Path], sources: list[SourceFrame]) -> None:
+    path = change(lambda d: setattr(d, "Rows", 40_000))
+    with read_budget(1), pytest.raises(ValueError, match="seg.dcm to need at most 1 MiB of memory.*--read-budget"):
         read_seg(path, sources)
+
+
+def _coarse(dataset: Dataset) -> None:
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [1.0, 1.9]
+
+
+def _moved(dataset: Dataset) -> None:
+    plane = frame(dataset).PlanePositionSequence[0]
+    plane.ImagePositionPatient = [float(plane.ImagePositionPatient[0]) + 3, *plane.ImagePositionPatient[1:]]
+
+
+@pytest.mark.parametrize(
+    ("function", "difference"),
+    [
+        (_coarse, "in spacing: resample"),
+        (_moved, "in position: resample"),
+        (_flip, "in orientation: resample"),
+        (lambda d: setattr(d, "FrameOfReferenceUID", "1.2.3"), "in frame of reference: resample"),
+        (
+            lambda d: d.SharedFunctionalGroupsSequence[0].pop("PlaneOrientationSequence"),
+            "in having a place in the pati",
+        ),
+        (lambda d: d.SharedFunctionalGroupsSequence[0].pop("PixelMeasuresSequence"), "in spacing, which it lacks"),
+    ],
+)
+def test_differences_are_named(
+    change: Callable[..., Path], sources: list[SourceFrame], function: Callable[[Dataset], object], difference: str
+) -> None:
+    with pytest.raises(ValueError, match=f"frame 1 differs from .* {difference}"):
+        read_seg(change(function), sources)
+
+
+@pytest.fixture()
+def two(made: SimpleNamespace, tmp_path: Path, sources: list[SourceFrame]) -> Path:
+    """Two segments of one label, on both images."""
+    one, other = np.zeros(made.SIZE, np.float32), np.zeros(made.SIZE, np.float32)
+    one[2:4, 3:9], other[5:6, 1:3] = 1, 1
+    masks = [MaskRegion(LV_ENDOCARDIUM, (one, one)), MaskRegion(LV_ENDOCARDIUM, (other, None))]
+    return write_seg(tmp_path / "two.dcm", masks, sources)
+
+
+def test_segments_are_chosen(two: Path, sources: list[SourceFrame]) -> None:
+    assert [region.number for region in read_seg(two, sources)] == [1, 2]
+    with pytest.raises(ValueError, match="2 are called so: choose one of #1 'LV endocardium', #2 'LV endocardium' by"):
+        read_seg(two, sources, "LV endocardium")
+    (region,) = read_seg(two, sources, "#2")
+    assert region.number == 2 and region.masks[1] is None
+    assert region.masks[0] is not None and region.masks[0].sum() == 2
+
+
+def test_faults_of_other_segments(
+    made: SimpleNamespace, two: Path, sources: list[SourceFrame], caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = pydicom.dcmread(two)
+    numbers = [
+        int(item.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        for item in dataset.PerFrameFunctionalGroupsSequence
+    ]
+    bad = dataset.PerFrameFunctionalGroupsSequence[numbers.index(2)]
+    del bad.DerivationImageSequence
+    bad.PlanePositionSequence[0].ImagePositionPatient = [500, 500, 500]
+    made.write(dataset, two)
+    (region,) = read_seg(two, sources)
+    assert region.number == 1
+    assert "names none of them and lies in the place of 0" in caplog.text and "(segment #2)" in caplog.text
+    assert read_seg(two, sources, "#1")[0].number == 1
+    with pytest.raises(ValueError, match=r"lies in the place of 0.*\(segment #2\)"):
+        read_seg(two, sources, "#2")
+
+
+def test_label_maps(made: SimpleNamespace, two: Path, sources: list[SourceFrame]) -> None:
+    """A frame for each image, whose values are numbers of segments (PS3.3 A.51, 2024)."""
+    expected = read_seg(two, sources)
+    dataset = pydicom.dcmread(two)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = seg_reader.LABEL_MAP_STORAGE
+    dataset.SegmentationType, dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = "LABELMAP", 8, 8, 7
+    values = np.zeros((2, *made.SIZE), np.uint8)
+    for region in expected:
+        for layer, mask in zip(values, region.masks, strict=True):
+            layer[(mask if mask is not None else np.zeros(made.SIZE)) > 0] = region.number
+    groups = {}
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        uid = item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        del item.SegmentIdentificationSequence
+        groups[uid] = item
+    dataset.PerFrameFunctionalGroupsSequence = [groups[source.key[0]] for source in sources]
+    dataset.NumberOfFrames, dataset.PixelData = 2, values.tobytes() + b"\0" * (values.size % 2)
+    made.write(dataset, two)
+    for found, region in zip(read_seg(two, sources), expected, strict=True):
+        for mask, wanted in zip(found.masks, region.masks, strict=True):
+            assert (mask is None) == (wanted is None)
+            assert mask is None or np.array_equal(mask, wanted)
+    dataset.SegmentSequence.pop()
+    made.write(dataset, two)
+    assert [region.number for region in read_seg(two, sources)] == [1]
+    with pytest.raises(ValueError, match="none is called so: choose one of #1"):
+        read_seg(two, sources, "#2")
+
+
+def test_probabilities_are_told(
+    change: Callable[..., Path], sources: list[SourceFrame], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = change(lambda d: setattr(d, "SegmentationFractionalType", "PROBABILITY"))
+    read_seg(path, sources)
+    assert "has probabilities: they are taken for the covered share" in caplog.text
+
+
+def test_several_sources_of_a_frame(change: Callable[..., Path], sources: list[SourceFrame]) -> None:
+    """A frame that was derived from both images lies on the one whose grid it has."""
+
+    def both(dataset: Dataset) -> None:
+        first, second = (
+            item.DerivationImageSequence[0].SourceImageSequence for item in dataset.PerFrameFunctionalGroupsSequence
+        )
+        everything = [second[0], first[0]]
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            item.DerivationImageSequence[0].SourceImageSequence = everything
+
+    expected = read_seg(change(lambda d: None), sources)[0].masks
+    for mask, wanted in zip(read_seg(change(both), sources)[0].masks, expected, strict=True):
+        assert mask is not None and wanted is not None and np.array_equal(mask, wanted)

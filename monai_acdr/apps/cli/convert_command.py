@@ -32,6 +32,7 @@ Examples:
   monai-acdr convert contours.json rtstruct.dcm --images STUDY
   monai-acdr convert contours.json seg.dcm --images STUDY --kind fractional
   monai-acdr convert plan.dcm contours.json --images STUDY --structure "LV endocardium"
+  monai-acdr convert plan.dcm contours.json --images STUDY --structure "#2"
   monai-acdr convert seg.dcm masks.nii.gz --images STUDY
   monai-acdr convert i-contours masks --to png --size 256 256
 """,
@@ -52,7 +53,12 @@ Examples:
     help="Format of TARGET, where its name does not tell it: of a folder (txt, png), or of other DICOM files than "
     "rtstruct.dcm and seg.dcm.",
 )
-@click.option("--structure", metavar="LABEL", help="Which structure, of several; else what to call the only one.")
+@click.option(
+    "--structure",
+    metavar="LABEL",
+    help="Which structure, of several: its label, or its number, such as '#2'; another name lists them. Otherwise what "
+    "to call the only one.",
+)
 @click.option(
     "--kind",
     type=click.Choice(["binary", "fractional"], case_sensitive=False),
@@ -73,8 +79,8 @@ def convert(kind: str, as_json: bool, **arguments: Any) -> None:
     """Convert contours and masks: SOURCE to TARGET.
 
     SOURCE is a file, or a folder of .txt or of .png, one a frame. TARGET is a file, whose name tells its format, or a
-    folder for one file a frame. Masks hold the pixels that a contour covers by half; contours are traced around masks,
-    and what they cannot hold, such as holes, is reported. Nothing is half written.
+    folder for one file a frame. Masks hold the pixels that a contour covers by half; contours are traced around masks
+    and their holes, and what a format cannot hold is reported. Nothing is half written.
     """
     from monai_acdr.apps.convert_contours import convert as run
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from monai_acdr.apps.contour_document import match_frames
 from monai_acdr.dicom import Algorithm, SourceFrame, Structure
+from monai_acdr.dicom.reading import choose_number, shown_labels
+from monai_acdr.dicom.rings import rasterize_rings
 from monai_acdr.dicom.seg import THRESHOLD
-from monai_acdr.transforms.contour import TRACING_LEVEL, contour_to_mask, mask_to_contours
+from monai_acdr.read_budget import ReadBudget
+from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, mask_to_rings
 
 __all__ = [
     "Frame",
@@ -38,6 +40,8 @@ class Frame:
         name: of the frame, a plain file name.
         size: (H, W), None where it is not known.
         contours: (K, 2) polygons in pixels, float64, None before a mask was traced.
+        holes: for each polygon whether it is a hole in those before it (:mod:`monai_acdr.dicom.rings`); empty where
+            none is.
         mask: (H, W) float32, the covered share of each pixel; None before contours were rasterized.
         spacing: (between rows, between columns) in mm, or None.
         affine: (4, 4) MONAI affine of a frame with a place in the patient, or None.
@@ -57,6 +61,7 @@ class Frame:
     sop_instance_uid: str | None = None
     frame: int = 1
     source: int | None = None
+    holes: tuple[bool, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -73,12 +78,14 @@ class Layer:
         frames: at most one for each image.
         algorithm: what made it, None when it is not known.
         tracking_uid: of DICOM objects that show the same thing, or None.
+        number: of the ROI or segment, or place in the source from 1: what tells layers of one label apart.
     """
 
     structure: Structure
     frames: tuple[Frame, ...]
     algorithm: Algorithm | None = None
     tracking_uid: str | None = None
+    number: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -91,26 +98,26 @@ def choose_layers(layers: Sequence[Layer], label: str | None, many: bool) -> lis
 
     Args:
         layers: of the source.
-        label: of the wanted structure, upper and lower case alike; None for all.
+        label: of the wanted structure, upper and lower case alike, or its number, such as ``#2``; None for all.
         many: whether the target can hold several.
 
     Raises:
-        ValueError: when nothing is outlined, nothing has the label, or the choice is open.
+        ValueError: when nothing is outlined, nothing or several have the label, or the choice is open.
     """
-    filled = [layer for layer in layers if not layer.is_empty]
+    filled = {layer.number or place: layer for place, layer in enumerate(layers, start=1) if not layer.is_empty}
     if not filled:
         raise ValueError(
             "Expected at least one contour or object, but the source is empty: there is nothing to convert."
         )
-    labels = ", ".join(repr(layer.structure.label) for layer in filled)
+    labels = [(number, layer.structure.label) for number, layer in filled.items()]
     if label is not None:
-        found = [layer for layer in filled if layer.structure.label.casefold() == label.strip().casefold()]
-        if not found:
-            raise ValueError(f"Expected the `structure` to be one of {labels}, but got {label!r}.")
-        filled = found
+        return [filled[choose_number(labels, label, "the source")]]
     if len(filled) > 1 and not many:
-        raise ValueError(f"Expected one structure, but the source has {labels}: choose one as `structure`.")
-    return filled
+        raise ValueError(
+            f"Expected one structure, but the source has {shown_labels(labels)}: choose one by its label, or by its "
+            f"number, such as --structure '#{labels[0][0]}'."
+        )
+    return list(filled.values())
 
 
 def attach(layer: Layer, sources: Sequence[SourceFrame]) -> Layer:
@@ -166,51 +173,51 @@ def with_size(layer: Layer, size: tuple[int, int] | None) -> Layer:
     for frame in layer.frames:
         if size is not None and frame.size not in (None, size):
             raise ValueError(
-                f"Expected `size` to be that of frame {frame.name!r}, {frame.size} (H, W), but got {size}."
+                f"Expected --size to be that of frame {frame.name!r}, {frame.size} (H, W), but got {size}."
             )
         if frame.size is None and size is None:
             raise ValueError(
-                f"Expected to know the size of frame {frame.name!r}, but a contour does not tell it: pass its "
-                "`images`, or its `size` in pixels, rows and columns."
+                f"Expected to know the size of frame {frame.name!r}, but a contour does not tell it: name its images "
+                "with --images, or its size in pixels with --size ROWS COLUMNS."
             )
         frames.append(replace(frame, size=frame.size or size))
     return replace(layer, frames=tuple(frames))
 
 
-def rasterize_layer(layer: Layer) -> tuple[Layer, list[str]]:
-    """Masks from contours, by the exact share of each pixel; the contours of a frame are united.
+def rasterize_layer(layer: Layer, budget: ReadBudget | None = None) -> tuple[Layer, list[str]]:
+    """Masks from contours, by the exact share of each pixel; the contours of a frame are united, holes are left out.
+
+    Args:
+        layer: what to rasterize.
+        budget: of the memory that the masks of all layers need; by default of this layer alone.
 
     Returns:
         The layer, and what was lost, in words.
+
+    Raises:
+        ValueError: when the masks need more memory than that; the size of an image is a claim of its file.
     """
+    budget = budget or ReadBudget("the masks of this conversion")
     frames, lost = [], []
     for frame in layer.frames:
         if frame.mask is None and frame.size is not None:
-            frame = replace(frame, mask=_rasterize(frame.contours or (), frame.size))
+            budget.add_pixels(frame.size)
+            frame = replace(frame, mask=rasterize_rings(frame.contours or (), frame.holes, frame.size))
             if frame.contours and not (np.asarray(frame.mask) >= THRESHOLD).any():
                 lost.append(f"Frame {frame.name!r}: no pixel is covered by half; the contour is too small or outside.")
         frames.append(frame)
     return replace(layer, frames=tuple(frames)), lost
 
 
-def trace_layer(layer: Layer) -> tuple[Layer, list[str]]:
-    """Contours from masks, by marching squares.
-
-    Returns:
-        The layer, and what was lost, in words: contours have no holes.
-    """
-    frames, lost = [], []
+def trace_layer(layer: Layer) -> Layer:
+    """Contours from masks, by marching squares; holes are contours of their own."""
+    frames = []
     for frame in layer.frames:
         if frame.contours is None and frame.mask is not None:
-            holes, pixels = _holes(frame.mask)
-            frame = replace(frame, contours=_trace(frame.mask))
-            if pixels:
-                lost.append(
-                    f"Frame {frame.name!r}: {holes} hole(s), {pixels} pixel(s) in all, were filled, as contours have "
-                    "none; keep a mask (SEG, NIfTI, PNG) where they matter."
-                )
+            contours, holes = _trace(frame.mask)
+            frame = replace(frame, contours=contours, holes=holes if any(holes) else ())
         frames.append(frame)
-    return replace(layer, frames=tuple(frames)), lost
+    return replace(layer, frames=tuple(frames))
 
 
 def is_partial(layer: Layer) -> bool:
@@ -219,26 +226,11 @@ def is_partial(layer: Layer) -> bool:
     return any(bool(((mask > 0) & (mask < 1)).any()) for mask in masks)
 
 
-def _rasterize(contours: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """(H, W) float32 in [0, 1]."""
-    mask = np.zeros(size, dtype=np.float32)
-    for vertices in contours:
-        mask += contour_to_mask(torch.from_numpy(vertices), size)[0].numpy()
-    return np.minimum(mask, 1)
-
-
-def _trace(mask: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Polygons (K, 2), largest first; empty for an empty mask. Only the box around the object is looked at."""
+def _trace(mask: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[bool, ...]]:
+    """Polygons (K, 2), largest first, and which are holes. Only the box around the objects is looked at."""
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     if not len(rows) or mask.max() <= TRACING_LEVEL:
-        return ()
+        return (), ()
     top, left = int(rows[0]), int(columns[0])
-    part = mask[top : rows[-1] + 1, left : columns[-1] + 1]
-    return tuple(ring.numpy() + [left, top] for ring in mask_to_contours(torch.from_numpy(part)))
-
-
-def _holes(mask: np.ndarray) -> tuple[int, int]:
-    """Number of the holes in a mask's objects, and of their pixels."""
-    objects = mask > TRACING_LEVEL
-    holes = ndimage.binary_fill_holes(objects) & ~objects
-    return int(ndimage.label(holes)[1]), int(holes.sum())
+    rings, holes = mask_to_rings(torch.from_numpy(mask[top : rows[-1] + 1, left : columns[-1] + 1]))
+    return tuple(ring.numpy() + [left, top] for ring in rings), tuple(holes)

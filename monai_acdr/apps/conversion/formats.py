@@ -13,7 +13,7 @@ import pydicom.filereader
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE
-from monai_acdr.dicom.seg_reader import SEGMENTATION_STORAGE
+from monai_acdr.dicom.seg_reader import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE
 
 __all__ = ["FORMATS", "Format", "source_files", "source_format", "target_format"]
 
@@ -55,7 +55,11 @@ FORMATS = {
 _FOLDERS = ("txt", "png")
 """Formats that a folder of files, one a frame, is read and written in."""
 
-_SOP_CLASSES = {str(RT_STRUCTURE_SET_STORAGE): "rtstruct", str(SEGMENTATION_STORAGE): "seg"}
+_SOP_CLASSES = {
+    str(RT_STRUCTURE_SET_STORAGE): "rtstruct",
+    str(SEGMENTATION_STORAGE): "seg",
+    str(LABEL_MAP_STORAGE): "seg",
+}
 
 
 def source_format(path: Path) -> Format:
@@ -106,8 +110,8 @@ def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
     if path.is_dir() or (found is None and not path.suffix):
         if name not in _FOLDERS:
             raise ValueError(
-                f"Expected a format of single frames for the folder {path}, but got {name}: ask for `to` "
-                f"{' or '.join(_FOLDERS)}, or name a file that ends with .json, .nii.gz or .dcm."
+                f"Expected a format of single frames for the folder {path}, but got {name}: ask for --to "
+                f"{' or --to '.join(_FOLDERS)}, or name a file that ends with .json, .nii.gz or .dcm."
             )
         return FORMATS[name], True
     if name is None:
@@ -132,8 +136,8 @@ def _named_dicom(path: Path) -> Format:
     found = next((name for name in ("rtstruct", "seg") if stem.endswith(name)), None)
     if found is None:
         raise ValueError(
-            f"Expected to know which DICOM object {path.name} is to be: ask for `to` rtstruct or seg, or let the name "
-            "end with rtstruct.dcm or seg.dcm."
+            f"Expected to know which DICOM object {path.name} is to be: ask for --to rtstruct or --to seg, or "
+            "let the name end with rtstruct.dcm or seg.dcm."
         )
     return FORMATS[found]
 
@@ -158,6 +162,6 @@ def _dicom_format(path: Path) -> Format:
     if kind not in _SOP_CLASSES:
         raise ValueError(
             f"Expected an RT structure set or a segmentation, but {path} is of SOP class {kind[:64]}: an image "
-            "is given as one of the `images`, and outlined by `segment`."
+            "is given with --images, and outlined by `segment`."
         )
     return FORMATS[_SOP_CLASSES[kind]]

@@ -27,43 +27,54 @@ from monai_acdr.dicom import (
     Region,
     SourceFrame,
     Structure,
-    read_rtstruct,
-    read_seg,
 )
+from monai_acdr.dicom.rtstruct_reader import read_structure_set
+from monai_acdr.dicom.seg_reader import Segmentation, read_segmentation
+from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["read_layers"]
 
 _SUNNYBROOK = {"i": LV_ENDOCARDIUM, "o": LV_EPICARDIUM}
 
 
-def read_layers(path: Path, kind: Format, sources: Sequence[SourceFrame]) -> list[Layer]:
+def read_layers(
+    path: Path, kind: Format, sources: Sequence[SourceFrame], structure: str | None = None
+) -> tuple[list[Layer], list[str]]:
     """Read a file or a folder.
 
     Args:
         path: what to read.
         kind: its format.
-        sources: the images that it belongs to; needed for DICOM objects, may be empty else.
+        sources: the images that it belongs to; needed for DICOM objects, may be empty otherwise.
+        structure: label or number of the only structure to read of a DICOM object, whose other structures may be
+            broken; by default all that can be read.
+
+    Returns:
+        The layers, and what was left out, in words.
 
     Raises:
         OSError: when a file cannot be opened.
         ValueError: when a file is broken, or does not belong to the images.
     """
     if kind.name == "json":
-        return _read_document(path)
+        return _read_document(path), []
     if kind.name == "nifti":
-        return read_volume(path, sources)
+        return read_volume(path, sources), []
     if kind.name in ("rtstruct", "seg"):
-        regions = (read_rtstruct if kind.name == "rtstruct" else read_seg)(path, sources)
-        return [_from_region(region, sources) for region in regions]
+        read = read_structure_set if kind.name == "rtstruct" else read_segmentation
+        found = read(path, sources, structure)
+        notes = found.notes if isinstance(found, Segmentation) else ()
+        return [_from_region(region, sources) for region in found.regions], [*found.left_out, *notes]
     layers: dict[Structure, list[Frame]] = {}
+    budget = ReadBudget(path)
     for file in source_files(path, kind):
         name = check_name(file.name[: -len(".txt")])  # .png has as many letters
         sunnybrook = SUNNYBROOK_NAME.fullmatch(name) if kind.name == "txt" else None
         structure = _SUNNYBROOK[sunnybrook[2].lower()] if sunnybrook else TISSUE
         layers.setdefault(structure, []).append(
-            _read_contour(file, name) if kind.name == "txt" else _read_png(file, name)
+            _read_contour(file, name) if kind.name == "txt" else _read_png(file, name, budget)
         )
-    return [Layer(structure, tuple(frames)) for structure, frames in layers.items()]
+    return [Layer(structure, tuple(frames)) for structure, frames in layers.items()], []
 
 
 def _read_document(path: Path) -> list[Layer]:
@@ -77,6 +88,7 @@ def _read_document(path: Path) -> list[Layer]:
             world=item.world,
             sop_instance_uid=item.sop_instance_uid,
             frame=item.frame,
+            holes=item.holes,
         )
         for item in document.frames
     )
@@ -90,18 +102,20 @@ def _from_region(region: Any, sources: Sequence[SourceFrame]) -> Layer:
         contours = region.contours[index] or None if isinstance(region, Region) else None
         mask = region.masks[index] if isinstance(region, MaskRegion) else None
         if contours is not None or mask is not None:
-            frame = Frame(names[index], None, contours, mask)
+            holes = region.holes_of(index) if isinstance(region, Region) and region.has_holes else ()
+            frame = Frame(names[index], None, contours, mask, holes=holes if any(holes) else ())
             frames.append(attached(frame, sources, index))
     tracking = str(region.tracking_uid) if isinstance(region, MaskRegion) else None
-    return Layer(region.structure, tuple(frames), tracking_uid=tracking)
+    return Layer(region.structure, tuple(frames), tracking_uid=tracking, number=region.number)
 
 
 def _read_contour(path: Path, name: str) -> Frame:
     return Frame(name, None, (read_contour(path).numpy(),))
 
 
-def _read_png(path: Path, name: str) -> Frame:
+def _read_png(path: Path, name: str, budget: ReadBudget) -> Frame:
     """A mask of two values; it may be empty."""
     values = read_picture(path)
+    budget.add_pixels(values.shape)
     mask = foreground(values, path) if values.any() else np.zeros(values.shape, dtype=bool)
     return Frame(name, (mask.shape[0], mask.shape[1]), mask=mask.astype(np.float32))

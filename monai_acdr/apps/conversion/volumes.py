@@ -21,6 +21,7 @@ from monai_acdr.apps.nifti import NiftiVolume, read_nifti
 from monai_acdr.atomic_files import replace_file
 from monai_acdr.dicom import TISSUE, SourceFrame, Structure
 from monai_acdr.dicom.seg import THRESHOLD
+from monai_acdr.read_budget import check_pixels
 
 __all__ = ["read_volume", "write_volume"]
 
@@ -86,6 +87,7 @@ def write_volume(path: Path, frames: Sequence[Frame], sources: Sequence[SourceFr
         raise ValueError(f"Expected frames of one size for a volume, but got {len(sizes)} sizes: write a PNG folder.")
     shape, affine = _grid([_source_plane(source) for source in sources] or [frame.affine for frame in frames], frames)
     height, width = sizes.pop()
+    check_pixels(path, (width, height, *shape))
     array = np.zeros((width, height, *shape), dtype=np.uint8)
     keys = {source.key: index for index, source in enumerate(sources)}
     for number, frame in enumerate(frames):
@@ -124,7 +126,7 @@ def _grid(planes: Sequence[np.ndarray | None], frames: Sequence[Frame]) -> tuple
     if len(set(counts)) != 1:
         raise ValueError(
             f"Expected the same number of phases in each slice, but got {min(counts)} to {max(counts)}: give the "
-            "`images` of complete slices, or write a PNG folder or SEG."
+            "images (--images) of complete slices, or write a PNG folder or SEG."
         )
     if len(starts) == 1:
         return (1, counts[0]), _voxel_affine(placed[0], None)
@@ -161,7 +163,7 @@ def _frames(path: Path, volume: NiftiVolume, values: np.ndarray, sources: Sequen
     if len(own) != len(sources) or any(frame.size != source.size for frame, source in zip(own, sources, strict=True)):
         raise ValueError(
             f"Expected {path} to have the frames of its {len(sources)} image(s) of {sources[0].size} (H, W), but it "
-            f"has {len(own)} of {own[0].size}, and one of the two tells no place: give the right `images`."
+            f"has {len(own)} of {own[0].size}, and one of the two tells no place: give the right images (--images)."
         )
     return tuple(attached(frame, sources, i, frame_names(sources)[i]) for i, frame in enumerate(own))
 
@@ -187,7 +189,7 @@ def _found_frames(
         if phase >= volume.num_phases:
             raise ValueError(
                 f"Expected a phase of {path} for each image in a place, but it has {volume.num_phases} and there are "
-                "more images: give only the `images` of that phase."
+                "more images: give only the images of that phase (--images)."
             )
         mask = np.ascontiguousarray(values[(*voxels, phase)])
         used += int(np.count_nonzero(mask))
@@ -199,7 +201,7 @@ def _found_frames(
     if not frames or used != int(np.count_nonzero(values)):
         raise ValueError(
             f"Expected the voxels of {path} to be the pixels of the images, but {'some are' if frames else 'it lies'} "
-            "elsewhere or between them: give all `images` of the series that it was drawn on, or resample it first."
+            "elsewhere or between them: give all images of the series that it was drawn on, or resample it first."
         )
     return tuple(frames)
 

@@ -90,7 +90,7 @@ def check_single(layer: Layer, kind: Format) -> Frame:
     if len(frames) != 1:
         raise ValueError(
             f"Expected one frame for a .{kind.name} file, but there are {len(frames)}: name a folder instead, with "
-            f"`to` {kind.name}, or a format for several frames (.json, .nii.gz, DICOM)."
+            f"--to {kind.name}, or a format for several frames (.json, .nii.gz, DICOM)."
         )
     return frames[0]
 
@@ -108,7 +108,11 @@ def _write_dicom(
     by_source = [{frame.source: frame for frame in layer.frames} for layer in layers]
     if kind.name == "rtstruct":
         regions = [
-            Region(layer.structure, tuple(_contours(frames.get(index)) for index in kept))
+            Region(
+                layer.structure,
+                tuple(_contours(frames.get(index)) for index in kept),
+                holes=tuple(_holes(frames.get(index)) for index in kept),
+            )
             for layer, frames in zip(layers, by_source, strict=True)
         ]
         write_rtstruct(path, regions, images, algorithm=algorithm, overwrite=overwrite)
@@ -124,6 +128,10 @@ def _contours(frame: Frame | None) -> tuple[np.ndarray, ...]:
     return frame.contours or () if frame else ()
 
 
+def _holes(frame: Frame | None) -> tuple[bool, ...]:
+    return (frame.holes or (False,) * len(frame.contours or ())) if frame else ()
+
+
 def _mask(frame: Frame | None) -> np.ndarray | None:
     return None if frame is None or frame.mask is None or not frame.mask.any() else frame.mask
 
@@ -136,7 +144,7 @@ def _document(layer: Layer) -> ContourDocument:
             affine = torch.from_numpy(frame.affine)
             world = tuple(pixel_to_world(torch.from_numpy(vertices), affine).numpy() for vertices in contours)
         place = frame.spacing, frame.sop_instance_uid, frame.frame, world
-        frames.append(FrameContours(frame.name, frame.size or (0, 0), contours, *place))
+        frames.append(FrameContours(frame.name, frame.size or (0, 0), contours, *place, holes=frame.holes))
     return ContourDocument(layer.structure, tuple(frames), layer.algorithm)
 
 
@@ -146,9 +154,10 @@ def _write_frame(path: Path, frame: Frame, kind: Format) -> None:
         return
     contours = frame.contours or ()
     if len(contours) != 1:
+        holes = f", {sum(frame.holes)} of them holes" if frame.holes else ""
         raise ValueError(
-            f"Expected one contour for a .txt file, but frame {frame.name!r} has {len(contours)}: write .json, which "
-            "holds several."
+            f"Expected one contour for a .txt file, but frame {frame.name!r} has {len(contours)}{holes}: write .json, "
+            "which holds several."
         )
     write_contour(path, torch.from_numpy(contours[0]))
 

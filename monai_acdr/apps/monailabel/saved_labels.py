@@ -18,7 +18,8 @@ from monai_acdr.apps.monailabel.label_maps import write_labels
 from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
 from monai_acdr.apps.nifti import is_nifti, read_nifti_voxels
 from monai_acdr.data.pictures import SUFFIXES, read_label_picture
-from monai_acdr.dicom import Algorithm, MaskRegion, Structure, read_seg, write_seg
+from monai_acdr.dicom import Algorithm, MaskRegion, Structure, write_seg
+from monai_acdr.dicom.seg_reader import read_segmentation
 
 __all__ = ["check_label", "frame_masks", "labels_of_seg", "raw_label", "read_label", "write_seg_of_labels"]
 
@@ -90,13 +91,25 @@ def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
     """A DICOM segmentation of the image's frames as a label map on its grid: 1 for the first segment, 2 for the next.
 
     Raises:
-        ValueError: when it is of other images, as :func:`monai_acdr.dicom.read_seg`.
+        ValueError: when it is of other images, as :func:`monai_acdr.dicom.read_seg`, or when a label map cannot hold it
+            whole: a segment that cannot be read, too many, or two on one pixel.
     """
     full = np.zeros((*image.shape, 1)[:4], dtype=np.uint8)
-    for value, region in enumerate(read_seg(path, image.sources)[:MAX_LABELS], start=1):
+    found = read_segmentation(path, image.sources)
+    if found.left_out or len(found.regions) > MAX_LABELS:
+        problem = found.left_out[0] if found.left_out else f"there are {len(found.regions)}"
+        raise ValueError(f"Expected at most {MAX_LABELS} segments, all of them readable, in {path}, but {problem}")
+    for value, region in enumerate(found.regions, start=1):
         for (z, t), mask in zip(image.places, region.masks, strict=True):
-            if mask is not None:
-                full[:, :, z, t][mask.T >= HALF] = value
+            if mask is None:
+                continue
+            plane, chosen = full[:, :, z, t], mask.T >= HALF
+            if plane[chosen].any():
+                raise ValueError(
+                    f"Expected segments that do not overlap, as a label map has one label for each pixel, but in {path} "
+                    f"segment #{region.number} lies on another one: store them in files of their own."
+                )
+            plane[chosen] = value
     return full.reshape(image.shape)
 
 

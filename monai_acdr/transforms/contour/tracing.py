@@ -15,7 +15,7 @@ from torch import Tensor
 from monai_acdr.geometry import at_least_float32, signed_area
 from monai_acdr.networks.layers import rasterize_polygons
 
-__all__ = ["TRACING_LEVEL", "contour_to_mask", "mask_to_contour", "mask_to_contours"]
+__all__ = ["TRACING_LEVEL", "contour_to_mask", "mask_to_contour", "mask_to_contours", "mask_to_rings"]
 
 TRACING_LEVEL = 0.499
 """Default level of :func:`mask_to_contour`. Marching squares at exactly 0.5 gives a one-pixel object the coverage 0.5,
@@ -48,22 +48,44 @@ def mask_to_contours(mask: Tensor, level: float = TRACING_LEVEL) -> list[Tensor]
 
     Objects inside the hole of another object count, holes themselves do not.
     """
+    rings, holes = mask_to_rings(mask, level)
+    return [ring for ring, hole in zip(rings, holes, strict=True) if not hole]
+
+
+def mask_to_rings(mask: Tensor, level: float = TRACING_LEVEL) -> tuple[list[Tensor], list[bool]]:
+    """Outer contours of all objects of a mask and contours of their holes, largest area first.
+
+    Drawn in this order, each outer contour adding what it covers and each hole removing it, they give the mask again:
+    a hole comes after the object that it is in, an object within a hole after the hole. Objects are connected by edges
+    and corners, holes by edges. Holes of a binary mask are traced at ``1 - level``: they keep their pixels as well.
+
+    Returns:
+        (N, 2) float64 vertices in pixels, not closed, with positive :func:`monai_acdr.geometry.signed_area`, holes
+        with negative; and for each whether it is a hole.
+
+    Raises:
+        ValueError: when nothing in ``mask`` exceeds ``level``.
+    """
     if mask.ndim != 2:
         raise ValueError(f"Expected `mask` to be (H, W), but got {tuple(mask.shape)}: take one channel, e.g. mask[0].")
     padded = np.pad(mask.detach().cpu().numpy().astype(np.float64), 1)  # closes objects that touch the border
-    rings = []
+    binary = bool(np.isin(padded, (0, 1)).all())
+    found = []
     for line in contourpy.contour_generator(z=padded, name="serial", line_type="Separate").lines(level):
-        # Index i of the padded array is the centre of pixel i - 1.
-        ring = torch.from_numpy(np.asarray(line, dtype=np.float64)[:-1] - 0.5)
-        area = float(signed_area(ring))
-        if area > 0:
-            rings.append((area, ring))
-    if not rings:
+        vertices = np.asarray(line, dtype=np.float64)[:-1]
+        area = float(signed_area(torch.from_numpy(vertices)))
+        if area < 0 and binary:  # from `level` to `1 - level`, away from the hole's pixels
+            vertices = 2 * np.floor(vertices) + (vertices != np.floor(vertices)) - vertices
+        if area != 0:
+            # Index i of the padded array is the centre of pixel i - 1.
+            found.append((area, torch.from_numpy(vertices - 0.5)))
+    if not any(area > 0 for area, _ in found):
         raise ValueError(
             f"Expected a mask with values above {level:g}, but its maximum is {float(padded.max()):g}: "
             "an empty mask has no contour; leave this frame out or check its label file."
         )
-    return [ring for _, ring in sorted(rings, key=lambda item: -item[0])]
+    found.sort(key=lambda item: -abs(item[0]))
+    return [ring for _, ring in found], [area < 0 for area, _ in found]
 
 
 def contour_to_mask(

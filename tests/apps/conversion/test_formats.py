@@ -28,7 +28,7 @@ def test_dicom_is_told_by_its_content(
 ) -> None:
     path = write_rtstruct(tmp_path / "contour.png", [shape, None, None, None], sources)
     assert source_format(path).name == "rtstruct"
-    with pytest.raises(ValueError, match="SOP class 1.2.840.10008.5.1.4.1.1.4: an image is given as one of the `im"):
+    with pytest.raises(ValueError, match="SOP class 1.2.840.10008.5.1.4.1.1.4: an image is given with --ima"):
         source_format(images / "1.dcm")
     broken = tmp_path / "broken"
     broken.write_bytes(b"\0" * 128 + b"DICM" + b"\x02\0\0\0UL\x04\0\xff\xff\xff\x7f\x02\0")

@@ -1,0 +1,144 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Values and structures of untrusted results: of the type that the standard gives them, or an error with the file.
+
+Damage may give an element another value representation, and with it a Python type: a sequence becomes a number, an
+integer a person's name. No message quotes a value: it may be the patient's name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from monai_acdr.dicom.files import is_system_error
+
+__all__ = [
+    "broken_file_errors",
+    "choose_number",
+    "element_integer",
+    "element_items",
+    "element_label",
+    "element_text",
+    "shown_labels",
+]
+
+_SHOWN = 20
+
+
+@contextmanager
+def broken_file_errors(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Turn what pydicom and numpy raise for broken files into a ValueError; our own errors pass.
+
+    Args:
+        path: the file.
+        kind: what it should be, such as "RT structure set".
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_system_error(error) or isinstance(error, ValueError) and str(error).startswith("Expected "):
+            raise
+        raise ValueError(f"Expected a readable {kind}, but {path} is broken ({type(error).__name__}).") from None
+
+
+def element_items(holder: Dataset, keyword: str, path: str | os.PathLike[str]) -> list[Dataset]:
+    """The items of a sequence; none when it is absent or empty.
+
+    Raises:
+        ValueError: when the element is not a sequence.
+    """
+    value: Any = holder.get(keyword)
+    if value is None or value == "":
+        return []
+    if not isinstance(value, DicomSequence):
+        raise ValueError(f"Expected {keyword} to be a sequence, but {path} has another kind of element: it is broken.")
+    return list(value)
+
+
+def element_text(holder: Dataset, keyword: str, path: str | os.PathLike[str]) -> str:
+    """A text without the spaces around it; empty when it is absent.
+
+    Raises:
+        ValueError: when the element is a sequence, has several values, or is binary.
+    """
+    value: Any = holder.get(keyword)
+    if value is None:
+        return ""
+    if isinstance(value, (bytes, list, tuple)) or hasattr(value, "append"):
+        raise ValueError(f"Expected {keyword} to be one text, but {path} has something else: it is broken.")
+    return str(value).strip()
+
+
+def element_integer(holder: Dataset, keyword: str, path: str | os.PathLike[str], default: int | None = None) -> int:
+    """A whole number.
+
+    Raises:
+        ValueError: when it is absent and has no default, or is another kind of value.
+    """
+    value: Any = holder.get(keyword)
+    if (value is None or value == "") and default is not None:
+        return default
+    try:
+        number = float(str(value)) if not isinstance(value, (bytes, list)) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number != int(number) or abs(number) >= 1 << 31:
+        problem = "it is missing from" if value is None else "it is something else in"
+        raise ValueError(f"Expected {keyword} to be a whole number, but {problem} {path}.")
+    return int(number)
+
+
+def element_label(holder: Dataset, keyword: str, dataset: Dataset, otherwise: str, path: str | os.PathLike[str]) -> str:
+    """The name of a structure, printable and of 64 characters at most, fit for messages and results.
+
+    Args:
+        holder: the data set that has it.
+        keyword: of the element.
+        dataset: the file, which says what the patient is called.
+        otherwise: its name when it has none, or when it repeats a word of the patient's name or ID.
+        path: the file's path.
+    """
+    text = "".join(letter if letter.isprintable() else " " for letter in element_text(holder, keyword, path)[:64])
+    identity = f"{dataset.get('PatientName') or ''}^{dataset.get('PatientID') or ''}".casefold()
+    words = {word for word in re.split(r"[\W_]+", identity) if len(word) >= 3}
+    named = any(word in words for word in re.split(r"[\W_]+", text.casefold()))
+    return otherwise if named or not text.strip() else text.strip()
+
+
+def shown_labels(labels: Sequence[tuple[int, str]]) -> str:
+    """Numbers and labels of structures, for a message: ``#1 'LV', #2 'RV'``."""
+    shown = [f"#{number} {label!r}" for number, label in labels[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else "")
+
+
+def choose_number(labels: Sequence[tuple[int, str]], wanted: str, path: object) -> int:
+    """The number of the structure with a label, upper and lower case alike, or with a number, such as ``#2``.
+
+    Args:
+        labels: number and label of each structure.
+        wanted: a label, or ``#`` and a number.
+        path: the file, for the message.
+
+    Raises:
+        ValueError: when no structure is called so, or several are; the message lists what there is.
+    """
+    text = wanted.strip()
+    found = [number for number, label in labels if label.strip().casefold() == text.casefold()]
+    if not found and re.fullmatch(r"#\d{1,9}", text):
+        found = [number for number, _ in labels if number == int(text[1:])]
+    if len(found) != 1:
+        problem = f"{len(found)} are called so" if found else "none is called so"
+        raise ValueError(
+            f"Expected one structure of {path} for --structure {wanted[:64]!r}, but {problem}: choose one of "
+            f"{shown_labels(labels)} by its label, or by its number, such as --structure '#{labels[0][0]}'."
+        )
+    return found[0]
