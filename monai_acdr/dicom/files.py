@@ -127,10 +127,11 @@ def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int 
 
 def _decoded_bytes(raw: RawDataElement) -> int:
     """About the memory that a value needs beyond its bytes."""
+    content = raw.value or b""
     kind = raw.VR or (dictionary_VR(raw.tag) if dictionary_has_tag(raw.tag) else "UN")
     if kind in _NUMBER_TIMES:
-        return _NUMBER_TIMES[kind] * len(raw.value)
-    return 0 if kind.startswith("O") or kind in ("SQ", "UN") else VALUE_BYTES * raw.value.count(b"\\")
+        return _NUMBER_TIMES[kind] * len(content)
+    return 0 if kind.startswith("O") or kind in ("SQ", "UN") else VALUE_BYTES * content.count(b"\\")
 
 
 def check_target(path: str | os.PathLike[str], overwrite: bool) -> Path:

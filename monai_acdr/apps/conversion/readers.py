@@ -70,11 +70,11 @@ def read_layers(
     for file in source_files(path, kind):
         name = check_name(file.name[: -len(".txt")])  # .png has as many letters
         sunnybrook = SUNNYBROOK_NAME.fullmatch(name) if kind.name == "txt" else None
-        structure = _SUNNYBROOK[sunnybrook[2].lower()] if sunnybrook else TISSUE
-        layers.setdefault(structure, []).append(
+        shown = _SUNNYBROOK[sunnybrook[2].lower()] if sunnybrook else TISSUE
+        layers.setdefault(shown, []).append(
             _read_contour(file, name) if kind.name == "txt" else _read_png(file, name, budget)
         )
-    return [Layer(structure, tuple(frames)) for structure, frames in layers.items()], []
+    return [Layer(shown, tuple(frames)) for shown, frames in layers.items()], []
 
 
 def _read_document(path: Path) -> list[Layer]:
