@@ -106,8 +106,8 @@ def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
             plane, chosen = full[:, :, z, t], mask.T >= HALF
             if plane[chosen].any():
                 raise ValueError(
-                    f"Expected segments that do not overlap, as a label map has one label for each pixel, but in {path} "
-                    f"segment #{region.number} lies on another one: store them in files of their own."
+                    f"Expected segments that do not overlap, as a label map has one label for each pixel, but in "
+                    f"{path} segment #{region.number} lies on another one: store them in files of their own."
                 )
             plane[chosen] = value
     return full.reshape(image.shape)

@@ -21,7 +21,7 @@ from monai_acdr.apps.monailabel.saved_labels import (
     read_label,
     write_seg_of_labels,
 )
-from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, write_seg
 
 
 @pytest.fixture()
@@ -100,3 +100,21 @@ def test_segmentation(series: LabelImage, tmp_path: Path) -> None:
 def test_segmentation_of_other_images(labels: np.ndarray, volume: LabelImage, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Expected a DICOM image"):
         write_seg_of_labels(tmp_path / "a.dcm", labels, volume, LV_ENDOCARDIUM)
+
+
+def test_segmentations_that_no_label_map_holds(series: LabelImage, tmp_path: Path) -> None:
+    """A label map of the first 255 of 256 segments, or without one, would give later labels other meanings."""
+    pytest.importorskip("highdicom")
+    mask = np.zeros(series.sources[0].size, np.float32)
+    mask[10:14, 20:30] = 1
+    empty = (None,) * (len(series.sources) - 1)
+    regions = [MaskRegion(LV_ENDOCARDIUM, (np.roll(mask, shift, 0), *empty)) for shift in (0, 3)]
+    path = write_seg(tmp_path / "overlap.dcm", regions, series.sources)
+    with pytest.raises(ValueError, match="do not overlap.*overlap.dcm segment #2 lies on another one"):
+        labels_of_seg(path, series)
+    dataset = pydicom.dcmread(path)
+    last = dataset.PerFrameFunctionalGroupsSequence[-1]
+    last.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID = "1.2.3"
+    dataset.save_as(path)
+    with pytest.raises(ValueError, match=r"all of them readable, in .*overlap.dcm, but .*\(segment #2\)"):
+        labels_of_seg(path, series)
