@@ -12,7 +12,6 @@ cross itself, the pull goes less far, then it is made narrower, until it fits.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from monai_acdr.geometry import check_vertices, cut_loops, is_simple, perimeter,
 from monai_acdr.inferers.contour_distance import nearest_on_contour
 from monai_acdr.inferers.contour_pulls import points_at, pull_contour
 
-__all__ = ["MARGIN", "OVERSHOOT", "WIDTH", "correct_contour"]
+__all__ = ["MARGIN", "OVERSHOOT", "WIDTH", "contradicted_clicks", "correct_contour"]
 
 WIDTH = (0.15, 3.0)
 """Half width of a pull along the contour: a share of the perimeter, plus a multiple of the pull's length."""
@@ -40,8 +39,6 @@ DETOURS = 48
 """Places of the contour that are tried when the nearest one cannot be pulled to the click."""
 TOLERANCE = 1e-9
 """Distances below this share of the perimeter are none."""
-
-_logger = logging.getLogger(__name__)
 
 
 def correct_contour(
@@ -70,7 +67,8 @@ def correct_contour(
     Returns:
         (K', 2) of the dtype of ``vertices``: the old vertices, moved near clicks and unchanged elsewhere, and new ones
         where the contour was bent. Simple, with the orientation of ``vertices``. A copy of ``vertices`` where no click
-        contradicts it. A click that cannot be served without undoing another is left out, which is logged.
+        contradicts it. A click that cannot be served without undoing another is left out:
+        :func:`contradicted_clicks` finds those.
 
     Raises:
         ValueError: when shapes are wrong, numbers are not finite, or the contour encloses nothing.
@@ -89,11 +87,29 @@ def correct_contour(
         index = int(violations.argmax())
         bent = _serve(contour, clicks, index, served, _Pull(width, overshoot, margin))
         if bent is None:
-            left_out[index] = True
-            _logger.warning("A click was left out: no simple contour near the present one obeys it and the others.")
+            left_out[index] = True  # no simple contour near the present one obeys it and the others
         else:
             contour = bent
         served[index] = True
+
+
+def contradicted_clicks(vertices: Tensor, foreground: Tensor | None = None, background: Tensor | None = None) -> Tensor:
+    """Clicks that a contour does not obey: foreground points outside of it, background points inside.
+
+    Args:
+        vertices: (K, 2) pixels, as :func:`correct_contour` returns them.
+        foreground: (N, 2) pixels.
+        background: (M, 2) pixels.
+
+    Returns:
+        (L, 2) float64 pixels of those points; none where the contour obeys all.
+
+    Raises:
+        ValueError: as :func:`correct_contour` does.
+    """
+    contour = _check_contour(vertices)
+    clicks = _gather(_check_points(foreground, "foreground"), _check_points(background, "background"))
+    return clicks.points[clicks.violations(contour) > 0] if len(clicks.points) else clicks.points
 
 
 @dataclass(frozen=True)

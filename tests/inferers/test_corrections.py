@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from monai_acdr.geometry import circle, is_simple, perimeter, signed_area
-from monai_acdr.inferers import correct_contour, corrections
+from monai_acdr.inferers import contradicted_clicks, correct_contour, corrections
 
 shapely = pytest.importorskip("shapely")
 
@@ -174,14 +173,14 @@ def test_types_and_no_clicks() -> None:
     assert depth(bent, torch.tensor([[25.0, 1.0]]))[0] > 0
 
 
-def test_a_click_that_cannot_be_served_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_click_that_cannot_be_served_is_left_out_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corrections, "pull_contour", lambda contour, *_: contour)
     contour = circle(torch.zeros(2), 20.0, 16)
-    with caplog.at_level(logging.WARNING):
-        assert torch.equal(correct_contour(contour, torch.tensor([[30.0, 0.0]])), contour)
-    assert "left out" in caplog.text
+    inside, outside = torch.tensor([[30.0, 0.0], [1.0, 2.0]]), torch.tensor([[3.0, 0.0], [0.0, 40.0]])
+    assert torch.equal(correct_contour(contour, inside, outside), contour)
+    assert contradicted_clicks(contour, inside, outside).tolist() == [[30.0, 0.0], [3.0, 0.0]]
+    assert contradicted_clicks(contour, inside[1:], outside[1:]).shape == (0, 2)
+    assert contradicted_clicks(contour).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

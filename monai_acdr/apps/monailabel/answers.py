@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from monai_acdr.apps.monailabel.label_maps import (
     write_labels,
     write_seg_of_contours,
 )
-from monai_acdr.apps.monailabel.outlining import outline_image
-from monai_acdr.apps.monailabel.prompts import parse_prompts
+from monai_acdr.apps.monailabel.outlining import Outlined, outline_image
+from monai_acdr.apps.monailabel.prompts import Prompts, parse_prompts
 
 __all__ = ["answer", "wants"]
 
@@ -44,8 +44,8 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
 
     Returns:
         The path of a temporary file with the label map, None where none was wanted, and what goes into the JSON:
-        ``contours`` (:func:`.contour_records`), ``label_names``, ``centroids`` (voxel indices), ``algorithm``,
-        ``image`` and ``latencies``.
+        ``contours`` (:func:`.contour_records`), ``warnings`` (what of the request was not used, and why),
+        ``label_names``, ``centroids`` (voxel indices), ``algorithm``, ``image`` and ``latencies``.
 
     Raises:
         ValueError: for a request that cannot be served.
@@ -76,6 +76,7 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
     centroids = [[x - 0.5, y - 0.5, record["slice"]] for record in records for x, y in [record["centroid_px"]]]
     result = {
         "contours": records,
+        "warnings": _warnings(image, prompts, contours),
         "coordinates": "vertices_px: (x, y) = (column, row), pixel (c, r) covers [c, c + 1) x [r, r + 1); a voxel "
         "index is the pixel coordinate minus 0.5; vertices_mm: LPS",
         "label_names": {label: 1},
@@ -93,3 +94,15 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
         },
     }
     return (str(path) if path else None), result
+
+
+def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
+    """What was asked for and not done, for people; slices and phases count from 0 as in the request."""
+    found = []
+    if prompts.left_out:
+        found.append(f"{prompts.left_out} point(s) are not on slice {prompts.slice} and were not used.")
+    for contour in contours:
+        if contour.warning:
+            place = image.places[contour.frame]
+            found.append(f"Slice {place[0]}, phase {place[1]}: {contour.warning}")
+    return found

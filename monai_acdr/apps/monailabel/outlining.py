@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,16 +15,14 @@ from torch import Tensor
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.prompts import Prompts, SlicePrompts, prompts_by_slice
+from monai_acdr.apps.monailabel.prompts import CENTRE, Prompts, SlicePrompts, prompts_by_slice
 from monai_acdr.apps.outlines import Outline, outline_frames
 from monai_acdr.apps.regions import RegionRequest, region_sides
 from monai_acdr.dicom import LV_ENDOCARDIUM
-from monai_acdr.inferers import contour_from_clicks, correct_contour
+from monai_acdr.inferers import contour_from_clicks, contradicted_clicks, correct_contour
 from monai_acdr.inferers.contour_distance import nearest_on_contour
 
 __all__ = ["Outlined", "find_contours", "outline_image"]
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +36,7 @@ class Outlined:
         region: (5,) where it looked.
         prompt: ``box``, ``point`` or ``auto``: what the region comes from.
         confidence: that there is something to outline, where that was estimated.
+        warning: which points the contour does not obey, or why none was used; empty where it obeys all.
     """
 
     frame: int
@@ -47,6 +45,7 @@ class Outlined:
     region: Tensor
     prompt: str
     confidence: float | None = None
+    warning: str = ""
 
 
 def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> list[Outlined]:
@@ -55,7 +54,8 @@ def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> l
     On a slice the region is the box; else a square about the first foreground point; else it is found automatically.
     For a bundle whose objects have no usual size, as masses, two or more foreground points span the box.
     The network draws a contour there, and every point, the first one too, then corrects it: foreground points end
-    inside, background points outside. The answer depends on the request alone, not on earlier ones.
+    inside, background points outside. Points that it cannot obey are named in ``warning``. The answer depends on the
+    request alone, not on earlier ones.
 
     Args:
         image: what was clicked on.
@@ -149,6 +149,8 @@ def _corrected(outlined: Outlined, part: SlicePrompts, image: LabelImage, model:
         else:
             bent = correct_contour(vertices, part.foreground, part.background)
     except ValueError as error:
-        _logger.warning("A contour cannot be corrected: %s", error)
-        return outlined
-    return replace(outlined, vertices=bent.numpy())
+        return replace(outlined, warning=f"The points were not used: {error}")
+    contradicted = contradicted_clicks(bent, part.foreground, part.background).tolist()
+    places = ", ".join(f"[{x - CENTRE:g}, {y - CENTRE:g}]" for x, y in contradicted)
+    warning = f"No contour obeys all points; not obeyed: {places}. Move or delete them." if contradicted else ""
+    return replace(outlined, vertices=bent.numpy(), warning=warning)

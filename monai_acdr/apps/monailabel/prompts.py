@@ -34,6 +34,7 @@ class Prompts:
         box: (i0, i1, j0, j1, k0, k1), sorted, or None.
         slice: k, or None.
         phase: of a cine series, from 0; None stands for all.
+        left_out: number of points on other slices than ``slice``.
     """
 
     foreground: tuple[tuple[float, float, int], ...] = ()
@@ -41,6 +42,7 @@ class Prompts:
     box: tuple[float, float, float, float, int, int] | None = None
     slice: int | None = None
     phase: int | None = 0
+    left_out: int = 0
 
     @property
     def any(self) -> bool:
@@ -82,10 +84,12 @@ def parse_prompts(request: Mapping[str, Any], shape: Sequence[int]) -> Prompts:
     box = _box(request.get("roi"), full)
     phase = request.get("phase", 0)
     phase = None if phase == "all" else _index(phase, "phase", full[3])
+    left_out = 0
     if number is not None:
         given = [*foreground, *background]
         foreground = tuple(point for point in foreground if point[2] == number)
         background = tuple(point for point in background if point[2] == number)
+        left_out = len(given) - len(foreground) - len(background)
         if given and not (foreground or background):
             there = sorted({point[2] for point in given})
             raise ValueError(
@@ -97,7 +101,7 @@ def parse_prompts(request: Mapping[str, Any], shape: Sequence[int]) -> Prompts:
                 f"Expected `slice` within the box, {box[4]} to {box[5]}, but got {number}: place a point on the slice "
                 "that you want, or leave out `slice`."
             )
-    return Prompts(foreground, background, box, number, phase)
+    return Prompts(foreground, background, box, number, phase, left_out)
 
 
 def prompts_by_slice(prompts: Prompts, num_slices: int) -> list[SlicePrompts]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import shapely
 
 from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.monailabel import outlining
 from monai_acdr.apps.monailabel.answers import answer, wants
 from monai_acdr.apps.monailabel.images import LabelImage
 
@@ -53,6 +55,45 @@ def test_an_error_leaves_no_file(volume: LabelImage, heart_model: ContourModel, 
     with pytest.raises(ValueError, match="Expected `result_dtype`"):
         answer({"foreground": [[50, 40, 1]], "result_dtype": "x"}, volume, heart_model)
     assert not list(tmp_path.iterdir())
+
+
+def test_points_that_no_contour_obeys_are_named(volume: LabelImage, heart_model: ContourModel) -> None:
+    _, good = answer({"foreground": [[50, 40, 1]], "background": [[5, 5, 1]]}, volume, heart_model)
+    assert good["warnings"] == []
+    # Outside points all about the first one and inside it, as no simple contour can have.
+    ring = [[50 + x / 50, 40 + y / 50, 1] for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
+    request = {"foreground": [[50, 40, 1], *[[i + 0.005, j, k] for i, j, k in ring]], "background": ring}
+    _, result = answer(request, volume, heart_model)
+    (record,) = result["contours"]
+    contour = shapely.Polygon(record["vertices_px"])
+    wrong = [p for p in request["foreground"] if not contour.buffer(1e-6).contains(pixel(p))]
+    wrong += [p for p in request["background"] if contour.buffer(-1e-6).contains(pixel(p))]
+    assert bool(wrong) == bool(result["warnings"])
+    if wrong:
+        assert result["warnings"][0].startswith("Slice 1, phase 0: No contour obeys all points; not obeyed: [")
+
+
+def pixel(point: list[float]) -> shapely.Point:
+    return shapely.Point(point[0] + 0.5, point[1] + 0.5)
+
+
+def test_points_that_cannot_be_used_are_told(
+    volume: LabelImage, heart_model: ContourModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("Expected a contour with an area.")
+
+    monkeypatch.setattr(outlining, "correct_contour", refuse)
+    monkeypatch.setattr(outlining, "contour_from_clicks", refuse)
+    _, result = answer({"foreground": [[50, 40, 1]]}, volume, heart_model)
+    expected = "Slice 1, phase 0: The points were not used: Expected a contour with an area."
+    assert result["warnings"] == [expected] and len(result["contours"]) == 1
+
+
+def test_points_on_other_slices_are_counted(volume: LabelImage, heart_model: ContourModel) -> None:
+    request = {"foreground": [[50, 40, 1], [50, 40, 2]], "background": [[5, 5, 0]], "slice": 1}
+    _, result = answer(request, volume, heart_model)
+    assert result["warnings"] == ["2 point(s) are not on slice 1 and were not used."]
 
 
 def test_switches() -> None:
