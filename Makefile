@@ -7,6 +7,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_OLDEST ?= .venv-oldest
+# Where another build of torch comes from, as the small one for machines without a GPU:
+# make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
+TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 PY_OLDEST := $(VENV_OLDEST)/bin/python
 # pytest's -n: "auto" starts one worker for each core; each worker computes with one thread. A file's tests stay in one
@@ -60,6 +63,7 @@ $(INSTALLED): $(METADATA) constraints.txt
 	$(call check_python)
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing into $(VENV): this takes a few minutes the first time.'
+	$(call install_torch_build,$(PY),constraints.txt,torch)
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[bundle,dev]'
 	@touch $@
 
@@ -70,6 +74,7 @@ $(INSTALLED_BENCHMARK): $(INSTALLED)
 $(INSTALLED_OLDEST): $(METADATA) constraints-oldest.txt
 	$(call check_python)
 	test -x $(PY_OLDEST) || $(PYTHON) -m venv $(VENV_OLDEST)
+	$(call install_torch_build,$(PY_OLDEST),constraints-oldest.txt,torch)
 	$(PY_OLDEST) -m pip install --quiet --constraint constraints-oldest.txt --editable '.[bundle,test]'
 	@touch $@
 
@@ -80,6 +85,8 @@ $(INSTALLED_LABEL): $(METADATA) requirements-label.txt
 	    'Expected Python 3.11 for MONAI Label, but $(LABEL_PYTHON) is ' + sys.version.split()[0])"
 	test -x $(PY_LABEL) || $(LABEL_PYTHON) -m venv $(VENV_LABEL)
 	@echo 'Installing into $(VENV_LABEL): this takes a few minutes the first time.'
+	$(call install_torch_build,$(PY_LABEL),requirements-label.txt,torch torchvision)
+	$(PY_LABEL) -m pip install --quiet --constraint requirements-label.txt torch torchvision
 	$(PY_LABEL) -m pip install --quiet --no-deps --requirement requirements-label.txt
 	$(PY_LABEL) -m pip install --quiet --no-deps --editable .
 	@touch $@
@@ -88,10 +95,9 @@ $(LABEL_DEMO): | $(INSTALLED_LABEL)
 	$(PY_LABEL) -m monai_acdr.data.phantoms runs/label/demo
 
 label-server: $(INSTALLED_LABEL) $(if $(filter $(LABEL_DEMO),$(LABEL_STUDIES)),$(LABEL_DEMO))
-	@$(PY_LABEL) -c 'import torchvision' 2>/dev/null || { \
-	    echo 'MONAI Label needs torchvision, in the build of your torch, which no lock file can know. Install it with'; \
-	    echo '    $(PY_LABEL) -m pip install --no-deps torchvision==0.28.0'; \
-	    echo 'and the --index-url that your torch came from, then run make label-server again.'; exit 1; }
+	@$(PY_LABEL) -c 'import torchvision' || { \
+	    echo 'Expected torch and torchvision of one build in $(VENV_LABEL), but torchvision does not import: remove'; \
+	    echo '$(VENV_LABEL) and run make TORCH_INDEX=URL label-server, with the index that your torch is from.'; exit 1; }
 	$(PY_LABEL) -m monailabel.main start_server --host $(LABEL_HOST) --port $(LABEL_PORT) \
 	    --app "$$($(VENV_LABEL)/bin/monai-acdr label-app --folder runs/label/app)" --studies $(LABEL_STUDIES)
 
@@ -139,6 +145,11 @@ benchmark: $(INSTALLED_BENCHMARK)
 clean:
 	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_LABEL) runs build dist *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# $(call install_torch_build,python,constraints,packages): before the rest, which then brings what the build depends on.
+define install_torch_build
+$(if $(TORCH_INDEX),$(1) -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) --constraint $(2) $(3))
+endef
 
 define check_python
 @$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit( \

@@ -83,7 +83,7 @@ _MILLION = 1e6
 RASTERIZERS: dict[str, Entry] = {
     PLAIN: Entry(make_exact("torch")),
     "exact (numba)": Entry(make_exact("numba"), "numba", _FAST, devices=("cpu",)),
-    "exact (triton)": Entry(make_exact("triton"), "triton", "pip install triton", devices=("cuda",)),
+    "exact (triton)": Entry(make_exact("triton"), "triton", "install torch for CUDA on Linux", devices=("cuda",)),
     "exact (dense)": Entry(make_exact("dense"), largest=5 * _MILLION, largest_in_sweep=5 * _MILLION),
     "soft": Entry(make_method("soft"), largest=70 * _MILLION, largest_in_sweep=20 * _MILLION),
     "mesh": Entry(make_method("mesh"), largest=70 * _MILLION, largest_in_sweep=20 * _MILLION),

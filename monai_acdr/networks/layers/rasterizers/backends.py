@@ -28,7 +28,7 @@ BACKENDS = ("auto", "torch", "numba", "triton", "dense")
 
 _INSTALL = {
     "numba": "The fast CPU rasterizer needs numba: pip install 'monai_acdr[fast]'",
-    "triton": "The fast GPU rasterizer needs triton, which comes with torch for CUDA on Linux: pip install triton",
+    "triton": "The fast GPU rasterizer needs triton, which torch brings: install torch for CUDA on Linux",
 }
 
 _logger = logging.getLogger(__name__)

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import torch
+from packaging.version import Version
 
 from monai_acdr.networks.layers import available_backends, rasterize_polygons, rasterizer_backend
 from monai_acdr.networks.layers.rasterizers import backends
@@ -43,6 +47,12 @@ class _Broken:
     backward = forward
 
 
+@pytest.mark.skipif(os.environ.get("CI") != "true" or sys.platform != "linux", reason="only CI on Linux must have triton")
+def test_the_gpu_kernels_are_tested_in_ci() -> None:
+    """Their tests are skipped without triton, which a CPU build of torch does not bring."""
+    assert Version(version("triton")) >= Version("3.7")
+
+
 def test_auto_takes_the_fastest_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_installed(monkeypatch, "numba", "triton")
     assert available_backends("cpu") == ("numba", "torch", "dense")
@@ -64,7 +74,7 @@ def test_auto_says_once_what_it_took(monkeypatch: pytest.MonkeyPatch, caplog: py
 
 @pytest.mark.parametrize(
     ("name", "device", "command"),
-    [("numba", "cpu", r"pip install 'monai_acdr\[fast\]'"), ("triton", "cuda", "pip install triton")],
+    [("numba", "cpu", r"pip install 'monai_acdr\[fast\]'"), ("triton", "cuda", "install torch for CUDA on Linux")],
 )
 def test_a_missing_backend_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, name: str, device: str, command: str

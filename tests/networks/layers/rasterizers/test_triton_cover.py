@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-triton = pytest.importorskip("triton", minversion="3.9", reason="pip install 'triton>=3.9'")
+triton = pytest.importorskip("triton", minversion="3.7", reason=".ci/run installs it beside a CPU build of torch")
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="test_triton_kernel.py tests it on the GPU")
 
 ROWS, COLUMNS, STEPS = 4, 8, 40_000

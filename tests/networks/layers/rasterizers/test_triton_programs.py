@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-triton = pytest.importorskip("triton", minversion="3.9", reason="pip install 'triton>=3.9'")
+triton = pytest.importorskip("triton", minversion="3.7", reason=".ci/run installs it beside a CPU build of torch")
 
 OPTIONS = {"num_warps": 1, "enable_fp_fusion": True}
 
