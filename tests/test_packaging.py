@@ -21,8 +21,10 @@ from packaging.version import Version
 import monai_acdr
 
 ROOT = Path(__file__).resolve().parents[1]
+PIN_FILES = ("constraints.txt", "constraints-oldest.txt", "requirements-label.txt")
 # Bounds below what constraints-oldest.txt tests, each explained there.
-BELOW_OLDEST = {"monai", "numpy", "pydicom", "torch"}
+BELOW_OLDEST = {"torch"}
+PYTHONS = re.findall(r"(?m)Python :: (3\.\d+)$", (ROOT / "setup.cfg").read_text(encoding="utf-8"))
 
 
 def read(name: str) -> str:
@@ -79,7 +81,7 @@ def test_readme_names_the_two_commands() -> None:
     assert "make test" in readme
 
 
-@pytest.mark.parametrize("python_version", ["3.10", "3.11", "3.12"])
+@pytest.mark.parametrize("python_version", PYTHONS)
 def test_constraints_satisfy_the_bounds(python_version: str) -> None:
     pinned = pins("constraints.txt", python_version)
     for name, requirement in requirements().items():
@@ -90,8 +92,46 @@ def test_constraints_satisfy_the_bounds(python_version: str) -> None:
 
 
 def test_torch_is_pinned_without_a_build() -> None:
-    for name in ("constraints.txt", "constraints-oldest.txt"):
-        assert pins(name, "3.11")["torch"].local is None
+    assert len({pins(name, "3.11")["torch"] for name in PIN_FILES}) == 1
+    assert all(pins(name, "3.11")["torch"].local is None for name in PIN_FILES)
+    assert pins("requirements-label.txt", "3.11")["torchvision"].local is None
+
+
+def test_what_only_torch_needs_is_left_to_torch() -> None:
+    """Its wheel asks for one version of triton and of each CUDA library; a pin of ours could only contradict it."""
+    named = {*requirements(), *(name for file in PIN_FILES for name in pins(file, "3.11"))}
+    assert not [name for name in named if name == "triton" or name.startswith(("cuda-", "nvidia-"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "accepted"),
+    [
+        ("click", ["8.3.2"], ["8.3.3"]),
+        ("h5py", ["3.12.1"], ["3.13.0"]),
+        ("monai", ["1.5.2"], ["1.6.0"]),
+        ("onnx", ["1.20.1"], ["1.21.0"]),
+        ("opencv-python-headless", ["4.11.0.86"], ["4.12.0.88"]),
+        ("pillow", ["11.3.0", "12.2.0"], ["12.3.0"]),
+        ("pydicom", ["2.4.4", "3.0.0", "3.0.1"], ["2.4.5", "3.0.2"]),
+        ("pytest", ["9.0.2"], ["9.0.3"]),
+        ("setuptools", ["78.1.0"], ["78.1.1"]),
+        ("torch", ["2.9.1"], ["2.10.0"]),
+        ("tqdm", ["4.66.2"], ["4.66.3"]),
+    ],
+)
+def test_releases_with_known_advisories_are_refused(name: str, refused: list[str], accepted: list[str]) -> None:
+    """The last affected release and the first mended one; setup.cfg names the advisories."""
+    requirement = requirements()[name]
+    assert not any(requirement.specifier.contains(version) for version in refused)
+    assert all(requirement.specifier.contains(version) for version in accepted)
+
+
+def test_the_label_environment_satisfies_the_bounds() -> None:
+    """pip does not check it: most of that environment is installed without looking at what packages ask for."""
+    pinned = pins("requirements-label.txt", "3.11")
+    for name, requirement in requirements().items():
+        if name in requirements("") or name in pinned:
+            assert requirement.specifier.contains(pinned[name]), f"{name}: {pinned[name]} is outside {requirement}"
 
 
 def test_oldest_constraints_are_the_lower_bounds() -> None:

@@ -47,7 +47,7 @@ class _Broken:
     backward = forward
 
 
-@pytest.mark.skipif(os.environ.get("CI") != "true" or sys.platform != "linux", reason="only CI on Linux must have triton")
+@pytest.mark.skipif(os.environ.get("CI") != "true" or sys.platform != "linux", reason="for CI on Linux")
 def test_the_gpu_kernels_are_tested_in_ci() -> None:
     """Their tests are skipped without triton, which a CPU build of torch does not bring."""
     assert Version(version("triton")) >= Version("3.7")
