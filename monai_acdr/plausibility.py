@@ -21,6 +21,7 @@ __all__ = [
     "MAX_REGION_TIMES",
     "MIN_JUDGED_PIXELS",
     "MIN_REGION_PIXELS",
+    "SMALL_IMAGE_PIXELS",
     "PROJECTION",
     "SLICE_DISTANCE_MM",
     "TOMOGRAPHY",
@@ -31,6 +32,7 @@ __all__ = [
     "check_slice_distance",
     "check_spacing",
     "image_kind",
+    "largest_region",
 ]
 
 
@@ -83,6 +85,9 @@ SLICE_DISTANCE_MM = (0.01, 100.0)
 MAX_REGION_TIMES = 8.0
 """Sides of a region of interest, in longer sides of its image, beyond which it is refused: all but one part in sixty
 of it would be outside. Small images reach 2 to 3, a heart's region of 130 mm on an image that was cut to it."""
+
+SMALL_IMAGE_PIXELS = 64
+"""Images with shorter sides count as this large: the regions of networks have about 100 pixels, whatever the image."""
 
 MIN_REGION_PIXELS = 8.0
 """Pixels of an image under a region of a size in mm below which it is refused: nothing in it can be outlined."""
@@ -169,6 +174,11 @@ def check_slice_distance(what: object, distance: float, remedy: str = "correct t
         )
 
 
+def largest_region(size: Sequence[int]) -> float:
+    """The longest side of a region of interest in pixels that goes with an image of ``size`` (H, W)."""
+    return MAX_REGION_TIMES * max(int(size[0]), int(size[1]), SMALL_IMAGE_PIXELS)
+
+
 def check_region_sides(sides: Sequence[float], size: Sequence[int], spacing: Sequence[float] | None) -> None:
     """Refuse a region of a size in mm that does not go with the pixels of its image.
 
@@ -179,9 +189,9 @@ def check_region_sides(sides: Sequence[float], size: Sequence[int], spacing: Seq
 
     Raises:
         ValueError: when a side is not finite, shorter than :data:`MIN_REGION_PIXELS` or longer than
-            :data:`MAX_REGION_TIMES` sides of the image.
+            :func:`largest_region`.
     """
-    limit = MAX_REGION_TIMES * max(int(size[0]), int(size[1]))
+    limit = largest_region(size)
     if all(math.isfinite(side) and MIN_REGION_PIXELS <= side <= limit for side in sides):
         return
     scale = "" if spacing is None else f" at a pixel spacing of {spacing[0]:.6g} x {spacing[1]:.6g} mm"

@@ -15,6 +15,7 @@ from monai_acdr.plausibility import (
     check_slice_distance,
     check_spacing,
     image_kind,
+    largest_region,
 )
 
 
@@ -87,3 +88,8 @@ def test_regions_stay_near_the_size_of_their_image():
     for sides in ((112_000, 112_000), (0.4, 0.4), (100, 5000), (float("inf"), 100), (float("nan"), 100)):
         with pytest.raises(ValueError, match=r"region of 8 to 2048 pixels for an image of 256 x 200 .*--spacing"):
             check_region_sides(sides, (256, 200), (0.001, 0.001))
+
+
+def test_small_images_get_regions_of_the_usual_size():
+    assert largest_region((10, 20)) == 512
+    assert largest_region((100, 300)) == 2400

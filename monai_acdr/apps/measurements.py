@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monai_acdr.apps.contour_checks import contour_findings, volume_findings
 from monai_acdr.apps.inputs import Frame
 from monai_acdr.measures import (
     CineGrid,
@@ -72,6 +73,7 @@ def measure_contours(
         for frame, shape in zip(frames, shapes, strict=True)
         if shape is not None and shape.self_crossing
     ]
+    findings += contour_findings(frames, contours, shapes)
     if grid is None:
         return Measurements(shapes, None, None, tuple(findings))
     findings += grid.findings
@@ -80,7 +82,7 @@ def measure_contours(
         areas = {index: shape.area_mm2 for index, shape in enumerate(shapes) if shape is not None}
         try:
             volumes = ventricle_volumes(grid.contour_areas(areas), grid.positions_mm, thickness_mm=_thickness(frames))
-            findings += volumes.findings
+            findings += [*volumes.findings, *volume_findings(volumes)]
         except ValueError as error:
             findings.append(Finding("no_volumes", str(error)))
     return Measurements(shapes, grid, volumes, tuple(findings))

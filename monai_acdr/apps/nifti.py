@@ -16,6 +16,7 @@ a map to a template, or nothing: ACDC's files, as many people have them, have an
 from __future__ import annotations
 
 import gzip
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,6 @@ from typing import IO, Any
 import nibabel as nib
 import numpy as np
 import torch
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.volumeutils import apply_read_scaling
 from torch import Tensor
 
@@ -44,6 +44,11 @@ SAME_SCALE = 0.01
 SHEAR = 0.05
 """Largest cosine between the axes of a slice; at this one areas are wrong by 0.1 %."""
 
+_ERROR_LEVEL = 40
+"""What nibabel finds wrong with a header is an error from this level on; below it is set right."""
+_SILENT = logging.getLogger(f"{__name__}.header")
+_SILENT.propagate = False
+_SILENT.addHandler(logging.NullHandler())
 _HEADERS = ((348, nib.Nifti1Header), (540, nib.Nifti2Header))
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """Spatial code of ``xyzt_units`` -> mm; 0 tells nothing, and means mm in practice."""
@@ -125,7 +130,7 @@ def read_nifti(path: Path) -> NiftiVolume:
         raise ValueError(
             f"Expected a NIfTI volume of finite voxels, but {path} has NaN or infinity: replace them, for example by 0."
         )
-    with _refusal(path), LoggingOutputSuppressor():
+    with _refusal(path):
         affine, findings = _affine(header)
     findings += check_grid(path, affine, voxels.shape)
     return NiftiVolume.from_voxels(voxels, affine, header, tuple(findings))
@@ -205,7 +210,7 @@ def _read(path: Path) -> tuple[Any, np.ndarray]:
     with ExitStack() as stack:
         with _refusal(path):
             is_packed = path.name.lower().endswith(".gz")
-            stream = stack.enter_context(gzip.open(path, "rb") if is_packed else open(path, "rb"))
+            stream: Any = stack.enter_context(gzip.open(path, "rb") if is_packed else open(path, "rb"))
             header, shape, dtype, offset = _header(stream)
         check_pixels(path, shape)
         check_bytes(path, offset + math.prod(shape) * dtype.itemsize)
@@ -232,10 +237,10 @@ def _header(stream: IO[bytes]) -> tuple[Any, tuple[int, ...], np.dtype[Any], int
     kind = next(((size, kind) for size, kind in _HEADERS if size in sizes and len(start) >= size), None)
     if kind is None:
         raise ValueError("it does not begin like one")
-    with LoggingOutputSuppressor():
-        header = kind[1](start[: kind[0]])
-        shape = tuple(int(extent) for extent in header.get_data_shape())
-        dtype = np.dtype(header.get_data_dtype())
+    header = kind[1](start[: kind[0]], check=False)
+    header.check_fix(_SILENT, _ERROR_LEVEL)
+    shape = tuple(int(extent) for extent in header.get_data_shape())
+    dtype = np.dtype(header.get_data_dtype())
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
     if not 2 <= len(shape) <= 4 or min(shape) < 1:

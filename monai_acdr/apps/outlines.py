@@ -13,6 +13,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
+from monai_acdr.apps.contour_checks import MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.earlier_contours import earlier_contours
 from monai_acdr.apps.inputs import Inputs
 from monai_acdr.apps.model import ContourModel
@@ -71,7 +72,9 @@ def outline_frames(
     all_frames: bool = False,
     progress: Progress | None = None,
 ) -> list[Outline]:
-    """Outline every frame that has a region.
+    """Outline every frame that has a region with something in it.
+
+    A region without contrast gets no contour, whatever the network would draw there.
 
     Args:
         request: where to look.
@@ -82,11 +85,11 @@ def outline_frames(
         progress: told ("outline", done, all).
 
     Raises:
-        ValueError: when a region cannot be made, or no frame has a contour.
+        ValueError: when a region cannot be made, or no frame has a contour, unless all that had a region lack contrast.
     """
     with one_thread():
         outlines = _outlines(request, inputs, model, grid, all_frames, progress)
-    if not any(outline.final is not None for outline in outlines):
+    if not any(outline.final is not None or outline.reason == NO_CONTRAST for outline in outlines):
         reasons = sorted({outline.reason for outline in outlines})
         raise ValueError(
             f"Expected something to outline, but no frame has a contour: {'; '.join(reasons)}. Give another region, or "
@@ -104,8 +107,11 @@ def _outlines(
     progress: Progress | None,
 ) -> list[Outline]:
     images = [_aligned(frame.image, frame.laterality, model) for frame in inputs.frames]
-    places = _places(request, inputs, images, model, grid, all_frames)
-    looked = [index for index, place in enumerate(places) if place.region is not None]
+    places = [
+        _Place(place.region, 0.0, NO_CONTRAST) if _is_empty(frame.image, place.region) else place
+        for frame, place in zip(inputs.frames, _places(request, inputs, images, model, grid, all_frames), strict=True)
+    ]
+    looked = [index for index, place in enumerate(places) if place.region is not None and place.reason != NO_CONTRAST]
     evolutions: dict[int, np.ndarray] = {}
     spreads: dict[int, np.ndarray] = {}
     step = model.infer.batch_size
@@ -145,6 +151,10 @@ def _places(
     return [_Place(make_region(request, frame, model.regions)) for frame in inputs.frames]
 
 
+def _is_empty(image: MetaTensor, region: Tensor | None) -> bool:
+    return region is not None and region_contrast(image.as_tensor(), region) < MIN_CONTRAST
+
+
 def _find_hearts(
     inputs: Inputs, images: Sequence[MetaTensor], model: ContourModel, grid: CineGrid | None, all_frames: bool
 ) -> list[_Place]:
@@ -153,7 +163,7 @@ def _find_hearts(
             f"Expected a region for {model.structure.label}: ROI auto finds left ventricles only; give --roi box X0 Y0 "
             "X1 Y1, in pixels, or --roi FILE with a mask or contours."
         )
-    sides = [region_sides(model.regions.point_side, model.regions, frame.spacing) for frame in inputs.frames]
+    sides = [region_sides(model.regions.point_side, model.regions, frame) for frame in inputs.frames]
     search = model.infer.one_member()  # hundreds of regions are looked at
     if grid is not None and len(set(sides)) == 1:
         found = find_heart_rois(images, search, sides[0], grid.slice_index, grid.phase)

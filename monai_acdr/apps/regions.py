@@ -16,6 +16,7 @@ from torch import Tensor
 
 from monai_acdr.apps.inputs import Frame
 from monai_acdr.apps.model import RegionRules
+from monai_acdr.plausibility import check_region_sides
 from monai_acdr.transforms import expand_roi, roi_about_center, roi_about_vertices, roi_from_box, shift_roi_inside
 
 __all__ = ["KINDS", "RegionRequest", "make_region", "mirror_region", "parse_region", "region_sides"]
@@ -71,20 +72,23 @@ def parse_region(region: RegionLike) -> RegionRequest:
     return RegionRequest(word, numbers)
 
 
-def region_sides(side: float | None, rules: RegionRules, spacing: Sequence[float] | None) -> tuple[float, float]:
+def region_sides(side: float | None, rules: RegionRules, frame: Frame) -> tuple[float, float]:
     """(width, height) in pixels of an image for a side in pixels of training.
 
     Raises:
-        ValueError: when the bundle has no such side.
+        ValueError: when the bundle has no such side, or the spacing of the image makes it far larger or smaller than an
+            image can be (:func:`monai_acdr.plausibility.check_region_sides`).
     """
     if side is None:
         raise ValueError(
             "Expected a box or contours for this bundle, whose objects have no usual size: add --roi box X0 Y0 X1 Y1, "
             "in pixels, or --roi FILE with a mask or contours."
         )
-    if spacing is None or rules.pixel_mm is None:
+    if frame.spacing is None or rules.pixel_mm is None:
         return side, side
-    return side * rules.pixel_mm / spacing[1], side * rules.pixel_mm / spacing[0]
+    sides = side * rules.pixel_mm / frame.spacing[1], side * rules.pixel_mm / frame.spacing[0]
+    check_region_sides(sides, frame.size, frame.spacing)
+    return sides
 
 
 def make_region(request: RegionRequest, frame: Frame, rules: RegionRules, earlier: Sequence[Tensor] = ()) -> Tensor:
@@ -103,7 +107,7 @@ def make_region(request: RegionRequest, frame: Frame, rules: RegionRules, earlie
         ValueError: when the region misses the image, or the bundle cannot be used so.
     """
     if request.kind == "centre":
-        width, height = region_sides(rules.centre_side, rules, frame.spacing)
+        width, height = region_sides(rules.centre_side, rules, frame)
         return _resized(roi_about_center(frame.size, 1.0), width, height)
     if request.kind == "point":
         x, y = request.numbers
@@ -112,14 +116,14 @@ def make_region(request: RegionRequest, frame: Frame, rules: RegionRules, earlie
                 f"Expected a point inside the image of {frame.size[1]} x {frame.size[0]} (x, y) pixels, but got "
                 f"({x:g}, {y:g})."
             )
-        width, height = region_sides(rules.point_side, rules, frame.spacing)
+        width, height = region_sides(rules.point_side, rules, frame)
         return torch.tensor([x, y, width, height, 0.0], dtype=torch.float64)
     if request.kind == "box":
         return _scaled(roi_from_box(request.numbers), frame, rules)
     vertices = torch.cat(list(earlier))
     if rules.point_side is None:
         return _scaled(roi_about_vertices(vertices, square=rules.square), frame, rules)
-    width, height = region_sides(rules.point_side, rules, frame.spacing)
+    width, height = region_sides(rules.point_side, rules, frame)
     return _resized(roi_about_vertices(torch.as_tensor(earlier[0]), side=1.0), width, height)
 
 

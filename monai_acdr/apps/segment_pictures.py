@@ -72,7 +72,12 @@ class Pictures:
 
 
 def write_pictures(folder: Path, pictures: Pictures) -> None:
-    """Write ``contact_sheet.png``, ``evolution.gif`` and, for a ventricle with volumes, ``volume_curve.png``."""
+    """Write ``contact_sheet.png``, ``evolution.gif`` and, for a ventricle with volumes, ``volume_curve.png``.
+
+    Without any contour there is nothing to show, and nothing is written.
+    """
+    if not pictures.shown:
+        return
     save_png(folder / "contact_sheet.png", pictures.sheet)
     middle = pictures.shown[len(pictures.shown) // 2]
     frame, outline = pictures.inputs.frames[middle], pictures.outlines[middle]
@@ -97,7 +102,8 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
     if pictures.curve is not None:
         shown.append(("Volume over the cycle", pictures.curve))
     caption = "End-diastole and end-systole of each slice" if measured.volumes is not None else "Contours"
-    shown.append((caption, pictures.sheet))
+    if pictures.shown:
+        shown.append((caption, pictures.sheet))
     rows = [
         {"frame": frame.name, "slice": frame.slice_index, "phase": frame.phase, **_numbers(frame.measures)}
         for frame in report.frames

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from monai_acdr.apps.contour_checks import NO_CONTRAST, no_contrast_finding
 from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
@@ -142,7 +143,8 @@ def _outline_and_write(
     is_ventricle = model.structure == LV_ENDOCARDIUM
     with watch("measure"):
         measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
-    findings = [*inputs.findings, *measured.findings]
+    empty = [f.name for f, o in zip(inputs.frames, outlines, strict=True) if o.reason == NO_CONTRAST]
+    findings = [*inputs.findings, *no_contrast_finding(empty), *measured.findings]
     if reason and is_ventricle and inputs.kind != "pictures":
         findings.append(Finding("no_stack", reason))
     report = SegmentReport(

@@ -87,7 +87,7 @@ def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
                 )
             skipped.append(Skipped(name, "duplicate", "a copy of another file"))
     if not instances:
-        raise ValueError(f"Expected DICOM images in {path}, but found none: {_summary(skipped)}.")
+        raise ValueError(f"Expected DICOM images in {path}, but found none: {_summary(skipped).rstrip('.')}.")
     series: dict[str, list[SourceFrame]] = {}
     for frame in order_sources([frame for frames in instances.values() for frame in frames]):
         series.setdefault(str(frame.header.SeriesInstanceUID), []).append(frame)

@@ -20,6 +20,7 @@ from monai.utils import optional_import
 
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
+from monai_acdr.plausibility import check_spacing, image_kind
 
 __all__ = ["ImageHeader", "is_dicom_file", "is_png_file", "read_image_header"]
 
@@ -31,7 +32,7 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = 0x7FE00010
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_KEYWORDS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelSpacing")
+_KEYWORDS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelSpacing", "Modality")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def read_image_header(path: str | Path) -> ImageHeader:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is no image, is truncated or has several frames; the message says which.
+        ValueError: when the file is no image, is truncated, has several frames or a PixelSpacing that is not plausible
+            (:mod:`monai_acdr.plausibility`); the message says which.
     """
     path = Path(path)
     if is_png_file(path):
@@ -98,7 +100,12 @@ def _read_dicom_header(path: Path) -> ImageHeader:
         if syntax != _DEFLATED:
             bits = rows * columns * max(_number(dataset, "SamplesPerPixel"), 1) * _number(dataset, "BitsAllocated")
             _check_complete(stream, path, pixels, expected=(bits + 7) // 8)
-    return ImageHeader((rows, columns), _has_spacing(dataset))
+    spacing = _spacing(dataset)
+    if spacing is not None:
+        check_spacing(
+            path, spacing, (rows, columns), image_kind(getattr(dataset, "Modality", "")), "correct its header"
+        )
+    return ImageHeader((rows, columns), has_spacing=spacing is not None)
 
 
 @dataclass(frozen=True)
@@ -141,14 +148,14 @@ def _number(dataset: Any, keyword: str) -> int:
         return 0
 
 
-def _has_spacing(dataset: Any) -> bool:
+def _spacing(dataset: Any) -> list[float] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             spacing = [float(value) for value in dataset.PixelSpacing]
     except Exception:  # absent, empty, one number only, or no number
-        return False
-    return len(spacing) == 2 and all(math.isfinite(value) and value > 0 for value in spacing)
+        return None
+    return spacing if len(spacing) == 2 and all(math.isfinite(value) and value > 0 for value in spacing) else None
 
 
 def _check_complete(stream: BinaryIO, path: Path, pixels: _PixelData, expected: int) -> None:

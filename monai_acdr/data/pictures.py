@@ -194,7 +194,7 @@ def _opened(source: str | Path | bytes, name: str, single: bool = True) -> Itera
     with ExitStack() as stack:
         with _pillow_errors(name):
             # Never by name: Pillow 13 maps uncompressed TIFF into memory then, with the sides of a turned one swapped.
-            stream = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb"))
+            stream: Any = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb"))
             image = stack.enter_context(Image.open(stream, formats=PICTURE_FORMATS))
         check_pixels(name, (image.height, image.width, len(image.getbands())))
         if single:

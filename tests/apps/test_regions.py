@@ -91,3 +91,10 @@ def test_refused() -> None:
     for word in ("centre", "point 3 4"):
         with pytest.raises(ValueError, match="add --roi box X0 Y0 X1 Y1"):
             make_region(parse_region(word), frame(), MASS)
+
+
+@pytest.mark.parametrize("spacing", [(0.001, 0.001), (1.3, 0.01), (60.0, 60.0)])
+@pytest.mark.parametrize("words", ["centre", "point 20 30"])
+def test_sides_of_a_wrong_scale_are_refused(words: str, spacing: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match=r"region of 8 to 2400 pixels for an image of 200 x 300 .*--spacing"):
+        make_region(parse_region(words), frame(spacing), HEART)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from monai_acdr.apps.cli.options import json_option, overwrite_option, print_result
+from monai_acdr.apps.cli.options import json_option, overwrite_option, print_result, read_budget_option
 
 __all__ = ["convert"]
 
@@ -73,6 +73,7 @@ Examples:
     metavar="ROWS COLUMNS",
     help="Pixels of a mask, where neither SOURCE nor the images tell it.",
 )
+@read_budget_option
 @overwrite_option
 @json_option
 def convert(kind: str, as_json: bool, **arguments: Any) -> None:

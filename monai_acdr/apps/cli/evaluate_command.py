@@ -11,7 +11,14 @@ from typing import Any
 
 import click
 
-from monai_acdr.apps.cli.options import device_option, json_option, model_option, overwrite_option, print_result
+from monai_acdr.apps.cli.options import (
+    device_option,
+    json_option,
+    model_option,
+    overwrite_option,
+    print_result,
+    read_budget_option,
+)
 
 __all__ = ["evaluate"]
 
@@ -32,6 +39,7 @@ Examples:
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Another key of the bundle's config; may be repeated."
 )
+@read_budget_option
 @overwrite_option
 @device_option
 @json_option

@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["TerminalProgress", "device_option", "json_option", "model_option", "overwrite_option", "print_result"]
+from monai_acdr.read_budget import DEFAULT_BYTES, ENVIRONMENT, read_budget
+
+__all__ = [
+    "TerminalProgress",
+    "device_option",
+    "json_option",
+    "model_option",
+    "overwrite_option",
+    "print_result",
+    "read_budget_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,6 +42,25 @@ model_option = click.option(
     "that you trust.",
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+
+
+def _enter_budget(ctx: click.Context, _parameter: click.Parameter, value: float | None) -> None:
+    """Put the budget in force until the command has ended."""
+    try:
+        ctx.with_resource(read_budget(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+read_budget_option = click.option(
+    "--read-budget",
+    type=float,
+    metavar="MIB",
+    expose_value=False,
+    callback=_enter_budget,
+    help=f"Memory that the images of a run, or one file, may ask for, in MiB; more is refused. "
+    f"Default: {DEFAULT_BYTES >> 20}, or the environment variable {ENVIRONMENT}.",
+)
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:

@@ -17,6 +17,7 @@ from monai_acdr.apps.cli.options import (
     model_option,
     overwrite_option,
     print_result,
+    read_budget_option,
 )
 
 __all__ = ["segment"]
@@ -95,6 +96,7 @@ Examples:
 @click.option("--store", metavar="URL", help="DICOMweb service to send the DICOM results to.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Frames at once.")
 @click.option("--strict", is_flag=True, help="Refuse a study in which a file has to be left out.")
+@read_budget_option
 @overwrite_option
 @device_option
 @json_option

@@ -143,7 +143,7 @@ def _corrected(outlined: Outlined, part: SlicePrompts, image: LabelImage, model:
     try:
         if outlined.prompt == "point" and float(nearest_on_contour(vertices, part.foreground[:1]).depth) < 0:
             frame = image.inputs.frames[outlined.frame]
-            sides = region_sides(model.regions.point_side, model.regions, frame.spacing)
+            sides = region_sides(model.regions.point_side, model.regions, frame)
             clicks = part.foreground, part.background
             bent = contour_from_clicks(model.infer, frame.image, *clicks, sides=sides)  # looks a second time
         else:

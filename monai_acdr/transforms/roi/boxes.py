@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.geometry import bounding_box, centroid
+from monai_acdr.plausibility import largest_region
 
 __all__ = [
     "check_roi",
@@ -140,9 +141,10 @@ def roi_corners(roi: Tensor) -> Tensor:
 
 
 def check_roi(roi: Tensor, size: Sequence[int]) -> None:
-    """Raise a ValueError unless ``roi`` is finite, has an area and meets an image of ``size`` (H, W).
+    """Raise a ValueError unless ``roi`` is finite, has an area, meets an image of ``size`` (H, W) and fits its size.
 
-    The meeting is tested on the ROI's upright bounding box.
+    The meeting is tested on the ROI's upright bounding box. Sides beyond
+    :func:`~monai_acdr.plausibility.largest_region` come from a wrong scale, and need memory without end.
     """
     x, y, width, height, angle = _numbers(roi)
     place = f"for an image of {size[0]} x {size[1]} (H x W)"
@@ -152,6 +154,11 @@ def check_roi(roi: Tensor, size: Sequence[int]) -> None:
         )
     if width <= 0 or height <= 0:
         raise ValueError(f"Expected a ROI of positive width and height, but got {_text(roi)} {place}: add a margin.")
+    if max(width, height) > largest_region(size):
+        raise ValueError(
+            f"Expected a ROI with sides of at most {largest_region(size):g} pixels, but got {_text(roi)} {place}: "
+            "check the box, or the pixel spacing that it comes from."
+        )
     corners = roi_corners(roi)
     (left, top), (right, bottom) = corners.amin(0).tolist(), corners.amax(0).tolist()
     if right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_acdr.geometry import at_least_float32
+from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms.roi.boxes import check_roi, roi_corners
 
 __all__ = ["crop_roi", "paste_roi", "roi_matrix"]
@@ -65,13 +66,16 @@ def crop_roi(
         (C, h, w), of the dtype of ``image``.
 
     Raises:
-        ValueError: when the ROI is not finite, empty, or wholly outside the image, or the image is of integers.
+        ValueError: when the ROI is not finite, empty, wholly outside the image, or far larger than the image, when the
+            image is of integers, or when its samples need more memory than the budget
+            (:mod:`monai_acdr.read_budget`).
     """
     _check_floating(image, "image")
     check_roi(roi, image.shape[1:])
     factors = (1, 1)
     if antialias and mode != "nearest":
         factors = (_factor(float(roi[3]), size[0]), _factor(float(roi[2]), size[1]))
+    check_pixels("the region of interest", (size[0] * factors[0], size[1] * factors[1], 2 + image.shape[0]))
     pixels = at_least_float32(image)
     grid = _grid(_image_from_crop(roi, image.shape[1:]).to(pixels), size[0] * factors[0], size[1] * factors[1])
     fine = F.grid_sample(pixels[None], grid, mode=mode, padding_mode=padding_mode, align_corners=False)
@@ -106,6 +110,7 @@ def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilin
     if antialias and mode != "nearest":
         finest = (crop.shape[1] / float(roi[3]), crop.shape[2] / float(roi[2]))  # crop pixels in an image pixel
         factors = (math.ceil(max(finest) - _SLACK),) * 2 if max(finest) > 1 else (1, 1)
+    check_pixels("the region of interest", (window[0] * factors[0], window[1] * factors[1], 2 + crop.shape[0]))
     pixels = at_least_float32(crop)
     theta = _crop_from_window(roi, (left, top), window).to(pixels)
     grid = _grid(theta, window[0] * factors[0], window[1] * factors[1])

@@ -6,10 +6,13 @@ from __future__ import annotations
 import io
 import json
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from monai_acdr.apps.cli import options
-from monai_acdr.apps.cli.options import TerminalProgress, print_result
+from monai_acdr.apps.cli import main, options
+from monai_acdr.apps.cli.options import TerminalProgress, print_result, read_budget_option
+from monai_acdr.read_budget import read_budget_bytes
 
 
 class Terminal(io.StringIO):
@@ -43,3 +46,25 @@ def test_results(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "one\ntwo\n"
     print_result(True, {"a": 1}, ["one", "two"])
     assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_the_budget_is_in_force_until_the_command_has_ended() -> None:
+    before, seen = read_budget_bytes(), []
+
+    @click.command()
+    @read_budget_option
+    def command() -> None:
+        seen.append(read_budget_bytes())
+
+    assert CliRunner().invoke(command, ["--read-budget", "1.5"]).exit_code == 0
+    assert CliRunner().invoke(command, []).exit_code == 0
+    assert seen == [3 << 19, before]
+    assert read_budget_bytes() == before
+    for value in ("0", "-1", "nan", "much"):
+        assert CliRunner().invoke(command, ["--read-budget", value]).exit_code == 2
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("name", ["segment", "convert", "evaluate"])
+def test_commands_that_read_have_the_budget(name: str) -> None:
+    assert "--read-budget MIB" in CliRunner().invoke(main, [name, "--help"]).output

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from monai_acdr.apps.cli import main
 
@@ -59,4 +61,51 @@ def test_missing_extras(study: Path, tiny_heart: Path, tmp_path: Path, monkeypat
     done = run(study, "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre", "--seg")
     assert done.exit_code == 5
     assert "pip install 'monai_acdr[dicom-out]'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_without_contrast_is_a_finding(tiny_heart: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((90, 100), dtype=np.uint8)).save(tmp_path / "black.png")
+    for roi in ("centre", "auto"):
+        words = ("-m", tiny_heart, "--roi", roi, "--html", "--mask", "--overlays", "--overwrite", "--json", "-d", "cpu")
+        done = run(tmp_path / "black.png", "-o", tmp_path / "out", *words)
+        assert done.exit_code == 0, done.output
+        report = json.loads(done.stdout)
+        (frame,) = report["frames"]
+        assert (frame["outlined"], frame["confidence"]) == (False, 0.0)
+        assert frame["reason"] == "no contrast in the region of interest"
+        assert [finding["kind"] for finding in report["findings"]] == ["no_contrast"]
+        assert json.loads((tmp_path / "out" / "contours.json").read_text())["frames"] == []
+        assert "no contrast" in (tmp_path / "out" / "report.html").read_text()
+        assert list((tmp_path / "out" / "masks").iterdir()) == []
+
+
+def test_the_budget_of_memory(tiny_heart: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((600, 600), dtype=np.uint8)).save(tmp_path / "a.png")
+    words = ("-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre")
+    done = run(tmp_path / "a.png", *words, "--read-budget", 1)
+    assert done.exit_code == 3
+    assert "a.png to need at most 1 MiB of memory" in done.output
+    assert "--read-budget" in done.output
+    assert run(tmp_path / "a.png", *words, "--read-budget", 2).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("spacing", "text"),
+    [
+        ((0.001, 0.001), "field of view of 2 to 2500 mm, but --spacing has 0.1 mm"),
+        ((0.05, 0.05), "region of 8 to 800 pixels for an image of 90 x 100"),
+        ((300, 300), "pixel spacing of 0.001 to 100 mm"),
+        ((20, 20), "region of 8 to 800 pixels"),
+    ],
+)
+def test_a_spacing_that_is_not_plausible(
+    tiny_heart: Path, tmp_path: Path, spacing: tuple[float, float], text: str
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 100), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    done = run(tmp_path / "a.png", "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre", "--spacing", *spacing)
+    assert done.exit_code == 3
+    assert text in done.output
+    assert "--spacing" in done.output
     assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from monai_acdr.read_budget import read_budget
 from monai_acdr.transforms.roi import crop_roi, paste_roi, roi_about_center, roi_from_box, roi_matrix
 
 rois = st.builds(
@@ -73,6 +74,16 @@ def test_outside_is_refused() -> None:
         crop_roi(torch.ones(1, 10, 10), roi_from_box((-9, 2, -1, 10)), (8, 8))
     with pytest.raises(ValueError, match="meets the image"):
         paste_roi(torch.ones(1, 8, 8), roi_from_box((-9, 2, -1, 10)), (10, 10))
+
+
+def test_regions_of_a_wrong_scale_are_refused_before_anything_is_allocated() -> None:
+    image = torch.zeros(1, 100, 80)
+    with pytest.raises(ValueError, match="ROI with sides of at most 800 pixels, but got .* sides 80000 x 80000"):
+        crop_roi(image, roi_about_center((100, 80), 80_000), (64, 64))
+    with read_budget(1), pytest.raises(ValueError, match="Expected the region of interest to need at most 1 MiB"):
+        crop_roi(image, roi_about_center((100, 80), 700), (64, 64))
+    with pytest.raises(ValueError, match="Expected the region of interest to need at most 512 MiB"):
+        paste_roi(torch.zeros(1, 64, 64), roi_about_center((100, 80), 1e-3), (100, 80))
 
 
 def test_paste_of_whole_pixels_is_exact() -> None:

@@ -1,0 +1,160 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What no contour is drawn on, and what is odd about those that are: contrast, place, area, volumes of the heart.
+
+A network draws a contour into any region, a black one too, and mm follow any header. Numbers that cannot be right are
+not corrected here: they become findings, so that nobody reads them without knowing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monai_acdr.apps.inputs import Frame
+from monai_acdr.geometry import signed_area
+from monai_acdr.measures import Finding, ShapeMeasures, VentricleVolumes
+from monai_acdr.transforms import contour_to_mask
+from monai_acdr.transforms.roi import roi_window
+
+__all__ = [
+    "MIN_CONTRAST",
+    "NO_CONTRAST",
+    "contour_findings",
+    "no_contrast_finding",
+    "region_contrast",
+    "volume_findings",
+]
+
+MIN_CONTRAST = 0.02
+"""Least contrast of a region (:func:`region_contrast`) in which a contour is drawn. The least of 400 regions about the
+reference in Sunnybrook's images is 0.17, the least of masses in CDD-CESM 0.21; of a constant region it is 0."""
+
+NO_CONTRAST = "no contrast in the region of interest"
+"""Reason of frames without a contour."""
+
+MAX_OUTSIDE = 0.05
+"""Share of a contour's area outside of its image beyond which that is a finding."""
+
+END_DIASTOLIC_VOLUME_ML = (10.0, 700.0)
+"""Left ventricles from small children to the largest dilated hearts; adults have 60 to 250 mL."""
+
+EJECTION_FRACTION_PERCENT = (5.0, 95.0)
+"""Below, nothing moves; above, the ventricle vanishes: neither is compatible with life."""
+
+_ROUNDING = 1e-6
+_MOST_SAMPLES = 1_000_000
+_LISTED = 3
+
+
+def region_contrast(pixels: Tensor, region: Tensor) -> float:
+    """The range of a region's values as a share of the range of its image, both without extremes.
+
+    The ranges are those of the 2nd to the 98th percentile in the upright box about the region, and of the 0.1th to the
+    99.9th percentile in the image: a few bright or dead pixels are no contrast. Scale and offset of the values do not
+    matter.
+
+    Args:
+        pixels: (1, H, W).
+        region: (5,) in pixels.
+
+    Returns:
+        From 0; about 1 for a region that has what the image has, 0 for a constant one.
+
+    Raises:
+        ValueError: when the region does not meet the image.
+    """
+    values = pixels[0].numpy()
+    left, top, right, bottom = roi_window(region, values.shape, 1.0)
+    low, high = np.percentile(_sample(values[top:bottom, left:right]), [2, 98])
+    darkest, brightest = np.percentile(_sample(values), [0.1, 99.9])
+    if high <= low:
+        return 0.0
+    return float(high - low) / max(float(brightest - darkest), float(high - low))
+
+
+def contour_findings(
+    frames: Sequence[Frame], contours: Sequence[np.ndarray | None], shapes: Sequence[ShapeMeasures | None]
+) -> list[Finding]:
+    """What is odd about contours, one finding for each kind.
+
+    Args:
+        frames: the images.
+        contours: (K, 2) pixels of each, or None.
+        shapes: of each, None without contour or spacing.
+    """
+    outside: list[str] = []
+    areas: list[str] = []
+    for frame, vertices, shape in zip(frames, contours, shapes, strict=True):
+        if vertices is None:
+            continue
+        share = _outside_share(vertices, frame.size)
+        if share > MAX_OUTSIDE:
+            outside.append(f"frame {frame.name}: {100 * share:.0f} % of the contour's area")
+        problem = None if shape is None else _area_problem(shape, frame)
+        if problem:
+            areas.append(f"frame {frame.name}: {problem}")
+    kinds = (("contour_outside", outside, "lie outside of the image"), ("implausible_area", areas, ""))
+    return [Finding(kind, _listed(texts, end)) for kind, texts, end in kinds if texts]
+
+
+def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
+    """Volumes that no heart has: the scale, the order of the phases or the contours are wrong then."""
+    findings = []
+    values = (
+        ("end-diastolic volume", volumes.end_diastolic_volume_ml, "mL", END_DIASTOLIC_VOLUME_ML),
+        ("ejection fraction", volumes.ejection_fraction_percent, "%", EJECTION_FRACTION_PERCENT),
+    )
+    for name, value, unit, (low, high) in values:
+        if not low <= value <= high:
+            text = (
+                f"{name} {value:.4g} {unit}, in hearts {low:g} to {high:g} {unit}: check the spacing, the distance of "
+                "the slices, the phases and the contours"
+            )
+            findings.append(Finding("implausible_volume", text))
+    return findings
+
+
+def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
+    """One finding for all frames that have no contour for :data:`NO_CONTRAST`."""
+    return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Every n-th pixel of a large image: percentiles do not need more."""
+    step = max(1, math.isqrt(values.size // _MOST_SAMPLES))
+    return values[::step, ::step]
+
+
+def _outside_share(vertices: np.ndarray, size: tuple[int, int]) -> float:
+    """Share of a contour's area that lies outside of its image."""
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    if (low >= 0).all() and high[0] <= size[1] and high[1] <= size[0]:
+        return 0.0
+    points = torch.from_numpy(np.ascontiguousarray(vertices, dtype=np.float64))
+    area = abs(float(signed_area(points)))
+    inside = float(contour_to_mask(points[None], size)[0].sum())
+    return min(max(1 - inside / area, 0.0), 1.0) if area > 0 else 0.0
+
+
+def _area_problem(shape: ShapeMeasures, frame: Frame) -> str:
+    assert frame.spacing is not None
+    whole = frame.size[0] * frame.size[1] * frame.spacing[0] * frame.spacing[1]
+    if shape.area_mm2 > whole * (1 + _ROUNDING):
+        return f"an area of {shape.area_mm2:.4g} mm2, the image has {whole:.4g} mm2"
+    # of all shapes of one diameter the circle is the largest (Bieberbach's isodiametric inequality)
+    largest = math.pi / 4 * shape.longest_diameter_mm**2
+    if shape.area_mm2 > largest * (1 + _ROUNDING):
+        return f"an area of {shape.area_mm2:.4g} mm2, its diameter allows {largest:.4g} mm2"
+    return ""
+
+
+def _listed(texts: Sequence[str], end: str) -> str:
+    """The first texts, how many there are, and what they have in common."""
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return f"{'; '.join(texts[:_LISTED])}{more}{': ' if end else ''}{end}"
