@@ -16,6 +16,8 @@ PY_OLDEST := $(VENV_OLDEST)/bin/python
 # worker: they share fixtures (a trained bundle, a MONAI Label server whose labels later tests look at).
 TEST_WORKERS ?= auto
 PYTEST_ARGS ?=
+# How long `make fuzz` reads mutated files.
+MINUTES ?= 60
 # MONAI Label needs old packages, so it has an environment of its own: requirements-label.txt.
 LABEL_PYTHON ?= python3.11
 VENV_LABEL ?= .venv-label
@@ -43,12 +45,13 @@ RUN_MASSES := $(PY) -m monai.bundle run --bundle_root $(MASS_BUNDLE) --dataset_d
     --checkpoint $(DEMO)/mass_train/model.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint benchmark test-oldest label-venv label-server label-test clean
+.PHONY: help venv demo test lint fuzz benchmark test-oldest label-venv label-server label-test clean
 
 help:
 	@echo 'make demo         make synthetic hearts and mammograms, train, evaluate, infer; says where the pictures are'
 	@echo 'make test         run all tests (PYTEST_ARGS="-k rasterizer" for some, TEST_WORKERS=0 for one process)'
 	@echo 'make lint         ruff and mypy'
+	@echo 'make fuzz         read mutated files of every format for MINUTES (60), and say what failed'
 	@echo 'make benchmark    training step, rasterizers, reading of mammograms: time and more'
 	@echo 'make test-oldest  run all tests with the oldest supported versions, in $(VENV_OLDEST)'
 	@echo 'make venv         only install everything into $(VENV)'
@@ -137,6 +140,9 @@ lint: $(INSTALLED)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+fuzz: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(PY) -m tests.fuzz --minutes $(MINUTES)
 
 benchmark: $(INSTALLED_BENCHMARK)
 	@for name in training_step rasterizers mammogram_reading segment_study; do \

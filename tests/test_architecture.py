@@ -77,7 +77,7 @@ BACKENDS = {
 }
 
 # Folders of tests/ that mirror no part of the package.
-OTHER_TESTS = {"benchmarks", "bundles", "docs", "experiments", "integration", "properties"}
+OTHER_TESTS = {"benchmarks", "bundles", "docs", "experiments", "fuzz", "integration", "properties"}
 
 
 def relative(path: Path) -> str:

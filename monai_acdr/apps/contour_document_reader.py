@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,11 @@ from monai_acdr.apps.contour_document import (
     FrameContours,
     structure_of,
 )
+from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import Algorithm
 from monai_acdr.plausibility import check_spacing
-from monai_acdr.read_budget import check_bytes
 
 __all__ = ["read_contour_document"]
-
-OBJECT_BYTES = {b"[": 72, b"{": 232, b",": 32, b":": 64, b'"': 28}
-"""About what Python's objects need for each of these letters: lists, dictionaries, numbers and texts. 1000 contours of
-64 vertices in pixels and mm are 3 MB of JSON and 25 MB of objects; three bytes "[]," are a hundred."""
 
 MAX_POINTS = 2_000_000
 """Vertices of a document, all together; more are refused."""
@@ -53,7 +48,7 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
         ValueError: when it is no contour document; the message names the file and the place in it.
     """
     path = Path(path)
-    data = _load(path)
+    data = read_json(path, "a contour document")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f'Expected a contour document with "format": "{FORMAT}", but {path} is none.')
     if data.get("version") != VERSION or isinstance(data["version"], bool):
@@ -77,34 +72,6 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
         return ContourDocument(structure, tuple(frames), algorithm)
     except ValueError as error:
         raise ValueError(f"{error} In {path}.") from None
-
-
-def _load(path: Path) -> Any:
-    if not path.exists():
-        raise FileNotFoundError(f"Expected a contour document, but {path} does not exist.")
-    if not path.is_file():
-        raise ValueError(f"Expected a contour document, but {path} is not a regular file.")
-    check_bytes(path, path.stat().st_size)
-    content = path.read_bytes()
-    check_bytes(path, sum(size * content.count(letter) for letter, size in OBJECT_BYTES.items()))
-    try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object)
-    except _DuplicateKeyError:
-        raise ValueError(f"Expected each key of an object once, but {path} has one twice: correct the file.") from None
-    except (ValueError, RecursionError) as error:
-        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"Expected JSON, but {path} is not{place}: is it a contour document?") from None
-
-
-class _DuplicateKeyError(Exception):
-    """A key that is in an object twice: which value is meant, no reader can tell."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise _DuplicateKeyError
-    return result
 
 
 def _algorithm(item: Any) -> Algorithm | None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_acdr.bundle import bundle_names, bundle_root
+from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, TISSUE, Algorithm, Structure
 from monai_acdr.handlers import load_network
 from monai_acdr.inferers import ContourInferer
@@ -25,6 +25,9 @@ __all__ = ["ContourModel", "RegionRules", "find_bundle", "find_device", "find_we
 
 STRUCTURES = {"lv": LV_ENDOCARDIUM, "mass": BREAST_MASS}
 """Class names of ``channel_def`` in the metadata of bundles -> what is outlined."""
+
+LARGEST_NUMBER = 1e6
+"""Sides in pixels, sizes in mm and factors of a config are below it."""
 
 _NEEDED = ("network", "crop_transforms")
 
@@ -102,30 +105,43 @@ def load_model(
     root = find_bundle(model)
     metadata = _read_json(root / "configs" / "metadata.json")
     chosen = find_device(device)
-    parser = ConfigParser()
-    parser.read_config(str(root / "configs" / "inference.json"))
-    missing = [key for key in _NEEDED if key not in parser.get()]
+    weights = find_weights(root, checkpoint)
+    path = root / "configs" / "inference.json"
+    _read_json(path)
+    try:
+        parser = ConfigParser()
+        parser.read_config(str(path))
+        config = parser.get()
+        parser["bundle_root"], parser["device"] = str(root), chosen
+        missing = [key for key in _NEEDED if key not in config]
+        network: Any = None if missing else parser.get_parsed_content("network")
+        crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
+        regions = _regions(config)
+    except Exception as error:  # a config is code: it raises whatever it likes
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise ValueError(
+            f"Expected a config of a bundle in {path}, but it cannot be used ({type(error).__name__}: {reason}): "
+            "compare it with those of the bundles of this package."
+        ) from error
     if missing:
         raise ValueError(
-            f"Expected the bundle {root.name} to have {', '.join(missing)} in configs/inference.json, but it has not: "
-            "add them as in the bundles of this package."
+            f"Expected the bundle {root.name} to have {', '.join(missing)} in {path}, but it has not: add them as in "
+            "the bundles of this package."
         )
-    parser["bundle_root"], parser["device"] = str(root), chosen
-    weights = find_weights(root, checkpoint)
-    network = parser.get_parsed_content("network")
     if not isinstance(network, ActiveContourNet):
         raise ValueError(
-            f"Expected the network of bundle {root.name} to be an ActiveContourNet, but got {type(network).__name__}."
+            f"Expected the network of bundle {root.name} to be an ActiveContourNet, but {path} gives "
+            f"{type(network).__name__}."
         )
     load_network(network, weights, chosen).eval()
     return ContourModel(
         name=root.name,
-        version=str(metadata.get("version", "")) or "unknown",
+        version=str(metadata.get("version", ""))[:64] or "unknown",
         checkpoint=weights,
         checkpoint_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         structure=_structure(metadata),
-        infer=ContourInferer(network, parser.get_parsed_content("crop_transforms"), batch_size, chosen),
-        regions=_regions(parser.get()),
+        infer=ContourInferer(network, crop, batch_size, chosen),
+        regions=regions,
         device=chosen,
     )
 
@@ -187,18 +203,17 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"Expected metadata as JSON in {path}, but it cannot be read ({error}).") from error
+    content = read_json(path, "a bundle's config")
     if not isinstance(content, dict):
         raise ValueError(f"Expected an object in {path}, but got {type(content).__name__}.")
     return content
 
 
 def _structure(metadata: dict[str, Any]) -> Structure:
-    output = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {})
-    name = str(output.get("channel_def", {}).get("1", "")).strip()
+    value: Any = metadata
+    for key in ("network_data_format", "outputs", "pred", "channel_def", "1"):
+        value = value.get(key) if isinstance(value, dict) else None
+    name = value.strip() if isinstance(value, str) else ""
     if name.lower() in STRUCTURES:
         return STRUCTURES[name.lower()]
     return Structure(name[:64], TISSUE.category, TISSUE.property_type) if name else TISSUE
@@ -206,13 +221,21 @@ def _structure(metadata: dict[str, Any]) -> Structure:
 
 def _regions(config: dict[str, Any]) -> RegionRules:
     return RegionRules(
-        centre_side=config.get("roi_side_centre"),
-        point_side=config.get("roi_side_label"),
-        pixel_mm=config.get("roi_pixel_mm"),
-        box_scale=float(config.get("roi_scale", 1.0)),
+        centre_side=_positive(config, "roi_side_centre"),
+        point_side=_positive(config, "roi_side_label"),
+        pixel_mm=_positive(config, "roi_pixel_mm"),
+        box_scale=_positive(config, "roi_scale") or 1.0,
         square=bool(config.get("roi_square", True)),
         align_laterality=any(_is_alignment(item) for item in config.get("load_transforms", [])),
     )
+
+
+def _positive(config: dict[str, Any], key: str) -> float | None:
+    """A number of the config; None where it has none."""
+    value = config.get(key)
+    if value is not None and (type(value) not in (int, float) or not 0 < value < LARGEST_NUMBER):
+        raise ValueError(f"Expected {key} to be a positive number or null, but got {str(value)[:40]!r}.")
+    return value
 
 
 def _is_alignment(item: Any) -> bool:

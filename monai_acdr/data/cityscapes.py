@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,19 +18,20 @@ from monai_acdr.data.hdf5_images import HDF5_SUFFIXES, SEPARATOR, open_hdf5
 from monai_acdr.data.mass_tables import path_parts
 from monai_acdr.data.pair_groups import group_name
 from monai_acdr.data.report import QualityReport
+from monai_acdr.data.text_files import read_json
 from monai_acdr.geometry import signed_area
 
-__all__ = ["CITYSCAPES_GROUPS", "MAX_JSON_BYTES", "cityscapes_data_list"]
+__all__ = ["CITYSCAPES_GROUPS", "cityscapes_data_list"]
 
 CITYSCAPES_GROUPS = {"train": "training", "train_val": "validation", "val": "test"}
 """The folder of the JSON file, and its group: the official validation images are the published test set."""
 
 JSON_NAME = "all_classes_instances.json"
 
-MAX_JSON_BYTES = 2_000_000_000
-"""Files beyond this are refused unread."""
-
 MAX_SIDE = 100_000
+
+MAX_DETAIL = 200
+"""Characters of an error that may quote a value of the file."""
 
 _logger = logging.getLogger(__name__)
 
@@ -126,21 +126,17 @@ def _of_file(
                 for item in _items(instance, class_, number, min_area, shift, locate, report):
                     yield item | {"group": group}
             except (ValueError, TypeError, KeyError, OverflowError) as error:
-                report.add("invalid_annotation", f"{class_} {number}", str(error))
+                report.add("invalid_annotation", f"{class_} {number}", str(error)[:MAX_DETAIL])
 
 
 def _classes(path: Path, class_name: str | Sequence[str] | None) -> dict[str, list[Any]]:
     """Instances of the wanted classes."""
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise ValueError(f"Expected at most {MAX_JSON_BYTES} bytes, but {path} is larger: is it the file of instances?")
-    try:
-        data = json.loads(path.read_bytes())["data"]
-        classes = {str(name): list(instances) for name, instances in dict(data).items()}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    content = read_json(path, "instances")
+    classes = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(classes, dict) or not all(isinstance(instances, list) for instances in classes.values()):
         raise ValueError(
-            f"Expected {{'data': {{class: [instances]}}}} in {path}, but it cannot be read ({type(error).__name__}: "
-            f"{error}): prepare the file again."
-        ) from error
+            f"Expected {{'data': {{class: [instances]}}}} in {path}, but it differs: prepare the file again."
+        )
     wanted = list(classes) if class_name is None else [class_name] if isinstance(class_name, str) else list(class_name)
     unknown = [name for name in wanted if name not in classes]
     if unknown:

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-__all__ = ["MAX_TABLE_BYTES", "first_of", "path_parts", "read_table"]
+from monai_acdr.data.text_files import read_csv_rows
 
-MAX_TABLE_BYTES = 50_000_000
-"""Tables beyond this are refused unread."""
+__all__ = ["first_of", "path_parts", "read_table"]
 
 
 def read_table(path: str | Path) -> list[dict[str, str]]:
@@ -25,24 +22,10 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such table, or a column occurs twice.
+        ValueError: when it is no such table, is too large, or a column occurs twice.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a CSV table, but {path} does not exist: check its name.")
-    with open(path, "rb") as stream:
-        data = stream.read(MAX_TABLE_BYTES + 1)
-    if len(data) > MAX_TABLE_BYTES:
-        raise ValueError(f"Expected a table of at most {MAX_TABLE_BYTES} bytes, but {path} is longer: is it the table?")
-    try:
-        text = data.decode("utf-8-sig")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"Expected a CSV table in UTF-8, but {path} is not ({error}): save it as CSV again."
-        ) from error
-    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    rows = [row for _, row in read_csv_rows(path)]
     if not rows:
         raise ValueError(f"Expected a table with a header, but {path} is empty: copy it again.")
     header = ["_".join(re.split(r"[\s_]+", name.strip().lower())) for name in rows[0]]

@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["GROUPS", "MAX_SPLIT_BYTES", "Split", "halves_by_patient", "read_split"]
+from monai_acdr.data.text_files import csv_rows, file_text
+
+__all__ = ["GROUPS", "Split", "halves_by_patient", "read_split"]
 
 GROUPS = ("training", "test")
 """Groups of the default split, and of a split file without groups."""
-
-MAX_SPLIT_BYTES = 10_000_000
-"""Split files beyond this are refused unread."""
 
 
 @dataclass(frozen=True)
@@ -58,37 +56,32 @@ def read_split(path: str | Path) -> Split:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: for an empty file, a row without group, or a key in two groups.
+        ValueError: for an empty or too large file, a row without group, or a key in two groups.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a split file, but {path} does not exist: check `split`.")
-    if path.stat().st_size > MAX_SPLIT_BYTES:
-        raise ValueError(f"Expected a split file of at most {MAX_SPLIT_BYTES} bytes, but {path} is longer.")
-    try:
-        lines = [line.strip() for line in path.read_bytes().decode("utf-8-sig").splitlines()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"Expected a text file in UTF-8, but {path} is not: save it again as UTF-8.") from error
+    lines = [line.strip() for line in file_text(path, "a split file").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise ValueError(f"Expected patients in {path}, but the file is empty: write one a line, or patient,group.")
     separator = max(",;\t", key=lines[0].count)
     if separator not in lines[0]:
         return Split(dict.fromkeys(lines, GROUPS[0]), rest=GROUPS[1])
-    return _table(path, list(csv.reader(lines, delimiter=separator)))
+    return _table(path, [row for _, row in csv_rows("\n".join(lines), path)])
 
 
 def _table(path: Path, rows: Sequence[Sequence[str]]) -> Split:
     header = [cell.strip().lower() for cell in rows[0]]
     keys = [name for name in ("patient", "name", "image") if name in header]
     if "group" not in header or not keys:
-        raise ValueError(f"Expected columns patient,group in {path}, but got {header}: write that header.")
+        raise ValueError(f"Expected columns patient,group in {path}, but got {header[:12]}: write that header.")
     groups: dict[str, str] = {}
     for row in rows[1:]:
         cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
         key, group = cells.get(keys[0], ""), cells.get("group", "").lower()
         if not key or not group or groups.get(key, group) != group:
             reason = f"is also in {groups[key]}" if key in groups else "is incomplete"
-            raise ValueError(f"Expected one group for each {keys[0]} in {path}, but row {row} {reason}: correct it.")
+            raise ValueError(
+                f"Expected one group for each {keys[0]} in {path}, but row {str(row)[:200]} {reason}: correct it."
+            )
         groups[key] = group
     return Split(groups)

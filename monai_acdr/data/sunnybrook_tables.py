@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from monai_acdr.data.sunnybrook_cases import UNASSIGNED, find_case, parse_group
+from monai_acdr.data.text_files import read_csv_rows
 
-__all__ = ["MAX_TABLE_BYTES", "LinkedPatient", "folder_name", "read_link_table"]
-
-MAX_TABLE_BYTES = 10_000_000
-"""Tables beyond this are refused unread."""
+__all__ = ["LinkedPatient", "folder_name", "read_link_table"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def read_link_table(path: Path) -> list[LinkedPatient]:
     Raises:
         ValueError: for another kind of file, missing columns, an unknown group, or a name that is no plain folder name.
     """
-    rows = _read_rows(path)
+    rows = read_csv_rows(path)
     if not rows:
         raise ValueError(
             f"Expected columns patient_id,original_id in {path}, but the file is empty: write that header."
@@ -46,9 +43,8 @@ def read_link_table(path: Path) -> list[LinkedPatient]:
         raise ValueError(f"Expected columns patient_id,original_id in {path}, but {missing} missing in {rows[0][1]}.")
     patients = []
     for number, row in rows[1:]:
-        if any(cell.strip() for cell in row):
-            cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
-            patients.append(_parse_row(cells, f"{path}, line {number}"))
+        cells = dict(zip(header, (cell.strip() for cell in row), strict=False))
+        patients.append(_parse_row(cells, f"{path}, line {number}"))
     return patients
 
 
@@ -61,23 +57,6 @@ def folder_name(name: str, where: str) -> str:
     if not name or name in (".", "..") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name):
         raise ValueError(f"Expected the plain name of a folder, but got {name!r} in {where}: correct that row.")
     return name
-
-
-def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows with their line numbers."""
-    with open(path, "rb") as stream:
-        data = stream.read(MAX_TABLE_BYTES + 1)
-    if len(data) > MAX_TABLE_BYTES:
-        raise ValueError(f"Expected a table of at most {MAX_TABLE_BYTES} bytes, but {path} is longer: is it the table?")
-    try:
-        lines = data.decode("utf-8-sig").splitlines()
-        separator = ";" if lines and "," not in lines[0] else ","
-        reader = csv.reader(lines, delimiter=separator)
-        return [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"Expected a CSV table in UTF-8, but {path} is not ({error}): save it as CSV again."
-        ) from error
 
 
 def _parse_row(cells: dict[str, str], where: str) -> LinkedPatient:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from monai_acdr.atomic_files import replace_file
 from monai_acdr.handlers.member_weights import network_weights, split_members
+from monai_acdr.read_budget import check_bytes
 
 __all__ = ["load_checkpoint", "load_network", "save_checkpoint"]
 
@@ -46,15 +50,19 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is no checkpoint, is truncated, or holds other objects.
+        ValueError: when the file is no checkpoint, is truncated, holds other objects, or needs more than both its own
+            size and the budget of memory.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected a checkpoint, but {path} does not exist: train first, or give its path with --checkpoint."
         )
+    unpacked = _unpacked_bytes(path)
     try:
-        state = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other formats, on the way to an error
+            state = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
         # only its first sentence: the next ones advise to load the file without protection
         reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
@@ -63,6 +71,9 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
         ) from error
     if not isinstance(state, dict):
         raise ValueError(f"Expected a dictionary in checkpoint {path}, but got {type(state).__name__}.")
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(state))
+    if claimed > unpacked:  # tensors that share their memory, or repeat it
+        check_bytes(path, claimed)
     return state
 
 
@@ -90,11 +101,13 @@ def load_network(
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no checkpoint, one of another architecture, or has no such member.
+        ValueError: when it is no checkpoint, one of another architecture or with NaN, or has no such member.
     """
     weights = network_weights(load_checkpoint(path, map_location))
     try:
-        network.load_state_dict(weights if member is None else _only(weights, member, path))
+        chosen = weights if member is None else _only(weights, member, path)
+        _check_dtypes(network, chosen, path)
+        network.load_state_dict(chosen)
     except (RuntimeError, TypeError, AttributeError) as error:
         own, theirs = set(network.state_dict()), set(weights) if isinstance(weights, dict) else set()
         raise ValueError(
@@ -102,10 +115,60 @@ def load_network(
             f"architecture: {len(own - theirs)} tensors are missing, {len(theirs - own)} are unknown, and shapes may "
             "differ. Use the network_def that it was trained with, or another --checkpoint."
         ) from error
+    for name, value in network.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(
+                f"Expected finite weights in {path}, but {name} has NaN or infinity: the training diverged, or the "
+                "file is damaged; take an earlier checkpoint."
+            )
     return network
 
 
-def _only(weights: dict[str, Any], member: int, path: str | os.PathLike[str]) -> dict[str, Any]:
+def _check_dtypes(network: nn.Module, weights: Any, path: str | os.PathLike[str]) -> None:
+    """Raise a ValueError where torch would round: copying integers, booleans or complex numbers into weights."""
+    own = network.state_dict()
+    for name, value in weights.items():
+        if name in own and isinstance(value, Tensor) and value.is_floating_point() != own[name].is_floating_point():
+            raise ValueError(
+                f"Expected {name} in {path} to be {own[name].dtype}, but it is {value.dtype}: it is no checkpoint of "
+                "this network."
+            )
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Bytes of a checkpoint once it is unpacked; torch stores tensors uncompressed, so usually those of the file.
+
+    Raises:
+        ValueError: when its parts unpack to more than the file has, and to more than the budget of memory.
+    """
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except Exception:  # torch's older format, or damaged in any way: torch will tell
+        return size
+    if unpacked > size:
+        check_bytes(path, unpacked)
+    return max(size, unpacked)
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """All tensors in nested containers, each once."""
+    stack, seen = [state], set()
+    while stack:
+        item = stack.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            stack.extend(item)
+
+
+def _only(weights: Any, member: int, path: str | os.PathLike[str]) -> dict[str, Any]:
     members = split_members(weights)
     if not 0 <= member < len(members):
         raise ValueError(f"Expected `member` to be from 0 to {len(members) - 1} for {path}, but got {member}.")

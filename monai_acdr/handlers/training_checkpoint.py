@@ -124,20 +124,34 @@ class TrainingCheckpoint:
                 f"Expected {sorted(expected)} in {self.path}, but got {sorted(map(str, state))}: resume needs the "
                 "last.pt of a training with the same configuration."
             )
+        best = state["best"]
+        if not isinstance(best, dict) or not all(isinstance(best.get(key), (int, float)) for key in self.best):
+            raise ValueError(
+                f"Expected the best metric and its epoch in {self.path}, but its 'best' has no such numbers: resume "
+                "needs the last.pt of a training."
+            )
         max_epochs = engine.state.max_epochs
         for name, item in self.save_dict.items():
             try:
                 item.load_state_dict(state[name])
-            except (RuntimeError, ValueError, KeyError) as error:
-                raise ValueError(
-                    f"Expected {name!r} in {self.path} to fit this configuration, but it does not "
-                    f"({str(error).splitlines()[0]}): resume with the configuration that it was trained with."
-                ) from error
-        engine.load_state_dict(state["trainer"])
+            except Exception as error:  # optimizers, schedulers and scalers raise whatever comes up
+                raise _misfit(name, self.path, error) from error
+        try:
+            engine.load_state_dict(state["trainer"])
+        except Exception as error:
+            raise _misfit("trainer", self.path, error) from error
         if max_epochs is not None:
             engine.state.max_epochs = max_epochs  # a resumed training may be longer or shorter
-        self.best = state["best"]
+        self.best = {key: best[key] for key in self.best}
         if self.evaluator is not None:
             setattr(self.evaluator.state, "best_metric", self.best["metric"])  # noqa: B010 - MONAI's, unknown to ignite
             setattr(self.evaluator.state, "best_metric_epoch", self.best["epoch"])  # noqa: B010
         self.logger.info("Resumed from %s after epoch %d", self.path, engine.state.epoch)
+
+
+def _misfit(name: str, path: Path, error: Exception) -> ValueError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return ValueError(
+        f"Expected {name!r} in {path} to fit this configuration, but it does not ({reason}): resume with the "
+        "configuration that it was trained with."
+    )

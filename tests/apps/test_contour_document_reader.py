@@ -135,12 +135,12 @@ def test_hostile_documents(tmp_path: Path, place: str, value: Any, message: str)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "Expected JSON"),
+        (b"", "as JSON"),
         (b'{"format": ', "line 1, column"),
-        (b"[" * 100_000, "Expected JSON"),
-        (b"\xff\xfe", "Expected JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"\xff\xfe", "not UTF-8"),
         (b"[]", "contour document with"),
-        (b"9" * 5000, "Expected JSON"),
+        (b"9" * 5000, "too many digits"),
     ],
 )
 def test_files_that_are_no_documents(tmp_path: Path, content: bytes, message: str) -> None:
@@ -186,7 +186,7 @@ def test_documents_of_usual_size_fit(tmp_path: Path) -> None:
 def test_keys_twice(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(minimal())[:-1] + ', "frames": []}')
-    with pytest.raises(ValueError, match="each key of an object once, but .*a.json has one twice"):
+    with pytest.raises(ValueError, match=r"as JSON, but .*a\.json is not \(a key occurs twice in an object"):
         read_contour_document(path)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_acdr.data import cityscapes
 from monai_acdr.data.cityscapes import cityscapes_data_list
 from monai_acdr.data.hdf5_images import HDF5ImageReader
 from monai_acdr.data.report import QualityReport
+from monai_acdr.read_budget import read_budget
 
 SQUARE = [[10, 10], [29, 10], [29, 29], [10, 29]]
 
@@ -102,8 +102,16 @@ def test_hdf5(tmp_path: Path) -> None:
         cityscapes_data_list(path)
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"data": 3}', "[" * 100_000, "{}"])
-def test_files_that_are_no_such_json(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_files_that_are_no_json(tmp_path: Path, text: str) -> None:
+    path = _write(tmp_path, {})
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"Expected instances as JSON, but .*all_classes_instances\.json is not"):
+        cityscapes_data_list(path)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"data": 3}', "{}", '{"data": {"car": 1}}', '{"data": [["car", 1]]}'])
+def test_files_of_other_content(tmp_path: Path, text: str) -> None:
     path = _write(tmp_path, {})
     path.write_text(text)
     with pytest.raises(ValueError, match=r"Expected {'data': {class: \[instances\]}} in .*prepare the file again"):
@@ -123,7 +131,7 @@ def test_folder_of_groups(tmp_path: Path) -> None:
         cityscapes_data_list(tmp_path, group="validation")
 
 
-def test_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors(tmp_path: Path) -> None:
     path = _write(tmp_path, {"car": [_instance("c.png", SQUARE)]})
     with pytest.raises(ValueError, match=r"found none .*'annotation_without_image': 1"):
         cityscapes_data_list(path)
@@ -133,6 +141,13 @@ def test_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         cityscapes_data_list(path, images=tmp_path / "x.h5")
     with pytest.raises(FileNotFoundError, match="check `json_path`"):
         cityscapes_data_list(tmp_path / "none.json")
-    monkeypatch.setattr(cityscapes, "MAX_JSON_BYTES", 10)
-    with pytest.raises(ValueError, match="at most 10 bytes"):
+    with read_budget(0.0001), pytest.raises(ValueError, match="all_classes_instances.json to need at most"):
         cityscapes_data_list(path)
+
+
+def test_messages_do_not_quote_the_file(tmp_path: Path) -> None:
+    """What is no number would be in the report at full length."""
+    wrong = [_instance("a_1.png", ["x" * 100_000] * 8), _instance("b_1.png", SQUARE)]
+    report = QualityReport()
+    assert len(cityscapes_data_list(_write(tmp_path, {"car": wrong}), report=report)) == 1
+    assert len(report.of("invalid_annotation")[0].detail) <= 200

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data import mass_tables
 from monai_acdr.data.mass_tables import first_of, path_parts, read_table
+from monai_acdr.read_budget import read_budget
 
 
 def _write(path: Path, text: str | bytes) -> Path:
@@ -44,12 +44,13 @@ def test_what_is_no_table(tmp_path: Path, content: str | bytes, message: str) ->
         read_table(_write(tmp_path / "t.csv", content))
 
 
-def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="t.csv does not exist"):
         read_table(tmp_path / "t.csv")
-    monkeypatch.setattr(mass_tables, "MAX_TABLE_BYTES", 10)
-    with pytest.raises(ValueError, match="at most 10 bytes"):
-        read_table(_write(tmp_path / "t.csv", "a,b\n1,2\n3,4\n"))
+    path = _write(tmp_path / "t.csv", "a,b\n" + "\n" * 10_000)
+    assert read_table(path) == []
+    with read_budget(1), pytest.raises(ValueError, match="t.csv to need at most 1 MiB of memory"):
+        read_table(path)
 
 
 def test_paths() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data import splits as module
 from monai_acdr.data.splits import Split, halves_by_patient, read_split
+from monai_acdr.read_budget import read_budget
 
 
 def write(path: Path, text: str) -> Path:
@@ -57,12 +57,13 @@ def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> Non
         read_split(write(tmp_path / "a.csv", text))
 
 
-def test_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no\.csv does not exist"):
         read_split(tmp_path / "no.csv")
     (tmp_path / "b").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="UTF-8"):
         read_split(tmp_path / "b")
-    monkeypatch.setattr(module, "MAX_SPLIT_BYTES", 3)
-    with pytest.raises(ValueError, match="at most 3 bytes"):
-        read_split(write(tmp_path / "a.txt", "aaaa"))
+    with read_budget(0.001), pytest.raises(ValueError, match=r"a\.txt to need at most .* MiB"):
+        read_split(write(tmp_path / "a.txt", "a" * 2000))
+    with pytest.raises(ValueError, match=r"Expected a CSV table, but .*a\.csv is none at line .*field larger"):
+        read_split(write(tmp_path / "a.csv", "patient,group\n" + "x" * 200_000 + ",test"))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data.sunnybrook_tables import MAX_TABLE_BYTES, LinkedPatient, read_link_table
+from monai_acdr.data.sunnybrook_tables import LinkedPatient, read_link_table
+from monai_acdr.read_budget import read_budget
 
 
 def _table(folder: Path, text: str | bytes) -> Path:
@@ -53,9 +54,13 @@ def test_names_cannot_leave_the_data_set(tmp_path: Path, name: str) -> None:
         ("id,original_id\n1,2\n", r"\['patient_id'\] missing in \['id', 'original_id'\]"),
         ("patient_id,original_id,group\nA,B,dev\n", r"but got 'dev'. It stands in .*line 2"),
         (b"\xff\xfe\x00", "Expected a CSV table in UTF-8"),
-        (b"a" * (MAX_TABLE_BYTES + 1), "at most 10000000 bytes"),
     ],
 )
 def test_unusable_tables(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_link_table(_table(tmp_path, text))
+
+
+def test_large_tables_are_refused(tmp_path: Path) -> None:
+    with read_budget(0.01), pytest.raises(ValueError, match=r"link\.csv to need at most .* MiB of memory"):
+        read_link_table(_table(tmp_path, "patient_id,original_id\n" * 1000))

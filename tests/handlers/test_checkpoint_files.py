@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from monai_acdr.handlers import load_checkpoint, load_network, save_checkpoint
+from monai_acdr.read_budget import read_budget
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -103,4 +105,42 @@ def test_another_architecture(tmp_path: Path, network: nn.Module) -> None:
 def test_something_else_than_a_dictionary(tmp_path: Path) -> None:
     path = save_checkpoint([torch.zeros(1)], tmp_path / "model.pt")
     with pytest.raises(ValueError, match="Expected a dictionary"):
+        load_checkpoint(path)
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    network = nn.Linear(3, 2)
+    state = network.state_dict()
+    path = save_checkpoint({**state, "bias": torch.tensor([1.0, float("nan")])}, tmp_path / "nan.pt")
+    with pytest.raises(ValueError, match=r"finite weights in .*nan\.pt, but bias has NaN or infinity: the training"):
+        load_network(network, path)
+    path = save_checkpoint({**state, "bias": torch.tensor([1, 2])}, tmp_path / "int.pt")
+    with pytest.raises(ValueError, match=r"Expected bias in .*int\.pt to be torch.float32, but it is torch.int64"):
+        load_network(network, path)
+
+
+@pytest.mark.parametrize("name", [3, ("a", 1), None])
+def test_names_that_are_no_text(tmp_path: Path, name: object) -> None:
+    path = save_checkpoint({name: torch.zeros(2)}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt, but it is a checkpoint of another architecture"):
+        load_network(nn.Linear(3, 2), path)
+
+
+def test_packed_parts_are_held_to_the_budget(tmp_path: Path) -> None:
+    """A megabyte of zeros, packed to a kilobyte: torch would unpack it whole, however large it is."""
+    plain = save_checkpoint({"weight": torch.zeros(300_000)}, tmp_path / "plain.pt")
+    packed = tmp_path / "packed.pt"
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert packed.stat().st_size < 10_000
+    with read_budget(1):
+        with pytest.raises(ValueError, match=r"packed\.pt to need at most 1 MiB of memory"):
+            load_checkpoint(packed)
+        assert load_checkpoint(plain)["weight"].shape == (300_000,)  # as large as its file: no budget is asked
+
+
+def test_tensors_without_memory_are_held_to_the_budget(tmp_path: Path) -> None:
+    path = save_checkpoint({"weight": {"nested": [torch.zeros(1).expand(1 << 40)]}}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt to need at most 512 MiB of memory, but it asks for 4,194,304 MiB"):
         load_checkpoint(path)

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_fill_holes
+from scipy.ndimage import label
 
+from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms.contour import mask_to_contour
 
 __all__ = ["chain_contour", "chain_gap", "chain_mask", "follow_chain"]
@@ -24,8 +25,11 @@ STEPS = np.array([(0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-
 """(column, row) steps of codes 0 to 7: clockwise from up."""
 
 MAX_COORDINATE = 65535
-MAX_WINDOW = 100_000_000
-"""Pixels of the rectangle around an outline; more is no lesion."""
+MAX_TIMES = 4
+"""How many times as large as its image the rectangle around an outline may be; a larger one is no lesion's."""
+
+MIN_WINDOW = 1_000_000
+"""Pixels of a rectangle around an outline that is never too large."""
 
 
 def follow_chain(words: Sequence[str], where: str) -> np.ndarray:
@@ -101,12 +105,18 @@ def _clipped(walk: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, int, 
     """The filled walk within the image: mask of a window, and the window's first column and row."""
     low = walk.min(axis=0)
     width, height = (int(side) for side in walk.max(axis=0) - low + 1)
-    if width * height > MAX_WINDOW:
-        raise ValueError(f"Expected the outline of a lesion, but it spans {width} x {height} pixels: copy it again.")
-    window = np.zeros((height, width), dtype=bool)
-    columns, rows = (np.concatenate([walk, _closing(walk)]) - low).T
-    window[rows, columns] = True
-    binary_fill_holes(window, output=window)
+    if width * height > max(MIN_WINDOW, MAX_TIMES * size[0] * size[1]):
+        raise ValueError(
+            f"Expected the outline of a lesion in an image of {size[1]} x {size[0]} pixels, but it spans {width} x "
+            f"{height}: copy it again."
+        )
+    check_pixels("the outline of a lesion", (height, width))
+    # One pixel around, so that all that lies outside is connected.
+    walked = np.zeros((height + 2, width + 2), dtype=bool)
+    columns, rows = (np.concatenate([walk, _closing(walk)]) - low + 1).T
+    walked[rows, columns] = True
+    parts, _ = label(~walked)
+    window = (parts != parts[0, 0])[1:-1, 1:-1]
     left, top = (int(value) for value in low)
     inside = window[max(0, -top) : max(0, size[0] - top), max(0, -left) : max(0, size[1] - left)]
     return inside, max(0, left), max(0, top)

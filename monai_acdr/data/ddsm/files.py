@@ -11,6 +11,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from monai_acdr.read_budget import check_bytes, read_budget_bytes
+
 __all__ = ["VIEWS", "DDSMName", "open_name", "parse_name", "read_bytes", "read_text"]
 
 VIEWS = ("LEFT_CC", "LEFT_MLO", "RIGHT_CC", "RIGHT_MLO")
@@ -67,12 +69,12 @@ def open_name(name: str) -> str:
     return lower[:-3] if lower.endswith(".gz") else lower
 
 
-def read_bytes(path: Path, limit: int, what: str) -> bytes:
+def read_bytes(path: Path, limit: int | None, what: str) -> bytes:
     """Content of a file, unpacked when it is gzipped (recognised by content).
 
     Args:
         path: the file.
-        limit: refuse more bytes than this, packed or unpacked.
+        limit: refuse more bytes than this, unpacked; None refuses more than the budget of memory.
         what: for messages.
 
     Raises:
@@ -85,10 +87,11 @@ def read_bytes(path: Path, limit: int, what: str) -> bytes:
         packed = stream.read(2) == b"\x1f\x8b"
     try:
         with gzip.open(path, "rb") if packed else open(path, "rb") as stream:
-            data = stream.read(limit + 1)
+            data = stream.read((read_budget_bytes() if limit is None else limit) + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"Expected {what}, but the gzip file {path} is damaged ({error}): copy it again.") from error
-    if len(data) > limit:
+    check_bytes(path, len(data))
+    if limit is not None and len(data) > limit:
         raise ValueError(f"Expected {what} of at most {limit} bytes, but {path} is longer: is it a file of DDSM?")
     return data
 

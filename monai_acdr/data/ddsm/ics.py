@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_acdr.data.ddsm.files import VIEWS, open_name, read_text
+from monai_acdr.read_budget import check_pixels
 
 __all__ = ["DIGITIZERS", "DDSMCase", "DDSMFilm", "find_ics", "read_ics"]
 
@@ -111,6 +112,7 @@ def _film(words: list[str], where: str) -> DDSMFilm | None:
         return None
     if not (height.is_integer() and width.is_integer() and max(height, width) <= MAX_SIDE):
         raise ValueError(f"Expected sizes in 1..{MAX_SIDE}, but got {height:g} x {width:g} in {where}: correct it.")
+    check_pixels(where, (int(height), int(width)))
     return DDSMFilm((int(height), int(width)), None if bits is None else int(bits), resolution, "OVERLAY" in words)
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["MAX_PIXELS", "LosslessHeader", "parse_header"]
+from monai_acdr.read_budget import check_pixels
 
-MAX_PIXELS = 100_000_000
-"""Images beyond this are refused; the largest film of DDSM has about 40 million."""
+__all__ = ["LosslessHeader", "parse_header"]
 
 _SOF3, _DHT, _SOI, _EOI, _SOS, _DRI = 0xC3, 0xC4, 0xD8, 0xD9, 0xDA, 0xDD
 _OTHER_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC3, 0xC4, 0xC8, 0xCC}
@@ -105,8 +104,9 @@ def _check(
             f"Expected 2-16 bits, a predictor of 1-7, no point transform and a Huffman table, but {path} has "
             f"{precision} bits, predictor {predictor}, point transform {scan[5]}: is it an image of DDSM?"
         )
-    if height * width == 0 or height * width > MAX_PIXELS:
-        raise ValueError(f"Expected 1 to {MAX_PIXELS} pixels, but {path} declares {height} x {width}: it is damaged.")
+    if height * width == 0:
+        raise ValueError(f"Expected an image with pixels, but {path} declares {height} x {width}: it is damaged.")
+    check_pixels(path, (height, width))
     if height * width > 8 * (num_bytes - position):  # a sample takes a bit at least
         raise _damaged(path, f"declares {height} x {width} pixels but has {num_bytes} bytes: it is truncated")
     return LosslessHeader(precision, (height, width), predictor, table, position)

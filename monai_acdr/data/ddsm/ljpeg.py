@@ -17,10 +17,7 @@ from monai_acdr.data.ddsm.files import read_bytes
 from monai_acdr.data.ddsm.jpeg_header import LosslessHeader, parse_header
 from monai_acdr.data.ddsm.predictors import REPAIRED, pvrg_samples, standard_differences
 
-__all__ = ["MAX_LJPEG_BYTES", "read_ljpeg"]
-
-MAX_LJPEG_BYTES = 400_000_000
-"""Files beyond this are refused; the largest of DDSM have about 40 million bytes."""
+__all__ = ["read_ljpeg"]
 
 _BLOCKS = 32
 
@@ -42,7 +39,7 @@ def read_ljpeg(path: str | Path, shape: tuple[int, int] | None = None) -> np.nda
         ValueError: when it is no such file, is truncated or damaged, or has another number of pixels than ``shape``.
     """
     path = Path(path)
-    data = read_bytes(path, MAX_LJPEG_BYTES, "an .LJPEG file")
+    data = read_bytes(path, None, "an .LJPEG file")
     header = parse_header(data, path)
     shape = header.size if shape is None else (int(shape[0]), int(shape[1]))
     if min(shape) < 1 or shape[0] * shape[1] != header.size[0] * header.size[1]:

@@ -102,6 +102,7 @@ def read_overlay(path: str | Path) -> tuple[list[DDSMLesion], int | None]:
             lesions.append(DDSMLesion(number, f"{path}, abnormality {number}"))
         elif lesions:
             _read_line(lesions[-1], words, value, state)
+    state.leave()
     if total is None and not lesions:
         raise ValueError(
             f"Expected TOTAL_ABNORMALITIES and ABNORMALITY in {path}, but found neither: is it an .OVERLAY file of "
@@ -115,18 +116,21 @@ class _Outline:
 
     def __init__(self) -> None:
         self._lesion: DDSMLesion | None = None
+        self._lines: list[str] = []
 
     def enter(self, lesion: DDSMLesion) -> None:
-        lesion.boundary, self._lesion = "", lesion
+        lesion.boundary, self._lesion, self._lines = "", lesion, []
 
     def leave(self) -> None:
+        if self._lesion is not None:
+            self._lesion.boundary = " ".join(self._lines)
         self._lesion = None
 
     def add(self, line: str) -> None:
         if self._lesion is None:
             return
         codes, hash_sign, _ = line.partition("#")
-        self._lesion.boundary = f"{self._lesion.boundary} {codes}"
+        self._lines.append(codes)
         if hash_sign:
             self._lesion.is_complete = True
             self.leave()

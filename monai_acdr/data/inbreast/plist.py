@@ -16,14 +16,25 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
 
-__all__ = ["MAX_PLIST_BYTES", "InbreastROI", "is_mass", "read_inbreast_rois"]
+from monai_acdr.data.text_files import file_bytes
 
-MAX_PLIST_BYTES = 32_000_000
-"""Files beyond this are refused unread; a point takes about 100 bytes, and outlines of thousands of points occur."""
+__all__ = ["InbreastROI", "is_mass", "read_inbreast_rois"]
+
+_OBJECT_TIMES = 16
+"""How many times as large as its file a property list is in memory: ``<dict/>`` becomes a dictionary."""
+
+MAX_DEPTH = 32
+"""Levels of elements; outlines have 9."""
+
+MAX_ATTRIBUTES = 100
+"""Of an element: XML parsers compare each attribute with all others of its element."""
+
+MAX_DIGITS = 1000
+"""Of an integer, which Python takes quadratic time to read."""
 
 MAX_COORDINATE = 1e6
 """No image has a pixel this far out; a larger number means the file is something else."""
@@ -31,8 +42,6 @@ MAX_COORDINATE = 1e6
 _NUMBER = r"([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d{1,3})?)"
 _POINT = re.compile(rf"\(\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\)", re.ASCII)
 _MAX_POINT_CHARACTERS = 100
-_DOCTYPE = re.compile(rb"<!DOCTYPE[^>\[]*\[", re.IGNORECASE)
-_ENTITY = re.compile(rb"<!\s*(ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -83,10 +92,10 @@ def read_inbreast_rois(path: str | Path) -> list[InbreastROI]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is too large, declares entities, or is no such property list.
+        ValueError: when the file is too large, declares entities, is nested deeply, or is no such property list.
     """
     path = Path(path)
-    plist = _load(path, _read_bytes(path))
+    plist = _load(path, file_bytes(path, "a property list", _OBJECT_TIMES))
     try:
         images = plist["Images"]
         rois = images[0].get("ROIs", []) if images else []
@@ -97,32 +106,71 @@ def read_inbreast_rois(path: str | Path) -> list[InbreastROI]:
         ) from error
 
 
-def _read_bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected a property list, but {path} does not exist: check the folder AllXML.")
-    with open(path, "rb") as stream:
-        data = stream.read(MAX_PLIST_BYTES + 1)
-    if len(data) > MAX_PLIST_BYTES:
-        raise ValueError(f"Expected at most {MAX_PLIST_BYTES} bytes, but {path} is longer: is it an outline file?")
-    return data
-
-
 def _load(path: Path, data: bytes) -> Any:
-    if b"\0" in data:  # UTF-16 or UTF-32, in which the checks below would see nothing
+    if b"\0" in data:  # UTF-16 or UTF-32
         raise ValueError(
             f"Expected XML in UTF-8, but {path} has another encoding or is binary: export it again as XML."
         )
-    if _DOCTYPE.search(data) or _ENTITY.search(data):
+    try:
+        _check_xml(path, data)
+        return plistlib.loads(data, fmt=plistlib.FMT_XML)
+    except _Refused as error:
+        raise ValueError(str(error)) from None
+    except (ExpatError, plistlib.InvalidFileException, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(
+            f"Expected an XML property list, but {path} is damaged or another kind of file ({str(error)[:100]}): copy "
+            "it again."
+        ) from error
+
+
+class _Refused(Exception):
+    """What is well-formed XML, but no file to go on with; the message is for the user."""
+
+
+def _check_xml(path: Path, data: bytes) -> None:
+    """Parse the file once without making anything of it, in time proportional to its length.
+
+    Only a parser knows where a declaration is: a search for its text would have to look for the end of each beginning.
+
+    Raises:
+        ExpatError: when it is not well-formed.
+        _Refused: when it declares anything, is nested deeply, or has very many attributes or very long numbers.
+    """
+    # No tag is parsed before this: what follows a sign < up to the next one holds at most one tag.
+    if any(part.count(b"=") > MAX_ATTRIBUTES for part in data.split(b"<")):
+        raise _Refused(f"Expected at most {MAX_ATTRIBUTES} attributes, but {path} has more: copy it again.")
+    parser = ParserCreate()
+    depth = digits = 0
+
+    def declare(*_: Any) -> None:
+        raise _Refused(
             f"Expected a plain property list, but {path} declares entities or a document type of its own, which can "
             "exhaust memory or fetch files: take the file from the original archive, and do not open this one."
         )
-    try:
-        return plistlib.loads(data, fmt=plistlib.FMT_XML)
-    except (ExpatError, plistlib.InvalidFileException, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"Expected an XML property list, but {path} is damaged or another kind of file ({error}): copy it again."
-        ) from error
+
+    def doctype(name: str, system: str | None, public: str | None, has_declarations: int) -> None:
+        if has_declarations:
+            declare()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, digits
+        depth, digits = depth + 1, 0
+        if depth > MAX_DEPTH:
+            raise _Refused(f"Expected at most {MAX_DEPTH} levels of elements, but {path} has more: copy it again.")
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        if name == "integer" and digits > MAX_DIGITS:
+            raise _Refused(f"Expected integers of at most {MAX_DIGITS} digits, but {path} has more: copy it again.")
+
+    def text(content: str) -> None:
+        nonlocal digits
+        digits += len(content)
+
+    parser.StartDoctypeDeclHandler, parser.EntityDeclHandler = doctype, declare
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    parser.Parse(data, True)
 
 
 def _roi(roi: Any, where: str) -> InbreastROI:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,16 @@ from typing import Any
 
 from monai.utils import optional_import
 
-__all__ = ["MAX_TABLE_BYTES", "InbreastRow", "read_inbreast_table"]
+from monai_acdr.data.text_files import read_csv_rows
+from monai_acdr.read_budget import check_bytes
 
-MAX_TABLE_BYTES = 10_000_000
-"""Tables beyond this are refused unread."""
+__all__ = ["InbreastRow", "read_inbreast_table"]
+
+MAX_NUMBER_DIGITS = 18
+"""Of an image; longer ones are no numbers of INbreast, which have eight."""
+
+_XLS_TIMES = 32
+"""How many times as large as its file a spreadsheet is in memory: a cell of 10 bytes is an object of Python."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,7 @@ def read_inbreast_table(path: str | Path) -> list[InbreastRow]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected the table of INbreast, but {path} does not exist: copy INbreast.csv there.")
-    if path.stat().st_size > MAX_TABLE_BYTES:
-        raise ValueError(f"Expected a table of at most {MAX_TABLE_BYTES} bytes, but {path} is longer: is it the table?")
-    rows = _xls_rows(path) if path.suffix.lower() == ".xls" else _csv_rows(path)
+    rows = _xls_rows(path) if path.suffix.lower() == ".xls" else [row for _, row in read_csv_rows(path)]
     header = [_key(cell) for cell in rows[0]] if rows else []
     if "filename" not in header or "birads" not in header:
         raise ValueError(
@@ -67,7 +70,7 @@ def _parse(header: list[str], rows: Sequence[Sequence[Any]]) -> Iterator[Inbreas
     for row in rows:
         cells = {name: _text(cell) for name, cell in zip(header, row, strict=False)}
         image = cells.get("filename") or ""
-        if image.isascii() and image.isdigit():
+        if image.isascii() and image.isdigit() and len(image) <= MAX_NUMBER_DIGITS:
             side = (cells.get("laterality") or "").upper()
             view = (cells.get("view") or "").upper() or None
             yield InbreastRow(image, side if side in ("L", "R") else None, view, cells.get("birads"), cells.get("acr"))
@@ -85,18 +88,8 @@ def _text(cell: Any) -> str | None:
     return str(cell).strip() or None
 
 
-def _csv_rows(path: Path) -> list[list[str]]:
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
-        separator = max(";,\t", key=lines[0].count) if lines else ";"
-        return list(csv.reader(lines, delimiter=separator))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"Expected a CSV table in UTF-8, but {path} is not ({error}): save it as CSV again."
-        ) from error
-
-
 def _xls_rows(path: Path) -> list[list[Any]]:
+    check_bytes(path, _XLS_TIMES * path.stat().st_size)
     xlrd, found = optional_import("xlrd")
     if not found:
         raise ImportError(

@@ -16,6 +16,7 @@ from scipy.ndimage import label
 
 from monai_acdr.data.ddsm.chain_codes import chain_contour, chain_gap, chain_mask, follow_chain
 from monai_acdr.data.ddsm.overlay import read_overlay
+from monai_acdr.read_budget import read_budget
 from monai_acdr.transforms.contour import contour_to_mask
 
 START = st.tuples(st.integers(0, 9), st.integers(0, 9))
@@ -148,5 +149,14 @@ def test_damaged(words: str, message: str) -> None:
 
 def test_hostile_extent() -> None:
     walk = np.array([[0, 0], [60000, 60000]])
-    with pytest.raises(ValueError, match="spans 60001 x 60001 pixels"):
+    with pytest.raises(ValueError, match="spans 60001 x 60001"):
         chain_mask(walk, (10, 10))
+
+
+def test_outlines_are_bounded_by_their_image_and_by_memory() -> None:
+    walk = np.array([[0, 0], [2999, 2999]])
+    with pytest.raises(ValueError, match="image of 1000 x 900 pixels, but it spans 3000 x 3000"):
+        chain_mask(walk, (900, 1000))
+    assert chain_mask(walk, (1600, 1600)).sum() == 1600
+    with read_budget(16), pytest.raises(ValueError, match="outline of a lesion to need at most 16 MiB"):
+        chain_contour(walk, (3000, 3000))

@@ -50,7 +50,7 @@ def test_other_segments_are_skipped() -> None:
         (changed(FRAME + 4, 1), "has 1 bits, predictor 7"),
         (changed(FRAME + 4, 17), "has 17 bits, predictor 7"),
         (changed(FRAME + 5, 0, 0), "declares 0 x 30"),
-        (changed(FRAME + 5, 255, 255, 255, 255), "declares 65535 x 65535"),
+        (changed(FRAME + 5, 255, 255, 255, 255), r"a\.LJPEG to need at most 512 MiB of memory, but it asks for 16,384"),
         (changed(FRAME + 5, 32, 0, 32, 0), r"declares 8192 x 8192 pixels but has \d+ bytes: it is truncated"),
         (changed(SCAN + 7, 0), "predictor 0"),
         (changed(SCAN + 7, 8), "predictor 8"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import plistlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from monai_acdr.data.inbreast import plist
 from monai_acdr.data.inbreast.plist import InbreastROI, is_mass, read_inbreast_rois
+from monai_acdr.read_budget import read_budget
 
 DOCTYPE = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" '
@@ -80,8 +82,7 @@ def test_declarations_are_refused_unparsed(tmp_path: Path, declarations: str, mo
 
 def test_python_refuses_entities_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without our own check: nothing is expanded by plistlib either."""
-    for name in ("_DOCTYPE", "_ENTITY"):
-        monkeypatch.setattr(plist, name, plist.re.compile(b"$^"))
+    monkeypatch.setattr(plist, "_check_xml", lambda path, data: None)
     path = write(tmp_path / "bomb.xml", f"{DOCTYPE} [{BOMB}]>" + BODY.format("<string>&b;</string>"))
     with pytest.raises(ValueError, match=r"bomb\.xml is damaged.*entity"):
         read_inbreast_rois(path)
@@ -100,10 +101,35 @@ def test_binary_property_lists_are_refused(tmp_path: Path) -> None:
         read_inbreast_rois(tmp_path / "a.xml")
 
 
-def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plist, "MAX_PLIST_BYTES", 50)
-    with pytest.raises(ValueError, match="Expected at most 50 bytes"):
+def test_sizes_are_bounded(tmp_path: Path) -> None:
+    with read_budget(0.001), pytest.raises(ValueError, match=r"a\.xml to need at most .* MiB of memory"):
         read_inbreast_rois(write(tmp_path / "a.xml", DOCTYPE + ">" + BODY.format("")))
+
+
+@pytest.mark.parametrize(
+    ("begin", "part", "message"),
+    [
+        ("", "<!DOCTYPE", "is damaged"),
+        ("<plist>", "<!--", "is damaged"),
+        ("<plist>", "<array>", "Expected at most 32 levels of elements"),
+        ("<plist ", ' a="1"', "Expected at most 100 attributes"),
+        ("<plist><integer>", "9", "is damaged"),
+        ("<plist><string>", "(1,", "is damaged"),
+    ],
+)
+def test_long_files_are_refused_in_linear_time(tmp_path: Path, begin: str, part: str, message: str) -> None:
+    """A megabyte each; with time as the square of the length it took minutes."""
+    path = write(tmp_path / "a.xml", begin + part * (1_000_000 // len(part)))
+    start = time.process_time()
+    with pytest.raises(ValueError, match=message):
+        read_inbreast_rois(path)
+    assert time.process_time() - start < 2
+
+
+def test_integers_are_bounded(tmp_path: Path) -> None:
+    text = "<plist><integer>" + "9" * 1001 + "</integer></plist>"
+    with pytest.raises(ValueError, match=r"Expected integers of at most 1000 digits, but .*a\.xml"):
+        read_inbreast_rois(write(tmp_path / "a.xml", text))
 
 
 @pytest.mark.parametrize(

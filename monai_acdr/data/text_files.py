@@ -1,0 +1,135 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Text files of unknown origin: bytes, rows of a CSV table, and JSON, within the budget of memory.
+
+Objects of Python are many times as large as the text that makes them: a line end may become a list of 64 bytes. What a
+table or document will need is estimated from its signs before it is parsed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from monai_acdr.read_budget import check_bytes, read_budget_bytes
+
+__all__ = ["csv_rows", "file_bytes", "file_text", "json_value", "read_csv_rows", "read_json"]
+
+_ROW_BYTES, _CELL_BYTES = 160, 64
+"""Of a row with its number in a list, and of a cell of a few characters."""
+
+_LIST_BYTES, _DICT_BYTES, _TEXT_BYTES, _ITEM_BYTES = 88, 240, 56, 40
+"""Of a list, a dictionary and a text that hold next to nothing, and of a number with its place in a list."""
+
+
+def file_bytes(path: Path, what: str, times: int = 1) -> bytes:
+    """The content of a file.
+
+    Args:
+        path: the file; named pipes and devices are refused unopened.
+        what: is expected there, for messages, such as ``"a split file"``.
+        times: how many times as large as the file is what becomes of it.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no regular file, or needs more than the budget of memory.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"Expected {what}, but {path} does not exist: check the path.")
+    if not path.is_file():
+        raise ValueError(f"Expected {what}, but {path} is not a regular file: pass the file itself.")
+    check_bytes(path, times * path.stat().st_size)
+    with open(path, "rb") as stream:
+        data = stream.read(read_budget_bytes() + 1)
+    check_bytes(path, times * len(data))
+    return data
+
+
+def file_text(path: Path, what: str) -> str:
+    """The content of a text file in UTF-8, with or without byte order mark.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is too large, no regular file, or not UTF-8.
+    """
+    try:
+        return file_bytes(path, what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Expected {what} in UTF-8, but {path} is not ({error.reason}): save it again as UTF-8."
+        ) from None
+
+
+def read_csv_rows(path: Path, what: str = "a CSV table") -> list[tuple[int, list[str]]]:
+    """Rows of a CSV table that are not blank, each with the number of its last line; see :func:`csv_rows`.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no such table, or too large.
+    """
+    return csv_rows(file_text(path, what), path)
+
+
+def csv_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """Rows of a CSV text that are not blank, each with the number of its last line.
+
+    The separator is the sign of ``,``, ``;`` and tab that occurs most in the first line.
+
+    Raises:
+        ValueError: when the text is no such table, or needs more than the budget of memory.
+    """
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    lines = text.count("\n") + text.count("\r") + 1
+    check_bytes(path, len(text) + _ROW_BYTES * lines + _CELL_BYTES * text.count(separator))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise ValueError(
+            f"Expected a CSV table, but {path} is none at line {reader.line_num} ({error}): save it as CSV again."
+        ) from None
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no JSON in UTF-8, has a key twice, is nested too deeply, or needs more than the budget of
+            memory.
+    """
+    return json_value(file_bytes(path, what), path, what)
+
+
+def json_value(data: bytes, path: Path, what: str) -> Any:
+    """The value of the content of a JSON file; arguments and errors of :func:`read_json`."""
+    containers = _LIST_BYTES * data.count(b"[") + _DICT_BYTES * data.count(b"{")
+    check_bytes(path, len(data) + containers + _ITEM_BYTES * data.count(b",") + _TEXT_BYTES * (data.count(b'"') // 2))
+    try:
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
+    except _DuplicateKeyError:
+        reason = "a key occurs twice in an object"
+    except json.JSONDecodeError as error:
+        reason = f"line {error.lineno}, column {error.colno}"
+    except UnicodeDecodeError:
+        reason = "not UTF-8"
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError:  # Python's limit for integers
+        reason = "an integer has too many digits"
+    raise ValueError(f"Expected {what} as JSON, but {path} is not ({reason}): write the file again.")
+
+
+class _DuplicateKeyError(Exception):
+    """A key that is in an object twice: which value is meant, no reader can tell."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise _DuplicateKeyError
+    return result
