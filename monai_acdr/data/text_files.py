@@ -22,8 +22,9 @@ __all__ = ["csv_rows", "file_bytes", "file_text", "json_value", "read_csv_rows",
 _ROW_BYTES, _CELL_BYTES = 160, 64
 """Of a row with its number in a list, and of a cell of a few characters."""
 
-_LIST_BYTES, _DICT_BYTES, _TEXT_BYTES, _ITEM_BYTES = 88, 240, 56, 40
-"""Of a list, a dictionary and a text that hold next to nothing, and of a number with its place in a list."""
+_OBJECT_BYTES = {b"[": 72, b"{": 232, b",": 32, b":": 64, b'"': 28}
+"""About what Python's objects need for each of these letters of JSON: lists, dictionaries, numbers and texts. 1000
+contours of 64 vertices in pixels and mm are 3 MB of JSON and 25 MB of objects; three bytes "[]," are a hundred."""
 
 
 def file_bytes(path: Path, what: str, times: int = 1) -> bytes:
@@ -107,8 +108,7 @@ def read_json(path: Path, what: str) -> Any:
 
 def json_value(data: bytes, path: Path, what: str) -> Any:
     """The value of the content of a JSON file; arguments and errors of :func:`read_json`."""
-    containers = _LIST_BYTES * data.count(b"[") + _DICT_BYTES * data.count(b"{")
-    check_bytes(path, len(data) + containers + _ITEM_BYTES * data.count(b",") + _TEXT_BYTES * (data.count(b'"') // 2))
+    check_bytes(path, sum(size * data.count(letter) for letter, size in _OBJECT_BYTES.items()))
     try:
         return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
     except _DuplicateKeyError:
