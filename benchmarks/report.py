@@ -18,7 +18,7 @@ from pathlib import Path
 
 from timing import ROOT
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import write_text_atomically
 
 RECORDS = ROOT / "benchmarks" / "records"
 DOCUMENTS = (ROOT / "docs" / "results.md",)

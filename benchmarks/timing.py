@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 import monai_acdr
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import write_text_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT_DIR = ROOT / "runs" / "benchmarks"

@@ -27,7 +27,7 @@ from run_study import RECORDS
 from studies import DATA, STUDIES, Study, Variant
 from uncertainty_table import uncertainty_table
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import write_text_atomically
 from monai_acdr.metrics import CASE_COLUMNS, bootstrap_interval, summarize_cases
 
 HERE = Path(__file__).resolve().parent

@@ -28,8 +28,8 @@ from monai.bundle import ConfigParser
 from pixel_wise import MeanLogits
 from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
 
-from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.bundle import bundle_root
+from monai_acdr.files import write_text_atomically
 from monai_acdr.handlers import load_checkpoint, write_ensemble
 from monai_acdr.metrics import summarize_cases
 

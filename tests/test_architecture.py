@@ -21,7 +21,7 @@ HEADER = "# Copyright 2026 The monai_acdr authors\n# SPDX-License-Identifier: Ap
 MAX_FUNCTION_LINES = 80
 
 # Single modules that everybody may import, and that import nothing of the package.
-LEAVES = {"atomic_files", "plausibility", "read_budget", "threads"}
+LEAVES = {"files", "plausibility", "read_budget", "signals", "threads"}
 _LAYERS = {"geometry", "networks.layers"}
 _NETS = _LAYERS | {"networks.blocks", "networks.nets"}
 # Part of the package -> the parts it may import. A part always may import itself; what is not a key is not a part.

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.frame_names import check_name, find_frame, frame_names
-from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.dicom import (
     BREAST_MASS,
     LV_BLOOD_POOL,
@@ -35,6 +34,7 @@ from monai_acdr.dicom import (
     SourceFrame,
     Structure,
 )
+from monai_acdr.files import write_text_atomically
 from monai_acdr.inferers import spread_in_mm
 
 __all__ = [
@@ -245,7 +245,7 @@ def write_contour_document(path: str | os.PathLike[str], document: ContourDocume
     lines = [f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
     frames = ",\n".join(f"    {json.dumps(_frame_record(frame), allow_nan=False)}" for frame in document.frames)
     body = f'  "frames": [\n{frames}\n  ]\n' if frames else '  "frames": []\n'
-    return write_text_atomically(path, "".join(["{\n", *lines, body, "}\n"]))
+    return write_text_atomically(path, "".join(["{\n", *lines, body, "}\n"]), overwrite)
 
 
 def _frame_record(frame: FrameContours) -> dict[str, Any]:

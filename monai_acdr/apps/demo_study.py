@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 from monai_acdr.apps.segment_report import SegmentReport
+from monai_acdr.apps.segment_results import RESULT_NAMES
 from monai_acdr.apps.segment_study import segment
-from monai_acdr.data.phantoms import write_short_axis_studies
+from monai_acdr.data.phantoms import check_replaceable, write_short_axis_studies
+from monai_acdr.files import lock_folder, publish_results
 
 __all__ = ["demo"]
 
@@ -42,22 +42,20 @@ def demo(
     Raises:
         FileExistsError: when the folder holds anything else, or an earlier demo and ``overwrite`` is false.
     """
-    folder = Path(output)
     with_dicom = find_spec("highdicom") is not None
-    with tempfile.TemporaryDirectory(prefix="monai_acdr-") as scratch:
-        made = write_short_axis_studies(Path(scratch) / "study", 1, NUM_SLICES, NUM_PHASES)
-        report = segment(
-            made / "dicoms",
-            folder,
-            "sunnybrook_lv_acdr",
-            "auto",
-            seg="BINARY" if with_dicom else None,
-            rtstruct=True,
-            sr=with_dicom,
-            html=True,
-            device=device,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    write_short_axis_studies(folder / "study", 1, NUM_SLICES, NUM_PHASES)
-    return report
+    with lock_folder(output) as folder:
+        check_replaceable(folder / "study")
+        with publish_results(folder, ("study", *RESULT_NAMES), overwrite) as new:
+            study = write_short_axis_studies(new / "study", 1, NUM_SLICES, NUM_PHASES)
+            return segment(
+                study / "dicoms",
+                new,
+                "sunnybrook_lv_acdr",
+                "auto",
+                seg="BINARY" if with_dicom else None,
+                rtstruct=True,
+                sr=with_dicom,
+                html=True,
+                device=device,
+                progress=progress,
+            )

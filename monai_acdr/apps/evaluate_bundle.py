@@ -9,17 +9,16 @@ import json
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigParser
 
 from monai_acdr.apps.model import find_bundle, find_device, find_weights
-from monai_acdr.apps.output_folder import output_folder
+from monai_acdr.files import output_folder
 
 __all__ = ["evaluate"]
 
-RESULT_NAMES = ("metrics.json", "metrics.csv")
+RESULT_NAMES = ("metrics.csv", "metrics.json")
 NEEDED = ("tensorboard", "tqdm")
 """Packages of the extra ``bundle`` that the configs use; its ``fire`` is for ``python -m monai.bundle`` alone."""
 
@@ -67,7 +66,7 @@ def evaluate(
     unknown = [name for name in changes if name.split("::")[0].split("#")[0] not in parser.get()]
     if unknown:
         raise ValueError(f"Expected options of the bundle {root.name}, but its config has no {', '.join(unknown)}.")
-    with output_folder(Path(output), RESULT_NAMES, overwrite) as folder:
+    with output_folder(output, RESULT_NAMES, overwrite) as folder:
         parser.update(changes)
         parser.update({"bundle_root": str(root), "dataset_dir": str(dataset), "output_dir": str(folder)})
         parser.update({"checkpoint": str(weights), "device": find_device(device)})

@@ -30,8 +30,8 @@ import torch
 from nibabel.volumeutils import apply_read_scaling
 from torch import Tensor
 
-from monai_acdr.atomic_files import replace_file
 from monai_acdr.data.files import check_regular_file
+from monai_acdr.files import replace_file
 from monai_acdr.measures import Finding
 from monai_acdr.plausibility import UNKNOWN, check_slice_distance, check_spacing
 from monai_acdr.read_budget import check_bytes, check_pixels

@@ -22,7 +22,6 @@ from monai_acdr.apps.outlines import Outline
 from monai_acdr.apps.segment_pictures import Pictures, write_html, write_overlays, write_pictures
 from monai_acdr.apps.segment_report import SegmentReport
 from monai_acdr.apps.stopwatch import Stopwatch
-from monai_acdr.atomic_files import write_text_atomically
 from monai_acdr.dicom import (
     MEASURES,
     Algorithm,
@@ -35,6 +34,7 @@ from monai_acdr.dicom import (
 )
 from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.dicom.toolkit import require_highdicom
+from monai_acdr.files import write_text_atomically
 from monai_acdr.measures import VentricleVolumes
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.visualize import save_png
@@ -42,11 +42,12 @@ from monai_acdr.visualize import save_png
 __all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "write_report", "write_results"]
 
 RESULT_NAMES = (
-    *("report.json", "contours.json", "mask.nii.gz", "masks"),
+    *("contours.json", "mask.nii.gz", "masks"),
     *("seg.dcm", "seg", "rtstruct.dcm", "sr.dcm"),
     *("contact_sheet.png", "evolution.gif", "volume_curve.png", "overlays", "report.html"),
+    "report.json",
 )
-"""Everything that a run may write into its folder."""
+"""Everything that a run may write into its folder; a folder with the last one has all of them."""
 
 SEG_KINDS = ("BINARY", "FRACTIONAL")
 

@@ -16,13 +16,13 @@ from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
-from monai_acdr.apps.output_folder import output_folder
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.apps.segment_report import FrameReport, SegmentReport
 from monai_acdr.apps.segment_results import RESULT_NAMES, Results, Wanted, check_wanted, write_report, write_results
 from monai_acdr.apps.stopwatch import Stopwatch
 from monai_acdr.apps.study_server import fetch_study, store_results
 from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.files import lock_folder, publish_results
 from monai_acdr.measures import CineGrid, Finding, ShapeMeasures
 
 __all__ = ["segment"]
@@ -58,7 +58,8 @@ def segment(
     Args:
         study: DICOM file, folder with one patient's study, multi-frame object, picture (PNG, JPEG) or a folder of them,
             NIfTI volume (.nii, .nii.gz), or URL of a study or series on a DICOMweb server.
-        output: folder for the results, made when missing. They are all written or none.
+        output: folder for the results, made when missing. They are all written or none. Of two runs at once the second
+            one is refused; what a killed run left there is removed.
         model: a bundle's name or folder. A bundle's config is code: use those that you trust.
         roi: ``auto`` (finds the left ventricle), ``centre``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
             covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
@@ -86,21 +87,22 @@ def segment(
 
     Raises:
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
-        FileExistsError, OSError: when there are results already, or they cannot be written.
+        FileExistsError, OSError: when there are results already, another run writes there, or it cannot be written.
         ImportError: when a result needs an extra that is not installed.
         monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
     """
     request, watch, tell = parse_region(roi), Stopwatch(), progress or _ignore
     wanted = Wanted(seg, rtstruct, sr, mask, pictures, overlays, html, identity)
-    with ExitStack() as stack:
-        folder = stack.enter_context(output_folder(Path(output), RESULT_NAMES, overwrite))
-        with watch("model"):
-            contour_model = load_model(model, checkpoint, device, batch_size)
-        path = stack.enter_context(fetch_study(study, tell))
-        inputs = _read(path, series, spacing, strict, watch, tell)
-        check_wanted(wanted, inputs, bool(store))
-        report = _outline_and_write(folder, request, wanted, inputs, contour_model, all_frames, watch, tell)
-    return _stored(report, store, Path(output), watch)
+    with lock_folder(output) as target:  # until the results are stored, which puts their number into the report
+        with ExitStack() as stack:
+            folder = stack.enter_context(publish_results(target, RESULT_NAMES, overwrite))
+            with watch("model"):
+                contour_model = load_model(model, checkpoint, device, batch_size)
+            path = stack.enter_context(fetch_study(study, tell))
+            inputs = _read(path, series, spacing, strict, watch, tell)
+            check_wanted(wanted, inputs, bool(store))
+            report = _outline_and_write(folder, request, wanted, inputs, contour_model, all_frames, watch, tell)
+        return _stored(report, store, target, watch)
 
 
 def _read(

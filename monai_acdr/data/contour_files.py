@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import write_text_atomically
 from monai_acdr.geometry import centers_to_pixel, check_vertices, pixel_to_centers
 
 __all__ = ["MAX_CONTOUR_BYTES", "MAX_COORDINATE", "read_contour", "write_contour"]

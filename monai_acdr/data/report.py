@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import write_text_atomically
 
 __all__ = ["KINDS", "Finding", "QualityReport"]
 

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from monai_acdr.atomic_files import replace_file
+from monai_acdr.files import replace_file
 from monai_acdr.read_budget import check_bytes
 
 __all__ = ["check_target", "choose_transfer_syntax", "is_system_error", "quiet_values", "read_dataset", "save_dataset"]
@@ -182,4 +182,9 @@ def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:
                 f"Expected values that a DICOM file can hold, but {path} cannot be written ({type(error).__name__}): "
                 "correct the headers of the images."
             ) from None
+    with quiet_values(), replace_file(path, overwrite) as temporary:
+        if _PYDICOM_2:
+            dataset.save_as(str(temporary), write_like_original=False)
+        else:
+            dataset.save_as(str(temporary), enforce_file_format=True)
     return path

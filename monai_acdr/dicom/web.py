@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from pydicom.dataset import Dataset
 from monai_acdr.dicom.files import quiet_values, read_dataset
 from monai_acdr.dicom.web_address import DicomWebError, check_uid, check_url, origin
 from monai_acdr.dicom.web_session import MAX_INSTANCE_BYTES, explain, open_client
+from monai_acdr.files import replace_folder
 
 __all__ = ["MAX_INSTANCES", "DicomWeb", "RemoteSeries"]
 
@@ -134,7 +132,7 @@ class DicomWeb:
         check_uid(study_uid, "StudyInstanceUID")
         if series_uid is not None:
             check_uid(series_uid, "SeriesInstanceUID")
-        with _new_folder(Path(folder)) as temporary:
+        with replace_folder(folder) as temporary:
             keys, size = self._list(study_uid, series_uid, images_only), 0
             for number, (series, instance) in enumerate(keys, start=1):
                 path = temporary / f"{number:05d}.dcm"
@@ -246,23 +244,6 @@ class DicomWeb:
                 return _REASONS.get(code, f"failure reason {code:04X}")
             confirmed = [str(item.ReferencedSOPInstanceUID) for item in answer.get("ReferencedSOPSequence") or []]
         return None if uid in confirmed else "the server did not confirm it"
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that takes its place when the block ends well, and vanishes otherwise."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not an empty folder: choose another one.")
-    if not folder.absolute().parent.is_dir():
-        raise FileNotFoundError(f"The folder {folder.absolute().parent} does not exist: make it first.")
-    temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.absolute().parent))
-    try:
-        yield temporary
-        if folder.exists():
-            folder.rmdir()
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _instance_uid(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from monai_acdr.atomic_files import replace_file
+from monai_acdr.files import replace_file
 from monai_acdr.handlers.member_weights import network_weights, split_members
 from monai_acdr.read_budget import check_bytes
 

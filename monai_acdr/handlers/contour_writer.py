@@ -18,7 +18,7 @@ import torch
 from monai.utils import IgniteInfo, min_version, optional_import
 from torch import Tensor
 
-from monai_acdr.atomic_files import replace_file, write_text_atomically
+from monai_acdr.files import claim_file, release_file, replace_file, write_text_atomically
 from monai_acdr.geometry import perimeter, pixel_spacing, pixel_to_world, signed_area
 from monai_acdr.transforms.contour import file_grid, plain_vertices
 from monai_acdr.visualize import (
@@ -71,8 +71,12 @@ class ContourWriter:
         engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def start(self, _engine: Engine) -> None:
-        """Make the folder, so that a missing permission shows before the work."""
-        self.output_dir.mkdir(parents=True, exist_ok=True)
+        """Make and claim the folder, so that a missing permission or another run shows before the work.
+
+        Raises:
+            FileExistsError: when another process writes contours there; contours of two runs would be mixed.
+        """
+        claim_file(self.output_dir / "contours")
         self.written = 0
 
     def __call__(self, engine: Engine) -> None:
@@ -82,7 +86,8 @@ class ContourWriter:
             self.write({**known, **inferred})
 
     def finish(self, _engine: Engine) -> None:
-        """Say where the results are."""
+        """Say where the results are, and let others write there."""
+        release_file(self.output_dir / "contours")
         self.logger.info("Wrote contours of %d images to %s", self.written, self.output_dir)
 
     def write(self, case: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai.utils import IgniteInfo, min_version, optional_import, string_list_all_gather
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import WAIT_SECONDS, lock_folder, publish_results, write_text_atomically
 from monai_acdr.handlers.length_metric import image_spacing
 from monai_acdr.metrics import (
     ASSUMED_SPACING_MM,
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class EvaluationReport:
-    """Measure every case of an evaluator's run, and write two files when the run is complete.
+    """Measure every case of an evaluator's run, and write two files, both of them or none, when the run is complete.
 
     A case is a dictionary of `engine.state.output` (a list, after decollating), joined with its dictionary of
     `engine.state.batch`; :func:`evaluate_output` names its keys. The files are written by the first process, from the
@@ -111,9 +111,13 @@ class EvaluationReport:
         if idist.get_rank() != 0:
             return
         self.summary = self._summarize()
-        write_text_atomically(self.output_dir / "metrics.csv", self._table())
-        text = json.dumps(self.summary, indent=2, allow_nan=False)
-        write_text_atomically(self.output_dir / "metrics.json", text + "\n")
+        text = json.dumps(self.summary, indent=2, allow_nan=False) + "\n"
+        with (
+            lock_folder(self.output_dir, WAIT_SECONDS) as folder,
+            publish_results(folder, ("metrics.csv", "metrics.json"), overwrite=True) as new,
+        ):
+            write_text_atomically(new / "metrics.csv", self._table())
+            write_text_atomically(new / "metrics.json", text)
         logger.info("Wrote metrics of %d cases to %s", len(self.records), self.output_dir)
 
     def _start(self, _engine: Engine) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.utils import IgniteInfo, min_version, optional_import
 
+from monai_acdr.files import claim_file, release_file
 from monai_acdr.handlers.checkpoint_files import load_checkpoint, save_checkpoint
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
@@ -41,7 +42,8 @@ class TrainingCheckpoint:
         resume: go on from ``path``; otherwise ``path`` must not exist, so that no training overwrites another.
 
     Raises:
-        FileExistsError: at the start, when ``path`` exists and ``resume`` is False.
+        FileExistsError: at the start, when ``path`` exists and ``resume`` is False, or when another process trains into
+            ``path`` or ``best_path``.
         FileNotFoundError: at the start, when ``resume`` is True and ``path`` does not exist.
         OSError: when a checkpoint cannot be written; the previous one is kept.
     """
@@ -74,9 +76,13 @@ class TrainingCheckpoint:
         """Attach to the trainer."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
 
     def start(self, engine: Engine) -> None:
-        """Restore the training, or make sure that a new one overwrites nothing."""
+        """Restore the training, or make sure that a new one overwrites nothing; claim both files for this process."""
+        if idist.get_rank() == 0 and not (self.resume and not self.path.is_file()):
+            for path in self._paths():
+                claim_file(path)
         if self.resume:
             self._restore(engine)
             return
@@ -89,6 +95,14 @@ class TrainingCheckpoint:
             previous = self.best_path.with_name(self.best_path.name + ".previous")
             os.replace(self.best_path, previous)
             self.logger.info("Kept the earlier %s as %s", self.best_path.name, previous.name)
+
+    def finish(self, _engine: Engine) -> None:
+        """Let another process go on with the training."""
+        for path in self._paths():
+            release_file(path)
+
+    def _paths(self) -> list[Path]:
+        return [self.path] if self.best_path is None else [self.path, self.best_path]
 
     def __call__(self, engine: Engine) -> None:
         """Save after an epoch: the best network first, so that the full state never promises a missing file."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from monai_acdr.atomic_files import replace_file
+from monai_acdr.files import replace_file
 from monai_acdr.visualize.overlay import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR, Color, CropBox, draw_contours
 
 __all__ = ["evolution_color", "evolution_frames", "save_evolution_gif", "save_gif"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from monai_acdr.atomic_files import replace_file
+from monai_acdr.files import replace_file
 
 __all__ = ["save_png"]
 

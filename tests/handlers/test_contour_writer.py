@@ -74,6 +74,7 @@ def test_files(tmp_path: Path) -> None:
     engine.state.batch, engine.state.output = [_case()], [{"reference": TRIANGLE + 2, "initial": TRIANGLE - 2}]
     writer.start(engine)
     writer(engine)
+    writer.finish(engine)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "study-1.json",
         "study-1.nii.gz",

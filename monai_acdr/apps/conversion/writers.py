@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +20,7 @@ from monai_acdr.data import write_contour
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.seg import THRESHOLD
+from monai_acdr.files import output_folder, remove_leftovers, replace_file
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.visualize import save_png
 
@@ -74,9 +72,12 @@ def write_layers(
         elif kind.name == "json":
             write_contour_document(path, _document(layers[0]), overwrite)
         elif kind.name == "nifti":
-            write_volume(path, layers[0].frames, images)
+            with replace_file(path, overwrite) as temporary:
+                write_volume(temporary, layers[0].frames, images)
         else:
-            _write_frame(path, check_single(layers[0], kind), kind)
+            frame = check_single(layers[0], kind)
+            with replace_file(path, overwrite) as temporary:
+                _write_frame(temporary, frame, kind)
     return [path]
 
 
@@ -163,27 +164,12 @@ def _write_frame(path: Path, frame: Frame, kind: Format) -> None:
 
 
 def _write_folder(path: Path, layer: Layer, kind: Format, overwrite: bool) -> list[Path]:
-    """All files beside their place first, so that an error leaves none of them."""
+    """One file per frame: all of them or none."""
     frames = [frame for frame in layer.frames if kind.name == "png" or frame.contours]
     files = [f"{frame.name}.{kind.name}" for frame in frames]
-    existing = [name for name in files if (path / name).exists()]
-    if existing and not overwrite:
-        raise FileExistsError(
-            f"{path / existing[0]} exists, {len(existing)} file(s) in all: choose another folder, or ask to overwrite."
-        )
-    with _folders_of(path):
-        temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
-        temporary.mkdir()
-        try:
-            for name, frame in zip(files, frames, strict=True):
-                _write_frame(temporary / name, frame, kind)
-            if path.exists():
-                for name in files:
-                    os.replace(temporary / name, path / name)
-            else:
-                os.replace(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with output_folder(path, files, overwrite) as new:
+        for name, frame in zip(files, frames, strict=True):
+            _write_frame(new / name, frame, kind)
     return [path / name for name in files]
 
 
@@ -193,9 +179,10 @@ def _folders_of(path: Path) -> Iterator[None]:
     missing = [parent for parent in path.absolute().parents if not parent.exists()]
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     try:
+        remove_leftovers(path.absolute().parent)
         yield
     except BaseException:
         for parent in missing:
-            if not any(parent.iterdir()):
+            with suppress(OSError):  # something is in it
                 parent.rmdir()
         raise

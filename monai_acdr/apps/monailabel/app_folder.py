@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from monai_acdr.atomic_files import write_text_atomically
+from monai_acdr.files import write_text_atomically
 
 __all__ = ["default_folder", "make_app_folder"]
 

@@ -17,9 +17,9 @@ from monai_acdr.apps.contour_document import DECIMALS
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
 from monai_acdr.apps.monailabel.outlining import Outlined
-from monai_acdr.atomic_files import replace_file
 from monai_acdr.dicom import Algorithm, Region, Structure, write_seg
 from monai_acdr.dicom.seg import THRESHOLD
+from monai_acdr.files import replace_file
 from monai_acdr.geometry import centroid, pixel_to_world
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.visualize import save_png

@@ -14,9 +14,9 @@ from typing import Any
 
 from monai_acdr.apps.model import STRUCTURES, ContourModel, load_model
 from monai_acdr.apps.monailabel.problems import Unusable
-from monai_acdr.atomic_files import replace_file, write_text_atomically
 from monai_acdr.bundle import bundle_root
 from monai_acdr.dicom import TISSUE, Structure
+from monai_acdr.files import replace_file, write_text_atomically
 
 __all__ = ["ModelStore"]
 

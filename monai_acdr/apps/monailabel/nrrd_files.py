@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from monai_acdr.atomic_files import replace_file
 from monai_acdr.data.files import check_regular_file
+from monai_acdr.files import replace_file
 from monai_acdr.read_budget import check_bytes, check_pixels
 
 __all__ = ["is_nrrd", "read_nrrd", "write_nrrd"]

@@ -27,6 +27,7 @@ from monai_acdr.apps.monailabel.series_order import convert_series
 from monai_acdr.apps.monailabel.server_labels import CheckedLabels, answering
 from monai_acdr.apps.monailabel.study_names import check_tag, is_series_folder
 from monai_acdr.apps.monailabel.uploads import discarding
+from monai_acdr.files import replace_file
 
 __all__ = ["DicomWebStudies", "StudiesFolder"]
 
@@ -63,12 +64,8 @@ class StudiesFolder(CheckedLabels, LocalDatastore):
         target = Path(self._datastore_path) / CONVERTED / f"{image_id}.nii.gz"
         if not target.exists() or target.stat().st_mtime < os.stat(found).st_mtime:
             target.parent.mkdir(exist_ok=True)
-            with tempfile.NamedTemporaryFile(suffix=".nii.gz", dir=target.parent, delete=False) as file:
-                temporary = Path(file.name)
-            try:
-                os.replace(convert_series(Path(found), temporary), target)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replace_file(target) as temporary:
+                convert_series(Path(found), temporary)
         return str(target)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:

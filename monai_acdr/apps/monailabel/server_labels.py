@@ -29,8 +29,8 @@ from monai_acdr.apps.monailabel.saved_labels import check_label, raw_label, writ
 from monai_acdr.apps.monailabel.series_order import series_files
 from monai_acdr.apps.monailabel.study_names import check_id, check_tag
 from monai_acdr.apps.monailabel.uploads import discarding
-from monai_acdr.atomic_files import replace_file, write_text_atomically
 from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm, Structure
+from monai_acdr.files import replace_file, write_text_atomically
 
 __all__ = ["CheckedLabels", "answering"]
 

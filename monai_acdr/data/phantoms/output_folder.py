@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MANIFEST", "replace_output"]
+from monai_acdr.files import is_own_name, lock_folder, publish_into
+
+__all__ = ["MANIFEST", "check_replaceable", "replace_output"]
 
 MANIFEST = "phantom.json"
 GENERATOR = "monai_acdr.data.phantoms"
 LAST = "link.csv"
 """Moved into place last: a reader that finds it finds the rest."""
-PARTIAL_PREFIX = ".phantom-partial-"
 
 
 @contextmanager
@@ -36,55 +35,41 @@ def replace_output(folder: Path, parameters: dict[str, Any]) -> Iterator[Path]:
         parameters: what the content was made from; written to the manifest.
 
     Raises:
-        FileExistsError: when `folder` is a file, or holds files that were not generated or that were changed since.
+        FileExistsError: when `folder` is a file, holds files that were not generated or that were changed since, or
+            another process writes to it.
     """
-    folder = folder.resolve()
-    earlier = _check_replaceable(folder)
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=PARTIAL_PREFIX, dir=folder))
-    try:
+    check_replaceable(folder)
+    with lock_folder(folder) as locked, publish_into(locked, check_replaceable(locked), LAST) as partial:
         yield partial
         files = {path.relative_to(partial).as_posix(): _digest(path) for path in _files(partial)}
         manifest = json.dumps({"generator": GENERATOR, **parameters, "files": files}, indent=1) + "\n"
         (partial / MANIFEST).write_text(manifest, encoding="utf-8")
-        _publish(partial, folder, earlier)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        for path in created:
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
-        raise
-    partial.rmdir()
 
 
-def _publish(partial: Path, folder: Path, earlier: list[Path]) -> None:
-    """Remove the earlier content, then move the new one in: each step a rename, the manifest first, `LAST` last."""
-    for path in sorted(earlier, key=lambda path: path.name != LAST):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    names = sorted((path.name for path in partial.iterdir()), key=lambda name: (name != MANIFEST, name == LAST, name))
-    for name in names:
-        (partial / name).rename(folder / name)
+def check_replaceable(folder: Path) -> list[str]:
+    """Names in an earlier output, which may be removed.
 
-
-def _check_replaceable(folder: Path) -> list[Path]:
-    """Top-level entries of an earlier output, which may be removed; raise when there is anything else."""
+    Raises:
+        FileExistsError: when there is anything else in the folder, or it is a file.
+    """
     if not folder.exists():
         return []
     if not folder.is_dir():
         raise FileExistsError(f"Expected {folder} to be a folder, but it is a file: name another output folder.")
-    entries = sorted(folder.iterdir())
+    entries = sorted(path for path in folder.iterdir() if not is_own_name(path.name))
     if not entries:
         return []
     known = _read_manifest(folder / MANIFEST)
     if known is None:
         raise _refusal(folder, entries[0].name, "was not written by this generator")
     for path in _files(folder):
+        if is_own_name(path.relative_to(folder).parts[0]):
+            continue
         name = path.relative_to(folder).as_posix()
         if name != MANIFEST and known.get(name) != _digest(path):
             reason = "was changed since it was written" if name in known else "was not written by this generator"
             raise _refusal(folder, name, reason)
-    return entries
+    return [path.name for path in entries]
 
 
 def _refusal(folder: Path, name: str, reason: str) -> FileExistsError:

@@ -96,7 +96,7 @@ def test_folders_with_files(layer: Layer, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     taken = tmp_path / f"{layer.frames[1].name}.txt"
     taken.write_text("taken", encoding="utf-8")
-    with pytest.raises(FileExistsError, match=r"1 file\(s\) in all"):
+    with pytest.raises(FileExistsError, match=rf"but {taken.name} exist: choose another folder"):
         write_layers(tmp_path, [layer], FORMATS["txt"], [], folder=True)
     assert taken.read_text(encoding="utf-8") == "taken" and len(list(tmp_path.iterdir())) == 2
     write_layers(tmp_path, [layer], FORMATS["txt"], [], folder=True, overwrite=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps.output_folder import output_folder
+from monai_acdr.files import output_folder
 
 NAMES = ("a.txt", "b.txt", "sub")
 

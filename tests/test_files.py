@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.atomic_files import replace_file, write_text_atomically
+from monai_acdr.files import replace_file, write_text_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:

@@ -1,0 +1,596 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Files and folders of results that are complete or absent, whatever ends the program; all writers use this module.
+
+Everything is written under a hidden name first and renamed when it is complete. Hidden names start with ``.`` and
+contain ``monai_acdr``; each belongs to a lock of the operating system, which ends with its process. So the next run
+knows what a killed process left, and removes it; what a running process writes, and other people's files, it leaves.
+
+A folder of results is replaced in three steps, and a process may be killed at any moment of them:
+
+1. New results are written to ``.monai_acdr-partial-ID/new``. Killed here: the next run deletes them.
+2. They are synchronized to the disk, and ``decided.json`` is put beside them, which says what is replaced by what.
+3. Earlier results move to ``.monai_acdr-partial-ID/old``, then new results move into the folder. One of them, named by
+   the caller, is the first to leave and the last to arrive: while it is absent, the results are not complete. Killed
+   here: the next run does the moves that are missing. An error here: all moves are undone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+__all__ = [
+    "claim_file",
+    "is_own_name",
+    "lock_folder",
+    "output_folder",
+    "publish_into",
+    "publish_results",
+    "release_file",
+    "remove_leftovers",
+    "replace_file",
+    "replace_folder",
+    "write_text_atomically",
+]
+
+LOCK = ".monai_acdr-lock"
+"""Lock of a folder; ``.NAME.monai_acdr-lock`` is that of one file in it."""
+PARTIAL = ".monai_acdr-partial"
+"""Start of hidden names: ``.monai_acdr-partial.NAME`` is one file or folder, not yet in place (the name comes last,
+because writers choose a format by the suffix), ``.monai_acdr-partial-ID`` a folder of results not yet published."""
+DECIDED = "decided.json"
+WAIT_SECONDS = 60.0
+"""How long a writer of one file waits for another one of the same file."""
+_POLL_SECONDS = 0.02
+_WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
+"""What file systems answer that have no locks (some settings of Lustre and NFS)."""
+
+
+class _Lock:
+    """Exclusive lock of the operating system on a hidden file.
+
+    The system releases it when the process ends, so a file that is there but not locked was left by a killed process.
+    The file is removed by the one who holds the lock. Whoever opened it before finds, once locked, that the name no
+    longer leads to that file, and starts again; `filelock` would keep the file, which has no place among results.
+
+    On a file system without locks the existence of the file is the lock: then the file of a killed process has to be
+    deleted by the user.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this process, not the one it was forked from, holds the lock."""
+        return self._descriptor is not None
+
+    @property
+    def valid(self) -> bool:
+        """Whether the lock is held and its file is still in place."""
+        return self._descriptor is not None and self._is_same(self._descriptor)
+
+    def acquire(self) -> bool:
+        """Take the lock; False when another process or another lock of this process holds it.
+
+        Raises:
+            OSError: when the file cannot be made.
+        """
+        while True:
+            descriptor, created = self._open()
+            if descriptor is None:
+                continue  # removed in between
+            try:
+                acquired = _lock_descriptor(descriptor)
+            except OSError as error:
+                if error.errno not in _WITHOUT_LOCKS:
+                    os.close(descriptor)
+                    raise
+                acquired = created
+            if acquired and self._is_same(descriptor):
+                self._descriptor = descriptor
+                _held.add(self)
+                return True
+            os.close(descriptor)
+            if not acquired:
+                return False
+
+    def release(self) -> None:
+        """Remove the file and let go; does nothing when the lock is not held."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        _held.discard(self)
+        try:
+            if os.name != "nt" and self._is_same(descriptor):
+                self.path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+        if os.name == "nt":  # an open file cannot be removed there
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """In a forked process: close the descriptor, which would keep the lock after the end of the parent."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> tuple[int | None, bool]:
+        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            return os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+        except FileExistsError:
+            pass
+        try:
+            return os.open(self.path, flags), False
+        except FileNotFoundError:
+            return None, False
+        except PermissionError:  # another user's
+            return os.open(self.path, flags & ~os.O_RDWR | os.O_RDONLY), False
+
+    def _is_same(self, descriptor: int) -> bool:
+        try:
+            named = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        opened = os.fstat(descriptor)
+        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+_held: set[_Lock] = set()
+_claims: dict[Path, _Lock] = {}
+
+
+def _lock_descriptor(descriptor: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            return False
+        raise
+    return True
+
+
+def _forget_locks() -> None:
+    for lock in _held:
+        lock.forget()
+    _held.clear()
+    _claims.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_locks)
+
+
+@contextmanager
+def _locked(path: Path, wait: float, message: str) -> Iterator[_Lock]:
+    lock = _Lock(path)
+    end = time.monotonic() + wait
+    while not lock.acquire():
+        if time.monotonic() >= end:
+            raise FileExistsError(f"{message} (If none is at work, delete {path}.)")
+        time.sleep(_POLL_SECONDS)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+@contextmanager
+def replace_file(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[Path]:
+    """Write a file beside `path`, and have it moved into place when the block ends well.
+
+    No reader ever sees half a file. After an error the old file, if any, is as it was and no temporary file is left.
+    Two writers of one file take turns.
+
+    Args:
+        path: of the file; its folder must exist.
+        overwrite: whether a file that is there when the block ends is replaced.
+
+    Yields:
+        A path in the same folder, with the same suffixes, that does not exist yet.
+
+    Raises:
+        FileExistsError: when there is a file and `overwrite` is false, or another process does not finish that file.
+        OSError: when the file cannot be written or moved.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{PARTIAL}.{path.name}")
+    waited = f"Expected {path} to be free, but another process has been writing it for {WAIT_SECONDS:.0f} s: wait."
+    try:
+        with _locked(_lock_of(path), WAIT_SECONDS, waited) as lock:
+            _remove(temporary)
+            try:
+                yield temporary
+                if not overwrite and os.path.lexists(path):
+                    raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it.")
+                _synchronize(temporary)
+                os.replace(temporary, path)
+            finally:
+                if lock.held:
+                    _remove(temporary)
+    except OSError as error:
+        if error.errno is not None and error.filename2 is None:
+            error.filename = str(path)  # a full disk names no file, other errors name a hidden one
+        raise
+
+
+@contextmanager
+def replace_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder beside `folder`, and have it take that place when the block ends well.
+
+    Args:
+        folder: absent or empty; the folder above it must exist.
+
+    Yields:
+        An empty folder, which only this user can read.
+
+    Raises:
+        FileExistsError: when `folder` is a file or has content.
+        FileNotFoundError: when the folder above does not exist.
+        OSError: when it cannot be written.
+    """
+    folder = Path(folder).absolute()
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists and is not an empty folder: choose another one.")
+    if not folder.parent.is_dir():
+        raise FileNotFoundError(f"The folder {folder.parent} does not exist: make it first.")
+    with replace_file(folder) as temporary:
+        temporary.mkdir(mode=0o700)  # it may be a study with a patient's name
+        yield temporary
+        if folder.exists():
+            folder.rmdir()
+
+
+def write_text_atomically(path: str | os.PathLike[str], text: str, overwrite: bool = True) -> Path:
+    """Write `text` (UTF-8) by :func:`replace_file`; missing folders are made.
+
+    Raises:
+        FileExistsError: when there is a file and `overwrite` is false.
+        OSError: when the folder cannot be made or written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(path, overwrite) as temporary, open(temporary, "x", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+    return path
+
+
+@contextmanager
+def output_folder(folder: str | os.PathLike[str], names: Sequence[str], overwrite: bool = False) -> Iterator[Path]:
+    """Lock a folder, and publish results in it when the block ends well.
+
+    The folder is made and locked before the block, so that a missing permission or another run shows before the work.
+    After an error nothing is left.
+
+    Args:
+        folder: where results go; made when missing. What else lies there stays.
+        names: as in :func:`publish_results`.
+        overwrite: as in :func:`publish_results`.
+
+    Yields:
+        An empty folder to write to.
+
+    Raises:
+        FileExistsError, OSError, ValueError: as :func:`lock_folder` and :func:`publish_results`.
+    """
+    with lock_folder(folder) as locked, publish_results(locked, names, overwrite) as new:
+        yield new
+
+
+@contextmanager
+def lock_folder(folder: str | os.PathLike[str], wait: float = 0.0) -> Iterator[Path]:
+    """Be the only one who writes results to a folder; what killed runs left there is finished or removed first.
+
+    Args:
+        folder: made when missing; removed again at the end if nothing is in it.
+        wait: seconds to wait for another run.
+
+    Yields:
+        Its absolute path.
+
+    Raises:
+        FileExistsError: when another run is at work in the folder, or `folder` is a file.
+        OSError: when it cannot be made or written, or is deleted while it is locked.
+    """
+    folder = Path(folder).absolute()
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise FileExistsError(f"Expected {folder} to be a folder for results, but it is a file: choose another name.")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    lock = _Lock(folder / LOCK)
+    busy = (
+        f"Expected no other run in {folder}, but one is writing its results there: wait until it ends, or choose "
+        "another folder."
+    )
+    try:
+        with _named_after(folder):
+            _acquire_in(folder, lock, wait, busy)
+        _finish(folder)
+        remove_leftovers(folder)
+        yield folder
+    except FileNotFoundError as error:
+        if lock.held and not lock.valid:
+            raise OSError(
+                f"Expected {folder} to stay while results are written to it, but it was deleted: run again."
+            ) from error
+        raise
+    finally:
+        mine = lock.held
+        lock.release()
+        if mine:
+            _remove_empty(made)
+
+
+@contextmanager
+def publish_results(folder: Path, names: Sequence[str], overwrite: bool = False) -> Iterator[Path]:
+    """Collect results, and put them into a folder, which is locked, when the block ends well.
+
+    Args:
+        folder: locked by :func:`lock_folder`.
+        names: every file and folder that this program may write there. Existing ones are refused, or with
+            ``overwrite`` replaced: none is left of the last run, so that results of two runs never lie together. The
+            last name is removed first and put in place last: readers who find it find the rest.
+        overwrite: see ``names``.
+
+    Yields:
+        An empty folder to write to.
+
+    Raises:
+        FileExistsError: when there are results already and ``overwrite`` is false.
+        OSError: when results cannot be written; earlier ones are as they were.
+        ValueError: when a result is not among ``names``.
+    """
+    existing = [name for name in names if os.path.lexists(folder / name)]
+    if existing and not overwrite:
+        raise FileExistsError(
+            f"Expected no results in {folder}, but {', '.join(existing[:5])} exist: choose another folder, or replace "
+            "them with --overwrite (overwrite=True)."
+        )
+    with publish_into(folder, names, names[-1] if names else "") as new:
+        yield new
+        unknown = sorted(path.name for path in new.iterdir() if path.name not in names)
+        if unknown:
+            raise ValueError(f"Expected results to be among {list(names)}, but got {unknown}.")
+
+
+@contextmanager
+def publish_into(folder: Path, replaced: Collection[str], last: str) -> Iterator[Path]:
+    """Collect files and folders, and move all of them into a locked folder when the block ends well.
+
+    Args:
+        folder: locked by :func:`lock_folder`.
+        replaced: names in it that make room, with or without a successor.
+        last: name that leaves first and arrives last.
+
+    Yields:
+        An empty folder to write to.
+
+    Raises:
+        OSError: when files cannot be written or moved; then the folder is as it was.
+    """
+    work = folder / f"{PARTIAL}-{uuid.uuid4().hex}"
+    process = os.getpid()
+    try:
+        for path in (work, work / "new", work / "old"):
+            path.mkdir()
+        yield work / "new"
+        _publish(work, folder, replaced, last)
+    finally:
+        # With a decision left, moves could neither be done nor be undone: the next run will do them.
+        if os.getpid() == process and not (work / DECIDED).exists():
+            _remove(work)
+
+
+def _publish(work: Path, folder: Path, replaced: Collection[str], last: str) -> None:
+    def order(names: Collection[str]) -> list[str]:
+        return sorted(names, key=lambda name: (name == last, name))
+
+    made = order([path.name for path in (work / "new").iterdir()])
+    gone = [name for name in reversed(order(replaced)) if os.path.lexists(folder / name)]
+    _synchronize(work)
+    try:
+        write_text_atomically(work / DECIDED, json.dumps({"replaced": gone, "made": made}))
+        _synchronize_entries(work)
+        _move(work, folder, gone, made)
+    except BaseException:
+        _undo(work, folder, gone, made)
+        raise
+    (work / DECIDED).unlink()
+
+
+def _move(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]) -> None:
+    """Do the moves that are not done yet."""
+    for name in replaced:
+        if os.path.lexists(folder / name) and not os.path.lexists(work / "old" / name):
+            os.replace(folder / name, work / "old" / name)
+    for name in made:
+        if os.path.lexists(work / "new" / name):
+            os.replace(work / "new" / name, folder / name)
+    _synchronize_entries(folder)
+
+
+def _undo(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]) -> None:
+    """Undo the moves that were done, the last one first, through states that :func:`_move` can go on from."""
+    for name in reversed(made):
+        if os.path.lexists(folder / name) and not os.path.lexists(work / "new" / name):
+            os.replace(folder / name, work / "new" / name)
+    for name in reversed(replaced):
+        if os.path.lexists(work / "old" / name):
+            os.replace(work / "old" / name, folder / name)
+    (work / DECIDED).unlink(missing_ok=True)
+
+
+def _finish(folder: Path) -> None:
+    """Complete or discard what a killed run left in a folder that is locked now."""
+    for work in sorted(folder.glob(f"{PARTIAL}-*")):
+        if (work / DECIDED).is_file() and not work.is_symlink():
+            record = json.loads((work / DECIDED).read_text(encoding="utf-8"))
+            replaced, made = ([Path(name).name for name in record[key]] for key in ("replaced", "made"))
+            _move(work, folder, replaced, made)
+            (work / DECIDED).unlink()
+        _remove(work)
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove the hidden files in a folder whose writers were killed before they could; those in use stay."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        return
+    prefix, suffix = f"{PARTIAL}.", LOCK
+    names = set()
+    for entry in os.listdir(folder):
+        if entry.startswith(prefix):
+            names.add(entry[len(prefix) :])
+        elif entry.startswith(".") and entry.endswith(suffix) and entry != LOCK:
+            names.add(entry[1 : -len(suffix)])
+    for name in sorted(names):
+        lock = _Lock(_lock_of(folder / name))
+        with suppress(OSError):  # another user's, in a folder with the sticky bit
+            if lock.acquire():
+                try:
+                    _remove(folder / f"{prefix}{name}")
+                finally:
+                    lock.release()
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a file name in a folder is one of the hidden ones of this module."""
+    return name.startswith((PARTIAL, LOCK)) or (name.startswith(".") and name.endswith(LOCK))
+
+
+def claim_file(path: str | os.PathLike[str]) -> None:
+    """Let no other process claim `path` until this one ends or releases it: a training claims its checkpoint.
+
+    Writing the file is not affected. What is claimed already by this process stays so.
+
+    Raises:
+        FileExistsError: when another process has claimed it.
+        OSError: when its folder cannot be made or written.
+    """
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    key = path.parent.resolve() / path.name
+    if key in _claims:
+        return
+    lock = _Lock(_lock_of(path.with_name(f"{path.name}.claim")))
+    with _named_after(path):
+        acquired = lock.acquire()
+    if not acquired:
+        raise FileExistsError(
+            f"Expected no other process at work on {path}, but one is: wait until it ends, or choose another folder. "
+            f"(If none is at work, delete {lock.path}.)"
+        )
+    _claims[key] = lock
+
+
+def release_file(path: str | os.PathLike[str]) -> None:
+    """End a claim of this process; does nothing when there is none."""
+    path = Path(path).absolute()
+    lock = _claims.pop(path.parent.resolve() / path.name, None)
+    if lock is not None:
+        lock.release()
+
+
+@atexit.register
+def _release_claims() -> None:
+    for lock in _claims.values():
+        lock.release()
+
+
+def _acquire_in(folder: Path, lock: _Lock, wait: float, message: str) -> None:
+    end = time.monotonic() + wait
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if lock.acquire():
+                return
+        except FileNotFoundError:  # another run, which had made the folder, failed and removed it
+            if time.monotonic() >= end + 1:
+                raise
+            continue
+        if time.monotonic() >= end:
+            raise FileExistsError(f"{message} (If none is at work, delete {lock.path}.)")
+        time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _named_after(path: Path) -> Iterator[None]:
+    """Errors of the system name `path`, not the hidden file beside or in it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}{LOCK}")
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder of our own, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        try:
+            shutil.rmtree(path, ignore_errors=True)
+        except BaseException:  # a signal arrived
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def _synchronize(path: Path) -> None:
+    """Have a file, or a folder with all its content, written to the disk."""
+    if path.is_symlink():
+        return
+    if not path.is_dir():
+        with open(path, "rb+") as stream:
+            os.fsync(stream.fileno())
+        return
+    for child in sorted(path.iterdir()):
+        _synchronize(child)
+    _synchronize_entries(path)
+
+
+def _synchronize_entries(folder: Path) -> None:
+    """Have the names in a folder written to the disk, where the system can do that."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
