@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from monai_acdr.data.report import KINDS, Finding, QualityReport
 from monai_acdr.data.sunnybrook_quality import MIN_ENCLOSED, sunnybrook_quality_report
+from monai_acdr.signals import stop_on_signals
 
 __all__ = ["KINDS", "MIN_ENCLOSED", "Finding", "QualityReport", "main", "sunnybrook_quality_report"]
 
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = sunnybrook_quality_report(options.dataset_dir, options.group, check_pixels=not options.no_pixels)
         if options.json:
-            report.write(options.json)
+            with stop_on_signals():
+                report.write(options.json)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
-__all__ = ["EXIT_CODES", "explain", "exit_code"]
+__all__ = ["CLOSED_OUTPUT", "EXIT_CODES", "explain", "exit_code"]
+
+CLOSED_OUTPUT = 141
+"""128 and SIGPIPE: what a shell reports of a program that wrote to a pipe without a reader."""
 
 EXIT_CODES = {
     0: "done",
     1: "an unexpected error: --debug shows where",
     2: "wrong usage",
     3: "input that cannot be used",
-    4: "output that exists, or cannot be written",
+    4: "output that exists, is written by another run, or cannot be written",
     5: "a missing extra of this package",
     6: "a DICOMweb server that cannot be reached, refuses, or answers nonsense",
+    129: "stopped by SIGHUP: the terminal was closed",
+    130: "stopped by SIGINT: Ctrl-C",
+    CLOSED_OUTPUT: "the reader of standard output closed it; files are written",
+    143: "stopped by SIGTERM",
 }
 """Status -> meaning, as in the help."""
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -20,7 +21,9 @@ from monai_acdr.apps.cli.evaluate_command import evaluate
 from monai_acdr.apps.cli.exit_codes import EXIT_CODES, exit_code, explain
 from monai_acdr.apps.cli.info_command import info
 from monai_acdr.apps.cli.label_app_command import label_app
+from monai_acdr.apps.cli.options import print_line
 from monai_acdr.apps.cli.segment_command import segment
+from monai_acdr.signals import Stopped, stop_on_signals
 
 __all__ = ["main"]
 
@@ -28,13 +31,17 @@ _EPILOG = "\b\nExit status:\n" + "\n".join(f"  {code}  {meaning}" for code, mean
 
 
 class _Group(click.Group):
-    """Turns errors into one message and a status."""
+    """Turns errors and signals into one message and a status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with stop_on_signals():
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
+        except (KeyboardInterrupt, Stopped) as stop:
+            stop = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
+            _end(ctx, f"{stop}: complete results are kept, incomplete ones are removed", 128 + stop.number)
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
@@ -43,10 +50,14 @@ class _Group(click.Group):
             message = str(cause) or type(cause).__name__
             if code == 1:
                 message = f"{type(cause).__name__}: {message}\n({EXIT_CODES[1]})"
-            click.echo(f"Error: {message}", err=True)
-            if isinstance(ctx.obj, dict) and ctx.obj.get("json"):
-                click.echo(json.dumps({"error": message, "exit_code": code}))
-            ctx.exit(code)
+            _end(ctx, message, code)
+
+
+def _end(ctx: click.Context, message: str, code: int) -> NoReturn:
+    print_line(f"Error: {message}", err=True)
+    if isinstance(ctx.obj, dict) and ctx.obj.get("json"):
+        print_line(json.dumps({"error": message, "exit_code": code}))
+    ctx.exit(code)
 
 
 @click.group(

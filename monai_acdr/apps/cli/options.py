@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
 
+from monai_acdr.apps.cli.exit_codes import CLOSED_OUTPUT
 from monai_acdr.read_budget import DEFAULT_BYTES, ENVIRONMENT, read_budget
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "overwrite_option",
     "print_result",
     "read_budget_option",
+    "print_line",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -82,10 +86,33 @@ json_option = click.option(
 def print_result(as_json: bool, record: Any, lines: Iterable[str]) -> None:
     """Print a report as JSON, or lines for people."""
     if as_json:
-        click.echo(json.dumps(record, indent=1, allow_nan=False))
+        print_line(json.dumps(record, indent=1, allow_nan=False))
         return
     for line in lines:
-        click.echo(line)
+        print_line(line)
+
+
+def print_line(text: str, err: bool = False) -> None:
+    """Print to standard output or error; without a reader of standard output the program ends without a message.
+
+    Raises:
+        OSError: when standard output cannot be written, for example to a full disk.
+    """
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        _discard(sys.stderr if err else sys.stdout)
+        if err:  # nobody reads messages: the status says it
+            return
+        if not isinstance(error, BrokenPipeError):
+            raise
+        click.get_current_context().exit(CLOSED_OUTPUT)
+
+
+def _discard(stream: Any) -> None:
+    """Send what a stream still holds nowhere, or Python would fail with it again at the end."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class TerminalProgress:

@@ -16,6 +16,7 @@ from monai_acdr.data.phantoms.ddsm import write_ddsm_cases
 from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.phantoms.short_axis import write_short_axis_studies
+from monai_acdr.signals import stop_on_signals
 
 WRITERS: dict[str, Callable[..., Path]] = {
     "short_axis": write_short_axis_studies,
@@ -52,7 +53,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+    """Run the command; return its exit status.
+
+    Raises:
+        SystemExit: for wrong options, or when a signal ends it, after half-written files are removed.
+    """
     parser = build_parser()
     options = {
         key: tuple(value) if isinstance(value, list) else value
@@ -64,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{', '.join(wrong)} can be given for short_axis only, not for {kind}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        WRITERS[kind](options.pop("output_dir"), **options)
+        with stop_on_signals():
+            WRITERS[kind](options.pop("output_dir"), **options)
     except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 1
