@@ -25,7 +25,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -110,12 +110,12 @@ class _Lock:
         """Remove the file and let go; does nothing when the lock is not held."""
         if self._descriptor is None:
             return
-        descriptor, self._descriptor = self._descriptor, None
-        _held.discard(self)
         try:
-            if os.name != "nt" and self._is_same(descriptor):
-                self.path.unlink(missing_ok=True)
+            if os.name != "nt" and self.valid:
+                _despite_signal(lambda: self.path.unlink(missing_ok=True))
         finally:
+            _held.discard(self)
+            descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
         if os.name == "nt":  # an open file cannot be removed there
             with suppress(OSError):
@@ -414,7 +414,7 @@ def _publish(work: Path, folder: Path, replaced: Collection[str], last: str) -> 
     except BaseException:
         _undo(work, folder, gone, made)
         raise
-    (work / DECIDED).unlink()
+    _despite_signal(lambda: (work / DECIDED).unlink(missing_ok=True))
 
 
 def _move(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]) -> None:
@@ -551,14 +551,19 @@ def _lock_of(path: Path) -> Path:
 def _remove(path: Path) -> None:
     """Remove a file or folder of our own, if it is there."""
     if path.is_dir() and not path.is_symlink():
-        try:
-            shutil.rmtree(path, ignore_errors=True)
-        except BaseException:  # a signal arrived
-            shutil.rmtree(path, ignore_errors=True)
-            raise
+        _despite_signal(lambda: shutil.rmtree(path, ignore_errors=True))
     else:
         with suppress(OSError):
-            path.unlink(missing_ok=True)
+            _despite_signal(lambda: path.unlink(missing_ok=True))
+
+
+def _despite_signal(step: Callable[[], object]) -> None:
+    """Do a step of cleaning up even when a signal raises an exception in it; a second one would end the process."""
+    try:
+        step()
+    except (KeyboardInterrupt, SystemExit):
+        step()
+        raise
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,36 @@ def test_arguments(tmp_path: Path) -> None:
 def test_without_a_best_network(tmp_path: Path) -> None:
     Training(tmp_path, best=False).run(1)
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_two_trainings_at_once(tmp_path: Path) -> None:
+    """Neither writes into what the other trains: not the state, and not the best network of another folder."""
+    first = Training(tmp_path).checkpoint
+    first.start(Engine(lambda engine, batch: None))
+
+    def start_another() -> None:
+        TrainingCheckpoint(tmp_path / name, {"network": nn.Linear(1, 1)}).start(Engine(lambda engine, batch: None))
+
+    for name, status in (("last.pt", 7), ("model.pt", 7), ("other.pt", 0)):
+        process = os.fork()
+        if process == 0:
+            found = 1
+            try:
+                start_another()
+                found = 0
+            except FileExistsError as error:
+                found = 7 if "Expected no other process at work on" in str(error) else 8
+            finally:
+                os._exit(found)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == status, name
+    first.finish(Engine(lambda engine, batch: None))
+    Training(tmp_path).run(1)  # also removes what the process that ended left
+    assert sorted(os.listdir(tmp_path)) == ["last.pt", "model.pt"]
+
+
+def test_leftovers_of_a_killed_training_are_removed(tmp_path: Path) -> None:
+    for name in (".monai_acdr-partial.last.pt", ".last.pt.monai_acdr-lock", ".last.pt.claim.monai_acdr-lock"):
+        (tmp_path / name).write_text("half")
+    Training(tmp_path).run(1)
+    assert sorted(os.listdir(tmp_path)) == ["last.pt", "model.pt"]

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,11 @@ from monai_acdr import __version__
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.cli.exit_codes import EXIT_CODES
 
+FAKE_INFO = (
+    "fake = types.ModuleType('monai_acdr.apps.installation'); fake.info = lambda: {'a': 1}; "
+    "sys.modules['monai_acdr.apps.installation'] = fake"
+)
+"""Without the import of torch, which takes seconds."""
 VERBS = ("segment", "evaluate", "convert", "demo", "info")
 
 
@@ -55,6 +63,51 @@ def test_unexpected_errors_say_where_to_look(monkeypatch: pytest.MonkeyPatch) ->
     assert run.exit_code == 1
     assert "KeyError: 'surprise'" in run.stderr
     assert "--debug" in run.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_command_with_its_own_status(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    number = getattr(signal, name)
+    cleaned = []
+
+    def interrupted() -> None:
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            cleaned.append(signal.getsignal(number))
+
+    monkeypatch.setattr("monai_acdr.apps.installation.info", interrupted)
+    before = signal.getsignal(number)
+    run = CliRunner().invoke(main, ["info", "--json"])
+    assert run.exit_code == 128 + number and run.exit_code in EXIT_CODES
+    assert run.stderr.startswith(f"Error: stopped by {name}") and run.stderr.count("\n") == 1
+    assert json.loads(run.stdout)["exit_code"] == run.exit_code
+    assert cleaned == [signal.SIG_DFL]  # a second signal would have ended the process
+    assert signal.getsignal(number) is before
+
+
+def test_signals_are_not_handled_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers = []
+    monkeypatch.setattr("monai_acdr.apps.installation.info", lambda: handlers.append(signal.getsignal(signal.SIGTERM)))
+    thread = threading.Thread(target=lambda: CliRunner().invoke(main, ["info"]))
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGTERM)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pipes and /dev/full of POSIX")
+def test_standard_output_that_cannot_be_written() -> None:
+    """A reader who is gone ends the program in silence; a full disk is an error like others. No traceback."""
+    code = "import sys; from monai_acdr.apps.cli import main; sys.argv[0] = 'monai-acdr'; main()"
+    command = [sys.executable, "-c", f"import types, sys; {FAKE_INFO}; {code}", "info", "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writer)
+    assert (gone.returncode, gone.stderr) == (141, "")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (run.returncode, run.stderr) == (4, "Error: [Errno 28] No space left on device\n")
 
 
 def test_help_does_not_wait_for_torch() -> None:
