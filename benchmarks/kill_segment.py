@@ -3,8 +3,9 @@
 
 """Are results whole after `monai-acdr segment --overwrite` was killed (SIGKILL) at random moments?
 
-Runs of two kinds take turns in one folder: other contours and other files, so that a mixture shows. Half of the moments
-are spread over the whole run, half over the short time in which results are put in place. After each kill the next run
+Runs of two kinds take turns in one folder: other contours and other files, so that a mixture shows. A third of the
+moments is spread over the whole run, a third over the milliseconds of its publication, which mostly waits for the disk,
+a third over the moves of files in it. After each kill the next run
 into the folder, which refuses to overwrite, has to find all files of the killed run or all of the one before it, and
 nothing else but a file of the user. Processes are forked from one that has imported everything. Not for Windows.
 """
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,6 +36,8 @@ from monai_acdr.data.phantoms import write_short_axis_studies
 QUESTION = "results of `monai-acdr segment --overwrite` after SIGKILL at random moments and one more run"
 KINDS = (["--roi", "centre", "--mask", "--rtstruct", "--overlays"], ["--roi", "box", "30", "30", "98", "98", "--html"])
 """Options of the two kinds of runs."""
+PHASES = ("run", "_publish", "_move")
+"""The whole command, and functions of :mod:`monai_acdr.files` within."""
 MINE = "mine.txt"
 
 
@@ -63,14 +66,14 @@ def kill_runs(study: Path, folder: Path, kills: int, generator: random.Random) -
     """Kill runs into one folder and count what is found."""
     folder.mkdir()
     (folder / MINE).write_text("mine", encoding="utf-8")
-    seconds, publication = zip(*(time_run(study, folder, kind) for kind in (0, 1, 0)), strict=True)
+    seconds = {phase: min(time_run(study, folder, kind, phase) for kind in (0, 1, 0)) for phase in PHASES}
     counts: Counter[str] = Counter()
     faults: list[str] = []
     for number in range(kills):
-        within = number % 2 == 1
-        delay = generator.uniform(0, 1.2 * max(publication[1:]) if within else 1.1 * min(seconds))
+        phase = PHASES[number % len(PHASES)]
         started = time.time_ns()
-        counts["ended before the kill"] += not start_and_kill(study, folder, 1 - number % 2, delay, within)
+        delay = generator.uniform(0, seconds[phase])
+        counts["ended before the kill"] += not start_and_kill(study, folder, 1 - number % 2, delay, phase)
         counts["hidden files after the kill"] += any(files.is_own_name(path.name) for path in folder.iterdir())
         counts["report.json missing after the kill"] += not (folder / "report.json").exists()
         faults += [f"{number}, before the next run: {text}" for text in find_faults(folder, started, False)]
@@ -79,70 +82,72 @@ def kill_runs(study: Path, folder: Path, kills: int, generator: random.Random) -
         faults += [] if status == 4 else [f"{number}: the next run ended with status {status}, not 4"]
         new = (folder / "report.json").exists() and (folder / "report.json").stat().st_mtime_ns >= started
         counts["results of the killed run" if new else "results of the run before"] += 1
-    timing = {"seconds_per_run": min(seconds), "seconds_of_publication": max(publication[1:])}
-    return {"kills": kills, **dict(sorted(counts.items())), "faults": faults, **timing}
+    return {"kills": kills, **dict(sorted(counts.items())), "faults": faults, "seconds": seconds}
 
 
-def fork_run(study: Path, folder: Path, kind: int, overwrite: bool = True, publishing: int | None = None) -> int:
-    """Start a run in a process of its own; `publishing` is a pipe that gets a byte before and after publication."""
+def fork_run(
+    study: Path, folder: Path, kind: int, overwrite: bool = True, phase: str = "run", pipe: int | None = None
+) -> int:
+    """Start a run in a process of its own; `pipe` gets a byte before and after its phase."""
     process = os.fork()
     if process == 0:
-        _run(study, folder, kind, overwrite, publishing)
+        _run(study, folder, kind, overwrite, phase, pipe)
     return process
 
 
-def _run(study: Path, folder: Path, kind: int, overwrite: bool, publishing: int | None) -> NoReturn:
+def _run(study: Path, folder: Path, kind: int, overwrite: bool, phase: str, pipe: int | None) -> NoReturn:
     status = 99
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        if publishing is not None:
-            publish = files._publish
+        run: Callable[..., Any] = command_line if phase == "run" else getattr(files, phase)
 
-            def tell(*arguments: Any) -> None:
-                os.write(publishing, b"(")
-                publish(*arguments)
-                os.write(publishing, b")")
+        def tell(*arguments: Any, **options: Any) -> None:
+            if pipe is not None:
+                os.write(pipe, b"(")
+            try:
+                run(*arguments, **options)
+            finally:
+                if pipe is not None:
+                    os.write(pipe, b")")
 
-            files._publish = tell
-        command_line(
-            ["segment", str(study), "-o", str(folder), *KINDS[kind], *(["--overwrite"] if overwrite else [])],
-            prog_name="monai-acdr",
-        )
+        if phase != "run":
+            setattr(files, phase, tell)
+        words = ["segment", str(study), "-o", str(folder), *KINDS[kind], *(["--overwrite"] if overwrite else [])]
+        (tell if phase == "run" else command_line)(words, prog_name="monai-acdr")
     except SystemExit as end:
         status = int(end.code or 0)
     finally:
         os._exit(status)
 
 
-def time_run(study: Path, folder: Path, kind: int) -> tuple[float, float]:
-    """Seconds of a whole run and of its publication."""
+def time_run(study: Path, folder: Path, kind: int, phase: str) -> float:
+    """Seconds of a phase of an undisturbed run."""
     reader, writer = os.pipe()
+    process = fork_run(study, folder, kind, phase=phase, pipe=writer)
+    os.close(writer)
+    os.read(reader, 1)
     start = time.perf_counter()
-    process = fork_run(study, folder, kind, publishing=writer)
     os.read(reader, 1)
-    decided = time.perf_counter()
-    os.read(reader, 1)
-    published = time.perf_counter()
+    end = time.perf_counter()
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     os.close(reader)
-    os.close(writer)
     if status:
         raise RuntimeError(f"Expected an undisturbed run to succeed, but its status is {status}.")
-    return time.perf_counter() - start, published - decided
+    return end - start
 
 
-def start_and_kill(study: Path, folder: Path, kind: int, delay: float, within: bool) -> bool:
-    """Kill a run some seconds after its start, or after its publication began; False when it had ended before."""
+def start_and_kill(study: Path, folder: Path, kind: int, delay: float, phase: str) -> bool:
+    """Kill a run some seconds after a phase of it began; False when it had ended before."""
     reader, writer = os.pipe()
-    process = fork_run(study, folder, kind, publishing=writer)
+    process = fork_run(study, folder, kind, phase=phase, pipe=writer)
     os.close(writer)
-    if within:
-        os.read(reader, 1)
+    os.read(reader, 1)
     end = time.perf_counter() + delay
     while time.perf_counter() < end:
-        time.sleep(0 if delay < 0.1 else 0.001)
+        if delay > 0.1:
+            time.sleep(0.001)
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
     status = os.waitpid(process, 0)[1]
@@ -176,7 +181,7 @@ def make_table(results: dict[str, Any]) -> Table:
     rows = [
         [names.get(name, name), str(len(value) if isinstance(value, list) else value)]
         for name, value in results.items()
-        if not isinstance(value, float)
+        if name != "seconds"
     ]
     return Table("kills", ["", "number"], rows)
 

@@ -373,13 +373,15 @@ def publish_results(folder: Path, names: Sequence[str], overwrite: bool = False)
 
 
 @contextmanager
-def publish_into(folder: Path, replaced: Collection[str], last: str) -> Iterator[Path]:
+def publish_into(folder: Path, replaced: Collection[str], last: str, durable: bool = True) -> Iterator[Path]:
     """Collect files and folders, and move all of them into a locked folder when the block ends well.
 
     Args:
         folder: locked by :func:`lock_folder`.
         replaced: names in it that make room, with or without a successor.
         last: name that leaves first and arrives last.
+        durable: whether to have every file written to the disk before the moves, in case the power fails. It takes
+            milliseconds per file; files that can be made again do not need it.
 
     Yields:
         An empty folder to write to.
@@ -393,6 +395,8 @@ def publish_into(folder: Path, replaced: Collection[str], last: str) -> Iterator
         for path in (work, work / "new", work / "old"):
             path.mkdir()
         yield work / "new"
+        if durable:
+            _synchronize(work / "new")
         _publish(work, folder, replaced, last)
     finally:
         # With a decision left, moves could neither be done nor be undone: the next run will do them.
@@ -406,7 +410,6 @@ def _publish(work: Path, folder: Path, replaced: Collection[str], last: str) -> 
 
     made = order([path.name for path in (work / "new").iterdir()])
     gone = [name for name in reversed(order(replaced)) if os.path.lexists(folder / name)]
-    _synchronize(work)
     try:
         write_text_atomically(work / DECIDED, json.dumps({"replaced": gone, "made": made}))
         _synchronize_entries(work)

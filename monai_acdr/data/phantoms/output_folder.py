@@ -39,7 +39,7 @@ def replace_output(folder: Path, parameters: dict[str, Any]) -> Iterator[Path]:
             another process writes to it.
     """
     check_replaceable(folder)
-    with lock_folder(folder) as locked, publish_into(locked, check_replaceable(locked), LAST) as partial:
+    with lock_folder(folder) as locked, publish_into(locked, check_replaceable(locked), LAST, False) as partial:
         yield partial
         files = {path.relative_to(partial).as_posix(): _digest(path) for path in _files(partial)}
         manifest = json.dumps({"generator": GENERATOR, **parameters, "files": files}, indent=1) + "\n"
