@@ -169,7 +169,7 @@ def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:
         ValueError: when a value cannot be encoded.
     """
     check_target(path, overwrite)
-    with quiet_values(), replace_file(path) as temporary:
+    with quiet_values(), replace_file(path, overwrite) as temporary:
         try:
             if _PYDICOM_2:
                 dataset.save_as(str(temporary), write_like_original=False)
@@ -182,9 +182,4 @@ def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:
                 f"Expected values that a DICOM file can hold, but {path} cannot be written ({type(error).__name__}): "
                 "correct the headers of the images."
             ) from None
-    with quiet_values(), replace_file(path, overwrite) as temporary:
-        if _PYDICOM_2:
-            dataset.save_as(str(temporary), write_like_original=False)
-        else:
-            dataset.save_as(str(temporary), enforce_file_format=True)
     return path
