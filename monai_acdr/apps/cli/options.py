@@ -23,9 +23,9 @@ __all__ = [
     "json_option",
     "model_option",
     "overwrite_option",
+    "print_line",
     "print_result",
     "read_budget_option",
-    "print_line",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
