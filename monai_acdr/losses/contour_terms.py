@@ -27,13 +27,13 @@ def _reduce(values: Tensor, reduction: str) -> Tensor:
 
 
 def check_reference(target: Tensor) -> None:
-    """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced.
+    """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced or transformed.
 
     A mask of {0, 255} or class numbers would train towards nonsense, and NaN to NaN, without a word.
     """
-    if torch.compiler.is_compiling() or target.dtype == torch.bool or target.numel() == 0:
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or target.numel() == 0:
         return
-    low, high = (float(value) for value in target.detach().aminmax())
+    low, high = torch.stack(target.detach().aminmax()).tolist()  # one wait for the device
     if not (low >= -MASK_TOLERANCE and high <= 1 + MASK_TOLERANCE):
         raise ValueError(
             f"Expected `target` to be masks with values in [0, 1], but got values from {low:g} to {high:g}: scale a "

@@ -231,3 +231,18 @@ def test_an_unknown_rasterizer_is_named() -> None:
 def test_an_unknown_fill_rule_is_named() -> None:
     with pytest.raises(ValueError, match=r"Expected `fill_rule` to be one of .*but got 'winding'"):
         ActiveContourLoss(fill_rule="winding")(ellipses(), references())
+
+
+def test_gradients_per_sample_by_vmap() -> None:
+    contours = torch.rand(3, 2, 9, 2, dtype=torch.float64) * 12
+    targets = torch.rand(3, 1, 12, 12, dtype=torch.float64)
+    loss = ActiveContourLoss()
+
+    def one(contour: Tensor, target: Tensor) -> Tensor:
+        return loss(contour[None], target[None])
+
+    together = torch.func.vmap(torch.func.grad(one))(contours, targets)
+    for contour, target, expected in zip(contours, targets, together, strict=True):
+        variable = contour.clone().requires_grad_()
+        one(variable, target).backward()
+        torch.testing.assert_close(expected, variable.grad)
