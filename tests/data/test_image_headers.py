@@ -123,3 +123,10 @@ def test_garbage_that_begins_like_dicom(tmp_path: Path, start: bytes) -> None:
         path.write_bytes(start + np.random.default_rng(seed).bytes(300))
         with pytest.raises(ValueError, match="Expected a DICOM"):
             read_image_header(path)
+
+
+@pytest.mark.parametrize(("modality", "spacing"), [("MR", 0.01), ("MR", 300), ("MG", 70), ("OT", 1e-30)])
+def test_an_implausible_spacing_is_refused(tmp_path: Path, write_dicom: Writer, modality: str, spacing: float) -> None:
+    path = write_dicom(tmp_path / "a.dcm", Modality=modality, PixelSpacing=[spacing, spacing])
+    with pytest.raises(ValueError, match=r"a\.dcm has .* mm, which is not plausible: correct its header"):
+        read_image_header(path)

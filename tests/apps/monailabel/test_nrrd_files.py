@@ -82,3 +82,14 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Expected \(X, Y, Z\[, T\]\) of numbers"):
         write_nrrd(tmp_path / "a.nrrd", np.zeros((4, 3), np.uint8), AFFINE)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("um", 0.001), ("m", 1000)])
+def test_units_become_mm(tmp_path: Path, unit: str, factor: float) -> None:
+    path = write_nrrd(tmp_path / "a.nrrd", np.zeros((4, 3, 2), np.uint8), AFFINE)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"kinds:", f'space units: "{unit}" "{unit}" "{unit}"\nkinds:'.encode()))
+    np.testing.assert_allclose(read_nrrd(path)[1][:3], AFFINE[:3] * factor)
+    path.write_bytes(content.replace(b"kinds:", b'space units: "mm" "mm" "s"\nkinds:'))
+    with pytest.raises(ValueError, match="its space units are"):
+        read_nrrd(path)

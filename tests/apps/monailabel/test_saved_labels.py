@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -22,6 +26,7 @@ from monai_acdr.apps.monailabel.saved_labels import (
     write_seg_of_labels,
 )
 from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, write_seg
+from monai_acdr.read_budget import read_budget
 
 
 @pytest.fixture()
@@ -118,3 +123,56 @@ def test_segmentations_that_no_label_map_holds(series: LabelImage, tmp_path: Pat
     dataset.save_as(path)
     with pytest.raises(ValueError, match=r"all of them readable, in .*overlap.dcm, but .*\(segment #2\)"):
         labels_of_seg(path, series)
+
+
+def _bomb(path: Path) -> Path:
+    """A file of a few kilobytes that claims, and unpacks to, 169 MB."""
+    side, number = 13_000, 169_000_000
+    if path.name == "a.png":
+        chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)), (b"IDAT", _zeros(number + side, 15))]
+        parts = [struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks]
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts) + b"\0\0\0\0IEND\xaeB`\x82")
+    elif path.name == "a.nrrd":
+        head = f"NRRD0004\ntype: uint8\ndimension: 2\nsizes: {side} {side}\nencoding: gzip\n\n"
+        path.write_bytes(head.encode() + _zeros(number, 31))
+    else:
+        header = nib.Nifti1Header()
+        header.set_data_shape((side, side))
+        header.set_data_dtype(np.uint8)
+        header["vox_offset"], header["magic"] = 352, b"n+1"
+        path.write_bytes(gzip.compress(header.binaryblock + bytes(4)) + _zeros(number, 31))
+    return path
+
+
+def _zeros(number: int, wbits: int) -> bytes:
+    packer = zlib.compressobj(9, wbits=wbits)
+    step = bytes(1 << 20)
+    data = b"".join(packer.compress(step) for _ in range(number >> 20))
+    return data + packer.compress(bytes(number % (1 << 20))) + packer.flush()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.nrrd", "a.nii.gz"])
+def test_uploads_are_not_unpacked_beyond_the_budget(name: str, tmp_path: Path) -> None:
+    path = _bomb(tmp_path / name)
+    assert path.stat().st_size < 500_000
+    tracemalloc.start()
+    with read_budget(64), pytest.raises(ValueError, match=rf"Expected .*{name} to need at most 64 MiB of memory"):
+        read_label(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
+
+
+def test_voxels_without_a_header_are_counted_before_they_are_read(tmp_path: Path) -> None:
+    with open(tmp_path / "a.bin", "wb") as stream:
+        stream.truncate(1 << 40)  # a terabyte of nothing
+    image = LabelImage(None, (), (4, 3, 2), np.eye(4))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"but got {1 << 40} bytes: does it belong to this image"):
+        raw_label(tmp_path / "a.bin", image)
+
+
+def test_a_palette_holds_labels(tmp_path: Path) -> None:
+    picture = Image.frombytes("P", (2, 2), bytes([0, 1, 2, 1]))
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    picture.save(tmp_path / "a.png")
+    assert read_label(tmp_path / "a.png").T.tolist() == [[0, 1], [2, 1]]

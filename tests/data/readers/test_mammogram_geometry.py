@@ -148,3 +148,11 @@ def test_view_codes_are_those_of_dicom() -> None:
 @pytest.mark.parametrize(("value", "expected"), [("YES", "YES"), ("NO", "NO"), ("MAYBE", ""), (None, "")])
 def test_implant(mammogram: Make, value: str | None, expected: str) -> None:
     assert implant(mammogram(BreastImplantPresent=value)) == expected
+
+
+@pytest.mark.parametrize("elements", [{"PixelSpacing": [70, 70]}, {"ImagerPixelSpacing": [0.0007, 0.0007]}])
+def test_an_implausible_spacing_is_refused(mammogram: Make, elements: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"0\.01 to 4 mm \(mammograms and radiographs\), but x has .*not plausible"):
+        pixel_spacing_of(mammogram(**elements), "x", None)
+    with pytest.raises(ValueError, match="but x has 70 x 70 mm"):
+        pixel_spacing_of(mammogram(ImagerPixelSpacing=None), "x", (70.0, 70.0))
