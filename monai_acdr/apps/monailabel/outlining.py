@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from monai_acdr.apps.contour_checks import NO_CONTRAST
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
@@ -75,7 +76,7 @@ def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> l
         indices = image.frames_of(part.slice, prompts.phase)
         drawn = _drawn(image, indices, part, model)
         results += [_corrected(outlined, part, image, model) for outlined in drawn]
-    return results
+    return _filled(results)
 
 
 def _drawn(image: LabelImage, indices: Sequence[int], part: SlicePrompts, model: ContourModel) -> list[Outlined]:
@@ -118,7 +119,13 @@ def find_contours(
         raise ValueError(
             f"Expected a box or a point for {model.structure.label}: only left ventricles are found without."
         )
-    return _outlined(image, indices, RegionRequest("auto"), model, every)
+    return _filled(_outlined(image, indices, RegionRequest("auto"), model, every))
+
+
+def _filled(results: list[Outlined]) -> list[Outlined]:
+    if not results:
+        raise ValueError(f"Expected something to outline, but there is {NO_CONTRAST}: click or draw a box elsewhere.")
+    return results
 
 
 def _outlined(

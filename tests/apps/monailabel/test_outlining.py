@@ -110,3 +110,13 @@ def test_nothing_given(series: LabelImage, heart_model: ContourModel, monkeypatc
     (found,) = find_contours(series, [3, 4], heart_model)
     assert found.frame == 3
     assert seen == [("auto", 12, False), ("auto", 1, True), ("auto", 2, False)]
+
+
+def test_nothing_to_see(volume: LabelImage, heart_model: ContourModel) -> None:
+    black = [replace(frame, image=frame.image * 0) for frame in volume.inputs.frames]
+    image = replace(volume, inputs=replace(volume.inputs, frames=black))
+    for request in ({"foreground": [[50, 40, 1]]}, {"roi": [30, 70, 20, 60, 0, 2]}, {"slice": 1}):
+        with pytest.raises(ValueError, match="there is no contrast in the region of interest: click or draw a box"):
+            outline(image, heart_model, **request)
+    image = replace(volume, inputs=replace(volume.inputs, frames=[*black[:2], volume.inputs.frames[2]]))
+    assert [found.frame for found in outline(image, heart_model, roi=[30, 70, 20, 60, 0, 2])] == [2]
