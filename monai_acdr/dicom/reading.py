@@ -107,7 +107,12 @@ def element_label(holder: Dataset, keyword: str, dataset: Dataset, otherwise: st
         otherwise: its name when it has none, or when it repeats a word of the patient's name or ID.
         path: the file's path.
     """
-    text = "".join(letter if letter.isprintable() else " " for letter in element_text(holder, keyword, path)[:64])
+    value = holder.get(keyword)
+    if hasattr(value, "append") and not isinstance(value, DicomSequence):  # a backslash in a name, which is not allowed
+        content = " ".join(map(str, value))
+    else:
+        content = element_text(holder, keyword, path)
+    text = "".join(letter if letter.isprintable() else " " for letter in content[:64])
     identity = f"{dataset.get('PatientName') or ''}^{dataset.get('PatientID') or ''}".casefold()
     words = {word for word in re.split(r"[\W_]+", identity) if len(word) >= 3}
     named = any(word in words for word in re.split(r"[\W_]+", text.casefold()))

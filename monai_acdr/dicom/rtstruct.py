@@ -23,6 +23,7 @@ from monai_acdr.dicom.regions import Region, as_regions
 from monai_acdr.dicom.rings import find_holes, join_keyholes
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import Structure, code_item
+from monai_acdr.dicom.toolkit import source_errors
 
 __all__ = ["RT_STRUCTURE_SET_STORAGE", "write_rtstruct"]
 
@@ -74,7 +75,7 @@ def write_rtstruct(
     check_sources(sources)
     reference = _frame_of_reference(sources)
     regions = as_regions(contours, sources, structure)
-    with quiet_values():
+    with quiet_values(), source_errors("an RT structure set", sources[0].path, "leave out --rtstruct"):
         numbered = list(enumerate(regions, start=1))
         drawn = DicomSequence(_contours(number, region, sources) for number, region in numbered)
         identity = sources[0].header, algorithm, series_number, "Contours", choose_transfer_syntax(_lengths(drawn))

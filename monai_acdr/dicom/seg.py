@@ -19,7 +19,8 @@ from monai_acdr.dicom.regions import MaskRegion, as_regions, check_length, raste
 from monai_acdr.dicom.seg_frames import index_by_time, spread_positions, state_slice_spacing
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
-from monai_acdr.dicom.toolkit import require_highdicom
+from monai_acdr.dicom.toolkit import require_highdicom, source_errors
+from monai_acdr.read_budget import check_pixels
 
 __all__ = ["THRESHOLD", "write_seg"]
 
@@ -73,7 +74,8 @@ def write_seg(
     _check_grid(sources)
     highdicom = require_highdicom("Writing a DICOM segmentation")
     segments = _segments(regions, sources, structure)
-    with quiet_values():
+    instead = "write contours or masks in another format"
+    with quiet_values(), source_errors("a DICOM segmentation", sources[0].path, instead):
         array, instances = _pixels(segments, sources, kind)
         if sources[0].has_place:
             spread_positions(instances, sources)
@@ -150,6 +152,7 @@ def _pixels(
     many = sources[0].num_frames
     slots = [source.frame - 1 for source in sources] if many > 1 else list(range(len(sources)))
     shape = (many if many > 1 else len(sources), *sources[0].size, len(segments))
+    check_pixels("the segments of all frames", shape)
     array = np.zeros(shape, dtype=np.uint8 if kind == "BINARY" else np.float32)
     for channel, segment in enumerate(segments):
         for slot, mask in zip(slots, segment.masks, strict=True):

@@ -200,7 +200,8 @@ class _Reader:
         parts = element_items(item, keyword, self.path)[:1]
         names = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
         values = [element_text(part, name, self.path) for part in parts for name in names]
-        return Code(*values) if values and all(values) else None
+        fits = all(0 < len(value) <= limit for value, limit in zip(values, (16, 16, 64), strict=False))
+        return Code(*values) if values and fits else None
 
     def _pixels(self) -> np.ndarray:
         """(F, H, W) stored values, of segments or of coverage."""

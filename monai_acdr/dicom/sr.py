@@ -21,7 +21,7 @@ from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without
 from monai_acdr.dicom.regions import Region, as_regions, iterate_contours
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
-from monai_acdr.dicom.toolkit import require_highdicom
+from monai_acdr.dicom.toolkit import require_highdicom, source_errors
 from monai_acdr.geometry import signed_area
 
 __all__ = ["MEASURES", "VOLUMES", "write_sr"]
@@ -99,9 +99,13 @@ def write_sr(
     if coordinates == "patient" and not all(source.has_place for source in sources):
         raise ValueError("Expected images with a frame of reference for patient coordinates: pass coordinates='image'.")
     regions = as_regions(contours, sources, structure)
+    if any(region.has_holes for region in regions):
+        raise ValueError(
+            "Expected contours without holes for a structured report, whose regions have none: write RTSTRUCT or SEG."
+        )
     values = _values(regions, sources, measures)
     highdicom = require_highdicom("Writing a structured report")
-    with quiet_values():
+    with quiet_values(), source_errors("a structured report", sources[0].path, "leave out --sr"):
         groups = [
             _planar_group(highdicom, region, sources[index], vertices, numbers, coordinates, algorithm)
             for (region, index, vertices), numbers in zip(iterate_contours(regions), values, strict=True)

@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-__all__ = ["require_dicomweb", "require_highdicom"]
+from pydicom.datadict import tag_for_keyword
+
+from monai_acdr.dicom.files import is_system_error
+
+__all__ = ["require_dicomweb", "require_highdicom", "source_errors"]
 
 
 def require_highdicom(feature: str) -> Any:
@@ -26,6 +33,35 @@ def require_highdicom(feature: str) -> Any:
 def require_dicomweb(feature: str) -> Any:
     """The module dicomweb_client.api; arguments and errors as :func:`require_highdicom`."""
     return _require(feature, "dicomweb-client", "dicomweb", "dicomweb_client.api")
+
+
+@contextmanager
+def source_errors(product: str, source: object, instead: str) -> Iterator[None]:
+    """Turn what highdicom and pydicom raise about the headers of images into a ValueError that names file and element.
+
+    Their messages speak of Python and quote values, so none is passed on. Our own errors pass.
+
+    Args:
+        product: what is made, such as "a DICOM segmentation".
+        source: the file of the images that it is made from.
+        instead: what to do without it, in options.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        if is_system_error(error) or (isinstance(error, ValueError) and str(error).startswith("Expected ")):
+            raise
+        words = re.findall(r"[A-Z][A-Za-z]{2,}", str(error))
+        keyword = next((word for word in words if tag_for_keyword(word) is not None), None)
+        problem = "does not have it as needed" if keyword else f"is not enough for it ({type(error).__name__})"
+        if isinstance(error, AttributeError) and keyword:
+            problem = "lacks it"
+        raise ValueError(
+            f"Expected {keyword or 'a header'} in the images that {product} is made from, but that of {source} "
+            f"{problem}: complete or correct the header, or {instead}."
+        ) from None
 
 
 def _require(feature: str, package: str, extra: str, *modules: str) -> Any:

@@ -38,6 +38,9 @@ _REASONS = {
 }
 """FailureReason, PS3.3 table C.4-13 and PS3.4 table B.2-1."""
 
+_LONGEST_TEXT = 1024
+"""Letters of a value that are looked at; UIDs and code strings have 64 at most."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -75,7 +78,7 @@ class DicomWeb:
         if not 0 < timeout < float("inf"):
             raise ValueError(f"Expected `timeout` to be a positive number of seconds, but got {timeout}.")
         self.url = check_url(url)
-        self._client = open_client(self.url, timeout)
+        self._client, self._answers = open_client(self.url, timeout)
 
     def __repr__(self) -> str:
         return f"DicomWeb({self.url!r})"
@@ -202,16 +205,36 @@ class DicomWeb:
         return keys
 
     def _search(self, level: str, tag: str, *uids: str, **options: Any) -> dict[str, dict[str, Any]]:
-        """All results by their UID, which is the attribute `tag`; asked for page by page."""
+        """All results by their UID, which is the attribute `tag`; asked for page by page.
+
+        A server may list less than it has, and say so in a warning (PS3.18 8.3.4.4): the rest must follow. Where it
+        gives the same page again, it knows no offset: it is asked once more, for as many as we take.
+        """
         found: dict[str, dict[str, Any]] = {}
+        partial = asked_for_all = False
         while len(found) <= MAX_INSTANCES:
+            pages = {"offset": len(found)} if found else {}
+            if asked_for_all:
+                pages = {"limit": MAX_INSTANCES + 1}
             with explain(self.url, f"a list of {level}"):
-                page = getattr(self._client, f"search_for_{level}")(*uids, offset=len(found) or None, **options)
+                page = getattr(self._client, f"search_for_{level}")(*uids, **pages, **options)
                 items = {check_uid(_text(item, tag), "UID"): item for item in page}
-            if items.keys() <= found.keys():  # empty, or a server that knows no offset
-                return found
-            found.update(items)
-        raise DicomWebError(f"Expected at most {MAX_INSTANCES} {level}, but {origin(self.url)} lists more.")
+            if items.keys() - found.keys():
+                partial, asked_for_all = self._answers.partial, False
+                found.update(items)
+                continue
+            partial = self._answers.partial or (partial and not (asked_for_all and items))
+            if asked_for_all or not (items or partial):
+                break
+            asked_for_all = True
+        if len(found) > MAX_INSTANCES:
+            raise DicomWebError(f"Expected at most {MAX_INSTANCES} {level}, but {origin(self.url)} lists more.")
+        if partial:
+            raise DicomWebError(
+                f"Expected all {level} from {origin(self.url)}, but it lists {len(found)}, says that there are more, "
+                "and does not give them: raise the limit of results in its configuration."
+            )
+        return found
 
     def _fetch(self, uids: tuple[str, str, str], path: Path) -> None:
         with explain(self.url, "a DICOM instance"):
@@ -240,7 +263,7 @@ class DicomWeb:
         with explain(self.url, "an answer to a store request"):
             answer = self._client.store_instances([dataset])
             for item in answer.get("FailedSOPSequence") or []:
-                code = int(item.get("FailureReason") or 0)
+                code = int(item.get("FailureReason") or 0) & 0xFFFF
                 return _REASONS.get(code, f"failure reason {code:04X}")
             confirmed = [str(item.ReferencedSOPInstanceUID) for item in answer.get("ReferencedSOPSequence") or []]
         return None if uid in confirmed else "the server did not confirm it"
@@ -261,9 +284,11 @@ def _tally(stored: list[str], missing: list[str]) -> str:
 
 
 def _text(item: dict[str, Any], tag: str) -> str:
-    """First value of an attribute in the DICOM JSON model (PS3.18, F.2.2)."""
-    values = item.get(tag, {}).get("Value") or [""]
-    return str(values[0] or "").strip()
+    """First value of an attribute in the DICOM JSON model (PS3.18, F.2.2); empty where there is none."""
+    attribute = item.get(tag)
+    values = attribute.get("Value") if isinstance(attribute, dict) else None
+    value = values[0] if isinstance(values, list) and values else ""
+    return str(value)[:_LONGEST_TEXT].strip() if isinstance(value, (str, int)) else ""
 
 
 def _count(item: dict[str, Any], tag: str) -> int | None:

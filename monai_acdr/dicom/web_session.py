@@ -24,13 +24,17 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from monai_acdr.dicom.files import quiet_values
 from monai_acdr.dicom.toolkit import require_dicomweb
 from monai_acdr.dicom.web_address import DicomWebError, origin
+from monai_acdr.read_budget import read_budget_bytes
 
 __all__ = ["MAX_INSTANCE_BYTES", "Authorization", "explain", "find_credentials", "open_client"]
 
 MAX_INSTANCE_BYTES = 1 << 30
-"""Instances beyond this are neither fetched nor sent."""
+"""Instances beyond this are neither fetched nor sent, nor those beyond the budget of memory fetched."""
 MAX_ANSWER_BYTES = 1 << 26
-"""Search results and answers to a store beyond this are refused."""
+"""Search results and answers to a store beyond this are refused, and those that need more memory than the budget."""
+
+_ATTRIBUTE_BYTES = 512
+"""About what the objects of one pair of braces need: a dictionary with its values and their texts."""
 
 _ENVELOPE_BYTES = 1 << 16
 _USER, _PASSWORD, _TOKEN = (f"MONAI_ACDR_DICOMWEB_{name}" for name in ("USER", "PASSWORD", "TOKEN"))
@@ -87,8 +91,19 @@ def find_credentials(url: str, environ: Mapping[str, str] = os.environ) -> Autho
     return Authorization("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii"))
 
 
-def open_client(url: str, timeout: float) -> Any:
-    """A dicomweb_client.api.DICOMwebClient that keeps to the rules of this module.
+@dataclass
+class Answers:
+    """What the last answer said beside its content.
+
+    Attributes:
+        partial: it has a warning that there are more results than it lists (PS3.18 8.3.4.4).
+    """
+
+    partial: bool = False
+
+
+def open_client(url: str, timeout: float) -> tuple[Any, Answers]:
+    """A dicomweb_client.api.DICOMwebClient that keeps to the rules of this module, and what its answers say beside.
 
     Args:
         url: base URL, checked.
@@ -105,13 +120,14 @@ def open_client(url: str, timeout: float) -> Any:
     if session.auth.header is not None and url.startswith("http:") and not _is_loopback(url):
         _logger.warning("Credentials and images go to %s without encryption: use https.", origin(url))
     session.headers.update({"Accept": "application/dicom+json", "Accept-Encoding": "identity"})
-    adapter = _adapter(requests, timeout, session.auth.header is not None)
+    answers = Answers()
+    adapter = _adapter(requests, timeout, session.auth.header is not None, answers)
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     # One instance a request: sent whole. UIDs are checked by us, archives have some with leading zeros.
     client = api.DICOMwebClient(url, session=session, chunk_size=2 * MAX_INSTANCE_BYTES, permissive_uid=True)
     client.set_http_retry_params(retry=False)
-    return client
+    return client, answers
 
 
 @contextmanager
@@ -144,7 +160,7 @@ def explain(url: str, task: str) -> Iterator[None]:
         raise _nonsense(server, f"{task}, but got something that is none ({type(error).__name__})") from None
 
 
-def _adapter(requests: Any, seconds: float, signed: bool) -> Any:
+def _adapter(requests: Any, seconds: float, signed: bool, answers: Answers) -> Any:
     class Adapter(requests.adapters.HTTPAdapter):
         """Waits `seconds` for each piece of an answer, and lets whole answers of the right kind through."""
 
@@ -155,6 +171,9 @@ def _adapter(requests: Any, seconds: float, signed: bool) -> Any:
             response = super().send(request, **options)
             try:
                 _check_status(response, signed)
+                # Free text, which dicomweb-client would log. A warning that a filter is not supported is no other list.
+                warning = response.headers.pop("Warning", "")
+                answers.partial = warning.strip().startswith("299") and "fuzzy" not in warning.lower()
                 _check_kind(response)
                 body = _read(response)
             except BaseException:
@@ -194,7 +213,6 @@ def _check_status(response: Any, signed: bool) -> None:
 
 def _check_kind(response: Any) -> None:
     """Check the content type; that of JSON loses its parameters, which dicomweb-client does not expect there."""
-    response.headers.pop("Warning", None)  # free text that dicomweb-client would log
     kind = _media_type(response)
     if response.status_code == 204:
         return
@@ -212,13 +230,18 @@ def _read(response: Any) -> bytes:
     """The whole body, and the certainty that it is whole."""
     errors, server = import_module("urllib3.exceptions"), origin(response.request.url)
     boundary = _media_type(response).get_boundary()
-    limit = MAX_ANSWER_BYTES if boundary is None else MAX_INSTANCE_BYTES + _ENVELOPE_BYTES
-    body = bytearray()
+    budget = read_budget_bytes()
+    limit = min(MAX_ANSWER_BYTES, budget) if boundary is None else min(MAX_INSTANCE_BYTES, budget) + _ENVELOPE_BYTES
+    body, objects = bytearray(), 0
     try:
         for piece in response.raw.stream(1 << 16, decode_content=True):
             body += piece
-            if len(body) > limit:
-                raise DicomWebError(f"Expected at most {limit} bytes from {server}, but it sends more.")
+            objects += sum(map(piece.count, (b"{", b"[", b",", b"<"))) if boundary is None else 0
+            if len(body) > limit or objects * _ATTRIBUTE_BYTES > budget:
+                raise DicomWebError(
+                    f"Expected at most {limit} bytes from {server}, and {budget >> 20} MiB of memory for them, but it "
+                    "sends more: fetch a series, or raise the budget with --read-budget MIB."
+                )
     except errors.ReadTimeoutError:
         raise _timed_out(server) from None
     except (errors.HTTPError, OSError):

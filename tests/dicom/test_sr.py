@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,17 @@ from pydicom.sr._concepts_dict import concepts
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from shapely.geometry import Polygon
 
-from monai_acdr.dicom import BREAST_MASS, MEASURES, VOLUMES, Region, read_sources, write_sr
+from monai_acdr.dicom import (
+    BREAST_MASS,
+    LV_ENDOCARDIUM,
+    MEASURES,
+    VOLUMES,
+    Region,
+    read_sources,
+    write_rtstruct,
+    write_seg,
+    write_sr,
+)
 
 pytest.importorskip("highdicom")
 
@@ -150,3 +161,26 @@ def test_passes_dciodvfy(made: SimpleNamespace, tmp_path: Path, verify: Callable
     coordinates = "patient" if kind == "patient" else "image"
     path = write_sr(tmp_path / "sr.dcm", [made.SHAPE] * len(sources), sources, None, EJECTION, coordinates)
     assert verify(path) == []
+
+
+@pytest.mark.parametrize("write", [write_sr, write_seg, write_rtstruct])
+@pytest.mark.parametrize("keyword", ["SOPClassUID", "StudyInstanceUID"])
+def test_headers_without_an_element(
+    made: SimpleNamespace, tmp_path: Path, write: Callable[..., Path], keyword: str
+) -> None:
+    """What highdicom raises speaks of Python; the file, the element and what to do instead are what helps."""
+    sources = read_sources(made.series(tmp_path, [1, 0, 0, 0, 1, 0]))
+    for source in sources:
+        source.header.pop(keyword)
+    with pytest.raises(ValueError, match=f"^Expected {keyword} in the images .* that of .*0-0.dcm lacks it: complete"):
+        write(tmp_path / "result.dcm", [made.SHAPE, None], sources)
+    assert not (tmp_path / "result.dcm").exists()
+
+
+def test_holes_are_refused(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, [1, 0, 0, 0, 1, 0]))
+    region = Region(LV_ENDOCARDIUM, ((made.SHAPE, made.SHAPE[:3]), ()), holes=((False, True), ()))
+    with pytest.raises(ValueError, match="without holes for a structured report.*write RTSTRUCT or SEG"):
+        write_sr(tmp_path / "sr.dcm", [region], sources)
+    with pytest.raises(ValueError, match="`holes` to have a value for each contour"):
+        write_sr(tmp_path / "sr.dcm", [replace(region, holes=((True,), ()))], sources)

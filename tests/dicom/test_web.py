@@ -18,6 +18,7 @@ import pydicom
 import pytest
 
 from monai_acdr.dicom import DicomWeb, DicomWebError, RemoteSeries, web, web_session
+from monai_acdr.read_budget import read_budget
 
 pytest.importorskip("dicomweb_client")
 TOKEN = "s3cret-token"
@@ -315,6 +316,76 @@ def test_every_announced_instance_must_be_listed(server: StandIn, made: Any, tmp
     body = json.dumps([series]).encode()
     server.change = lambda _, path: (200, {"Content-Type": JSON}, body) if "/series?" in path + "?" else None
     refuse(server, "to list 4 instances of a series, but it lists 3: is it still receiving", tmp_path)
+
+
+WARNED = {"Content-Type": JSON, "Warning": '299 dicom: "There are 2 additional results that can be requested"'}
+
+
+def instances(made: Any, numbers: range, headers: dict[str, str]) -> Answer:
+    items = [attributes("00080018", made.uid("instance", str(n)), "00200013", n) for n in numbers]
+    return 200, headers, json.dumps(items).encode()
+
+
+def test_capped_lists_go_on_or_are_refused(server: StandIn, made: Any, tmp_path: Path) -> None:
+    """Two of three instances, with the warning of PS3.18: the rest comes, by offset or by limit, or nothing does."""
+    plain = {"Content-Type": JSON}
+
+    def by_offset(_: str, path: str) -> Answer | None:
+        if "/instances" not in path or "/instances/" in path or made.uid("series") not in path:
+            return None
+        offset = int(path.partition("offset=")[2] or 0)
+        return instances(made, range(1, 4)[offset:][:2], WARNED if offset == 0 else plain)
+
+    def by_limit(_: str, path: str) -> Answer | None:
+        if "/instances" not in path or "/instances/" in path or made.uid("series") not in path:
+            return None
+        return instances(made, range(1, 4 if "limit=20001" in path else 3), plain)
+
+    for change in (by_offset, by_limit):
+        server.change = change
+        paths = DicomWeb(server.url).retrieve(server.study, tmp_path / change.__name__, images_only=True)
+        assert len(paths) == 3
+    server.change = lambda _, path: None
+    for paged, name in ((True, "paged"), (False, "same")):
+
+        def capped(_: str, path: str, paged: bool = paged) -> Answer | None:
+            if "/instances" not in path or "/instances/" in path:
+                return None
+            return instances(made, range(0) if paged and "offset" in path else range(1, 3), WARNED)
+
+        server.change = capped
+        with pytest.raises(DicomWebError, match="it lists 2, says that there are more, and does not give them: raise"):
+            DicomWeb(server.url).retrieve(server.study, tmp_path / name)
+        assert not (tmp_path / name).exists()
+
+
+def test_warnings_about_filters_are_no_caps(server: StandIn, tmp_path: Path) -> None:
+    body = json.dumps([attributes("0020000E", "1.2.3", "00080060", "MR")]).encode()
+    warned = {"Content-Type": JSON, "Warning": '299 dicom: "The fuzzymatching parameter is not supported"'}
+    server.change = lambda *_: (200, warned, body)
+    assert DicomWeb(server.url).find_series(server.study) == [RemoteSeries("1.2.3", "MR", None)]
+
+
+def test_hostile_lists(server: StandIn, tmp_path: Path) -> None:
+    """Attributes of other types are read as absent; small lists of many objects are refused before they are parsed."""
+    for value in (5, "x", ["Value"], {"Value": 5}, {"Value": [{"a": 1}]}, {"Value": [["MR"]]}, {"Value": []}, None):
+        series = {**attributes("0020000E", "1.2.3"), "00080060": value, "00201209": value}
+        server.change = lambda *_, series=series: (200, {"Content-Type": JSON}, json.dumps([series]).encode())  # type: ignore[misc]
+        assert DicomWeb(server.url).find_series(server.study) == [RemoteSeries("1.2.3", "", None)]
+    server.change = lambda *_: (200, {"Content-Type": JSON}, b"[" + b"{}," * 5000 + b"{}]")
+    with (
+        read_budget(2),
+        pytest.raises(DicomWebError, match="2 MiB of memory for them, but it sends more: .*--read-budget"),
+    ):
+        DicomWeb(server.url).find_series(server.study)
+    server.change = lambda *_: (200, {"Content-Type": JSON}, b"[" * 50_000)
+    refuse(server, "a list of series, but got something that is none", tmp_path)
+
+
+def test_instances_within_the_budget(server: StandIn, made: Any, files: list[Path], tmp_path: Path) -> None:
+    made.image(files[0], "1", Rows=1000, Columns=1000, InstanceNumber=3)
+    with read_budget(1):
+        refuse(server, "from http.*1 MiB of memory for them, but it sends more", tmp_path)
 
 
 def test_sizes_are_bounded(server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
