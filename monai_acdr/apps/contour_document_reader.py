@@ -15,6 +15,7 @@ from monai_acdr.apps.contour_document import (
     FORMAT,
     MAX_CONTOURS,
     MAX_FRAMES,
+    MAX_SIDE,
     MAX_VERTICES,
     VERSION,
     ContourDocument,
@@ -92,6 +93,8 @@ def _frame(item: Any, where: str) -> FrameContours:
         size = item.get("size")
         if not isinstance(size, list) or len(size) != 2 or not all(map(_is_integer, size)):
             raise ValueError(f'Expected "size" to be two integers [H, W], but got {_short(size)}.')
+        if not 1 <= min(size) <= max(size) <= MAX_SIDE:
+            raise ValueError(f'Expected "size" to be [H, W] of 1 to {MAX_SIDE} pixels, but it has other numbers.')
         found = [
             _contour(contour, f"contour {index}")
             for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
