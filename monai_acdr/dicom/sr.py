@@ -98,11 +98,7 @@ def write_sr(
     check_sources(sources)
     if coordinates == "patient" and not all(source.has_place for source in sources):
         raise ValueError("Expected images with a frame of reference for patient coordinates: pass coordinates='image'.")
-    regions = as_regions(contours, sources, structure)
-    if any(region.has_holes for region in regions):
-        raise ValueError(
-            "Expected contours without holes for a structured report, whose regions have none: write RTSTRUCT or SEG."
-        )
+    regions = _without_holes(as_regions(contours, sources, structure))
     values = _values(regions, sources, measures)
     highdicom = require_highdicom("Writing a structured report")
     with quiet_values(), source_errors("a structured report", sources[0].path, "leave out --sr"):
@@ -136,6 +132,14 @@ def write_sr(
         )
         copy_identity(sources[0].header, result)
         return save_dataset(result, path, overwrite)
+
+
+def _without_holes(regions: list[Region]) -> list[Region]:
+    if any(region.has_holes for region in regions):
+        raise ValueError(
+            "Expected contours without holes for a structured report, whose regions have none: write RTSTRUCT or SEG."
+        )
+    return regions
 
 
 def _procedure(source: SourceFrame) -> Code:

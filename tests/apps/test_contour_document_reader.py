@@ -95,7 +95,7 @@ CONTOUR = "frames/0/contours/0"
         (f"{FRAME}/name", 5, '"name" to be a text'),
         (f"{FRAME}/size", [9], '"size" to be two integers'),
         (f"{FRAME}/size", [9, 1e9], '"size" to be two integers'),
-        (f"{FRAME}/size", [9, 10**9], "`size`"),
+        (f"{FRAME}/size", [9, 10**9], '"size" to be .H, W. of 1 to 65535'),
         (f"{FRAME}/spacing_mm", [1], '"spacing_mm"'),
         (f"{FRAME}/spacing_mm", [10**400, 1], "too large"),
         (f"{FRAME}/spacing_mm", [-1, 1], "positive"),
