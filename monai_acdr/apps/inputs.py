@@ -16,7 +16,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai_acdr.apps.frame_names import frame_names
 from monai_acdr.apps.nifti import NiftiVolume, is_nifti, read_nifti
 from monai_acdr.apps.pixels import load_frames, make_image
-from monai_acdr.apps.study_files import Skipped, choose_series, find_series, not_a_file
+from monai_acdr.apps.study_files import Skipped, choose_series, find_series, left_out, not_a_file
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
@@ -108,10 +108,10 @@ def read_inputs(
     """
     given = _check_spacing(spacing)
     if path.is_dir():
-        left_out: list[Path] = []
-        files = [folder / name for folder, names in walk_files(path, left_out) for name in names]
+        no_files: list[Path] = []
+        files = [folder / name for folder, names in walk_files(path, no_files) for name in names]
         if not any(_is_dicom(file) for file in files):
-            skipped = [not_a_file(file, path) for file in left_out]
+            skipped = [not_a_file(file, path) for file in no_files]
             return _picture_inputs(path, files, given, skipped)
         return _dicom_inputs(path, series, given, progress)
     check_regular_file(path, "a file or a folder")
@@ -165,10 +165,11 @@ def _dicom_inputs(
     all_series, skipped = find_series(path)
     sources = choose_series(all_series, series)
     findings = _scale_findings(sources, given)
-    images = load_frames(sources, progress)
+    images, unreadable = _load_readable(path, sources, progress)
+    sources = [source for source in sources if source.key in images]
     named = zip(frame_names(sources), sources, strict=True)
     frames = [_dicom_frame(name, source, images[source.key], given) for name, source in named]
-    return Inputs("dicom", frames, skipped, findings=findings)
+    return Inputs("dicom", frames, [*skipped, *unreadable], findings=findings)
 
 
 def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] | None) -> list[Finding]:
@@ -190,11 +191,33 @@ def _dicom_frame(name: str, source: SourceFrame, image: MetaTensor, given: tuple
     return Frame(name, image, source.spacing or given, source, _cine_header(source), side if side in ("L", "R") else "")
 
 
+def _load_readable(
+    path: Path, sources: Sequence[SourceFrame], progress: Progress | None
+) -> tuple[dict[tuple[str, int], MetaTensor], list[Skipped]]:
+    """Pixels by frame, and the files whose pixels cannot be used; when there are no others, that is the error."""
+    errors: list[tuple[Path, ValueError]] = []
+    images = load_frames(sources, progress, lambda file, error: errors.append((file, error)))
+    if not images:
+        raise errors[0][1]
+    return images, [left_out(path, file, "unreadable", str(error)) for file, error in errors]
+
+
 def _cine_header(source: SourceFrame) -> FrameHeader:
-    """Of multi-frame objects the frame's own place, its number for the order in time."""
-    if source.num_frames == 1:
-        return FrameHeader.from_dataset(source.header)
-    return FrameHeader(position=source.position, orientation=source.orientation, instance_number=source.frame)
+    """Of multi-frame objects the frame's own place and time, and its number where it has no time."""
+    header = FrameHeader.from_dataset(source.header)
+    if source.num_frames == 1 and source.time.clock_ms is None:
+        return replace(
+            header,
+            position=source.position or header.position,
+            orientation=source.orientation or header.orientation,
+        )
+    return FrameHeader(
+        position=source.position,
+        orientation=source.orientation,
+        trigger_time_ms=source.time.trigger_ms,
+        temporal_position=source.time.position,
+        instance_number=source.frame if source.num_frames > 1 else header.instance_number,
+    )
 
 
 def _picture_inputs(

@@ -24,6 +24,9 @@ from monai_acdr.measures import (
 
 __all__ = ["Measurements", "find_grid", "measure_contours"]
 
+SAME_THICKNESS = 0.01
+"""Largest difference of slice thicknesses in mm that are the same but for rounding."""
+
 
 @dataclass(frozen=True)
 class Measurements:
@@ -81,16 +84,22 @@ def measure_contours(
     if with_volumes and max(grid.phase) > 0:
         areas = {index: shape.area_mm2 for index, shape in enumerate(shapes) if shape is not None}
         try:
-            volumes = ventricle_volumes(grid.contour_areas(areas), grid.positions_mm, thickness_mm=_thickness(frames))
+            thickness = _thickness(frames, findings)
+            volumes = ventricle_volumes(grid.contour_areas(areas), grid.positions_mm, thickness_mm=thickness)
             findings += [*volumes.findings, *volume_findings(volumes)]
         except ValueError as error:
             findings.append(Finding("no_volumes", str(error)))
     return Measurements(shapes, grid, volumes, tuple(findings))
 
 
-def _thickness(frames: Sequence[Frame]) -> float | None:
-    source = frames[0].source
-    try:
-        return float(source.header.get("SliceThickness")) if source is not None else None
-    except (TypeError, ValueError):
+def _thickness(frames: Sequence[Frame], findings: list[Finding]) -> float | None:
+    """Thickness of the slices, None where it is not known or not the same; volumes do not need it."""
+    known = [frame.source.thickness for frame in frames if frame.source is not None and frame.source.thickness]
+    if not known:
         return None
+    if len(known) < len(frames) or max(known) - min(known) > SAME_THICKNESS:
+        lacking = f", unknown in {len(frames) - len(known)} frame(s)" if len(known) < len(frames) else ""
+        text = f"{min(known):g} to {max(known):g} mm{lacking}: overlaps and gaps were not looked for"
+        findings.append(Finding("slice_thickness", text))
+        return None
+    return known[0]

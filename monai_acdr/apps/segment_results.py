@@ -32,14 +32,15 @@ from monai_acdr.dicom import (
     write_seg,
     write_sr,
 )
-from monai_acdr.dicom.seg import THRESHOLD
+from monai_acdr.dicom.seg import THRESHOLD, check_seg_sources
+from monai_acdr.dicom.seg_frames import slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
-from monai_acdr.measures import VentricleVolumes
+from monai_acdr.measures import Finding, VentricleVolumes
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.visualize import save_png
 
-__all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "write_report", "write_results"]
+__all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "result_findings", "write_report", "write_results"]
 
 RESULT_NAMES = (
     *("contours.json", "mask.nii.gz", "masks"),
@@ -92,11 +93,46 @@ def check_wanted(wanted: Wanted, inputs: Inputs, store: bool) -> None:
     unplaced = [source for source in inputs.sources if not source.has_place]
     if wanted.rtstruct and unplaced:
         raise ValueError(
-            f"Expected images with a place in the patient for an RT structure set, but {unplaced[0].path} lacks a "
-            "frame of reference, position, orientation or PixelSpacing (mammograms do): use --seg and --sr."
+            f"Expected images with a place in the patient for an RT structure set, but {len(unplaced)} of "
+            f"{len(inputs.sources)} frame(s), such as {unplaced[0].path}, lack {', '.join(unplaced[0].lacking)}: "
+            f"leave out --rtstruct and use {_instead(inputs.sources)}."
         )
+    if wanted.seg is not None:
+        _check_segs(inputs.sources)
     if wanted.seg is not None or wanted.sr:
         require_highdicom("Writing a DICOM segmentation or report")
+
+
+def result_findings(wanted: Wanted, inputs: Inputs) -> list[Finding]:
+    """What the wanted results cannot say about these inputs."""
+    unknown = sum(source.has_place and source.thickness is None for source in inputs.sources)
+    if wanted.seg is None or not unknown:
+        return []
+    distance = slice_distance(inputs.sources) if all(source.has_place for source in inputs.sources) else None
+    stated = "leaves it out" if distance is None else f"states the distance of slices, {distance:g} mm, in its place"
+    text = f"SliceThickness is not known in {unknown} of {len(inputs.sources)} frame(s): the segmentation {stated}"
+    return [Finding("no_thickness", text)]
+
+
+def _check_segs(sources: Sequence[SourceFrame]) -> None:
+    for group in _seg_groups(sources):
+        check_seg_sources(group)
+
+
+def _instead(sources: Sequence[SourceFrame]) -> str:
+    """Options that these images allow."""
+    try:
+        _check_segs(sources)
+    except ValueError:
+        return "--sr or --mask"
+    return "--seg, --sr or --mask"
+
+
+def _seg_groups(sources: Sequence[SourceFrame]) -> list[list[SourceFrame]]:
+    """Frames by segmentation: one of all; of images without a place one each, which is all that DICOM allows."""
+    if len(sources) == 1 or all(source.has_place for source in sources):
+        return [list(sources)]
+    return [[source] for source in sources]
 
 
 def write_results(
@@ -216,8 +252,8 @@ def _coded_volumes(volumes: VentricleVolumes) -> dict[str, float]:
 
 
 def _write_segs(folder: Path, region: Region, sources: Sequence[SourceFrame], kind: str, results: Results) -> None:
-    """One segmentation; of images without a frame of reference one each, which is all that DICOM allows."""
-    if len(sources) == 1 or all(source.has_place for source in sources):
+    """One segmentation, or one for each image: see `_seg_groups`."""
+    if len(_seg_groups(sources)) == 1:
         write_seg(folder / "seg.dcm", [region], sources, kind, algorithm=results.algorithm)
         return
     (folder / "seg").mkdir()

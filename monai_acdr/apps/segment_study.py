@@ -18,7 +18,15 @@ from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.apps.segment_report import FrameReport, SegmentReport
-from monai_acdr.apps.segment_results import RESULT_NAMES, Results, Wanted, check_wanted, write_report, write_results
+from monai_acdr.apps.segment_results import (
+    RESULT_NAMES,
+    Results,
+    Wanted,
+    check_wanted,
+    result_findings,
+    write_report,
+    write_results,
+)
 from monai_acdr.apps.stopwatch import Stopwatch
 from monai_acdr.apps.study_server import fetch_study, store_results
 from monai_acdr.dicom import LV_ENDOCARDIUM
@@ -146,7 +154,7 @@ def _outline_and_write(
     with watch("measure"):
         measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
     empty = [f.name for f, o in zip(inputs.frames, outlines, strict=True) if o.reason == NO_CONTRAST]
-    findings = [*inputs.findings, *no_contrast_finding(empty), *measured.findings]
+    findings = [*inputs.findings, *no_contrast_finding(empty), *measured.findings, *result_findings(wanted, inputs)]
     if reason and is_ventricle and inputs.kind != "pictures":
         findings.append(Finding("no_stack", reason))
     report = SegmentReport(

@@ -16,8 +16,10 @@ from pydicom.filereader import read_file_meta_info
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom import SourceFrame, order_sources, read_instance
+from monai_acdr.dicom.frames import NO_ANATOMY
+from monai_acdr.read_budget import check_pixels
 
-__all__ = ["Skipped", "choose_series", "find_series", "not_a_file"]
+__all__ = ["Skipped", "choose_series", "find_series", "left_out", "not_a_file"]
 
 _NO_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -38,7 +40,8 @@ class Skipped:
 
     Attributes:
         file: path relative to what was searched.
-        kind: ``not_a_file``, ``not_dicom``, ``unreadable``, ``not_an_image``, ``result`` or ``duplicate``.
+        kind: ``not_a_file``, ``not_dicom``, ``unreadable``, ``not_an_image``, ``result``, ``duplicate`` or
+            ``no_anatomy`` (phase images and such; of a multi-frame object those frames only).
         reason: in words.
     """
 
@@ -91,7 +94,7 @@ def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
     series: dict[str, list[SourceFrame]] = {}
     for frame in order_sources([frame for frames in instances.values() for frame in frames]):
         series.setdefault(str(frame.header.SeriesInstanceUID), []).append(frame)
-    return list(series.values()), skipped
+    return [_magnitude_only(path, frames, skipped) for frames in series.values()], skipped
 
 
 def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[SourceFrame]:
@@ -123,16 +126,33 @@ def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[S
     )
 
 
+def left_out(path: Path, file: Path, kind: str, reason: str) -> Skipped:
+    """The entry of a file below `path`, by its relative name, in the reason as well."""
+    name = file.name if path.is_file() else file.relative_to(path).as_posix()
+    return Skipped(name, kind, reason.replace(str(file), name))
+
+
 def _files(path: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, str]]:
     if path.is_file():
         yield path, path.name
         return
-    left_out: list[Path] = []
-    for folder, names in walk_files(path, left_out):
+    no_files: list[Path] = []
+    for folder, names in walk_files(path, no_files):
         for name in names:
             file = folder / name
             yield file, file.relative_to(path).as_posix()
-    skipped += [not_a_file(file, path) for file in left_out]
+    skipped += [not_a_file(file, path) for file in no_files]
+
+
+def _magnitude_only(path: Path, series: list[SourceFrame], skipped: list[Skipped]) -> list[SourceFrame]:
+    """Without the real part of the signal where its magnitude is there too: both show the same moments."""
+    if not any(frame.component == "MAGNITUDE" for frame in series):
+        return series
+    real = Counter(frame.path for frame in series if frame.component == "REAL")
+    for file, count in real.items():
+        reason = f"{count} frame(s): the real part of the signal, whose magnitude is in the series"
+        skipped.append(left_out(path, file, "no_anatomy", reason))
+    return [frame for frame in series if frame.component != "REAL"]
 
 
 def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
@@ -148,7 +168,13 @@ def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
         if what is not None:
             skipped.append(Skipped(name, "result", f"{what}, not an image"))
             return []
-        return read_instance(file)
+        frames = read_instance(file)
+        check_pixels(file, (len(frames), *frames[0].size))
+        for component, count in Counter(frame.component for frame in frames).items():
+            if component in NO_ANATOMY:
+                which = "" if len(frames) == 1 else f"{count} of {len(frames)} frames: "
+                skipped.append(Skipped(name, "no_anatomy", which + NO_ANATOMY[component]))
+        return [frame for frame in frames if frame.component not in NO_ANATOMY]
     except (OSError, ValueError) as error:
         skipped.append(Skipped(name, "unreadable", str(error).replace(str(file), name)))
         return []
@@ -168,7 +194,7 @@ def _summary(skipped: list[Skipped]) -> str:
         return "the folder is empty"
     kinds = Counter(entry.kind for entry in skipped)
     counts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.items())
-    return f"{counts}; the first is {skipped[0].file}: {skipped[0].reason}"
+    return f"{counts}; the first is {skipped[0].file}: {skipped[0].reason.rstrip('.')}"
 
 
 def _number(source: SourceFrame) -> str:

@@ -29,7 +29,7 @@ from monai_acdr.data.mass_reference import (
 from monai_acdr.data.masses import MASS_SOURCES, find_mass_source, hold_out, mass_data_list
 from monai_acdr.data.pairs import pair_folder_data_list
 from monai_acdr.data.pictures import PictureReader
-from monai_acdr.data.readers import MammogramReader, read_mammogram
+from monai_acdr.data.readers import DicomFrameReader, MammogramReader, read_mammogram
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
 from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
@@ -54,6 +54,7 @@ __all__ = [
     "LoadReferenceD",
     "LoadReferenceDict",
     "LoadReferenced",
+    "DicomFrameReader",
     "MammogramReader",
     "MaskFit",
     "MaskOutline",

@@ -9,18 +9,19 @@ Downloads differ: the tables say ``<subject>/<study>/<series>/000000.dcm``, newe
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from monai.utils import optional_import
 
 from monai_acdr.data.files import walk_files
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
 from monai_acdr.data.mass_tables import path_parts
+from monai_acdr.dicom import read_gray_image
+from monai_acdr.dicom.elements import is_present, whole_number
+from monai_acdr.dicom.files import load_dataset
 from monai_acdr.read_budget import check_pixels
 
 __all__ = ["CbisFiles", "DicomFile", "choose_mask"]
@@ -103,24 +104,19 @@ def _difference(size: tuple[int, int], image_size: tuple[int, int]) -> int:
 
 
 def _has_two_values(file: DicomFile) -> bool:
-    pydicom, _ = optional_import("pydicom")
     try:
-        values = pydicom.dcmread(file.path, force=True).pixel_array
-    except Exception:  # what cannot be decoded is no mask
+        values = read_gray_image(file.path)
+    except ValueError:  # what cannot be decoded is no mask
         return False
     return bool(np.isin(values, (values.min(), values.max())).all())
 
 
 def _read_header(path: Path) -> DicomFile:
-    pydicom, _ = optional_import("pydicom")
     if not is_dicom_file(path):
         raise ValueError(f"Expected a DICOM file, but {path} is none: copy it again.")
     header = read_image_header(path)
     check_pixels(path, header.size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(
-            path, force=True, stop_before_pixels=True, specific_tags=["BitsAllocated", "ImagerPixelSpacing"]
-        )
-    has_spacing = header.has_spacing or bool(dataset.get("ImagerPixelSpacing"))
-    return DicomFile(path, header.size, int(dataset.get("BitsAllocated") or 0), has_spacing)
+    keywords = ["BitsAllocated", "ImagerPixelSpacing"]
+    dataset = load_dataset(path, header_only=True, force=True, keywords=keywords)
+    has_spacing = header.has_spacing or is_present(dataset, "ImagerPixelSpacing")
+    return DicomFile(path, header.size, whole_number(dataset, "BitsAllocated", path) or 0, has_spacing)

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from monai.utils import optional_import
 from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.image_headers import is_png_file
 from monai_acdr.data.pictures import read_picture
+from monai_acdr.dicom import read_gray_image
 from monai_acdr.networks.layers.rasterizer import rasterize_polygons
 
 __all__ = ["is_contour_file", "load_gray", "load_mask"]
@@ -27,23 +26,15 @@ def is_contour_file(path: str | Path) -> bool:
 
 
 def load_gray(path: str | Path) -> Tensor:
-    """Read a DICOM or PNG image as (H, W) float32 of stored values; a colored PNG as luminance.
+    """Read a DICOM or PNG image as (H, W) float32 in which larger is brighter; a colored PNG as luminance.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the pixels cannot be decoded.
+        ValueError: when the pixels cannot be decoded; see :func:`~monai_acdr.dicom.read_gray_image` for DICOM.
     """
     if is_png_file(path):
         return torch.from_numpy(read_picture(path).astype(np.float32))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _read_dicom(path)
-    except Exception as error:  # decoders raise nearly anything
-        raise ValueError(
-            f"Expected a readable image, but {path} cannot be decoded ({type(error).__name__}: {error}): "
-            "copy it again, or install the decoder that the message names."
-        ) from error
+    return torch.from_numpy(read_gray_image(path))
 
 
 def load_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
@@ -65,15 +56,3 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
             f"Expected a mask of {tuple(size)} pixels, but {path} has {tuple(mask.shape)}: convert it again."
         )
     return (mask > mask.max() / 2).to(torch.float32)
-
-
-def _read_dicom(path: str | Path) -> Tensor:
-    pydicom, _ = optional_import("pydicom")
-    return _as_gray(torch.from_numpy(pydicom.dcmread(path, force=True).pixel_array.astype(np.float32)))
-
-
-def _as_gray(pixels: Tensor) -> Tensor:
-    gray = pixels.mean(dim=-1) if pixels.ndim == 3 else pixels
-    if gray.ndim != 2:
-        raise ValueError(f"Expected one 2-D image, but got shape {tuple(pixels.shape)}.")
-    return gray

@@ -20,7 +20,10 @@ from monai.utils import optional_import
 
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
+from monai_acdr.dicom.files import dicom_stream
+from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
+from monai_acdr.read_budget import check_pixels
 
 __all__ = ["ImageHeader", "is_dicom_file", "is_png_file", "read_image_header"]
 
@@ -31,8 +34,10 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = 0x7FE00010
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_KEYWORDS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelSpacing", "Modality")
+_KEYWORDS = (
+    *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelSpacing"),
+    *("Modality", "ImageType", "ComplexImageComponent"),
+)
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,8 @@ def read_image_header(path: str | Path) -> ImageHeader:
 
 
 def _read_dicom_header(path: Path) -> ImageHeader:
-    with open(path, "rb") as stream:
+    with dicom_stream(path) as stream:
         dataset, pixels = _read_dataset(stream, path)
-        syntax = str(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
         rows, columns = _number(dataset, "Rows"), _number(dataset, "Columns")
         if pixels is None or rows < 1 or columns < 1:
             raise ValueError(
@@ -97,9 +101,12 @@ def _read_dicom_header(path: Path) -> ImageHeader:
             raise ValueError(
                 f"Expected one image a file, but {path} has {frames} frames: split it into single-frame files first."
             )
-        if syntax != _DEFLATED:
-            bits = rows * columns * max(_number(dataset, "SamplesPerPixel"), 1) * _number(dataset, "BitsAllocated")
-            _check_complete(stream, path, pixels, expected=(bits + 7) // 8)
+        check_pixels(path, (rows, columns))
+        bits = rows * columns * max(_number(dataset, "SamplesPerPixel"), 1) * _number(dataset, "BitsAllocated")
+        _check_complete(stream, path, pixels, expected=(bits + 7) // 8)
+    component = frame_component(dataset, 1, str(path))
+    if component in NO_ANATOMY:
+        raise ValueError(f"Expected an image of the anatomy, but {path} is {NO_ANATOMY[component]}: leave it out.")
     spacing = _spacing(dataset)
     if spacing is not None:
         check_spacing(
@@ -160,7 +167,7 @@ def _spacing(dataset: Any) -> list[float] | None:
 
 def _check_complete(stream: BinaryIO, path: Path, pixels: _PixelData, expected: int) -> None:
     """Raise a ValueError when the file ends before its pixel data do."""
-    size = os.fstat(stream.fileno()).st_size
+    size = stream.seek(0, os.SEEK_END)
     if pixels.length != _UNDEFINED_LENGTH:
         available = min(pixels.length, size - pixels.start)
         if available < expected or available < pixels.length:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.utils import optional_import
 
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
 from monai_acdr.data.pictures import picture_size, read_picture
 from monai_acdr.data.reference import foreground
+from monai_acdr.dicom import read_gray_image
 from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms.contour import mask_to_contour, mask_to_contours
 
@@ -28,7 +28,7 @@ def file_size(path: str | Path) -> tuple[int, int]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no image, is damaged or is too large; the message names the file.
+        ValueError: when it is no image, is damaged or larger than the memory budget; the message names the file.
     """
     path = Path(path)
     check_regular_file(path, "an image or mask")
@@ -49,7 +49,7 @@ def read_mask(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     file_size(path)
-    values = _dicom_values(path) if is_dicom_file(path) else read_picture(path)
+    values = read_gray_image(path) if is_dicom_file(path) else read_picture(path)
     if values.ndim != 2:
         raise ValueError(f"Expected a mask (H, W) in {path}, but got {values.shape}: take one channel or frame.")
     if is_dicom_file(path) and not bool(((values == values.min()) | (values == values.max())).all()):
@@ -128,13 +128,3 @@ def _crop(mask: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
         return torch.from_numpy(mask), (0, 0)
     part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return torch.from_numpy(np.ascontiguousarray(part)), (int(columns[0]), int(rows[0]))
-
-
-def _dicom_values(path: Path) -> np.ndarray:
-    pydicom, _ = optional_import("pydicom")
-    try:
-        return np.asarray(pydicom.dcmread(path, force=True).pixel_array)
-    except Exception as error:  # decoders raise nearly anything
-        raise ValueError(
-            f"Expected a readable mask, but {path} cannot be decoded ({type(error).__name__}: {error}): copy it again."
-        ) from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from monai_acdr.dicom.gray import gray_values, read_gray_frames, read_gray_image
 from monai_acdr.dicom.identity import Algorithm
 from monai_acdr.dicom.regions import MaskRegion, Region, as_regions, iterate_contours, rasterize_region
 from monai_acdr.dicom.rtstruct import write_rtstruct
@@ -35,10 +36,13 @@ __all__ = [
     "Structure",
     "as_regions",
     "check_sources",
+    "gray_values",
     "iterate_contours",
     "parse_study_url",
     "order_sources",
     "rasterize_region",
+    "read_gray_frames",
+    "read_gray_image",
     "read_instance",
     "read_rtstruct",
     "read_seg",

@@ -5,24 +5,38 @@
 
 from __future__ import annotations
 
+import io
 import os
+import warnings
+import zlib
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pydicom
 import pydicom.filereader
+import pydicom.filewriter
 from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_acdr.files import replace_file
-from monai_acdr.read_budget import check_bytes
+from monai_acdr.read_budget import check_bytes, read_budget_bytes
 
-__all__ = ["check_target", "choose_transfer_syntax", "is_system_error", "quiet_values", "read_dataset", "save_dataset"]
+__all__ = [
+    "check_target",
+    "choose_transfer_syntax",
+    "dicom_stream",
+    "is_system_error",
+    "load_dataset",
+    "quiet_values",
+    "read_dataset",
+    "save_dataset",
+]
 
 VALUE_BYTES, ITEM_BYTES = 400, 1024
 """What pydicom needs for one of several values of a text element, and for one item of a sequence: a digit becomes an
@@ -33,6 +47,11 @@ _NUMBER_TIMES = {"AT": 16, "FD": 4, "FL": 8, "SL": 9, "SS": 18, "SV": 5, "UL": 9
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _PIECE_BYTES = 1 << 22
+
+_META_START, _META_BYTES = 132, 1024
+"""Where the file meta information begins, and how much of it is looked at."""
+
+_META_GROUP = 0x0002
 
 LONGEST_VALUE = 65534
 """Bytes of a value with 16 bits for its length, as coordinates have in explicit VR (PS3.5 7.1.2)."""
@@ -51,6 +70,53 @@ def quiet_values() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def dicom_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a DICOM file; a deflated one is inflated, at most to the memory budget, and reads as one that never was.
+
+    Raises:
+        OSError: when the file cannot be opened.
+        ValueError: when a deflated file is damaged or inflates to more than the budget.
+    """
+    with open(path, "rb") as stream:
+        meta = _deflated_meta(stream)
+        if meta is None:
+            stream.seek(0)
+            yield stream
+        else:
+            yield _inflated(path, stream, meta)
+
+
+def load_dataset(
+    path: str | os.PathLike[str], header_only: bool = False, force: bool = False, keywords: Iterable[str] | None = None
+) -> Dataset:
+    """Read a DICOM file; values are decoded when they are used, as pydicom does.
+
+    Args:
+        path: the file.
+        header_only: leave the pixels; the size of the file is not limited then.
+        force: read files without preamble and "DICM" as well.
+        keywords: of the only elements that are wanted.
+
+    Raises:
+        OSError: when the file cannot be opened.
+        ValueError: when it is no DICOM file, is broken, or larger than the memory budget.
+    """
+    path = Path(path)
+    if not header_only:
+        check_bytes(path, path.stat().st_size)
+    options: dict[str, Any] = {"stop_before_pixels": header_only, "force": force}
+    if keywords is not None:
+        options["specific_tags"] = list(keywords)
+    with _told_by_us(path), warnings.catch_warnings(), dicom_stream(path) as stream:
+        warnings.simplefilter("ignore")
+        if not header_only:
+            _check_items(path, stream)
+        dataset = pydicom.dcmread(stream, **options)
+        dataset.filename = str(path)
+        return dataset
+
+
 def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Container[str] = ()) -> Dataset:
     """Read a DICOM file, all values decoded.
 
@@ -65,25 +131,10 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
         ValueError: when it is no DICOM file, is broken, or needs more than the budget of memory.
     """
     path = Path(path)
-    if not header_only:
-        check_bytes(path, path.stat().st_size)
-        check_bytes(path, ITEM_BYTES * _count(path, _ITEM))
-    try:
-        with quiet_values():
-            meta = pydicom.filereader.read_file_meta_info(path)
-            deflated = str(meta.get("TransferSyntaxUID")) == DeflatedExplicitVRLittleEndian
-            dataset = Dataset() if deflated else pydicom.dcmread(path, stop_before_pixels=header_only)
-            _decode(dataset, path, undecoded)
-    except InvalidDicomError:
-        raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is none.") from None
-    except _TooLarge as error:
-        raise ValueError(str(error)) from None
-    except Exception as error:  # pydicom raises whatever comes up; `from None`, since messages quote values
-        if is_system_error(error):
-            raise
-        raise ValueError(f"Expected a readable DICOM file, but {path} is broken ({type(error).__name__}).") from None
-    if deflated:
-        raise ValueError(f"Expected a file of known size, but {path} is deflated: save it uncompressed.")
+    dataset = load_dataset(path, header_only)
+    with _told_by_us(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _decode(dataset, path, undecoded)
     return dataset
 
 
@@ -92,18 +143,78 @@ def is_system_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None
 
 
-class _TooLarge(Exception):
-    """More than the budget, told apart from the ValueErrors of pydicom, which quote values."""
+class _Refusal(ValueError):
+    """A message of ours, told apart from the errors of pydicom, whose messages quote values."""
 
 
-def _count(path: Path, pattern: bytes) -> int:
-    """How often a pattern occurs in a file."""
+@contextmanager
+def _told_by_us(path: Path) -> Iterator[None]:
+    """Whatever pydicom raises, in words of ours."""
+    try:
+        with quiet_values():
+            yield
+    except InvalidDicomError:
+        raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is none.") from None
+    except _Refusal as refusal:
+        raise ValueError(str(refusal)) from None
+    except Exception as error:  # `from None`, since messages quote values
+        if is_system_error(error):
+            raise
+        raise ValueError(
+            f"Expected a readable DICOM file, but {path} is broken ({type(error).__name__}): copy it again."
+        ) from None
+
+
+def _deflated_meta(stream: BinaryIO) -> Dataset | None:
+    """The file meta information of a deflated file, with the stream behind it; None for all others."""
+    head = stream.read(_META_START)
+    if not head.endswith(b"DICM") or DeflatedExplicitVRLittleEndian.encode() not in stream.read(_META_BYTES):
+        return None
+    stream.seek(_META_START)
+    # As pydicom does it: up to the first element of another group, which is noise here, where the stream then stands.
+    meta = pydicom.filereader.read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != _META_GROUP)
+    return meta if str(meta.get("TransferSyntaxUID")) == DeflatedExplicitVRLittleEndian else None
+
+
+def _inflated(path: str | os.PathLike[str], stream: BinaryIO, meta: Dataset) -> BinaryIO:
+    """The same file as Explicit VR Little Endian (PS3.5 A.5)."""
+    budget, inflater = read_budget_bytes(), zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(stream.read(budget), budget + 1)
+    except zlib.error:
+        raise _Refusal(f"Expected a deflated file, but {path} is damaged: copy it again.") from None
+    if len(content) > budget:
+        raise _Refusal(
+            f"Expected {path} to inflate to at most {budget / 2**20:,.0f} MiB, but it is larger: leave it out if that "
+            "cannot be right, or raise the budget with --read-budget MIB."
+        )
+    if not inflater.eof:
+        raise _Refusal(f"Expected a whole deflated file, but {path} ends before its end: copy it again.")
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.FileMetaInformationGroupLength = 0  # pydicom fills it in when it writes
+    plain = io.BytesIO()
+    plain.write(b"\0" * (_META_START - 4) + b"DICM")
+    pydicom.filewriter.write_file_meta_info(plain, FileMetaDataset(meta), enforce_standard=False)  # type: ignore[arg-type]
+    plain.write(content)
+    plain.seek(0)
+    return plain
+
+
+def _check_items(path: Path, stream: BinaryIO) -> None:
+    """Count what begins like an item of a sequence, for the memory that items need; the stream is back at its start."""
     number, rest = 0, b""
-    with open(path, "rb") as stream:
-        while piece := stream.read(_PIECE_BYTES):
-            number += (rest + piece).count(pattern)
-            rest = piece[1 - len(pattern) :]
-    return number
+    while piece := stream.read(_PIECE_BYTES):
+        number += (rest + piece).count(_ITEM)
+        rest = piece[1 - len(_ITEM) :]
+    stream.seek(0)
+    _refuse_beyond_budget(path, ITEM_BYTES * number)
+
+
+def _refuse_beyond_budget(path: Path, number: int) -> None:
+    try:
+        check_bytes(path, number)
+    except ValueError as error:
+        raise _Refusal(str(error)) from None
 
 
 def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0) -> int:
@@ -114,10 +225,7 @@ def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int 
             if keyword_for_tag(tag) in undecoded:
                 continue
             spent += _decoded_bytes(raw)
-            try:
-                check_bytes(path, spent)
-            except ValueError as error:
-                raise _TooLarge(str(error)) from None
+            _refuse_beyond_budget(path, spent)
         element = dataset[tag]
         if element.VR == "SQ":
             for item in element.value:

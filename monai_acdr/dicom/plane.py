@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 from pydicom.dataset import Dataset
 
+from monai_acdr.dicom.elements import code, functional_group, number, numbers, whole_number
 from monai_acdr.plausibility import check_spacing, image_kind
 
-__all__ = ["frame_plane", "plane_affine"]
+__all__ = ["frame_plane", "frame_thickness", "plane_affine"]
 
 ORTHOGONALITY = 1e-2
 """Largest deviation of the two direction vectors from unit length and from a right angle."""
@@ -37,26 +35,51 @@ def frame_plane(
     Raises:
         ValueError: for numbers that are there but make no sense, or a spacing that is not plausible for the modality.
     """
-    measures = _group(header, frame, "PixelMeasuresSequence")
-    pixel = _numbers(measures, "PixelSpacing", 2, name) or _numbers(header, "PixelSpacing", 2, name)
-    imager = _numbers(header, "ImagerPixelSpacing", 2, name)
-    calibrated = bool(str(header.get("PixelSpacingCalibrationType") or "").strip())
+    measures = functional_group(header, frame, "PixelMeasuresSequence", name)
+    pixel = numbers(measures, "PixelSpacing", 2, name) or numbers(header, "PixelSpacing", 2, name)
+    imager = numbers(header, "ImagerPixelSpacing", 2, name)
+    calibrated = bool(code(header, "PixelSpacingCalibrationType"))
     if imager and (pixel is None or (not calibrated and np.allclose(pixel, imager, rtol=1e-6))):
-        factor = (_numbers(header, "EstimatedRadiographicMagnificationFactor", 1, name) or (1.0,))[0]
+        factor = number(header, "EstimatedRadiographicMagnificationFactor", name) or 1.0
         pixel = tuple(value / (factor if 1 <= factor <= _LARGEST_MAGNIFICATION else 1.0) for value in imager)
     if pixel and min(pixel) <= 0:
         raise ValueError(f"Expected a positive PixelSpacing, but {name} has {pixel}: correct the header.")
     if pixel:
-        size = (header.Rows, header.Columns) if header.get("Rows") and header.get("Columns") else None
-        check_spacing(name, pixel, size, image_kind(header.get("Modality")))
-    orientation = _numbers(_group(header, frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6, name)
-    position = _numbers(_group(header, frame, "PlanePositionSequence"), "ImagePositionPatient", 3, name)
-    if int(header.get("NumberOfFrames") or 1) == 1:
-        orientation = orientation or _numbers(header, "ImageOrientationPatient", 6, name)
-        position = position or _numbers(header, "ImagePositionPatient", 3, name)
+        rows, columns = whole_number(header, "Rows", name), whole_number(header, "Columns", name)
+        size = (rows, columns) if rows and columns else None
+        check_spacing(name, pixel, size, image_kind(code(header, "Modality")))
+    plane = functional_group(header, frame, "PlaneOrientationSequence", name)
+    place = functional_group(header, frame, "PlanePositionSequence", name)
+    orientation = numbers(plane, "ImageOrientationPatient", 6, name)
+    position = numbers(place, "ImagePositionPatient", 3, name)
+    if (whole_number(header, "NumberOfFrames", name) or 1) == 1:
+        orientation = orientation or numbers(header, "ImageOrientationPatient", 6, name)
+        position = position or numbers(header, "ImagePositionPatient", 3, name)
     if orientation:
         _check_orientation(orientation, name)
     return (pixel[0], pixel[1]) if pixel else None, orientation, position
+
+
+def frame_thickness(header: Dataset, frame: int, name: str) -> float | None:
+    """SliceThickness of a frame in mm; None where it is not told or cannot be: no size depends on it.
+
+    Args:
+        header: of the instance.
+        frame: number of the frame, from 1.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: when the functional groups are no sequences.
+    """
+    measures = functional_group(header, frame, "PixelMeasuresSequence", name)
+    for holder in (measures, header):
+        try:
+            value = number(holder, "SliceThickness", name)
+        except ValueError:
+            value = None
+        if value is not None and value > 0:
+            return value
+    return None
 
 
 def plane_affine(
@@ -83,25 +106,3 @@ def _check_orientation(orientation: tuple[float, ...], name: str) -> None:
             f"Expected ImageOrientationPatient to be two unit vectors at a right angle, but {name} has "
             f"{list(orientation)}: correct the header."
         )
-
-
-def _group(header: Dataset, frame: int, keyword: str) -> Dataset | None:
-    """The functional group of a frame (PS3.3 C.7.6.16), shared or its own."""
-    own = header.get("PerFrameFunctionalGroupsSequence") or []
-    shared = header.get("SharedFunctionalGroupsSequence") or []
-    holders = [*own[frame - 1 : frame], *shared[:1]]
-    return next((holder[keyword][0] for holder in holders if holder.get(keyword)), None)
-
-
-def _numbers(holder: Dataset | None, keyword: str, number: int, name: str) -> tuple[float, ...] | None:
-    """The numbers of an element, None when it is absent or empty."""
-    value: Any = holder.get(keyword) if holder is not None else None
-    if value is None or value == "" or (np.ndim(value) and not len(value)):
-        return None
-    try:
-        values = tuple(float(part) for part in np.atleast_1d(np.asarray(value, dtype=np.float64)))
-    except (TypeError, ValueError):
-        values = ()
-    if len(values) != number or not all(map(math.isfinite, values)):
-        raise ValueError(f"Expected {keyword} to be {number} numbers, but {name} has something else: correct it.")
-    return values

@@ -13,22 +13,26 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from monai_acdr.dicom.elements import code
 from monai_acdr.dicom.files import check_target, quiet_values, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import MaskRegion, as_regions, check_length, rasterize_region
-from monai_acdr.dicom.seg_frames import index_by_time, spread_positions, state_slice_spacing
+from monai_acdr.dicom.seg_frames import index_by_time, plain_geometry, spread_positions, state_measures
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
 from monai_acdr.dicom.toolkit import require_highdicom, source_errors
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["THRESHOLD", "write_seg"]
+__all__ = ["THRESHOLD", "check_seg_sources", "write_seg"]
 
 THRESHOLD = 0.5
 """A pixel belongs to a BINARY segment when at least this share of it is covered."""
 
 SAME_DIRECTION = 1e-5
 """Largest difference of direction cosines of parallel images: they are written in six decimals and fewer."""
+
+_CROSS_SECTIONS = ("MR", "CT", "PT", "NM")
+"""Modalities whose images have a frame of reference (PS3.3 A.3 and following)."""
 
 LEVELS = 255
 """MaximumFractionalValue of FRACTIONAL segmentations."""
@@ -71,13 +75,14 @@ def write_seg(
     if kind not in ("BINARY", "FRACTIONAL"):
         raise ValueError(f"Expected `kind` to be 'BINARY' or 'FRACTIONAL', but got {kind!r}.")
     check_sources(sources)
-    _check_grid(sources)
+    check_seg_sources(sources)
     highdicom = require_highdicom("Writing a DICOM segmentation")
     segments = _segments(regions, sources, structure)
     instead = "write contours or masks in another format"
     with quiet_values(), source_errors("a DICOM segmentation", sources[0].path, instead):
         array, instances = _pixels(segments, sources, kind)
         if sources[0].has_place:
+            plain_geometry(instances, sources)
             spread_positions(instances, sources)
         result = highdicom.seg.Segmentation(
             source_images=instances,
@@ -99,7 +104,7 @@ def write_seg(
         )
         if sources[0].has_place:
             index_by_time(result, sources)
-            state_slice_spacing(result, sources)
+            state_measures(result, sources)
         if not sources[0].has_place:
             result.PatientOrientation = sources[0].header.get("PatientOrientation", "")  # type 2C, PS3.3 C.7.6.1
         result.ContentCreatorName = ""  # type 2, PS3.3 table 10-12
@@ -107,7 +112,14 @@ def write_seg(
         return save_dataset(result, path, overwrite)
 
 
-def _check_grid(sources: Sequence[SourceFrame]) -> None:
+def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
+    """Raise an error unless one segmentation can refer to these frames.
+
+    Raises:
+        ValueError: for several series, sizes, frames of reference or multi-frame instances; for planes that are not
+            parallel; for several frames without a place in the patient; and for cross sections that have a place but
+            no frame of reference, which PS3.3 asks of them.
+    """
     if len({str(source.header.SeriesInstanceUID) for source in sources}) > 1:
         raise ValueError("Expected images of one series, but got several: write a segmentation for each series.")
     if len({(source.size, source.frame_of_reference) for source in sources}) > 1:
@@ -115,14 +127,24 @@ def _check_grid(sources: Sequence[SourceFrame]) -> None:
     instances = {source.key[0] for source in sources}
     if len(instances) > 1 and any(source.num_frames > 1 for source in sources):
         raise ValueError("Expected one multi-frame instance, but got several: write a segmentation for each.")
-    if not sources[0].has_place and (len(instances) > 1 or sources[0].num_frames > 1):
+    unplaced = next((source for source in sources if not source.has_place), None)
+    if unplaced is not None and (unplaced.position or code(unplaced.header, "Modality") in _CROSS_SECTIONS):
         raise ValueError(
-            f"Expected a single frame where there is no frame of reference, as {sources[0].path} has none: write a "
-            "segmentation for each image."
+            f"Expected cross sections with a place in the patient for a segmentation, but {unplaced.path} lacks "
+            f"{', '.join(unplaced.lacking)}: write a mask or a report instead (--mask, --sr)."
+        )
+    if unplaced is not None and (len(instances) > 1 or unplaced.num_frames > 1):
+        raise ValueError(
+            f"Expected a single frame where there is no place in the patient, as {unplaced.path} lacks "
+            f"{', '.join(unplaced.lacking)}: write a segmentation for each image, of several frames a mask or a report "
+            "(--mask, --sr)."
         )
     directions = np.array([source.orientation or (0.0,) * 6 for source in sources])
     if np.ptp(directions, axis=0).max() > SAME_DIRECTION:
-        raise ValueError("Expected parallel images, but ImageOrientationPatient varies: split the series.")
+        raise ValueError(
+            "Expected parallel images for a segmentation, but ImageOrientationPatient varies: split the series, or "
+            "write an RT structure set, in which each contour has its own plane (--rtstruct)."
+        )
 
 
 def _segments(regions: Sequence[Any], sources: Sequence[SourceFrame], structure: Structure | None) -> list[MaskRegion]:
@@ -171,9 +193,6 @@ def _instances(sources: Sequence[SourceFrame]) -> list[Dataset]:
             headers[source.key[0]] = header = without_identity(source.header)
             if source.frame_of_reference:
                 header.FrameOfReferenceUID = source.frame_of_reference
-            if source.num_frames == 1 and source.orientation and sources[0].orientation:
-                # parallel but for rounding, see _check_grid; highdicom asks for equal ones
-                header.ImageOrientationPatient = list(sources[0].orientation)
     return list(headers.values())
 
 

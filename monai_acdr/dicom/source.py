@@ -17,8 +17,10 @@ import torch
 from pydicom.dataset import Dataset
 from torch import Tensor
 
+from monai_acdr.dicom.elements import code, codes, number, whole_number
 from monai_acdr.dicom.files import read_dataset
-from monai_acdr.dicom.plane import frame_plane, plane_affine
+from monai_acdr.dicom.frames import FrameTime, frame_component, frame_time
+from monai_acdr.dicom.plane import frame_plane, frame_thickness, plane_affine
 from monai_acdr.geometry import pixel_to_world, world_to_pixel
 
 __all__ = [
@@ -38,6 +40,7 @@ MAX_FRAMES = 10_000
 _logger = logging.getLogger(__name__)
 
 _MAX_SIDE = 65535
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _PLANE_STEP = 0.01
 """Neighbouring positions that differ by less, in mm along the normal, are one slice."""
 
@@ -56,6 +59,9 @@ class SourceFrame:
         orientation: ImageOrientationPatient, 6 numbers, or None.
         position: ImagePositionPatient, the centre of the first pixel in mm, LPS, or None.
         frame_of_reference: its UID, the same in a series, or None, as in projections.
+        thickness: SliceThickness in mm, or None.
+        component: of the complex MR signal: see :func:`~monai_acdr.dicom.frames.frame_component`.
+        time: when it was taken, as far as its header says.
     """
 
     path: Path
@@ -67,6 +73,9 @@ class SourceFrame:
     orientation: tuple[float, ...] | None
     position: tuple[float, ...] | None
     frame_of_reference: str | None
+    thickness: float | None = None
+    component: str = ""
+    time: FrameTime = FrameTime()
 
     @property
     def key(self) -> tuple[str, int]:
@@ -76,7 +85,18 @@ class SourceFrame:
     @property
     def has_place(self) -> bool:
         """Whether its pixels have a place in the patient."""
-        return None not in (self.frame_of_reference, self.spacing, self.orientation, self.position)
+        return not self.lacking
+
+    @property
+    def lacking(self) -> list[str]:
+        """Elements without which its pixels have no place in the patient."""
+        place = {
+            "FrameOfReferenceUID": self.frame_of_reference,
+            "ImagePositionPatient": self.position,
+            "ImageOrientationPatient": self.orientation,
+            "PixelSpacing": self.spacing,
+        }
+        return [keyword for keyword, value in place.items() if value is None]
 
     @property
     def affine(self) -> Tensor:
@@ -125,24 +145,36 @@ def read_instance(path: str | os.PathLike[str]) -> list[SourceFrame]:
     """
     path = Path(path)
     header = read_dataset(path, header_only=True)
-    missing = [
-        key for key in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID") if not header.get(key)
-    ]
+    missing = [key for key in _UIDS if not _uid(header, key)]
     if missing:
-        raise ValueError(f"Expected {path} to have {', '.join(missing)}: without it nothing can refer to this file.")
-    size, frames = (
-        (_count(header, "Rows", path), _count(header, "Columns", path)),
-        _count(header, "NumberOfFrames", path, 1),
-    )
+        raise ValueError(
+            f"Expected {path} to have {', '.join(missing)}, one of each: without it nothing can refer to this file."
+        )
+    size = _count(header, "Rows", path), _count(header, "Columns", path)
+    frames = _count(header, "NumberOfFrames", path, 1)
     if max(size) > _MAX_SIDE or frames > MAX_FRAMES:
         raise ValueError(
             f"Expected at most {MAX_FRAMES} frames of {_MAX_SIDE} pixels, but {path} has {frames} of {size}."
         )
-    reference = str(header.get("FrameOfReferenceUID") or "").strip() or None
-    return [
-        SourceFrame(path, header, number, frames, size, *frame_plane(header, number, str(path)), reference)
-        for number in range(1, frames + 1)
-    ]
+    _check_kind(header, path)
+    reference, name = str(header.get("FrameOfReferenceUID") or "").strip() or None, str(path)
+    return _with_clock(
+        [
+            SourceFrame(
+                path,
+                header,
+                frame,
+                frames,
+                size,
+                *frame_plane(header, frame, name),
+                reference,
+                frame_thickness(header, frame, name),
+                frame_component(header, frame, name),
+                frame_time(header, frame, name),
+            )
+            for frame in range(1, frames + 1)
+        ]
+    )
 
 
 def order_sources(sources: Sequence[SourceFrame]) -> list[SourceFrame]:
@@ -201,26 +233,56 @@ def slice_numbers(sources: Sequence[SourceFrame]) -> list[int]:
     places = first.distance(np.array([sources[index].position for index in placed]))
     order = np.argsort(places, kind="stable")
     steps = np.diff(places[order], prepend=places[order[0]]) > _PLANE_STEP
-    for index, number in zip(order, np.cumsum(steps), strict=True):
-        numbers[placed[index]] = int(number)
+    for index, place in zip(order, np.cumsum(steps), strict=True):
+        numbers[placed[index]] = int(place)
     return numbers
 
 
+def _uid(header: Dataset, keyword: str) -> str:
+    value = header.get(keyword)
+    return value.strip() if isinstance(value, str) else ""
+
+
 def _count(header: Dataset, keyword: str, path: Path, default: int = 0) -> int:
-    try:
-        value = int(header.get(keyword) or default)
-    except (TypeError, ValueError):
-        value = 0
+    value = whole_number(header, keyword, path)
+    value = default if value is None else value
     if value < 1:
         raise ValueError(f"Expected an image with a positive {keyword}, but {path} has none: is it a report or a plan?")
     return value
+
+
+def _check_kind(header: Dataset, path: Path) -> None:
+    """Refuse images whose pixels are not one picture of one plane."""
+    whole_number(header, "SamplesPerPixel", path)
+    if "MOSAIC" in codes(header, "ImageType"):
+        raise ValueError(
+            f"Expected one slice per frame, but {path} is a mosaic of slices in one picture: export it as an enhanced "
+            "object or as single slices."
+        )
+    if code(header, "Modality") == "SM":
+        raise ValueError(f"Expected a radiological image, but {path} is whole-slide microscopy: leave it out.")
+
+
+def _with_clock(frames: list[SourceFrame]) -> list[SourceFrame]:
+    """Frames that only have a date and time, with the ms since the first frame of their place."""
+    if not frames or any(frame.time.clock_ms is None for frame in frames):
+        return frames
+    first: dict[object, float] = {}
+    for frame in frames:
+        clock = frame.time.clock_ms or 0.0
+        first[frame.position] = min(first.get(frame.position, clock), clock)
+    return [
+        replace(frame, time=replace(frame.time, trigger_ms=(frame.time.clock_ms or 0.0) - first[frame.position]))
+        for frame in frames
+    ]
 
 
 def _ordered(series: list[SourceFrame]) -> list[SourceFrame]:
     """By slice, time, instance number, frame; of files that say none of these, by UID."""
     series = sorted(series, key=lambda source: (_number(source.header, "InstanceNumber"), *source.key))
     slices = slice_numbers(series)
-    order = sorted(range(len(series)), key=lambda i: (slices[i], _number(series[i].header, "TriggerTime"), i))
+    times = [source.time for source in series]
+    order = sorted(range(len(series)), key=lambda i: (slices[i], times[i].trigger_ms or 0, times[i].position or 0, i))
     return [series[i] for i in order]
 
 
@@ -238,6 +300,6 @@ def _one_frame_of_reference(series: list[SourceFrame]) -> list[SourceFrame]:
 
 def _number(header: Dataset, keyword: str) -> float:
     try:
-        return float(header.get(keyword) or 0)
-    except (TypeError, ValueError):
+        return number(header, keyword, "") or 0.0
+    except ValueError:
         return 0.0

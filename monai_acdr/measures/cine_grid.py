@@ -157,7 +157,7 @@ def _positions_along_normal(headers: Sequence[FrameHeader], findings: list[Findi
             "Expected ImagePositionPatient and ImageOrientationPatient in every frame, or SliceLocation in every frame "
             f"and SpacingBetweenSlices, but {len(headers) - len(places)} of {len(headers)} frames lack the former and "
             f"{len(headers) - len(locations)} SliceLocation (SpacingBetweenSlices: {'yes' if spacings else 'no'}): "
-            "pass `position` and `orientation`, or `slice_location` and `slice_spacing_mm`."
+            "export the series again with its positions."
         )
     lacking = f"{len(headers) - len(places)} frame(s) lack ImagePositionPatient or ImageOrientationPatient"
     findings.append(Finding("no_position", f"{lacking}: slices ordered by SliceLocation, SpacingBetweenSlices apart"))

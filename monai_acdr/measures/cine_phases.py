@@ -56,7 +56,7 @@ def find_phases(
         reasons.append(f"{keyword} does not tell which phases are missing in some slices")
     raise ValueError(
         f"Expected to tell the phase of each of {len(slice_index)} frames, but cannot: {'; '.join(reasons)}. Drop "
-        "duplicates, pass one series at a time, or set `temporal_position` of each frame."
+        "duplicates, choose one series, or export it again with its times."
     )
 
 

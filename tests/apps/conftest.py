@@ -14,6 +14,9 @@ import pydicom
 import pytest
 import torch
 from monai.bundle import ConfigParser
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
@@ -59,6 +62,50 @@ def edit() -> Callable[..., Path]:
         return to or path
 
     return change
+
+
+def _item(**values: object) -> Sequence:
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return Sequence([item])
+
+
+@pytest.fixture(scope="session")
+def enhance() -> Callable[..., Path]:
+    """Make one enhanced MR object of classic files, its frames in the order given.
+
+    ``timed`` puts trigger delay and temporal position into the frames; ``components`` names one for each frame.
+    """
+
+    def make(files: list[Path], path: Path, timed: bool = True, components: list[str] | None = None) -> Path:
+        datasets = [pydicom.dcmread(file) for file in files]
+        times = sorted({float(dataset.TriggerTime) for dataset in datasets})
+        result, groups = pydicom.dcmread(files[0]), []
+        for number, dataset in enumerate(datasets):
+            group = Dataset()
+            group.PlanePositionSequence = _item(ImagePositionPatient=dataset.ImagePositionPatient)
+            group.PlaneOrientationSequence = _item(ImageOrientationPatient=dataset.ImageOrientationPatient)
+            group.PixelMeasuresSequence = _item(PixelSpacing=dataset.PixelSpacing, SliceThickness=8)
+            if timed:
+                trigger = float(dataset.TriggerTime)
+                group.CardiacSynchronizationSequence = _item(NominalCardiacTriggerDelayTime=trigger)
+                group.FrameContentSequence = _item(TemporalPositionIndex=times.index(trigger) + 1)
+            if components is not None:
+                group.MRImageFrameTypeSequence = _item(ComplexImageComponent=components[number])
+            groups.append(group)
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
+            del result[keyword]
+        del result.TriggerTime, result.SliceLocation, result.SpacingBetweenSlices
+        result.SharedFunctionalGroupsSequence = Sequence([Dataset()])
+        result.PerFrameFunctionalGroupsSequence = Sequence(groups)
+        result.NumberOfFrames = len(datasets)
+        result.PixelData = b"".join(dataset.PixelData for dataset in datasets)
+        result.SOPClassUID = result.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.4.1")
+        result.save_as(str(path))
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")

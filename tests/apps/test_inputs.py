@@ -10,10 +10,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
 from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.measurements import find_grid
 from monai_acdr.read_budget import read_budget
 
 Edit = Callable[..., Path]
@@ -40,6 +42,60 @@ def test_spacing_where_the_file_tells_none(own_study: Path, edit: Edit) -> None:
     assert [finding.kind for finding in told.findings] == ["spacing_not_used"]
     with pytest.raises(ValueError, match="two positive numbers in mm"):
         read_inputs(path, spacing=(1.5, 0))
+
+
+def by_slice_and_phase(path: Path) -> dict[tuple[int, int], np.ndarray]:
+    frames = read_inputs(path).frames
+    grid, reason = find_grid(frames)
+    assert grid is not None, reason
+    places = zip(grid.slice_index, grid.phase, strict=True)
+    return {place: frame.image[0].numpy() for place, frame in zip(places, frames, strict=True)}
+
+
+@pytest.mark.parametrize("order", ["as_it_is", "shuffled", "phases_first"])
+def test_phases_of_an_enhanced_object_follow_its_times(
+    study: Path, tmp_path: Path, enhance: Callable[..., Path], order: str
+) -> None:
+    """Frames in any order are the same slices and phases as those of the single files."""
+    files = sorted(study.iterdir())
+    if order == "shuffled":
+        files = [files[index] for index in np.random.default_rng(0).permutation(len(files))]
+    elif order == "phases_first":
+        files = sorted(files, key=lambda file: float(pydicom.dcmread(file).TriggerTime))
+    expected, found = by_slice_and_phase(study), by_slice_and_phase(enhance(files, tmp_path / "e.dcm"))
+    assert set(found) == set(expected)
+    for place, pixels in expected.items():
+        assert np.array_equal(found[place], pixels)
+
+
+def test_an_enhanced_object_without_times_is_in_the_order_of_its_frames(
+    study: Path, tmp_path: Path, enhance: Callable[..., Path]
+) -> None:
+    path = enhance(sorted(study.iterdir()), tmp_path / "e.dcm", timed=False)
+    grid, _ = find_grid(read_inputs(path).frames)
+    assert grid is not None and "phases_by_number" in {finding.kind for finding in grid.findings}
+    assert len(set(zip(grid.slice_index, grid.phase, strict=True))) == 12
+
+
+def test_phase_images_are_left_out(study: Path, tmp_path: Path, enhance: Callable[..., Path]) -> None:
+    """Each magnitude frame is followed by its phase image at the same place and time."""
+    files = [file for file in sorted(study.iterdir()) for _ in range(2)]
+    path = enhance(files, tmp_path / "e.dcm", components=["MAGNITUDE", "PHASE"] * 12)
+    expected, found = by_slice_and_phase(study), by_slice_and_phase(path)
+    assert set(found) == set(expected)
+    assert all(np.array_equal(found[place], expected[place]) for place in expected)
+
+
+def test_one_file_that_cannot_be_decoded(own_study: Path) -> None:
+    file = sorted(own_study.iterdir())[5]
+    data = file.read_bytes()
+    file.write_bytes(data[:-1000])
+    inputs = read_inputs(own_study)
+    assert len(inputs.frames) == 11
+    assert [(entry.file, entry.kind) for entry in inputs.skipped] == [(file.name, "unreadable")]
+    assert str(own_study) not in inputs.skipped[0].reason
+    with pytest.raises(ValueError, match=f"{file.name} holds .*truncated"):
+        read_inputs(file)
 
 
 def test_laterality(mammogram: Path) -> None:

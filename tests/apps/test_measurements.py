@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,22 @@ def test_a_beating_ventricle(phantom: Path, study: Path) -> None:
         volumes[phase] = sum(areas) * step / 1000
     assert measured.volumes.end_diastolic_volume_ml == pytest.approx(max(volumes.values()), rel=1e-6)
     assert measured.volumes.end_systolic_volume_ml == pytest.approx(min(volumes.values()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("thicknesses", "kind"), [((8, 8), "gap"), ((8, 6), "slice_thickness"), ((8, None), "slice_thickness")]
+)
+def test_thickness_that_is_not_one(
+    own_study: Path, edit: Callable[..., Path], thicknesses: tuple[float | None, ...], kind: str
+) -> None:
+    """Gaps are looked for where all slices have one thickness, and volumes come without."""
+    for index, file in enumerate(sorted(own_study.iterdir())):
+        edit(file, SliceThickness=thicknesses[index % 2])
+    inputs = read_inputs(own_study)
+    grid, _ = find_grid(inputs.frames)
+    measured = measure_contours(inputs.frames, [CIRCLE] * 12, True, grid)
+    assert measured.volumes is not None
+    assert {"gap", "slice_thickness"} & {finding.kind for finding in measured.findings} == {kind}
 
 
 def test_circles(study: Path) -> None:

@@ -13,9 +13,9 @@ import torch
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from monai_acdr.apps import pixels
 from monai_acdr.apps.pixels import load_frames, make_image
-from monai_acdr.dicom import read_sources
+from monai_acdr.dicom import gray, read_sources
+from monai_acdr.read_budget import read_budget
 
 Edit = Callable[..., Path]
 
@@ -46,8 +46,8 @@ def test_a_multi_frame_object_is_decoded_once(
     first.save_as(str(tmp_path / "multi.dcm"))
     sources = read_sources([tmp_path / "multi.dcm"])
     calls = []
-    read = pydicom.dcmread
-    monkeypatch.setattr(pixels.pydicom, "dcmread", lambda path: calls.append(path) or read(path))
+    read = gray.load_dataset
+    monkeypatch.setattr(gray, "load_dataset", lambda path, **options: calls.append(path) or read(path, **options))
     told: list[tuple[int, int]] = []
     images = load_frames(sources, lambda *done: told.append(done))
     assert len(calls) == 1
@@ -64,20 +64,22 @@ def test_mammograms_are_read_as_such(mammogram: Path) -> None:
     np.testing.assert_array_equal(image[0].numpy(), read_mammogram(mammogram)[0])
 
 
-def test_refused(own_study: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused(own_study: Path, edit: Edit) -> None:
     files = sorted(own_study.iterdir())
     sources = read_sources(files)
-    with monkeypatch.context() as patch:
-        patch.setattr(pixels, "MAX_PIXELS", 1000)
-        with pytest.raises(ValueError, match="at most 1000 pixels"):
-            load_frames(sources)
+    with read_budget(0.5), pytest.raises(ValueError, match="the series to need at most"):
+        load_frames(sources)
     data = files[0].read_bytes()
     files[0].write_bytes(data[: len(data) // 2])
     (broken,) = read_sources(files[:1])
-    with pytest.raises(ValueError, match=r"can be decoded.*monai_acdr\[dicom\]"):
+    with pytest.raises(ValueError, match=r"truncated; copy it again"):
         load_frames([broken])
+    told: list[tuple[Path, str]] = []
+    images = load_frames([broken, *sources[1:]], unreadable=lambda path, error: told.append((path, str(error))))
+    assert [path for path, _ in told] == [files[0]] and "truncated" in told[0][1]
+    assert set(images) == {source.key for source in sources[1:]}
     edit(files[1], SamplesPerPixel=3)
-    with pytest.raises(ValueError, match="3 samples a pixel"):
+    with pytest.raises(ValueError, match=r"3 sample\(s\) per pixel"):
         load_frames(read_sources(files[1:2]))
     with pytest.raises(ValueError, match="NaN or Inf"):
         make_image(np.full((3, 4), np.nan), torch.eye(4))

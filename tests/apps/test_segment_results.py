@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -48,3 +49,54 @@ def test_nothing_is_asked_of_pictures(study: Path) -> None:
     check_wanted(NOTHING, inputs, store=False)
     with pytest.raises(ValueError, match="Expected a DICOM result to store"):
         check_wanted(NOTHING, inputs, store=True)
+
+
+def asks(**changes: object) -> Wanted:
+    return dataclasses.replace(NOTHING, **changes)
+
+
+@pytest.mark.parametrize(
+    "lacking", [("FrameOfReferenceUID",), ("ImagePositionPatient",), ("FrameOfReferenceUID", "PixelSpacing")]
+)
+def test_without_a_place_one_refusal_names_what_works(
+    own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Callable[..., Path], lacking: tuple[str, ...]
+) -> None:
+    """What the message for each result advises is written without an error."""
+    for file in sorted(own_study.iterdir()):
+        edit(file, **dict.fromkeys(lacking))
+    inputs = read_inputs(own_study)
+    with pytest.raises(ValueError, match=rf"12 of 12 frame\(s\).* lack {', '.join(lacking)}: .*use --sr or --mask"):
+        check_wanted(asks(rtstruct=True), inputs, store=False)
+    with pytest.raises(ValueError, match=rf"lacks {', '.join(lacking)}: .*\(--mask, --sr\)"):
+        check_wanted(asks(seg="BINARY"), inputs, store=False)
+    segment(own_study, tmp_path / "out", tiny_heart, "centre", sr=True, mask=True, device="cpu")
+    assert (tmp_path / "out" / "sr.dcm").exists() and len(list((tmp_path / "out" / "masks").iterdir())) == 12
+
+
+def test_a_mammogram_has_no_place_but_a_segmentation(mammogram: Path) -> None:
+    inputs = read_inputs(mammogram)
+    check_wanted(asks(seg="BINARY"), inputs, store=False)
+    with pytest.raises(ValueError, match="use --seg, --sr or --mask"):
+        check_wanted(asks(rtstruct=True), inputs, store=False)
+
+
+@pytest.mark.parametrize("thickness", [None, 0, "abc", -8])
+def test_unknown_thickness(
+    own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Callable[..., Path], thickness: object
+) -> None:
+    """Volumes do not need it, a segmentation states the distance of slices, and the report says so."""
+    expected = segment(own_study, tmp_path / "known", tiny_heart, "centre", seg="BINARY", device="cpu")
+    assert "no_thickness" not in {finding.kind for finding in expected.findings}
+    for file in sorted(own_study.iterdir()):
+        dataset = pydicom.dcmread(file)
+        del dataset.SliceThickness
+        if thickness is not None:
+            dataset.add_new("SliceThickness", "LO" if thickness == "abc" else "DS", thickness)
+        dataset.save_as(str(file))
+    report = segment(own_study, tmp_path / "out", tiny_heart, "centre", seg="BINARY", device="cpu")
+    assert report.volumes is not None and expected.volumes is not None
+    assert report.volumes.end_diastolic_volume_ml == expected.volumes.end_diastolic_volume_ml
+    texts = {finding.kind: finding.text for finding in report.findings}
+    assert "not known in 12 of 12 frame(s): the segmentation states the distance" in texts["no_thickness"]
+    shared = pydicom.dcmread(tmp_path / "out" / "seg.dcm").SharedFunctionalGroupsSequence[0]
+    assert shared.PixelMeasuresSequence[0].SliceThickness == shared.PixelMeasuresSequence[0].SpacingBetweenSlices == 10

@@ -169,7 +169,7 @@ def test_a_mammogram(mammogram: Path, tiny_mass: Path, tmp_path: Path) -> None:
     rows, columns = np.nonzero(region.masks[0])
     assert 40 <= columns.mean() <= 80
     assert 60 <= rows.mean() <= 90
-    with pytest.raises(ValueError, match="use --seg and --sr"):
+    with pytest.raises(ValueError, match="use --seg, --sr or --mask"):
         segment(mammogram, tmp_path / "b", tiny_mass, "box 40 60 80 90", rtstruct=True, device="cpu")
     for roi, message in (("centre", "add --roi box"), ("auto", "ROI auto finds left ventricles only")):
         with pytest.raises(ValueError, match=message):

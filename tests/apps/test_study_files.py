@@ -7,8 +7,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pydicom
 import pytest
 import torch
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from monai_acdr.apps.study_files import choose_series, find_series
 from monai_acdr.dicom import read_sources, write_rtstruct, write_seg
@@ -43,6 +47,70 @@ def test_what_is_left_out_has_a_reason(own_study: Path) -> None:
     assert kinds.pop("rt.dcm") == "result"
     assert list(kinds.values()) == ["duplicate"]
     assert all(entry.reason for entry in skipped)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [
+        *[("NumberOfFrames", "FD", float("inf")), ("NumberOfFrames", "IS", "0"), ("NumberOfFrames", "DS", "1.5")],
+        *[("Rows", "FD", float("inf")), ("Rows", "LO", "abc"), ("Columns", "US", [64, 64]), ("Rows", "US", 0)],
+        *[
+            ("SamplesPerPixel", "US", [1, 1]),
+            ("SOPClassUID", "UI", ["1.2.3", "1.2.4"]),
+            ("SeriesInstanceUID", "UI", ""),
+        ],
+        *[("PerFrameFunctionalGroupsSequence", "UT", "abc"), ("SharedFunctionalGroupsSequence", "FD", 1.5)],
+        *[("PixelSpacing", "DS", ["1e-30", "1e-30"]), ("PixelSpacing", "LO", "abc"), ("PixelSpacing", "DS", ["1"])],
+        *[("ImagePositionPatient", "FD", [float("nan")] * 3), ("ImageOrientationPatient", "DS", ["1"] * 6)],
+        *[("ImageType", "CS", ["DERIVED", "PRIMARY", "M", "MOSAIC"]), ("Modality", "CS", "SM")],
+        *[("Columns", "US", 65535), ("Rows", "SQ", Sequence([Dataset()]))],
+    ],
+)
+def test_one_damaged_header_of_several(own_study: Path, keyword: str, vr: str, value: object) -> None:
+    """It is left out with its name and a reason that quotes nothing; the others are a study."""
+    file = sorted(own_study.iterdir())[4]
+    dataset = pydicom.dcmread(file)
+    if keyword in dataset:
+        del dataset[keyword]
+    dataset.add(DataElement(keyword, vr, value))
+    if keyword == "Columns" and value == 65535:
+        dataset.Rows = 65535
+    pydicom.dcmwrite(str(file), dataset)
+    series, skipped = find_series(own_study)
+    assert [len(frames) for frames in series] == [11]
+    assert [(entry.file, entry.kind) for entry in skipped] == [(file.name, "unreadable")]
+    assert skipped[0].reason.startswith("Expected ")
+    with pytest.raises(ValueError, match=rf"found none: 1 unreadable; the first is {file.name}: Expected "):
+        find_series(file)
+
+
+def test_phase_images_are_no_phases_of_the_heart(own_study: Path, edit: Edit) -> None:
+    """Phase contrast in one series, as Philips writes it; some vendors add the real part."""
+    files = sorted(own_study.iterdir())
+    for file, kind in zip(files, ("M", "P", "R", "I") * 3, strict=True):
+        edit(file, ImageType=["ORIGINAL", "PRIMARY", f"{kind}_FFE", kind, "FFE"])
+    (series,), skipped = find_series(own_study)
+    assert sorted(frame.path for frame in series) == files[::4]
+    reasons = {entry.file: (entry.kind, entry.reason) for entry in skipped}
+    assert set(reasons) == {file.name for index, file in enumerate(files) if index % 4}
+    assert {kind for kind, _ in reasons.values()} == {"no_anatomy"}
+    assert "phase image (velocity or field)" in reasons[files[1].name][1]
+    assert "real part" in reasons[files[2].name][1] and "imaginary part" in reasons[files[3].name][1]
+    for file in files[::4]:
+        file.unlink()
+    (series,), _ = find_series(own_study)
+    assert sorted(frame.path for frame in series) == files[2::4]  # without a magnitude the real part is the anatomy
+    for file in files[2::4]:
+        file.unlink()
+    with pytest.raises(ValueError, match="found none: 6 no anatomy; the first is .*shows no anatomy"):
+        find_series(own_study)
+
+
+def test_phase_frames_of_an_enhanced_object(study: Path, tmp_path: Path, enhance: Callable[..., Path]) -> None:
+    path = enhance(sorted(study.iterdir()), tmp_path / "e.dcm", components=["MAGNITUDE", "PHASE"] * 6)
+    (series,), skipped = find_series(path)
+    assert sorted(frame.frame for frame in series) == [1, 3, 5, 7, 9, 11]
+    assert [(entry.kind, entry.reason[:15]) for entry in skipped] == [("no_anatomy", "6 of 12 frames:")]
 
 
 def test_two_patients(own_study: Path, edit: Edit) -> None:

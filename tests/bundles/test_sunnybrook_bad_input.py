@@ -21,7 +21,6 @@ from monai_acdr.data import sunnybrook_quality_report
 
 Failure = Callable[..., str]
 FRAME = "dicoms/SYN0000003/1.dcm"
-NAN = "1.dcm to be finite, but it has NaN or Inf: repair it or leave it out"
 CONTOUR = "contourfiles/SYN-03/i-contours/IM-0001-0001-icontour-manual.txt"
 
 
@@ -120,24 +119,32 @@ def test_a_bad_mask_is_skipped_and_counted(
     assert (figures["num_cases"], figures["metadata"]["findings"]) == (1, {kind: 1})
 
 
-def test_nan_in_the_image(
-    sunnybrook: Any, own_studies: Path, trained: Path, tmp_path: Path, failure: Failure, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("slope", "reason"), [("nan", "RescaleSlope to be a number"), ("1e38", "slope 1e+38")])
+def test_values_that_would_not_be_finite(
+    sunnybrook: Any,
+    own_studies: Path,
+    trained: Path,
+    tmp_path: Path,
+    failure: Failure,
+    monkeypatch: pytest.MonkeyPatch,
+    slope: str,
+    reason: str,
 ) -> None:
     """Stored values are integers, but a rescale slope can be anything."""
 
     def spoil(dataset: pydicom.Dataset) -> None:
         dataset.add_new("RescaleIntercept", "DS", "0")
-        dataset.add_new("RescaleSlope", "DS", "nan")
+        dataset.add_new("RescaleSlope", "DS", slope)
 
     monkeypatch.setattr(pydicom.config.settings, "_writing_validation_mode", pydicom.config.IGNORE)
     monkeypatch.setattr(pydicom.config.settings, "reading_validation_mode", pydicom.config.IGNORE)
     edit_dicom(own_studies / FRAME, spoil)
     for function, output in ((sunnybrook.evaluate, "evaluation"), (sunnybrook.infer, "inference")):
         text = failure(function, own_studies, tmp_path / output, trained / "model.pt", group="online")
-        assert NAN in text
+        assert reason in text
         assert files(tmp_path / output) == []
     text = failure(sunnybrook.train, own_studies, tmp_path / "train", train_group="online")
-    assert NAN in text
+    assert reason in text
     assert [name for name in files(tmp_path / "train") if "tensorboard" not in name] == []
 
 

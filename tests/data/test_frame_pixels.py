@@ -42,13 +42,19 @@ def test_contour_becomes_its_coverage(tmp_path: Path) -> None:
     assert load_mask(tmp_path / "c.txt", (2, 4)).tolist() == [[0, 1, 0.5, 0], [0, 0, 0, 0]]
 
 
+def test_several_frames_are_not_one(tmp_path: Path, write_dicom: Writer) -> None:
+    stack = write_dicom(tmp_path / "s.dcm", pixels=np.zeros((2, 8, 8), np.int16), Rows=8, Columns=8, NumberOfFrames=2)
+    with pytest.raises(ValueError, match=r"one image, but .*s\.dcm has 2 frames"):
+        load_gray(stack)
+
+
 def test_errors(tmp_path: Path, write_dicom: Writer, write_png: Writer) -> None:
     mask = write_png(tmp_path / "m.png", np.zeros((2, 3), np.uint8))
     with pytest.raises(ValueError, match=r"mask of \(3, 2\) pixels, but .* has \(2, 3\)"):
         load_mask(mask, (3, 2))
     cut = write_dicom(tmp_path / "s.dcm")
     cut.write_bytes(cut.read_bytes()[:-5])
-    with pytest.raises(ValueError, match=r"s\.dcm cannot be decoded"):
+    with pytest.raises(ValueError, match=r"s\.dcm holds .* truncated"):
         load_gray(cut)
     with pytest.raises(FileNotFoundError, match=r"absent\.dcm does not exist"):
         load_gray(tmp_path / "absent.dcm")

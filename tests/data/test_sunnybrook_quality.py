@@ -71,7 +71,7 @@ def test_pixels_that_cannot_be_decoded(link_tree: Path) -> None:
         .replace(b"\x28\0\0\1US\2\0\x10", b"\x28\0\0\1US\2\0\7")
     )
     report = sunnybrook_quality_report(link_tree)
-    assert "cannot be decoded" in report.of("invalid_image")[0].detail
+    assert "59.dcm is ODD with 1 sample" in report.of("invalid_image")[0].detail
 
 
 @pytest.mark.real_data

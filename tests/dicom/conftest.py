@@ -102,8 +102,9 @@ def image(path: Path, name: str = "1", sop_class: UID = MRImageStorage, **change
     for keyword, value in values.items():
         if value is not None:
             setattr(dataset, keyword, value)
-    pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames", 1))
-    dataset.PixelData = b"\0" * (2 * pixels)
+    if "PixelData" not in changes:
+        pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames", 1))
+        dataset.PixelData = b"\0" * (2 * pixels)
     return write(dataset, path)
 
 
@@ -123,21 +124,31 @@ def series(folder: Path, orientation: list[float], stack: float = 1.0, slices: i
 
 def enhanced(path: Path, positions: list[list[float]]) -> Path:
     """A multi-frame MR image with functional groups, as far as these tests need it."""
+    shared = {
+        "PixelMeasuresSequence": {"PixelSpacing": list(SPACING), "SliceThickness": 8},
+        "PlaneOrientationSequence": {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]},
+    }
+    return grouped(path, shared, [{"PlanePositionSequence": {"ImagePositionPatient": place}} for place in positions])
 
-    def group(keyword: str, **values: Any) -> Dataset:
-        inner, outer = Dataset(), Dataset()
-        for key, value in values.items():
-            setattr(inner, key, value)
-        setattr(outer, keyword, DicomSequence([inner]))
+
+def grouped(path: Path, shared: dict[str, Any], frames: list[dict[str, Any]], **changes: Any) -> Path:
+    """A multi-frame MR image: what its functional groups hold, by the keyword of the group's sequence."""
+
+    def groups(contents: dict[str, Any]) -> Dataset:
+        outer = Dataset()
+        for keyword, values in contents.items():
+            inner = Dataset()
+            for key, value in values.items():
+                setattr(inner, key, value)
+            setattr(outer, keyword, DicomSequence([inner]))
         return outer
 
-    frames = [group("PlanePositionSequence", ImagePositionPatient=place) for place in positions]
-    shared = group("PixelMeasuresSequence", PixelSpacing=list(SPACING), SliceThickness=8)
-    shared.update(group("PlaneOrientationSequence", ImageOrientationPatient=[0, 1, 0, 0, 0, -1]))
     absent = dict.fromkeys(("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "SliceThickness"))
-    groups = {"PerFrameFunctionalGroupsSequence": DicomSequence(frames)}
-    groups["SharedFunctionalGroupsSequence"] = DicomSequence([shared])
-    return image(path, "enhanced", ENHANCED_MR, NumberOfFrames=len(positions), **absent, **groups)
+    sequences = {
+        "SharedFunctionalGroupsSequence": DicomSequence([groups(shared)]),
+        "PerFrameFunctionalGroupsSequence": DicomSequence([groups(frame) for frame in frames]),
+    }
+    return image(path, "enhanced", ENHANCED_MR, NumberOfFrames=len(frames), **{**absent, **sequences, **changes})
 
 
 def mammogram(path: Path, name: str = "1") -> Path:
@@ -176,5 +187,7 @@ def verify() -> Callable[[Path], list[str]]:
 @pytest.fixture(scope="session")
 def made() -> SimpleNamespace:
     """The functions and constants above."""
-    names = ("SECRET", "SIZE", "SPACING", "SHAPE", "by_hand", "enhanced", "image", "mammogram", "oblique")
-    return SimpleNamespace(**{name: globals()[name] for name in (*names, "right_angles", "series", "uid", "write")})
+    names = ("SECRET", "SIZE", "SPACING", "SHAPE", "by_hand", "enhanced", "grouped", "image", "mammogram")
+    return SimpleNamespace(
+        **{name: globals()[name] for name in (*names, "oblique", "right_angles", "series", "uid", "write")}
+    )

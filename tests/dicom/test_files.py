@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,12 +72,40 @@ def test_broken(made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.Monke
     assert made.SECRET not in str(caught.value)
 
 
-def test_deflated_is_refused(made: SimpleNamespace, tmp_path: Path) -> None:
-    dataset = pydicom.dcmread(made.image(tmp_path / "a.dcm"))
+def deflate(made: SimpleNamespace, path: Path, **changes: object) -> Path:
+    dataset = pydicom.dcmread(made.image(path, **changes))
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
-    path = made.write(dataset, tmp_path / "b.dcm")
-    with pytest.raises(ValueError, match="is deflated: save it uncompressed"):
-        read_dataset(path, header_only=False)
+    return Path(made.write(dataset, path))
+
+
+@pytest.mark.parametrize("header_only", [True, False])
+def test_deflated_reads_as_if_it_were_not(made: SimpleNamespace, tmp_path: Path, header_only: bool) -> None:
+    plain = read_dataset(made.image(tmp_path / "a.dcm"), header_only)
+    dataset = read_dataset(deflate(made, tmp_path / "b.dcm"), header_only)
+    assert dataset == plain
+    assert dataset.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
+
+
+def test_deflated_files_inflate_to_the_budget_only(made: SimpleNamespace, tmp_path: Path) -> None:
+    """32 MB of zeros in 32 kB: no more of them is inflated than the budget allows."""
+    path = deflate(made, tmp_path / "b.dcm", Rows=4000, Columns=4000)
+    assert path.stat().st_size < 1e5
+    tracemalloc.start()
+    with read_budget(1), pytest.raises(ValueError, match=r"b\.dcm to inflate to at most 1 MiB.*--read-budget"):
+        read_dataset(path, header_only=True)
+    assert tracemalloc.get_traced_memory()[1] < 4e6
+    tracemalloc.stop()
+    read_dataset(path, header_only=True)
+
+
+def test_damaged_deflated_files(made: SimpleNamespace, tmp_path: Path) -> None:
+    data = deflate(made, tmp_path / "b.dcm").read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(data[:-20])
+    with pytest.raises(ValueError, match=r"whole deflated file, but .*cut\.dcm"):
+        read_dataset(tmp_path / "cut.dcm", header_only=True)
+    (tmp_path / "noise.dcm").write_bytes(data[:-200] + b"\xff" * 200)
+    with pytest.raises(ValueError, match=r"deflated file, but .*noise\.dcm"):
+        read_dataset(tmp_path / "noise.dcm", header_only=True)
 
 
 def test_large_files_are_refused(made: SimpleNamespace, tmp_path: Path) -> None:

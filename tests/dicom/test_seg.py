@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -25,6 +26,7 @@ from monai_acdr.dicom import (
     write_seg,
 )
 from monai_acdr.dicom.seg import cielab
+from monai_acdr.dicom.seg_frames import source_of_frame
 
 pytest.importorskip("highdicom")
 
@@ -122,6 +124,77 @@ def test_multi_frame(made: SimpleNamespace, tmp_path: Path, positions: list[list
         assert np.array_equal(mask, expected)
 
 
+def measures(path: Path) -> list[tuple[float, ...]]:
+    """(row spacing, column spacing, thickness or 0) of each frame, its own or the shared ones."""
+    dataset = pydicom.dcmread(path)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    holders = [item if "PixelMeasuresSequence" in item else shared for item in dataset.PerFrameFunctionalGroupsSequence]
+    groups = [holder.PixelMeasuresSequence[0] for holder in holders]
+    return [(*map(float, group.PixelSpacing), float(group.get("SliceThickness") or 0)) for group in groups]
+
+
+def frame(position: list[float], spacing: list[float] | None = None, thickness: float | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {"PlanePositionSequence": {"ImagePositionPatient": position}}
+    content["PlaneOrientationSequence"] = {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}
+    group = {"PixelSpacing": spacing or [0.7, 1.9], "SliceThickness": thickness}
+    content["PixelMeasuresSequence"] = {key: value for key, value in group.items() if value is not None}
+    return content
+
+
+PER_FRAME = {
+    "equal": ([frame([0, 0, 5], None, 8), frame([9, 0, 5], None, 8)], [(0.7, 1.9, 8)] * 2),
+    "cine": ([frame([0, 0, 5], None, 8), frame([0, 0, 5], None, 8)], [(0.7, 1.9, 8)] * 2),
+    "spacing": ([frame([0, 0, 5], [1, 1], 8), frame([9, 0, 5], [2, 2], 8)], [(2, 2, 8), (1, 1, 8)]),
+    "thickness": ([frame([0, 0, 5], None, 8), frame([9, 0, 5], None, 6)], [(0.7, 1.9, 6), (0.7, 1.9, 8)]),
+    "unknown": ([frame([0, 0, 5]), frame([9, 0, 5])], [(0.7, 1.9, 9)] * 2),
+    "one unknown": ([frame([0, 0, 5]), frame([9, 0, 5], None, 8)], [(0.7, 1.9, 8), (0.7, 1.9, 9)]),
+}
+"""Frames, and the measures of the segmentation; where the thickness is not known the distance of slices, 9 mm."""
+
+
+@pytest.mark.parametrize("name", PER_FRAME)
+def test_measures_of_each_frame(made: SimpleNamespace, tmp_path: Path, name: str) -> None:
+    """Enhanced MR whose measures are per frame, as scanners write it."""
+    frames, expected = PER_FRAME[name]
+    sources = read_sources([made.grouped(tmp_path / "e.dcm", {}, frames)])
+    masks = tuple(np.roll(drawing(made), index, axis=1) for index in range(2))
+    path = write_seg(tmp_path / "seg.dcm", [MaskRegion(LV_ENDOCARDIUM, masks)], sources)
+    assert sorted(measures(path)) == sorted(expected)
+    assert ("thickness not known" in pydicom.dcmread(path).get("ContentDescription", "")) == ("unknown" in name)
+    for mask, wanted in zip(read_seg(path, sources)[0].masks, masks, strict=True):
+        assert np.array_equal(mask, wanted)
+    for item in pydicom.dcmread(path).PerFrameFunctionalGroupsSequence:
+        source = sources[source_of_frame(item, sources) or 0]
+        assert list(item.PlanePositionSequence[0].ImagePositionPatient) == list(source.position or ())
+        if "PixelMeasuresSequence" in item:
+            assert list(item.PixelMeasuresSequence[0].PixelSpacing) == list(source.spacing or ())
+
+
+@pytest.mark.parametrize("changes", [{"SliceThickness": None}, {"SliceThickness": 0}, {"SliceThickness": ""}])
+def test_single_frames_without_thickness(made: SimpleNamespace, tmp_path: Path, changes: dict[str, Any]) -> None:
+    sources = read_sources([made.image(tmp_path / "a.dcm", **changes)])
+    assert measures(write_seg(tmp_path / "seg.dcm", [made.SHAPE], sources)) == [(*made.SPACING, 0)]
+
+
+def test_spacing_of_single_frames_that_differ(made: SimpleNamespace, tmp_path: Path) -> None:
+    for index, spacing in enumerate(([1, 1], [2, 2])):
+        place = {"ImagePositionPatient": [0, 0, 10 * index], "PixelSpacing": spacing}
+        made.image(tmp_path / f"{index}.dcm", str(index), **place)
+    sources = read_sources(sorted(tmp_path.iterdir()))
+    path = write_seg(tmp_path / "seg.dcm", [made.SHAPE] * 2, sources)
+    assert sorted(measures(path)) == [(1, 1, 8), (2, 2, 8)]
+    for item in pydicom.dcmread(path).PerFrameFunctionalGroupsSequence:
+        source = sources[source_of_frame(item, sources) or 0]
+        assert list(item.PixelMeasuresSequence[0].PixelSpacing) == list(source.spacing or ())
+
+
+@pytest.mark.parametrize("lacking", ["FrameOfReferenceUID", "ImagePositionPatient", "PixelSpacing"])
+def test_cross_sections_without_a_place(made: SimpleNamespace, tmp_path: Path, lacking: str) -> None:
+    sources = read_sources([made.image(tmp_path / "a.dcm", **{lacking: None})])
+    with pytest.raises(ValueError, match=rf"a\.dcm lacks {lacking}: write a mask or a report"):
+        write_seg(tmp_path / "seg.dcm", [made.SHAPE], sources)
+
+
 def test_refused(made: SimpleNamespace, tmp_path: Path) -> None:
     out = tmp_path / "seg.dcm"
     sources = read_sources(made.series(tmp_path, made.oblique(2)))
@@ -153,13 +226,16 @@ def test_cielab(color: tuple[int, int, int], expected: tuple[int, int, int]) -> 
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL"])
-@pytest.mark.parametrize("source", ["volume", "cine", "mammogram"])
+@pytest.mark.parametrize("source", ["volume", "cine", "mammogram", *PER_FRAME])
 def test_passes_dciodvfy(
     made: SimpleNamespace, tmp_path: Path, verify: Callable[[Path], list[str]], kind: str, source: str
 ) -> None:
     if source == "mammogram":
         paths = [made.mammogram(tmp_path / "m.dcm")]
+    elif source in PER_FRAME:
+        paths = [made.grouped(tmp_path / "e.dcm", {}, PER_FRAME[source][0])]
     else:
         paths = made.series(tmp_path, made.oblique(3), phases=2 if source == "cine" else 1)
-    path = write_seg(tmp_path / "seg.dcm", [made.SHAPE] * len(paths), read_sources(paths), kind)
+    sources = read_sources(paths)
+    path = write_seg(tmp_path / "seg.dcm", [made.SHAPE] * len(sources), sources, kind)
     assert verify(path) == []

@@ -70,7 +70,18 @@ def test_volumes_are_left_alone(made: SimpleNamespace, tmp_path: Path) -> None:
         assert header.ImagePositionPatient == source.header.ImagePositionPatient
 
 
-def test_all_phases_of_a_multi_frame_instance(made: SimpleNamespace, tmp_path: Path) -> None:
-    sources = read_sources([made.enhanced(tmp_path / "e.dcm", [[0, 0, 5]] * 3)])[:2]
-    with pytest.raises(ValueError, match="all frames of the multi-frame instance"):
-        spread_positions([without_identity(sources[0].header)], sources)
+def test_some_frames_of_a_multi_frame_instance(made: SimpleNamespace, tmp_path: Path) -> None:
+    """Every other frame of two slices, as when the phase images are left out: their own places, phases and sources."""
+    pytest.importorskip("highdicom")
+    positions = [[0, 0, 5], [0, 0, 5], [3, 0, 5], [3, 0, 5]] * 2
+    sources = read_sources([made.enhanced(tmp_path / "e.dcm", positions)])
+    sources = [source for source in sources if source.frame % 2]
+    dataset = pydicom.dcmread(write_seg(tmp_path / "seg.dcm", [made.SHAPE] * 4, sources))
+    found = []
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        index = source_of_frame(item, sources)
+        assert index is not None
+        assert list(item.PlanePositionSequence[0].ImagePositionPatient) == list(sources[index].position)
+        reference = item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
+        found.append((int(reference), *item.FrameContentSequence[0].DimensionIndexValues))
+    assert sorted(found) == [(1, 1, 2, 1), (3, 1, 1, 1), (5, 1, 2, 2), (7, 1, 1, 2)]

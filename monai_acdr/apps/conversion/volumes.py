@@ -105,11 +105,7 @@ def _source_plane(source: SourceFrame) -> np.ndarray | None:
     if not source.has_place:
         return None
     plane = source.affine.numpy()
-    try:
-        thickness = float(source.header.get("SliceThickness") or 0)
-    except (TypeError, ValueError):
-        thickness = 0.0
-    plane[:3, 2] *= thickness if 0 < thickness < np.inf else 1.0
+    plane[:3, 2] *= source.thickness or 1.0
     return plane
 
 

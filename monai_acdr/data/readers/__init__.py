@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from monai_acdr.data.readers.dicom_frame import DicomFrameReader
 from monai_acdr.data.readers.mammogram import MammogramReader, read_mammogram
 
-__all__ = ["MammogramReader", "read_mammogram"]
+__all__ = ["DicomFrameReader", "MammogramReader", "read_mammogram"]

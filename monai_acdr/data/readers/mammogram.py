@@ -12,7 +12,7 @@ metadata.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from monai.config import PathLike as MonaiPath
 from monai.data.image_reader import ImageReader
-from monai.utils import ensure_tuple, optional_import
+from monai.utils import ensure_tuple
 from monai.utils.enums import MetaKeys, SpaceKeys
 
 from monai_acdr.data.image_headers import is_dicom_file
@@ -33,16 +33,11 @@ from monai_acdr.data.readers.mammogram_geometry import (
     pixel_spacing_of,
     view,
 )
-from monai_acdr.data.readers.mammogram_pixels import stored_pixels
-from monai_acdr.data.readers.mammogram_values import VOI, mammogram_values
+from monai_acdr.dicom.files import load_dataset
+from monai_acdr.dicom.gray import VOI, GrayImage, apply_voi, gray_values
+from monai_acdr.dicom.pixels import MONOCHROME, pixel_format, stored_frames
 
-__all__ = ["MAX_FILE_BYTES", "MammogramReader", "read_mammogram"]
-
-MAX_FILE_BYTES = 1 << 30
-"""Files beyond this are refused unread; a large mammogram, uncompressed, has 30 to 60 million bytes."""
-
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_HEAD_BYTES = 1024
+__all__ = ["MammogramReader", "read_mammogram"]
 
 
 class MammogramReader(ImageReader):
@@ -99,17 +94,7 @@ class MammogramReader(ImageReader):
         paths = ensure_tuple(data)
         if len(paths) != 1:
             raise ValueError(f"Expected one mammogram, but got {len(paths)} files: make one data item of each.")
-        path = _check_file(Path(paths[0]))
-        dcmread, _ = optional_import("pydicom", name="dcmread")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return dcmread(str(path), force=True, **kwargs)
-        except Exception as error:  # a damaged file makes pydicom raise nearly anything
-            raise ValueError(
-                f"Expected a DICOM file, but {path} cannot be parsed ({type(error).__name__}): it is damaged or "
-                "truncated; copy it again."
-            ) from error
+        return load_dataset(_check_file(Path(paths[0])), force=True)
 
     def get_data(self, img: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Pixels (H, W), float32, and metadata of a dataset that :meth:`read` gave.
@@ -120,9 +105,9 @@ class MammogramReader(ImageReader):
         path = str(getattr(img, "filename", "") or "the dataset")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stored = stored_pixels(img, path)
+            stored = _stored_pixels(img, path)
             spacing, source = pixel_spacing_of(img, path, self.spacing)
-            values = mammogram_values(img, path, stored, self.voi, self.modality)
+            values = gray_values(img, path, stored, modality=self.modality, voi=self._voi(img, path))
             affine = image_affine(img, spacing)
             meta = {
                 "laterality": laterality(img),
@@ -144,6 +129,9 @@ class MammogramReader(ImageReader):
         }
         return values, {str(key): value for key, value in meta.items()}
 
+    def _voi(self, dataset: Any, path: str) -> Callable[[GrayImage], None] | None:
+        return None if self.voi == "none" else lambda image: apply_voi(image, dataset, path, self.voi)
+
 
 def read_mammogram(
     path: str | PathLike[str], voi: str = "none", modality: bool = True, spacing: Spacing = None
@@ -157,17 +145,24 @@ def _check_file(path: Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"Expected a mammogram, but {path} does not exist: check the data set's folder.")
     if not path.is_file() or not is_dicom_file(path):
-        raise ValueError(f"Expected a DICOM file, but {path} is none: pass another reader for other formats.")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"Expected a file of at most {MAX_FILE_BYTES} bytes, but {path} is larger: is it a mammogram?")
-    with open(path, "rb") as stream:
-        deflated = _DEFLATED in stream.read(_HEAD_BYTES)
-    if deflated:  # its size when inflated is not known before, and mammograms are never stored so
-        raise ValueError(
-            f"Expected pixels that are not deflated, but {path} has the transfer syntax Deflated Explicit VR Little "
-            f"Endian ({_DEFLATED.decode()}): convert it, for example with `dcmconv +te IN OUT`."
-        )
+        raise ValueError(f"Expected a DICOM file, but {path} is not one: pass another reader for other formats.")
     return path
+
+
+def _stored_pixels(dataset: Any, path: str) -> np.ndarray:
+    """(H, W), of an image that can be a mammogram."""
+    form = pixel_format(dataset, path)
+    if form.frames > 1:
+        raise ValueError(
+            f"Expected one image per file, but {path} has {form.frames} frames: it is tomosynthesis or a cine; read "
+            "the 2-D (or synthesized 2-D) mammogram of the study, or split the file first."
+        )
+    if form.photometric not in MONOCHROME:
+        raise ValueError(
+            f"Expected a gray mammogram, {' or '.join(MONOCHROME)}, but {path} is {form.photometric}: palettes are "
+            "screenshots; read the original image."
+        )
+    return next(stored_frames(dataset, path))
 
 
 def _plain(value: Any) -> str:

@@ -14,7 +14,9 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
-from monai_acdr.data.readers.mammogram_pixels import stored_pixels, stored_range
+from monai_acdr.data.readers.mammogram import _stored_pixels as stored_pixels
+from monai_acdr.dicom import pixels as pixels_module
+from monai_acdr.dicom.pixels import stored_range
 
 Make = Callable[..., Dataset]
 
@@ -44,6 +46,13 @@ def test_rle_is_decoded(mammogram: Make) -> None:
     assert np.array_equal(stored_pixels(dataset, "x"), pixels)
 
 
+def compressed(mammogram: Make, syntax: str, frame: bytes) -> Dataset:
+    dataset = mammogram(syntax=syntax, PixelData=encapsulate([frame]))
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    return dataset
+
+
 @pytest.mark.parametrize(
     ("syntax", "name"),
     [
@@ -53,12 +62,24 @@ def test_rle_is_decoded(mammogram: Make) -> None:
         ("1.2.3.4", "1.2.3.4"),
     ],
 )
-def test_an_unreadable_transfer_syntax_is_named(mammogram: Make, syntax: str, name: str) -> None:
-    dataset = mammogram(syntax=syntax, PixelData=encapsulate([b"\xff\xd8\xff\xc3 no jpeg "]))
-    dataset["PixelData"].VR = "OB"
-    dataset["PixelData"].is_undefined_length = True
-    with pytest.raises(ValueError, match=rf"x has the transfer syntax {name}.*monai_acdr\[dicom\]"):
+def test_an_unreadable_transfer_syntax_is_named(
+    mammogram: Make, monkeypatch: pytest.MonkeyPatch, syntax: str, name: str
+) -> None:
+    monkeypatch.setattr(pixels_module, "_has_decoder", lambda _: False)
+    dataset = compressed(mammogram, syntax, b"\xff\xd8\xff\xc3 no jpeg ")
+    with pytest.raises(ValueError, match=rf"x has the transfer syntax {name}.*no decoder.*monai_acdr\[dicom\]"):
         stored_pixels(dataset, "x")
+
+
+def test_decoders_are_blamed_only_when_they_are_the_cause(mammogram: Make) -> None:
+    assert not pixels_module._has_decoder("1.2.3.4")
+    assert pixels_module._has_decoder(RLELossless)
+    dataset = mammogram(np.arange(24, dtype="<u2").reshape(4, 6))
+    dataset.compress(RLELossless)
+    (frame,) = pixels_module._encapsulated(dataset, pixels_module.pixel_format(dataset, "x"), "x")
+    with pytest.raises(ValueError, match=r"those of x, in the transfer syntax RLE Lossless.*are damaged") as caught:
+        stored_pixels(compressed(mammogram, RLELossless, frame[:-8]), "x")
+    assert "install" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +96,7 @@ def test_an_unreadable_transfer_syntax_is_named(mammogram: Make, syntax: str, na
         ({"BitsStored": 0}, "has 16, 0"),
         ({"Rows": 5}, "holds 48: the file is truncated"),
         ({"Rows": 3}, "Rows and Columns do not fit"),
-        ({"Rows": 60000, "Columns": 60000}, "at most 120000000 pixels"),
+        ({"Rows": 60000, "Columns": 60000}, "x to need at most 512 MiB"),
     ],
 )
 def test_refusals(mammogram: Make, elements: dict[str, Any], message: str) -> None:
@@ -84,7 +105,8 @@ def test_refusals(mammogram: Make, elements: dict[str, Any], message: str) -> No
 
 
 def test_compressed_pixels_of_another_size_are_refused(mammogram: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = mammogram(syntax=RLELossless)
-    monkeypatch.setattr(type(dataset), "pixel_array", np.zeros((4, 4), np.uint16))
-    with pytest.raises(ValueError, match=r"uint16 of \(4, 4\)"):
+    dataset = mammogram(np.arange(24, dtype="<u2").reshape(4, 6))
+    dataset.compress(RLELossless)
+    monkeypatch.setattr(Dataset, "pixel_array", np.zeros((4, 4), np.uint16))
+    with pytest.raises(ValueError, match=r"uint16 of \(1, 4, 4\)"):
         stored_pixels(dataset, "x")

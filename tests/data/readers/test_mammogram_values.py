@@ -13,7 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from monai_acdr.data.readers.mammogram_values import mammogram_values
+from monai_acdr.dicom.gray import apply_voi, gray_values
 
 try:
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
@@ -26,7 +26,8 @@ Make = Callable[..., Dataset]
 def values(dataset: Dataset, voi: str = "none", modality: bool = True) -> np.ndarray:
     kind = "<i2" if dataset.PixelRepresentation else "<u2"
     stored = np.frombuffer(dataset.PixelData, kind).reshape(dataset.Rows, dataset.Columns)
-    return mammogram_values(dataset, "x", stored, voi, modality)
+    apply = None if voi == "none" else lambda image: apply_voi(image, dataset, "x", voi)
+    return gray_values(dataset, "x", stored, modality=modality, voi=apply)
 
 
 def lut(first: int, bits: int, table: Any) -> Sequence:

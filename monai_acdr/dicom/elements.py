@@ -1,0 +1,129 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Elements of a data set from outside, whose values may have any type: the right one, none, or an error.
+
+pydicom gives what the file's value representation says, so that a damaged file has a float for its number of rows or a
+text where a sequence belongs. Values are not quoted in messages: an element may hold anything, names included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+__all__ = ["code", "codes", "functional_group", "is_present", "items", "number", "numbers", "whole_number"]
+
+
+def is_present(holder: Any, keyword: str) -> bool:
+    """Whether an element is there and not empty."""
+    value = _value(holder, keyword, "")
+    return not (value is None or (isinstance(value, (str, bytes)) and not value.strip()) or _is_empty(value))
+
+
+def numbers(holder: Any, keyword: str, count: int, name: object) -> tuple[float, ...] | None:
+    """The finite numbers of an element, None when it is absent or empty.
+
+    Args:
+        holder: the data set or item, or None for one that is absent.
+        keyword: of the element.
+        count: how many numbers it has.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: for anything else than that many finite numbers.
+    """
+    if holder is None or not is_present(holder, keyword):
+        return None
+    try:
+        values = tuple(float(part) for part in np.atleast_1d(np.asarray(_value(holder, keyword, name), np.float64)))
+    except (TypeError, ValueError, OverflowError):
+        values = ()
+    if len(values) != count or not all(map(math.isfinite, values)):
+        kind = f"{count} numbers" if count > 1 else "a number"
+        raise ValueError(f"Expected {keyword} to be {kind}, but {name} has something else: correct the header.")
+    return values
+
+
+def number(holder: Any, keyword: str, name: object) -> float | None:
+    """The number of an element, None when it is absent or empty; errors of :func:`numbers`."""
+    values = numbers(holder, keyword, 1, name)
+    return None if values is None else values[0]
+
+
+def whole_number(holder: Any, keyword: str, name: object) -> int | None:
+    """The whole number of an element, None when it is absent or empty.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    value = number(holder, keyword, name)
+    if value is not None and value != int(value):
+        raise ValueError(f"Expected {keyword} to be a whole number, but {name} has a fraction: correct the header.")
+    return None if value is None else int(value)
+
+
+def items(holder: Any, keyword: str, name: object) -> Sequence[Dataset]:
+    """The items of a sequence, none when it is absent or empty.
+
+    Raises:
+        ValueError: when the element is no sequence.
+    """
+    if holder is None or not is_present(holder, keyword):
+        return ()
+    value = _value(holder, keyword, name)
+    if not isinstance(value, DicomSequence):
+        raise ValueError(f"Expected {keyword} to be a sequence, but {name} has something else: the file is damaged.")
+    return value
+
+
+def codes(holder: Any, keyword: str) -> tuple[str, ...]:
+    """The values of a code string, in capitals; none when it is absent or no text."""
+    value = _value(holder, keyword, "") if holder is not None else None
+    parts = [value] if isinstance(value, str) else value if isinstance(value, Sequence) else ()
+    return tuple(part.strip().upper() for part in parts if isinstance(part, str))
+
+
+def code(holder: Any, keyword: str) -> str:
+    """The first value of a code string, in capitals; "" when there is none."""
+    return next(iter(codes(holder, keyword)), "")
+
+
+def functional_group(header: Any, frame: int, keyword: str, name: object) -> Dataset | None:
+    """The functional group of a frame (PS3.3 C.7.6.16), its own or the shared one; None where there is none.
+
+    Args:
+        header: of a multi-frame instance.
+        frame: number of the frame, from 1.
+        keyword: of the group's sequence.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: when a sequence on the way is none.
+    """
+    own = items(header, "PerFrameFunctionalGroupsSequence", name)
+    shared = items(header, "SharedFunctionalGroupsSequence", name)
+    for holder in (*own[frame - 1 : frame], *shared[:1]):
+        group = items(holder, keyword, name)
+        if group:
+            return group[0]
+    return None
+
+
+def _is_empty(value: Any) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, Dataset) and len(value) == 0
+
+
+def _value(holder: Any, keyword: str, name: object) -> Any:
+    try:
+        return holder.get(keyword)
+    except Exception as error:  # pydicom decodes on access; `from None`, since its messages quote values
+        raise ValueError(
+            f"Expected a readable {keyword}, but that of {name or 'the file'} is malformed ({type(error).__name__}): "
+            "correct the header."
+        ) from None

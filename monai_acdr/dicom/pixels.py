@@ -1,0 +1,280 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Stored pixel values of gray DICOM images, frame by frame, with every doubt about them as an error.
+
+What the header claims, and what a compressed frame claims of itself, is held against the memory budget and against each
+other before a decoder sees it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom import encaps
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID
+
+from monai_acdr.dicom.codestreams import check_codestream
+from monai_acdr.dicom.elements import code, is_present, whole_number
+from monai_acdr.read_budget import check_pixels
+
+__all__ = ["INSTALL", "MONOCHROME", "PALETTE", "PixelFormat", "pixel_format", "stored_frames", "stored_range"]
+
+INSTALL = "pip install 'monai_acdr[dicom]'"
+"""Installs the decoders of compressed transfer syntaxes."""
+
+MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+
+_NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
+"""Uncompressed, little endian; a file that does not say is one of them, one that was deflated is inflated by now."""
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How the pixels of an instance are stored, checked.
+
+    Attributes:
+        size: (H, W).
+        frames: their number.
+        photometric: ``MONOCHROME1``, ``MONOCHROME2`` or ``PALETTE COLOR``.
+        allocated: bits of a pixel: 1, 8, 16 or 32.
+        stored: bits of it that count, the lowest.
+        signed: whether they are a number with a sign.
+        syntax: UID of the transfer syntax, "" where the file does not say.
+    """
+
+    size: tuple[int, int]
+    frames: int
+    photometric: str
+    allocated: int
+    stored: int
+    signed: bool
+    syntax: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of stored values, little endian."""
+        return np.dtype(f"<{'i' if self.signed else 'u'}{max(self.allocated // 8, 1)}")
+
+
+def pixel_format(dataset: Any, name: object) -> PixelFormat:
+    """What the header says of the pixels.
+
+    Args:
+        dataset: ``pydicom.Dataset``.
+        name: of the file, for messages.
+
+    Raises:
+        ValueError: when there are no pixels or colors, for odd bit depths, or when an image is larger than the memory
+            budget.
+    """
+    rows, columns = whole_number(dataset, "Rows", name) or 0, whole_number(dataset, "Columns", name) or 0
+    if rows < 1 or columns < 1 or "PixelData" not in dataset:
+        raise ValueError(
+            f"Expected a DICOM image, but {name} has no PixelData, Rows or Columns: it is a report, a presentation "
+            "state, an image of floating point numbers or a truncated file; leave it out or copy it again."
+        )
+    samples = whole_number(dataset, "SamplesPerPixel", name) or 1
+    check_pixels(name, (rows, columns, samples))
+    photometric = code(dataset, "PhotometricInterpretation")
+    if photometric not in (*MONOCHROME, PALETTE) or samples != 1:
+        raise ValueError(
+            f"Expected a gray image, {' or '.join(MONOCHROME)}, but {name} is {photometric or 'unspecified'} with "
+            f"{samples} sample(s) per pixel: it is a color picture or a screenshot; use the original image."
+        )
+    if photometric == "MONOCHROME2" and code(dataset, "PresentationLUTShape") == "INVERSE":
+        raise ValueError(
+            f"Expected either MONOCHROME2 or PresentationLUTShape INVERSE, but {name} has both, so whether large "
+            "values are bright cannot be told: export it again."
+        )
+    allocated, stored = whole_number(dataset, "BitsAllocated", name), whole_number(dataset, "BitsStored", name)
+    allocated, stored = allocated or 0, stored or 0
+    high = whole_number(dataset, "HighBit", name)
+    high = stored - 1 if high is None else high
+    single = allocated == stored == 1
+    if not (single or (allocated in (8, 16, 32) and 2 <= stored <= allocated)) or high != stored - 1:
+        raise ValueError(
+            f"Expected BitsAllocated 8, 16 or 32 that hold BitsStored from bit 0, but {name} has {allocated}, {stored} "
+            f"and HighBit {high}: have it rewritten, for example with `gdcmconv --raw IN OUT`."
+        )
+    return PixelFormat(
+        size=(rows, columns),
+        frames=max(whole_number(dataset, "NumberOfFrames", name) or 1, 1),
+        photometric=photometric,
+        allocated=allocated,
+        stored=stored,
+        signed=bool(whole_number(dataset, "PixelRepresentation", name)),
+        syntax=str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "") or ""),
+    )
+
+
+def stored_frames(dataset: Any, name: object, frames: Iterable[int] | None = None) -> Iterator[np.ndarray]:
+    """Stored values of frames, one at a time.
+
+    Args:
+        dataset: ``pydicom.Dataset`` with pixels.
+        name: of the file, for messages.
+        frames: their numbers, from 1, ascending; None for all.
+
+    Yields:
+        (H, W) of the file's integer type; read-only and without a copy where the file allows it.
+
+    Raises:
+        ValueError: as :func:`pixel_format`; for missing or excess bytes, and for compressed pixels that are damaged or
+            cannot be decoded here.
+    """
+    form = pixel_format(dataset, name)
+    wanted = list(range(1, form.frames + 1) if frames is None else frames)
+    if form.syntax in _NATIVE:
+        yield from _native(dataset, form, wanted, name)
+    elif form.syntax == _BIG_ENDIAN:
+        check_pixels(name, (form.frames, *form.size))
+        stack = _decode(dataset, form.frames, form, name)
+        yield from (stack[number - 1] for number in wanted)
+    else:
+        yield from _compressed(dataset, form, wanted, name)
+
+
+def stored_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Lowest and highest value that ``bits`` can hold."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def _native(dataset: Any, form: PixelFormat, wanted: Sequence[int], name: object) -> Iterator[np.ndarray]:
+    height, width = form.size
+    count, data = height * width, _pixel_data(dataset, name)
+    expected = (form.frames * count * form.allocated + 7) // 8
+    if len(data) < expected:
+        raise ValueError(
+            f"Expected {expected} bytes of pixels for {_shape(form)}, but {name} holds {len(data)}: the file is "
+            "truncated; copy it again."
+        )
+    # Some writers pad to a block; what is not zero there is a part of the image.
+    if len(data) >= expected + max(width * form.allocated // 8, 2) and any(data[expected:]):
+        raise ValueError(
+            f"Expected {expected} bytes of pixels for {_shape(form)}, but {name} holds {len(data)}: Rows and Columns "
+            "do not fit the pixels, or NumberOfFrames; export the file again."
+        )
+    for number in wanted:
+        if form.allocated == 1:
+            first = (number - 1) * count
+            part = np.frombuffer(data, np.uint8)[first // 8 : (first + count + 7) // 8]
+            bits = np.unpackbits(part, bitorder="little")[first % 8 : first % 8 + count]
+            yield bits.reshape(form.size)
+        else:
+            offset = (number - 1) * count * form.dtype.itemsize
+            yield np.frombuffer(data, form.dtype, count=count, offset=offset).reshape(form.size)
+
+
+def _compressed(dataset: Any, form: PixelFormat, wanted: Sequence[int], name: object) -> Iterator[np.ndarray]:
+    if not _has_decoder(form.syntax):
+        raise ValueError(
+            f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)}, for "
+            f"which no decoder is installed: install it with `{INSTALL}`, or decompress the file, for example with "
+            "`gdcmconv --raw IN OUT`."
+        )
+    chosen, number = set(wanted), 0
+    for number, frame in enumerate(_encapsulated(dataset, form, name), start=1):
+        if number in chosen:
+            check_codestream(frame, form.syntax, form.size, 1, form.allocated, name)
+            yield _decode(_single(dataset, form, frame), 1, form, name)[0]
+        if number >= max(chosen, default=0):
+            return
+    raise ValueError(
+        f"Expected compressed pixels of {form.frames} frame(s), but {name} holds {number}: the file is truncated; copy "
+        "it again."
+    )
+
+
+def _encapsulated(dataset: Any, form: PixelFormat, name: object) -> Iterator[bytes]:
+    """The compressed frames (PS3.5 A.4)."""
+    data = _pixel_data(dataset, name)
+    try:
+        if _PYDICOM_2:
+            yield from encaps.generate_pixel_data_frame(data, form.frames)
+        else:
+            yield from encaps.generate_frames(data, number_of_frames=form.frames)
+    except GeneratorExit:
+        raise
+    except Exception as error:  # a damaged encapsulation makes pydicom raise nearly anything
+        raise ValueError(
+            f"Expected compressed pixels in whole fragments, but those of {name} cannot be followed "
+            f"({type(error).__name__}): the file is damaged or truncated; copy it again."
+        ) from None
+
+
+def _single(dataset: Any, form: PixelFormat, frame: bytes) -> Dataset:
+    """A data set of one compressed frame, which both generations of pydicom decode by itself."""
+    one = Dataset()
+    one.file_meta = FileMetaDataset()
+    one.file_meta.TransferSyntaxUID = UID(form.syntax)
+    if _PYDICOM_2:
+        one.is_little_endian, one.is_implicit_VR = True, False
+    one.Rows, one.Columns = form.size
+    one.SamplesPerPixel, one.PhotometricInterpretation = 1, form.photometric
+    one.BitsAllocated, one.BitsStored, one.HighBit = form.allocated, form.stored, form.stored - 1
+    one.PixelRepresentation = int(form.signed)
+    one.PixelData = encaps.encapsulate([frame])
+    one["PixelData"].VR = "OB"
+    one["PixelData"].is_undefined_length = True
+    return one
+
+
+def _decode(dataset: Any, frames: int, form: PixelFormat, name: object) -> np.ndarray:
+    """(F, H, W), by a decoder of pydicom."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels = np.asarray(dataset.pixel_array)
+    except Exception as error:  # each decoder has its own; values are not quoted
+        raise ValueError(
+            f"Expected pixels that can be decoded, but those of {name}, in the transfer syntax {_known(form.syntax)}, "
+            f"are damaged ({type(error).__name__}): copy the file again, or leave it out."
+        ) from None
+    pixels = pixels[None] if pixels.ndim == 2 else pixels
+    if pixels.shape != (frames, *form.size) or pixels.dtype.kind not in "iu":
+        raise ValueError(
+            f"Expected integers of {frames} x {form.size[0]} x {form.size[1]} (frames x H x W), but the compressed "
+            f"pixels of {name} are {pixels.dtype} of {pixels.shape}: Rows and Columns do not fit; export it again."
+        )
+    return pixels
+
+
+def _known(syntax: str) -> str:
+    return f"{UID(syntax).name} ({syntax})"
+
+
+def _has_decoder(syntax: str) -> bool:
+    """Whether pydicom finds a decoder of this transfer syntax here."""
+    uid = UID(syntax)
+    if _PYDICOM_2:
+        from pydicom import config
+
+        return any(h.is_available() and h.supports_transfer_syntax(uid) for h in config.pixel_data_handlers)
+    from pydicom.pixels import get_decoder
+
+    try:
+        return bool(get_decoder(uid).is_available)
+    except NotImplementedError:
+        return False
+
+
+def _pixel_data(dataset: Any, name: object) -> bytes:
+    data = dataset.PixelData if is_present(dataset, "PixelData") else b""
+    if not isinstance(data, bytes):
+        raise ValueError(f"Expected PixelData to be bytes, but {name} has something else: the file is damaged.")
+    return data
+
+
+def _shape(form: PixelFormat) -> str:
+    frames = f"{form.frames} frames of " if form.frames > 1 else ""
+    return f"{frames}{form.size[0]} x {form.size[1]} (H x W)"

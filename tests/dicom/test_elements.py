@@ -1,0 +1,78 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Elements of any type, as damaged files have them."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from monai_acdr.dicom.elements import code, codes, functional_group, is_present, items, number, numbers, whole_number
+
+
+def of(keyword: str, vr: str, value: object) -> Dataset:
+    dataset = Dataset()
+    dataset.add(DataElement(keyword, vr, value))
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "expected"),
+    [("US", 7, 7), ("FD", 7.0, 7), ("IS", "7", 7), ("LO", " 7 ", 7), ("LO", "", None), ("US", None, None)],
+)
+def test_whole_numbers_of_any_type(vr: str, value: object, expected: int | None) -> None:
+    assert whole_number(of("Rows", vr, value), "Rows", "x") == expected
+    assert whole_number(Dataset(), "Rows", "x") is None
+    assert whole_number(None, "Rows", "x") is None
+
+
+@pytest.mark.parametrize(
+    ("vr", "value"),
+    [
+        *[("FD", float("inf")), ("FD", float("nan")), ("FD", [1.0, 2.0]), ("US", [7, 7]), ("LO", "seven")],
+        *[("OB", b"\1\2"), ("SQ", Sequence([Dataset()])), ("FD", 7.5)],
+    ],
+)
+def test_no_whole_numbers(vr: str, value: object) -> None:
+    with pytest.raises(ValueError, match=r"Expected Rows to be a (whole )?number, but x has"):
+        whole_number(of("Rows", vr, value), "Rows", "x")
+
+
+def test_numbers() -> None:
+    assert numbers(of("PixelSpacing", "DS", ["0.5", "2"]), "PixelSpacing", 2, "x") == (0.5, 2)
+    assert number(of("SliceThickness", "DS", "8"), "SliceThickness", "x") == 8
+    with pytest.raises(ValueError, match="PixelSpacing to be 2 numbers, but x has something else") as caught:
+        numbers(of("PixelSpacing", "LO", "Doe^Jane"), "PixelSpacing", 2, "x")
+    assert "Doe" not in str(caught.value)
+
+
+def test_sequences() -> None:
+    inner = of("PixelSpacing", "DS", [1, 1])
+    assert list(items(of("PixelMeasuresSequence", "SQ", Sequence([inner])), "PixelMeasuresSequence", "x")) == [inner]
+    assert not items(Dataset(), "PixelMeasuresSequence", "x")
+    for vr, value in (("LO", "abc"), ("FD", 1.5), ("UT", "abc")):
+        with pytest.raises(ValueError, match="PixelMeasuresSequence to be a sequence, but x"):
+            items(of("PixelMeasuresSequence", vr, value), "PixelMeasuresSequence", "x")
+
+
+def test_the_frames_own_group_comes_first() -> None:
+    def group(value: int) -> Dataset:
+        return of("PixelMeasuresSequence", "SQ", Sequence([of("SliceThickness", "DS", value)]))
+
+    header = of("SharedFunctionalGroupsSequence", "SQ", Sequence([group(1)]))
+    header.PerFrameFunctionalGroupsSequence = Sequence([group(2), Dataset()])
+    for frame, expected in ((1, 2), (2, 1), (3, 1)):
+        found = functional_group(header, frame, "PixelMeasuresSequence", "x")
+        assert found is not None and found.SliceThickness == expected
+    assert functional_group(Dataset(), 1, "PixelMeasuresSequence", "x") is None
+
+
+def test_codes() -> None:
+    dataset = of("ImageType", "CS", ["ORIGINAL", "primary ", "M"])
+    assert codes(dataset, "ImageType") == ("ORIGINAL", "PRIMARY", "M")
+    assert code(dataset, "ImageType") == "ORIGINAL"
+    assert code(of("Modality", "US", 3), "Modality") == ""
+    assert not is_present(of("Modality", "CS", " "), "Modality")
