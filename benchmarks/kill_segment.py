@@ -5,9 +5,9 @@
 
 Runs of two kinds take turns in one folder: other contours and other files, so that a mixture shows. A third of the
 moments is spread over the whole run, a third over the milliseconds of its publication, which mostly waits for the disk,
-a third over the moves of files in it. After each kill the next run
-into the folder, which refuses to overwrite, has to find all files of the killed run or all of the one before it, and
-nothing else but a file of the user. Processes are forked from one that has imported everything. Not for Windows.
+a third over the moves of files in it, which are slowed down to be hit. After each kill the next run into the folder,
+which refuses to overwrite, has to find all files of the killed run or all of the one before it, and nothing else but a
+file of the user. Processes are forked from one that has imported everything. Not for Windows.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ KINDS = (["--roi", "centre", "--mask", "--rtstruct", "--overlays"], ["--roi", "b
 """Options of the two kinds of runs."""
 PHASES = ("run", "_publish", "_move")
 """The whole command, and functions of :mod:`monai_acdr.files` within."""
+MOVE_SECONDS = 0.003
 MINE = "mine.txt"
 
 
@@ -114,6 +115,9 @@ def _run(study: Path, folder: Path, kind: int, overwrite: bool, phase: str, pipe
 
         if phase != "run":
             setattr(files, phase, tell)
+        if phase == "_move":
+            replace = os.replace
+            os.replace = lambda *paths: (time.sleep(MOVE_SECONDS), replace(*paths))[1]  # type: ignore[assignment]
         words = ["segment", str(study), "-o", str(folder), *KINDS[kind], *(["--overwrite"] if overwrite else [])]
         (tell if phase == "run" else command_line)(words, prog_name="monai-acdr")
     except SystemExit as end:

@@ -480,10 +480,13 @@ def is_own_name(name: str) -> bool:
     return name.startswith((PARTIAL, LOCK)) or (name.startswith(".") and name.endswith(LOCK))
 
 
-def claim_file(path: str | os.PathLike[str]) -> None:
+def claim_file(path: str | os.PathLike[str]) -> bool:
     """Let no other process claim `path` until this one ends or releases it: a training claims its checkpoint.
 
-    Writing the file is not affected. What is claimed already by this process stays so.
+    Writing the file is not affected.
+
+    Returns:
+        Whether the claim is new; False when this process had it already.
 
     Raises:
         FileExistsError: when another process has claimed it.
@@ -494,7 +497,9 @@ def claim_file(path: str | os.PathLike[str]) -> None:
     remove_leftovers(path.parent)
     key = path.parent.resolve() / path.name
     if key in _claims:
-        return
+        if _claims[key].valid:
+            return False
+        _claims.pop(key).release()  # its folder was deleted
     lock = _Lock(_lock_of(path.with_name(f"{path.name}.claim")))
     with _named_after(path):
         acquired = lock.acquire()
@@ -504,6 +509,7 @@ def claim_file(path: str | os.PathLike[str]) -> None:
             f"(If none is at work, delete {lock.path}.)"
         )
     _claims[key] = lock
+    return True
 
 
 def release_file(path: str | os.PathLike[str]) -> None:

@@ -494,13 +494,18 @@ def test_a_claim(tmp_path: Path) -> None:
     def claim() -> None:
         files.claim_file(tmp_path / "last.pt")
 
-    claim()
-    claim()  # by the same process
+    assert files.claim_file(tmp_path / "last.pt") is True
+    assert files.claim_file(tmp_path / "last.pt") is False  # by the same process
     assert status_of(in_child(claim)) == 4
     with replace_file(tmp_path / "last.pt") as temporary:
         fill(temporary.parent, temporary.name)
     files.release_file(tmp_path / "last.pt")
     files.release_file(tmp_path / "last.pt")
+    files.claim_file(tmp_path / "scratch" / "last.pt")
+    shutil.rmtree(tmp_path / "scratch")
+    files.claim_file(tmp_path / "scratch" / "last.pt")
+    assert os.listdir(tmp_path / "scratch") == [".last.pt.claim.monai_acdr-lock"]
+    files.release_file(tmp_path / "scratch" / "last.pt")
     assert content(tmp_path) == {"last.pt": "new"}
     assert status_of(in_child(claim)) == 0  # ends without releasing it
     claim()

@@ -82,8 +82,12 @@ class ContourWriter:
     def __call__(self, engine: Engine) -> None:
         """Write the cases of one iteration."""
         batch, output = cast(list[dict[str, Any]], engine.state.batch), cast(list[dict[str, Any]], engine.state.output)
-        for known, inferred in zip(batch, output, strict=True):
-            self.write({**known, **inferred})
+        try:
+            for known, inferred in zip(batch, output, strict=True):
+                self.write({**known, **inferred})
+        except BaseException:
+            release_file(self.output_dir / "contours")
+            raise
 
     def finish(self, _engine: Engine) -> None:
         """Say where the results are, and let others write there."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,7 @@ class TrainingCheckpoint:
         self.evaluator = evaluator
         self.key_metric = key_metric
         self.resume = resume
+        self._claimed: list[Path] = []
         self.best: dict[str, float] = {"metric": float("-inf"), "epoch": 0}
         self.logger = logging.getLogger(__name__)
 
@@ -80,9 +82,14 @@ class TrainingCheckpoint:
 
     def start(self, engine: Engine) -> None:
         """Restore the training, or make sure that a new one overwrites nothing; claim both files for this process."""
+        with self._released_after_an_error():
+            self._start(engine)
+
+    def _start(self, engine: Engine) -> None:
         if idist.get_rank() == 0 and not (self.resume and not self.path.is_file()):
-            for path in self._paths():
-                claim_file(path)
+            for path in (self.path, self.best_path):
+                if path is not None and claim_file(path):
+                    self._claimed.append(path)
         if self.resume:
             self._restore(engine)
             return
@@ -96,16 +103,25 @@ class TrainingCheckpoint:
             os.replace(self.best_path, previous)
             self.logger.info("Kept the earlier %s as %s", self.best_path.name, previous.name)
 
-    def finish(self, _engine: Engine) -> None:
+    def finish(self, _engine: Engine | None = None) -> None:
         """Let another process go on with the training."""
-        for path in self._paths():
-            release_file(path)
+        while self._claimed:
+            release_file(self._claimed.pop())
 
-    def _paths(self) -> list[Path]:
-        return [self.path] if self.best_path is None else [self.path, self.best_path]
+    @contextmanager
+    def _released_after_an_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.finish()
+            raise
 
     def __call__(self, engine: Engine) -> None:
         """Save after an epoch: the best network first, so that the full state never promises a missing file."""
+        with self._released_after_an_error():
+            self._save(engine)
+
+    def _save(self, engine: Engine) -> None:
         improved = self._improved(engine)
         if idist.get_rank() != 0:
             return

@@ -20,3 +20,22 @@ def test_without_the_extra_the_rest_is_written(tmp_path: Path, monkeypatch: pyte
     assert {"rtstruct.dcm", "report.html", "study"} <= names
     assert not {"seg.dcm", "sr.dcm"} & names
     demo(tmp_path / "demo", device="cpu", overwrite=True)
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == names
+    before = (tmp_path / "demo" / "report.json").read_bytes()
+    (tmp_path / "demo" / "study" / "link.csv").write_text("changed", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"link\.csv was changed since it was written"):
+        demo(tmp_path / "demo", device="cpu", overwrite=True)
+    assert (tmp_path / "demo" / "report.json").read_bytes() == before
+
+
+def test_a_demo_that_fails_leaves_no_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(study: Path, *_: object, **__: object) -> None:
+        assert study.is_dir()
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(demo_study, "segment", fail)
+    monkeypatch.setattr(demo_study, "NUM_SLICES", 1)
+    monkeypatch.setattr(demo_study, "NUM_PHASES", 2)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        demo(tmp_path / "demo")
+    assert list(tmp_path.iterdir()) == []

@@ -143,6 +143,24 @@ def test_a_failed_run_leaves_the_earlier_report(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["metrics.csv", "metrics.json"]
 
 
+def test_both_files_are_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when the second file is written."""
+    report = EvaluationReport(tmp_path, num_samples=20)
+    _run(report, [_case(index) for index in range(4)])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(path: Path, text: str) -> None:
+        if path.name == "metrics.json":
+            raise OSError(28, "No space left on device")
+        path.write_text(text, encoding="utf-8")
+
+    monkeypatch.setattr("monai_acdr.handlers.evaluation_report.write_text_atomically", full)
+    with pytest.raises(OSError, match="No space left"):
+        _run(report, [_case(index) for index in range(2)])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert sorted(before) == ["metrics.csv", "metrics.json"]
+
+
 def test_output_must_be_decollated(tmp_path: Path) -> None:
     engine = Engine(lambda _, batch: {"pred_mask": torch.zeros(2, 1, 4, 4)})
     EvaluationReport(tmp_path).attach(engine)
