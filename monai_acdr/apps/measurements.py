@@ -81,7 +81,10 @@ def measure_contours(
         return Measurements(shapes, None, None, tuple(findings))
     findings += grid.findings
     volumes = None
-    if with_volumes and max(grid.phase) > 0:
+    if with_volumes and max(grid.phase) > 0 and len(grid.positions_mm) == 1:
+        text = "there is one slice: volumes need the whole short-axis stack, so give the folder with all of its slices"
+        findings.append(Finding("no_volumes", text))
+    elif with_volumes and max(grid.phase) > 0:
         areas = {index: shape.area_mm2 for index, shape in enumerate(shapes) if shape is not None}
         try:
             thickness = _thickness(frames, findings)

@@ -59,6 +59,16 @@ def test_thickness_that_is_not_one(
     assert {"gap", "slice_thickness"} & {finding.kind for finding in measured.findings} == {kind}
 
 
+def test_one_slice_has_no_volume(study: Path) -> None:
+    """The finding speaks of the input, not of an argument of a function."""
+    frames = read_inputs(study).frames[:4]
+    grid, _ = find_grid(frames)
+    assert grid is not None and len(grid.positions_mm) == 1
+    measured = measure_contours(frames, [CIRCLE] * 4, True, grid)
+    texts = {finding.kind: finding.text for finding in measured.findings}
+    assert measured.volumes is None and "give the folder with all of its slices" in texts["no_volumes"]
+
+
 def test_circles(study: Path) -> None:
     inputs = read_inputs(study)
     grid, _ = find_grid(inputs.frames)
