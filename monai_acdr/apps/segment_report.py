@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,7 +93,7 @@ class SegmentReport:
         return {"program": "monai-acdr segment", "version": __version__, **dataclasses.asdict(self)}
 
     def summary(self) -> list[str]:
-        """A few lines for a terminal."""
+        """Lines for a terminal: a result that may not be right says so, with every kind of finding."""
         lines = [f"{self.num_outlined} of {len(self.frames)} frame(s) outlined: {self.structure}"]
         if self.volumes is not None:
             v = self.volumes
@@ -104,6 +105,11 @@ class SegmentReport:
             lines.append(
                 f"{len(self.skipped)} file(s) left out; the first is {self.skipped[0].file}: {self.skipped[0].reason}"
             )
-        if self.findings:
-            lines.append(f"{len(self.findings)} finding(s); the first is {in_words(self.findings[0])}")
+        first: dict[str, Finding] = {}
+        for finding in self.findings:
+            first.setdefault(finding.kind, finding)
+        counts = Counter(finding.kind for finding in self.findings)
+        for kind, finding in first.items():
+            more = f" (and {counts[kind] - 1} more of this kind in report.json)" if counts[kind] > 1 else ""
+            lines.append(f"Finding: {in_words(finding)}{more}")
         return lines

@@ -17,7 +17,11 @@ FRAMES = [
 
 def test_for_programs_and_people() -> None:
     skipped = [Skipped("a.txt", "not_dicom", "no DICOM file"), Skipped("b.txt", "not_dicom", "no DICOM file")]
-    findings = [Finding("gap", "a slice is missing")]
+    findings = [
+        Finding("gap", "a slice is missing"),
+        Finding("no_contrast", "frame 2 has none"),
+        Finding("gap", "another one is missing"),
+    ]
     report = SegmentReport({"name": "m"}, "cpu", "dicom", "auto", "LV", FRAMES, None, skipped, findings)
     record = json.loads(json.dumps(report.as_dict()))
     assert record["program"] == "monai-acdr segment"
@@ -27,5 +31,6 @@ def test_for_programs_and_people() -> None:
     assert report.summary() == [
         "1 of 2 frame(s) outlined: LV",
         "2 file(s) left out; the first is a.txt: no DICOM file",
-        "1 finding(s); the first is gap: a slice is missing",
+        "Finding: gap: a slice is missing (and 1 more of this kind in report.json)",
+        "Finding: no contrast: frame 2 has none",
     ]
