@@ -25,7 +25,6 @@ __all__ = [
     "broken_file_errors",
     "choose_number",
     "element_integer",
-    "element_items",
     "element_label",
     "element_text",
     "shown_labels",
@@ -48,20 +47,6 @@ def broken_file_errors(path: str | os.PathLike[str], kind: str) -> Iterator[None
         if is_system_error(error) or isinstance(error, ValueError) and str(error).startswith("Expected "):
             raise
         raise ValueError(f"Expected a readable {kind}, but {path} is broken ({type(error).__name__}).") from None
-
-
-def element_items(holder: Dataset, keyword: str, path: str | os.PathLike[str]) -> list[Dataset]:
-    """The items of a sequence; none when it is absent or empty.
-
-    Raises:
-        ValueError: when the element is not a sequence.
-    """
-    value: Any = holder.get(keyword)
-    if value is None or value == "":
-        return []
-    if not isinstance(value, DicomSequence):
-        raise ValueError(f"Expected {keyword} to be a sequence, but {path} has another kind of element: it is broken.")
-    return list(value)
 
 
 def element_text(holder: Dataset, keyword: str, path: str | os.PathLike[str]) -> str:

@@ -21,12 +21,12 @@ import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
+from monai_acdr.dicom.elements import items
 from monai_acdr.dicom.files import quiet_values, read_dataset
 from monai_acdr.dicom.reading import (
     broken_file_errors,
     choose_number,
     element_integer,
-    element_items,
     element_label,
     element_text,
 )
@@ -144,22 +144,28 @@ def read_structure_set(
 def _rois(dataset: Dataset, path: Path) -> tuple[dict[int, _Roi], list[ValueError]]:
     """ROIs by their numbers, and what is wrong with others."""
     faults: list[ValueError] = []
-    codes = {}
-    for item in element_items(dataset, "RTROIObservationsSequence", path):
-        identification = element_items(item, "RTROIIdentificationCodeSequence", path)[:1]
-        number = item.get("ReferencedROINumber")
-        codes[str(number)] = element_text(identification[0], "CodeValue", path) if identification else ""
-    items = element_items(dataset, "StructureSetROISequence", path)
-    counts = Counter(str(item.get("ROINumber")) for item in items)
+    codes: dict[str, str | ValueError] = {}
+    for item in items(dataset, "RTROIObservationsSequence", path):
+        key = str(item.get("ReferencedROINumber"))
+        try:
+            identification = items(item, "RTROIIdentificationCodeSequence", path)[:1]
+            codes[key] = element_text(identification[0], "CodeValue", path) if identification else ""
+        except ValueError as error:  # concerns one ROI
+            codes[key] = error
+    described = items(dataset, "StructureSetROISequence", path)
+    counts = Counter(str(item.get("ROINumber")) for item in described)
     rois: dict[int, _Roi] = {}
-    for item in items:
+    for item in described:
         try:
             number = element_integer(item, "ROINumber", path)
             if counts[str(item.get("ROINumber"))] > 1:
                 raise ValueError(f"Expected each ROI number once, but {path} has two ROIs #{number}.")
+            code = codes.get(str(number), "")
+            if isinstance(code, ValueError):
+                raise code
             label = element_label(item, "ROIName", dataset, f"ROI {number}", path)
             reference = element_text(item, "ReferencedFrameOfReferenceUID", path)
-            rois[number] = _Roi(number, label, codes.get(str(number), ""), reference)
+            rois[number] = _Roi(number, label, code, reference)
         except ValueError as error:
             faults.append(error)
     if not rois:
@@ -170,7 +176,7 @@ def _rois(dataset: Dataset, path: Path) -> tuple[dict[int, _Roi], list[ValueErro
 def _add_contours(dataset: Dataset, rois: dict[int, _Roi], path: Path) -> list[ValueError]:
     """Give each ROI its contours, and return what is wrong with items that belong to none."""
     faults: list[ValueError] = []
-    for item in element_items(dataset, "ROIContourSequence", path):
+    for item in items(dataset, "ROIContourSequence", path):
         try:
             number = element_integer(item, "ReferencedROINumber", path)
             if number not in rois:
@@ -199,7 +205,7 @@ class _Drawing:
         rings: list[list[np.ndarray]] = [[] for _ in self.sources]
         kinds: list[set[str]] = [set() for _ in self.sources]
         open_contours = short = 0
-        for item in (contour for each in roi.items for contour in element_items(each, "ContourSequence", self.path)):
+        for item in (contour for each in roi.items for contour in items(each, "ContourSequence", self.path)):
             kind = element_text(item, "ContourGeometricType", self.path)
             if kind not in _CLOSED:
                 open_contours += 1
@@ -246,7 +252,7 @@ class _Drawing:
         return points[:-1] if len(points) > 3 and np.array_equal(points[0], points[-1]) else points
 
     def _image_of(self, contour: Dataset, points: np.ndarray) -> int:
-        references = element_items(contour, "ContourImageSequence", self.path)
+        references = items(contour, "ContourImageSequence", self.path)
         named = [index for item in references for index in self._named(item)]
         candidates = named if references else range(len(self.sources))
         if references and not named:

@@ -22,21 +22,22 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
+from monai_acdr.dicom.elements import items
 from monai_acdr.dicom.files import quiet_values, read_dataset
 from monai_acdr.dicom.identity import new_uid
+from monai_acdr.dicom.pixels import stored_frames
 from monai_acdr.dicom.plane import frame_plane
 from monai_acdr.dicom.reading import (
     broken_file_errors,
     choose_number,
     element_integer,
-    element_items,
     element_label,
     element_text,
 )
 from monai_acdr.dicom.regions import MaskRegion
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import TISSUE, Structure
-from monai_acdr.read_budget import ReadBudget, check_pixels
+from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["LABEL_MAP_STORAGE", "SEGMENTATION_STORAGE", "Segmentation", "read_seg", "read_segmentation"]
 
@@ -128,7 +129,7 @@ class _Reader:
         self.masks: dict[tuple[int, int], np.ndarray] = {}
         self.budget = ReadBudget(path)
         self.size = element_integer(dataset, "Rows", path, 0), element_integer(dataset, "Columns", path, 0)
-        self.shared = element_items(dataset, "SharedFunctionalGroupsSequence", path)[:1]
+        self.shared = items(dataset, "SharedFunctionalGroupsSequence", path)[:1]
         self.positions = np.array([source.position or (np.nan,) * 3 for source in sources])
         self.frames: dict[str, dict[int, int]] = {}
         for index, source in enumerate(sources):
@@ -136,12 +137,11 @@ class _Reader:
 
     def read(self) -> None:
         """Put every frame of the segments on its image."""
-        pixels = self._pixels()
-        per_frame = element_items(self.dataset, "PerFrameFunctionalGroupsSequence", self.path)
-        if len(per_frame) != len(pixels):
-            raise ValueError(
-                f"Expected functional groups for {len(pixels)} frames, but {self.path} has {len(per_frame)}."
-            )
+        count = self._frame_count()
+        per_frame = items(self.dataset, "PerFrameFunctionalGroupsSequence", self.path)
+        if len(per_frame) != count:
+            raise ValueError(f"Expected functional groups for {count} frames, but {self.path} has {len(per_frame)}.")
+        pixels = stored_frames(self.dataset, self.path)
         for number, (item, values) in enumerate(zip(per_frame, pixels, strict=True), start=1):
             try:
                 present = np.unique(values).tolist() if self.kind == "LABELMAP" else [self._segment_number(item)]
@@ -177,10 +177,10 @@ class _Reader:
 
     def _segments(self) -> dict[int, tuple[Structure, str]]:
         """Segment number -> structure and tracking UID."""
-        items = element_items(self.dataset, "SegmentSequence", self.path)
-        counts = Counter(str(item.get("SegmentNumber")) for item in items)
+        described = items(self.dataset, "SegmentSequence", self.path)
+        counts = Counter(str(item.get("SegmentNumber")) for item in described)
         found: dict[int, tuple[Structure, str]] = {}
-        for item in items:
+        for item in described:
             number = element_integer(item, "SegmentNumber", self.path)
             if counts[str(item.get("SegmentNumber"))] > 1:
                 raise ValueError(f"Expected each segment number once, but {self.path} has two segments #{number}.")
@@ -197,14 +197,14 @@ class _Reader:
         return found
 
     def _code(self, item: Dataset, keyword: str) -> Code | None:
-        parts = element_items(item, keyword, self.path)[:1]
+        parts = items(item, keyword, self.path)[:1]
         names = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
         values = [element_text(part, name, self.path) for part in parts for name in names]
         fits = all(0 < len(value) <= limit for value, limit in zip(values, (16, 16, 64), strict=False))
         return Code(*values) if values and fits else None
 
-    def _pixels(self) -> np.ndarray:
-        """(F, H, W) stored values, of segments or of coverage."""
+    def _frame_count(self) -> int:
+        """The number of frames, once the header says a segmentation that can be read."""
         count = element_integer(self.dataset, "NumberOfFrames", self.path, 0)
         bits = element_integer(self.dataset, "BitsAllocated", self.path, 0)
         samples = element_integer(self.dataset, "SamplesPerPixel", self.path, 1)
@@ -213,29 +213,24 @@ class _Reader:
                 f"Expected a segmentation of type {', '.join(_KINDS)} with frames of 1, 8 or 16 bits, but {self.path} "
                 "is not one."
             )
-        check_pixels(self.path, (count, *self.size))
-        try:
-            pixels = self.dataset.pixel_array.reshape(count, *self.size)
-        except Exception as error:  # pydicom and its decoders raise whatever comes up
-            raise ValueError(
-                f"Expected readable pixels, but those of {self.path} are broken ({type(error).__name__})."
-            ) from None
-        if self.kind == "FRACTIONAL":
-            self._check_fractions(int(pixels.max()))
-        return pixels
+        if self.kind == "FRACTIONAL" and element_text(self.dataset, "SegmentationFractionalType", self.path) == (
+            "PROBABILITY"
+        ):
+            self.notes.append(f"{self.path} has probabilities: they are taken for the covered share of each pixel.")
+        return count
 
-    def _check_fractions(self, highest: int) -> None:
-        largest = element_integer(self.dataset, "MaximumFractionalValue", self.path, 0)
+    def _fractions(self, values: np.ndarray) -> np.ndarray:
+        """(H, W) float32 in [0, 1]."""
+        largest, highest = element_integer(self.dataset, "MaximumFractionalValue", self.path, 0), int(values.max())
         if not 0 < largest or highest > largest:
             raise ValueError(
                 f"Expected fractions up to MaximumFractionalValue, but {self.path} has {highest} of {largest}."
             )
-        if element_text(self.dataset, "SegmentationFractionalType", self.path) == "PROBABILITY":
-            self.notes.append(f"{self.path} has probabilities: they are taken for the covered share of each pixel.")
+        return values.astype(np.float32) / np.float32(largest)
 
     def _segment_number(self, item: Dataset) -> int:
         for holder in (item, *self.shared):
-            for identification in element_items(holder, "SegmentIdentificationSequence", self.path)[:1]:
+            for identification in items(holder, "SegmentIdentificationSequence", self.path)[:1]:
                 return element_integer(identification, "ReferencedSegmentNumber", self.path)
         return 0
 
@@ -247,15 +242,14 @@ class _Reader:
             )
         self.budget.add_pixels(self.size)
         if self.kind == "FRACTIONAL":
-            largest = np.float32(element_integer(self.dataset, "MaximumFractionalValue", self.path))
-            self.masks[segment, index] = values.astype(np.float32) / largest
+            self.masks[segment, index] = self._fractions(values)
         else:
             chosen = values == segment if self.kind == "LABELMAP" else values != 0
             self.masks[segment, index] = chosen.astype(np.float32)
 
     def _source_index(self, item: Dataset, number: int) -> int:
         """Index of the source with the grid of a frame: the one that it names, else the only one in its place."""
-        derivations = element_items(item, "DerivationImageSequence", self.path)
+        derivations = items(item, "DerivationImageSequence", self.path)
         named = sorted({index for derivation in derivations for index in self._named(derivation)})
         place = frame_plane(self.dataset, number, str(self.path))
         near = named if named or place[2] is None else self._near(place[2])
@@ -276,7 +270,7 @@ class _Reader:
     def _named(self, derivation: Dataset) -> list[int]:
         """Indices of the sources that an item of a Derivation Image Sequence names: all frames where it names none."""
         found = []
-        for reference in element_items(derivation, "SourceImageSequence", self.path):
+        for reference in items(derivation, "SourceImageSequence", self.path):
             frames = self.frames.get(element_text(reference, "ReferencedSOPInstanceUID", self.path), {})
             numbers = reference.get("ReferencedFrameNumber")
             listed = list(numbers) if hasattr(numbers, "append") else [numbers]

@@ -258,6 +258,19 @@ def test_faults_of_other_rois(made: SimpleNamespace, tmp_path: Path, sources: li
             read_rtstruct(path, sources[:1], name)
 
 
+def test_codes_of_other_rois(made: SimpleNamespace, tmp_path: Path, sources: list[SourceFrame]) -> None:
+    rois = {1: ("LV", [(CLOSED, SQUARE)]), 2: ("RV", [(CLOSED, SQUARE)])}
+    path = drawn(made, tmp_path / "rt.dcm", sources[0], rois)
+    dataset = pydicom.dcmread(path)
+    observation = Dataset()
+    observation.ReferencedROINumber = 2
+    observation.update(raw("30060086LO", b"x "))
+    dataset.RTROIObservationsSequence = [observation]
+    made.write(dataset, path)
+    assert [region.number for region in read_rtstruct(path, sources[:1])] == [1]
+    assert "RTROIIdentificationCodeSequence to be a seq" in read_structure_set(path, sources[:1]).left_out[0]
+
+
 def test_equal_names(made: SimpleNamespace, tmp_path: Path, sources: list[SourceFrame]) -> None:
     rois = {7: ("LV", [(CLOSED, SQUARE)]), 9: ("lv", [(CLOSED, HOLE)])}
     path = drawn(made, tmp_path / "rt.dcm", sources[0], rois)

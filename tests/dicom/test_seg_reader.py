@@ -13,6 +13,7 @@ import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import RLELossless
 
 from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources, seg_reader, write_seg
 from monai_acdr.dicom.source import SourceFrame
@@ -106,8 +107,11 @@ def _twice(dataset: Dataset) -> None:
             "ReferencedSegmentNumber to be a whole number",
         ),
         (lambda d: frame(d).update(raw("00089124FD", b"\0" * 8)), "DerivationImageSequence to be a sequence"),
-        (lambda d: setattr(d, "NumberOfFrames", 10**9), "to need at most 512 MiB of memory"),
-        (lambda d: setattr(d, "PixelData", b"\0\0"), "readable pixels, but those of .* are broken"),
+        (lambda d: setattr(d, "NumberOfFrames", 10**9), "functional groups for 1000000000 frames, but .* has 2"),
+        (
+            lambda d: setattr(d, "PixelData", b"\0\0"),
+            "234 bytes of pixels for 2 frames of 9 x 13 .* holds 2: the file is truncated",
+        ),
         (lambda d: setattr(d, "MaximumFractionalValue", 3), "has 255 of 3"),
         (lambda d: setattr(d, "SegmentSequence", []), "at least one segment"),
         (lambda d: setattr(d.SegmentSequence[0], "SegmentNumber", 2), "has one of a segment #1"),
@@ -246,3 +250,14 @@ def test_several_sources_of_a_frame(change: Callable[..., Path], sources: list[S
     expected = read_seg(change(lambda d: None), sources)[0].masks
     for mask, wanted in zip(read_seg(change(both), sources)[0].masks, expected, strict=True):
         assert mask is not None and wanted is not None and np.array_equal(mask, wanted)
+
+
+def test_run_lengths(change: Callable[..., Path], sources: list[SourceFrame]) -> None:
+    """Compressed frames are read as any pixels are, and held to the size that the header says."""
+    expected = read_seg(change(lambda d: None), sources)[0].masks
+    path = change(lambda d: d.compress(RLELossless, generate_instance_uid=False))
+    for mask, wanted in zip(read_seg(path, sources)[0].masks, expected, strict=True):
+        assert mask is not None and wanted is not None and np.array_equal(mask, wanted)
+    path.write_bytes(path.read_bytes().replace(b"\1\0\0\0\x40\0\0\0", b"\3\0\0\0\x40\0\0\0"))
+    with pytest.raises(ValueError, match="1 run-length segment.* for each frame, but .*seg.dcm has other ones"):
+        read_seg(path, sources)
