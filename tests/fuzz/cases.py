@@ -27,6 +27,9 @@ _PACKAGE = str(Path(monai_acdr.__file__).parent)
 _DOCUMENTED = (ValueError, ImportError)
 _SYSTEM = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 """Errors of the operating system, which may come from the standard library: their messages name the file."""
+_CHOICES = ("choose_series", "choose_layers")
+"""Functions whose errors are about an option that the user has to give, of what was read without an error."""
+
 _MIB = 1 << 20
 
 
@@ -119,6 +122,8 @@ def judge(error: BaseException | None, texts: Iterable[str], folder: Path) -> tu
     if type(error) in _DOCUMENTED and not frame.filename.startswith(_PACKAGE):
         return "failed", f"{kind} of another package at {_place(error)} ({place}): {message[:300]}"
     names = [str(folder), *(path.name for path in folder.rglob("*"))]
+    if frame.name in _CHOICES and message.strip():
+        return "refused", message
     if not message.strip() or not any(name in message for name in names):
         return "failed", f"{kind} at {place} does not name the file: {message[:300]}"
     return "refused", message

@@ -22,6 +22,8 @@ _VRS = (
 _NUMBERS = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FD": "d", b"FL": "f"}
 _TEXTS = (b"DS", b"IS", b"CS", b"LO", b"SH", b"UI", b"DA", b"TM", b"PN", b"AS", b"ST", b"LT", b"DT")
 _PIXELS = (0x7FE0, 0x0010)
+_PATIENT = 0x0010
+"""Group of the identity, which stays in its place: elsewhere it is no identity that a reader could know of."""
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 _SYNTAXES = (
@@ -100,7 +102,7 @@ def _change(rng: random.Random, elements: list[Element]) -> None:
         del holder[index]
     elif kind == 1:
         holder.insert(index, Element(element.tag, element.vr, element.value, element.items))
-    elif kind == 2:
+    elif kind == 2 and element.tag[0] != _PATIENT:
         element.tag = rng.choice(_INTERESTING)
     elif kind == 3:
         element.vr = rng.choice(_VRS)
@@ -113,7 +115,7 @@ def _change(rng: random.Random, elements: list[Element]) -> None:
     elif kind == 5 and element.tag == _PIXELS:
         element.value = mutate_bytes(rng, element.value)
     elif kind == 5:
-        other = rng.choice(holder)
+        other = rng.choice([other for other in holder if other.tag[0] != _PATIENT] or [element])
         element.value, element.items = other.value, other.items
     elif kind == 6:
         element.value, element.items = b"", None if element.items is None else []
