@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.filereader import read_file_meta_info
-
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom import SourceFrame, order_sources, read_instance
+from monai_acdr.dicom.files import storage_class
 from monai_acdr.dicom.frames import NO_ANATOMY
 from monai_acdr.read_budget import check_pixels
 
@@ -183,8 +182,8 @@ def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
 def _result(file: Path) -> str | None:
     """What the file is, in words, when it is made from images."""
     try:
-        kind = str(read_file_meta_info(file).get("MediaStorageSOPClassUID") or "")
-    except Exception:  # pydicom raises whatever comes up; reading the header will tell
+        kind = storage_class(file)
+    except ValueError:  # reading the header will tell
         return None
     return _NO_IMAGES.get(kind) or ("a report" if kind.startswith(_REPORTS) else None)
 

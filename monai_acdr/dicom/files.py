@@ -36,6 +36,7 @@ __all__ = [
     "quiet_values",
     "read_dataset",
     "save_dataset",
+    "storage_class",
 ]
 
 VALUE_BYTES, ITEM_BYTES = 400, 1024
@@ -52,6 +53,9 @@ _META_START, _META_BYTES = 132, 1024
 """Where the file meta information begins, and how much of it is looked at."""
 
 _META_GROUP = 0x0002
+
+MAX_DEPTH = 64
+"""Sequences within each other: images have 5, and trees of structured reports hardly 20."""
 
 LONGEST_VALUE = 65534
 """Bytes of a value with 16 bits for its length, as coordinates have in explicit VR (PS3.5 7.1.2)."""
@@ -138,6 +142,25 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
     return dataset
 
 
+def storage_class(path: str | os.PathLike[str]) -> str:
+    """The SOP class that the file meta information names, "" where there is none or it is no text.
+
+    Raises:
+        OSError: when the file cannot be opened.
+        ValueError: when it is no DICOM file, or is broken.
+    """
+    path = Path(path)
+    with _told_by_us(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _text(pydicom.filereader.read_file_meta_info(path), "MediaStorageSOPClassUID")
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    """A value that is text, else "": nested sequences, made text, take a time beyond all bounds."""
+    value = dataset.get(keyword)
+    return str(value) if isinstance(value, str) else ""
+
+
 def is_system_error(error: BaseException) -> bool:
     """Whether the operating system raised it: pydicom raises OSErrors of its own, whose messages quote values."""
     return isinstance(error, OSError) and error.errno is not None
@@ -173,7 +196,7 @@ def _deflated_meta(stream: BinaryIO) -> Dataset | None:
     stream.seek(_META_START)
     # As pydicom does it: up to the first element of another group, which is noise here, where the stream then stands.
     meta = pydicom.filereader.read_dataset(stream, False, True, stop_when=lambda tag, *_: tag.group != _META_GROUP)
-    return meta if str(meta.get("TransferSyntaxUID")) == DeflatedExplicitVRLittleEndian else None
+    return meta if _text(meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian else None
 
 
 def _inflated(path: str | os.PathLike[str], stream: BinaryIO, meta: Dataset) -> BinaryIO:
@@ -217,8 +240,10 @@ def _refuse_beyond_budget(path: Path, number: int) -> None:
         raise _Refusal(str(error)) from None
 
 
-def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0) -> int:
+def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0, depth: int = 0) -> int:
     """Decode all values, as pydicom does on access, outside of :func:`quiet_values` otherwise; bytes that they need."""
+    if depth > MAX_DEPTH:  # each level keeps a copy of all within it
+        raise _Refusal(f"Expected at most {MAX_DEPTH} sequences within each other, but {path} has more: copy it again.")
     for tag in list(dataset.keys()):
         raw = dataset.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.value:
@@ -229,7 +254,7 @@ def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int 
         element = dataset[tag]
         if element.VR == "SQ":
             for item in element.value:
-                spent = _decode(item, path, undecoded, spent)
+                spent = _decode(item, path, undecoded, spent, depth + 1)
     return spent
 
 

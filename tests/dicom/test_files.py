@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from monai_acdr.dicom.files import check_target, read_dataset, save_dataset
+from monai_acdr.dicom.files import MAX_DEPTH, check_target, read_dataset, save_dataset, storage_class
 from monai_acdr.read_budget import read_budget
+from tests.fuzz.dicom_mutations import Element, encode_dicom, parse_dicom
 
 
 def test_round_trip(made: SimpleNamespace, tmp_path: Path) -> None:
@@ -155,3 +158,44 @@ def test_values_are_never_quoted(made: SimpleNamespace, tmp_path: Path, caplog: 
     dataset = read_dataset(path, header_only=True)
     save_dataset(dataset, tmp_path / "b.dcm", overwrite=False)
     assert caplog.text == "" and dataset.PatientBirthDate == "1970Doe1"
+
+
+def _nested(tag: tuple[int, int], levels: int, innermost: Element) -> Element:
+    element = innermost
+    for _ in range(levels):
+        element = Element(tag, b"SQ", b"", [[element]])
+    return element
+
+
+def test_sequences_within_each_other(made: SimpleNamespace, tmp_path: Path) -> None:
+    """Pydicom keeps the bytes of each level: without a bound 2000 levels of nothing need hundreds of MiB."""
+    data = made.image(tmp_path / "a.dcm").read_bytes()
+    meta, elements = parse_dicom(data)
+    number = next(index for index, element in enumerate(elements) if element.tag > (0x0008, 0x1140))
+    for levels, fits in ((MAX_DEPTH, True), (MAX_DEPTH + 1, False), (2000, False)):
+        nested = _nested((0x0008, 0x1140), levels, Element((0x0008, 0x1150), b"UI", b"1.2"))
+        path = tmp_path / f"{levels}.dcm"
+        path.write_bytes(encode_dicom(meta, [*elements[:number], nested, *elements[number:]]))
+        if fits:
+            assert len(read_dataset(path, header_only=True).ReferencedImageSequence) == 1
+        else:
+            with pytest.raises(
+                ValueError, match=rf"at most {MAX_DEPTH} sequences within each other, but .*{levels}.dcm"
+            ):
+                read_dataset(path, header_only=True)
+
+
+def test_the_class_of_a_file_is_text(made: SimpleNamespace, tmp_path: Path) -> None:
+    """A sequence there, made text, took minutes; a value that is too long was quoted in a warning."""
+    path = made.image(tmp_path / "a.dcm")
+    assert storage_class(path) == "1.2.840.10008.5.1.4.1.1.4"
+    meta, elements = parse_dicom(path.read_bytes())
+    number = next(index for index, element in enumerate(meta) if element.tag == (2, 2))
+    secret = Element((0x0010, 0x0010), b"PN", made.SECRET.encode())
+    start = time.process_time()
+    for wrong in (_nested((2, 2), 900, secret), Element((2, 2), b"UI", made.SECRET.encode() * 20)):
+        path.write_bytes(encode_dicom([*meta[:number], wrong, *meta[number + 1 :]], elements))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert storage_class(path) in ("", made.SECRET * 20)
+    assert time.process_time() - start < 5

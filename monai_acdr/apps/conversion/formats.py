@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom.filereader
-
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.dicom.files import storage_class
 from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE
 from monai_acdr.dicom.seg_reader import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE
 
@@ -155,10 +154,7 @@ def _folder_format(path: Path) -> Format:
 
 
 def _dicom_format(path: Path) -> Format:
-    try:
-        kind = str(pydicom.filereader.read_file_meta_info(path).get("MediaStorageSOPClassUID") or "")
-    except Exception as error:  # pydicom raises whatever comes up; `from None`, since messages quote values
-        raise ValueError(f"Expected a readable DICOM file, but {path} is broken ({type(error).__name__}).") from None
+    kind = storage_class(path)
     if kind not in _SOP_CLASSES:
         raise ValueError(
             f"Expected an RT structure set or a segmentation, but {path} is of SOP class {kind[:64]}: an image "
