@@ -129,7 +129,7 @@ def convert(
     if goal.name in ("txt", "png") and not folder:
         layers = [replace(layers[0], frames=(check_single(layers[0], goal),))]
     fractional = kind == "FRACTIONAL" and goal.name == "seg"
-    layers, lost = _changed(layers, goal, fractional)
+    layers, lost = _changed(source, layers, goal, fractional)
     files = write_layers(target, layers, goal, frames, fractional, folder, overwrite)
     return ConversionReport(
         source=source,
@@ -181,7 +181,7 @@ def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | 
     return chosen
 
 
-def _changed(layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[Layer], list[str]]:
+def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[Layer], list[str]]:
     """Layers with what the target holds, and what was lost."""
     lost: list[str] = []
     if goal.holds == "masks" and not fractional and any(is_partial(layer) for layer in layers):
@@ -197,10 +197,10 @@ def _changed(layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[
         lost += notes
     if goal.holds == "masks" and not any(_has_pixels(layer, fractional) for layer in changed):
         raise ValueError(
-            f"Expected at least one pixel to be covered by half, but none is. {' '.join(lost[:1])}".strip()
+            f"Expected at least one pixel to be covered by half, but none of {source} is. {' '.join(lost[:1])}".strip()
         )
     if goal.holds == "contours" and not any(frame.contours for layer in changed for frame in layer.frames):
-        raise ValueError("Expected at least one object to trace, but no pixel is covered by half.")
+        raise ValueError(f"Expected at least one object to trace, but no pixel of {source} is covered by half.")
     return changed, lost
 
 

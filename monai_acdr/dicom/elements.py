@@ -123,7 +123,8 @@ def _value(holder: Any, keyword: str, name: object) -> Any:
     try:
         return holder.get(keyword)
     except Exception as error:  # pydicom decodes on access; `from None`, since its messages quote values
+        name = name or getattr(holder, "filename", None) or "the file"
         raise ValueError(
-            f"Expected a readable {keyword}, but that of {name or 'the file'} is malformed ({type(error).__name__}): "
+            f"Expected a readable {keyword}, but that of {name} is malformed ({type(error).__name__}): "
             "correct the header."
         ) from None

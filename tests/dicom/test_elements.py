@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from monai_acdr.dicom.elements import code, codes, functional_group, is_present, items, number, numbers, whole_number
 
@@ -76,3 +77,14 @@ def test_codes() -> None:
     assert code(dataset, "ImageType") == "ORIGINAL"
     assert code(of("Modality", "US", 3), "Modality") == ""
     assert not is_present(of("Modality", "CS", " "), "Modality")
+
+
+def test_malformed_values_name_the_file() -> None:
+    """Three bytes are no 16-bit number: pydicom finds out when the value is asked for."""
+    dataset = Dataset()
+    dataset.filename = "/data/image.dcm"
+    dataset[0x00280010] = RawDataElement(Tag(0x00280010), "US", 3, b"abc", 0, False, True)
+    with pytest.raises(ValueError, match=r"Expected a readable Rows, but that of /data/image\.dcm is malformed"):
+        codes(dataset, "Rows")
+    with pytest.raises(ValueError, match=r"Expected a readable Rows, but that of x is malformed"):
+        number(dataset, "Rows", "x")

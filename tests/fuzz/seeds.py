@@ -265,7 +265,7 @@ class Seeds:
     def _make_inbreast(self) -> list[Files]:
         folder = write_inbreast_twin(self.folder / "inbreast", num_patients=1, size=(64, 48))
         for path in folder.rglob("*.dcm"):
-            _identify(path)
+            _identify(path, ImagerPixelSpacing=["0.2", "0.2"], PixelSpacing=["0.2", "0.2"])
         return [_content(folder)]
 
     def _make_plist(self) -> list[Files]:
@@ -367,9 +367,10 @@ def _content(folder: Path) -> Files:
     }
 
 
-def _identify(path: Path) -> None:
+def _identify(path: Path, **values: Any) -> None:
+    """Give a file the identity, and other values."""
     dataset = pydicom.dcmread(path)
-    for keyword, value in IDENTITY.items():
+    for keyword, value in {**IDENTITY, **values}.items():
         setattr(dataset, keyword, value)
     path.write_bytes(_saved(dataset))
 
