@@ -86,5 +86,3 @@ def test_malformed_values_name_the_file() -> None:
     dataset[0x00280010] = RawDataElement(Tag(0x00280010), "US", 3, b"abc", 0, False, True)
     with pytest.raises(ValueError, match=r"Expected a readable Rows, but that of /data/image\.dcm is malformed"):
         codes(dataset, "Rows")
-    with pytest.raises(ValueError, match=r"Expected a readable Rows, but that of x is malformed"):
-        number(dataset, "Rows", "x")
