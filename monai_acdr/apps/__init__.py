@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from monai_acdr.apps.evaluate_bundle import evaluate
     from monai_acdr.apps.installation import info
     from monai_acdr.apps.segment_study import segment
+    from monai_acdr.apps.volume_agreement import agreement
 
-__all__ = ["convert", "demo", "evaluate", "info", "segment"]
+__all__ = ["agreement", "convert", "demo", "evaluate", "info", "segment"]
 
 _MODULES = {
+    "agreement": "volume_agreement",
     "convert": "convert_contours",
     "demo": "demo_study",
     "evaluate": "evaluate_bundle",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from monai_acdr.measures.agreement import Agreement, compute_agreement
 from monai_acdr.measures.cine_grid import CineGrid, FrameHeader, group_frames
 from monai_acdr.measures.shape import ShapeMeasures, measure_shape
 from monai_acdr.measures.slice_stack import Finding
@@ -17,6 +18,7 @@ from monai_acdr.measures.ventricle import (
 )
 
 __all__ = [
+    "Agreement",
     "CineGrid",
     "ContourArea",
     "Finding",
@@ -24,6 +26,7 @@ __all__ = [
     "PhaseVolume",
     "ShapeMeasures",
     "VentricleVolumes",
+    "compute_agreement",
     "group_frames",
     "measure_shape",
     "phase_volumes",

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from monai_acdr import __version__
+from monai_acdr.apps.cli.agreement_command import agreement
 from monai_acdr.apps.cli.convert_command import convert
 from monai_acdr.apps.cli.demo_command import demo
 from monai_acdr.apps.cli.evaluate_command import evaluate
@@ -79,5 +80,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, evaluate, convert, demo, info, label_app):
+for command in (segment, evaluate, agreement, convert, demo, info, label_app):
     main.add_command(command)

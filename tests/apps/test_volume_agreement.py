@@ -1,0 +1,127 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Volumes against label maps: the numbers of the reference, of a network that draws it, and of one that draws none."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from monai_acdr.apps import agreement, volume_agreement
+from monai_acdr.apps.cli.main import main
+from monai_acdr.apps.outlines import Outline
+from monai_acdr.data.phantoms.heart import ANGLES
+
+SPACING = (1.25, 1.25, 8.0)
+RADII = {"ED": (18.0, 20.0, 15.0), "ES": (12.0, 13.0, 6.0)}
+"""Radii in pixels of the cavity on each slice."""
+
+
+def write_patient(folder: Path, label: int = 3, radii: dict[str, tuple[float, ...]] | None = None) -> Path:
+    """Bright disks in a darker ring, (90, 80, 3) voxels, and their label map."""
+    folder.mkdir(parents=True)
+    affine = np.diag([*SPACING, 1.0])
+    x, y = np.meshgrid(np.arange(90) + 0.5, np.arange(80) + 0.5, indexing="ij")
+    distance = np.hypot(x - 45, y - 40)
+    for phase, values in (radii or RADII).items():
+        image = np.stack([900.0 * (distance < r) + 300.0 * (distance < r + 8) for r in values], axis=2)
+        labels = np.stack([label * (distance < r) for r in values], axis=2)
+        nib.save(nib.Nifti1Image(image.astype(np.float32), affine), folder / f"{phase}.nii.gz")
+        nib.save(nib.Nifti1Image(labels.astype(np.uint8), affine), folder / f"{phase}_gt.nii.gz")
+    return folder
+
+
+def draw_disks(radii: dict[str, tuple[float, ...]], lost: tuple[int, ...] = ()) -> Callable[..., list[Outline]]:
+    """In place of the network: circles of these radii; frames of `lost` get none."""
+    every = [radii[phase][z] for z in range(3) for phase in ("ED", "ES")]
+
+    def outline(request: Any, inputs: Any, *_: Any) -> list[Outline]:
+        circle = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+        outlines = []
+        for index, radius in enumerate(every):
+            points = np.array([45.0, 40.0]) + radius * circle
+            outlines.append(Outline(None if index in lost else np.stack([points, points]), None))
+        assert len(inputs.frames) == len(every)
+        return outlines
+
+    return outline
+
+
+def volume_ml(radii: tuple[float, ...]) -> float:
+    return float(sum(np.pi * r**2 for r in radii) * np.prod(SPACING) / 1000)
+
+
+def test_volumes_of_contours_and_of_labels(tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_patient(tmp_path / "data" / "a")
+    write_patient(tmp_path / "data" / "b")
+    (tmp_path / "data" / "c").mkdir()
+    larger = {phase: tuple(r + 1 for r in values) for phase, values in RADII.items()}
+    monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(larger))
+    result = agreement(tmp_path / "data", tmp_path / "out", tiny_heart, device="cpu")
+    assert result == json.loads((tmp_path / "out" / "agreement.json").read_text())
+    assert (result["patients"], result["failed"], result["slices"], result["lost_slices"]) == (2, [], 12, 0)
+    assert result["left_out"] == ["c: ED, ED_gt, ES, ES_gt missing"]
+    rows = list(csv.DictReader((tmp_path / "out" / "agreement.csv").open()))
+    assert [row["patient"] for row in rows] == ["a", "b"]
+    for name, phase in (("edv_ml", "ED"), ("esv_ml", "ES")):
+        assert float(rows[0][f"reference_{name}"]) == pytest.approx(volume_ml(RADII[phase]), rel=0.01)
+        assert float(rows[0][name]) == pytest.approx(volume_ml(larger[phase]), rel=0.01)
+        assert result["measures"][name]["bias"] == pytest.approx(
+            volume_ml(larger[phase]) - volume_ml(RADII[phase]), rel=0.1
+        )
+    expected = 100 * (1 - volume_ml(larger["ES"]) / volume_ml(larger["ED"]))
+    assert float(rows[0]["ef_percent"]) == pytest.approx(expected, abs=0.3)
+    overlap = 2 * sum(r**2 for r in RADII["ED"]) / sum(r**2 + (r + 1) ** 2 for r in RADII["ED"])
+    assert result["mean_dice"]["ED"] == pytest.approx(overlap, abs=0.01)
+
+
+def test_lost_slices_and_patients_are_counted(
+    tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_patient(tmp_path / "data" / "a")
+    monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII, lost=(5,)))
+    result = agreement(tmp_path / "data", tmp_path / "one", tiny_heart, device="cpu")
+    assert (result["failed"], result["lost_slices"], result["slices"]) == ([], 1, 6)
+    assert result["measures"]["esv_ml"]["bias"] == pytest.approx(-volume_ml(RADII["ES"][2:]), rel=0.05)
+    monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII, lost=(1, 3, 5)))
+    result = agreement(tmp_path / "data", tmp_path / "phase", tiny_heart, device="cpu")
+    assert (result["failed"], result["lost_slices"], result["measures"]) == (["a"], 3, {})
+    row = next(csv.DictReader((tmp_path / "phase" / "agreement.csv").open()))
+    assert row["ef_percent"] == "" and float(row["dice_es"]) == 0
+
+
+@pytest.mark.parametrize("roi", ["label", "centre"])
+def test_the_network_itself(tmp_path: Path, tiny_heart: Path, roi: str) -> None:
+    write_patient(tmp_path / "data" / "a", label=1)
+    arguments = ["agreement", str(tmp_path / "data"), "-o", str(tmp_path / "out"), "-m", str(tiny_heart)]
+    done = CliRunner().invoke(main, [*arguments, "--roi", roi, "--label", "1", "-d", "cpu"])
+    assert done.exit_code == 0, done.output
+    assert "1 patient(s), 0 without volumes; 0 of 6 slices with a ventricle lost, 0 added" in done.output
+    assert "ejection fraction, %: bias" in done.output
+    again = CliRunner().invoke(main, [*arguments, "--label", "1"])
+    assert again.exit_code == 4 and "agreement.csv" in again.output
+
+
+def test_refused(tmp_path: Path, tiny_heart: Path, tiny_mass: Path) -> None:
+    data = tmp_path / "data"
+    write_patient(data / "a", label=1)
+    with pytest.raises(ValueError, match=r"Expected the label 3 in .*a.*ED_gt.nii.gz, but its values are \[0.0, 1.0\]"):
+        agreement(data, tmp_path / "out", tiny_heart)
+    with pytest.raises(ValueError, match="auto, centre or label for many patients, but got 'point 3 4'"):
+        agreement(data, tmp_path / "out", tiny_heart, "point 3 4")
+    with pytest.raises(ValueError, match="Expected a bundle that outlines LV endocardium"):
+        agreement(data, tmp_path / "out", tiny_mass, label=1)
+    moved = nib.load(data / "a" / "ES.nii.gz")
+    nib.save(nib.Nifti1Image(moved.get_fdata(), np.diag([1.5, 1.25, 8.0, 1.0])), data / "a" / "ES.nii.gz")
+    with pytest.raises(ValueError, match="Expected ED and ES of a on one grid"):
+        agreement(data, tmp_path / "out", tiny_heart, label=1)
+    assert not (tmp_path / "out").exists()
