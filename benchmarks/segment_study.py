@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import pydicom
 from peak_memory import peak, reset_peak
 from timing import Table, parser, prepare, spread, write_record
 
@@ -88,13 +88,18 @@ def measure(name: str, small: str, study: str, folder: str, options: argparse.Na
     out = Path(folder) / "out"
     segment(small, out, device="cpu", overwrite=True, **JOBS[name])
     decoded: list[str] = []
-    read = pydicom.dcmread
-    pixels.pydicom.dcmread = lambda path, **more: _counted(read, path, more, decoded)
+    read = pixels.read_gray_frames
+
+    def counted(path: Path, frames: Sequence[int]) -> Any:
+        decoded.append(str(path))
+        return read(path, frames)
+
     before, seconds, steps = reset_peak(), [], {}
     for _ in range(options.repeats):
         decoded.clear()
         start = time.perf_counter()
-        report = segment(study, out, device="cpu", overwrite=True, **JOBS[name])
+        with patch.object(pixels, "read_gray_frames", counted):
+            report = segment(study, out, device="cpu", overwrite=True, **JOBS[name])
         seconds.append(time.perf_counter() - start)
         steps = dict(report.seconds)
     most = peak()
@@ -109,13 +114,6 @@ def measure(name: str, small: str, study: str, folder: str, options: argparse.Na
         "peak_mib": (most - before) / MIB,
         "process_mib": most / MIB,
     }
-
-
-def _counted(read: Any, path: Any, more: dict[str, Any], decoded: list[str]) -> Any:
-    """Reads of headers alone, which leave the pixels, do not count."""
-    if not more.get("stop_before_pixels"):
-        decoded.append(str(path))
-    return read(path, **more)
 
 
 if __name__ == "__main__":

@@ -398,6 +398,11 @@ def publish_into(folder: Path, replaced: Collection[str], last: str, durable: bo
         if durable:
             _synchronize(work / "new")
         _publish(work, folder, replaced, last)
+    except OSError as error:
+        name = Path(str(error.filename or ""))
+        if error.errno is not None and name.is_relative_to(work / "new"):
+            error.filename = str(folder / name.relative_to(work / "new"))  # people know a file by its place
+        raise
     finally:
         # With a decision left, moves could neither be done nor be undone: the next run will do them.
         if os.getpid() == process and not (work / DECIDED).exists():

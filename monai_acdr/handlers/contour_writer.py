@@ -69,6 +69,7 @@ class ContourWriter:
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self.finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.give_up)
 
     def start(self, _engine: Engine) -> None:
         """Make and claim the folder, so that a missing permission or another run shows before the work.
@@ -82,12 +83,13 @@ class ContourWriter:
     def __call__(self, engine: Engine) -> None:
         """Write the cases of one iteration."""
         batch, output = cast(list[dict[str, Any]], engine.state.batch), cast(list[dict[str, Any]], engine.state.output)
-        try:
-            for known, inferred in zip(batch, output, strict=True):
-                self.write({**known, **inferred})
-        except BaseException:
-            release_file(self.output_dir / "contours")
-            raise
+        for known, inferred in zip(batch, output, strict=True):
+            self.write({**known, **inferred})
+
+    def give_up(self, _engine: Engine, error: BaseException) -> None:
+        """Let others write there after an error of any part of the run, and pass it on."""
+        release_file(self.output_dir / "contours")
+        raise error
 
     def finish(self, _engine: Engine) -> None:
         """Say where the results are, and let others write there."""

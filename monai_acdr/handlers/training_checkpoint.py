@@ -79,6 +79,7 @@ class TrainingCheckpoint:
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self.finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.give_up)
 
     def start(self, engine: Engine) -> None:
         """Restore the training, or make sure that a new one overwrites nothing; claim both files for this process."""
@@ -108,8 +109,14 @@ class TrainingCheckpoint:
         while self._claimed:
             release_file(self._claimed.pop())
 
+    def give_up(self, _engine: Engine, error: BaseException) -> None:
+        """Let another process go on with a training that ends with an error of any part, and pass that on."""
+        self.finish()
+        raise error
+
     @contextmanager
     def _released_after_an_error(self) -> Iterator[None]:
+        """For errors of this handler: MONAI's StatsHandler, which comes first, raises before `give_up` is asked."""
         try:
             yield
         except BaseException:
