@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monai_acdr.dicom import SourceFrame
+from monai_acdr.dicom.elements import text
 
 __all__ = ["MAX_NAME", "SUNNYBROOK_NAME", "check_name", "find_frame", "frame_names"]
 
@@ -77,8 +78,8 @@ def _is_plain(name: str) -> bool:
 def _names_patient(source: SourceFrame) -> bool:
     """Whether a file's name holds a part of its patient's name, or the patient's ID."""
     file_name = _letters(source.path.name)
-    parts = [part for part in re.split(r"[\^= ,]+", str(source.header.get("PatientName") or "")) if len(part) > 2]
-    identity = str(source.header.get("PatientID") or "")
+    parts = [part for part in re.split(r"[\^= ,]+", text(source.header, "PatientName")) if len(part) > 2]
+    identity = text(source.header, "PatientID")
     if len(identity) > 3:  # an ID such as "1" is in the name of every first file
         parts.append(identity)
     return any(letters in file_name for letters in map(_letters, parts) if letters)

@@ -21,6 +21,7 @@ from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
 from monai_acdr.dicom import SourceFrame
+from monai_acdr.dicom.elements import code, text
 from monai_acdr.measures import Finding, FrameHeader
 from monai_acdr.plausibility import UNKNOWN, check_spacing, image_kind
 from monai_acdr.read_budget import ReadBudget
@@ -175,7 +176,7 @@ def _dicom_inputs(
 def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] | None) -> list[Finding]:
     """What is odd about the spacings, once each; the implausible ones of headers were refused when they were read."""
     texts: dict[str, None] = {}
-    for spacing, size, modality in {(s.spacing, s.size, str(s.header.get("Modality") or "")) for s in sources}:
+    for spacing, size, modality in {(s.spacing, s.size, text(s.header, "Modality")) for s in sources}:
         if spacing is not None:
             texts |= dict.fromkeys(check_spacing("the header", spacing, size, image_kind(modality)))
         elif given is not None:
@@ -187,7 +188,7 @@ def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] |
 
 
 def _dicom_frame(name: str, source: SourceFrame, image: MetaTensor, given: tuple[float, float] | None) -> Frame:
-    side = str(source.header.get("ImageLaterality") or source.header.get("Laterality") or "").strip().upper()
+    side = code(source.header, "ImageLaterality") or code(source.header, "Laterality")
     return Frame(name, image, source.spacing or given, source, _cine_header(source), side if side in ("L", "R") else "")
 
 

@@ -44,6 +44,9 @@ SAME_SCALE = 0.01
 SHEAR = 0.05
 """Largest cosine between the axes of a slice; at this one areas are wrong by 0.1 %."""
 
+FARTHEST_MM = 1e5
+"""Largest coordinate of the first voxel in mm; scanners and tables have a few meters."""
+
 _ERROR_LEVEL = 40
 """What nibabel finds wrong with a header is an error from this level on; below it is set right."""
 _SILENT = logging.getLogger(f"{__name__}.header")
@@ -165,6 +168,11 @@ def check_grid(what: object, affine: np.ndarray, shape: tuple[int, ...]) -> list
     if not np.isfinite(affine).all() or not (steps > 0).all():
         raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")
     odd = check_spacing(what, (steps[1], steps[0]), (shape[1], shape[0]), UNKNOWN, remedy)
+    if np.abs(affine[:3, 3]).max() > FARTHEST_MM:
+        raise ValueError(
+            f"Expected a volume within {FARTHEST_MM:g} mm of the scanner's center, but the affine of {what} places it "
+            f"at {', '.join(f'{value:.3g}' for value in affine[:3, 3])} mm: {remedy}."
+        )
     directions = affine[:3, :3] / steps
     if abs(np.linalg.det(directions)) < 1e-3:
         raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")

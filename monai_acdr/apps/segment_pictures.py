@@ -17,6 +17,7 @@ from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.measurements import Measurements
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.apps.segment_report import SegmentReport, in_words
+from monai_acdr.dicom.elements import text
 from monai_acdr.measures import VentricleVolumes
 from monai_acdr.visualize import (
     FINAL_COLOR,
@@ -142,7 +143,7 @@ def _identity(inputs: Inputs) -> dict[str, str]:
     if not inputs.sources:
         return {}
     header = inputs.sources[0].header
-    return {"Patient": str(header.get("PatientName") or ""), "Patient ID": str(header.get("PatientID") or "")}
+    return {"Patient": text(header, "PatientName"), "Patient ID": text(header, "PatientID")}
 
 
 def _shown(outlines: Sequence[Outline], measured: Measurements) -> list[int]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +19,7 @@ from monai.utils import optional_import
 
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
+from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import dicom_stream
 from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
@@ -134,8 +134,7 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]
         return bool(tag >= _PIXEL_DATA)
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_values():
             tags = [tag_for_keyword(keyword) for keyword in _KEYWORDS]
             dataset = filereader.read_partial(stream, stop_when=at_pixel_data, force=True, specific_tags=tags)
     except Exception as error:  # a damaged file makes pydicom raise nearly anything
@@ -148,8 +147,7 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]
 def _number(dataset: Any, keyword: str) -> int:
     """An integer element; 0 when it is absent, empty or nonsense."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_values():
             return int(getattr(dataset, keyword, 0) or 0)
     except Exception:  # conversion of a damaged value
         return 0
@@ -157,8 +155,7 @@ def _number(dataset: Any, keyword: str) -> int:
 
 def _spacing(dataset: Any) -> list[float] | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_values():
             spacing = [float(value) for value in dataset.PixelSpacing]
     except Exception:  # absent, empty, one number only, or no number
         return None

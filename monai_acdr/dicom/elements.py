@@ -9,15 +9,49 @@ text where a sequence belongs. Values are not quoted in messages: an element may
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.valuerep import PersonName
 
-__all__ = ["code", "codes", "functional_group", "is_present", "items", "number", "numbers", "whole_number"]
+__all__ = [
+    "code",
+    "codes",
+    "functional_group",
+    "is_present",
+    "items",
+    "number",
+    "numbers",
+    "quiet_values",
+    "text",
+    "whole_number",
+]
+
+
+@contextmanager
+def quiet_values() -> Iterator[None]:
+    """Let pydicom not complain about values, in warnings or its log: it quotes them, and with them names.
+
+    Values of the source are passed on as they are: UIDs with a leading zero are wrong, but they are the identity of the
+    instances that a result refers to.
+    """
+    logger = logging.getLogger("pydicom")
+    was_disabled, logger.disabled = logger.disabled, True
+    try:
+        with disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = was_disabled
 
 
 def is_present(holder: Any, keyword: str) -> bool:
@@ -94,6 +128,15 @@ def code(holder: Any, keyword: str) -> str:
     return next(iter(codes(holder, keyword)), "")
 
 
+def text(holder: Any, keyword: str) -> str:
+    """One text, number or name as text, without the spaces around it; "" when it is absent or anything else.
+
+    Nothing else is made text: for nested sequences pydicom takes a time beyond all bounds.
+    """
+    value = _value(holder, keyword, "") if holder is not None else None
+    return str(value).strip() if isinstance(value, (str, int, float, Decimal, PersonName)) else ""
+
+
 def functional_group(header: Any, frame: int, keyword: str, name: object) -> Dataset | None:
     """The functional group of a frame (PS3.3 C.7.6.16), its own or the shared one; None where there is none.
 
@@ -121,7 +164,8 @@ def _is_empty(value: Any) -> bool:
 
 def _value(holder: Any, keyword: str, name: object) -> Any:
     try:
-        return holder.get(keyword)
+        with quiet_values():
+            return holder.get(keyword)
     except Exception as error:  # pydicom decodes on access; `from None`, since its messages quote values
         name = name or getattr(holder, "filename", None) or "the file"
         raise ValueError(

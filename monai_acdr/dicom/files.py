@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 import zlib
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,13 +16,13 @@ from typing import Any, BinaryIO
 import pydicom
 import pydicom.filereader
 import pydicom.filewriter
-from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.files import replace_file
 from monai_acdr.read_budget import check_bytes, read_budget_bytes
 
@@ -33,7 +32,6 @@ __all__ = [
     "dicom_stream",
     "is_system_error",
     "load_dataset",
-    "quiet_values",
     "read_dataset",
     "save_dataset",
     "storage_class",
@@ -61,17 +59,6 @@ LONGEST_VALUE = 65534
 """Bytes of a value with 16 bits for its length, as coordinates have in explicit VR (PS3.5 7.1.2)."""
 
 _PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
-
-
-@contextmanager
-def quiet_values() -> Iterator[None]:
-    """Let pydicom not complain about values: its messages quote them, and with them names and birth dates.
-
-    Values of the source are passed on as they are: UIDs with a leading zero are wrong, but they are the identity of the
-    instances that a result refers to.
-    """
-    with disable_value_validation():
-        yield
 
 
 @contextmanager
@@ -112,8 +99,7 @@ def load_dataset(
     options: dict[str, Any] = {"stop_before_pixels": header_only, "force": force}
     if keywords is not None:
         options["specific_tags"] = list(keywords)
-    with _told_by_us(path), warnings.catch_warnings(), dicom_stream(path) as stream:
-        warnings.simplefilter("ignore")
+    with _told_by_us(path), dicom_stream(path) as stream:
         if not header_only:
             _check_items(path, stream)
         dataset = pydicom.dcmread(stream, **options)
@@ -136,8 +122,7 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
     """
     path = Path(path)
     dataset = load_dataset(path, header_only)
-    with _told_by_us(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _told_by_us(path):
         _decode(dataset, path, undecoded)
     return dataset
 
@@ -150,8 +135,7 @@ def storage_class(path: str | os.PathLike[str]) -> str:
         ValueError: when it is no DICOM file, or is broken.
     """
     path = Path(path)
-    with _told_by_us(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _told_by_us(path):
         return _text(pydicom.filereader.read_file_meta_info(path), "MediaStorageSOPClassUID")
 
 

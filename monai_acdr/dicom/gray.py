@@ -315,7 +315,7 @@ def _window(dataset: Any) -> tuple[float, float, str] | None:
     center, width = _number(dataset, "WindowCenter", math.nan), _number(dataset, "WindowWidth", math.nan)
     if not math.isfinite(center * width):
         return None
-    return center, width, str(dataset.get("VOILUTFunction") or "").strip().upper()
+    return center, width, code(dataset, "VOILUTFunction")
 
 
 def _number(dataset: Any, keyword: str, default: float) -> float:

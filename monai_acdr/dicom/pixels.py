@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 
 from monai_acdr.dicom.codestreams import check_codestream
-from monai_acdr.dicom.elements import code, is_present, whole_number
+from monai_acdr.dicom.elements import code, is_present, text, whole_number
 from monai_acdr.read_budget import check_pixels
 
 __all__ = ["INSTALL", "MONOCHROME", "PALETTE", "PixelFormat", "pixel_format", "stored_frames", "stored_range"]
@@ -113,7 +113,7 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
         allocated=allocated,
         stored=stored,
         signed=bool(whole_number(dataset, "PixelRepresentation", name)),
-        syntax=str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "") or ""),
+        syntax=text(getattr(dataset, "file_meta", None), "TransferSyntaxUID"),
     )
 
 

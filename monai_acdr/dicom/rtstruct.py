@@ -17,7 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 
-from monai_acdr.dicom.files import check_target, choose_transfer_syntax, quiet_values, save_dataset
+from monai_acdr.dicom.elements import quiet_values
+from monai_acdr.dicom.files import check_target, choose_transfer_syntax, save_dataset
 from monai_acdr.dicom.identity import Algorithm, new_result
 from monai_acdr.dicom.regions import Region, as_regions
 from monai_acdr.dicom.rings import find_holes, join_keyholes

@@ -21,8 +21,8 @@ import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from monai_acdr.dicom.elements import items
-from monai_acdr.dicom.files import quiet_values, read_dataset
+from monai_acdr.dicom.elements import items, quiet_values, text
+from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.reading import (
     broken_file_errors,
     choose_number,
@@ -146,19 +146,19 @@ def _rois(dataset: Dataset, path: Path) -> tuple[dict[int, _Roi], list[ValueErro
     faults: list[ValueError] = []
     codes: dict[str, str | ValueError] = {}
     for item in items(dataset, "RTROIObservationsSequence", path):
-        key = str(item.get("ReferencedROINumber"))
+        key = text(item, "ReferencedROINumber")
         try:
             identification = items(item, "RTROIIdentificationCodeSequence", path)[:1]
             codes[key] = element_text(identification[0], "CodeValue", path) if identification else ""
         except ValueError as error:  # concerns one ROI
             codes[key] = error
     described = items(dataset, "StructureSetROISequence", path)
-    counts = Counter(str(item.get("ROINumber")) for item in described)
+    counts = Counter(text(item, "ROINumber") for item in described)
     rois: dict[int, _Roi] = {}
     for item in described:
         try:
             number = element_integer(item, "ROINumber", path)
-            if counts[str(item.get("ROINumber"))] > 1:
+            if counts[text(item, "ROINumber")] > 1:
                 raise ValueError(f"Expected each ROI number once, but {path} has two ROIs #{number}.")
             code = codes.get(str(number), "")
             if isinstance(code, ValueError):
@@ -286,7 +286,7 @@ class _Drawing:
 
     def _in_plane(self, points: np.ndarray, source: SourceFrame, reference: str) -> np.ndarray:
         """(K, 2) pixels of points that lie in the image's plane."""
-        known = ("", source.frame_of_reference, str(source.header.get("FrameOfReferenceUID")))
+        known = ("", source.frame_of_reference, text(source.header, "FrameOfReferenceUID"))
         if not source.has_place or reference not in known:
             raise ValueError(
                 f"Expected the contours of {self.path} in the frame of reference of {source.path}, but they are in "

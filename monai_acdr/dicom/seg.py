@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from monai_acdr.dicom.elements import code
-from monai_acdr.dicom.files import check_target, quiet_values, save_dataset
+from monai_acdr.dicom.elements import code, quiet_values
+from monai_acdr.dicom.files import check_target, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import MaskRegion, as_regions, check_length, rasterize_region
 from monai_acdr.dicom.seg_frames import index_by_time, plain_geometry, spread_positions, state_measures

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 
+from monai_acdr.dicom.elements import text
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.rtstruct import decimal_string
 from monai_acdr.dicom.source import SourceFrame, reference_frame, slice_numbers
@@ -145,7 +146,7 @@ def source_of_frame(item: Dataset, sources: Sequence[SourceFrame]) -> int | None
     keys = {source.key: index for index, source in enumerate(sources)}
     for derivation in item.get("DerivationImageSequence") or []:
         for reference in derivation.get("SourceImageSequence") or []:
-            index = keys.get((str(reference.get("ReferencedSOPInstanceUID") or ""), reference_frame(reference)))
+            index = keys.get((text(reference, "ReferencedSOPInstanceUID"), reference_frame(reference)))
             if index is not None:
                 return index
     return None

@@ -22,8 +22,8 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
-from monai_acdr.dicom.elements import items
-from monai_acdr.dicom.files import quiet_values, read_dataset
+from monai_acdr.dicom.elements import items, quiet_values, text
+from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.pixels import stored_frames
 from monai_acdr.dicom.plane import frame_plane
@@ -178,11 +178,11 @@ class _Reader:
     def _segments(self) -> dict[int, tuple[Structure, str]]:
         """Segment number -> structure and tracking UID."""
         described = items(self.dataset, "SegmentSequence", self.path)
-        counts = Counter(str(item.get("SegmentNumber")) for item in described)
+        counts = Counter(text(item, "SegmentNumber") for item in described)
         found: dict[int, tuple[Structure, str]] = {}
         for item in described:
             number = element_integer(item, "SegmentNumber", self.path)
-            if counts[str(item.get("SegmentNumber"))] > 1:
+            if counts[text(item, "SegmentNumber")] > 1:
                 raise ValueError(f"Expected each segment number once, but {self.path} has two segments #{number}.")
             if number == 0 and self.kind == "LABELMAP":
                 continue  # the background
@@ -221,10 +221,12 @@ class _Reader:
 
     def _fractions(self, values: np.ndarray) -> np.ndarray:
         """(H, W) float32 in [0, 1]."""
-        largest, highest = element_integer(self.dataset, "MaximumFractionalValue", self.path, 0), int(values.max())
-        if not 0 < largest or highest > largest:
+        largest = element_integer(self.dataset, "MaximumFractionalValue", self.path, 0)
+        lowest, highest = int(values.min()), int(values.max())
+        if not 0 < largest or lowest < 0 or highest > largest:
             raise ValueError(
-                f"Expected fractions up to MaximumFractionalValue, but {self.path} has {highest} of {largest}."
+                f"Expected fractions from 0 to MaximumFractionalValue, but {self.path} has {lowest} to {highest} of "
+                f"{largest}."
             )
         return values.astype(np.float32) / np.float32(largest)
 
@@ -289,7 +291,7 @@ class _Reader:
         spacing, orientation, position = place
         if orientation is None or position is None or not source.has_place:
             return ["having a place in the patient"] if source.has_place else []
-        known = (source.frame_of_reference, str(source.header.get("FrameOfReferenceUID")))
+        known = (source.frame_of_reference, text(source.header, "FrameOfReferenceUID"))
         if element_text(self.dataset, "FrameOfReferenceUID", self.path) not in known:
             return ["frame of reference"]
         if spacing is None:

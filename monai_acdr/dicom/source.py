@@ -17,7 +17,7 @@ import torch
 from pydicom.dataset import Dataset
 from torch import Tensor
 
-from monai_acdr.dicom.elements import code, codes, number, whole_number
+from monai_acdr.dicom.elements import code, codes, number, text, whole_number
 from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.frames import FrameTime, frame_component, frame_time
 from monai_acdr.dicom.plane import frame_plane, frame_thickness, plane_affine
@@ -157,7 +157,7 @@ def read_instance(path: str | os.PathLike[str]) -> list[SourceFrame]:
             f"Expected at most {MAX_FRAMES} frames of {_MAX_SIDE} pixels, but {path} has {frames} of {size}."
         )
     _check_kind(header, path)
-    reference, name = str(header.get("FrameOfReferenceUID") or "").strip() or None, str(path)
+    reference, name = text(header, "FrameOfReferenceUID") or None, str(path)
     return _with_clock(
         [
             SourceFrame(
@@ -205,7 +205,7 @@ def check_sources(sources: Sequence[SourceFrame]) -> None:
     for keyword, what in (("PatientID", "patient"), ("StudyInstanceUID", "study")):
         first: dict[str, SourceFrame] = {}
         for source in sources:
-            first.setdefault(str(source.header.get(keyword) or ""), source)
+            first.setdefault(text(source.header, keyword), source)
         if len(first) > 1:
             one, other = list(first.values())[:2]
             raise ValueError(

@@ -16,7 +16,8 @@ import torch
 from pydicom.sr.coding import Code
 
 from monai_acdr.dicom.clipping import clip_polygon
-from monai_acdr.dicom.files import check_target, choose_transfer_syntax, quiet_values, save_dataset
+from monai_acdr.dicom.elements import quiet_values, text
+from monai_acdr.dicom.files import check_target, choose_transfer_syntax, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import Region, as_regions, iterate_contours
 from monai_acdr.dicom.source import SourceFrame, check_sources
@@ -143,7 +144,7 @@ def _without_holes(regions: list[Region]) -> list[Region]:
 
 
 def _procedure(source: SourceFrame) -> Code:
-    return _PROCEDURES.get(str(source.header.get("Modality") or ""), _IMAGING)
+    return _PROCEDURES.get(text(source.header, "Modality"), _IMAGING)
 
 
 def _lengths(regions: Sequence[Region], sources: Sequence[SourceFrame], coordinates: str) -> Iterator[int]:

@@ -15,7 +15,8 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 
-from monai_acdr.dicom.files import quiet_values, read_dataset
+from monai_acdr.dicom.elements import quiet_values
+from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.web_address import DicomWebError, check_uid, check_url, origin
 from monai_acdr.dicom.web_session import MAX_INSTANCE_BYTES, explain, open_client
 from monai_acdr.files import replace_folder

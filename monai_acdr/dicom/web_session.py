@@ -21,7 +21,7 @@ from urllib.parse import urljoin, urlsplit
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from monai_acdr.dicom.files import quiet_values
+from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.toolkit import require_dicomweb
 from monai_acdr.dicom.web_address import DicomWebError, origin
 from monai_acdr.read_budget import read_budget_bytes

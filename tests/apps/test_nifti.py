@@ -144,6 +144,7 @@ def test_a_left_handed_affine_is_as_good(tmp_path: Path) -> None:
         (np.diag([1.3, 1.3, 1e4, 1]), "slices 0.01 to 100 mm apart"),
         (np.array([[1.0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 8, 0], [0, 0, 0, 1]]), "is sheared"),
         (np.array([[1.0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 1e-9, 0], [0, 0, 0, 1]]), "is singular"),
+        (np.array([[1.0, 0, 0, 0], [0, 1, 0, 3e9], [0, 0, 1, 0], [0, 0, 0, 1]]), "within 100000 mm of the scanner"),
         (np.diag([1.3, 0.1, 8, 1]), "factor of at most 10"),
     ],
 )

@@ -5,13 +5,26 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import pytest
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from monai_acdr.dicom.elements import code, codes, functional_group, is_present, items, number, numbers, whole_number
+from monai_acdr.dicom.elements import (
+    code,
+    codes,
+    functional_group,
+    is_present,
+    items,
+    number,
+    numbers,
+    text,
+    whole_number,
+)
 
 
 def of(keyword: str, vr: str, value: object) -> Dataset:
@@ -86,3 +99,39 @@ def test_malformed_values_name_the_file() -> None:
     dataset[0x00280010] = RawDataElement(Tag(0x00280010), "US", 3, b"abc", 0, False, True)
     with pytest.raises(ValueError, match=r"Expected a readable Rows, but that of /data/image\.dcm is malformed"):
         codes(dataset, "Rows")
+
+
+def test_text_is_text_numbers_and_names_only() -> None:
+    dataset = Dataset()
+    dataset.SeriesDescription = " cine "
+    dataset.InstanceNumber = 7
+    dataset.SliceThickness = "2.50"
+    dataset.PatientName = "A^B"
+    dataset.ReferencedImageSequence = [Dataset()]
+    dataset.ImageType = ["ORIGINAL", "PRIMARY"]
+    keywords = ("SeriesDescription", "InstanceNumber", "SliceThickness", "PatientName")
+    assert [text(dataset, keyword) for keyword in keywords] == ["cine", "7", "2.50", "A^B"]
+    assert [text(dataset, keyword) for keyword in ("ReferencedImageSequence", "ImageType", "Rows")] == ["", "", ""]
+    assert text(None, "Rows") == ""
+
+
+def test_deeply_nested_sequences_take_no_time() -> None:
+    """pydicom makes text of each level anew where one of them fails: a second for 20 levels, a day for 40."""
+    innermost = Dataset()
+    innermost.add_new(0x00280010, "US", b"x")  # fails when it is made text
+    for _ in range(60):
+        outer = Dataset()
+        outer.ReferencedImageSequence = [innermost]
+        innermost = outer
+    start = time.perf_counter()
+    assert text(innermost, "ReferencedImageSequence") == ""
+    assert time.perf_counter() - start < 1
+
+
+def test_nothing_is_said_of_values(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder) -> None:
+    dataset = Dataset()
+    dataset[0x00080018] = RawDataElement(Tag(0x00080018), "UI", 80, b"SECRET^NAME" + b"1" * 69, 0, False, True)
+    with caplog.at_level(logging.DEBUG):
+        assert text(dataset, "SOPInstanceUID").startswith("SECRET")
+    assert "SECRET" not in caplog.text + "".join(str(warning.message) for warning in recwarn)
+    assert not logging.getLogger("pydicom").disabled

@@ -11,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from monai_acdr.dicom.files import quiet_values, read_dataset, save_dataset
+from monai_acdr.dicom.elements import quiet_values
+from monai_acdr.dicom.files import read_dataset, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_result, new_uid, without_identity
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from monai_acdr.dicom.elements import text
 from monai_acdr.plausibility import PROJECTION
 from monai_acdr.plausibility import check_spacing as check_plausible
 
@@ -74,7 +75,7 @@ def pixel_spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[f
 
 def _spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[float, float] | None, str]:
     pixel, imager = _pair(dataset, "PixelSpacing"), _pair(dataset, "ImagerPixelSpacing")
-    calibrated = bool(str(dataset.get("PixelSpacingCalibrationType") or "").strip())
+    calibrated = bool(text(dataset, "PixelSpacingCalibrationType"))
     if pixel and (calibrated or imager is None or not np.allclose(pixel, imager, rtol=1e-6)):
         return pixel, "PixelSpacing"
     if imager:
