@@ -27,6 +27,7 @@ __all__ = [
     "NO_CONTRAST",
     "contour_findings",
     "no_contrast_finding",
+    "outside_share",
     "region_contrast",
     "volume_findings",
 ]
@@ -93,7 +94,7 @@ def contour_findings(
     for frame, vertices, shape in zip(frames, contours, shapes, strict=True):
         if vertices is None:
             continue
-        share = _outside_share(vertices, frame.size)
+        share = outside_share(vertices, frame.size)
         if share > MAX_OUTSIDE:
             outside.append(f"frame {frame.name}: {100 * share:.0f} % of the contour's area")
         problem = None if shape is None else _area_problem(shape, frame)
@@ -131,8 +132,13 @@ def _sample(values: np.ndarray) -> np.ndarray:
     return values[::step, ::step]
 
 
-def _outside_share(vertices: np.ndarray, size: tuple[int, int]) -> float:
-    """Share of a contour's area that lies outside of its image."""
+def outside_share(vertices: np.ndarray, size: tuple[int, int]) -> float:
+    """Share of a contour's area that lies outside of its image.
+
+    Args:
+        vertices: (K, 2) pixels.
+        size: (H, W) of the image.
+    """
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     if (low >= 0).all() and high[0] <= size[1] and high[1] <= size[0]:
         return 0.0

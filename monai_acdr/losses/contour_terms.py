@@ -60,7 +60,8 @@ class SegmentationLoss(_Loss):
         """Masks (B, 1, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) unreduced.
 
         Raises:
-            ValueError: for another shape, or a reference that is no mask of 0 .. 1, such as one of {0, 255}.
+            ValueError: for another shape, or a reference that is no mask of 0 .. 1, such as one of {0, 255}; values are
+                not looked at in compiled code and in transforms of ``torch.func``, which do not let them be seen.
         """
         if input.shape != target.shape:
             raise ValueError(f"Expected `target` to be {tuple(input.shape)}, but got {tuple(target.shape)}.")
@@ -118,7 +119,9 @@ class DistanceLoss(_Loss):
 
 
 def _length(vectors: Tensor, squared: bool) -> Tensor:
-    """Norm (...) of (..., 2) vectors; the plain norm has gradient zero, not NaN, at zero."""
+    """Norm (...) of (..., 2) vectors; the plain norm has derivatives zero, not NaN, at zero, the second one too."""
+    square = vectors.square().sum(-1)
     if squared:
-        return vectors.square().sum(-1)
-    return torch.linalg.vector_norm(vectors, dim=-1)
+        return square
+    is_zero = square == 0
+    return torch.where(is_zero, 0, torch.where(is_zero, 1, square).sqrt())

@@ -167,8 +167,10 @@ def test_straight_and_repeated_vertices_have_a_finite_gradient(squared: bool) ->
     vertices = torch.tensor(
         [[[1.0, 1.0], [2.0, 1.0], [3.0, 1.0], [3.0, 1.0], [3.0, 1.0], [3.0, 4.0]]], requires_grad=True
     )
-    (gradient,) = torch.autograd.grad(CurvatureLoss(squared)(vertices, SIZE), vertices)
+    (gradient,) = torch.autograd.grad(CurvatureLoss(squared)(vertices, SIZE), vertices, create_graph=True)
     assert gradient.isfinite().all()
+    (penalty,) = torch.autograd.grad(gradient.square().sum(), vertices)
+    assert penalty.isfinite().all() and penalty.abs().max() > 0
 
 
 # --- Errors ---------------------------------------------------------------------------------------------------------

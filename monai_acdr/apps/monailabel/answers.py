@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_acdr.apps.contour_checks import MAX_OUTSIDE, outside_share
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.label_maps import (
@@ -102,7 +103,10 @@ def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined])
     if prompts.left_out:
         found.append(f"{prompts.left_out} point(s) are not on slice {prompts.slice} and were not used.")
     for contour in contours:
+        place = "Slice {}, phase {}".format(*image.places[contour.frame])
         if contour.warning:
-            place = image.places[contour.frame]
-            found.append(f"Slice {place[0]}, phase {place[1]}: {contour.warning}")
+            found.append(f"{place}: {contour.warning}")
+        share = outside_share(contour.vertices, image.inputs.frames[contour.frame].size)
+        if share > MAX_OUTSIDE:
+            found.append(f"{place}: {100 * share:.0f} % of the contour's area lie outside of the image.")
     return found

@@ -20,6 +20,8 @@ from torch import Tensor
 __all__ = ["Prompts", "SlicePrompts", "parse_prompts", "prompts_by_slice"]
 
 MAX_POINTS = 1000
+LARGEST = 1e9
+"""Numbers beyond this, or NaN, are no index of a voxel."""
 CENTRE = 0.5
 """From the index of a voxel to its centre, in pixels."""
 
@@ -137,7 +139,7 @@ def _numbers(values: Any, name: str, lengths: Sequence[int]) -> list[float]:
     wanted = " or ".join(map(str, lengths))
     if not isinstance(values, (list, tuple)) or len(values) not in lengths:
         raise ValueError(f"Expected `{name}` to be {wanted} numbers, but got {str(values)[:80]}.")
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= LARGEST for v in values):
         raise ValueError(f"Expected `{name}` to be {wanted} finite numbers, but got {str(values)[:80]}.")
     return [float(value) for value in values]
 

@@ -90,6 +90,18 @@ def test_points_that_cannot_be_used_are_told(
     assert result["warnings"] == [expected] and len(result["contours"]) == 1
 
 
+def test_a_contour_outside_of_the_image_is_told(volume: LabelImage, heart_model: ContourModel) -> None:
+    _, result = answer({"foreground": [[0, 0, 1]]}, volume, heart_model)
+    (record,) = result["contours"]
+    height, width = volume.inputs.frames[0].size
+    contour = shapely.Polygon(record["vertices_px"]).buffer(0)
+    share = 1 - contour.intersection(shapely.box(0, 0, width, height)).area / contour.area
+    assert share > 0.1
+    assert (
+        f"Slice 1, phase 0: {100 * share:.0f} % of the contour's area lie outside of the image." in result["warnings"]
+    )
+
+
 def test_points_on_other_slices_are_counted(volume: LabelImage, heart_model: ContourModel) -> None:
     request = {"foreground": [[50, 40, 1], [50, 40, 2]], "background": [[5, 5, 0]], "slice": 1}
     _, result = answer(request, volume, heart_model)
