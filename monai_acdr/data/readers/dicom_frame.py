@@ -28,23 +28,14 @@ from monai_acdr.dicom.gray import gray_values
 from monai_acdr.dicom.pixels import pixel_format, stored_frames
 from monai_acdr.dicom.plane import frame_plane
 
-__all__ = ["DicomFrameReader"]
+__all__ = ["DicomFileReader", "DicomFrameReader"]
 
 
-class DicomFrameReader(ImageReader):
-    """Read one gray DICOM image per file, rows first, as float32 values in which larger is brighter.
+class DicomFileReader(ImageReader):
+    """What MONAI readers of one DICOM file share: subclasses make pixels and metadata of the data set."""
 
-    See :func:`monai_acdr.dicom.gray_values` for what is done to the stored values. The metadata hold ``affine`` and
-    ``original_affine`` ((4, 4), RAS mm, as PydicomReader makes them with ``swap_ij=False``), ``spatial_shape``,
-    ``original_channel_dim`` and ``space``; nothing of the patient.
-
-    Raises:
-        ValueError: for colors, several frames, phase images, and anything that cannot be read without doubt: the
-            message names the file and the next step.
-
-    Example:
-        ``LoadImaged(keys="image", reader=DicomFrameReader(), image_only=True)``
-    """
+    kind = "image"
+    """What a file holds, for messages."""
 
     def verify_suffix(self, filename: Sequence[MonaiPath] | MonaiPath) -> bool:
         """True when every file begins like DICOM; the suffix does not matter."""
@@ -60,13 +51,31 @@ class DicomFrameReader(ImageReader):
         """
         paths = ensure_tuple(data)
         if len(paths) != 1:
-            raise ValueError(f"Expected one image, but got {len(paths)} files: make one data item of each.")
+            raise ValueError(f"Expected one {self.kind}, but got {len(paths)} files: make one data item of each.")
         path = Path(paths[0])
         if not path.exists():
-            raise FileNotFoundError(f"Expected an image, but {path} does not exist: check the data set's folder.")
+            raise FileNotFoundError(
+                f"Expected one {self.kind}, but {path} does not exist: check the data set's folder."
+            )
         if not path.is_file() or not is_dicom_file(path):
             raise ValueError(f"Expected a DICOM file, but {path} is not one: pass another reader for other formats.")
         return load_dataset(path, force=True)
+
+
+class DicomFrameReader(DicomFileReader):
+    """Read one gray DICOM image per file, rows first, as float32 values in which larger is brighter.
+
+    See :func:`monai_acdr.dicom.gray_values` for what is done to the stored values. The metadata hold ``affine`` and
+    ``original_affine`` ((4, 4), RAS mm, as PydicomReader makes them with ``swap_ij=False``), ``spatial_shape``,
+    ``original_channel_dim`` and ``space``; nothing of the patient.
+
+    Raises:
+        ValueError: for colors, several frames, phase images, and anything that cannot be read without doubt: the
+            message names the file and the next step.
+
+    Example:
+        ``LoadImaged(keys="image", reader=DicomFrameReader(), image_only=True)``
+    """
 
     def get_data(self, img: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Pixels (H, W), float32, and metadata of a dataset that :meth:`read` gave.

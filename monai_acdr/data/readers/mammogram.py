@@ -12,18 +12,14 @@ metadata.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.config import PathLike as MonaiPath
-from monai.data.image_reader import ImageReader
-from monai.utils import ensure_tuple
 from monai.utils.enums import MetaKeys, SpaceKeys
 
-from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.data.readers.dicom_frame import DicomFileReader
 from monai_acdr.data.readers.mammogram_geometry import (
     Spacing,
     check_spacing,
@@ -33,14 +29,13 @@ from monai_acdr.data.readers.mammogram_geometry import (
     pixel_spacing_of,
     view,
 )
-from monai_acdr.dicom.files import load_dataset
 from monai_acdr.dicom.gray import VOI, GrayImage, apply_voi, gray_values
 from monai_acdr.dicom.pixels import MONOCHROME, pixel_format, stored_frames
 
 __all__ = ["MammogramReader", "read_mammogram"]
 
 
-class MammogramReader(ImageReader):
+class MammogramReader(DicomFileReader):
     """Read one DICOM mammogram (MG, also CR or DX of a breast) a file.
 
     The array is (H, W) float32 in the file's own orientation. In this order: padding is found, the modality LUT or
@@ -69,6 +64,8 @@ class MammogramReader(ImageReader):
         ``LoadImaged(keys="image", reader=MammogramReader(), image_only=True)``
     """
 
+    kind = "mammogram"
+
     def __init__(self, voi: str = "none", modality: bool = True, spacing: Spacing = None) -> None:
         super().__init__()
         if voi not in VOI:
@@ -78,23 +75,6 @@ class MammogramReader(ImageReader):
         self.voi = voi
         self.modality = modality
         self.spacing = check_spacing(spacing)
-
-    def verify_suffix(self, filename: Sequence[MonaiPath] | MonaiPath) -> bool:
-        """True when every file begins like DICOM; the suffix does not matter."""
-        paths = [Path(name) for name in ensure_tuple(filename)]
-        return all(path.is_file() and is_dicom_file(path) for path in paths)
-
-    def read(self, data: Sequence[MonaiPath] | MonaiPath, **kwargs: Any) -> Any:
-        """Read one file to a ``pydicom.Dataset``; pixels are not decoded yet.
-
-        Raises:
-            FileNotFoundError: when there is no such file.
-            ValueError: for several files, no DICOM, or a damaged file.
-        """
-        paths = ensure_tuple(data)
-        if len(paths) != 1:
-            raise ValueError(f"Expected one mammogram, but got {len(paths)} files: make one data item of each.")
-        return load_dataset(_check_file(Path(paths[0])), force=True)
 
     def get_data(self, img: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Pixels (H, W), float32, and metadata of a dataset that :meth:`read` gave.
@@ -139,14 +119,6 @@ def read_mammogram(
     """Read one DICOM mammogram: (H, W) float32 and metadata; arguments and errors as :class:`MammogramReader`."""
     reader = MammogramReader(voi, modality, spacing)
     return reader.get_data(reader.read(path))
-
-
-def _check_file(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(f"Expected a mammogram, but {path} does not exist: check the data set's folder.")
-    if not path.is_file() or not is_dicom_file(path):
-        raise ValueError(f"Expected a DICOM file, but {path} is not one: pass another reader for other formats.")
-    return path
 
 
 def _stored_pixels(dataset: Any, path: str) -> np.ndarray:
