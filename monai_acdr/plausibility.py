@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "FARTHEST_MM",
     "FIELD_OF_VIEW_MM",
     "MAX_ANISOTROPY",
     "MAX_REGION_TIMES",
@@ -28,6 +29,7 @@ __all__ = [
     "UNKNOWN",
     "USUAL_ANISOTROPY",
     "ImageKind",
+    "check_position",
     "check_region_sides",
     "check_slice_distance",
     "check_spacing",
@@ -81,6 +83,9 @@ MIN_JUDGED_PIXELS = 32
 
 SLICE_DISTANCE_MM = (0.01, 100.0)
 """Smallest and largest distance of neighboring slices; short-axis stacks have 5 to 15 mm."""
+
+FARTHEST_MM = 1e5
+"""Largest coordinate of the first pixel in mm; scanners and tables have a few meters."""
 
 MAX_REGION_TIMES = 8.0
 """Sides of a region of interest, in longer sides of its image, beyond which it is refused: all but one part in sixty
@@ -171,6 +176,19 @@ def check_slice_distance(what: object, distance: float, remedy: str = "correct t
         raise ValueError(
             f"Expected slices {low:g} to {high:g} mm apart, but {what} has {distance:.4g} mm, which is not plausible: "
             f"{remedy}."
+        )
+
+
+def check_position(what: object, position: Sequence[float], remedy: str = "correct the header") -> None:
+    """Refuse a position of the first pixel in mm that cannot be.
+
+    Raises:
+        ValueError: when a coordinate is not finite or is farther than :data:`FARTHEST_MM` from the scanner's center.
+    """
+    if not all(abs(value) <= FARTHEST_MM for value in position):
+        raise ValueError(
+            f"Expected an image within {FARTHEST_MM:g} mm of the scanner's center, but {what} places its first pixel "
+            f"at {', '.join(f'{value:.3g}' for value in position)} mm, which is not plausible: {remedy}."
         )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pytest
 
 from monai_acdr.plausibility import (
+    FARTHEST_MM,
     PROJECTION,
     TOMOGRAPHY,
     UNKNOWN,
+    check_position,
     check_region_sides,
     check_slice_distance,
     check_spacing,
@@ -93,3 +95,10 @@ def test_regions_stay_near_the_size_of_their_image():
 def test_small_images_get_regions_of_the_usual_size():
     assert largest_region((10, 20)) == 512
     assert largest_region((100, 300)) == 2400
+
+
+@pytest.mark.parametrize("position", [(0, 0, 1.1e5), (-1e300, 0, 0), (0, float("nan"), 0), (float("inf"), 0, 0)])
+def test_places_that_no_scanner_has(position: tuple[float, ...]) -> None:
+    check_position("x", (-FARTHEST_MM, 250, FARTHEST_MM))
+    with pytest.raises(ValueError, match=r"within 100000 mm of the scanner's center, but x places its first pixel"):
+        check_position("x", position)

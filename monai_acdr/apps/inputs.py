@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
 from monai_acdr.dicom import SourceFrame
 from monai_acdr.dicom.elements import code, text
+from monai_acdr.dicom.source import slice_numbers
 from monai_acdr.measures import Finding, FrameHeader
 from monai_acdr.plausibility import UNKNOWN, check_spacing, image_kind
 from monai_acdr.read_budget import ReadBudget
@@ -32,6 +34,9 @@ Progress = Callable[[int, int], None]
 
 _OPTION = "--spacing"
 _OPTION_REMEDY = "give the distance of rows and of columns in mm"
+SAME_SPACING = 1e-3
+"""Relative difference up to which two spacings are the same, rounded."""
+
 _UNUSED = Finding(
     "spacing_not_used", "--spacing is for images that do not tell their spacing: that of the header was used"
 )
@@ -182,9 +187,28 @@ def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] |
         elif given is not None:
             texts |= dict.fromkeys(check_spacing(_OPTION, given, size, image_kind(modality), _OPTION_REMEDY))
     findings = [Finding("implausible_scale", text) for text in sorted(texts)]
+    findings += _spacing_findings(sources)
     if given is not None and any(source.spacing is not None for source in sources):
         findings.append(_UNUSED)
     return findings
+
+
+def _spacing_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
+    """A series has one spacing, as scanners make it; where frames differ, some of them are scaled wrongly."""
+    known = [source for source in sources if source.spacing is not None]
+    counts = Counter(tuple(float(f"{value:.4g}") for value in source.spacing or ()) for source in known)
+    spacings = np.array([source.spacing for source in known])
+    if len(known) < 2 or (np.ptp(spacings, axis=0) <= SAME_SPACING * spacings.min(axis=0)).all():
+        return []
+    slices: dict[int, list[np.ndarray]] = {}
+    for number, spacing in zip(slice_numbers(known), spacings, strict=True):
+        slices.setdefault(number, []).append(spacing)
+    mixed = sum(bool((np.ptp(s, axis=0) > SAME_SPACING * np.min(s, axis=0)).any()) for s in slices.values())
+    listed = ", ".join(f"{rows:g} x {columns:g} mm in {n} frame(s)" for (rows, columns), n in counts.most_common(3))
+    more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
+    within = f", even between phases of the same slice in {mixed} of {len(slices)} slice(s)" if mixed else ""
+    text = f"PixelSpacing differs within the series: {listed}{more}{within}; mm, mm2 and mL follow that of each frame"
+    return [Finding("spacing_differs", text)]
 
 
 def _dicom_frame(name: str, source: SourceFrame, image: MetaTensor, given: tuple[float, float] | None) -> Frame:
@@ -204,20 +228,26 @@ def _load_readable(
 
 
 def _cine_header(source: SourceFrame) -> FrameHeader:
-    """Of multi-frame objects the frame's own place and time, and its number where it has no time."""
-    header = FrameHeader.from_dataset(source.header)
-    if source.num_frames == 1 and source.time.clock_ms is None:
-        return replace(
+    """The frame's own place and time; of multi-frame objects its number, too, for where it has no time.
+
+    Enhanced objects of one frame have both in their functional groups as well.
+    """
+    header, time = FrameHeader.from_dataset(source.header), source.time
+    if source.num_frames == 1:
+        header = replace(
             header,
             position=source.position or header.position,
             orientation=source.orientation or header.orientation,
         )
+        if time.trigger_ms is None and time.position is None:
+            return header
+        return replace(header, trigger_time_ms=time.trigger_ms, temporal_position=time.position)
     return FrameHeader(
         position=source.position,
         orientation=source.orientation,
-        trigger_time_ms=source.time.trigger_ms,
-        temporal_position=source.time.position,
-        instance_number=source.frame if source.num_frames > 1 else header.instance_number,
+        trigger_time_ms=time.trigger_ms,
+        temporal_position=time.position,
+        instance_number=source.frame,
     )
 
 

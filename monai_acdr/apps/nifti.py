@@ -33,7 +33,7 @@ from torch import Tensor
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.files import replace_file
 from monai_acdr.measures import Finding
-from monai_acdr.plausibility import UNKNOWN, check_slice_distance, check_spacing
+from monai_acdr.plausibility import UNKNOWN, check_position, check_slice_distance, check_spacing
 from monai_acdr.read_budget import check_bytes, check_pixels
 
 __all__ = ["NiftiVolume", "check_grid", "is_nifti", "read_nifti", "read_nifti_voxels", "write_masks"]
@@ -43,9 +43,6 @@ SAME_SCALE = 0.01
 
 SHEAR = 0.05
 """Largest cosine between the axes of a slice; at this one areas are wrong by 0.1 %."""
-
-FARTHEST_MM = 1e5
-"""Largest coordinate of the first voxel in mm; scanners and tables have a few meters."""
 
 _ERROR_LEVEL = 40
 """What nibabel finds wrong with a header is an error from this level on; below it is set right."""
@@ -161,18 +158,15 @@ def check_grid(what: object, affine: np.ndarray, shape: tuple[int, ...]) -> list
 
     Raises:
         ValueError: for an affine that is singular or sheared within a slice, and as
-            :func:`monai_acdr.plausibility.check_spacing` and :func:`~monai_acdr.plausibility.check_slice_distance`.
+            :func:`monai_acdr.plausibility.check_spacing`, :func:`~monai_acdr.plausibility.check_position` and
+            :func:`~monai_acdr.plausibility.check_slice_distance`.
     """
     remedy = "correct the affine, pixdim or xyzt_units of its header"
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not (steps > 0).all():
         raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")
     odd = check_spacing(what, (steps[1], steps[0]), (shape[1], shape[0]), UNKNOWN, remedy)
-    if np.abs(affine[:3, 3]).max() > FARTHEST_MM:
-        raise ValueError(
-            f"Expected a volume within {FARTHEST_MM:g} mm of the scanner's center, but the affine of {what} places it "
-            f"at {', '.join(f'{value:.3g}' for value in affine[:3, 3])} mm: {remedy}."
-        )
+    check_position(what, affine[:3, 3].tolist(), remedy)
     directions = affine[:3, :3] / steps
     if abs(np.linalg.det(directions)) < 1e-3:
         raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")

@@ -147,9 +147,15 @@ def functional_group(header: Any, frame: int, keyword: str, name: object) -> Dat
         name: of the file, for messages.
 
     Raises:
-        ValueError: when a sequence on the way is none.
+        ValueError: when a sequence on the way is none, or when other frames have groups of their own and this one has
+            none: then nobody knows what belongs to which frame.
     """
     own = items(header, "PerFrameFunctionalGroupsSequence", name)
+    if own and frame > len(own):
+        raise ValueError(
+            f"Expected functional groups for every frame, but {name} has them for {len(own)} frame(s), and none for "
+            f"frame {frame}: the file is damaged, export it again."
+        )
     shared = items(header, "SharedFunctionalGroupsSequence", name)
     for holder in (*own[frame - 1 : frame], *shared[:1]):
         group = items(holder, keyword, name)

@@ -24,7 +24,16 @@ from monai_acdr.dicom.codestreams import check_codestream
 from monai_acdr.dicom.elements import code, is_present, text, whole_number
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["INSTALL", "MONOCHROME", "PALETTE", "PixelFormat", "pixel_format", "stored_frames", "stored_range"]
+__all__ = [
+    "BIG_ENDIAN",
+    "INSTALL",
+    "MONOCHROME",
+    "PALETTE",
+    "PixelFormat",
+    "pixel_format",
+    "stored_frames",
+    "stored_range",
+]
 
 INSTALL = "pip install 'monai_acdr[dicom]'"
 """Installs the decoders of compressed transfer syntaxes."""
@@ -32,9 +41,14 @@ INSTALL = "pip install 'monai_acdr[dicom]'"
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 
+_CONTRADICTIONS = (("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE"))
+"""PhotometricInterpretation says whether the lowest value is white or black (PS3.3 C.7.6.3.1.2), and where
+PresentationLUTShape is there as well it says it again: IDENTITY goes with MONOCHROME2, INVERSE with MONOCHROME1 (PS3.3
+C.8.11.3). One of two that disagree is wrong, and the pixels do not tell which."""
+
 _NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
 """Uncompressed, little endian; a file that does not say is one of them, one that was deflated is inflated by now."""
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
 
 
@@ -74,8 +88,9 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
         name: of the file, for messages.
 
     Raises:
-        ValueError: when there are no pixels or colors, for odd bit depths, or when an image is larger than the memory
-            budget.
+        ValueError: when there are no pixels, for colors, for odd bit depths, for a PhotometricInterpretation and a
+            PresentationLUTShape that contradict each other, whichever of the two ways, and when an image is larger
+            than the memory budget.
     """
     rows, columns = whole_number(dataset, "Rows", name) or 0, whole_number(dataset, "Columns", name) or 0
     if rows < 1 or columns < 1 or "PixelData" not in dataset:
@@ -91,10 +106,11 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
             f"Expected a gray image, {' or '.join(MONOCHROME)}, but {name} is {photometric or 'unspecified'} with "
             f"{samples} sample(s) per pixel: it is a color picture or a screenshot; use the original image."
         )
-    if photometric == "MONOCHROME2" and code(dataset, "PresentationLUTShape") == "INVERSE":
+    shape = code(dataset, "PresentationLUTShape")
+    if (photometric, shape) in _CONTRADICTIONS:
         raise ValueError(
-            f"Expected either MONOCHROME2 or PresentationLUTShape INVERSE, but {name} has both, so whether large "
-            "values are bright cannot be told: export it again."
+            f"Expected MONOCHROME2 with PresentationLUTShape IDENTITY, or MONOCHROME1 with INVERSE, but {name} has "
+            f"{photometric} with {shape}, so whether large values are bright cannot be told: export it again."
         )
     allocated, stored = whole_number(dataset, "BitsAllocated", name), whole_number(dataset, "BitsStored", name)
     allocated, stored = allocated or 0, stored or 0
@@ -136,7 +152,7 @@ def stored_frames(dataset: Any, name: object, frames: Iterable[int] | None = Non
     wanted = list(range(1, form.frames + 1) if frames is None else frames)
     if form.syntax in _NATIVE:
         yield from _native(dataset, form, wanted, name)
-    elif form.syntax == _BIG_ENDIAN:
+    elif form.syntax == BIG_ENDIAN:
         check_pixels(name, (form.frames, *form.size))
         stack = _decode(dataset, form.frames, form, name)
         yield from (stack[number - 1] for number in wanted)

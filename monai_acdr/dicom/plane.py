@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from monai_acdr.dicom.elements import code, functional_group, number, numbers, whole_number
-from monai_acdr.plausibility import check_spacing, image_kind
+from monai_acdr.plausibility import check_position, check_spacing, image_kind
 
 __all__ = ["frame_plane", "frame_thickness", "plane_affine"]
 
@@ -33,7 +33,7 @@ def frame_plane(
         name: of the file, for messages.
 
     Raises:
-        ValueError: for numbers that are there but make no sense, or a spacing that is not plausible for the modality.
+        ValueError: for numbers that are there but make no sense, or a spacing or position that is not plausible.
     """
     measures = functional_group(header, frame, "PixelMeasuresSequence", name)
     pixel = numbers(measures, "PixelSpacing", 2, name) or numbers(header, "PixelSpacing", 2, name)
@@ -57,6 +57,8 @@ def frame_plane(
         position = position or numbers(header, "ImagePositionPatient", 3, name)
     if orientation:
         _check_orientation(orientation, name)
+    if position:
+        check_position(name, position)
     return (pixel[0], pixel[1]) if pixel else None, orientation, position
 
 

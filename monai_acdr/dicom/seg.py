@@ -31,6 +31,7 @@ THRESHOLD = 0.5
 SAME_DIRECTION = 1e-5
 """Largest difference of direction cosines of parallel images: they are written in six decimals and fewer."""
 
+_GROUPS = "PerFrameFunctionalGroupsSequence"
 _CROSS_SECTIONS = ("MR", "CT", "PT", "NM")
 """Modalities whose images have a frame of reference (PS3.3 A.3 and following)."""
 
@@ -116,7 +117,8 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     """Raise an error unless one segmentation can refer to these frames.
 
     Raises:
-        ValueError: for several series, sizes, frames of reference or multi-frame instances; for planes that are not
+        ValueError: for several series, sizes, frames of reference or objects of a multi-frame class, even if these
+            have a frame each; for planes that are not
             parallel; for several frames without a place in the patient; and for cross sections that have a place but
             no frame of reference, which PS3.3 asks of them.
     """
@@ -125,8 +127,13 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     if len({(source.size, source.frame_of_reference) for source in sources}) > 1:
         raise ValueError("Expected images of one size and one frame of reference, but got several: split the series.")
     instances = {source.key[0] for source in sources}
-    if len(instances) > 1 and any(source.num_frames > 1 for source in sources):
-        raise ValueError("Expected one multi-frame instance, but got several: write a segmentation for each.")
+    enhanced = [source for source in sources if source.num_frames > 1 or _GROUPS in source.header]
+    if len(instances) > 1 and enhanced:
+        raise ValueError(
+            "Expected one enhanced or multi-frame object for a segmentation, since highdicom refers to one only, but "
+            f"got {len(instances)} files, such as {enhanced[0].path}: write an RT structure set or masks instead "
+            "(--rtstruct, --mask), or a segmentation for each file in a run of its own."
+        )
     unplaced = next((source for source in sources if not source.has_place), None)
     if unplaced is not None and (unplaced.position or code(unplaced.header, "Modality") in _CROSS_SECTIONS):
         raise ValueError(

@@ -158,23 +158,21 @@ def read_instance(path: str | os.PathLike[str]) -> list[SourceFrame]:
         )
     _check_kind(header, path)
     reference, name = text(header, "FrameOfReferenceUID") or None, str(path)
-    return _with_clock(
-        [
-            SourceFrame(
-                path,
-                header,
-                frame,
-                frames,
-                size,
-                *frame_plane(header, frame, name),
-                reference,
-                frame_thickness(header, frame, name),
-                frame_component(header, frame, name),
-                frame_time(header, frame, name),
-            )
-            for frame in range(1, frames + 1)
-        ]
-    )
+    return [
+        SourceFrame(
+            path,
+            header,
+            frame,
+            frames,
+            size,
+            *frame_plane(header, frame, name),
+            reference,
+            frame_thickness(header, frame, name),
+            frame_component(header, frame, name),
+            frame_time(header, frame, name),
+        )
+        for frame in range(1, frames + 1)
+    ]
 
 
 def order_sources(sources: Sequence[SourceFrame]) -> list[SourceFrame]:
@@ -264,8 +262,8 @@ def _check_kind(header: Dataset, path: Path) -> None:
 
 
 def _with_clock(frames: list[SourceFrame]) -> list[SourceFrame]:
-    """Frames that only have a date and time, with the ms since the first frame of their place."""
-    if not frames or any(frame.time.clock_ms is None for frame in frames):
+    """Frames of a series that only have a date and time, with the ms since the first frame of their place."""
+    if any(frame.time.clock_ms is None for frame in frames):
         return frames
     first: dict[object, float] = {}
     for frame in frames:
@@ -279,7 +277,7 @@ def _with_clock(frames: list[SourceFrame]) -> list[SourceFrame]:
 
 def _ordered(series: list[SourceFrame]) -> list[SourceFrame]:
     """By slice, time, instance number, frame; of files that say none of these, by UID."""
-    series = sorted(series, key=lambda source: (_number(source.header, "InstanceNumber"), *source.key))
+    series = sorted(_with_clock(series), key=lambda source: (_number(source.header, "InstanceNumber"), *source.key))
     slices = slice_numbers(series)
     times = [source.time for source in series]
     order = sorted(range(len(series)), key=lambda i: (slices[i], times[i].trigger_ms or 0, times[i].position or 0, i))

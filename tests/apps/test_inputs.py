@@ -220,3 +220,77 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path, own_study: Path) -> None:
     ]
     os.mkfifo(own_study / "pipe.dcm")
     assert {entry.kind for entry in read_inputs(own_study).skipped} == {"not_dicom", "not_a_file"}
+
+
+def single_frames(study: Path, folder: Path, enhance: Callable[..., Path]) -> list[Path]:
+    """Enhanced objects of one frame each, whose numbers tell nothing."""
+    folder.mkdir()
+    files = sorted(study.iterdir())
+    numbers = np.random.default_rng(1).permutation(len(files)) + 1
+    paths = [enhance([file], folder / file.name) for file in files]
+    for path, number in zip(paths, numbers, strict=True):
+        dataset = pydicom.dcmread(path)
+        dataset.InstanceNumber = int(number)
+        del dataset.PerFrameFunctionalGroupsSequence[0].FrameContentSequence
+        dataset.save_as(str(path))
+    return paths
+
+
+@pytest.mark.parametrize("time", ["trigger", "index", "clock"])
+def test_enhanced_objects_of_one_frame_have_their_time_in_their_groups(
+    study: Path, tmp_path: Path, enhance: Callable[..., Path], time: str
+) -> None:
+    for path in single_frames(study, tmp_path / "enhanced", enhance) if time != "trigger" else ():
+        dataset = pydicom.dcmread(path)
+        (group,) = dataset.PerFrameFunctionalGroupsSequence
+        trigger = group.CardiacSynchronizationSequence[0].NominalCardiacTriggerDelayTime
+        content = pydicom.Dataset()
+        if time == "index":
+            content.TemporalPositionIndex = int(trigger) + 1
+        else:
+            content.FrameReferenceDateTime = f"20200102030405.{int(trigger * 1000):06d}"
+        del group.CardiacSynchronizationSequence
+        group.FrameContentSequence = [content]
+        dataset.save_as(str(path))
+    if time == "trigger":
+        single_frames(study, tmp_path / "enhanced", enhance)
+    expected, found = by_slice_and_phase(study), by_slice_and_phase(tmp_path / "enhanced")
+    assert set(found) == set(expected)
+    assert all(np.array_equal(found[place], expected[place]) for place in expected)
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_two_spacings_in_one_series(own_study: Path, edit: Edit, within: bool) -> None:
+    """Half of the slices, or of the phases of each slice, have pixels of twice the size."""
+    assert not read_inputs(own_study).findings
+    files = sorted(own_study.iterdir())
+    chosen = [file for file in files if _is_late(file)] if within else files[:6]
+    places = {tuple(pydicom.dcmread(file).ImagePositionPatient) for file in chosen}
+    for file in files if not within else chosen:
+        if within or tuple(pydicom.dcmread(file).ImagePositionPatient) in {min(places)}:
+            edit(file, PixelSpacing=[2.6, 2.6])
+    (finding,) = read_inputs(own_study).findings
+    assert finding.kind == "spacing_differs"
+    assert "1.3 x 1.3 mm in" in finding.text and "2.6 x 2.6 mm in" in finding.text
+    assert ("between phases of the same slice in 3 of 3 slice(s)" in finding.text) == within
+
+
+def _is_late(file: Path) -> bool:
+    return float(pydicom.dcmread(file).TriggerTime) > 400
+
+
+def test_functional_groups_for_some_frames_only(study: Path, tmp_path: Path, enhance: Callable[..., Path]) -> None:
+    path = enhance(sorted(study.iterdir()), tmp_path / "e.dcm")
+    dataset = pydicom.dcmread(path)
+    dataset.PerFrameFunctionalGroupsSequence = dataset.PerFrameFunctionalGroupsSequence[:-2]
+    dataset.save_as(str(path))
+    with pytest.raises(ValueError, match=r"e\.dcm has them for 10 frame\(s\), and none for frame 11"):
+        read_inputs(path)
+
+
+def test_a_place_beyond_the_scanner(own_study: Path, edit: Edit) -> None:
+    file = sorted(own_study.iterdir())[0]
+    edit(file, ImagePositionPatient=[1e7, 0, 0])
+    with pytest.raises(ValueError, match=rf"{file.name} places its first pixel at 1e\+07, 0, 0 mm"):
+        read_inputs(file)
+    assert [entry.file for entry in read_inputs(own_study).skipped] == [file.name]

@@ -90,7 +90,11 @@ def test_big_endian(made: SimpleNamespace, tmp_path: Path, stack: np.ndarray) ->
         ({"NumberOfFrames": 2}, "2 frames of 9 x 13 .* do not fit the pixels, or NumberOfFrames"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "gray image, .* x is RGB with 3"),
         ({"PhotometricInterpretation": "YBR_FULL"}, "x is YBR_FULL"),
-        ({"PresentationLUTShape": "INVERSE"}, "x has both"),
+        ({"PresentationLUTShape": "INVERSE"}, "x has MONOCHROME2 with INVERSE"),
+        (
+            {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
+            "x has MONOCHROME1 with IDENTITY",
+        ),
         ({"BitsAllocated": 64, "BitsStored": 64, "HighBit": 63}, "has 64, 64"),
         ({"PixelData": None, "FloatPixelData": b"\0" * 468}, "floating point numbers"),
     ],

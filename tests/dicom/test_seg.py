@@ -25,7 +25,7 @@ from monai_acdr.dicom import (
     read_sources,
     write_seg,
 )
-from monai_acdr.dicom.seg import cielab
+from monai_acdr.dicom.seg import check_seg_sources, cielab
 from monai_acdr.dicom.seg_frames import source_of_frame
 
 pytest.importorskip("highdicom")
@@ -239,3 +239,17 @@ def test_passes_dciodvfy(
     sources = read_sources(paths)
     path = write_seg(tmp_path / "seg.dcm", [made.SHAPE] * len(sources), sources, kind)
     assert verify(path) == []
+
+
+def test_several_enhanced_objects_of_one_frame_each(made: SimpleNamespace, tmp_path: Path) -> None:
+    """Highdicom counts the class of an object, not its frames."""
+    paths = []
+    for number in range(2):
+        path = made.enhanced(tmp_path / f"{number}.dcm", [[0, 0, 5.0 + number]])
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = made.uid("enhanced", number)
+        paths.append(made.write(dataset, path))
+    sources = read_sources(paths)
+    check_seg_sources(sources[:1])
+    with pytest.raises(ValueError, match=r"refers to one only, but got 2 files.*--rtstruct, --mask.* run of its own"):
+        check_seg_sources(sources)
