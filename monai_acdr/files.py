@@ -25,11 +25,16 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = [
+    "MissingFolderError",
+    "OutputError",
+    "check_free",
+    "check_inputs_kept",
+    "check_parent",
     "claim_file",
     "is_own_name",
     "lock_folder",
@@ -41,6 +46,7 @@ __all__ = [
     "replace_file",
     "replace_folder",
     "write_text_atomically",
+    "writing",
 ]
 
 LOCK = ".monai_acdr-lock"
@@ -52,8 +58,139 @@ DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
 """How long a writer of one file waits for another one of the same file."""
 _POLL_SECONDS = 0.02
+_ONLY_WRITERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""Errors that reading does not have."""
 _WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
 """What file systems answer that have no locks (some settings of Lustre and NFS)."""
+
+
+class OutputError(OSError):
+    """Something that cannot be written; each is also the error that Python has for its number, where there is one."""
+
+    def __str__(self) -> str:
+        if self.errno is None:
+            return super().__str__()
+        return f"Expected to write, but got {self.strerror}: {self.filename!r}: {_next_step(self.errno)}."
+
+
+class MissingFolderError(OutputError, FileNotFoundError):
+    """The folder of a file to write does not exist."""
+
+
+class _ForbiddenError(OutputError, PermissionError):
+    pass
+
+
+class _NoFolderError(OutputError, NotADirectoryError):
+    pass
+
+
+class _IsFolderError(OutputError, IsADirectoryError):
+    pass
+
+
+class _ExistsError(OutputError, FileExistsError):
+    pass
+
+
+_OUTPUT_ERRORS: dict[type[OSError], type[OutputError]] = {
+    FileExistsError: _ExistsError,
+    FileNotFoundError: MissingFolderError,
+    IsADirectoryError: _IsFolderError,
+    NotADirectoryError: _NoFolderError,
+    PermissionError: _ForbiddenError,
+}
+_NEXT_STEPS = {
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EDQUOT: "free space, or choose another folder",
+    errno.EEXIST: "a part of the path is a file; choose another folder",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f), or choose another folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "make its folder first, or choose another one",
+    errno.ENOSPC: "free space, or choose another folder",
+    errno.ENOTDIR: "a part of the path is a file; choose another folder",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+}
+
+
+def _next_step(number: int) -> str:
+    return _NEXT_STEPS.get(number, "choose another folder")
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system in the block are those of writing `path`, whatever hidden file they name.
+
+    Raises:
+        OutputError: for every OSError of the system; errors with a message of their own stay.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise _output_error(error, path) from error
+
+
+def _output_error(error: OSError, path: str | os.PathLike[str]) -> OutputError:
+    kind = next((made for known, made in _OUTPUT_ERRORS.items() if isinstance(error, known)), OutputError)
+    return kind(error.errno, error.strerror, str(path))
+
+
+def check_parent(path: str | os.PathLike[str]) -> Path:
+    """The path of a file to write, whose folder exists: a mistyped one is not made.
+
+    Raises:
+        MissingFolderError: when it does not.
+    """
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise MissingFolderError(f"The folder {path.parent} does not exist: make it first.")
+    return path
+
+
+def check_free(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that is taken, if only by a link that leads nowhere.
+
+    Raises:
+        FileExistsError: when it is.
+    """
+    path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise FileExistsError(
+            f"{path} is a link to {os.readlink(path)}, which does not exist: choose another name, or remove the link."
+        )
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it (--overwrite).")
+
+
+def check_inputs_kept(
+    outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str] | None]
+) -> None:
+    """Refuse to replace what was read, by whatever name or link.
+
+    Args:
+        outputs: files and folders that are to be replaced; absent ones do no harm.
+        inputs: files that are read; None and absent ones are left out.
+
+    Raises:
+        FileExistsError: when one of `outputs` is one of `inputs` or has it in it.
+    """
+    files = [path for path in (Path(item) for item in inputs if item is not None) if path.exists()]
+    same = {(status.st_dev, status.st_ino): path for path, status in ((path, path.stat()) for path in files)}
+    for output in map(Path, outputs):
+        if not output.exists():
+            continue
+        status, place = output.stat(), output.resolve()
+        found = same.get((status.st_dev, status.st_ino))
+        if found is None and output.is_dir():
+            found = next((path for path in files if path.resolve().is_relative_to(place)), None)
+        if found is not None:
+            raise FileExistsError(
+                f"Expected results apart from what is read, but {output} would replace the input {found}: choose "
+                "another name or folder."
+            )
 
 
 class _Lock:
@@ -221,17 +358,17 @@ def replace_file(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
             _remove(temporary)
             try:
                 yield temporary
-                if not overwrite and os.path.lexists(path):
-                    raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it.")
+                if not overwrite:
+                    check_free(path)
                 _synchronize(temporary)
                 os.replace(temporary, path)
             finally:
                 if lock.held:
                     _remove(temporary)
     except OSError as error:
-        if error.errno is not None and error.filename2 is None:
-            error.filename = str(path)  # a full disk names no file, other errors name a hidden one
-        raise
+        if error.errno is None or isinstance(error, OutputError):
+            raise
+        raise _output_error(error, path) from error  # a full disk names no file, other errors name a hidden one
 
 
 @contextmanager
@@ -252,8 +389,7 @@ def replace_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     folder = Path(folder).absolute()
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not an empty folder: choose another one.")
-    if not folder.parent.is_dir():
-        raise FileNotFoundError(f"The folder {folder.parent} does not exist: make it first.")
+    check_parent(folder)
     with replace_file(folder) as temporary:
         temporary.mkdir(mode=0o700)  # it may be a study with a patient's name
         yield temporary
@@ -269,7 +405,8 @@ def write_text_atomically(path: str | os.PathLike[str], text: str, overwrite: bo
         OSError: when the folder cannot be made or written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path, overwrite) as temporary, open(temporary, "x", encoding="utf-8", newline="\n") as stream:
         stream.write(text)
     return path
@@ -313,6 +450,11 @@ def lock_folder(folder: str | os.PathLike[str], wait: float = 0.0) -> Iterator[P
         OSError: when it cannot be made or written, or is deleted while it is locked.
     """
     folder = Path(folder).absolute()
+    if folder.is_symlink() and not folder.exists():
+        raise FileExistsError(
+            f"Expected {folder} to be a folder for results, but it is a link to {os.readlink(folder)}, which does not "
+            "exist: make that folder, or choose another name."
+        )
     if os.path.lexists(folder) and not folder.is_dir():
         raise FileExistsError(f"Expected {folder} to be a folder for results, but it is a file: choose another name.")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -322,10 +464,10 @@ def lock_folder(folder: str | os.PathLike[str], wait: float = 0.0) -> Iterator[P
         "another folder."
     )
     try:
-        with _named_after(folder):
+        with writing(folder):
             _acquire_in(folder, lock, wait, busy)
-        _finish(folder)
-        remove_leftovers(folder)
+            _finish(folder)
+            remove_leftovers(folder)
         yield folder
     except FileNotFoundError as error:
         if lock.held and not lock.valid:
@@ -399,9 +541,15 @@ def publish_into(folder: Path, replaced: Collection[str], last: str, durable: bo
             _synchronize(work / "new")
         _publish(work, folder, replaced, last)
     except OSError as error:
+        if error.errno is None:
+            raise
         name = Path(str(error.filename or ""))
-        if error.errno is not None and name.is_relative_to(work / "new"):
-            error.filename = str(folder / name.relative_to(work / "new"))  # people know a file by its place
+        if name.is_relative_to(work):  # people know a file by its place
+            inside = name.relative_to(work).parts
+            place = folder.joinpath(*inside[1:]) if inside[:1] == ("new",) else folder
+            raise _output_error(error, place) from error
+        if error.errno in _ONLY_WRITERS:  # without a name
+            raise _output_error(error, error.filename or folder) from error
         raise
     finally:
         # With a decision left, moves could neither be done nor be undone: the next run will do them.
@@ -498,7 +646,8 @@ def claim_file(path: str | os.PathLike[str]) -> bool:
         OSError: when its folder cannot be made or written.
     """
     path = Path(path).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     key = path.parent.resolve() / path.name
     if key in _claims:
@@ -506,7 +655,7 @@ def claim_file(path: str | os.PathLike[str]) -> bool:
             return False
         _claims.pop(key).release()  # its folder was deleted
     lock = _Lock(_lock_of(path.with_name(f"{path.name}.claim")))
-    with _named_after(path):
+    with writing(path):
         acquired = lock.acquire()
     if not acquired:
         raise FileExistsError(
@@ -545,17 +694,6 @@ def _acquire_in(folder: Path, lock: _Lock, wait: float, message: str) -> None:
         if time.monotonic() >= end:
             raise FileExistsError(f"{message} (If none is at work, delete {lock.path}.)")
         time.sleep(_POLL_SECONDS)
-
-
-@contextmanager
-def _named_after(path: Path) -> Iterator[None]:
-    """Errors of the system name `path`, not the hidden file beside or in it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None:
-            error.filename = str(path)
-        raise
 
 
 def _lock_of(path: Path) -> Path:

@@ -21,7 +21,15 @@ import pytest
 from monai_acdr import files
 from monai_acdr.apps.cli.exit_codes import exit_code
 from monai_acdr.data.phantoms.output_folder import replace_output
-from monai_acdr.files import lock_folder, output_folder, remove_leftovers, replace_file, replace_folder
+from monai_acdr.files import (
+    OutputError,
+    check_inputs_kept,
+    lock_folder,
+    output_folder,
+    remove_leftovers,
+    replace_file,
+    replace_folder,
+)
 from monai_acdr.signals import Stopped, stop_on_signals
 
 NAMES = ("a.txt", "b.txt", "sub", "report.json")
@@ -511,3 +519,50 @@ def test_a_claim(tmp_path: Path) -> None:
     claim()
     files.release_file(tmp_path / "last.pt")
     assert content(tmp_path) == {"last.pt": "new"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EDQUOT])
+def test_errors_of_writing_say_what_to_do(tmp_path: Path, number: int) -> None:
+    with (
+        pytest.raises(OutputError, match=rf"'{tmp_path}/out': (free space|raise the limit|choose a folder)"),
+        output_folder(tmp_path / "out", NAMES),
+    ):
+        raise OSError(number, os.strerror(number))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(OutputError, match=rf"'{tmp_path}/file/sub': a part of the path is a file"),
+        output_folder(tmp_path / "file" / "sub", NAMES),
+    ):
+        raise AssertionError("not reached")
+    (tmp_path / "link").symlink_to("nowhere")
+    with (
+        pytest.raises(FileExistsError, match="it is a link to nowhere, which does not exist"),
+        output_folder(tmp_path / "link", NAMES),
+    ):
+        raise AssertionError("not reached")
+
+
+def test_errors_of_reading_stay_as_they_are(tmp_path: Path) -> None:
+    """A missing input is no output that cannot be written."""
+    with (
+        pytest.raises(FileNotFoundError, match="No such file.*absent") as caught,
+        output_folder(tmp_path / "out", NAMES),
+    ):
+        (tmp_path / "absent").read_bytes()
+    assert not isinstance(caught.value, OutputError)
+
+
+def test_inputs_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "1.png").write_bytes(b"1")
+    (tmp_path / "a").write_bytes(b"1")
+    check_inputs_kept([tmp_path / "a", tmp_path / "absent"], [tmp_path / "masks" / "1.png", None, tmp_path / "gone"])
+    with pytest.raises(FileExistsError, match=r"masks would replace the input .*1\.png"):
+        check_inputs_kept([tmp_path / "masks"], [tmp_path / "masks" / "1.png"])
+    (tmp_path / "link").symlink_to("masks")
+    with pytest.raises(FileExistsError, match=r"masks would replace the input .*1\.png"):
+        check_inputs_kept([tmp_path / "masks"], [tmp_path / "link" / "1.png"])

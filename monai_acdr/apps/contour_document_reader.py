@@ -32,6 +32,9 @@ MAX_POINTS = 2_000_000
 """Vertices of a document, all together; more are refused."""
 
 
+_SHOWN_BITS = 128
+
+
 def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
     """Read a document that :func:`write_contour_document` wrote, or another program.
 
@@ -94,7 +97,7 @@ def _frame(item: Any, where: str) -> FrameContours:
         if not isinstance(size, list) or len(size) != 2 or not all(map(_is_integer, size)):
             raise ValueError(f'Expected "size" to be two integers [H, W], but got {_short(size)}.')
         if not 1 <= min(size) <= max(size) <= MAX_SIDE:
-            raise ValueError(f'Expected "size" to be [H, W] of 1 to {MAX_SIDE} pixels, but it has other numbers.')
+            raise ValueError(f'Expected "size" to be [H, W] of 1 to {MAX_SIDE} pixels, but got {_short(size)}.')
         found = [
             _contour(contour, f"contour {index}")
             for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
@@ -200,6 +203,10 @@ def _is_integer(value: Any) -> bool:
 
 def _short(value: Any) -> str:
     """A value for a message: not megabytes of it."""
+    if isinstance(value, list) and len(value) <= 3 and not any(isinstance(item, (list, dict)) for item in value):
+        return f"[{', '.join(_short(item) for item in value)}]"
+    if _is_integer(value) and value.bit_length() > _SHOWN_BITS:  # Python refuses to write very long ones
+        return "a huge integer"
     if isinstance(value, (list, dict)):
         return f"a {type(value).__name__} of {len(value)}"
     return repr(value)[:60]

@@ -21,11 +21,12 @@ from monai_acdr.apps.conversion.content import (
     trace_layer,
     with_size,
 )
-from monai_acdr.apps.conversion.formats import Format, source_format, target_format
+from monai_acdr.apps.conversion.formats import Format, source_files, source_format, target_format
 from monai_acdr.apps.conversion.readers import read_layers
-from monai_acdr.apps.conversion.writers import check_single, write_layers
-from monai_acdr.apps.study_files import find_series
+from monai_acdr.apps.conversion.writers import check_single, target_files, write_layers
+from monai_acdr.apps.study_files import find_series, left_out_images
 from monai_acdr.dicom import SourceFrame
+from monai_acdr.files import check_free, check_inputs_kept, check_parent
 from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["ConversionReport", "convert"]
@@ -106,8 +107,9 @@ def convert(
         What was written and what was lost.
 
     Raises:
-        FileExistsError: when the target exists and `overwrite` is false; nothing is changed.
-        FileNotFoundError: when the source or the images do not exist.
+        FileExistsError: when the target exists and `overwrite` is false, or is one of the files that are read; nothing
+            is changed.
+        FileNotFoundError: when the source, the images or the folder of the target do not exist.
         ImportError: for segmentations without highdicom.
         OSError: when something cannot be read or written.
         ValueError: when the source is broken or does not fit the images, or the target cannot hold it; the message
@@ -116,9 +118,10 @@ def convert(
     source, target = Path(source), Path(target)
     origin, (goal, folder) = source_format(source), target_format(target, to)
     _check_options(origin, goal, images, kind, size)
-    if target.exists() and not folder and not overwrite:
-        raise FileExistsError(f"{target} exists: choose another name, or ask to overwrite it.")
-    frames, skipped = _read_images(images)
+    check_parent(target)
+    if not folder and not overwrite:
+        check_free(target)
+    frames, skipped, left_images = _read_images(images)
     layers, left_out = read_layers(source, origin, frames, structure if origin.many_structures else None)
     skipped += [f"{source.name}: {note}" for note in left_out]
     layers = _chosen(layers, origin, goal, structure)
@@ -130,6 +133,10 @@ def convert(
         layers = [replace(layers[0], frames=(check_single(layers[0], goal),))]
     fractional = kind == "FRACTIONAL" and goal.name == "seg"
     layers, lost = _changed(source, layers, goal, fractional)
+    check_inputs_kept(
+        target_files(target, layers, goal, folder),
+        [*source_files(source, origin), *(frame.path for frame in frames), *left_images],
+    )
     files = write_layers(target, layers, goal, frames, fractional, folder, overwrite)
     return ConversionReport(
         source=source,
@@ -161,13 +168,13 @@ def _check_options(
         )
 
 
-def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFrame], list[str]]:
-    """All frames of a study, and what could not be used."""
+def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFrame], list[str], list[Path]]:
+    """All frames of a study, what could not be used, and the paths of the images among that."""
     if images is None:
-        return [], []
+        return [], [], []
     series, skipped = find_series(Path(images))
     notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in ("unreadable", "duplicate")]
-    return [frame for frames in series for frame in frames], notes
+    return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
 
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:

@@ -17,7 +17,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai_acdr.apps.frame_names import frame_names
 from monai_acdr.apps.nifti import NiftiVolume, is_nifti, read_nifti
 from monai_acdr.apps.pixels import load_frames, make_image
-from monai_acdr.apps.study_files import Skipped, choose_series, find_series, left_out, not_a_file
+from monai_acdr.apps.study_files import Skipped, choose_series, find_series, left_out, left_out_images, not_a_file
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
@@ -28,7 +28,7 @@ from monai_acdr.measures import Finding, FrameHeader
 from monai_acdr.plausibility import UNKNOWN, check_spacing, image_kind
 from monai_acdr.read_budget import ReadBudget
 
-__all__ = ["Frame", "Inputs", "read_inputs", "volume_inputs"]
+__all__ = ["Frame", "Inputs", "input_files", "read_inputs", "volume_inputs"]
 
 Progress = Callable[[int, int], None]
 
@@ -127,6 +127,21 @@ def read_inputs(
     if is_dicom_file(path):
         return _dicom_inputs(path, series, given, progress)
     return _picture_inputs(path, [path], given, [])
+
+
+def input_files(path: Path, inputs: Inputs) -> list[Path]:
+    """The files that were read of `path`, and images among them that were left out; no results, no other files."""
+    if not path.is_dir():
+        return [path]
+    if inputs.kind == "dicom":
+        return [*(source.path for source in inputs.sources), *left_out_images(path, inputs.skipped)]
+    left_out = {path / entry.file for entry in inputs.skipped}
+    return [
+        file
+        for folder, names in walk_files(path, [])
+        for file in (folder / name for name in names)
+        if file not in left_out
+    ]
 
 
 def volume_inputs(volume: NiftiVolume) -> Inputs:

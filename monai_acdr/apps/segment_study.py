@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from monai_acdr.apps.contour_checks import NO_CONTRAST, no_contrast_finding
-from monai_acdr.apps.inputs import Inputs, read_inputs
+from monai_acdr.apps.inputs import Inputs, input_files, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
@@ -30,7 +30,7 @@ from monai_acdr.apps.segment_results import (
 from monai_acdr.apps.stopwatch import Stopwatch
 from monai_acdr.apps.study_server import fetch_study, store_results
 from monai_acdr.dicom import LV_ENDOCARDIUM
-from monai_acdr.files import lock_folder, publish_results
+from monai_acdr.files import check_inputs_kept, lock_folder, publish_results
 from monai_acdr.measures import CineGrid, Finding, ShapeMeasures
 
 __all__ = ["segment"]
@@ -95,7 +95,8 @@ def segment(
 
     Raises:
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
-        FileExistsError, OSError: when there are results already, another run writes there, or it cannot be written.
+        FileExistsError, OSError: when there are results already, another run writes there, it cannot be written, or a
+            result would replace one of the files that are read.
         ImportError: when a result needs an extra that is not installed.
         monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
     """
@@ -108,6 +109,8 @@ def segment(
                 contour_model = load_model(model, checkpoint, device, batch_size)
             path = stack.enter_context(fetch_study(study, tell))
             inputs = _read(path, series, spacing, strict, watch, tell)
+            read = [*input_files(path, inputs), request.path, checkpoint]
+            check_inputs_kept([target / name for name in RESULT_NAMES], read)
             check_wanted(wanted, inputs, bool(store))
             report = _outline_and_write(folder, request, wanted, inputs, contour_model, all_frames, watch, tell)
         return _stored(report, store, target, watch)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from monai_acdr.dicom.files import storage_class
 from monai_acdr.dicom.frames import NO_ANATOMY
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["Skipped", "choose_series", "find_series", "left_out", "not_a_file"]
+__all__ = ["Skipped", "choose_series", "find_series", "left_out", "left_out_images", "not_a_file"]
 
 _NO_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -57,6 +57,12 @@ def not_a_file(path: Path, root: Path) -> Skipped:
     except (OSError, ValueError) as error:
         reason = str(error).replace(str(path), "it")
     return Skipped(path.relative_to(root).as_posix(), "not_a_file", reason)
+
+
+def left_out_images(root: Path, skipped: Sequence[Skipped]) -> list[Path]:
+    """Paths of files that were left out and are or may be images: no result may take their place."""
+    kinds = ("unreadable", "not_an_image", "duplicate", "no_anatomy")
+    return [root / entry.file if root.is_dir() else root for entry in skipped if entry.kind in kinds]
 
 
 def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:

@@ -23,7 +23,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_acdr.dicom.elements import quiet_values
-from monai_acdr.files import replace_file
+from monai_acdr.files import check_parent, replace_file
 from monai_acdr.read_budget import check_bytes, read_budget_bytes
 
 __all__ = [
@@ -261,9 +261,7 @@ def check_target(path: str | os.PathLike[str], overwrite: bool) -> Path:
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists: choose another name, or pass overwrite=True.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"The folder {path.parent} does not exist: make it first.")
-    return path
+    return check_parent(path)
 
 
 def choose_transfer_syntax(lengths: Iterable[int]) -> UID:

@@ -50,10 +50,13 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is no checkpoint, is truncated, holds other objects, or needs more than both its own
-            size and the budget of memory.
+        ValueError: when it is a folder, or a file that is no checkpoint, is truncated, holds other objects, or needs
+            more than both its own size and the budget of memory.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device, pipe or socket"
+        raise ValueError(f"Expected a checkpoint file, but {path} is {kind}: give the path of a file.")
     if not path.is_file():
         raise FileNotFoundError(
             f"Expected a checkpoint, but {path} does not exist: train first, or give its path with --checkpoint."
@@ -65,7 +68,9 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
             state = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
         # only its first sentence: the next ones advise to load the file without protection
-        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, KeyError) or reason.isdigit():  # a byte of a text, where torch's older reader had a code
+            reason = "torch.save did not write it"
         raise ValueError(
             f"Expected a checkpoint of tensors in {path}, but it cannot be read ({reason}): copy or train it again."
         ) from error
@@ -109,11 +114,10 @@ def load_network(
         _check_dtypes(network, chosen, path)
         network.load_state_dict(chosen)
     except (RuntimeError, TypeError, AttributeError) as error:
-        own, theirs = set(network.state_dict()), set(weights) if isinstance(weights, dict) else set()
         raise ValueError(
-            f"Expected weights of this network ({len(own)} tensors) in {path}, but it is a checkpoint of another "
-            f"architecture: {len(own - theirs)} tensors are missing, {len(theirs - own)} are unknown, and shapes may "
-            "differ. Use the network_def that it was trained with, or another --checkpoint."
+            f"Expected weights of this network ({len(network.state_dict())} tensors) in {path}, but it is a checkpoint "
+            f"of another architecture: {_differences(network.state_dict(), weights)}. Use the network_def that it was "
+            "trained with, or another --checkpoint."
         ) from error
     for name, value in network.state_dict().items():
         if not bool(torch.isfinite(value).all()):
@@ -122,6 +126,25 @@ def load_network(
                 "file is damaged; take an earlier checkpoint."
             )
     return network
+
+
+def _differences(own: dict[str, Any], weights: Any) -> str:
+    """What does not fit, each with the name of its first tensor."""
+    if not isinstance(weights, dict):
+        return f"it has a {type(weights).__name__}"
+    shapes = {name: tuple(value.shape) if isinstance(value, Tensor) else None for name, value in weights.items()}
+    kinds = {
+        "missing": [name for name in own if name not in weights],
+        "unknown": [name for name in weights if name not in own],
+        "of another shape": [name for name in own if name in weights and shapes[name] != tuple(own[name].shape)],
+    }
+    texts = [
+        f"{len(names)} tensors are {kind}, such as {str(names[0])[:60]!r}" for kind, names in kinds.items() if names
+    ]
+    if kinds["of another shape"]:
+        name = kinds["of another shape"][0]
+        texts[-1] += f", {shapes[name] or type(weights[name]).__name__} instead of {tuple(own[name].shape)}"
+    return "; ".join(texts) or "a tensor cannot be copied"
 
 
 def _check_dtypes(network: nn.Module, weights: Any, path: str | os.PathLike[str]) -> None:

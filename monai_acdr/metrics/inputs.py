@@ -76,12 +76,16 @@ def spacing_per_image(spacing: Sequence[Any] | Tensor | np.ndarray | None, numbe
     """
     if spacing is None:
         return [None] * number
+    expected = f"Expected `spacing` to be None or a (row, column) pair for each of {number} images"
+    if isinstance(spacing, (str, bytes)) or not hasattr(spacing, "__len__") or getattr(spacing, "ndim", 1) == 0:
+        raise ValueError(f"{expected}, but got {spacing!r}: give a list such as [(1.4, 1.4)] * {number}.")
     if len(spacing) != number:
-        raise ValueError(
-            f"Expected one spacing per image, but got {len(spacing)} for {number} images: give a list of (row, column) "
-            "pairs."
-        )
-    return list(spacing)
+        raise ValueError(f"{expected}, but got {len(spacing)} for {number} images: give a list of (row, column) pairs.")
+    pairs = list(spacing)
+    for pair in pairs:
+        if pair is not None and not (hasattr(pair, "__len__") and getattr(pair, "ndim", 1) == 1 and len(pair) == 2):
+            raise ValueError(f"{expected}, but got {spacing!r}: give a list such as [(1.4, 1.4)] * {number}.")
+    return pairs
 
 
 def check_spacing(spacing: Sequence[float] | Tensor | np.ndarray | None) -> Spacing:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from monai_acdr.files import replace_file
+from monai_acdr.files import MissingFolderError, replace_file
 from monai_acdr.visualize.overlay import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR, Color, CropBox, draw_contours
 
 __all__ = ["evolution_color", "evolution_frames", "save_evolution_gif", "save_gif"]
@@ -117,7 +117,7 @@ def save_gif(
     if min(frame_ms, last_frame_ms) < 10:
         raise ValueError(f"Expected frames of at least 10 ms, but got {frame_ms} and {last_frame_ms}.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"Expected the folder {path.parent} to exist: create it first.")
+        raise MissingFolderError(f"Expected the folder {path.parent} to exist: create it first.")
     lines = [(INITIAL_COLOR, FINAL_COLOR)] * len(frames) if colors is None else colors
     images = [_to_palette(frame, own) for frame, own in zip(frames, lines, strict=True)]
     times = [frame_ms] * (len(images) - 1) + [last_frame_ms]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from monai_acdr.files import replace_file
+from monai_acdr.files import MissingFolderError, replace_file
 
 __all__ = ["save_png"]
 
@@ -37,7 +37,7 @@ def save_png(path: str | Path, array: np.ndarray) -> Path:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
         raise ValueError(f"Expected `array` to be uint8 (H, W, 3) or (H, W), but got {array.dtype} {array.shape}.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"Expected the folder {path.parent} to exist: create it first.")
+        raise MissingFolderError(f"Expected the folder {path.parent} to exist: create it first.")
     with replace_file(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG")
     return path

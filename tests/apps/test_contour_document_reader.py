@@ -222,3 +222,24 @@ def test_spread_of_all_contours_or_of_none(tmp_path: Path) -> None:
     path.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(ValueError, match=r'"vertex_spread_px" of all contours.*some are missing.*frame 1'):
         read_contour_document(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("spacing_mm", ["1.3", "1.3"], r"\['1.3', '1.3'\]"),
+        ("spacing_mm", [1.3], r"\[1.3\]"),
+        ("size", ["a", 1], r"\['a', 1\]"),
+        ("size", [0, 5], r"\[0, 5\]"),
+        ("size", [60.5, 80], r"\[60.5, 80\]"),
+        ("size", [1, [2]], "a list of 2"),
+        ("size", [1] * 1000, "a list of 1000"),
+    ],
+)
+def test_short_lists_are_shown(tmp_path: Path, key: str, value: Any, shown: str) -> None:
+    data = minimal()
+    data["frames"][0][key] = value
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=f'"{key}" to be .*, but got {shown}'):
+        read_contour_document(path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -290,6 +292,48 @@ def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:
     assert target.read_bytes() == b"mine"
     convert(document, target, overwrite=True)
     assert nib.load(target).shape == (80, 60, 3)
+
+
+@pytest.mark.parametrize("link", ["the file", "a link", "a hard link"])
+def test_what_is_read_is_not_replaced(images: Path, document: Path, tmp_path: Path, link: str) -> None:
+    study, contours = tmp_path / "study", tmp_path / "a.json"
+    shutil.copytree(images, study)
+    shutil.copyfile(document, contours)
+    before = {path: path.read_bytes() for path in [*study.iterdir(), contours]}
+    for name, path, to in (("other.dcm", study / "1.dcm", "rtstruct"), ("other.json", contours, "json")):
+        target = path if link == "the file" else tmp_path / name
+        if link == "a link":
+            target.symlink_to(path)
+        elif link == "a hard link":
+            os.link(path, target)
+        with pytest.raises(FileExistsError, match="apart from what is read, but .* would replace the input"):
+            convert(contours, target, study, to=to, overwrite=True)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_folders_of_masks_are_not_replaced_by_themselves(document: Path, images: Path, tmp_path: Path) -> None:
+    convert(document, tmp_path / "masks", images, to="png")
+    before = {path: path.read_bytes() for path in (tmp_path / "masks").iterdir()}
+    with pytest.raises(FileExistsError, match=r"1\.png would replace the input"):
+        convert(tmp_path / "masks", tmp_path / "masks", to="png", overwrite=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "masks").iterdir()} == before
+
+
+def test_earlier_results_among_the_images_are_replaced(document: Path, images: Path, tmp_path: Path) -> None:
+    study = Path(shutil.copytree(images, tmp_path / "study"))
+    for _ in range(2):
+        convert(document, study / "rtstruct.dcm", study, overwrite=True)
+    assert pydicom.dcmread(study / "rtstruct.dcm").Modality == "RTSTRUCT"
+
+
+def test_mistyped_folders_are_not_made(document: Path, tmp_path: Path) -> None:
+    for target, to in (("absent/a.nii", None), ("absent/masks", "png")):
+        with pytest.raises(FileNotFoundError, match="absent does not exist: make it first"):
+            convert(document, tmp_path / target, to=to)
+    (tmp_path / "link.nii").symlink_to("nowhere/a.nii")
+    with pytest.raises(FileExistsError, match="a link to nowhere/a.nii, which does not exist"):
+        convert(document, tmp_path / "link.nii")
+    assert [path.name for path in tmp_path.iterdir()] == ["link.nii"]
 
 
 @pytest.mark.parametrize(

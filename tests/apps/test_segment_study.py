@@ -119,7 +119,12 @@ def test_earlier_contours_and_overwriting(study: Path, tiny_heart: Path, tmp_pat
     (out / "mine.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="contours.json"):
         segment(file, out, tiny_heart, "centre", device="cpu")
-    report = segment(study, out, tiny_heart, out / "contours.json", overwrite=True, pictures=False, device="cpu")
+    earlier = (out / "contours.json").read_bytes()
+    with pytest.raises(FileExistsError, match="apart from what is read.*would replace the input"):
+        segment(study, out, tiny_heart, out / "contours.json", overwrite=True, pictures=False, device="cpu")
+    assert (out / "contours.json").read_bytes() == earlier
+    (tmp_path / "contours.json").write_bytes(earlier)
+    report = segment(study, out, tiny_heart, tmp_path / "contours.json", overwrite=True, pictures=False, device="cpu")
     assert [frame.outlined for frame in report.frames].count(True) == 1
     assert {frame.reason for frame in report.frames} == {"", "no earlier contour"}
     assert report.roi == "contours"

@@ -102,6 +102,31 @@ def test_another_architecture(tmp_path: Path, network: nn.Module) -> None:
         load_network(network, path)
 
 
+def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    path = save_checkpoint({"weight": torch.zeros(2, 3), "scale": torch.zeros(1)}, tmp_path / "model.pt")
+    expected = (
+        "1 tensors are missing, such as 'bias'; 1 tensors are unknown, such as 'scale'; "
+        r"1 tensors are of another shape, such as 'weight', \(2, 3\) instead of \(2, 4\)\."
+    )
+    with pytest.raises(ValueError, match=expected):
+        load_network(nn.Linear(4, 2), path)
+
+
+@pytest.mark.parametrize("text", [b"epoch loss", b"e", b"import torch", b"\n\n"])
+def test_texts_are_told_in_words(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "model.pt").write_bytes(text)
+    with pytest.raises(ValueError, match=r"cannot be read \(\D+[^)]*\): copy or train it again"):
+        load_checkpoint(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(("path", "kind"), [("", "a folder"), ("pipe", "a device, pipe or socket")])
+def test_what_is_no_file_is_told(tmp_path: Path, path: str, kind: str) -> None:
+    if path:
+        os.mkfifo(tmp_path / path)
+    with pytest.raises(ValueError, match=f"is {kind}: give the path of a file"):
+        load_checkpoint(tmp_path / path)
+
+
 def test_something_else_than_a_dictionary(tmp_path: Path) -> None:
     path = save_checkpoint([torch.zeros(1)], tmp_path / "model.pt")
     with pytest.raises(ValueError, match="Expected a dictionary"):

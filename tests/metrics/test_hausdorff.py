@@ -79,7 +79,7 @@ def test_mixed_spacings_in_a_batch() -> None:
 
 def test_one_spacing_per_image() -> None:
     mask = _ellipse((20, 18), (9, 7))
-    with pytest.raises(ValueError, match="one spacing per image, but got 2 for 1 images"):
+    with pytest.raises(ValueError, match="pair for each of 1 images, but got 2 for 1 images"):
         compute_hausdorff95(mask, mask, [None, None])
 
 

@@ -57,10 +57,16 @@ def test_bad_spacing(spacing: list[float]) -> None:
 def test_one_spacing_per_image_in_any_container(make: Any) -> None:
     spacings = spacing_per_image(make([[0.5, 0.75], [1.5, 1.75]]), 2)
     assert [check_spacing(one) for one in spacings] == [(0.5, 0.75), (1.5, 1.75)]
-    with pytest.raises(ValueError, match="one spacing per image, but got 2 for 3 images"):
+    with pytest.raises(ValueError, match="pair for each of 3 images, but got 2 for 3 images"):
         spacing_per_image(make([[0.5, 0.75], [1.5, 1.75]]), 3)
 
 
 def test_no_spacing_is_pixels_for_all() -> None:
     assert spacing_per_image(None, 2) == [None, None]
     assert spacing_per_image([None, (1.0, 2.0)], 2) == [None, (1.0, 2.0)]
+
+
+@pytest.mark.parametrize("spacing", [2.0, (2, 1), [2.0, 1.0], "ab", np.float64(2), torch.tensor(2.0), [(1.0,), (1, 2)]])
+def test_spacings_that_are_no_pairs(spacing: Any) -> None:
+    with pytest.raises(ValueError, match=r"\(row, column\) pair for each of 2 images, but got .*: give a list such as"):
+        spacing_per_image(spacing, 2)

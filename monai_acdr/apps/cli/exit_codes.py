@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from monai_acdr.files import OutputError
+
 __all__ = ["CLOSED_OUTPUT", "EXIT_CODES", "explain", "exit_code"]
 
 CLOSED_OUTPUT = 141
@@ -39,6 +41,8 @@ def exit_code(error: BaseException) -> int:
         return 6
     if isinstance(error, ImportError):
         return 5
+    if isinstance(error, OutputError):  # which may be a FileNotFoundError as well
+        return 4
     if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
         return 3
     if isinstance(error, OSError):

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +19,11 @@ from monai_acdr.data import write_contour
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.seg import THRESHOLD
-from monai_acdr.files import output_folder, remove_leftovers, replace_file
+from monai_acdr.files import check_free, check_parent, output_folder, remove_leftovers, replace_file
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.visualize import save_png
 
-__all__ = ["UNKNOWN", "check_single", "write_layers"]
+__all__ = ["UNKNOWN", "check_single", "target_files", "write_layers"]
 
 UNKNOWN = Algorithm("monai_acdr convert")
 """What DICOM objects name as the origin of contours that do not tell it."""
@@ -39,10 +38,10 @@ def write_layers(
     folder: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write layers that have what the format holds; missing folders are made.
+    """Write layers that have what the format holds.
 
     Args:
-        path: file or folder.
+        path: file or folder; the folder above it must exist.
         layers: one, or several where the format has room for them.
         kind: the format.
         sources: the images; may be empty for formats that need none.
@@ -58,26 +57,27 @@ def write_layers(
         OSError: when a file cannot be written.
         ValueError: when the format cannot say it.
     """
+    check_parent(path)
     if folder:
         return _write_folder(path, layers[0], kind, overwrite)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it.")
+    if not overwrite:
+        check_free(path)
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder: choose another name.")
     kept = used_sources(layers, sources) if sources else []
     images = [sources[index] for index in kept]
-    with _folders_of(path):
-        if kind.name in ("rtstruct", "seg"):
-            _write_dicom(path, layers, kind, kept, images, fractional, overwrite)
-        elif kind.name == "json":
-            write_contour_document(path, _document(layers[0]), overwrite)
-        elif kind.name == "nifti":
-            with replace_file(path, overwrite) as temporary:
-                write_volume(temporary, layers[0].frames, images)
-        else:
-            frame = check_single(layers[0], kind)
-            with replace_file(path, overwrite) as temporary:
-                _write_frame(temporary, frame, kind)
+    remove_leftovers(path.absolute().parent)
+    if kind.name in ("rtstruct", "seg"):
+        _write_dicom(path, layers, kind, kept, images, fractional, overwrite)
+    elif kind.name == "json":
+        write_contour_document(path, _document(layers[0]), overwrite)
+    elif kind.name == "nifti":
+        with replace_file(path, overwrite) as temporary:
+            write_volume(temporary, layers[0].frames, images)
+    else:
+        frame = check_single(layers[0], kind)
+        with replace_file(path, overwrite) as temporary:
+            _write_frame(temporary, frame, kind)
     return [path]
 
 
@@ -163,26 +163,20 @@ def _write_frame(path: Path, frame: Frame, kind: Format) -> None:
     write_contour(path, torch.from_numpy(contours[0]))
 
 
+def target_files(path: Path, layers: Sequence[Layer], kind: Format, folder: bool) -> list[Path]:
+    """What :func:`write_layers` writes."""
+    return [path / f"{frame.name}.{kind.name}" for frame in _folder_frames(layers[0], kind)] if folder else [path]
+
+
+def _folder_frames(layer: Layer, kind: Format) -> list[Frame]:
+    return [frame for frame in layer.frames if kind.name == "png" or frame.contours]
+
+
 def _write_folder(path: Path, layer: Layer, kind: Format, overwrite: bool) -> list[Path]:
     """One file per frame: all of them or none."""
-    frames = [frame for frame in layer.frames if kind.name == "png" or frame.contours]
+    frames = _folder_frames(layer, kind)
     files = [f"{frame.name}.{kind.name}" for frame in frames]
     with output_folder(path, files, overwrite) as new:
         for name, frame in zip(files, frames, strict=True):
             _write_frame(new / name, frame, kind)
     return [path / name for name in files]
-
-
-@contextmanager
-def _folders_of(path: Path) -> Iterator[None]:
-    """Make the folders above a file; after an error, those that were made are gone again."""
-    missing = [parent for parent in path.absolute().parents if not parent.exists()]
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    try:
-        remove_leftovers(path.absolute().parent)
-        yield
-    except BaseException:
-        for parent in missing:
-            with suppress(OSError):  # something is in it
-                parent.rmdir()
-        raise

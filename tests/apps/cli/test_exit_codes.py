@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from monai_acdr.apps.cli.exit_codes import EXIT_CODES, exit_code, explain
 from monai_acdr.dicom import DicomWebError
+from monai_acdr.files import check_parent, writing
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,13 @@ def test_the_cause_of_wrapped_errors() -> None:
     assert explain(inner) is inner
     lone = RuntimeError("alone")
     assert explain(lone) is lone
+
+
+def test_outputs_that_are_missing_folders_are_no_missing_inputs(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="make it first") as caught:
+        check_parent(tmp_path / "absent" / "a.json")
+    assert exit_code(caught.value) == 4
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="a part of the path is a file") as no_folder, writing(tmp_path / "a"):
+        (tmp_path / "file" / "sub").mkdir()
+    assert exit_code(no_folder.value) == 4

@@ -27,7 +27,7 @@ def layer(shape: np.ndarray, exact_coverage: np.ndarray, sources: list[SourceFra
 
 
 def test_structure_sets(layer: Layer, shape: np.ndarray, sources: list[SourceFrame], tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "r.dcm"
+    path = tmp_path / "r.dcm"
     other = Layer(LV_EPICARDIUM, layer.frames[:1])
     assert write_layers(path, [other, layer], FORMATS["rtstruct"], sources) == [path]
     outer, inner = read_rtstruct(path, sources)
@@ -78,14 +78,14 @@ def test_single_files(layer: Layer, shape: np.ndarray, tmp_path: Path) -> None:
 def test_several_contours_are_no_text_file(shape: np.ndarray, tmp_path: Path) -> None:
     layer = Layer(LV_ENDOCARDIUM, (Frame("a", (60, 80), (shape, shape + 2)),))
     with pytest.raises(ValueError, match="frame 'a' has 2: write .json"):
-        write_layers(tmp_path / "sub" / "a.txt", [layer], FORMATS["txt"], [])
+        write_layers(tmp_path / "a.txt", [layer], FORMATS["txt"], [])
     with pytest.raises(ValueError, match="frame 'a' has 2: write .json"):
         write_layers(tmp_path / "sub", [layer], FORMATS["txt"], [], folder=True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_folders(layer: Layer, tmp_path: Path) -> None:
-    folder = tmp_path / "sub" / "masks"
+    folder = tmp_path / "masks"
     files = write_layers(folder, [layer], FORMATS["png"], [], folder=True)
     assert [path.name for path in files] == [f"{frame.name}.png" for frame in layer.frames]
     assert sorted(folder.iterdir()) == sorted(files)
@@ -129,6 +129,6 @@ def test_errors_leave_nothing_behind(layer: Layer, tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(writers, "save_png", full)
     with pytest.raises(OSError, match="No space"):
-        write_layers(tmp_path / "a" / "b", [layer], FORMATS["png"], [], folder=True)
+        write_layers(tmp_path / "b", [layer], FORMATS["png"], [], folder=True)
     assert len(calls) == 2
     assert list(tmp_path.iterdir()) == []
