@@ -64,7 +64,7 @@ def cbis_ddsm_data_list(
     root = Path(dataset_dir)
     report = QualityReport() if report is None else report
     tables = _tables(root)
-    files = CbisFiles(root)
+    files = CbisFiles(root, report)
     items: dict[tuple[str, str], dict[str, Any]] = {}
     for found, table in tables.items():
         for number, row in enumerate(read_table(table), start=1):
@@ -73,6 +73,8 @@ def cbis_ddsm_data_list(
                 report.add("duplicate_image", f"{table.name}, row {number}", item["name"])
             elif item is not None:
                 items[found, item["name"]] = item | {"group": found}
+    for folder in files.unnamed_folders():
+        report.add("not_in_table", folder)
     kept = _apart(sorted(items.values(), key=lambda item: natural_key(item["name"])), report)
     if not kept:
         raise ValueError(
@@ -122,9 +124,9 @@ def _tables(root: Path) -> dict[str, Path]:
 def _item(row: Mapping[str, str], subject: str, files: CbisFiles, report: QualityReport) -> dict[str, Any] | None:
     """The item of one row, before the group; None, with a finding, when it cannot be used."""
     try:
-        facts = _facts(row)
         images = files.find(row.get("image_file_path", ""))
         others = _mask_candidates(row, files)
+        facts = _facts(row)
     except ValueError as error:
         report.add("invalid_row", subject, str(error))
         return None

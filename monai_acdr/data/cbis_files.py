@@ -16,15 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_acdr.data.files import walk_files
+from monai_acdr.data.files import natural_key, walk_data_set
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
 from monai_acdr.data.mass_tables import path_parts
+from monai_acdr.data.report import QualityReport
 from monai_acdr.dicom import read_gray_image
 from monai_acdr.dicom.elements import is_present, whole_number
 from monai_acdr.dicom.files import load_dataset
 from monai_acdr.read_budget import check_pixels
 
 __all__ = ["CbisFiles", "DicomFile", "choose_mask"]
+
+_OTHER_LESIONS = "calc-"
+"""Beginning of the folders of calcifications, as in ``Calc-Training_P_00005_RIGHT_CC``."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,19 @@ class CbisFiles:
 
     Args:
         root: folder of the data set; nothing outside it is ever found.
+        report: receives what is no file, as ``not_a_file``.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, report: QualityReport) -> None:
         self.root = root
         self._folders: dict[str, list[tuple[tuple[str, ...], list[Path]]]] = defaultdict(list)
         self._headers: dict[Path, DicomFile] = {}
-        for folder, names in walk_files(root):
+        self._unnamed: set[Path] = set()
+        for folder, names in walk_data_set(root, (".dcm", ".csv"), report):
             files = [folder / name for name in names if name.lower().endswith(".dcm")]
             parts = folder.relative_to(root).parts
+            if files and not any(part.lower().startswith(_OTHER_LESIONS) for part in parts):
+                self._unnamed.add(folder)
             for part in set(parts) if files else ():
                 self._folders[part].append((parts, files))
 
@@ -73,7 +81,16 @@ class CbisFiles:
         subject = self._folders.get(wanted[0], [])
         series = [files for parts, files in subject if parts[-len(wanted) :] == tuple(wanted)]
         exact = [path for files in series for path in files if path.name == name]
-        return exact or [path for files in series or [files for _, files in subject] for path in files]
+        found = exact or [path for files in series or [files for _, files in subject] for path in files]
+        self._unnamed -= {path.parent for path in found}
+        return found
+
+    def unnamed_folders(self) -> list[str]:
+        """Folders with files that no path looked for so far means, relative to the root, in natural order.
+
+        Those of calcifications, which other tables name, do not count.
+        """
+        return sorted((folder.relative_to(self.root).as_posix() for folder in self._unnamed), key=natural_key)
 
     def header(self, path: Path) -> DicomFile:
         """The header of a file, read once.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def _json_files(path: Path, group: str | None) -> list[Path]:
         raise FileNotFoundError(f"Expected {JSON_NAME}, but {path} does not exist: check `json_path`.")
     found = [path]
     if path.is_dir():
-        found = [file for name in ("", *CITYSCAPES_GROUPS) if (file := path / name / JSON_NAME).is_file()]
+        found = [file for name in ("", *CITYSCAPES_GROUPS) if os.path.lexists(file := path / name / JSON_NAME)]
     wanted = [file for file in found if group is None or _group(file) == group_name(group)]
     if not wanted:
         raise ValueError(

@@ -21,13 +21,35 @@ from torch import Tensor
 from monai_acdr.files import write_text_atomically
 from monai_acdr.geometry import centers_to_pixel, check_vertices, pixel_to_centers
 
-__all__ = ["MAX_CONTOUR_BYTES", "MAX_COORDINATE", "read_contour", "write_contour"]
+__all__ = ["MAX_CLOSING_STEPS", "MAX_CONTOUR_BYTES", "MAX_COORDINATE", "closing_steps", "read_contour", "write_contour"]
 
 MAX_CONTOUR_BYTES = 1_000_000
 """Files beyond this are refused unread; the longest contour of Sunnybrook Cardiac Data has about 5300 bytes."""
 
 MAX_COORDINATE = 1e6
 """No image has a pixel this far out, in pixels; a larger number means the file is something else."""
+
+
+MAX_CLOSING_STEPS = 5.0
+"""A contour whose last point is farther from the first one, in its longest other step, is taken for the rest of a file
+cut off. All 316 files looked at of Sunnybrook Cardiac Data have at most 1.0, half of such a contour has over 20; a few
+points drawn by hand have steps of their own length and stay below as well."""
+
+
+def closing_steps(vertices: Tensor) -> float:
+    """How many of its longest steps a contour needs from its last vertex back to the first one.
+
+    The last step does not count as the longest: a file cut off within a number ends in a point far away.
+
+    Args:
+        vertices: (N, 2) vertices, not closed, N >= 3.
+
+    Returns:
+        The ratio, infinite when all the other steps have no length.
+    """
+    steps = (vertices[1:-1] - vertices[:-2]).norm(dim=-1)
+    closing, longest = (vertices[0] - vertices[-1]).norm(), steps.max()
+    return float(closing / longest) if longest > 0 else math.inf
 
 
 def read_contour(path: str | Path) -> Tensor:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["MAX_DEPTH", "MAX_FILES", "check_regular_file", "natural_key", "walk_files"]
+from monai_acdr.data.report import QualityReport
+
+__all__ = ["MAX_DEPTH", "MAX_FILES", "check_regular_file", "natural_key", "walk_data_set", "walk_files"]
 
 MAX_DEPTH = 10
 """Folders nested deeper than this are not looked into; the deepest layout of Sunnybrook Cardiac Data needs 7."""
@@ -105,6 +107,36 @@ def walk_files(root: Path, left_out: list[Path] | None = None) -> Iterator[tuple
                 f"Expected a data set, but {root} holds over {MAX_FILES} files: pass the data set's folder."
             )
         yield Path(folder), kept
+
+
+def walk_data_set(root: Path, suffixes: Sequence[str], report: QualityReport) -> Iterator[tuple[Path, list[str]]]:
+    """As :func:`walk_files`; what is no regular file becomes a finding once the walk has ended.
+
+    Args:
+        root: folder of the data set.
+        suffixes: of the files that are looked for, in lower case. A folder with such a name is a finding as well,
+            unless it holds a file of that suffix: some archives unpack each file into a folder of its name.
+        report: receives ``not_a_file``, the subject relative to ``root``.
+
+    Raises:
+        ValueError: when there are more than ``MAX_FILES`` files.
+    """
+    others: list[Path] = []
+    for folder, names in walk_files(root, others):
+        suffix = folder.suffix.lower()
+        if folder != root and suffix in suffixes and not any(name.lower().endswith(suffix) for name in names):
+            others.append(folder)
+        yield folder, names
+    for path in dict.fromkeys(others):
+        report.add("not_a_file", path.relative_to(root).as_posix(), _kind_of(path))
+
+
+def _kind_of(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return "a link that leads to no file"
+    return next((name for test, name in _KINDS if test(mode)), "no regular file")
 
 
 def _collector(paths: list[Path]) -> Callable[[OSError], None]:

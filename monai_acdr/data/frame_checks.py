@@ -9,13 +9,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from monai_acdr.data.contour_files import read_contour
+from monai_acdr.data.contour_files import MAX_CLOSING_STEPS, closing_steps, read_contour
 from monai_acdr.data.frame_pixels import is_contour_file, load_gray
 from monai_acdr.data.image_headers import ImageHeader, read_image_header
 from monai_acdr.data.report import QualityReport
 from monai_acdr.geometry import bounding_box
 
 __all__ = ["check_epicardium", "check_image", "check_label"]
+
+
+_MIN_DENSE_VERTICES = 8
+"""Contours of fewer vertices may have any steps: those of a narrow triangle or a rectangle differ much."""
 
 
 def check_image(root: Path, path: Path, spacing: str, report: QualityReport) -> ImageHeader | None:
@@ -71,6 +75,10 @@ def _check_contour(subject: str, path: Path, size: tuple[int, int], report: Qual
         vertices = read_contour(path)
     except (OSError, ValueError) as error:
         report.add("invalid_contour", subject, str(error))
+        return False
+    steps = closing_steps(vertices)
+    if len(vertices) >= _MIN_DENSE_VERTICES and steps > MAX_CLOSING_STEPS:
+        report.add("contour_open", subject, f"the gap is {steps:.0f} times as long as the longest step")
         return False
     if _is_outside(vertices, size):
         report.add("empty_mask", subject, f"the contour lies outside the image of {size} pixels")

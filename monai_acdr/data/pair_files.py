@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_acdr.data.files import natural_key, walk_files
+from monai_acdr.data.files import natural_key, walk_data_set
 from monai_acdr.data.report import QualityReport
 
-__all__ = ["IMAGE_SUFFIXES", "Pair", "find_pairs", "pair_key"]
+__all__ = ["IMAGE_SUFFIXES", "Pair", "find_pairs", "image_names", "pair_key"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm")
 """Files that are taken for images or masks."""
@@ -41,12 +41,18 @@ def find_pairs(root: Path, report: QualityReport) -> list[Pair]:
     Raises:
         ValueError: when no names agree and the numbers differ.
     """
-    folders = {folder: [name for name in names if _is_image(name)] for folder, names in walk_files(root)}
+    folders = image_names(root, report)
     pairs: list[Pair] = []
     for folder, images, masks in _sides(root, folders):
         group = "" if folder == root else folder.relative_to(root).as_posix()
         pairs += [Pair(image, mask, group) for image, mask in _match(root, folder, images, masks, report)]
     return sorted(pairs, key=lambda pair: (natural_key(pair.group), natural_key(pair.image.name), str(pair.image)))
+
+
+def image_names(root: Path, report: QualityReport) -> dict[Path, list[str]]:
+    """Folders below ``root`` with the names of the images and masks in them; ``report`` receives what is no file."""
+    found = walk_data_set(root, IMAGE_SUFFIXES, report)
+    return {folder: [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)] for folder, names in found}
 
 
 def pair_key(name: str) -> str:
@@ -58,10 +64,6 @@ def pair_key(name: str) -> str:
     """
     stem = Path(name).stem
     return _MASK_TOKEN.sub("", stem, count=1).strip("_- .") or stem
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _sides(root: Path, folders: dict[Path, list[str]]) -> Iterator[tuple[Path, list[Path], list[Path]]]:

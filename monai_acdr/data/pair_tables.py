@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.mass_tables import first_of, path_parts, read_table
-from monai_acdr.data.pair_files import Pair, find_pairs
+from monai_acdr.data.pair_files import Pair, find_pairs, image_names
 from monai_acdr.data.pair_groups import group_name
 from monai_acdr.data.report import QualityReport
 
@@ -64,8 +64,10 @@ def pairs_of_table(
     rows = _read_rows(table)
     wanted = _wanted(where, rows, table)
     # Where the table names all masks, names and order of the files say nothing.
-    pairs = [] if all(row["mask"] for row in rows) else find_pairs(root, report)
-    index, found, named = _Index(pairs), [], set()
+    names_masks = all(row["mask"] for row in rows)
+    pairs = [] if names_masks else find_pairs(root, report)
+    index, found = _Index(pairs), []
+    named: set[Path] = set()
     for number, row in enumerate(rows, start=1):
         subject = f"{table.name}, row {number}"
         try:
@@ -74,7 +76,7 @@ def pairs_of_table(
             report.add("invalid_row", subject, str(error))
             continue
         if pair is not None:
-            named.add(pair.image)
+            named |= {pair.image, pair.mask}
         if any(row.get(column, "") not in values for column, values in wanted.items()):
             continue
         if pair is None:
@@ -82,10 +84,17 @@ def pairs_of_table(
         else:
             group = row["group"] or pair.group
             found.append(TablePair(pair.image, pair.mask, group_name(group), row))
-    for pair in pairs:
-        if pair.image not in named:
-            report.add("not_in_table", pair.image.relative_to(root).as_posix())
+    files = _files_beside(root, named, report) if names_masks else [pair.image for pair in pairs]
+    for path in files:
+        if path not in named:
+            report.add("not_in_table", path.relative_to(root).as_posix())
     return sorted(found, key=lambda p: (natural_key(p.group), natural_key(p.image.name), natural_key(p.mask.name)))
+
+
+def _files_beside(root: Path, named: Collection[Path], report: QualityReport) -> list[Path]:
+    """Images and masks in the folders of the named ones; other folders may hold anything."""
+    folders = {path.parent for path in named}
+    return [folder / name for folder, names in image_names(root, report).items() if folder in folders for name in names]
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

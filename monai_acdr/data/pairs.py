@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +113,7 @@ def _pairs(
     root: Path, table: str | Path | None, where: Mapping[str, str | Sequence[str]] | None, report: QualityReport
 ) -> list[TablePair]:
     path = root / "index.csv" if table is None else Path(table)
-    if table is None and not path.is_file():
+    if table is None and not os.path.lexists(path):  # what is no regular file is an error of the reader
         if where:
             raise ValueError(f"Expected a table for `where`, but {path} does not exist: write it, or pass `table`.")
         return [TablePair(pair.image, pair.mask, pair.group, {}) for pair in find_pairs(root, report)]

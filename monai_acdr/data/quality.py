@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Quality of a data set: the report, the checks, and a command line.
+"""Quality of a data set in one of Sunnybrook's layouts: the report, the checks, and a command line.
 
 Run ``python -m monai_acdr.data.quality DATASET_DIR [--group GROUP] [--json REPORT.json] [--no-pixels]``.
 """
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when there is no finding, 1 when there are findings, 2 when the data set cannot be read.
     """
     parser = argparse.ArgumentParser(prog="python -m monai_acdr.data.quality", description=__doc__.split("\n")[0])
-    parser.add_argument("dataset_dir", help="folder of the data set")
+    parser.add_argument("dataset_dir", help="folder of the data set, in one of Sunnybrook's layouts")
     parser.add_argument("--group", default=None, help="training, validation, online or all (default: all)")
     parser.add_argument("--json", default=None, metavar="FILE", help="write the report to this file")
     parser.add_argument("--no-pixels", action="store_true", help="look at names and headers only")

@@ -82,7 +82,7 @@ def sunnybrook_data_list(
         raise ValueError(f"Expected `layout` to be one of {list(LAYOUTS)} or None, but got {layout!r}.")
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
-    tree = scan_tree(root)
+    tree = scan_tree(root, report)
     report.layout = layout or find_layout(root, tree)
     selection = _Selection(group, exclude, report)
     frames = _SCANNERS[report.layout](root, tree, selection, report)

@@ -87,13 +87,24 @@ def scan_link(root: Path, tree: Tree, keep: Keep, report: QualityReport) -> list
             raise ValueError(
                 f"Expected {missing} beside {base / 'link.csv'}, but there is none: unpack the images there."
             )
+        linked: set[Path] = set()
         for row in read_link_table(base / "link.csv"):
             patient = patient_name(row.original_id)
+            case = _linked_case(base, tree, row, patient)
+            linked.update(case.contours)
             if patient in cases:
                 report.add("duplicate_patient", patient, f"again with patient_id {row.patient_id}")
             else:
-                cases[patient] = _linked_case(base, tree, row, patient)
+                cases[patient] = case
+        _report_unlinked(base / "contourfiles", root, tree, linked, report)
     return _pair_all(root, tree, cases, keep, report)
+
+
+def _report_unlinked(contours: Path, root: Path, tree: Tree, linked: set[Path], report: QualityReport) -> None:
+    """Folders of contours that no row of the table names: what a table cut off shows."""
+    for folder, names in tree.items():
+        if contours in folder.parents and folder not in linked and any(map(CONTOUR_NAME.fullmatch, names)):
+            report.add("unknown_patient", folder.relative_to(root).as_posix(), "no row of link.csv names it")
 
 
 def _linked_case(base: Path, tree: Tree, row: LinkedPatient, patient: str) -> DicomCase:

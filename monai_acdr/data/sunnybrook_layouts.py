@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_acdr.data.files import walk_files
+from monai_acdr.data.files import walk_data_set
+from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook_cases import parse_group
 
 __all__ = [
@@ -64,9 +65,19 @@ class FrameFiles:
     epi: Path | None = None
 
 
-def scan_tree(root: Path) -> Tree:
-    """List ``root`` once, so that no layout has to walk the disk again."""
-    return dict(walk_files(root))
+_OTHER_DATA = (
+    "Mammograms (INbreast, DDSM, CBIS-DDSM) and folders of images/ and masks/ have no such layout: the report that "
+    "`mass_data_list(folder, report=report)` of monai_acdr.data fills checks them, see docs/how-to/mammography.md, "
+    "'Findings'."
+)
+
+_SUFFIXES = (".txt", ".dcm", ".png", ".csv")
+"""Files of the four layouts."""
+
+
+def scan_tree(root: Path, report: QualityReport | None = None) -> Tree:
+    """List ``root`` once, so that no layout has to walk the disk again; ``report`` receives what is no file."""
+    return dict(walk_data_set(root, _SUFFIXES, QualityReport() if report is None else report))
 
 
 def find_layout(root: Path, tree: Tree) -> str:
@@ -96,7 +107,7 @@ def find_layout(root: Path, tree: Tree) -> str:
     known = "".join(f"\n  {name}: {text}" for name, text in LAYOUTS.items())
     raise ValueError(
         f"Expected one of the four layouts of Sunnybrook Cardiac Data in {root}, but found none.{hint} "
-        f"These were looked for:{known}"
+        f"These were looked for:{known}\n{_OTHER_DATA}"
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def test_rows_that_cannot_be_used(copy: Path) -> None:
     report = QualityReport()
     items = cbis_ddsm_data_list(copy, report=report)
     kinds = {"annotation_without_image": 1, "invalid_image": 2, "invalid_mask": 1, "invalid_row": 2, "mask_resized": 1}
-    assert report.kinds() == kinds
+    # What only the first row names, by a path that is refused, belongs to no row.
+    assert report.kinds() == kinds | {"not_in_table": 2}
     assert len(items) == 12 - 6
     assert report.of("invalid_row")[0].subject == f"{TRAIN}, row 1"
 
@@ -142,3 +144,41 @@ def test_errors(twin: Path, tmp_path: Path) -> None:
         cbis_ddsm_data_list(twin, "validation")
     with pytest.raises(ValueError, match="Expected an item of cbis_ddsm_data_list"):
         load_cbis_mask({"contour": None})
+
+
+def test_a_table_cut_off(copy: Path) -> None:
+    path = copy / TRAIN
+    with open(path, newline="") as stream:
+        rows = list(csv.reader(stream))
+    with open(path, "w", newline="") as stream:
+        csv.writer(stream).writerows(rows[:4])  # 3 of 6 masses
+    report = QualityReport()
+    items = cbis_ddsm_data_list(copy, report=report)
+    kept, lost = ({cell.split("/")[0] for row in part for cell in row if "/" in cell} for part in (rows[1:4], rows[4:]))
+    assert len(items) == 9
+    assert {Path(finding.subject).parts[0] for finding in report.of("not_in_table")} == lost - kept
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_a_table_that_is_no_file(copy: Path, kind: str) -> None:
+    path = copy / TRAIN
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(os.devnull)
+    report = QualityReport()
+    assert len(cbis_ddsm_data_list(copy, report=report)) == 6
+    assert [finding.subject for finding in report.of("not_a_file")] == [TRAIN]
+    assert len(report.of("not_in_table")) > 0
+
+
+def test_calcifications_need_no_row(copy: Path) -> None:
+    folder = next(path for path in copy.iterdir() if path.name.startswith("Mass-Training_P_00001"))
+    shutil.copytree(folder, copy / folder.name.replace("Mass-", "Calc-"))
+    shutil.copytree(folder, copy / folder.name.replace("P_00001", "P_09999"))
+    report = QualityReport()
+    assert len(cbis_ddsm_data_list(copy, report=report)) == 12
+    assert {Path(finding.subject).parts[0][:21] for finding in report.of("not_in_table")} == {"Mass-Training_P_09999"}

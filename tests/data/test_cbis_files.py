@@ -12,6 +12,7 @@ import pytest
 
 from monai_acdr.data.cbis_files import CbisFiles, DicomFile, choose_mask
 from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
+from monai_acdr.data.report import QualityReport
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def _one(root: Path, pattern: str) -> Path:
 
 
 def test_exact_then_folder_then_subject(twin: Path) -> None:
-    files = CbisFiles(twin.parent)
+    files = CbisFiles(twin.parent, QualityReport())
     old = _one(twin, "Mass-Training_P_00001_LEFT_CC_1/*/*/000001.dcm")
     text = old.relative_to(twin).as_posix()
     assert files.find(text) == [old]
@@ -40,7 +41,7 @@ def test_exact_then_folder_then_subject(twin: Path) -> None:
 
 
 def test_headers(twin: Path, tmp_path: Path) -> None:
-    files = CbisFiles(twin)
+    files = CbisFiles(twin, QualityReport())
     image = _one(twin, "Mass-Test_P_00002_RIGHT_CC/*/*/1-1.dcm")
     assert files.header(image) == DicomFile(image, (64, 52), 16, False)
     cut = tmp_path / "cut.dcm"
@@ -53,7 +54,7 @@ def test_headers(twin: Path, tmp_path: Path) -> None:
 
 
 def test_masks_by_content(twin: Path) -> None:
-    files = CbisFiles(twin)
+    files = CbisFiles(twin, QualityReport())
     first, second = (files.header(p) for p in sorted(twin.glob("Mass-Training_P_00001_LEFT_CC_1/*/*/*.dcm")))
     crop, mask = (first, second) if first.bits == 16 else (second, first)
     image = files.header(_one(twin, "Mass-Training_P_00001_LEFT_CC/*/*/*.dcm"))
@@ -72,4 +73,4 @@ def test_nothing_outside_is_found(twin: Path, tmp_path: Path) -> None:
     inner = tmp_path / "data"
     shutil.copytree(twin / "Mass-Test_P_00002_RIGHT_CC", tmp_path / "Mass-Test_P_00002_RIGHT_CC")
     inner.mkdir()
-    assert CbisFiles(inner).find("Mass-Test_P_00002_RIGHT_CC/a/b/1-1.dcm") == []
+    assert CbisFiles(inner, QualityReport()).find("Mass-Test_P_00002_RIGHT_CC/a/b/1-1.dcm") == []

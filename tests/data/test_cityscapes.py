@@ -151,3 +151,11 @@ def test_messages_do_not_quote_the_file(tmp_path: Path) -> None:
     report = QualityReport()
     assert len(cityscapes_data_list(_write(tmp_path, {"car": wrong}), report=report)) == 1
     assert len(report.of("invalid_annotation")[0].detail) <= 200
+
+
+def test_a_group_whose_json_is_no_file(tmp_path: Path) -> None:
+    _write(tmp_path, {"car": [_instance("a_1.png", SQUARE)]})
+    (tmp_path / "train" / "all_classes_instances.json").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"train/all_classes_instances\.json is not a regular file"):
+        cityscapes_data_list(tmp_path)
+    assert len(cityscapes_data_list(tmp_path, group="test")) == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from monai_acdr.data import read_contour, sunnybrook_data_list, write_contour
-from monai_acdr.data.contour_files import MAX_CONTOUR_BYTES
+from monai_acdr.data.contour_files import MAX_CLOSING_STEPS, MAX_CONTOUR_BYTES, closing_steps
 from monai_acdr.geometry import centroid
 
 
@@ -129,3 +129,15 @@ def test_convention_against_the_published_masks(shared_data: Path) -> None:
         offsets.append(np.array([columns.mean() + 0.5, rows.mean() + 0.5]) - centroid(vertices).numpy())
     assert len(offsets) == 74
     np.testing.assert_allclose(np.mean(offsets, axis=0), -0.25, atol=0.02)
+
+
+def test_the_gap_of_a_contour_in_steps() -> None:
+    angles = 2 * np.pi * np.arange(40) / 40
+    circle = torch.from_numpy(np.stack([30 + 10 * np.cos(angles), 30 + 10 * np.sin(angles)], axis=1))
+    assert closing_steps(circle) == pytest.approx(1)
+    # Half of it: the chord of 19 steps of 9 degrees, over that of one.
+    assert closing_steps(circle[:20]) == pytest.approx(np.sin(np.radians(19 * 4.5)) / np.sin(np.radians(4.5)))
+    jumped = circle[:20].clone()
+    jumped[-1] = torch.tensor([0.0, 300.0])  # a number cut off within
+    assert closing_steps(jumped) > MAX_CLOSING_STEPS
+    assert closing_steps(torch.tensor([[0.0, 0], [0, 0], [5, 5]])) == np.inf

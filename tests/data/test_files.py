@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from monai_acdr.data import files
-from monai_acdr.data.files import check_regular_file, natural_key, walk_files
+from monai_acdr.data.files import check_regular_file, natural_key, walk_data_set, walk_files
+from monai_acdr.data.report import QualityReport
 
 
 def _touch(path: Path) -> None:
@@ -104,3 +105,24 @@ def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.Monke
         check_regular_file(Path("/dev/zero"), "an image")
     with pytest.raises(FileNotFoundError, match="absent does not exist: check the path"):
         check_regular_file(tmp_path / "absent", "an image")
+
+
+def test_what_is_no_file_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    os.mkfifo(tmp_path / "b.txt")
+    (tmp_path / "c.txt").mkdir()
+    (tmp_path / "c.txt" / "other.md").touch()
+    (tmp_path / "d.txt").symlink_to(os.devnull)
+    (tmp_path / "e.txt").symlink_to(tmp_path / "absent")
+    (tmp_path / "f.csv").mkdir()  # not looked for
+    (tmp_path / "unpacked.txt").mkdir()  # a file in a folder of its name
+    (tmp_path / "unpacked.txt" / "unpacked.txt").touch()
+    report = QualityReport()
+    folders = dict(walk_data_set(tmp_path, (".txt",), report))
+    assert folders[tmp_path] == ["a.txt"]
+    assert {(finding.kind, finding.subject, finding.detail) for finding in report.findings} == {
+        ("not_a_file", "b.txt", "a named pipe"),
+        ("not_a_file", "c.txt", "a folder"),
+        ("not_a_file", "d.txt", "a device"),
+        ("not_a_file", "e.txt", "a link that leads to no file"),
+    }

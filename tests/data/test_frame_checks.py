@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,3 +80,29 @@ def test_contours_beside_the_image(tmp_path: Path, write_circle: Writer, x: floa
     report = QualityReport()
     assert check_label(tmp_path, path, (64, 72), report) == kept
     assert report.kinds() == ({} if kept else {"empty_mask": 1})
+
+
+def test_a_contour_file_cut_off(link_tree: Path, write_circle: Writer, write_dicom: Writer) -> None:
+    folder = link_tree / "contourfiles" / "SC-HF-I-1" / "i-contours"
+    for frame in (11, 12):
+        write_dicom(link_tree / "dicoms" / "SCD0000101" / f"{frame}.dcm")
+        path = write_circle(folder / f"IM-0001-{frame:04d}-icontour-manual.txt")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:20]))
+    report = QualityReport()
+    items = sunnybrook_data_list(link_tree, report=report)
+    assert [item["frame"] for item in items] == [9, 11, 59]
+    assert [(finding.kind, finding.subject) for finding in report.findings] == [
+        ("contour_open", path.relative_to(link_tree).as_posix())
+    ]
+    path.write_text("10 10\n10 40\n11 40\n12 10\n")  # few points have steps of any length
+    assert len(sunnybrook_data_list(link_tree)) == 4
+
+
+def test_contours_that_are_no_files(link_tree: Path) -> None:
+    folder = link_tree / "contourfiles" / "SC-HF-I-1" / "i-contours"
+    os.mkfifo(folder / "IM-0001-0021-icontour-manual.txt")
+    (folder / "IM-0001-0022-icontour-manual.txt").mkdir()
+    (folder / "IM-0001-0023-icontour-manual.txt").symlink_to(os.devnull)
+    report = QualityReport()
+    assert len(sunnybrook_data_list(link_tree, report=report)) == 2
+    assert report.kinds() == {"not_a_file": 3}

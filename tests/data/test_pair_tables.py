@@ -45,7 +45,8 @@ def test_named_masks(tmp_path: Path) -> None:
     report = QualityReport()
     pairs = pairs_of_table(tmp_path, table, {}, report)
     assert [pair.mask.relative_to(tmp_path).as_posix() for pair in pairs] == ["masks/p.png", "q.png"]
-    assert report.kinds() == {"annotation_without_image": 1, "invalid_row": 1}
+    assert report.kinds() == {"annotation_without_image": 1, "invalid_row": 1, "not_in_table": 1}
+    assert report.of("not_in_table")[0].subject == "masks/q.png"
 
 
 def test_one_name_in_two_groups(tmp_path: Path) -> None:
@@ -64,3 +65,14 @@ def test_columns(tmp_path: Path) -> None:
     table = _tree(tmp_path, "image,patient\na.png,1\n")
     with pytest.raises(ValueError, match=r"Expected `where` to name columns .*but got \['mass'\]"):
         pairs_of_table(tmp_path, table, {"mass": "1"}, QualityReport())
+
+
+def test_a_table_with_masks_cut_off(tmp_path: Path) -> None:
+    files = [f"{kind}/{name}.png" for kind in ("images", "masks") for name in ("a", "b")]
+    table = _tree(tmp_path, "image,mask\na.png,a.png\n", *files, "thumbnails/a.png")
+    report = QualityReport()
+    assert len(pairs_of_table(tmp_path, table, {}, report)) == 1
+    assert {(finding.kind, finding.subject) for finding in report.findings} == {
+        ("not_in_table", "images/b.png"),
+        ("not_in_table", "masks/b.png"),
+    }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,17 @@ def test_cdd_cesm(shared_data: Path) -> None:
     assert {item["laterality"] for item in items} == {"L", "R"}
     loaded = _load(items[0])
     assert loaded["image"].shape == loaded["label"].shape == (1, 512, 512)
+
+
+def test_a_table_and_masks_that_are_no_files(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        _save(tmp_path, name, _disc((20, 20), 8))
+        _save(tmp_path, name, _disc((20, 20), 8), "images")
+    (tmp_path / "masks" / "b.png").unlink()
+    os.mkfifo(tmp_path / "masks" / "b.png")
+    report = QualityReport()
+    assert len(pair_folder_data_list(tmp_path, report=report)) == 1
+    assert report.kinds() == {"frame_without_mask": 1, "not_a_file": 1}
+    os.mkfifo(tmp_path / "index.csv")
+    with pytest.raises(ValueError, match=r"index\.csv is not a regular file"):
+        pair_folder_data_list(tmp_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
 from monai_acdr.data.quality import main
 
 
@@ -36,3 +37,11 @@ def test_module_runs_without_warnings(link_tree: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == 1
     assert "group_incomplete" in done.stdout
+
+
+def test_mammograms_are_sent_to_their_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_inbreast_twin(tmp_path / "inbreast", num_patients=2, size=(64, 52))
+    assert main([str(tmp_path / "inbreast")]) == 2
+    error = capsys.readouterr().err
+    assert "mass_data_list(folder, report=report)" in error
+    assert "docs/how-to/mammography.md" in error

@@ -135,3 +135,12 @@ def test_real_dicom(shared_data: Path) -> None:
     assert sum("epi" in item for item in items) == 37
     assert all(item["has_spacing"] for item in items)
     assert [(finding.kind, finding.subject) for finding in report.findings] == [("patient_absent", "SC-HF-I-6")]
+
+
+def test_contours_that_no_row_links(link_tree: Path) -> None:
+    shutil.copytree(link_tree / "contourfiles" / "SC-HF-I-1", link_tree / "contourfiles" / "SC-HF-I-2")
+    report = QualityReport()
+    assert len(sunnybrook_data_list(link_tree, report=report)) == 2
+    assert [(finding.kind, finding.subject) for finding in report.findings] == [
+        ("unknown_patient", f"contourfiles/SC-HF-I-2/{kind}-contours") for kind in ("i", "o")
+    ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_acdr.data.ddsm.files import VIEWS, DDSMName, open_name, parse_name, read_text
-from monai_acdr.data.files import natural_key, walk_files
+from monai_acdr.data.files import natural_key, walk_data_set
 from monai_acdr.data.report import QualityReport
 
 __all__ = ["CaseFiles", "find_cases", "read_case_list", "select_cases"]
@@ -20,6 +20,9 @@ CASES_HELP = (
     "list was never part of the archive and its address is gone: take it from somebody who has it, or write your own, "
     "one case folder a line, relative to cancers/, as in cancer_01/case3013"
 )
+
+_SUFFIXES = (".ics", ".ljpeg", ".overlay", ".gz")
+"""Files of a case."""
 
 
 @dataclass
@@ -55,7 +58,7 @@ def find_cases(root: Path, report: QualityReport) -> list[CaseFiles]:
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of DDSM, but {root} is none: check `dataset_dir`.")
     cases: dict[str, CaseFiles] = {}
-    for folder, names in walk_files(root):
+    for folder, names in walk_data_set(root, _SUFFIXES, report):
         for name in names:
             if not open_name(name).endswith(".ics"):
                 continue
@@ -86,8 +89,8 @@ def _join(root: Path, folder: Path, names: Sequence[str], cases: dict[str, CaseF
             continue
         case = cases.get(parsed.case)
         if case is None or case.folder != folder:
-            if parsed.kind == "OVERLAY":
-                report.add("stray_outline", _relative(root, folder / name))
+            kind = "stray_outline" if parsed.kind == "OVERLAY" else "film_without_case"
+            report.add(kind, _relative(root, folder / name))
             continue
         _files_of(case, parsed).setdefault(parsed.view, folder / name)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from monai_acdr.data.files import walk_files
+from monai_acdr.data.files import walk_data_set, walk_files
 from monai_acdr.data.inbreast.tables import InbreastRow, read_inbreast_table
 from monai_acdr.data.report import QualityReport
 
@@ -64,7 +64,7 @@ def open_archive(folder: Path, report: QualityReport) -> Archive:
             f"{sorted(child.name for child in children.values())[:12]}: unpack the whole archive."
         )
     rows = _unique(((row.image, row) for row in read_inbreast_table(table)), report)
-    outlines = _unique(_outlines(children["allxml"]), report)
+    outlines = _unique(_outlines(children["allxml"], report), report)
     return Archive(root, _unique(_images(children["alldicoms"], report), report), outlines, rows)
 
 
@@ -81,7 +81,7 @@ def _find_root(folder: Path) -> Path:
 
 
 def _images(folder: Path, report: QualityReport) -> Iterable[tuple[str, InbreastImage]]:
-    for parent, names in walk_files(folder):
+    for parent, names in walk_data_set(folder, (".dcm",), report):
         for name in names:
             match = _IMAGE.fullmatch(name)
             if match:
@@ -91,8 +91,8 @@ def _images(folder: Path, report: QualityReport) -> Iterable[tuple[str, Inbreast
                 report.add("unknown_image_name", name)
 
 
-def _outlines(folder: Path) -> Iterable[tuple[str, Path]]:
-    for parent, names in walk_files(folder):
+def _outlines(folder: Path, report: QualityReport) -> Iterable[tuple[str, Path]]:
+    for parent, names in walk_data_set(folder, (".xml",), report):
         for name in names:
             match = _OUTLINE.fullmatch(name)
             if match:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,16 @@ def test_errors(root: Path, tmp_path: Path) -> None:
         find_cases(tmp_path / "nothing", QualityReport())
     with pytest.raises(FileNotFoundError, match="Expected the folder of DDSM, but .* is none"):
         find_cases(tmp_path / "absent", QualityReport())
+
+
+def test_films_without_case_and_what_is_no_file(root: Path) -> None:
+    folder = "cancers/cancer_02/case0001"
+    touch(root, f"{folder}/B_3014_1.LEFT_CC.LJPEG", "normals/case0004/A_0004_1.LEFT_CC.LJPEG")
+    os.mkfifo(root / folder / "A_0001_1.LEFT_CC.OVERLAY")
+    report = QualityReport()
+    assert len(find_cases(root, report)) == 3
+    assert [finding.subject for finding in report.of("film_without_case")] == [
+        f"{folder}/B_3014_1.LEFT_CC.LJPEG",
+        "normals/case0004/A_0004_1.LEFT_CC.LJPEG",
+    ]
+    assert [finding.subject for finding in report.of("not_a_file")] == [f"{folder}/A_0001_1.LEFT_CC.OVERLAY"]

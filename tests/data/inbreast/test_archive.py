@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -51,3 +52,18 @@ def test_what_is_absent_is_named(archive: Path, tmp_path: Path) -> None:
     (archive / "INbreast.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"INbreast\.csv or INbreast\.xls beside"):
         open_archive(archive, QualityReport())
+
+
+def test_entries_that_are_no_files_are_reported(archive: Path) -> None:
+    for name in ("11.xml", "12.xml"):
+        (archive / "AllXML" / name).unlink()
+    os.mkfifo(archive / "AllXML" / "11.xml")
+    (archive / "AllXML" / "12.xml").mkdir()
+    (archive / "AllDICOMs" / "15_6c613a14b80a8591_MG_L_CC_ANON.dcm").symlink_to(os.devnull)
+    report = QualityReport()
+    assert sorted(open_archive(archive, report).outlines) == ["13"]
+    assert {(finding.kind, finding.subject) for finding in report.findings} == {
+        ("not_a_file", "11.xml"),
+        ("not_a_file", "12.xml"),
+        ("not_a_file", "15_6c613a14b80a8591_MG_L_CC_ANON.dcm"),
+    }
