@@ -205,7 +205,8 @@ def _change_state(rng: random.Random, state: object) -> object:
         return {}
     name = rng.choice(list(state))
     tensor = state[name] if isinstance(state[name], torch.Tensor) else torch.zeros(3)
-    tensor = tensor if tensor.numel() < 1 << 22 else torch.zeros(3)  # a size without memory, of an earlier change
+    if tensor.layout != torch.strided or tensor.numel() >= 1 << 22:  # sparse or without memory, by an earlier change
+        tensor = torch.zeros(3)
     choice = rng.randrange(10)
     if choice == 0:
         del state[name]

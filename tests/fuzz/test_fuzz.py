@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 if not Path("/proc/self/clear_refs").exists():
     pytest.skip("the suite measures memory as Linux tells it", allow_module_level=True)
 
 from monai_acdr.data.contour_files import read_contour
 from tests.fuzz.cases import case_files, judge
+from tests.fuzz.containers import mutate_checkpoint
 from tests.fuzz.dicom_mutations import encode_dicom, mutate_dicom, parse_dicom
 from tests.fuzz.mutations import mutate_bytes, mutate_csv, mutate_json, mutate_text, mutate_xml
 from tests.fuzz.seeds import IDENTITY, Seeds
@@ -80,6 +83,14 @@ def test_mutations_take_any_content(mutate: Any, data: bytes) -> None:
     results = [mutate(random.Random(seed), data) for seed in range(60)]
     assert all(isinstance(result, bytes) for result in results)
     assert len(set(results)) > 10
+
+
+def test_checkpoints_that_were_changed_are_changed_again() -> None:
+    """A second change meets what the first one left: sparse tensors, sizes without memory."""
+    for tensor in (torch.eye(3).to_sparse(), torch.zeros(1).expand(1 << 40), torch.zeros(0)):
+        stream = io.BytesIO()
+        torch.save({"weight": tensor}, stream)
+        assert len({mutate_checkpoint(random.Random(seed), stream.getvalue()) for seed in range(80)}) > 20
 
 
 def test_dicom_files_are_taken_apart_and_put_together(seeds: Seeds) -> None:
