@@ -106,7 +106,7 @@ _NEXT_STEPS = {
     errno.EEXIST: "a part of the path is a file; choose another folder",
     errno.EFBIG: "raise the limit of file sizes (ulimit -f), or choose another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ENOENT: "make its folder first, or choose another one",
+    errno.ENOENT: "make its folder first or, where none can be made, choose another one",
     errno.ENOSPC: "free space, or choose another folder",
     errno.ENOTDIR: "a part of the path is a file; choose another folder",
     errno.EPERM: "choose a folder that you may write to",
@@ -145,6 +145,8 @@ def check_parent(path: str | os.PathLike[str]) -> Path:
         MissingFolderError: when it does not.
     """
     path = Path(path)
+    if path.absolute().parent.exists() and not path.absolute().parent.is_dir():
+        raise MissingFolderError(f"Expected {path.parent} to be a folder, but it is a file: choose another one.")
     if not path.absolute().parent.is_dir():
         raise MissingFolderError(f"The folder {path.parent} does not exist: make it first.")
     return path

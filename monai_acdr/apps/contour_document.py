@@ -52,6 +52,8 @@ DECIMALS = 4
 MAX_FRAMES, MAX_CONTOURS, MAX_VERTICES = 10_000, 1_000, 1_000_000
 """Frames of a document, contours of a frame, vertices of a contour: more are refused."""
 MAX_SIDE = 65_535
+WORLD_TOLERANCE_MM = 0.1
+"""Largest distance of a vertex in mm from the same one in pixels; four decimals of a pixel are ten times less."""
 LARGEST_COORDINATE = 1e6
 
 _KNOWN = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, BREAST_MASS)
@@ -187,7 +189,8 @@ def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[
         sources: the images.
 
     Raises:
-        ValueError: when a frame is not among them, when two are the same one, or when a size differs.
+        ValueError: when a frame is not among them, when two are the same one, when a size differs, or when contours in
+            pixels and in mm (`contours`, `world`, where a frame has both) are apart on its image.
     """
     keys = {source.key: index for index, source in enumerate(sources)}
     names = frame_names(sources)
@@ -211,8 +214,24 @@ def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[
                 f"Expected frame {frame.name!r} to have the size (H, W) of its image, {sources[index].size}, but it "
                 f"has {tuple(frame.size)}: give the images that the contours were drawn on."
             )
+        _check_world(frame, sources[index])
         found.append(index)
     return found
+
+
+def _check_world(frame: Any, source: SourceFrame) -> None:
+    """Raise a ValueError when the contours in mm are not those in pixels, on that image."""
+    world = getattr(frame, "world", None)
+    if world is None or not source.has_place:
+        return
+    for vertices, points in zip(frame.contours or (), world, strict=True):
+        distance = float(np.linalg.norm(source.to_world(vertices) - points, axis=1).max())
+        if distance > WORLD_TOLERANCE_MM:
+            raise ValueError(
+                f"Expected the contours of frame {frame.name!r} in mm to be those in pixels, but on its image they are "
+                f"up to {distance:.4g} mm apart: give the images that the contours were drawn on, or correct one of "
+                "the two, or leave out those in mm."
+            )
 
 
 def write_contour_document(path: str | os.PathLike[str], document: ContourDocument, overwrite: bool = False) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from monai_acdr.apps.contour_checks import MAX_OUTSIDE, outside_share
 from monai_acdr.apps.contour_document import structure_of
 from monai_acdr.apps.conversion.content import (
     Layer,
@@ -49,6 +50,7 @@ class ConversionReport:
         contours: number of contours; 0 where only masks were handled.
         lost: what the target does not hold, in words; empty when nothing was lost.
         skipped: files among the images, structures and contours that could not be used, with the reason.
+        findings: what is odd about the contours, such as those that lie outside of their images.
     """
 
     source: Path
@@ -60,6 +62,7 @@ class ConversionReport:
     contours: int
     lost: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,6 +74,7 @@ class ConversionReport:
             "contours": self.contours,
             "lost": list(self.lost),
             "skipped": list(self.skipped),
+            "findings": list(self.findings),
         }
 
 
@@ -131,6 +135,7 @@ def convert(
         layers = [with_size(layer, (size[0], size[1]) if size is not None else None) for layer in layers]
     if goal.name in ("txt", "png") and not folder:
         layers = [replace(layers[0], frames=(check_single(layers[0], goal),))]
+    findings = _outside(source, layers)
     fractional = kind == "FRACTIONAL" and goal.name == "seg"
     layers, lost = _changed(source, layers, goal, fractional)
     check_inputs_kept(
@@ -148,6 +153,7 @@ def convert(
         contours=sum(len(frame.contours or ()) for layer in layers for frame in layer.frames),
         lost=tuple(lost),
         skipped=tuple(skipped),
+        findings=tuple(findings),
     )
 
 
@@ -186,6 +192,31 @@ def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | 
     if structure is not None and not several:
         chosen = [replace(chosen[0], structure=structure_of(structure))]
     return chosen
+
+
+def _outside(source: Path, layers: Sequence[Layer]) -> list[str]:
+    """Contours that lie outside of their images by more than rounding, whatever the target.
+
+    Raises:
+        ValueError: when all of them do wholly: they were drawn on other images.
+    """
+    shares = [
+        (frame.name, outside_share(contour, frame.size))
+        for layer in layers
+        for frame in layer.frames
+        for contour in frame.contours or ()
+        if frame.size is not None
+    ]
+    if shares and all(share == 1 for _, share in shares):
+        raise ValueError(
+            f"Expected the contours of {source} on their images, but all {len(shares)} lie outside: give the images "
+            "that they were drawn on (--images)."
+        )
+    return [
+        f"Frame {name!r}: {100 * share:.0f} % of a contour's area lie outside of the image."
+        for name, share in shares
+        if share > MAX_OUTSIDE
+    ]
 
 
 def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[Layer], list[str]]:

@@ -294,6 +294,42 @@ def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:
     assert nib.load(target).shape == (80, 60, 3)
 
 
+@pytest.mark.parametrize("target", ["a.json", "a.nii", "rtstruct.dcm", "seg.dcm"])
+def test_contours_outside_of_their_images(images: Path, tmp_path: Path, target: str) -> None:
+    """All of them: refused; some: told, whatever is written."""
+    if target == "seg.dcm":
+        pytest.importorskip("highdicom")
+    sources = read_sources(images.glob("*.dcm"))
+    half = np.array([[-10.0, 20], [10, 20], [10, 40], [-10, 40]])
+    write_rtstruct(tmp_path / "some.dcm", [SHAPE, half, SHAPE + [200, 0], None], sources)
+    report = convert(tmp_path / "some.dcm", tmp_path / target, images)
+    assert [note.split(": ")[1][:23] for note in report.findings] == [
+        "50 % of a contour's are",
+        "100 % of a contour's ar",
+    ]
+    write_rtstruct(tmp_path / "all.dcm", [SHAPE + [200, 0], None, SHAPE - [0, 200], None], sources)
+    with pytest.raises(ValueError, match="on their images, but all 2 lie outside: give the images"):
+        convert(tmp_path / "all.dcm", tmp_path / f"other_{target}", images)
+
+
+@pytest.mark.parametrize(("shift", "fits"), [(50.0, False), (0.2, False), (0.05, True)])
+def test_contours_in_mm_and_in_pixels_are_the_same(
+    originals: dict[str, Path], images: Path, tmp_path: Path, shift: float, fits: bool
+) -> None:
+    convert(originals["rtstruct"], tmp_path / "a.json", images)
+    data = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    contour = data["frames"][0]["contours"][0]
+    contour["vertices_mm"] = [[x + shift, y, z] for x, y, z in contour["vertices_mm"]]
+    (tmp_path / "b.json").write_text(json.dumps(data), encoding="utf-8")
+    for name in ("rtstruct.dcm", "b.nii", "c.json"):
+        if fits:
+            assert convert(tmp_path / "b.json", tmp_path / name, images).frames == 3
+            continue
+        with pytest.raises(ValueError, match=f"in mm to be those in pixels, .*up to {shift:g}"):
+            convert(tmp_path / "b.json", tmp_path / name, images)
+        assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("link", ["the file", "a link", "a hard link"])
 def test_what_is_read_is_not_replaced(images: Path, document: Path, tmp_path: Path, link: str) -> None:
     study, contours = tmp_path / "study", tmp_path / "a.json"
@@ -327,6 +363,8 @@ def test_earlier_results_among_the_images_are_replaced(document: Path, images: P
 
 
 def test_mistyped_folders_are_not_made(document: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"a\.json to be a folder, but it is a file"):
+        convert(document, document / "a.nii")
     for target, to in (("absent/a.nii", None), ("absent/masks", "png")):
         with pytest.raises(FileNotFoundError, match="absent does not exist: make it first"):
             convert(document, tmp_path / target, to=to)
@@ -362,7 +400,7 @@ def test_nothing_to_convert(images: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to convert"):
         convert(tmp_path / "1.png", tmp_path / "rtstruct.dcm", images)
     np.savetxt(tmp_path / "2.txt", SHAPE + 500)
-    with pytest.raises(ValueError, match="covered by half.*'2': no pixel"):
+    with pytest.raises(ValueError, match="all 1 lie outside: give the images"):
         convert(tmp_path / "2.txt", tmp_path / "2.nii", images)
 
 
@@ -398,7 +436,7 @@ def test_the_patient_is_not_named(document: Path, images: Path, tmp_path: Path) 
 
 
 def test_reports_are_json() -> None:
-    report = ConversionReport(Path("a.json"), "json", "png", (Path("b.png"),), ("Mass",), 1, 2, ("x",), ("y",))
+    report = ConversionReport(Path("a.json"), "json", "png", (Path("b.png"),), ("Mass",), 1, 2, ("x",), ("y",), ("z",))
     assert json.loads(json.dumps(report.as_dict())) == {
         "source": {"path": "a.json", "format": "json"},
         "target": {"files": ["b.png"], "format": "png"},
@@ -407,4 +445,5 @@ def test_reports_are_json() -> None:
         "contours": 2,
         "lost": ["x"],
         "skipped": ["y"],
+        "findings": ["z"],
     }

@@ -131,6 +131,29 @@ def test_earlier_contours_and_overwriting(study: Path, tiny_heart: Path, tmp_pat
     assert sorted(path.name for path in out.iterdir()) == ["contours.json", "mine.txt", "report.json"]
 
 
+def test_a_folder_of_pictures_keeps_its_pictures(tiny_heart: Path, tmp_path: Path) -> None:
+    """A picture with the name of a result is an image all the same; results of an earlier run are none."""
+    gray = (np.indices((96, 96)).sum(0) % 200).astype(np.uint8)
+    for name in ("1.png", "contact_sheet.png"):
+        Image.fromarray(gray).save(tmp_path / name)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(FileExistsError, match=r"contact_sheet\.png would replace the input"):
+        segment(tmp_path, tmp_path, tiny_heart, "centre", pictures=False, overwrite=True, device="cpu")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_results_among_the_images_are_replaced(own_study: Path, tiny_heart: Path) -> None:
+    before = {path.name: path.read_bytes() for path in own_study.iterdir()}
+    for _ in range(2):
+        segment(own_study, own_study, tiny_heart, "centre", rtstruct=True, pictures=False, overwrite=True, device="cpu")
+    assert {name: (own_study / name).read_bytes() for name in before} == before
+    assert sorted({path.name for path in own_study.iterdir()} - set(before)) == [
+        "contours.json",
+        "report.json",
+        "rtstruct.dcm",
+    ]
+
+
 def test_an_ensemble_writes_its_spread(study: Path, tiny_heart: Path, ensemble_weights: Path, tmp_path: Path) -> None:
     file = sorted(study.iterdir())[0]
     for name, checkpoint in (("one", None), ("ensemble", ensemble_weights)):

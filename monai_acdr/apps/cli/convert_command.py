@@ -91,5 +91,9 @@ def convert(kind: str, as_json: bool, **arguments: Any) -> None:
         shown.append(f"... {len(report.files)} files in all")
     names = ", ".join(report.structures)
     lines = [f"{report.source_format} to {report.target_format}: {names}, {report.frames} frame(s)", *shown]
-    notes = [*(f"Lost: {note}" for note in report.lost), *(f"Left out: {note}" for note in report.skipped)]
+    notes = [
+        *(f"Check: {note}" for note in report.findings),
+        *(f"Lost: {note}" for note in report.lost),
+        *(f"Left out: {note}" for note in report.skipped),
+    ]
     print_result(as_json, report.as_dict(), [*lines, *notes])
