@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,6 +105,9 @@ def find_layout(root: Path, tree: Tree) -> str:
     hint = ""
     if _has_contours(tree) or any(path_part(folder, PATIENT_FOLDER, ATLAS_FOLDER) for folder in tree):
         hint = " Some patient folders are there: images and contours come in separate archives, unpack both."
+    tables = [folder / "link.csv" for folder in tree if os.path.lexists(folder / "link.csv")]
+    if tables:
+        hint += f" {tables[0]} is no regular file: copy the table again."
     known = "".join(f"\n  {name}: {text}" for name, text in LAYOUTS.items())
     raise ValueError(
         f"Expected one of the four layouts of Sunnybrook Cardiac Data in {root}, but found none.{hint} "

@@ -40,3 +40,10 @@ def test_contours_and_images_of_two_releases_are_recognised_apart(atlas_tree: Pa
         shutil.rmtree(link_tree / name)
     assert find_layout(link_tree, scan_tree(link_tree)) == "link"
     assert path_part(Path("a/SC-N-1/b/SC-N-2/c"), PATIENT_FOLDER) == "SC-N-2"
+
+
+def test_a_table_that_is_no_file_is_named(link_tree: Path) -> None:
+    (link_tree / "link.csv").unlink()
+    (link_tree / "link.csv").mkdir()
+    with pytest.raises(ValueError, match=r"link\.csv is no regular file: copy the table again"):
+        sunnybrook_data_list(link_tree)

@@ -11,15 +11,19 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from monai_acdr.data.files import check_regular_file
 from monai_acdr.read_budget import check_bytes, read_budget_bytes
 
-__all__ = ["VIEWS", "DDSMName", "open_name", "parse_name", "read_bytes", "read_text"]
+__all__ = ["VIEWS", "DDSMName", "open_name", "parse_name", "read_beginning", "read_bytes", "read_text"]
 
 VIEWS = ("LEFT_CC", "LEFT_MLO", "RIGHT_CC", "RIGHT_MLO")
 """The films of a case."""
 
 MAX_TEXT_BYTES = 4_000_000
 """Of an ``.ics`` or ``.OVERLAY`` file; a large outline has some thousand codes of two characters each."""
+
+BEGINNING_BYTES = 1 << 16
+"""Hold the header of an ``.LJPEG`` file, which has some hundred bytes."""
 
 _NAME = re.compile(r"([A-Z])[_-](\d+)[_-](\d+)\.([A-Z]+_[A-Z]+)\.(LJPEG|OVERLAY)(\.GZ)?", re.IGNORECASE | re.ASCII)
 
@@ -94,6 +98,25 @@ def read_bytes(path: Path, limit: int | None, what: str) -> bytes:
     if limit is not None and len(data) > limit:
         raise ValueError(f"Expected {what} of at most {limit} bytes, but {path} is longer: is it a file of DDSM?")
     return data
+
+
+def read_beginning(path: Path, what: str) -> tuple[bytes, int | None]:
+    """The first :data:`BEGINNING_BYTES` of a file, unpacked, and its size in bytes, None when it is gzipped.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no regular file, or its gzip stream is damaged.
+    """
+    check_regular_file(path, what)
+    with open(path, "rb") as stream:
+        data = stream.read(BEGINNING_BYTES)
+    if not data.startswith(b"\x1f\x8b"):
+        return data, path.stat().st_size
+    try:
+        with gzip.open(path, "rb") as stream:
+            return stream.read(BEGINNING_BYTES), None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"Expected {what}, but the gzip file {path} is damaged ({error}): copy it again.") from error
 
 
 def read_text(path: Path, what: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from monai_acdr.data.ddsm.cases import CaseFiles
 from monai_acdr.data.ddsm.chain_codes import chain_contour, chain_gap
 from monai_acdr.data.ddsm.ics import DDSMCase, read_ics
+from monai_acdr.data.ddsm.ljpeg import check_ljpeg_header
 from monai_acdr.data.ddsm.overlay import DDSMLesion, read_overlay
 from monai_acdr.data.report import QualityReport
 
@@ -50,7 +51,18 @@ def case_items(
         elif view not in files.films:
             report.add("annotation_without_image", subject, f"no {files.name}.{view}.LJPEG")
         else:
-            yield from _film_items(files, case, view, _lesions(path, subject, report), lesion_types, report)
+            lesions = _lesions(path, subject, report)
+            if _is_film(root, files.films[view], report):
+                yield from _film_items(files, case, view, lesions, lesion_types, report)
+
+
+def _is_film(root: Path, path: Path, report: QualityReport) -> bool:
+    try:
+        check_ljpeg_header(path)
+    except (OSError, ValueError) as error:
+        report.add("invalid_image", path.relative_to(root).as_posix(), str(error))
+        return False
+    return True
 
 
 def _lesions(path: Path, subject: str, report: QualityReport) -> list[DDSMLesion]:

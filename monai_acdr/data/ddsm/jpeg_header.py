@@ -37,8 +37,13 @@ class LosslessHeader:
     scan_start: int
 
 
-def parse_header(data: bytes, path: Path) -> LosslessHeader:
+def parse_header(data: bytes, path: Path, num_bytes: int | None = None) -> LosslessHeader:
     """Parse and check the header of a file.
+
+    Args:
+        data: the file, or its beginning with the whole header.
+        path: for messages.
+        num_bytes: of the whole file; None when ``data`` is the whole.
 
     Raises:
         ValueError: when it is not a lossless JPEG of one component as PVRG writes it, or declares more than its bytes
@@ -60,7 +65,7 @@ def parse_header(data: bytes, path: Path) -> LosslessHeader:
             raise ValueError(f"Expected no restart intervals, but {path} has some: convert it with another program.")
         elif marker == _SOS:
             scan = segment
-    return _check(frame, scan, tables, len(data), position, path)
+    return _check(frame, scan, tables, len(data) if num_bytes is None else num_bytes, position, path)
 
 
 def _segment(data: bytes, position: int, path: Path) -> tuple[int, bytes, int]:

@@ -9,15 +9,16 @@ The header of some files has height and width swapped; and the first line is pre
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from monai_acdr.data.ddsm.files import read_bytes
+from monai_acdr.data.ddsm.files import read_beginning, read_bytes
 from monai_acdr.data.ddsm.jpeg_header import LosslessHeader, parse_header
 from monai_acdr.data.ddsm.predictors import REPAIRED, pvrg_samples, standard_differences
 
-__all__ = ["read_ljpeg"]
+__all__ = ["check_ljpeg_header", "read_ljpeg"]
 
 _BLOCKS = 32
 
@@ -55,6 +56,20 @@ def read_ljpeg(path: str | Path, shape: tuple[int, int] | None = None) -> np.nda
         samples = pvrg_samples(differences, header.predictor, header.precision)
     # Swapped headers are consistent in themselves: the samples follow one another as in the true image.
     return samples.reshape(shape)
+
+
+def check_ljpeg_header(path: Path) -> None:
+    """Look whether a file is an ``.LJPEG`` file by its header, without reading the 10 MB of a film.
+
+    Files cut off later are refused by :func:`read_ljpeg` only.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no such file, or far too short for the pixels that it declares.
+    """
+    data, num_bytes = read_beginning(path, "an .LJPEG file")
+    # The size of a gzipped file says nothing: a sample takes a bit at least, which gzip may pack further.
+    parse_header(data, path, sys.maxsize if num_bytes is None else num_bytes)
 
 
 def _decode(data: bytes, header: LosslessHeader, path: Path) -> np.ndarray:

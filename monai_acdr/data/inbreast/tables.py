@@ -12,6 +12,7 @@ from typing import Any
 
 from monai.utils import optional_import
 
+from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.text_files import read_csv_rows
 from monai_acdr.read_budget import check_bytes
 
@@ -54,8 +55,7 @@ def read_inbreast_table(path: str | Path) -> list[InbreastRow]:
         ValueError: when it is no such table.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected the table of INbreast, but {path} does not exist: copy INbreast.csv there.")
+    check_regular_file(path, "the table of INbreast")
     rows = _xls_rows(path) if path.suffix.lower() == ".xls" else [row for _, row in read_csv_rows(path)]
     header = [_key(cell) for cell in rows[0]] if rows else []
     if "filename" not in header or "birads" not in header:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from monai_acdr.data.ddsm import bcrp_data_list, ddsm_data_list
+from monai_acdr.data.phantoms.lossless_jpeg import encode_ljpeg
 from monai_acdr.data.report import QualityReport
 from monai_acdr.transforms.contour import contour_to_mask
 
@@ -21,6 +22,7 @@ ICS = "DIGITIZER DBA\n" + "".join(
     for view, overlay in [("LEFT_CC", "OVERLAY"), ("LEFT_MLO", "NON_OVERLAY"), ("RIGHT_CC", "NON_OVERLAY")]
 )
 SQUARE = "3 2 2 2 2 4 4 4 6 6 6 0 0 0 #"
+FILM = encode_ljpeg(np.zeros((30, 20), dtype=np.uint16))
 
 
 def lesion(number: int = 1, chain: str = SQUARE, kind: str = "MASS", margins: str = "SPICULATED") -> str:
@@ -34,7 +36,7 @@ def write_case(root: Path, number: int, *lesions: str, view: str = "LEFT_CC", ic
     folder = root / "cancers" / "cancer_01" / f"case{number:04d}"
     folder.mkdir(parents=True)
     (folder / f"A-{number:04d}-1.ics").write_text(ics)
-    (folder / f"A_{number:04d}_1.{view}.LJPEG").touch()
+    (folder / f"A_{number:04d}_1.{view}.LJPEG").write_bytes(FILM)
     count = len(lesions) if total < 0 else total
     (folder / f"A_{number:04d}_1.{view}.OVERLAY").write_text(f"TOTAL_ABNORMALITIES {count}\n" + "".join(lesions))
     return folder

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
+
+import pytest
 
 from monai_acdr.data.ddsm.cases import find_cases
 from monai_acdr.data.ddsm.items import case_items
@@ -33,3 +36,17 @@ def test_a_film_without_size(tmp_path: Path) -> None:
     assert [item["view"] for item in case_items(root, case, ("MASS",), report)] == ["MLO"]
     (finding,) = report.of("invalid_case")
     assert finding.detail == "has no size of LEFT_CC, so that its masses cannot be used"
+
+
+@pytest.mark.parametrize("content", [b"", b"no film" * 500, b"\x1f\x8bno gzip", gzip.compress(b"no film")])
+def test_a_film_that_is_none(tmp_path: Path, content: bytes) -> None:
+    report = QualityReport()
+    root = write_ddsm_cases(tmp_path / "ddsm", 1, (60, 48))
+    (case,) = find_cases(root, report)
+    case.films["LEFT_CC"].write_bytes(content)
+    packed = gzip.compress(case.films["LEFT_MLO"].read_bytes())
+    case.films["LEFT_MLO"].write_bytes(packed)
+    assert [item["view"] for item in case_items(root, case, ("MASS",), report)] == ["MLO"]
+    assert [(finding.kind, finding.subject) for finding in report.findings] == [
+        ("invalid_image", "cancers/cancer_01/case9001/A_9001_1.LEFT_CC.LJPEG")
+    ]

@@ -116,3 +116,9 @@ def test_fixture(shared_data: Path) -> None:
         InbreastRow("99999901", "R", "CC", "5", "4"),
         InbreastRow("99999902", "L", "MLO", "4a", None),
     ]
+
+
+def test_a_table_that_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "INbreast.csv").mkdir()
+    with pytest.raises(ValueError, match=r"table of INbreast, but .*INbreast\.csv is not a regular file but a folder"):
+        read_inbreast_table(tmp_path / "INbreast.csv")
