@@ -14,7 +14,7 @@ import torch
 
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
-from monai_acdr.data.pictures import picture_size, read_picture
+from monai_acdr.data.pictures import read_picture, verify_picture
 from monai_acdr.data.reference import foreground
 from monai_acdr.dicom import read_gray_image
 from monai_acdr.read_budget import check_pixels
@@ -24,7 +24,7 @@ __all__ = ["MaskOutline", "file_size", "fit_mask", "object_outlines", "read_mask
 
 
 def file_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) of an image or mask file, from its header.
+    """(H, W) of an image or mask file, from its header; a PNG or DICOM file that is cut off is refused.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -32,7 +32,7 @@ def file_size(path: str | Path) -> tuple[int, int]:
     """
     path = Path(path)
     check_regular_file(path, "an image or mask")
-    size = read_image_header(path).size if is_dicom_file(path) else picture_size(path)
+    size = read_image_header(path).size if is_dicom_file(path) else verify_picture(path)
     check_pixels(path, size)
     return size
 

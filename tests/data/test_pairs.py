@@ -188,3 +188,14 @@ def test_a_table_and_masks_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "index.csv")
     with pytest.raises(ValueError, match=r"index\.csv is not a regular file"):
         pair_folder_data_list(tmp_path)
+
+
+def test_an_image_cut_off(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        _save(tmp_path, name, _disc((20, 20), 8))
+        _save(tmp_path, name, _disc((20, 20), 8), "images")
+    path = tmp_path / "images" / "b.png"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 20])
+    report = QualityReport()
+    assert [item["name"] for item in pair_folder_data_list(tmp_path, report=report)] == ["a"]
+    assert [(finding.kind, finding.subject) for finding in report.findings] == [("invalid_image", "images/b.png")]
