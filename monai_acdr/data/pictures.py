@@ -34,7 +34,6 @@ __all__ = [
     "PICTURE_FORMATS",
     "PictureReader",
     "decode_picture",
-    "picture_size",
     "read_label_picture",
     "read_picture",
     "read_picture_frames",
@@ -57,17 +56,6 @@ _SWAPPED = (5, 6, 7, 8)
 _SUBFILE_TYPE = 254
 _REDUCED = 1
 """Bit of TIFF's NewSubfileType: a page that is a smaller version of another one."""
-
-
-def picture_size(path: str | Path) -> tuple[int, int]:
-    """(H, W) as :func:`read_picture` gives it, from the header; nothing is decoded.
-
-    Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when it is no picture, holds several, or is larger than the budget.
-    """
-    with _opened(path, str(path)) as image:
-        return _size(image)
 
 
 def read_picture(path: str | Path) -> np.ndarray:
@@ -145,7 +133,8 @@ def verify_picture(path: str | Path) -> tuple[int, int]:
     """(H, W) of a picture whose file is complete as far as its format tells without decoding: PNG has checksums.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`picture_size`; ValueError also for a damaged or truncated file.
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no picture, holds several, is larger than the budget, damaged or truncated.
     """
     with _opened(path, str(path)) as image:
         size = _size(image)

@@ -20,10 +20,10 @@ from monai_acdr.data.image_headers import is_png_file
 from monai_acdr.data.pictures import (
     PictureReader,
     decode_picture,
-    picture_size,
     read_label_picture,
     read_picture,
     read_picture_frames,
+    verify_picture,
 )
 from monai_acdr.read_budget import read_budget
 
@@ -36,7 +36,7 @@ def test_gray_pictures_come_as_they_are(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(PIXELS).save(path)
     np.testing.assert_array_equal(read_picture(path), PIXELS)
-    assert picture_size(path) == (3, 4)
+    assert verify_picture(path) == (3, 4)
     assert [len(frame) for frame in read_picture_frames(path)] == [3]
 
 
@@ -96,7 +96,7 @@ def test_the_orientation_that_viewers_apply_is_applied(
     Image.fromarray(pixels).save(path, exif=exif, **({"quality": 95} if suffix == "jpg" else {}))
     expected = np.rot90(pixels, turn)
     found = read_picture(path)
-    assert picture_size(path) == found.shape == expected.shape
+    assert verify_picture(path) == found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=12)
 
 
@@ -108,7 +108,7 @@ def test_pages_are_frames_and_never_the_first_one_alone(tmp_path: Path) -> None:
         ((5, 5), 1),
         ((6, 5), 2),
     ]
-    for read in (read_picture, read_label_picture, picture_size, PictureReader().read):
+    for read in (read_picture, read_label_picture, verify_picture, PictureReader().read):
         with pytest.raises(ValueError, match=r"one picture in a file, but .*a\.tif holds several: .* page a file"):
             read(tmp_path / "a.tif")
 
@@ -126,7 +126,7 @@ def test_animations_and_multi_picture_jpeg_are_refused(tmp_path: Path, suffix: s
     frames = [Image.fromarray(np.full((16, 16), value, dtype=np.uint8)) for value in (0, 200)]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
     (tmp_path / f"a.{suffix}").rename(tmp_path / "b.jpg")
-    for read in (read_picture, read_picture_frames, picture_size):
+    for read in (read_picture, read_picture_frames, verify_picture):
         with pytest.raises(ValueError, match=r"one picture in a file, but .*b\.jpg holds several: save the one"):
             read(tmp_path / "b.jpg")
 
@@ -149,7 +149,7 @@ def test_no_program_is_started_for_postscript(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "a.png").write_bytes(EPS)
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "EPS", "Pillow alone would take it"
-    for read in (read_picture, read_picture_frames, picture_size, PictureReader().read):
+    for read in (read_picture, read_picture_frames, verify_picture, PictureReader().read):
         with pytest.raises(ValueError, match="it is another format, damaged or truncated"):
             read(tmp_path / "a.png")
     with pytest.raises(ValueError, match="but key in file cannot be read"):
@@ -170,7 +170,7 @@ def test_what_the_header_claims_is_checked_before_anything_is_decoded(
     (tmp_path / "a.png").write_bytes(_png(1000, 1000))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _image: pytest.fail("was decoded"))
     with read_budget(1):
-        for read in (read_picture, picture_size, read_picture_frames):
+        for read in (read_picture, verify_picture, read_picture_frames):
             with pytest.raises(ValueError, match=r"a\.png to need at most 1 MiB of memory.*--read-budget"):
                 read(tmp_path / "a.png")
     (tmp_path / "a.png").write_bytes(_png(60000, 60000))
@@ -200,7 +200,7 @@ def test_damage_is_an_error_that_names_the_file(tmp_path: Path, suffix: str) -> 
         for place in rng.integers(0, min(len(whole), 300), 3):
             broken[place] = int(rng.integers(0, 256))
         path.write_bytes(bytes(broken))
-        for read in (read_picture_frames, picture_size):
+        for read in (read_picture_frames, verify_picture):
             try:
                 read(path)
             except ValueError as error:
@@ -217,7 +217,7 @@ def test_what_is_no_file_is_refused_without_opening_it(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a regular file but a named pipe"):
         read_picture(tmp_path / "pipe.png")
     with pytest.raises(ValueError, match="is not a regular file but a folder"):
-        picture_size(tmp_path)
+        verify_picture(tmp_path)
 
 
 def test_the_reader_of_monai(tmp_path: Path) -> None:
