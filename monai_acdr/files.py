@@ -23,6 +23,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -457,7 +458,7 @@ def lock_folder(folder: str | os.PathLike[str], wait: float = 0.0) -> Iterator[P
             f"Expected {folder} to be a folder for results, but it is a link to {os.readlink(folder)}, which does not "
             "exist: make that folder, or choose another name."
         )
-    if os.path.lexists(folder) and not folder.is_dir():
+    if _is_no_folder(folder):
         raise FileExistsError(f"Expected {folder} to be a folder for results, but it is a file: choose another name.")
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     lock = _Lock(folder / LOCK)
@@ -680,6 +681,14 @@ def release_file(path: str | os.PathLike[str]) -> None:
 def _release_claims() -> None:
     for lock in _claims.values():
         lock.release()
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Whether something else is there; asked once, because another run may remove an empty folder at any moment."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _acquire_in(folder: Path, lock: _Lock, wait: float, message: str) -> None:

@@ -168,8 +168,12 @@ def find_weights(root: Path, checkpoint: str | os.PathLike[str] | None = None) -
 
     Raises:
         FileNotFoundError: when there is no such file.
+        ValueError: when it is a folder or a device.
     """
     weights = root / "models" / "model.pt" if checkpoint is None else Path(checkpoint)
+    if weights.exists() and not weights.is_file():
+        kind = "a folder" if weights.is_dir() else "a device, pipe or socket"
+        raise ValueError(f"Expected a file of weights, but {weights} is {kind}: give the path of a file.")
     if not weights.is_file():
         raise FileNotFoundError(
             f"Expected weights at {weights}, but there is no such file: train the bundle, or give --checkpoint."

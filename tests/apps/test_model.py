@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_acdr.apps.model import find_bundle, find_device, load_model
+from monai_acdr.apps.model import find_bundle, find_device, find_weights, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, TISSUE
 
@@ -93,3 +93,8 @@ def test_refused(tiny_heart: Path, tmp_path: Path) -> None:
     (copy / "configs" / "metadata.json").write_text("{")
     with pytest.raises(ValueError, match="as JSON"):
         load_model(copy)
+
+
+def test_weights_that_are_a_folder_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder: give the path of a file"):
+        find_weights(tmp_path, tmp_path)
