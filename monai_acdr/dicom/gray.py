@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from monai_acdr.dicom.elements import code, functional_group, is_present, items, number
+from monai_acdr.dicom.elements import code, functional_group, is_present, items, number, text
 from monai_acdr.dicom.files import load_dataset
-from monai_acdr.dicom.pixels import PALETTE, pixel_format, stored_frames, stored_range
+from monai_acdr.dicom.pixels import BIG_ENDIAN, PALETTE, pixel_format, stored_frames, stored_range
 
 __all__ = ["VOI", "GrayImage", "apply_voi", "gray_values", "read_gray_frames", "read_gray_image"]
 
@@ -112,8 +112,9 @@ def gray_values(
     bits, signed = int(dataset.BitsStored), stored.dtype.kind == "i"
     if code(dataset, "PhotometricInterpretation") == PALETTE:
         return _palette_luminance(dataset, name, stored)
-    padding = _padding(dataset, stored)
-    image = GrayImage(_within(stored, bits, signed).astype(np.float32), *map(float, stored_range(bits, signed)))
+    within = _within(stored, bits, signed)
+    padding = _padding(dataset, stored, within, bits)
+    image = GrayImage(within.astype(np.float32), *map(float, stored_range(bits, signed)))
     if modality:
         _apply_modality(dataset, name, image, frame)
     if voi is not None:
@@ -126,16 +127,28 @@ def gray_values(
     return image.values
 
 
-def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray | None:
-    """Where PixelPaddingValue, or the range to PixelPaddingRangeLimit, stands (PS3.3 C.7.5.1.1.2); None if nowhere."""
+def _padding(dataset: Any, stored: np.ndarray, within: np.ndarray, bits: int) -> np.ndarray | None:
+    """Where PixelPaddingValue, or the range to PixelPaddingRangeLimit, stands (PS3.3 C.7.5.1.1.2); None if nowhere.
+
+    Padding that the stored bits hold is looked for in them, whatever stands above them; padding that they cannot hold,
+    such as -2000 in unsigned images, in all bits of a pixel, where some writers put it.
+
+    Args:
+        dataset: ``pydicom.Dataset``.
+        stored: (H, W) pixels with all their bits.
+        within: the same, the stored bits only.
+        bits: their number.
+    """
     first = _stored_number(dataset, "PixelPaddingValue", stored.dtype)
     if first is None:
         return None
     last = _stored_number(dataset, "PixelPaddingRangeLimit", stored.dtype)
-    if last is None or last == first:
-        mask = stored == first
-    else:
-        mask = (stored >= min(first, last)) & (stored <= max(first, last))
+    ends, signed = [first, first if last is None else last], stored.dtype.kind == "i"
+    low, high = stored_range(bits, signed)
+    if signed and all(low <= end < 1 << bits for end in ends):  # a negative number may be without its sign's extension
+        ends = [end - (1 << bits) if end > high else end for end in ends]
+    pixels = within if all(low <= end <= high for end in ends) else stored
+    mask = pixels == ends[0] if ends[0] == ends[1] else (pixels >= min(ends)) & (pixels <= max(ends))
     return mask if mask.any() else None
 
 
@@ -164,7 +177,7 @@ def _within(stored: np.ndarray, bits: int, signed: bool) -> np.ndarray:
 def _apply_modality(dataset: Any, name: object, image: GrayImage, frame: int) -> None:
     tables = items(dataset, "ModalityLUTSequence", name)
     if tables:
-        _apply_table(tables[0], name, image)
+        _apply_table(tables[0], name, image, _is_big_endian(dataset))
         return
     slope, intercept = _rescale(dataset, name, frame)
     low, high = sorted((image.low * slope + intercept, image.high * slope + intercept))
@@ -199,7 +212,8 @@ def _palette_luminance(dataset: Any, name: object, stored: np.ndarray) -> np.nda
         raise ValueError(f"Expected palettes of one size, but those of {name} differ: the file is damaged.")
     gray = sum(np.float32(weight) * table for weight, (table, _) in zip(LUMINANCE, channels, strict=True))
     table, first = np.asarray(gray, dtype=np.float32), channels[0][1]
-    return table[np.clip(stored.astype(np.int32) - first, 0, table.size - 1)]
+    within = _within(stored, int(dataset.BitsStored), stored.dtype.kind == "i")
+    return table[np.clip(within.astype(np.int32) - first, 0, table.size - 1)]
 
 
 def _palette(dataset: Any, name: object, color: str, signed: bool) -> tuple[np.ndarray, int]:
@@ -211,7 +225,7 @@ def _palette(dataset: Any, name: object, color: str, signed: bool) -> tuple[np.n
         )
     item = {"LUTDescriptor": dataset.get(f"{color}{_PALETTE}Descriptor"), "LUTData": dataset[f"{color}{_PALETTE}Data"]}
     item["LUTData"] = item["LUTData"].value
-    table, first, _ = _table(item, name, signed)
+    table, first, _ = _table(item, name, signed, _is_big_endian(dataset))
     return table.astype(np.float32), first
 
 
@@ -229,7 +243,7 @@ def apply_voi(image: GrayImage, dataset: Any, name: object, voi: str) -> None:
     """
     tables, window = dataset.get("VOILUTSequence"), _window(dataset)
     if voi != "window" and tables:
-        _apply_table(tables[0], name, image)
+        _apply_table(tables[0], name, image, _is_big_endian(dataset))
         _scale(image)
     elif voi != "lut" and window:
         _apply_window(name, image, *window)
@@ -270,22 +284,23 @@ def _scale(image: GrayImage) -> None:
     image.low, image.high = 0.0, 1.0
 
 
-def _apply_table(item: Any, name: object, image: GrayImage) -> None:
+def _apply_table(item: Any, name: object, image: GrayImage, big_endian: bool) -> None:
     """A modality or VOI LUT (PS3.3 C.11.1.1): values before the first entry take the first, those after it the last."""
-    table, first, bits = _table(item, name, signed=image.low < 0)
+    table, first, bits = _table(item, name, image.low < 0, big_endian)
     indices = np.subtract(image.values, np.float32(first), out=image.values)
     np.clip(np.rint(indices, out=indices), 0, table.size - 1, out=indices)
     image.values = table.astype(np.float32)[indices.astype(np.int32)]
     image.low, image.high = 0.0, float((1 << bits) - 1)
 
 
-def _table(item: Any, name: object, signed: bool) -> tuple[np.ndarray, int, int]:
+def _table(item: Any, name: object, signed: bool, big_endian: bool) -> tuple[np.ndarray, int, int]:
     """Entries of a look-up table, the value of its first entry, and the bits of an entry.
 
     Args:
         item: what has LUTDescriptor and LUTData.
         name: of the file, for messages.
         signed: whether the values that are looked up may be negative.
+        big_endian: whether the file is; pydicom leaves the words of VR OW as they are.
 
     Raises:
         ValueError: when it is malformed or shorter than it says.
@@ -294,6 +309,8 @@ def _table(item: Any, name: object, signed: bool) -> tuple[np.ndarray, int, int]
         entries, first, bits = (int(value) for value in item.get("LUTDescriptor"))
         entries, data = entries or 1 << 16, item.get("LUTData")
         if isinstance(data, bytes):
+            if big_endian:
+                data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
             # Entries of 8 bits are packed, with a byte for an even length; a shorter table of 16 bits is cut.
             table = np.frombuffer(data, "<u1" if len(data) in (entries, entries + 1) else "<u2")
         else:
@@ -308,6 +325,10 @@ def _table(item: Any, name: object, signed: bool) -> tuple[np.ndarray, int, int]
             "the file is damaged, export it again."
         )
     return table[:entries], first - (1 << 16) if signed and first > 0x7FFF else first, bits
+
+
+def _is_big_endian(dataset: Any) -> bool:
+    return text(getattr(dataset, "file_meta", None), "TransferSyntaxUID") == BIG_ENDIAN
 
 
 def _window(dataset: Any) -> tuple[float, float, str] | None:

@@ -140,3 +140,75 @@ def test_overlays_in_high_bits_of_an_mr_image(made: SimpleNamespace, tmp_path: P
     marked = pixels | np.where(np.arange(13) % 2, 0x8000, 0).astype("<u2")
     path = made.image(tmp_path / "a.dcm", PixelData=marked.tobytes(), BitsStored=12, HighBit=11)
     assert np.array_equal(read_gray_image(path), pixels)
+
+
+@pytest.mark.parametrize("kind", ["palette", "palette of 8 bits", "modality"])
+def test_tables_of_big_endian_files(made: SimpleNamespace, tmp_path: Path, kind: str) -> None:
+    """Words of VR OW are in the byte order of the file; 8-bit entries are packed in words."""
+    table = np.random.default_rng(1).permutation(256) * (1 if "8" in kind else 200)
+    pixels = numbers(made, high=256)
+    words = table.astype("u1").view("<u2").astype(">u2") if "8" in kind else table.astype(">u2")
+    if kind == "modality":
+        item = Dataset()
+        item.add_new("LUTDescriptor", "US", [256, 0, 16])
+        item.add_new("LUTData", "OW", words.tobytes())
+        item.ModalityLUTType = "US"
+        changes: dict[str, Any] = {"ModalityLUTSequence": Sequence([item])}
+    else:
+        changes = palette(np.zeros((256, 3)), 0)
+        for color in ("Red", "Green", "Blue"):
+            changes[f"{color}PaletteColorLookupTableDescriptor"] = [256, 0, 8 if "8" in kind else 16]
+            changes[f"{color}PaletteColorLookupTableData"] = words.tobytes()
+    dataset = pydicom.dcmread(made.image(tmp_path / "a.dcm", **changes))
+    dataset.PixelData = pixels.astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+    dataset.decode()  # what is still raw would keep the bytes of little endian
+    if int(pydicom.__version__.split(".")[0]) < 3:
+        dataset.is_little_endian = False
+        dataset.save_as(str(tmp_path / "b.dcm"), write_like_original=False)
+    else:
+        plain = pydicom.dataset.Dataset(dataset)
+        plain.file_meta = dataset.file_meta
+        pydicom.dcmwrite(tmp_path / "b.dcm", plain, little_endian=False, implicit_vr=False, enforce_file_format=True)
+    assert np.abs(read_gray_image(tmp_path / "b.dcm") - table[pixels]).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("signed", "vr", "padding", "bits_of_padding"),
+    [
+        (1, "SS", -2000, 0x0830),  # without the extension of the sign
+        (1, "US", 63536, 0x0830),
+        (1, "US", 0x0830, 0xF830),
+        (1, "SS", -2000, 0xF830),
+        (0, "US", 4095, 0x8FFF),  # an overlay above
+        (0, "US", 4095, 0x0FFF),
+        (0, "US", 63536, 0xF830),  # more than the stored bits hold
+    ],
+)
+def test_padding_is_looked_for_in_the_stored_bits(
+    made: SimpleNamespace, tmp_path: Path, signed: int, vr: str, padding: int, bits_of_padding: int
+) -> None:
+    values = np.arange(117).reshape(made.SIZE) + 5
+    is_padding = np.arange(117).reshape(made.SIZE) % 5 == 0
+    stored = np.where(is_padding, bits_of_padding, values).astype("<u2")
+    changes = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": signed}
+    dataset = pydicom.dcmread(made.image(tmp_path / "a.dcm", PixelData=stored.tobytes(), **changes))
+    dataset.add(DataElement("PixelPaddingValue", vr, padding))
+    path = made.write(dataset, tmp_path / "a.dcm")
+    assert np.array_equal(read_gray_image(path), np.where(is_padding, values[~is_padding].min(), values))
+
+
+def test_pixels_that_share_their_bits_with_padding_are_none(made: SimpleNamespace, tmp_path: Path) -> None:
+    """63536 is beyond 12 bits, whose part of it, 2096, is a value as any other."""
+    stored = np.arange(2040, 2157).reshape(made.SIZE).astype("<u2")
+    changes = {"BitsStored": 12, "HighBit": 11, "PixelPaddingValue": 63536}
+    assert np.array_equal(
+        read_gray_image(made.image(tmp_path / "a.dcm", PixelData=stored.tobytes(), **changes)), stored
+    )
+
+
+def test_overlays_above_a_palette(made: SimpleNamespace, tmp_path: Path) -> None:
+    pixels, order = numbers(made, high=256), np.random.default_rng(0).permutation(256)
+    changes = palette(np.repeat(order[:, None], 3, 1), 0) | {"BitsStored": 8, "HighBit": 7}
+    path = made.image(tmp_path / "a.dcm", PixelData=(pixels | 0x8000).astype("<u2").tobytes(), **changes)
+    assert np.abs(read_gray_image(path) - order[pixels]).max() < 0.01
