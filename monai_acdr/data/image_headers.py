@@ -20,7 +20,7 @@ from monai.utils import optional_import
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
 from monai_acdr.dicom.elements import quiet_values
-from monai_acdr.dicom.files import dicom_stream
+from monai_acdr.dicom.files import dicom_stream, end_of_data
 from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
@@ -128,10 +128,12 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]
     tag_for_keyword, _ = optional_import("pydicom.datadict", name="tag_for_keyword")
     found: list[_PixelData] = []
 
-    def at_pixel_data(tag: int, vr: str | None, length: int) -> bool:
+    at_end = end_of_data(path, header_only=True)
+
+    def at_pixel_data(tag: Any, vr: str | None, length: int) -> bool:
         if tag == _PIXEL_DATA:
             found.append(_PixelData(stream.tell(), length))
-        return bool(tag >= _PIXEL_DATA)
+        return at_end(tag, vr, length) or bool(tag >= _PIXEL_DATA)
 
     try:
         with quiet_values():

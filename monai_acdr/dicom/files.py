@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import os
 import zlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pydicom
 import pydicom.filereader
@@ -20,6 +20,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from monai_acdr.dicom.elements import quiet_values
@@ -51,6 +52,9 @@ _META_START, _META_BYTES = 132, 1024
 """Where the file meta information begins, and how much of it is looked at."""
 
 _META_GROUP = 0x0002
+
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+"""Float, double float and integer pixel data."""
 
 MAX_DEPTH = 64
 """Sequences within each other: images have 5, and trees of structured reports hardly 20."""
@@ -96,15 +100,39 @@ def load_dataset(
     path = Path(path)
     if not header_only:
         check_bytes(path, path.stat().st_size)
-    options: dict[str, Any] = {"stop_before_pixels": header_only, "force": force}
-    if keywords is not None:
-        options["specific_tags"] = list(keywords)
+    tags = None if keywords is None else [Tag(keyword) for keyword in keywords]
     with _told_by_us(path), dicom_stream(path) as stream:
         if not header_only:
             _check_items(path, stream)
-        dataset = pydicom.dcmread(stream, **options)
+        dataset = pydicom.filereader.read_partial(
+            stream, end_of_data(path, header_only), force=force, specific_tags=tags
+        )
         dataset.filename = str(path)
         return dataset
+
+
+def end_of_data(path: Path, header_only: bool) -> Callable[[BaseTag, str | None, int], bool]:
+    """Where pydicom stops reading the elements of a file: its `stop_when`.
+
+    The rest of an interrupted copy is zeros, up to gigabytes, which pydicom takes for empty elements (0000,0000), eight
+    bytes each. Before the pixels they are damage; behind them some programs pad files with them.
+
+    Args:
+        path: the file, for the message.
+        header_only: stop at the pixels, as pydicom's ``stop_before_pixels`` does.
+    """
+    last = 0
+
+    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal last
+        if tag == 0 and last < min(_PIXELS):
+            raise _Refusal(
+                f"Expected a whole DICOM file, but {path} goes on with zeros: it is a cut copy; copy it again."
+            )
+        last = int(tag)
+        return last == 0 or (header_only and last in _PIXELS)
+
+    return stop
 
 
 def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Container[str] = ()) -> Dataset:

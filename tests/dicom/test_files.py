@@ -14,8 +14,9 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import ExplicitVRLittleEndian
 
-from monai_acdr.dicom.files import MAX_DEPTH, check_target, read_dataset, save_dataset, storage_class
+from monai_acdr.dicom.files import MAX_DEPTH, check_target, load_dataset, read_dataset, save_dataset, storage_class
 from monai_acdr.read_budget import read_budget
 from tests.fuzz.dicom_mutations import Element, encode_dicom, parse_dicom
 
@@ -69,7 +70,7 @@ def test_broken(made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise KeyError(made.SECRET)
 
-    monkeypatch.setattr(pydicom, "dcmread", fail)
+    monkeypatch.setattr(pydicom.filereader, "read_partial", fail)
     with pytest.raises(ValueError, match=r"a\.dcm is broken \(KeyError\)") as caught:
         read_dataset(path, header_only=True)
     assert made.SECRET not in str(caught.value)
@@ -199,3 +200,34 @@ def test_the_class_of_a_file_is_text(made: SimpleNamespace, tmp_path: Path) -> N
             warnings.simplefilter("error")
             assert storage_class(path) in ("", made.SECRET * 20)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("header_only", [True, False])
+def test_zeros_in_place_of_elements_are_a_cut_copy(tmp_path: Path, header_only: bool) -> None:
+    path = tmp_path / "a.dcm"
+    dataset = pydicom.Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", "1.2.3"
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    save_dataset(dataset, path, overwrite=False)
+    with path.open("ab") as stream:
+        stream.truncate(path.stat().st_size + (1 << (33 if header_only else 22)))  # 8 GB that take no room
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="a.dcm goes on with zeros: it is a cut copy"):
+        load_dataset(path, header_only=header_only)
+    assert time.perf_counter() - start < 2
+
+
+def test_zeros_behind_the_pixels_pad_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    dataset = pydicom.Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.4", "1.2.3"
+    dataset.add_new("PixelData", "OW", b"abcd")
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    save_dataset(dataset, path, overwrite=False)
+    with path.open("ab") as stream:
+        stream.write(bytes(100_000))
+    whole = load_dataset(path)
+    assert whole.PixelData == b"abcd" and len(whole) == 3
+    assert "PixelData" not in load_dataset(path, header_only=True)
