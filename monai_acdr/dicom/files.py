@@ -100,7 +100,7 @@ def load_dataset(
     path = Path(path)
     if not header_only:
         check_bytes(path, path.stat().st_size)
-    tags = None if keywords is None else [Tag(keyword) for keyword in keywords]
+    tags: list[BaseTag | int] | None = None if keywords is None else [Tag(keyword) for keyword in keywords]
     with _told_by_us(path), dicom_stream(path) as stream:
         if not header_only:
             _check_items(path, stream)
