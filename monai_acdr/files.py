@@ -58,6 +58,8 @@ because writers choose a format by the suffix), ``.monai_acdr-partial-ID`` a fol
 DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
 """How long a writer of one file waits for another one of the same file."""
+CLAIM_SECONDS = 1.0
+"""How long a claim is tried: another process that looks for leftovers holds each lock for an instant."""
 _POLL_SECONDS = 0.02
 _ONLY_WRITERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """Errors that reading does not have."""
@@ -658,8 +660,10 @@ def claim_file(path: str | os.PathLike[str]) -> bool:
             return False
         _claims.pop(key).release()  # its folder was deleted
     lock = _Lock(_lock_of(path.with_name(f"{path.name}.claim")))
+    end = time.monotonic() + CLAIM_SECONDS
     with writing(path):
-        acquired = lock.acquire()
+        while not (acquired := lock.acquire()) and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
     if not acquired:
         raise FileExistsError(
             f"Expected no other process at work on {path}, but one is: wait until it ends, or choose another folder. "

@@ -75,8 +75,8 @@ cut along its thick slices reach about 8."""
 USUAL_ANISOTROPY = 2.0
 """A ratio beyond this is odd: the plane may not be the one that was imaged."""
 
-FIELD_OF_VIEW_MM = (2.0, 2500.0)
-"""Smallest and largest extent of an image along its longer side: from a mouse's ventricle to a whole body."""
+FIELD_OF_VIEW_MM = (0.5, 2500.0)
+"""Smallest and largest extent of an image along its longer side: from a field of a microscope to a whole body."""
 
 MIN_JUDGED_PIXELS = 32
 """Images without a side of so many pixels are cuttings: their field of view may be as small as it is."""

@@ -20,6 +20,7 @@ __all__ = [
     "BYTES_PER_SAMPLE",
     "DEFAULT_BYTES",
     "ENVIRONMENT",
+    "ON_DISK_TIMES",
     "ReadBudget",
     "check_bytes",
     "check_pixels",
@@ -35,6 +36,11 @@ BYTES_PER_SAMPLE = 4
 
 ENVIRONMENT = "MONAI_ACDR_READ_BUDGET"
 """Environment variable with another budget in MiB: for bundles, data loader workers and servers."""
+
+ON_DISK_TIMES = 4
+"""Images may ask for so many times what their files have on the disk where that is more than the budget: whoever keeps
+a gigabyte of 16-bit images can have them, which become two as float32. It is the small file with a large claim that the
+budget is for."""
 
 _chosen: int | None = None
 
@@ -79,17 +85,18 @@ def read_budget(mebibytes: float | None) -> Iterator[None]:
         _chosen = previous
 
 
-def check_bytes(what: object, number: int) -> None:
+def check_bytes(what: object, number: int, on_disk: int = 0) -> None:
     """Raise an error when a file's content is larger than the budget.
 
     Args:
         what: the file, for the message.
         number: bytes that it has, or will have once it is unpacked.
+        on_disk: bytes of the files that they come from, where :data:`ON_DISK_TIMES` of them are allowed.
 
     Raises:
         ValueError: when that is more than the budget.
     """
-    budget = read_budget_bytes()
+    budget = max(read_budget_bytes(), ON_DISK_TIMES * on_disk)
     if number > budget:
         raise ValueError(
             f"Expected {what} to need at most {_mebibytes(budget)} MiB of memory, but it asks for "
@@ -98,35 +105,45 @@ def check_bytes(what: object, number: int) -> None:
         )
 
 
-def check_pixels(what: object, shape: Sequence[int]) -> None:
+def check_pixels(what: object, shape: Sequence[int], on_disk: int = 0) -> None:
     """Raise an error when an image or volume is larger than the budget.
 
     Args:
         what: the file, for the message.
         shape: the extents of all axes: rows, columns, frames, samples per pixel.
+        on_disk: as in :func:`check_bytes`.
 
     Raises:
         ValueError: when its samples, as float32, need more than the budget.
     """
-    check_bytes(what, BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape))
+    check_bytes(what, BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape), on_disk)
 
 
 class ReadBudget:
     """The budget of a run that keeps many images: what each of them needs is added up.
+
+    Args:
+        what: the run, for the message.
+        on_disk: as in :func:`check_bytes`, of all files together.
 
     Example:
         >>> budget = ReadBudget("the study")
         >>> budget.add_pixels((256, 256))
     """
 
-    def __init__(self, what: object) -> None:
+    def __init__(self, what: object, on_disk: int = 0) -> None:
         self.what = what
+        self.on_disk = on_disk
         self.spent = 0
 
     def add_pixels(self, shape: Sequence[int]) -> None:
         """Count one image more; arguments and errors of :func:`check_pixels`."""
-        self.spent += BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape)
-        check_bytes(self.what, self.spent)
+        self.add_bytes(BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape))
+
+    def add_bytes(self, number: int) -> None:
+        """Count so many bytes more; errors of :func:`check_bytes`."""
+        self.spent += number
+        check_bytes(self.what, self.spent, self.on_disk)
 
 
 def _bytes_of(mebibytes: float) -> int:

@@ -184,4 +184,4 @@ def test_a_pin_that_torch_does_not_go_with_is_found(tmp_path: Path) -> None:
     """The wheel of torch in the package index asks for the triton of its build, which a pin of ours once was not."""
     (tmp_path / "pins.txt").write_text("torch==2.13.0\ntriton==3.9.0\n")
     message = resolve(read_command(f"torch --constraint {tmp_path / 'pins.txt'}", "this test"), "3.13")
-    assert re.search(r"torch==2\.13\.0 depends on triton.*==3\.7\.1", message)
+    assert re.search(r"torch==2\.13\.0 depends on triton", message)

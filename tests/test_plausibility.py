@@ -66,7 +66,7 @@ def test_what_cannot_be_is_refused(spacing, kind, text):
 @pytest.mark.parametrize("spacing", [(0.001, 0.001), (50.0, 50.0)])
 def test_the_field_of_view_counts_where_the_spacing_alone_could_be(spacing):
     assert len(check_spacing("--spacing", spacing)) == 1
-    with pytest.raises(ValueError, match=r"field of view of 2 to 2500 mm, but --spacing has .* 200 x 256 pixels"):
+    with pytest.raises(ValueError, match=r"field of view of 0.5 to 2500 mm, but --spacing has .* 200 x 256 pixels"):
         check_spacing("--spacing", spacing, (200, 256))
 
 

@@ -72,6 +72,17 @@ def test_absurd_extents_do_not_overflow():
     check_pixels("a.json", (-(2**62), 5))
 
 
+def test_large_files_may_become_large_images():
+    with read_budget(1):
+        check_pixels("a.dcm", (1024, 1024), on_disk=2**20)
+        with pytest.raises(ValueError, match="at most 2 MiB .* asks for 4 MiB"):
+            check_pixels("a.dcm", (1024, 1024), on_disk=2**19)
+        budget = ReadBudget("the series", on_disk=2**20)
+        budget.add_pixels((1024, 1024))
+        with pytest.raises(ValueError, match="the series to need at most 4 MiB"):
+            budget.add_bytes(1)
+
+
 def test_images_of_a_run_add_up():
     with read_budget(1):
         budget = ReadBudget("the study")

@@ -19,6 +19,7 @@ from torch import Tensor
 from monai_acdr.apps.inputs import Frame
 from monai_acdr.geometry import signed_area
 from monai_acdr.measures import Finding, ShapeMeasures, VentricleVolumes
+from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.transforms.roi import roi_window
 
@@ -32,9 +33,12 @@ __all__ = [
     "volume_findings",
 ]
 
-MIN_CONTRAST = 0.02
-"""Least contrast of a region (:func:`region_contrast`) in which a contour is drawn. The least of 400 regions about the
-reference in Sunnybrook's images is 0.17, the least of masses in CDD-CESM 0.21; of a constant region it is 0."""
+MIN_CONTRAST = 0.002
+"""Least contrast of a region (:func:`region_contrast`) in which a contour is drawn; of a constant region it is 0.
+
+The least of 400 regions about the reference in Sunnybrook's images is 0.17, the least of masses in CDD-CESM 0.21, but a
+mass in a raw mammogram, whose air has 25 times the values of the breast, or an organ beside padding of -3024 has 0.01.
+"""
 
 NO_CONTRAST = "no contrast in the region of interest"
 """Reason of frames without a contour."""
@@ -144,7 +148,14 @@ def outside_share(vertices: np.ndarray, size: tuple[int, int]) -> float:
         return 0.0
     points = torch.from_numpy(np.ascontiguousarray(vertices, dtype=np.float64))
     area = abs(float(signed_area(points)))
-    inside = float(contour_to_mask(points[None], size)[0].sum())
+    # Only where contour and image meet: the size that a document gives its image may be anything.
+    first = np.clip(np.floor(low), 0, (size[1], size[0]))
+    last = np.clip(np.ceil(high), 0, (size[1], size[0]))
+    columns, rows = (int(extent) for extent in last - first)
+    if min(rows, columns) == 0:
+        return 1.0 if area > 0 else 0.0
+    check_pixels("the part of an image that a contour covers", (rows, columns))
+    inside = float(contour_to_mask(points[None] - torch.from_numpy(first), (rows, columns))[0].sum())
     return min(max(1 - inside / area, 0.0), 1.0) if area > 0 else 0.0
 
 

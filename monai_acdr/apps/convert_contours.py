@@ -178,7 +178,7 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
     """All frames of a study, what could not be used, and the paths of the images among that."""
     if images is None:
         return [], [], []
-    series, skipped = find_series(Path(images))
+    series, skipped = find_series(Path(images), anatomy_only=False)
     notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in ("unreadable", "duplicate")]
     return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
 

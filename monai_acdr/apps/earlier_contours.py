@@ -41,7 +41,8 @@ def earlier_contours(path: Path, inputs: Inputs) -> list[list[np.ndarray]]:
     layers, _ = read_layers(path, source_format(path), inputs.sources)
     filled = choose_layers(layers, None, many=True)
     if len(filled) > 1:
-        labels = [(layer.number or place, layer.structure.label) for place, layer in enumerate(filled, start=1)]
+        numbers = [place if layer.number is None else layer.number for place, layer in enumerate(filled, start=1)]
+        labels = [(number, layer.structure.label) for number, layer in zip(numbers, filled, strict=True)]
         raise ValueError(
             f"Expected contours or masks of one structure in {path}, but it has {shown_labels(labels)}: take one out "
             f"of it first, with monai-acdr convert {path.name} one.json --structure '#{labels[0][0]}' --images STUDY."

@@ -47,7 +47,8 @@ def load_frames(
         ValueError: when an instance has no pixels, colors, or cannot be decoded; or when all of them need more memory
             than the budget.
     """
-    budget = ReadBudget("the series" if len(sources) > 1 else sources[0].path if sources else "the series")
+    on_disk = sum(path.stat().st_size for path in {source.path for source in sources})
+    budget = ReadBudget("the series" if len(sources) > 1 else sources[0].path if sources else "the series", on_disk)
     for source in sources:
         budget.add_pixels(source.size)
     by_file: dict[Path, list[SourceFrame]] = {}

@@ -65,11 +65,13 @@ def left_out_images(root: Path, skipped: Sequence[Skipped]) -> list[Path]:
     return [root / entry.file if root.is_dir() else root for entry in skipped if entry.kind in kinds]
 
 
-def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
+def find_series(path: Path, anatomy_only: bool = True) -> tuple[list[list[SourceFrame]], list[Skipped]]:
     """Find the image series of ONE patient's study.
 
     Args:
         path: a DICOM file or a folder, which is searched with the folders below it.
+        anatomy_only: leave out phase, velocity and other parts of the signal that show no anatomy. Contours may have
+            been drawn on them all the same.
 
     Returns:
         The frames of each series, in order of their numbers, and what was left out.
@@ -83,7 +85,7 @@ def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
     skipped: list[Skipped] = []
     instances: dict[str, list[SourceFrame]] = {}
     for file, name in _files(path, skipped):
-        frames = _read(file, name, skipped)
+        frames = _read(file, name, skipped, anatomy_only)
         if not frames:
             continue
         earlier = instances.setdefault(frames[0].key[0], frames)
@@ -99,7 +101,9 @@ def find_series(path: Path) -> tuple[list[list[SourceFrame]], list[Skipped]]:
     series: dict[str, list[SourceFrame]] = {}
     for frame in order_sources([frame for frames in instances.values() for frame in frames]):
         series.setdefault(str(frame.header.SeriesInstanceUID), []).append(frame)
-    return [_magnitude_only(path, frames, skipped) for frames in series.values()], skipped
+    if anatomy_only:
+        return [_magnitude_only(path, frames, skipped) for frames in series.values()], skipped
+    return list(series.values()), skipped
 
 
 def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[SourceFrame]:
@@ -160,7 +164,7 @@ def _magnitude_only(path: Path, series: list[SourceFrame], skipped: list[Skipped
     return [frame for frame in series if frame.component != "REAL"]
 
 
-def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
+def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> list[SourceFrame]:
     """The frames of a file; none, with a reason, when it is no image."""
     try:
         if not is_dicom_file(file):
@@ -174,7 +178,9 @@ def _read(file: Path, name: str, skipped: list[Skipped]) -> list[SourceFrame]:
             skipped.append(Skipped(name, "result", f"{what}, not an image"))
             return []
         frames = read_instance(file)
-        check_pixels(file, (len(frames), *frames[0].size))
+        check_pixels(file, (len(frames), *frames[0].size), file.stat().st_size)
+        if not anatomy_only:
+            return frames
         for component, count in Counter(frame.component for frame in frames).items():
             if component in NO_ANATOMY:
                 which = "" if len(frames) == 1 else f"{count} of {len(frames)} frames: "

@@ -24,14 +24,14 @@ from monai_acdr import __version__
 from monai_acdr.apps.inputs import volume_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.nifti import NiftiVolume, read_nifti, read_nifti_voxels
+from monai_acdr.apps.nifti import NiftiVolume, read_nifti
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.data.cardiac_nifti import PHASES, CardiacCase, find_cardiac_cases
 from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.files import output_folder, write_text_atomically
-from monai_acdr.measures import PhaseVolume, compute_agreement, phase_volumes
+from monai_acdr.measures import Finding, PhaseVolume, compute_agreement, phase_volumes
 from monai_acdr.transforms import contour_to_mask
 
 __all__ = ["agreement"]
@@ -54,6 +54,7 @@ class _Stack:
 
     volume: NiftiVolume
     cavity: np.ndarray
+    findings: tuple[Finding, ...] = ()
 
 
 def agreement(
@@ -105,13 +106,20 @@ def agreement(
                 f"{contour_model.structure.label}: choose another model."
             )
         cases, left_out = find_cardiac_cases(studies)
-        rows = []
+        rows, findings = [], []
         for number, case in enumerate(cases, start=1):
-            rows.append({"patient": case.name, **_compare(_read(case, label), contour_model, request)})
+            try:
+                stack = _read(case, label)
+                rows.append({"patient": case.name, **_compare(stack, contour_model, request)})
+                findings += [f"{case.name}: {finding.kind}: {finding.text}" for finding in stack.findings]
+            except ValueError as error:
+                left_out.append(f"{case.name}: {error}")
             if progress is not None:
                 progress("outline", number, len(cases))
+        if not rows:
+            raise ValueError(f"Expected a patient that can be compared, but got none: {'; '.join(left_out[:3])}")
         weights = {"name": contour_model.name, "weights_sha256": contour_model.checkpoint_sha256}
-        settings = {"model": weights, "roi": roi, "label": label, "left_out": left_out}
+        settings = {"model": weights, "roi": roi, "label": label, "left_out": left_out, "findings": findings}
         result = {"program": "monai-acdr agreement", "version": __version__, **settings, **_summary(rows)}
         write_text_atomically(folder / "agreement.csv", _table(rows))
         write_text_atomically(folder / "agreement.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
@@ -120,16 +128,21 @@ def agreement(
 
 def _read(case: CardiacCase, label: int) -> _Stack:
     volumes = [read_nifti(path) for path in case.images]
-    labels = [read_nifti_voxels(path) for path in case.labels]
+    maps = [read_nifti(path) for path in case.labels]
+    labels = [volume.voxels[..., 0] for volume in maps]
     first, second = volumes
-    if first.shape != second.shape or not np.allclose(first.affine, second.affine, atol=SAME_PLACE):
+    if first.num_phases > 1 or second.num_phases > 1:
+        raise ValueError(f"Expected one phase in each image of {case.name}, but got {first.shape} and {second.shape}.")
+    if first.voxels.shape != second.voxels.shape or not np.allclose(first.affine, second.affine, atol=SAME_PLACE):
         raise ValueError(
             f"Expected {' and '.join(PHASES)} of {case.name} on one grid, but their shapes are {first.shape} and "
             f"{second.shape}, or their affines differ: resample one of them."
         )
-    for path, voxels in zip(case.labels, labels, strict=True):
-        if voxels.shape != first.shape:
-            raise ValueError(f"Expected {path} to have the shape of its image, {first.shape}, but got {voxels.shape}.")
+    for path, voxels, volume in zip(case.labels, labels, maps, strict=True):
+        if voxels.shape != first.voxels.shape[:3]:
+            raise ValueError(f"Expected {path} to have the shape of its image, {first.shape}, but got {volume.shape}.")
+        if not np.allclose(volume.affine, first.affine, atol=SAME_PLACE):
+            raise ValueError(f"Expected {path} on the grid of its image, but its affine differs: resample it.")
         if not (voxels == label).any():
             values = np.unique(voxels).tolist()
             raise ValueError(
@@ -137,8 +150,9 @@ def _read(case: CardiacCase, label: int) -> _Stack:
                 "cavity with --label."
             )
     joined = np.concatenate([volume.voxels for volume in volumes], axis=3)
-    cavity = np.stack([voxels.reshape(first.voxels.shape[:3]) == label for voxels in labels], axis=3)
-    return _Stack(NiftiVolume.from_voxels(joined, first.affine), cavity)
+    cavity = np.stack([voxels == label for voxels in labels], axis=3)
+    findings = tuple(dict.fromkeys(finding for volume in volumes for finding in volume.findings))
+    return _Stack(NiftiVolume.from_voxels(joined, first.affine), cavity, findings)
 
 
 def _compare(stack: _Stack, model: ContourModel, request: RegionRequest | None) -> dict[str, Any]:

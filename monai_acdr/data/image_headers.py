@@ -20,7 +20,7 @@ from monai.utils import optional_import
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
 from monai_acdr.dicom.elements import quiet_values
-from monai_acdr.dicom.files import dicom_stream, end_of_data
+from monai_acdr.dicom.files import ReadRefusal, dicom_stream, end_of_data
 from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
@@ -34,10 +34,6 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = 0x7FE00010
-_KEYWORDS = (
-    *("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelSpacing"),
-    *("Modality", "ImageType", "ComplexImageComponent"),
-)
 
 
 @dataclass(frozen=True)
@@ -125,10 +121,9 @@ class _PixelData:
 
 def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]:
     filereader, _ = optional_import("pydicom.filereader")
-    tag_for_keyword, _ = optional_import("pydicom.datadict", name="tag_for_keyword")
     found: list[_PixelData] = []
 
-    at_end = end_of_data(path, header_only=True)
+    at_end = end_of_data(path, stream, header_only=True)
 
     def at_pixel_data(tag: Any, vr: str | None, length: int) -> bool:
         if tag == _PIXEL_DATA:
@@ -137,12 +132,13 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]
 
     try:
         with quiet_values():
-            tags = [tag_for_keyword(keyword) for keyword in _KEYWORDS]
-            dataset = filereader.read_partial(stream, stop_when=at_pixel_data, force=True, specific_tags=tags)
-    except Exception as error:  # a damaged file makes pydicom raise nearly anything
+            dataset = filereader.read_partial(stream, stop_when=at_pixel_data, force=True)
+    except ReadRefusal as refusal:
+        raise ValueError(str(refusal)) from None
+    except Exception as error:  # a damaged file makes pydicom raise nearly anything; its messages quote values
         raise ValueError(
             f"Expected a DICOM file, but {path} cannot be parsed ({type(error).__name__}): copy it again."
-        ) from error
+        ) from None
     return dataset, found[0] if found else None
 
 

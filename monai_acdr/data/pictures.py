@@ -104,7 +104,7 @@ def read_picture_frames(path: str | Path) -> list[np.ndarray]:
             return [_gray_values(image, name)]
         budget, frames = ReadBudget(name), []
         for _ in _pages(image, name):
-            budget.add_pixels((image.height, image.width, len(image.getbands())))
+            budget.add_pixels((image.height, image.width))
             frames.append(_gray_values(image, name))
         return frames
 
@@ -185,7 +185,8 @@ def _opened(source: str | Path | bytes, name: str, single: bool = True) -> Itera
             # Never by name: Pillow 13 maps uncompressed TIFF into memory then, with the sides of a turned one swapped.
             stream: Any = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb"))
             image = stack.enter_context(Image.open(stream, formats=PICTURE_FORMATS))
-        check_pixels(name, (image.height, image.width, len(image.getbands())))
+        # As float32, what one gray value needs; the bytes of up to four colors, on the way to it, need no more.
+        check_pixels(name, (image.height, image.width))
         if single:
             _check_single(image, name)
         yield image
@@ -213,6 +214,8 @@ def _pillow_errors(name: str) -> Iterator[None]:
 
 
 def _check_single(image: Image.Image, name: str) -> None:
+    if image.format == "MPO" and _has_previews_only(image, name):
+        return
     if image.format == "TIFF":
         number = sum(1 for _, _ in zip(_pages(image, name), range(2), strict=False))
         image.seek(0)
@@ -223,6 +226,17 @@ def _check_single(image: Image.Image, name: str) -> None:
             f"Expected one picture in a file, but {name} holds several: save the one that is meant alone"
             + (", or give each page a file of its own." if image.format == "TIFF" else ".")
         )
+
+
+def _has_previews_only(image: Image.Image, name: str) -> bool:
+    """Whether all pictures behind the first are smaller: cameras add previews to their JPEG (CIPA DC-007)."""
+    with _pillow_errors(name):
+        size, smaller = image.size, True
+        for number in range(1, min(int(getattr(image, "n_frames", 1)), MAX_PAGES)):
+            image.seek(number)
+            smaller = smaller and max(image.size) < max(size)
+        image.seek(0)
+    return smaller
 
 
 def _pages(image: Image.Image, name: str) -> Iterator[int]:

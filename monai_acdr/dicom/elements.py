@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +38,29 @@ __all__ = [
 ]
 
 
+class _Quiet:
+    """State of the whole process, changed by the first thread that wants it and put back by the last one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.depth = 0
+        self._changes = ExitStack()
+
+    def enter(self) -> None:
+        logger = logging.getLogger("pydicom")
+        self._changes.callback(setattr, logger, "disabled", logger.disabled)
+        logger.disabled = True
+        self._changes.enter_context(disable_value_validation())
+        self._changes.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+
+    def leave(self) -> None:
+        self._changes.close()
+
+
+_QUIET = _Quiet()
+
+
 @contextmanager
 def quiet_values() -> Iterator[None]:
     """Let pydicom not complain about values, in warnings or its log: it quotes them, and with them names.
@@ -44,14 +68,17 @@ def quiet_values() -> Iterator[None]:
     Values of the source are passed on as they are: UIDs with a leading zero are wrong, but they are the identity of the
     instances that a result refers to.
     """
-    logger = logging.getLogger("pydicom")
-    was_disabled, logger.disabled = logger.disabled, True
+    with _QUIET.lock:
+        _QUIET.depth += 1
+        if _QUIET.depth == 1:
+            _QUIET.enter()
     try:
-        with disable_value_validation(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logger.disabled = was_disabled
+        with _QUIET.lock:
+            _QUIET.depth -= 1
+            if _QUIET.depth == 0:
+                _QUIET.leave()
 
 
 def is_present(holder: Any, keyword: str) -> bool:

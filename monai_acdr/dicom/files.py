@@ -53,6 +53,9 @@ _META_START, _META_BYTES = 132, 1024
 
 _META_GROUP = 0x0002
 
+PADDING = 1 << 16
+"""Bytes of zeros at the end of a file without pixels that are no damage."""
+
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 """Float, double float and integer pixel data."""
 
@@ -105,28 +108,30 @@ def load_dataset(
         if not header_only:
             _check_items(path, stream)
         dataset = pydicom.filereader.read_partial(
-            stream, end_of_data(path, header_only), force=force, specific_tags=tags
+            stream, end_of_data(path, stream, header_only), force=force, specific_tags=tags
         )
         dataset.filename = str(path)
         return dataset
 
 
-def end_of_data(path: Path, header_only: bool) -> Callable[[BaseTag, str | None, int], bool]:
+def end_of_data(path: Path, stream: BinaryIO, header_only: bool) -> Callable[[BaseTag, str | None, int], bool]:
     """Where pydicom stops reading the elements of a file: its `stop_when`.
 
     The rest of an interrupted copy is zeros, up to gigabytes, which pydicom takes for empty elements (0000,0000), eight
-    bytes each. Before the pixels they are damage; behind them some programs pad files with them.
+    bytes each. Before the pixels they are damage. Behind them, and at the end of a file without pixels, programs pad
+    files with them, up to a block.
 
     Args:
-        path: the file, for the message.
+        path: the file.
+        stream: what is read.
         header_only: stop at the pixels, as pydicom's ``stop_before_pixels`` does.
     """
     last = 0
 
     def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         nonlocal last
-        if tag == 0 and last < min(_PIXELS):
-            raise _Refusal(
+        if tag == 0 and last < min(_PIXELS) and path.stat().st_size - stream.tell() > PADDING:
+            raise ReadRefusal(
                 f"Expected a whole DICOM file, but {path} goes on with zeros: it is a cut copy; copy it again."
             )
         last = int(tag)
@@ -178,7 +183,7 @@ def is_system_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None
 
 
-class _Refusal(ValueError):
+class ReadRefusal(ValueError):
     """A message of ours, told apart from the errors of pydicom, whose messages quote values."""
 
 
@@ -190,7 +195,7 @@ def _told_by_us(path: Path) -> Iterator[None]:
             yield
     except InvalidDicomError:
         raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is none.") from None
-    except _Refusal as refusal:
+    except ReadRefusal as refusal:
         raise ValueError(str(refusal)) from None
     except Exception as error:  # `from None`, since messages quote values
         if is_system_error(error):
@@ -217,14 +222,14 @@ def _inflated(path: str | os.PathLike[str], stream: BinaryIO, meta: Dataset) -> 
     try:
         content = inflater.decompress(stream.read(budget), budget + 1)
     except zlib.error:
-        raise _Refusal(f"Expected a deflated file, but {path} is damaged: copy it again.") from None
+        raise ReadRefusal(f"Expected a deflated file, but {path} is damaged: copy it again.") from None
     if len(content) > budget:
-        raise _Refusal(
+        raise ReadRefusal(
             f"Expected {path} to inflate to at most {budget / 2**20:,.0f} MiB, but it is larger: leave it out if that "
             "cannot be right, or raise the budget with --read-budget MIB."
         )
     if not inflater.eof:
-        raise _Refusal(f"Expected a whole deflated file, but {path} ends before its end: copy it again.")
+        raise ReadRefusal(f"Expected a whole deflated file, but {path} ends before its end: copy it again.")
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.FileMetaInformationGroupLength = 0  # pydicom fills it in when it writes
     plain = io.BytesIO()
@@ -249,13 +254,15 @@ def _refuse_beyond_budget(path: Path, number: int) -> None:
     try:
         check_bytes(path, number)
     except ValueError as error:
-        raise _Refusal(str(error)) from None
+        raise ReadRefusal(str(error)) from None
 
 
 def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0, depth: int = 0) -> int:
     """Decode all values, as pydicom does on access, outside of :func:`quiet_values` otherwise; bytes that they need."""
     if depth > MAX_DEPTH:  # each level keeps a copy of all within it
-        raise _Refusal(f"Expected at most {MAX_DEPTH} sequences within each other, but {path} has more: copy it again.")
+        raise ReadRefusal(
+            f"Expected at most {MAX_DEPTH} sequences within each other, but {path} has more: copy it again."
+        )
     for tag in list(dataset.keys()):
         raw = dataset.get_item(tag)
         if isinstance(raw, RawDataElement) and raw.value:

@@ -41,10 +41,12 @@ INSTALL = "pip install 'monai_acdr[dicom]'"
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 
+_SAYS_IT_TWICE = ("DX", "MG", "IO")
 _CONTRADICTIONS = (("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE"))
 """PhotometricInterpretation says whether the lowest value is white or black (PS3.3 C.7.6.3.1.2), and where
-PresentationLUTShape is there as well it says it again: IDENTITY goes with MONOCHROME2, INVERSE with MONOCHROME1 (PS3.3
-C.8.11.3). One of two that disagree is wrong, and the pixels do not tell which."""
+the module of digital X-ray demands PresentationLUTShape it says it again: IDENTITY goes with MONOCHROME2, INVERSE with
+MONOCHROME1 (PS3.3 C.8.11.3). One of two that disagree is wrong, and the pixels do not tell which. Of other images, such
+as CR, PhotometricInterpretation alone counts."""
 
 _NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99")
 """Uncompressed, little endian; a file that does not say is one of them, one that was deflated is inflated by now."""
@@ -107,7 +109,7 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
             f"{samples} sample(s) per pixel: it is a color picture or a screenshot; use the original image."
         )
     shape = code(dataset, "PresentationLUTShape")
-    if (photometric, shape) in _CONTRADICTIONS:
+    if (photometric, shape) in _CONTRADICTIONS and code(dataset, "Modality") in _SAYS_IT_TWICE:
         raise ValueError(
             f"Expected MONOCHROME2 with PresentationLUTShape IDENTITY, or MONOCHROME1 with INVERSE, but {name} has "
             f"{photometric} with {shape}, so whether large values are bright cannot be told: export it again."
@@ -116,8 +118,7 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
     allocated, stored = allocated or 0, stored or 0
     high = whole_number(dataset, "HighBit", name)
     high = stored - 1 if high is None else high
-    single = allocated == stored == 1
-    if not (single or (allocated in (8, 16, 32) and 2 <= stored <= allocated)) or high != stored - 1:
+    if not (allocated in (1, 8, 16, 32) and 1 <= stored <= allocated) or high != stored - 1:
         raise ValueError(
             f"Expected BitsAllocated 8, 16 or 32 that hold BitsStored from bit 0, but {name} has {allocated}, {stored} "
             f"and HighBit {high}: have it rewritten, for example with `gdcmconv --raw IN OUT`."

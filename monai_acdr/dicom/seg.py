@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
-from monai_acdr.dicom.elements import code, quiet_values
+from monai_acdr.dicom.elements import code, quiet_values, text
 from monai_acdr.dicom.files import check_target, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import MaskRegion, as_regions, check_length, rasterize_region
@@ -21,7 +23,7 @@ from monai_acdr.dicom.seg_frames import index_by_time, plain_geometry, spread_po
 from monai_acdr.dicom.source import SourceFrame, check_sources
 from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
 from monai_acdr.dicom.toolkit import require_highdicom, source_errors
-from monai_acdr.read_budget import check_pixels
+from monai_acdr.read_budget import check_bytes
 
 __all__ = ["THRESHOLD", "check_seg_sources", "write_seg"]
 
@@ -113,6 +115,12 @@ def write_seg(
         return save_dataset(result, path, overwrite)
 
 
+def _is_multi_frame_class(source: SourceFrame) -> bool:
+    """Whether objects of this class may have several frames, which is what highdicom goes by."""
+    name = UID(text(source.header, "SOPClassUID")).name
+    return any(word in name for word in ("Enhanced", "Multi-frame"))
+
+
 def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     """Raise an error unless one segmentation can refer to these frames.
 
@@ -127,7 +135,7 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     if len({(source.size, source.frame_of_reference) for source in sources}) > 1:
         raise ValueError("Expected images of one size and one frame of reference, but got several: split the series.")
     instances = {source.key[0] for source in sources}
-    enhanced = [source for source in sources if source.num_frames > 1 or _GROUPS in source.header]
+    enhanced = [source for source in sources if source.num_frames > 1 or _is_multi_frame_class(source)]
     if len(instances) > 1 and enhanced:
         raise ValueError(
             "Expected one enhanced or multi-frame object for a segmentation, since highdicom refers to one only, but "
@@ -181,8 +189,9 @@ def _pixels(
     many = sources[0].num_frames
     slots = [source.frame - 1 for source in sources] if many > 1 else list(range(len(sources)))
     shape = (many if many > 1 else len(sources), *sources[0].size, len(segments))
-    check_pixels("the segments of all frames", shape)
-    array = np.zeros(shape, dtype=np.uint8 if kind == "BINARY" else np.float32)
+    dtype = np.dtype(np.uint8 if kind == "BINARY" else np.float32)
+    check_bytes("the segments of all frames", math.prod(shape) * dtype.itemsize)
+    array = np.zeros(shape, dtype=dtype)
     for channel, segment in enumerate(segments):
         for slot, mask in zip(slots, segment.masks, strict=True):
             if mask is not None:

@@ -242,12 +242,13 @@ class _Reader:
             raise ValueError(
                 f"Expected one frame for a segment and an image, but {self.path} has two (frame {number})."
             )
-        self.budget.add_pixels(self.size)
         if self.kind == "FRACTIONAL":
-            self.masks[segment, index] = self._fractions(values)
+            mask = self._fractions(values)
         else:
             chosen = values == segment if self.kind == "LABELMAP" else values != 0
-            self.masks[segment, index] = chosen.astype(np.float32)
+            mask = chosen.astype(np.uint8)
+        self.budget.add_bytes(mask.nbytes)
+        self.masks[segment, index] = mask
 
     def _source_index(self, item: Dataset, number: int) -> int:
         """Index of the source with the grid of a frame: the one that it names, else the only one in its place."""

@@ -242,8 +242,7 @@ def _uid(header: Dataset, keyword: str) -> str:
 
 
 def _count(header: Dataset, keyword: str, path: Path, default: int = 0) -> int:
-    value = whole_number(header, keyword, path)
-    value = default if value is None else value
+    value = whole_number(header, keyword, path) or default  # some files say 0 frames and have one
     if value < 1:
         raise ValueError(f"Expected an image with a positive {keyword}, but {path} has none: is it a report or a plan?")
     return value

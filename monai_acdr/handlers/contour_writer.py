@@ -31,6 +31,7 @@ from monai_acdr.visualize import (
 )
 from monai_acdr.visualize.overlay import Color
 
+idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -77,7 +78,8 @@ class ContourWriter:
         Raises:
             FileExistsError: when another process writes contours there; contours of two runs would be mixed.
         """
-        claim_file(self.output_dir / "contours")
+        if idist.get_rank() == 0:  # the others of one run write other cases
+            claim_file(self.output_dir / "contours")
         self.written = 0
 
     def __call__(self, engine: Engine) -> None:

@@ -173,7 +173,9 @@ def test_an_odd_scale_is_a_finding(own_study: Path, edit: Edit) -> None:
 
 def test_an_implausible_option_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((100, 100), dtype=np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"field of view of 2 to 2500 mm, but --spacing has 0\.1 mm, 100 x 100 pixels"):
+    with pytest.raises(
+        ValueError, match=r"field of view of 0.5 to 2500 mm, but --spacing has 0\.1 mm, 100 x 100 pixels"
+    ):
         read_inputs(tmp_path / "a.png", spacing=(0.001, 0.001))
     with pytest.raises(ValueError, match=r"0\.001 to 100 mm .* but --spacing has 1e-30 x 1e-30 mm"):
         read_inputs(tmp_path, spacing=(1e-30, 1e-30))

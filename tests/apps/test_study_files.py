@@ -52,7 +52,7 @@ def test_what_is_left_out_has_a_reason(own_study: Path) -> None:
 @pytest.mark.parametrize(
     ("keyword", "vr", "value"),
     [
-        *[("NumberOfFrames", "FD", float("inf")), ("NumberOfFrames", "IS", "0"), ("NumberOfFrames", "DS", "1.5")],
+        *[("NumberOfFrames", "FD", float("inf")), ("NumberOfFrames", "DS", "1.5")],
         *[("Rows", "FD", float("inf")), ("Rows", "LO", "abc"), ("Columns", "US", [64, 64]), ("Rows", "US", 0)],
         *[
             ("SamplesPerPixel", "US", [1, 1]),

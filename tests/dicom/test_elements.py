@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+import warnings
 
 import pytest
+from pydicom.config import settings
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -22,6 +25,7 @@ from monai_acdr.dicom.elements import (
     items,
     number,
     numbers,
+    quiet_values,
     text,
     whole_number,
 )
@@ -78,10 +82,12 @@ def test_the_frames_own_group_comes_first() -> None:
 
     header = of("SharedFunctionalGroupsSequence", "SQ", Sequence([group(1)]))
     header.PerFrameFunctionalGroupsSequence = Sequence([group(2), Dataset()])
-    for frame, expected in ((1, 2), (2, 1), (3, 1)):
+    for frame, expected in ((1, 2), (2, 1)):
         found = functional_group(header, frame, "PixelMeasuresSequence", "x")
         assert found is not None and found.SliceThickness == expected
     assert functional_group(Dataset(), 1, "PixelMeasuresSequence", "x") is None
+    with pytest.raises(ValueError, match=r"x has them for 2 frame\(s\), and none for frame 3"):
+        functional_group(header, 3, "PixelMeasuresSequence", "x")
 
 
 def test_codes() -> None:
@@ -135,3 +141,24 @@ def test_nothing_is_said_of_values(caplog: pytest.LogCaptureFixture, recwarn: py
         assert text(dataset, "SOPInstanceUID").startswith("SECRET")
     assert "SECRET" not in caplog.text + "".join(str(warning.message) for warning in recwarn)
     assert not logging.getLogger("pydicom").disabled
+
+
+def test_threads_that_overlap_leave_everything_as_it_was() -> None:
+    logger = logging.getLogger("pydicom")
+    before = (logger.disabled, settings.reading_validation_mode, settings.writing_validation_mode, warnings.filters[:])
+    entered, left = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with quiet_values():
+            entered.set()
+            assert left.wait(10)
+            assert logger.disabled  # the first thread is gone, this one still wants it
+
+    thread = threading.Thread(target=other)
+    with quiet_values():
+        thread.start()
+        assert entered.wait(10)
+    left.set()
+    thread.join()
+    after = (logger.disabled, settings.reading_validation_mode, settings.writing_validation_mode, warnings.filters[:])
+    assert after == before

@@ -218,6 +218,16 @@ def test_zeros_in_place_of_elements_are_a_cut_copy(tmp_path: Path, header_only: 
     assert time.perf_counter() - start < 2
 
 
+def test_a_block_of_zeros_pads_a_file_without_pixels(made: SimpleNamespace, tmp_path: Path) -> None:
+    path = made.image(tmp_path / "a.dcm")
+    dataset = pydicom.dcmread(path)
+    del dataset.PixelData
+    made.write(dataset, path)
+    with path.open("ab") as stream:
+        stream.write(bytes(4096))
+    assert read_dataset(path, header_only=False).SOPInstanceUID == dataset.SOPInstanceUID
+
+
 def test_zeros_behind_the_pixels_pad_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     dataset = pydicom.Dataset()
@@ -227,7 +237,7 @@ def test_zeros_behind_the_pixels_pad_a_file(tmp_path: Path) -> None:
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     save_dataset(dataset, path, overwrite=False)
     with path.open("ab") as stream:
-        stream.write(bytes(100_000))
+        stream.write(bytes(200_000))
     whole = load_dataset(path)
     assert whole.PixelData == b"abcd" and len(whole) == 3
     assert "PixelData" not in load_dataset(path, header_only=True)

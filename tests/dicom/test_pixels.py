@@ -90,9 +90,9 @@ def test_big_endian(made: SimpleNamespace, tmp_path: Path, stack: np.ndarray) ->
         ({"NumberOfFrames": 2}, "2 frames of 9 x 13 .* do not fit the pixels, or NumberOfFrames"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "gray image, .* x is RGB with 3"),
         ({"PhotometricInterpretation": "YBR_FULL"}, "x is YBR_FULL"),
-        ({"PresentationLUTShape": "INVERSE"}, "x has MONOCHROME2 with INVERSE"),
+        ({"Modality": "MG", "PresentationLUTShape": "INVERSE"}, "x has MONOCHROME2 with INVERSE"),
         (
-            {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
+            {"Modality": "MG", "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
             "x has MONOCHROME1 with IDENTITY",
         ),
         ({"BitsAllocated": 64, "BitsStored": 64, "HighBit": 63}, "has 64, 64"),
@@ -111,6 +111,23 @@ def test_refused(
             setattr(dataset, keyword, value)
     with pytest.raises(ValueError, match=message):
         list(stored_frames(dataset, "x"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Modality": "CR", "PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
+        {"Modality": "MR", "PresentationLUTShape": "INVERSE"},
+        {"NumberOfFrames": "0"},
+    ],
+)
+def test_odd_headers_of_good_images_are_read(
+    made: SimpleNamespace, tmp_path: Path, stack: np.ndarray, changes: dict[str, Any]
+) -> None:
+    dataset = pydicom.dcmread(cine(made, tmp_path / "a.dcm", stack[:1]))
+    for keyword, value in changes.items():
+        setattr(dataset, keyword, value)
+    assert next(iter(stored_frames(dataset, "x"))).shape == stack.shape[1:]
 
 
 def test_several_frames_are_no_image(made: SimpleNamespace, tmp_path: Path, stack: np.ndarray) -> None:

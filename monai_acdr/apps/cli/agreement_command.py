@@ -74,4 +74,6 @@ def _lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
         yield f"{values['name']}: bias {values['bias']:+.1f}{limits}, mean absolute error {error:.1f}"
     for text in result["left_out"]:
         yield f"Left out: {text}"
+    for text in result["findings"]:
+        yield f"Finding: {text}"
     yield f"Results: {output}/agreement.json, agreement.csv"

@@ -104,7 +104,8 @@ def choose_layers(layers: Sequence[Layer], label: str | None, many: bool) -> lis
     Raises:
         ValueError: when nothing is outlined, nothing or several have the label, or the choice is open.
     """
-    filled = {layer.number or place: layer for place, layer in enumerate(layers, start=1) if not layer.is_empty}
+    numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
+    filled = {number: layer for number, layer in zip(numbers, layers, strict=True) if not layer.is_empty}
     if not filled:
         raise ValueError(
             "Expected at least one contour or object, but the source is empty: there is nothing to convert."
