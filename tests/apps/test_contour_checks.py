@@ -15,6 +15,7 @@ from monai_acdr.apps.contour_checks import (
     MIN_CONTRAST,
     contour_findings,
     no_contrast_finding,
+    outside_share,
     region_contrast,
     volume_findings,
 )
@@ -67,6 +68,15 @@ def test_contours_outside_of_their_image() -> None:
     for x in (50, 19.5, 20):  # 1 % and nothing
         assert contour_findings([frame()], [circle(x, 50, 20)], [None]) == []
     assert contour_findings([frame()], [None], [None]) == []
+
+
+def test_the_size_that_a_document_gives_its_image_asks_for_no_memory() -> None:
+    """Only the part of the image under the contour is drawn: 17 GB for the whole one."""
+    vertices = np.array([[-1.0, 10.0], [9.0, 10.0], [9.0, 20.0], [-1.0, 20.0]])
+    assert outside_share(vertices, (2**16, 2**16)) == pytest.approx(0.1)
+    assert outside_share(vertices - 50, (2**16, 2**16)) == 1
+    with pytest.raises(ValueError, match="a contour covers to need at most"):
+        outside_share(vertices * 6000, (2**16, 2**16))
 
 
 def test_many_frames_are_one_finding() -> None:

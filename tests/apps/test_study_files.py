@@ -96,6 +96,8 @@ def test_phase_images_are_no_phases_of_the_heart(own_study: Path, edit: Edit) ->
     assert {kind for kind, _ in reasons.values()} == {"no_anatomy"}
     assert "phase image (velocity or field)" in reasons[files[1].name][1]
     assert "real part" in reasons[files[2].name][1] and "imaginary part" in reasons[files[3].name][1]
+    ((*every,), nothing) = find_series(own_study, anatomy_only=False)  # contours may lie on any of them
+    assert sorted(frame.path for frame in every[0]) == files and nothing == []
     for file in files[::4]:
         file.unlink()
     (series,), _ = find_series(own_study)

@@ -99,6 +99,25 @@ def test_lost_slices_and_patients_are_counted(
     assert row["ef_percent"] == "" and float(row["dice_es"]) == 0
 
 
+def test_one_patient_that_cannot_be_compared_does_not_stop_the_others(
+    tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        write_patient(tmp_path / "data" / name)
+    labels = tmp_path / "data" / "b" / "ES_gt.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((90, 80, 3), dtype=np.uint8), np.diag([*SPACING, 1.0])), labels)
+    image = nib.load(tmp_path / "data" / "c" / "ED.nii.gz")
+    image.set_sform(np.eye(4), 1)  # pixdim and qform keep the spacing, as in copies of ACDC
+    nib.save(image, tmp_path / "data" / "c" / "ED.nii.gz")
+    monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII))
+    result = agreement(tmp_path / "data", tmp_path / "out", tiny_heart, device="cpu")
+    assert result["patients"] == 2 and result["failed"] == []
+    (left_out,) = result["left_out"]
+    assert left_out.startswith("b: Expected the label 3 in ")
+    (finding,) = result["findings"]
+    assert finding.startswith("c: scale_disagreement: the sform has voxels of 1 x 1 x 1")
+
+
 @pytest.mark.parametrize("roi", ["label", "centre"])
 def test_the_network_itself(tmp_path: Path, tiny_heart: Path, roi: str) -> None:
     write_patient(tmp_path / "data" / "a", label=1)

@@ -227,3 +227,13 @@ def test_the_reader_of_monai(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.numpy(), PIXELS)
     assert image.meta["format"] == "PNG"
     assert len(PictureReader().read([tmp_path / "a.png", tmp_path / "a.png"])) == 2
+
+
+def test_the_preview_of_a_camera_is_no_second_picture(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.arange(48 * 64, dtype=np.uint8).reshape(48, 64))
+    path = tmp_path / "a.jpg"
+    picture.save(path, format="MPO", save_all=True, append_images=[picture.resize((16, 12))])
+    assert read_picture(path).shape == (48, 64)
+    picture.save(path, format="MPO", save_all=True, append_images=[picture])  # a stereo pair
+    with pytest.raises(ValueError, match="holds several"):
+        read_picture(path)

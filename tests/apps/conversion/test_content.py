@@ -101,6 +101,14 @@ def test_layers_are_chosen(shape: np.ndarray) -> None:
         choose_layers([empty], None, many=True)
 
 
+def test_a_structure_may_have_the_number_0(shape: np.ndarray) -> None:
+    frame = Frame("a", (60, 80), (shape,))
+    layers = [Layer(LV_ENDOCARDIUM, (frame,), number=0), Layer(LV_EPICARDIUM, (frame,), number=1)]
+    with pytest.raises(ValueError, match="#0 'LV endocardium', #1 'LV epicardium'"):
+        choose_layers(layers, None, many=False)
+    assert choose_layers(layers, "#0", many=False) == layers[:1]
+
+
 def test_frames_take_place_and_size_from_their_images(shape: np.ndarray, sources: list[SourceFrame]) -> None:
     done = attach(layer(Frame(sources[2].path.stem, None, (shape,))), sources)
     frame = done.frames[0]
