@@ -93,7 +93,7 @@ def test_the_budget_of_memory(tiny_heart: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spacing", "text"),
     [
-        ((0.001, 0.001), "field of view of 2 to 2500 mm, but --spacing has 0.1 mm"),
+        ((0.001, 0.001), "field of view of 0.5 to 2500 mm, but --spacing has 0.1 mm"),
         ((0.05, 0.05), "region of 8 to 800 pixels for an image of 90 x 100"),
         ((300, 300), "pixel spacing of 0.001 to 100 mm"),
         ((20, 20), "region of 8 to 800 pixels"),
