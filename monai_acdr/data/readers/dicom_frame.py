@@ -9,7 +9,6 @@ whole header with the patient's name into the metadata.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from monai.utils.enums import MetaKeys, SpaceKeys
 
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.readers.mammogram_geometry import image_affine
+from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import load_dataset
 from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
 from monai_acdr.dicom.gray import gray_values
@@ -61,6 +61,18 @@ class DicomFileReader(ImageReader):
             raise ValueError(f"Expected a DICOM file, but {path} is not one: pass another reader for other formats.")
         return load_dataset(path, force=True)
 
+    @staticmethod
+    def geometry(values: np.ndarray, affine: np.ndarray) -> dict[str, Any]:
+        """MONAI's metadata of pixels (H, W) with an affine (4, 4), index (row, column, slice) to RAS mm."""
+        meta = {
+            MetaKeys.AFFINE: affine,
+            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
+            MetaKeys.SPACE: SpaceKeys.RAS,
+            MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
+        }
+        return {str(key): value for key, value in meta.items()}
+
 
 class DicomFrameReader(DicomFileReader):
     """Read one gray DICOM image per file, rows first, as float32 values in which larger is brighter.
@@ -84,8 +96,7 @@ class DicomFrameReader(DicomFileReader):
             ValueError: see the class.
         """
         path = str(getattr(img, "filename", "") or "the dataset")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_values():
             form, component = pixel_format(img, path), frame_component(img, 1, path)
             if form.frames > 1:
                 raise ValueError(f"Expected one image per file, but {path} has {form.frames} frames: split it first.")
@@ -95,11 +106,4 @@ class DicomFrameReader(DicomFileReader):
                 )
             values = gray_values(img, path, next(stored_frames(img, path)))
             affine = image_affine(img, frame_plane(img, 1, path)[0])
-        meta = {
-            MetaKeys.AFFINE: affine,
-            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
-            MetaKeys.SPACE: SpaceKeys.RAS,
-            MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
-        }
-        return values, {str(key): value for key, value in meta.items()}
+        return values, self.geometry(values, affine)

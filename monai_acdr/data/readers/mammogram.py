@@ -11,13 +11,11 @@ metadata.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
 import numpy as np
-from monai.utils.enums import MetaKeys, SpaceKeys
 
 from monai_acdr.data.readers.dicom_frame import DicomFileReader
 from monai_acdr.data.readers.mammogram_geometry import (
@@ -29,6 +27,7 @@ from monai_acdr.data.readers.mammogram_geometry import (
     pixel_spacing_of,
     view,
 )
+from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.gray import VOI, GrayImage, apply_voi, gray_values
 from monai_acdr.dicom.pixels import MONOCHROME, pixel_format, stored_frames
 
@@ -83,8 +82,7 @@ class MammogramReader(DicomFileReader):
             ValueError: see the class.
         """
         path = str(getattr(img, "filename", "") or "the dataset")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_values():
             stored = _stored_pixels(img, path)
             spacing, source = pixel_spacing_of(img, path, self.spacing)
             values = gray_values(img, path, stored, modality=self.modality, voi=self._voi(img, path))
@@ -101,13 +99,8 @@ class MammogramReader(DicomFileReader):
             "spacing": np.array(spacing or (np.nan, np.nan)),
             "spacing_source": source,
             "has_spacing": spacing is not None,
-            MetaKeys.AFFINE: affine,
-            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
-            MetaKeys.SPACE: SpaceKeys.RAS,
-            MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
         }
-        return values, {str(key): value for key, value in meta.items()}
+        return values, {**meta, **self.geometry(values, affine)}
 
     def _voi(self, dataset: Any, path: str) -> Callable[[GrayImage], None] | None:
         return None if self.voi == "none" else lambda image: apply_voi(image, dataset, path, self.voi)

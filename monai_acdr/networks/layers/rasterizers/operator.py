@@ -93,18 +93,22 @@ class _Mask(torch.autograd.Function):
         return tuple(output.unflatten(0, (info.batch_size, -1)) for output in outputs), (0, 0)
 
 
-class _Gradient(torch.autograd.Function):
-    """Gradient (P, K, 2) of the vertices given that of the mask, :func:`exact.rasterize_backward`."""
-
-    @staticmethod
-    def forward(grad, vertices, winding, settings):  # type: ignore[no-untyped-def]
-        return _gradient(grad, vertices, winding, settings)
+class _Derivative(torch.autograd.Function):
+    """What first derivatives share: three tensors and the settings are their inputs, and all that they save."""
 
     @staticmethod
     def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
         *tensors, ctx.settings = inputs
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
+
+
+class _Gradient(_Derivative):
+    """Gradient (P, K, 2) of the vertices given that of the mask, :func:`exact.rasterize_backward`."""
+
+    @staticmethod
+    def forward(grad, vertices, winding, settings):  # type: ignore[no-untyped-def]
+        return _gradient(grad, vertices, winding, settings)
 
     @staticmethod
     def backward(ctx, direction):  # type: ignore[no-untyped-def]
@@ -127,18 +131,12 @@ class _Gradient(torch.autograd.Function):
         return _apply_merged(_Gradient, info, in_dims, (grad, vertices, winding), settings)
 
 
-class _Tangent(torch.autograd.Function):
+class _Tangent(_Derivative):
     """Tangent (B, H, W) of the mask given that of the vertices, :func:`exact.rasterize_tangent`."""
 
     @staticmethod
     def forward(tangent, vertices, winding, settings):  # type: ignore[no-untyped-def]
         return exact.rasterize_tangent(tangent, vertices, winding, settings.fill_rule, settings.rings)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
-        *tensors, ctx.settings = inputs
-        ctx.save_for_backward(*tensors)
-        ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
