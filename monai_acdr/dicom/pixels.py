@@ -9,7 +9,6 @@ other before a decoder sees it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
 
 from monai_acdr.dicom.codestreams import check_codestream
-from monai_acdr.dicom.elements import code, is_present, text, whole_number
+from monai_acdr.dicom.elements import code, is_present, quiet_values, text, whole_number
 from monai_acdr.read_budget import check_pixels
 
 __all__ = [
@@ -249,8 +248,7 @@ def _single(dataset: Any, form: PixelFormat, frame: bytes) -> Dataset:
 def _decode(dataset: Any, frames: int, form: PixelFormat, name: object) -> np.ndarray:
     """(F, H, W), by a decoder of pydicom."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_values():
             pixels = np.asarray(dataset.pixel_array)
     except Exception as error:  # each decoder has its own; values are not quoted
         raise ValueError(
