@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,9 +123,10 @@ def test_metric_takes_contours_of_any_length() -> None:
     assert metric.aggregate().item() == pytest.approx(np.mean(expected), rel=1e-6)
 
 
+@pytest.mark.parametrize("batch", [list, torch.stack], ids=["contours", "batch"])
 @pytest.mark.parametrize("make", [list, np.array, torch.tensor], ids=["list", "array", "tensor"])
-def test_metric_takes_spacings_in_any_container(make) -> None:
+def test_metric_takes_spacings_in_any_container(make: Callable[..., Any], batch: Callable[..., Any]) -> None:
     one, other = circle(torch.tensor([20.0, 20.0]), 8.0, 64), circle(torch.tensor([20.0, 20.0]), 10.0, 64)
     metric = AveragePerpendicularDistanceMetric(reduction="none")
-    metric([one, one], [other, other], spacing=make([[0.5, 0.5], [2.0, 2.0]]))
+    metric(batch([one, one]), batch([other, other]), spacing=make([[0.5, 0.5], [2.0, 2.0]]))
     torch.testing.assert_close(metric.aggregate().flatten(), torch.tensor([1.0, 4.0]), rtol=5e-3, atol=0)
