@@ -13,7 +13,14 @@ from monai.utils import LossReduction
 from torch import Tensor
 from torch.nn.modules.loss import _Loss
 
-from monai_acdr.losses.contour_terms import BalloonLoss, CurvatureLoss, DistanceLoss, SegmentationLoss
+from monai_acdr.losses.contour_terms import (
+    BalloonLoss,
+    CurvatureLoss,
+    DistanceLoss,
+    SegmentationLoss,
+    known_references,
+    reduce_known,
+)
 from monai_acdr.networks.layers import RASTERIZER_METHODS, rasterize_polygons
 
 __all__ = ["PRESETS", "ActiveContourLoss"]
@@ -33,8 +40,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 class ActiveContourLoss(_Loss):
     """L = sum_t  L_seg + balloon_weight L_B + curvature_weight L_K + distance_weight L_D,  eq. 8.
 
-    Renders all T contours of the batch in one call. Lengths are taken in the normalised [-1, 1] square, and masks and
-    curvature as means over pixels and vertices, so that weights hold for any image size.
+    Renders all T contours of the batch in one call. Each structure has an energy of its own; where its reference is
+    missing it is left out, and the mean is over those that are known. Lengths are taken in the normalised [-1, 1]
+    square, and masks and curvature as means over pixels and vertices, so that weights hold for any image size.
 
     Args:
         segmentation: ``mse`` (eq. 5) or ``dice``.
@@ -46,12 +54,17 @@ class ActiveContourLoss(_Loss):
         fill_rule: of the renderer, see :func:`monai_acdr.networks.layers.rasterize_polygons`.
         rasterizer: its method: ``exact``, ``soft``, ``mesh`` (the paper's) or ``pytorch3d``.
         rasterizer_settings: its other settings by name, such as ``backend`` or ``softness``.
-        reduction: over samples; ``mean``, ``sum`` or ``none``.
+        reduction: over samples and structures; ``mean`` over those whose reference is known, ``sum`` or ``none``.
 
     Example:
         >>> loss = ActiveContourLoss.from_preset("paper")
         >>> contours = torch.rand(2, 3, 32, 2) * 64  # (B, T, K, 2)
         >>> loss(contours, torch.zeros(2, 1, 64, 64)).shape
+        torch.Size([])
+        >>> contours = torch.rand(2, 3, 2, 32, 2) * 64  # (B, T, N, K, 2), two structures
+        >>> masks = torch.zeros(2, 2, 64, 64)
+        >>> masks[0, 1] = torch.nan  # the first sample has no reference for its second structure
+        >>> loss(contours, masks).shape
         torch.Size([])
     """
 
@@ -100,18 +113,22 @@ class ActiveContourLoss(_Loss):
         """Compare contours with the reference mask.
 
         Args:
-            input: contours (B, T, K, 2) in pixels of the target.
-            target: reference masks (B, 1, H, W) in [0, 1].
+            input: contours (B, T, K, 2), or (B, T, N, K, 2) of N structures, in pixels of the target.
+            target: reference masks (B, N, H, W) in [0, 1], N = 1 for one structure. A channel that is NaN everywhere
+                is a reference that is missing.
 
         Returns:
-            A scalar, or (B,) unreduced.
+            A scalar; unreduced (B,), or (B, N) for several structures, 0 where the reference is missing. A scalar is 0
+            where all are missing.
         """
         self._check(input, target)
         batch, steps = input.shape[:2]
+        structures = target.shape[1]
         size = (target.shape[-2], target.shape[-1])
-        vertices = input.flatten(0, 1)  # one polygon for each sample and step
+        vertices = input.flatten(0, -3)  # one polygon for each sample, step and structure
         masks = rasterize_polygons(vertices, size, self.fill_rule, **self.rasterizer)
-        references = target.to(masks.dtype).repeat_interleave(steps, dim=0)
+        target = target.to(masks.dtype)
+        references = target[:, None].expand(-1, steps, -1, -1, -1).reshape(masks.shape)
         energy = self.segmentation(masks, references)
         if self.balloon_weight:
             energy = energy + self.balloon_weight * self.balloon(masks)
@@ -119,18 +136,23 @@ class ActiveContourLoss(_Loss):
             energy = energy + self.curvature_weight * self.curvature(vertices, size)
         if self.distance_weight:
             energy = energy + self.distance_weight * self.distance(vertices, size)
-        energy = energy.view(batch, steps)
+        energy = energy.reshape(batch, steps, structures)
         if self.step_weights is not None:
-            energy = energy * torch.tensor(self.step_weights, dtype=energy.dtype, device=energy.device)
-        energy = energy.sum(1)
-        if self.reduction == LossReduction.MEAN.value:
-            return energy.mean()
-        return energy.sum() if self.reduction == LossReduction.SUM.value else energy
+            weights = torch.tensor(self.step_weights, dtype=energy.dtype, device=energy.device)
+            energy = energy * weights[:, None]
+        return reduce_known(energy.sum(1), known_references(target), self.reduction)
 
     def _check(self, input: Tensor, target: Tensor) -> None:
-        if input.ndim != 4 or input.shape[-1] != 2:
-            raise ValueError(f"Expected `input` to be contours (B, T, K, 2), but got {tuple(input.shape)}.")
-        if target.ndim != 4 or target.shape[:2] != (input.shape[0], 1):
-            raise ValueError(f"Expected `target` to be ({input.shape[0]}, 1, H, W), but got {tuple(target.shape)}.")
+        if input.ndim not in (4, 5) or input.shape[-1] != 2:
+            raise ValueError(
+                "Expected `input` to be contours (B, T, K, 2), or (B, T, N, K, 2) of N structures, "
+                f"but got {tuple(input.shape)}."
+            )
+        structures = input.shape[2] if input.ndim == 5 else 1
+        if target.ndim != 4 or target.shape[:2] != (input.shape[0], structures):
+            raise ValueError(
+                f"Expected `target` to be ({input.shape[0]}, {structures}, H, W), one mask for each of {structures} "
+                f"structures, but got {tuple(target.shape)}."
+            )
         if self.step_weights is not None and len(self.step_weights) != input.shape[1]:
             raise ValueError(f"Expected {len(self.step_weights)} steps as in `step_weights`, but got {input.shape[1]}.")

@@ -1,7 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The terms of the energy, equations 5 to 7, and the published code's distance term."""
+"""The terms of the energy, equations 5 to 7, and the published code's distance term.
+
+Masks of N structures are (B, N, H, W). A term that is not reduced is (B,) for one structure and (B, N) for several.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,38 @@ MASK_TOLERANCE = 1e-2
 
 
 def _reduce(values: Tensor, reduction: str) -> Tensor:
-    """Reduce one value a sample by a LossReduction."""
+    """Reduce one value for each sample, or sample and structure, by a LossReduction."""
     if reduction == LossReduction.MEAN.value:
         return values.mean()
     return values.sum() if reduction == LossReduction.SUM.value else values
 
 
+def _per_structure(values: Tensor) -> Tensor:
+    """(B, N) values as they are, (B, 1) of one structure as (B,)."""
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+def known_references(target: Tensor) -> Tensor:
+    """(B, N) bool: which of the references (B, N, H, W) are there. A channel that is NaN everywhere is missing."""
+    return ~target.isnan().flatten(2).all(2)
+
+
+def reduce_known(values: Tensor, known: Tensor, reduction: str) -> Tensor:
+    """Reduce (B, N) values of which some have no reference: those are 0, and do not count in the mean.
+
+    Nothing known gives 0, whose gradients are 0 too.
+    """
+    values = torch.where(known, values, 0)
+    if reduction == LossReduction.MEAN.value:
+        return values.sum() / known.sum().clamp(min=1)
+    return values.sum() if reduction == LossReduction.SUM.value else _per_structure(values)
+
+
 def check_reference(target: Tensor) -> None:
     """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced or transformed.
 
-    A mask of {0, 255} or class numbers would train towards nonsense, and NaN to NaN, without a word.
+    A mask of {0, 255} or class numbers would train towards nonsense, and NaN to NaN, without a word. Channels that are
+    NaN everywhere are missing references, not wrong ones, and have to be taken out before.
     """
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or target.numel() == 0:
         return
@@ -39,7 +64,8 @@ def check_reference(target: Tensor) -> None:
     if not (low >= -MASK_TOLERANCE and high <= 1 + MASK_TOLERANCE):
         raise ValueError(
             f"Expected `target` to be masks with values in [0, 1], but got values from {low:g} to {high:g}: scale a "
-            "mask of {0, 255}, or make one of a label map with `mask == label`."
+            "mask of {0, 255}, make one of a label map with `mask == label`, and fill a whole channel with NaN where "
+            "its reference is missing."
         )
 
 
@@ -48,7 +74,7 @@ class SegmentationLoss(_Loss):
 
     Args:
         kind: ``mse``, the mean over pixels of the squared difference, or ``dice``, MONAI's soft Dice loss.
-        reduction: over samples; ``mean``, ``sum`` or ``none``.
+        reduction: over samples and structures; ``mean`` over those whose reference is known, ``sum`` or ``none``.
     """
 
     def __init__(self, kind: str = "mse", reduction: LossReduction | str = LossReduction.MEAN) -> None:
@@ -59,7 +85,9 @@ class SegmentationLoss(_Loss):
         self.dice = DiceLoss(reduction="none")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Masks (B, 1, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) unreduced.
+        """Masks (B, N, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) or (B, N) unreduced.
+
+        A channel of ``target`` that is NaN everywhere is a reference that is missing: it is left out, and 0 unreduced.
 
         Raises:
             ValueError: for another shape, or a reference that is no mask of 0 .. 1, such as one of {0, 255}; values are
@@ -67,10 +95,11 @@ class SegmentationLoss(_Loss):
         """
         if input.shape != target.shape:
             raise ValueError(f"Expected `target` to be {tuple(input.shape)}, but got {tuple(target.shape)}.")
+        known = known_references(target)
+        target = torch.where(known[..., None, None], target, 0)
         check_reference(target)
-        if self.kind == "dice":
-            return _reduce(self.dice(input, target).flatten(1).mean(1), self.reduction)
-        return _reduce((input - target).square().flatten(1).mean(1), self.reduction)
+        distance = self.dice(input, target) if self.kind == "dice" else (input - target).square()
+        return reduce_known(distance.flatten(2).mean(2), known, self.reduction)
 
 
 class BalloonLoss(_Loss):
@@ -80,8 +109,8 @@ class BalloonLoss(_Loss):
         super().__init__(reduction=LossReduction(reduction).value)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Masks (B, 1, H, W) in [0, 1] to a scalar, or (B,) unreduced."""
-        return _reduce((1 - input).flatten(1).mean(1), self.reduction)
+        """Masks (B, N, H, W) in [0, 1] to a scalar, or (B,) or (B, N) unreduced."""
+        return _reduce(_per_structure((1 - input).flatten(2).mean(2)), self.reduction)
 
 
 class CurvatureLoss(_Loss):
@@ -97,7 +126,7 @@ class CurvatureLoss(_Loss):
         self.squared = squared
 
     def forward(self, input: Tensor, size: tuple[int, int]) -> Tensor:
-        """Vertices (B, K, 2) in pixels of a frame (H, W) to a scalar, or (B,) unreduced."""
+        """Vertices (..., K, 2) in pixels of a frame (H, W) to a scalar, or (...) unreduced."""
         check_vertices(input)
         vertices = pixel_to_normalized(input, size)
         bend = torch.roll(vertices, 1, dims=-2) - 2 * vertices + torch.roll(vertices, -1, dims=-2)
@@ -114,7 +143,7 @@ class DistanceLoss(_Loss):
         super().__init__(reduction=LossReduction(reduction).value)
 
     def forward(self, input: Tensor, size: tuple[int, int]) -> Tensor:
-        """Vertices (B, K, 2) in pixels of a frame (H, W) to a scalar, or (B,) unreduced."""
+        """Vertices (..., K, 2) in pixels of a frame (H, W) to a scalar, or (...) unreduced."""
         check_vertices(input)
         vertices = pixel_to_normalized(input, size)
         return _reduce(_length(vertices - torch.roll(vertices, 1, dims=-2), True).sum(-1), self.reduction)

@@ -111,6 +111,24 @@ def test_reductions_are_over_samples(make: Callable[..., Any]) -> None:
         make(reduction="median")
 
 
+@pytest.mark.parametrize("kind", ["mse", "dice"])
+def test_mask_terms_of_several_structures_and_missing_references(kind: str) -> None:
+    rendered, reference = torch.rand(3, 2, 6, 5), (torch.rand(3, 2, 6, 5) > 0.5).float()
+    expected = torch.stack(
+        [SegmentationLoss(kind, "none")(rendered[:, n : n + 1], reference[:, n : n + 1]) for n in range(2)], dim=1
+    )
+    torch.testing.assert_close(SegmentationLoss(kind, "none")(rendered, reference), expected)
+    torch.testing.assert_close(SegmentationLoss(kind)(rendered, reference), expected.mean())
+    reference[1, 0] = torch.nan
+    expected[1, 0] = 0
+    torch.testing.assert_close(SegmentationLoss(kind, "none")(rendered, reference), expected)
+    torch.testing.assert_close(SegmentationLoss(kind)(rendered, reference), expected.sum() / 5)
+    torch.testing.assert_close(BalloonLoss("none")(rendered), 1 - rendered.mean((2, 3)))
+    vertices = torch.stack([polygons(), polygons()], dim=1)
+    for term in (CurvatureLoss(reduction="none"), DistanceLoss("none")):
+        assert torch.equal(term(vertices, SIZE)[:, 1], term(vertices[:, 1], SIZE))
+
+
 # --- Gradients ------------------------------------------------------------------------------------------------------
 
 

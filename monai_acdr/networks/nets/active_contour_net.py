@@ -24,10 +24,16 @@ __all__ = ["ActiveContourNet"]
 class ActiveContourNet(nn.Module):
     """A contour that moves through a displacement field, the same in training and in evaluation.
 
+    Several structures, such as endocardium and epicardium, have a contour and two channels of the field each, and share
+    the rest of the network. How many there are is what the initial contours say: (B, K, 2) is one structure, and
+    (B, N, K, 2) are N of them, from the innermost to the outermost.
+
     Args:
         displacement_net: (B, C, H, W) to (B, 2, h, w), J = D(E(I)), eq. 1, in half image sizes. Any network with two
-            output channels will do: :class:`DisplacementUNet`, MONAI's UNet, FlexibleUNet, ...
-        initial_contour: the oracle A, (B, C, H, W) to (B, K, 2) in pixels; a circle in the middle if None.
+            output channels will do: :class:`DisplacementUNet`, MONAI's UNet, FlexibleUNet, ... N structures need 2 N
+            channels, in the order (x_1, y_1, x_2, y_2, ...).
+        initial_contour: the oracle A, (B, C, H, W) to (B, K, 2) or (B, N, K, 2) in pixels; a circle in the middle if
+            None.
         num_iterations: T, at least 1. Not a property of the weights: it may be changed after training.
         clamp: truncate vertices to the image, eq. 3 (yes in the paper, no in its published code).
 
@@ -38,6 +44,10 @@ class ActiveContourNet(nn.Module):
         >>> net = ActiveContourNet(DisplacementUNet(channels=(8, 16)), CenteredCircle(num_vertices=32))
         >>> net(torch.zeros(4, 1, 64, 64)).shape
         torch.Size([4, 3, 32, 2])
+        >>> two = DisplacementUNet(channels=(8, 16), num_structures=2)
+        >>> net = ActiveContourNet(two, CenteredCircle(num_vertices=32, diameter=(0.3, 0.5)))
+        >>> net(torch.zeros(4, 1, 64, 64)).shape
+        torch.Size([4, 3, 2, 32, 2])
     """
 
     def __init__(
@@ -56,17 +66,20 @@ class ActiveContourNet(nn.Module):
         self.clamp = clamp
 
     def forward(self, image: Tensor, vertices: Tensor | None = None) -> Tensor:
-        """Evolve one contour an image.
+        """Evolve the contours of each image.
 
         Args:
             image: (B, C, H, W).
-            vertices: (B, K, 2) initial contours in pixels of ``image``; the oracle's if None.
+            vertices: (B, K, 2) or (B, N, K, 2) initial contours in pixels of ``image``; the oracle's if None.
 
         Returns:
-            contours (B, T, K, 2) in pixels; ``[:, -1]`` is the result.
+            contours (B, T, K, 2) or (B, T, N, K, 2) in pixels; ``[:, -1]`` is the result.
+
+        Raises:
+            ValueError: for vertices of another shape, or a field that has not two channels for each structure.
         """
         vertices = self._start(image, vertices)  # line 4: P^0 = A(I)
-        displacement = self._field(image)  # line 6: J = D(E(I)), once
+        displacement = self._field(image, vertices)  # line 6: J = D(E(I)), once
         size = (image.shape[-2], image.shape[-1])
         contours = []
         for _ in range(self.num_iterations):  # line 7
@@ -77,19 +90,22 @@ class ActiveContourNet(nn.Module):
     def _start(self, image: Tensor, vertices: Tensor | None) -> Tensor:
         if vertices is None:
             vertices = self.initial_contour(image)
-        if vertices.ndim != 3 or vertices.shape[0] != image.shape[0] or vertices.shape[-1] != 2:
+        dimensions = vertices.ndim == 3 or vertices.ndim == 4
+        if not dimensions or vertices.shape[0] != image.shape[0] or vertices.shape[-1] != 2:
             raise ValueError(
-                f"Expected `vertices` to be ({image.shape[0]}, K, 2), one contour an image, "
-                f"but got {list(vertices.shape)}."
+                f"Expected `vertices` to be ({image.shape[0]}, K, 2), one contour for each image, "
+                f"or ({image.shape[0]}, N, K, 2) for N structures, but got {list(vertices.shape)}."
             )
         return vertices
 
-    def _field(self, image: Tensor) -> Tensor:
+    def _field(self, image: Tensor, vertices: Tensor) -> Tensor:
         displacement = self.displacement_net(image)
-        if displacement.ndim != 4 or displacement.shape[1] != 2:
+        structures = vertices.shape[1] if vertices.ndim == 4 else 1
+        if displacement.ndim != 4 or displacement.shape[1] != 2 * structures:
             raise ValueError(
-                "Expected `displacement_net` to give (B, 2, H, W), channels (x, y), "
-                f"but got {list(displacement.shape)}: build it with 2 output channels."
+                f"Expected `displacement_net` to give (B, {2 * structures}, h, w), two channels (x, y) for each of "
+                f"{structures} structures of the initial contours, but got {list(displacement.shape)}: build it with "
+                f"{2 * structures} output channels, or start as many contours as it moves."
             )
         return displacement
 

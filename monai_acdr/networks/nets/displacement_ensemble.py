@@ -26,7 +26,8 @@ class DisplacementEnsemble(nn.Module):
     """The mean of the fields of several networks.
 
     Args:
-        members: at least one, each (B, C, H, W) to a field (B, 2, h, w) in half image sizes, all of one resolution.
+        members: at least one, each (B, C, H, W) to a field (B, 2, h, w), or (B, 2 N, h, w) for N structures, in half
+            image sizes, all of one resolution.
 
     Example:
         >>> ensemble = DisplacementEnsemble(DisplacementUNet(channels=(8, 16)) for _ in range(3))
@@ -48,7 +49,7 @@ class DisplacementEnsemble(nn.Module):
             image: (B, C, H, W).
 
         Returns:
-            (M, B, 2, h, w) in half image sizes, channels (x, y).
+            (M, B, 2, h, w), or (M, B, 2 N, h, w) for N structures, in half image sizes, channels (x_1, y_1, ...).
 
         Raises:
             ValueError: when the members' fields differ in shape.
@@ -65,7 +66,7 @@ class DisplacementEnsemble(nn.Module):
         return torch.stack(fields)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to the mean field (B, 2, h, w) in half image sizes, channels (x, y)."""
+        """(B, C, H, W) to the mean field (B, 2, h, w), or (B, 2 N, h, w) for N structures, in half image sizes."""
         return self.fields(image).mean(0)
 
 

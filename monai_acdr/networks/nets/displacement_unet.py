@@ -37,6 +37,7 @@ class DisplacementUNet(nn.Module):
             ``none`` leaves it unbounded.
         blocks: ``paper``, or ``normalized`` for batch norm and leaky ReLU after each convolution, with dropout in the
             encoder only, below its two finest levels: as many weights, and fewer epochs to the same accuracy.
+        num_structures: N, the contours that the field moves: it has 2 N channels.
     """
 
     ACTIVATIONS = ("tanh", "sigmoid", "none")
@@ -50,6 +51,7 @@ class DisplacementUNet(nn.Module):
         dropout: float = 0.2,
         activation: str = "tanh",
         blocks: str = "paper",
+        num_structures: int = 1,
     ) -> None:
         super().__init__()
         if activation not in self.ACTIVATIONS:
@@ -58,6 +60,8 @@ class DisplacementUNet(nn.Module):
             raise ValueError(f"Expected `blocks` to be one of {self.BLOCKS}, but got {blocks!r}.")
         if len(channels) < 1:
             raise ValueError("Expected `channels` to name at least one level, but got none.")
+        if num_structures < 1:
+            raise ValueError(f"Expected `num_structures` to be at least 1, but got {num_structures}.")
         self.activation = activation
         pairs = list(pairwise([in_channels, *channels]))
         levels = list(enumerate(pairs))
@@ -77,14 +81,14 @@ class DisplacementUNet(nn.Module):
             self.decoder = nn.ModuleList(
                 NormalizedDecoderBlock(wide, narrow, narrow, num_convs) for narrow, wide in reversed(pairs[1:])
             )
-        projection = nn.Conv2d(channels[0], 2, 1)
+        projection = nn.Conv2d(channels[0], 2 * num_structures, 1)
         # A field of random half-image jumps folds the first contours up, and folded contours learn nothing.
         nn.init.normal_(projection.weight, std=INITIAL_FIELD_SCALE / channels[0] ** 0.5)
-        projection.bias = nn.Parameter(torch.zeros(2))
+        projection.bias = nn.Parameter(torch.zeros(2 * num_structures))
         self.head = nn.Sequential(*before, projection)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to the field (B, 2, H, W) in half image sizes, channels (x, y).
+        """(B, C, H, W) to the field (B, 2 N, H, W) in half image sizes, channels (x_1, y_1, x_2, y_2, ...).
 
         The field is float32 at least, under autocast and in a network of half precision too: its values near 1 are half
         an image away from zero, of which bfloat16 is 1 / 256 off.

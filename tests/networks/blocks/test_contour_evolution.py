@@ -126,6 +126,28 @@ def test_a_vertex_on_a_border_has_its_whole_gradient_on_each_side() -> None:
     assert torch.equal(gradient, torch.ones_like(border))
 
 
+def test_structures_read_two_channels_each() -> None:
+    field = torch.randn(2, 6, 5, 7, dtype=torch.float64).to(memory_format=torch.channels_last)
+    vertices = torch.rand(2, 3, 4, 2, dtype=torch.float64) * 5
+    sampled = sample_displacement(field, vertices, (5, 7))
+    moved = evolve_contour(vertices, field, (5, 7), clamp=False)
+    assert sampled.shape == moved.shape == (2, 3, 4, 2)
+    for b, n, k in np.ndindex(2, 3, 4):
+        x, y = vertices[b, n, k].tolist()
+        dx, dy = (bilinear(field[b, 2 * n + channel].numpy(), x, y) for channel in range(2))
+        assert sampled[b, n, k].tolist() == pytest.approx([dx, dy], abs=1e-12)
+        assert moved[b, n, k].tolist() == pytest.approx([x + dx * 7 / 2, y + dy * 5 / 2], abs=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((2, 5, 2), 4), ((2, 2, 5, 2), 2), ((2, 3, 5, 2), 4)])
+def test_a_field_for_another_number_of_structures(shape: tuple[int, ...], channels: int) -> None:
+    expected = 2 * shape[1] if len(shape) == 4 else 2
+    with pytest.raises(
+        ValueError, match=rf"Expected `displacement` to be \(B, {expected}, h, w\).*got \[2, {channels}, 8"
+    ):
+        evolve_contour(torch.rand(shape), torch.rand(2, channels, 8, 8), (8, 8))
+
+
 def test_compile_and_script() -> None:
     vertices, field = torch.rand(2, 5, 2) * 8, torch.randn(2, 2, 8, 9)
     expected = evolve_contour(vertices, field, (8, 9), True)

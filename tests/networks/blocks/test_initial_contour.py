@@ -36,7 +36,48 @@ def test_shapes_dtype_and_one_contour_an_image(oracle: type[nn.Module], settings
     assert module(torch.rand(1, 2, 16, 24)).any()
 
 
-@pytest.mark.parametrize(("oracle", "settings"), ORACLES)
+SEVERAL: list[tuple[type[nn.Module], dict[str, Any]]] = [
+    (CenteredCircle, {"num_vertices": 12, "diameter": [0.25, 0.5]}),
+    (BoxContour, {"box": [(4.0, 4.0, 8.0, 6.0), (2.0, 3.0, 10.0, 7.0)], "num_vertices": 12}),
+    (
+        GivenContour,
+        {
+            "vertices": [[[3.0, 2.0], [8.0, 2.0], [8.0, 4.0]], [[1.0, 1.0], [9.0, 1.0], [9.0, 5.0]]],
+            "num_vertices": 12,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("oracle", "settings"), SEVERAL)
+def test_a_contour_for_each_of_several_structures(oracle: type[nn.Module], settings: dict[str, Any]) -> None:
+    name = {CenteredCircle: "diameter", BoxContour: "box", GivenContour: "vertices"}[oracle]  # type: ignore[index]
+    image = torch.rand(3, 1, 16, 24)
+    vertices = oracle(**settings)(image)
+    assert vertices.shape == (3, 2, 12, 2)
+    for index in range(2):
+        alone = oracle(**{**settings, name: settings[name][index]})(image)
+        assert torch.equal(vertices[:, index], alone)
+
+
+@pytest.mark.parametrize("diameter", [[], [0.3, 1.2], (0.0, 0.5)])
+def test_circles_of_wrong_diameters(diameter: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"Expected `diameter` to be a fraction in \(0, 1\].* or several of them, but got"
+    ):
+        CenteredCircle(diameter=diameter)
+
+
+def test_contours_for_structures_of_structures() -> None:
+    with pytest.raises(
+        ValueError, match=r"Expected `box` to be one box of 4 numbers, or N of them, but got \(1, 1, 4\)"
+    ):
+        BoxContour([[(4.0, 4.0, 8.0, 6.0)]])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"Expected `vertices` to be \(P, 2\) or \(N, P, 2\), but got \(1, 1, 3, 2\)"):
+        GivenContour(torch.rand(1, 1, 3, 2))
+
+
+@pytest.mark.parametrize(("oracle", "settings"), [*ORACLES, *SEVERAL])
 def test_script_and_compile(oracle: type[nn.Module], settings: dict[str, Any]) -> None:
     module, image = oracle(**settings), torch.rand(2, 1, 16, 24)
     torch.testing.assert_close(torch.jit.script(module)(image), module(image))

@@ -134,6 +134,59 @@ def test_the_same_contours_in_training_and_in_evaluation() -> None:
     assert torch.equal(net.train()(image), net.eval()(image))
 
 
+# --- Several structures ---------------------------------------------------------------------------------------------
+
+
+def two_structures(**settings: object) -> ActiveContourNet:
+    net = DisplacementUNet(channels=(4, 8), num_convs=1, dropout=0.0, num_structures=2)
+    return ActiveContourNet(net, CenteredCircle(8, (0.3, 0.6)), **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_each_structure_moves_as_it_would_alone_in_its_two_channels(memory_format: torch.memory_format) -> None:
+    field = (0.2 * torch.randn(2, 6, 12, 16)).to(memory_format=memory_format)
+    image = torch.rand(2, 1, 24, 32)
+    starts = torch.rand(2, 3, 7, 2) * 24
+    together = ActiveContourNet(Given(field))(image, starts)
+    assert together.shape == (2, 3, 3, 7, 2)
+    for index in range(3):
+        alone = ActiveContourNet(Given(field[:, 2 * index : 2 * index + 2]))(image, starts[:, index])
+        assert torch.equal(together[:, :, index], alone)
+
+
+def test_the_initial_contours_say_how_many_structures_there_are() -> None:
+    image = torch.rand(2, 1, 16, 24)
+    assert two_structures()(image).shape == (2, 3, 2, 8, 2)
+    assert two_structures(num_iterations=1)(image, torch.rand(2, 2, 5, 2) * 16).shape == (2, 1, 2, 5, 2)
+    one = ActiveContourNet(DisplacementUNet(channels=(4, 8)), CenteredCircle(8, (0.5,)))
+    assert one(image).shape == (2, 3, 1, 8, 2)
+
+
+def test_several_structures_compile_script_and_export() -> None:
+    net, image = two_structures().eval(), torch.rand(2, 1, 16, 24)
+    expected = net(image)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="aot_eager")(image), expected)
+    scripted = convert_to_torchscript(net)
+    torch.testing.assert_close(scripted(image), expected)
+    start = torch.rand(2, 2, 5, 2) * 16
+    torch.testing.assert_close(scripted(image, start), net(image, start))
+    exported = torch.export.export(net, (image,), dynamic_shapes={"image": {0: torch.export.Dim("batch", max=64)}})
+    more = torch.rand(5, 1, 16, 24)
+    torch.testing.assert_close(exported.module()(more), net(more))
+
+
+def test_a_network_in_channels_last_learns_several_structures() -> None:
+    net = two_structures().to(memory_format=torch.channels_last)
+    image = torch.rand(2, 1, 16, 24).to(memory_format=torch.channels_last)
+    masks = rasterize_polygons(circle(torch.tensor([[12.0, 8.0]]), 4.0, 16), (16, 24)).expand(2, 2, -1, -1)
+    ActiveContourLoss()(net(image), masks).backward()
+    weight = net.displacement_net.head[-1].weight  # type: ignore[union-attr, index]
+    assert weight.shape[0] == 4
+    assert weight.grad is not None
+    assert weight.grad.abs().sum((1, 2, 3)).gt(0).all()
+
+
 # --- Gradients ------------------------------------------------------------------------------------------------------
 
 
@@ -249,9 +302,11 @@ def test_inference_does_not_load_the_rasterizer() -> None:
 # --- Errors ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(1, 5, 2), (2, 5, 3), (5, 2), (2, 1, 5, 2)])
+@pytest.mark.parametrize("shape", [(1, 5, 2), (2, 5, 3), (5, 2), (2, 1, 1, 5, 2), (1, 2, 5, 2)])
 def test_vertices_of_a_wrong_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"Expected `vertices` to be \(2, K, 2\), one contour an image, but got"):
+    with pytest.raises(
+        ValueError, match=r"Expected `vertices` to be \(2, K, 2\), one .*\(2, N, K, 2\) for N structures"
+    ):
         small_net()(torch.rand(2, 1, 16, 16), torch.rand(shape))
 
 
@@ -261,6 +316,17 @@ def test_displacement_networks_with_other_than_two_channels(channels: int) -> No
     with pytest.raises(
         ValueError, match=rf"Expected `displacement_net` to give.*but got \[2, {channels}, 8, 8\].*2 out"
     ):
+        net(torch.rand(2, 1, 8, 8))
+
+
+@pytest.mark.parametrize(("structures", "channels"), [(2, 2), (2, 6), (3, 4), (1, 4)])
+def test_a_field_for_another_number_of_structures_names_the_channels_it_needs(structures: int, channels: int) -> None:
+    net = ActiveContourNet(nn.Conv2d(1, channels, 1), CenteredCircle(8, [0.5] * structures))
+    message = (
+        rf"Expected `displacement_net` to give \(B, {2 * structures}, h, w\).*for each of {structures} structures.*"
+        rf"got \[2, {channels}, 8, 8\]: build it with {2 * structures} output channels"
+    )
+    with pytest.raises(ValueError, match=message):
         net(torch.rand(2, 1, 8, 8))
 
 

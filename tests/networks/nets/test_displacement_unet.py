@@ -24,6 +24,14 @@ def test_shapes(channels: tuple[int, ...], size: tuple[int, int]) -> None:
     assert net(torch.rand(2, 3, *size)).shape == (2, 2, *size)
 
 
+@pytest.mark.parametrize("blocks", DisplacementUNet.BLOCKS)
+def test_two_channels_for_each_structure(blocks: str) -> None:
+    net = DisplacementUNet(channels=(4, 8), blocks=blocks, num_structures=3)
+    assert net(torch.rand(2, 1, 16, 16)).shape == (2, 6, 16, 16)
+    with pytest.raises(ValueError, match="Expected `num_structures` to be at least 1, but got 0"):
+        DisplacementUNet(num_structures=0)
+
+
 def test_defaults_are_the_paper_s() -> None:
     net = DisplacementUNet()
     assert net(torch.rand(2, 1, 64, 64)).shape == (2, 2, 64, 64)
