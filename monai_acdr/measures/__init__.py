@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from monai_acdr.measures.agreement import Agreement, compute_agreement
 from monai_acdr.measures.cine_grid import CineGrid, FrameHeader, group_frames
+from monai_acdr.measures.myocardium import (
+    MYOCARDIUM_G_PER_ML,
+    VentricleWall,
+    WallSlice,
+    measure_wall,
+    ventricle_wall,
+)
 from monai_acdr.measures.shape import ShapeMeasures, measure_shape
 from monai_acdr.measures.slice_stack import Finding
 from monai_acdr.measures.ventricle import (
@@ -18,6 +25,7 @@ from monai_acdr.measures.ventricle import (
 )
 
 __all__ = [
+    "MYOCARDIUM_G_PER_ML",
     "Agreement",
     "CineGrid",
     "ContourArea",
@@ -26,9 +34,13 @@ __all__ = [
     "PhaseVolume",
     "ShapeMeasures",
     "VentricleVolumes",
+    "VentricleWall",
+    "WallSlice",
     "compute_agreement",
     "group_frames",
     "measure_shape",
+    "measure_wall",
     "phase_volumes",
     "ventricle_volumes",
+    "ventricle_wall",
 ]

@@ -21,7 +21,7 @@ import torch
 
 from monai_acdr.geometry import is_simple
 
-__all__ = ["ShapeMeasures", "measure_shape"]
+__all__ = ["ShapeMeasures", "check_contour", "check_pixel_spacing", "measure_shape"]
 
 Segment = tuple[tuple[float, float], tuple[float, float]]
 """Two points (x, y)."""
@@ -79,7 +79,7 @@ def measure_shape(vertices: Any, spacing: Sequence[float] | Any) -> ShapeMeasure
     Raises:
         ValueError: for another shape, vertices that are not finite, or a spacing that is not positive.
     """
-    points, scale = _check_vertices(vertices), _check_spacing(spacing)
+    points, scale = check_contour(vertices), check_pixel_spacing(spacing)
     # From the first vertex: far from the origin the shoelace formula would lose its digits.
     origin = points[0]
     local = (points - origin) * scale
@@ -194,7 +194,8 @@ def _crosses_itself(points: np.ndarray) -> bool | None:
     return not bool(is_simple(torch.from_numpy(points)))
 
 
-def _check_vertices(vertices: Any) -> np.ndarray:
+def check_contour(vertices: Any) -> np.ndarray:
+    """One contour as (K, 2) float64; a ValueError for another shape and for vertices that are not finite."""
     if hasattr(vertices, "detach"):
         vertices = vertices.detach().cpu()
     points = np.asarray(vertices, dtype=np.float64)
@@ -207,7 +208,7 @@ def _check_vertices(vertices: Any) -> np.ndarray:
     return points
 
 
-def _check_spacing(spacing: Any) -> np.ndarray:
+def check_pixel_spacing(spacing: Any) -> np.ndarray:
     """Spacing (row, column) to the scale of (x, y), mm per pixel, (2,)."""
     if hasattr(spacing, "detach"):
         spacing = spacing.detach().cpu()
