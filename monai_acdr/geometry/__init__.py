@@ -18,6 +18,7 @@ from monai_acdr.geometry.coordinates import (
     world_to_pixel,
 )
 from monai_acdr.geometry.loops import SMALL_LOOP, cut_loops, settle_contours
+from monai_acdr.geometry.nesting import NESTING_MARGIN, is_nested, nest_contours
 from monai_acdr.geometry.polygons import (
     bounding_box,
     centroid,
@@ -32,6 +33,7 @@ from monai_acdr.geometry.polygons import (
 )
 
 __all__ = [
+    "NESTING_MARGIN",
     "PIXEL_CENTER",
     "SMALL_LOOP",
     "at_least_float32",
@@ -42,9 +44,11 @@ __all__ = [
     "circle",
     "cut_loops",
     "ellipse",
+    "is_nested",
     "is_simple",
     "keep_open",
     "map_vertices",
+    "nest_contours",
     "normalized_to_pixel",
     "perimeter",
     "pixel_spacing",
