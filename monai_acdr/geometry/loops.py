@@ -36,13 +36,16 @@ def settle_contours(contours: Tensor) -> Tensor:
     for its user to see.
 
     Args:
-        contours: (T, K, 2) after each of T steps, in any pixels.
+        contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels.
 
     Returns:
-        (T, K, 2).
+        The same shape. Structures are treated one by one: nothing here keeps them nested, which is
+        :func:`monai_acdr.geometry.nest_contours`.
     """
     kept = keep_open(at_least_float32(contours))
-    return torch.cat([kept[:-1], cut_loops(kept[-1], SMALL_LOOP)[None]])
+    last = kept[-1].reshape(-1, *kept.shape[-2:])  # (1, K, 2) or (N, K, 2)
+    settled = torch.stack([cut_loops(contour, SMALL_LOOP) for contour in last])
+    return torch.cat([kept[:-1], settled.reshape(kept[-1:].shape)])
 
 
 def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:

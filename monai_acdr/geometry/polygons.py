@@ -197,13 +197,14 @@ def keep_open(contours: Tensor) -> Tensor:
     is a line, whose mask is empty. The first step, from a start of any size, may shrink it as it likes.
 
     Args:
-        contours: (T, K, 2) after each of T steps, in any pixels: shares of areas are the same in all.
+        contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels: shares of areas are
+            the same in all. Each structure is treated on its own.
 
     Returns:
         The same; from a step on that leaves less than :data:`SHUT` of the area, the contour before it.
     """
     kept = list(contours.unbind(0))
     for step in range(1, len(kept)):
-        if float(signed_area(kept[step]).abs()) < SHUT * float(signed_area(kept[step - 1]).abs()):
-            kept[step] = kept[step - 1]
+        shut = signed_area(kept[step]).abs() < SHUT * signed_area(kept[step - 1]).abs()
+        kept[step] = torch.where(shut[..., None, None], kept[step - 1], kept[step])
     return torch.stack(kept)

@@ -12,7 +12,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.geometry import settle_contours
+from monai_acdr.geometry import nest_contours, settle_contours
 from monai_acdr.inferers.vertex_spread import evolve_members, has_members, vertex_spread
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
 from monai_acdr.transforms import ContourToImage
@@ -23,7 +23,10 @@ _TO_IMAGE = ContourToImage()
 
 
 class ContourInferer:
-    """Evolve one contour an image, in batches.
+    """Evolve the contours of images, in batches.
+
+    Results are (T + 1, K, 2) for a network of one structure, and (T + 1, N, K, 2) for one of several, whose initial
+    contours are (B, N, K, 2).
 
     Args:
         network: in evaluation mode, on its device.
@@ -32,6 +35,8 @@ class ContourInferer:
             not a Compose, which would wrap errors and write the image's metadata to the log.
         batch_size: crops at once.
         device: where the network is.
+        nested: repair the resulting contours so that each structure is within the next one:
+            :func:`monai_acdr.geometry.nest_contours`. Earlier iterations stay as they are.
 
     Example:
         >>> crop = [CropROId("image", "roi", (64, 64)), NormalizeIntensityd("image")]
@@ -45,6 +50,7 @@ class ContourInferer:
         crop: Sequence[Callable[[Any], Any]],
         batch_size: int = 32,
         device: torch.device | str = "cpu",
+        nested: bool = False,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"Expected `batch_size` to be at least 1, but got {batch_size}.")
@@ -52,6 +58,7 @@ class ContourInferer:
         self.crop = list(crop)
         self.batch_size = batch_size
         self.device = torch.device(device)
+        self.nested = nested
 
     def __call__(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[Tensor]:
         """Contours of all iterations.
@@ -61,8 +68,8 @@ class ContourInferer:
             rois: (5,) each, in the present pixels of its image.
 
         Returns:
-            For each image (T + 1, K, 2) float64 in pixels of its FILE: ``[0]`` the initial contour, ``[-1]`` the
-            result.
+            For each image (T + 1, K, 2), or (T + 1, N, K, 2) for N structures, float64 in pixels of its FILE: ``[0]``
+            the initial contours, ``[-1]`` the result.
 
         Raises:
             ValueError: when images and ROIs differ in number, a ROI misses its image, or the network diverges.
@@ -72,7 +79,7 @@ class ContourInferer:
             with torch.inference_mode():
                 initial = self.network.initial_contour(batch)
                 contours = self.network(batch, initial)
-            results += _in_file(_evolution(initial, contours), crops)
+            results += self._nest(_in_file(_evolution(initial, contours), crops))
         return results
 
     def with_spread(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -83,8 +90,8 @@ class ContourInferer:
             rois: likewise.
 
         Returns:
-            What a call returns, and for each image (K,) float64: the standard deviation over the members across the
-            resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.vertex_spread`.
+            What a call returns, and for each image (K,) or (N, K) float64: the standard deviation over the members
+            across the resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.vertex_spread`.
 
         Raises:
             ValueError: as a call, and when the network is no ensemble: see :attr:`has_spread`.
@@ -95,7 +102,7 @@ class ContourInferer:
             with torch.inference_mode():
                 initial = self.network.initial_contour(batch)
                 contours, members = evolve_members(self.network, batch, initial)
-            found = _in_file(_evolution(initial, contours), crops)
+            found = self._nest(_in_file(_evolution(initial, contours), crops))
             # members are compared in pixels of the file, since those of a crop may be turned and not square
             lasts = _in_file(members[:, :, -1].transpose(0, 1), crops)
             spreads += [vertex_spread(each[-1], last) for each, last in zip(found, lasts, strict=True)]
@@ -118,7 +125,14 @@ class ContourInferer:
             return self
         whole = self.network
         first = ActiveContourNet(field.members[0], whole.initial_contour, whole.num_iterations, whole.clamp)
-        return ContourInferer(first.eval(), self.crop, self.batch_size, self.device)
+        return ContourInferer(first.eval(), self.crop, self.batch_size, self.device, self.nested)
+
+    def _nest(self, contours: list[Tensor]) -> list[Tensor]:
+        """(T + 1, N, K, 2) each, the last of each nested, in the pixels in which they are given out."""
+        if not self.nested or contours[0].ndim == 3:
+            return contours
+        lasts = nest_contours(torch.stack([each[-1] for each in contours]))
+        return [torch.cat([each[:-1], last[None]]) for each, last in zip(contours, lasts, strict=True)]
 
     def _batches(
         self, images: Sequence[MetaTensor], rois: Sequence[Tensor]
@@ -138,7 +152,10 @@ class ContourInferer:
 
 
 def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
-    """(B, K, 2) and (B, T, K, 2) to (B, T + 1, K, 2), settled; on the CPU, for a GPU would wait at each step."""
+    """Contours (B, ...) before and (B, T, ...) after each step to (B, T + 1, ...), settled.
+
+    On the CPU, for a GPU would wait at each step.
+    """
     initial, contours = initial.cpu(), contours.cpu()
     return torch.stack(
         [torch.cat([first[None], settle_contours(rest)]) for first, rest in zip(initial, contours, strict=True)]
@@ -146,7 +163,7 @@ def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
 
 
 def _in_file(contours: Tensor, crops: Sequence[MetaTensor]) -> list[Tensor]:
-    """(B, N, K, 2) in pixels of the crops to (N, K, 2) float64 each in pixels of their files."""
+    """(B, ..., K, 2) in pixels of the crops to (..., K, 2) float64 each in pixels of their files."""
     contours = contours.to("cpu", torch.float64)
     if not bool(torch.isfinite(contours).all()):
         raise ValueError(

@@ -26,8 +26,9 @@ class MemberContours(NamedTuple):
     """Contours of an ensemble.
 
     Attributes:
-        contours: (B, T, K, 2) pixels, through the mean field: what the network gives.
-        members: (M, B, T, K, 2) pixels, through the field of each member.
+        contours: (B, T, K, 2) pixels, or (B, T, N, K, 2) of N structures, through the mean field: what the network
+            gives.
+        members: (M, B, T, K, 2) or (M, B, T, N, K, 2) pixels, through the field of each member.
     """
 
     contours: Tensor
@@ -57,7 +58,7 @@ def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | 
     Args:
         network: with an ensemble of at least two displacement networks.
         image: (B, C, H, W).
-        vertices: (B, K, 2) initial contours in pixels; the oracle's if None.
+        vertices: (B, K, 2) or (B, N, K, 2) initial contours in pixels; the oracle's if None.
 
     Raises:
         ValueError: when the network is no ensemble.
@@ -72,12 +73,9 @@ def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | 
     fields = ensemble.fields(image)
     start = network.initial_contour(image) if vertices is None else vertices
     number = len(fields)
-    return MemberContours(
-        _follow(network, fields.mean(0), image, start),
-        _follow(network, fields.flatten(0, 1), image.repeat(number, 1, 1, 1), start.repeat(number, 1, 1)).unflatten(
-            0, (number, len(image))
-        ),
-    )
+    starts = start.repeat([number] + [1] * (start.ndim - 1))
+    members = _follow(network, fields.flatten(0, 1), image.repeat(number, 1, 1, 1), starts)
+    return MemberContours(_follow(network, fields.mean(0), image, start), members.unflatten(0, (number, len(image))))
 
 
 def outward_normals(vertices: Tensor) -> Tensor:
@@ -104,11 +102,11 @@ def vertex_spread(contours: Tensor, members: Tensor) -> Tensor:
     """Standard deviation over the members (divisor M - 1) along the outward normals of a contour.
 
     Args:
-        contours: (B, K, 2) pixels, whose normals are taken.
-        members: (M, B, K, 2) pixels, M >= 2, the same vertices as each member places them.
+        contours: (..., K, 2) pixels, whose normals are taken: (B, K, 2), or (B, N, K, 2) of N structures.
+        members: (M, ..., K, 2) pixels, M >= 2, the same vertices as each member places them.
 
     Returns:
-        (B, K) pixels.
+        (..., K) pixels.
 
     Raises:
         ValueError: when shapes do not fit or there is one member only.

@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import NormalizeIntensityd
 from torch import Tensor, nn
 
+from monai_acdr.geometry import is_nested, nest_contours
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
@@ -150,3 +151,61 @@ def test_one_member_of_an_ensemble() -> None:
     expected = make_inferer(1, net=Shift(*SHIFTS[0]))(images, rois)[0]
     torch.testing.assert_close(first(images, rois)[0], expected)
     assert not torch.equal(ensemble(images, rois)[0], expected)
+
+
+class TwoShifts(nn.Module):
+    """Two structures that move apart, so that the outer one leaves the inner one behind."""
+
+    def __init__(self, inner: float = 0.0, outer: float = 0.2) -> None:
+        super().__init__()
+        self.shift = torch.tensor([inner, 0.0, outer, outer / 2])
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.shift[None, :, None, None].expand(len(image), 4, 8, 8)
+
+
+def two_structures(net: nn.Module, nested: bool = False) -> ContourInferer:
+    network = ActiveContourNet(net, CenteredCircle(16, (0.25, 0.35)), 2, clamp=False)
+    return ContourInferer(network.eval(), [CropROId("image", "roi", (32, 32))], batch_size=2, nested=nested)
+
+
+def test_several_structures_come_back_in_image_pixels() -> None:
+    box = (10.0, 20.0, 50.0, 40.0)
+    (contours,) = two_structures(TwoShifts())([make_image(70, 90)], [roi_from_box(box)])
+    assert (contours.shape, contours.dtype) == ((3, 2, 16, 2), torch.float64)
+    middle = contours.mean(dim=2)
+    expected = [[[30.0, 30.0]] * 2, [[30.0, 30.0], [34.0, 31.0]], [[30.0, 30.0], [38.0, 32.0]]]
+    torch.testing.assert_close(middle, torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4])
+def test_nested_results_are_nested_in_pixels_of_the_file(angle: float) -> None:
+    images = [make_image(70, 90, seed) for seed in range(3)]
+    rois = [torch.tensor([30.0 + i, 30.0, 40.0, 40.0, angle], dtype=torch.float64) for i in range(3)]
+    plain, nested = two_structures(TwoShifts())(images, rois), two_structures(TwoShifts(), nested=True)(images, rois)
+    for loose, repaired in zip(plain, nested, strict=True):
+        assert not bool(is_nested(loose[-1]))
+        assert bool(is_nested(repaired[-1]))
+        assert torch.equal(repaired[:-1], loose[:-1])
+        assert torch.equal(repaired[-1], nest_contours(loose[-1]))
+    apart = two_structures(TwoShifts(0.0, 0.0), nested=True)(images, rois)
+    for one, other in zip(apart, two_structures(TwoShifts(0.0, 0.0))(images, rois), strict=True):
+        assert torch.equal(one, other)  # nothing to repair
+
+
+def test_spread_of_several_structures() -> None:
+    ensemble = DisplacementEnsemble([TwoShifts(0.0, 0.1), TwoShifts(0.0, 0.2), TwoShifts(0.0, 0.3)])
+    inferer = two_structures(ensemble, nested=True)
+    (contours,), (spread,) = inferer.with_spread([make_image(70, 90)], [roi_from_box((10, 10, 50, 50))])
+    assert (contours.shape, spread.shape) == ((3, 2, 16, 2), (2, 16))
+    assert bool(is_nested(contours[-1]))
+    assert spread[0].abs().max() < 1e-4 < 1 < spread[1].max()
+    assert inferer.one_member().nested
+
+
+def test_one_structure_cannot_be_nested_and_is_left_as_it_is() -> None:
+    images, rois = [make_image(60, 80)], [roi_from_box((10, 10, 50, 50))]
+    inferer = make_inferer()
+    expected = inferer(images, rois)
+    inferer.nested = True
+    assert torch.equal(inferer(images, rois)[0], expected[0])

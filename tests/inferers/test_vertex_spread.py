@@ -165,3 +165,19 @@ def test_one_network_has_no_spread(net: nn.Module) -> None:
 def test_members_that_do_not_fit(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"Expected `members` to be \(M >= 2, \*\[1, 4, 2\]\), but got"):
         vertex_spread(torch.rand(1, 4, 2), torch.rand(shape))
+
+
+def test_several_structures_spread_as_each_does_alone() -> None:
+    nets = [DisplacementUNet(channels=(4, 8), num_convs=1, num_structures=2).eval() for _ in range(3)]
+    net = ActiveContourNet(DisplacementEnsemble(nets), CenteredCircle(12, (0.3, 0.5))).eval()
+    image = torch.rand(2, 1, 32, 32)
+    contours, members = evolve_members(net, image)
+    assert (contours.shape, members.shape) == ((2, 3, 2, 12, 2), (3, 2, 3, 2, 12, 2))
+    torch.testing.assert_close(contours, net(image))
+    for network, found in zip(nets, members, strict=True):
+        torch.testing.assert_close(found, ActiveContourNet(network, net.initial_contour)(image))
+    spread = vertex_spread(contours[:, -1], members[:, :, -1])
+    assert spread.shape == (2, 2, 12)
+    for index in range(2):
+        alone = vertex_spread(contours[:, -1, index], members[:, :, -1, index])
+        torch.testing.assert_close(spread[:, index], alone)

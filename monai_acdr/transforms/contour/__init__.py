@@ -12,6 +12,7 @@ from monai_acdr.transforms.contour.array import (
     FollowImage,
     LastContour,
     MaskToContour,
+    NestContours,
     SelectContour,
 )
 from monai_acdr.transforms.contour.dictionary import (
@@ -33,6 +34,9 @@ from monai_acdr.transforms.contour.dictionary import (
     MaskToContourD,
     MaskToContourd,
     MaskToContourDict,
+    NestContoursD,
+    NestContoursd,
+    NestContoursDict,
     SelectContourD,
     SelectContourd,
     SelectContourDict,
@@ -86,6 +90,10 @@ __all__ = [
     "MaskToContourD",
     "MaskToContourDict",
     "MaskToContourd",
+    "NestContours",
+    "NestContoursD",
+    "NestContoursDict",
+    "NestContoursd",
     "RadialScale",
     "RandRadialScale",
     "RandRadialScaleD",

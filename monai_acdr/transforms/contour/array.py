@@ -5,6 +5,8 @@
 
 Contours have the shape of MONAI's points: (C, N, 2) vertices (x, y) in pixels, not closed, as MetaTensors whose affine
 is that of the image frame they are given in (:mod:`monai_acdr.geometry.coordinates` says how the two belong together).
+C is the number of structures, from the innermost to the outermost; a structure that is missing is NaN everywhere, and
+so is its channel of a mask.
 MONAI's own ``ApplyTransformToPoints`` wants (row, column) indices of pixel centres: ``vertices.flip(-1) - 0.5``.
 """
 
@@ -18,7 +20,14 @@ from monai.transforms import Transform
 from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 
-from monai_acdr.geometry import at_least_float32, map_vertices, pixel_to_world, resample, settle_contours
+from monai_acdr.geometry import (
+    at_least_float32,
+    map_vertices,
+    nest_contours,
+    pixel_to_world,
+    resample,
+    settle_contours,
+)
 from monai_acdr.transforms.contour.frames import file_grid, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, contour_to_mask, mask_to_contour
 
@@ -29,6 +38,7 @@ __all__ = [
     "FollowImage",
     "LastContour",
     "MaskToContour",
+    "NestContours",
     "SelectContour",
 ]
 
@@ -50,6 +60,8 @@ class MaskToContour(Transform):
     def __call__(self, mask: Tensor) -> Tensor:
         """``mask`` (C, H, W) to contours (C, N, 2), float64, with the mask's affine when it is a MetaTensor.
 
+        A channel that is NaN everywhere is a structure that is missing: its contour is NaN everywhere.
+
         Raises:
             ValueError: when a channel is empty, or several channels are traced without ``num_vertices``.
         """
@@ -59,11 +71,15 @@ class MaskToContour(Transform):
             raise ValueError(
                 f"Expected one channel, but got {mask.shape[0]}: their contours differ in length, give `num_vertices`."
             )
-        contours = [mask_to_contour(channel, self.level) for channel in plain_vertices(mask)]
-        if self.num_vertices is not None:
-            contours = [resample(contour, self.num_vertices) for contour in contours]
+        contours = [self._trace(channel) for channel in plain_vertices(mask)]
         stacked = torch.stack(contours)
         return vertices_in(stacked, mask.affine) if isinstance(mask, MetaTensor) else stacked
+
+    def _trace(self, channel: Tensor) -> Tensor:
+        if channel.is_floating_point() and bool(channel.isnan().all()):
+            return torch.full((self.num_vertices or 3, 2), torch.nan, dtype=torch.float64)
+        contour = mask_to_contour(channel, self.level)
+        return contour if self.num_vertices is None else resample(contour, self.num_vertices)
 
 
 class ContourToMask(Transform):
@@ -85,7 +101,10 @@ class ContourToMask(Transform):
         self.fill_rule = fill_rule
 
     def __call__(self, vertices: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """``vertices`` (C, N, 2) or (N, 2) to a mask (C, H, W), float32, with the affine of the vertices."""
+        """``vertices`` (C, N, 2) or (N, 2) to a mask (C, H, W), float32, with the affine of the vertices.
+
+        A contour that is NaN everywhere gives a channel that is NaN everywhere: the structure is missing.
+        """
         chosen = self.size if size is None else size
         if chosen is None:
             raise ValueError("Expected a `size` (H, W), but got None: pass it to ContourToMask or to its call.")
@@ -155,14 +174,14 @@ class SelectContour(Transform):
         self.index = index
 
     def __call__(self, contours: Tensor) -> Tensor:
-        """``contours`` (T, K, 2) to (1, K, 2), MONAI's shape of points."""
-        if contours.ndim != 3 or not -contours.shape[0] <= self.index < contours.shape[0]:
+        """``contours`` (T, K, 2) to (1, K, 2), MONAI's shape of points; (T, N, K, 2) of N structures to (N, K, 2)."""
+        if contours.ndim not in (3, 4) or not -contours.shape[0] <= self.index < contours.shape[0]:
             raise ValueError(
-                f"Expected contours (T, K, 2) with iteration {self.index}, but got {tuple(contours.shape)}: "
-                "decollate the batch first, and choose an index below T."
+                f"Expected contours (T, K, 2), or (T, N, K, 2) of N structures, with iteration {self.index}, but got "
+                f"{tuple(contours.shape)}: decollate the batch first, and choose an index below T."
             )
         start = self.index % contours.shape[0]
-        return contours[start : start + 1]
+        return contours[start : start + 1] if contours.ndim == 3 else contours[start]
 
 
 class LastContour(SelectContour):
@@ -172,6 +191,22 @@ class LastContour(SelectContour):
         super().__init__(-1)
 
     def __call__(self, contours: Tensor) -> Tensor:
-        """``contours`` (T, K, 2) to (1, K, 2)."""
+        """``contours`` (T, K, 2) to (1, K, 2), or (T, N, K, 2) of N structures to (N, K, 2)."""
         last = at_least_float32(super().__call__(contours))
-        return torch.as_tensor(convert_to_dst_type(settle_contours(plain_vertices(contours))[-1:], last)[0])
+        settled = settle_contours(plain_vertices(contours))[-1].reshape(last.shape)
+        return torch.as_tensor(convert_to_dst_type(settled, last)[0])
+
+
+class NestContours(Transform):
+    """Repair contours so that each structure is within the next one: :func:`monai_acdr.geometry.nest_contours`.
+
+    After :class:`LastContour`, and best after :class:`ContourToImage`: what is nested in a crop may miss it by a
+    rounding error in the pixels of the file.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __call__(self, contours: Tensor) -> Tensor:
+        """``contours`` (N, K, 2), from the innermost to the outermost, to the same shape, with their affine."""
+        nested = nest_contours(plain_vertices(contours))
+        return torch.as_tensor(convert_to_dst_type(nested, contours, dtype=nested.dtype)[0])

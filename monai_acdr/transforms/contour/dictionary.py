@@ -24,6 +24,7 @@ from monai_acdr.transforms.contour.array import (
     FollowImage,
     LastContour,
     MaskToContour,
+    NestContours,
     SelectContour,
 )
 from monai_acdr.transforms.contour.frames import check_same_frame, file_grid, present_grid
@@ -48,6 +49,9 @@ __all__ = [
     "MaskToContourD",
     "MaskToContourDict",
     "MaskToContourd",
+    "NestContoursD",
+    "NestContoursDict",
+    "NestContoursd",
     "SelectContourD",
     "SelectContourDict",
     "SelectContourd",
@@ -193,7 +197,10 @@ class ContourToWorldd(_ContourTransformd):
 
 
 class SelectContourd(_ContourTransformd):
-    """Take one contour of each evolution, (T, K, 2) to (1, K, 2). See :class:`SelectContour`."""
+    """Take one contour of each evolution, (T, K, 2) to (1, K, 2), or (T, N, K, 2) to (N, K, 2).
+
+    See :class:`SelectContour`.
+    """
 
     def __init__(
         self,
@@ -210,7 +217,10 @@ class SelectContourd(_ContourTransformd):
 
 
 class LastContourd(_ContourTransformd):
-    """Take the last contour of each evolution, (T, K, 2) to (1, K, 2). See :class:`LastContour`."""
+    """Take the last contour of each evolution, (T, K, 2) to (1, K, 2), or (T, N, K, 2) to (N, K, 2).
+
+    See :class:`LastContour`.
+    """
 
     def __init__(
         self,
@@ -225,6 +235,23 @@ class LastContourd(_ContourTransformd):
         return self._apply(data, self.select)
 
 
+class NestContoursd(_ContourTransformd):
+    """Repair contours (N, K, 2) so that each structure is within the next one. See :class:`NestContours`."""
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        output_keys: KeysCollection | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, output_keys, allow_missing_keys)
+        self.nest = NestContours()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        return self._apply(data, self.nest)
+
+
+NestContoursD = NestContoursDict = NestContoursd
 MaskToContourD = MaskToContourDict = MaskToContourd
 ContourToMaskD = ContourToMaskDict = ContourToMaskd
 FollowImageD = FollowImageDict = FollowImaged

@@ -23,8 +23,9 @@ class InitialContourd(MapTransform):
 
     Args:
         keys: image (C, H, W) as the network sees it.
-        oracle: images (B, C, H, W) to vertices (B, K, 2), e.g. ``network.initial_contour``.
-        output_key: item to write, (1, K, 2) vertices in the image's present pixels, with its affine.
+        oracle: images (B, C, H, W) to vertices (B, K, 2), or (B, N, K, 2) of N structures, e.g.
+            ``network.initial_contour``.
+        output_key: item to write, (1, K, 2) or (N, K, 2) vertices in the image's present pixels, with its affine.
     """
 
     def __init__(self, keys: KeysCollection, oracle: Callable[[Tensor], Tensor], output_key: str = "initial") -> None:
@@ -36,7 +37,8 @@ class InitialContourd(MapTransform):
         d = dict(data)
         image = d[self.first_key(d)]
         pixels = image.as_tensor() if isinstance(image, MetaTensor) else image
-        d[self.output_key] = vertices_in(self.oracle(pixels[None]), present_grid(image)[1])
+        vertices = self.oracle(pixels[None])
+        d[self.output_key] = vertices_in(vertices[0] if vertices.ndim == 4 else vertices, present_grid(image)[1])
         return d
 
 

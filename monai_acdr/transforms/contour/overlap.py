@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
@@ -22,10 +23,12 @@ class ContourDiced(MapTransform):
     """Dice of a contour and a reference, both drawn on the image's present grid (pixels covered by at least half).
 
     Args:
-        keys: contour (1, K, 2), in the image's present pixels.
-        reference_key: contour (1, N, 2) of any frame of the same image, MetaTensor; without it nothing is written.
+        keys: contour (1, K, 2), or (N, K, 2) of N structures, in the image's present pixels.
+        reference_key: contour (1, P, 2) or (N, P, 2) of any frame of the same image, MetaTensor; without it nothing is
+            written. A structure that is NaN everywhere is missing.
         image_key: image whose present grid is used.
-        output_key: item to write, a float; 1 when both are empty.
+        output_key: item to write: a float; for several structures a tensor (N,). 1 when both are empty, NaN when the
+            reference is missing.
     """
 
     def __init__(
@@ -50,8 +53,14 @@ class ContourDiced(MapTransform):
         reference = self.follow(d[self.reference_key], image)
         one = contour_to_mask(plain_vertices(d[self.first_key(d)]), size, threshold=0.5)
         other = contour_to_mask(plain_vertices(reference), size, threshold=0.5)
-        total = float(one.sum() + other.sum())
-        d[self.output_key] = 2 * float((one * other).sum()) / total if total else 1.0
+        if one.shape != other.shape:
+            raise ValueError(
+                f"Expected a reference contour for each structure, but got {len(one)} contours and {len(other)} "
+                "references: fill those that are missing with NaN."
+            )
+        total = (one + other).sum((1, 2), dtype=torch.float64)
+        dice = torch.where(total == 0, 1, 2 * (one * other).sum((1, 2), dtype=torch.float64) / total)
+        d[self.output_key] = float(dice[0]) if len(dice) == 1 else dice
         return d
 
 

@@ -94,13 +94,13 @@ def contour_to_mask(
     """Mask of contours by the area they cover in each pixel.
 
     Args:
-        vertices: (C, N, 2), or (N, 2) for one contour, in pixels.
+        vertices: (C, N, 2), or (N, 2) for one contour, in pixels. A contour that is NaN everywhere is missing.
         size: (H, W) of the mask.
         threshold: None for the coverage itself; else 1 where the coverage reaches it, 0 elsewhere.
         fill_rule: see :func:`rasterize_polygons`.
 
     Returns:
-        (C, H, W) float32, one channel a contour.
+        (C, H, W) float32, one channel for each contour; NaN everywhere for one that is missing.
     """
     contours = at_least_float32(vertices[None] if vertices.ndim == 2 else vertices)
     if contours.ndim != 3:
@@ -108,6 +108,12 @@ def contour_to_mask(
             f"Expected `vertices` to be (N, 2) or (C, N, 2), but got {tuple(vertices.shape)}: "
             "rasterize a batch with rasterize_polygons."
         )
+    missing = contours.isnan().flatten(1).all(1) & (contours.shape[1] > 0)
+    if bool(missing.any()):
+        mask = torch.full((len(contours), int(size[0]), int(size[1])), torch.nan, device=contours.device)
+        if not bool(missing.all()):
+            mask[~missing] = contour_to_mask(contours[~missing], size, threshold, fill_rule)
+        return mask
     mask = torch.zeros(contours.shape[0], int(size[0]), int(size[1]), device=contours.device)
     rows, columns = _covered(contours, mask.shape[1:])
     window = (rows.stop - rows.start, columns.stop - columns.start)

@@ -65,7 +65,8 @@ def roi_about_vertices(
     """The ROI around a contour.
 
     Args:
-        vertices: (..., N, 2) pixels with N >= 1; leading dimensions are several contours in one ROI.
+        vertices: (..., N, 2) pixels with N >= 1; leading dimensions are several contours in one ROI, of which those
+            that are NaN everywhere, structures without reference, are left out.
         side: width and height in pixels of a ROI about the contour's centroid: its position is known, its size is
             not given away. Excludes ``margin`` and ``scale``; with several contours the mean centroid is taken.
         margin: pixels added to each of the four sides of the bounding box, after scaling.
@@ -76,6 +77,9 @@ def roi_about_vertices(
         ValueError: when ``side`` comes with ``margin`` or ``scale``, or the vertices are not finite.
     """
     points = vertices.detach().to("cpu", torch.float64)
+    known = ~points.isnan().flatten(-2).all(-1)
+    if points.ndim > 2 and bool(known.any()):
+        points = points[known]
     if not bool(torch.isfinite(points).all()):
         raise ValueError(
             "Expected `vertices` to be finite, but got NaN or Inf: check the contour this ROI is made from."

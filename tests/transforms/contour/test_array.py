@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 
-from monai_acdr.geometry import circle, perimeter, pixel_to_world
+from monai_acdr.geometry import circle, is_nested, nest_contours, perimeter, pixel_to_world
 from monai_acdr.transforms.contour import (
     ContourToImage,
     ContourToMask,
@@ -21,6 +21,7 @@ from monai_acdr.transforms.contour import (
     FollowImage,
     LastContour,
     MaskToContour,
+    NestContours,
     SelectContour,
     contour_to_mask,
 )
@@ -190,8 +191,8 @@ def test_selecting() -> None:
     assert torch.equal(kept.affine, oblique())
     shut = torch.cat([contours[:2], contours[2:] * 0.1])
     assert torch.equal(LastContour()(shut), contours[1:2])
-    for wrong, index in ((contours, 3), (contours, -4), (contours[None], 0)):
-        with pytest.raises(ValueError, match=rf"\(T, K, 2\) with iteration {index}, but got"):
+    for wrong, index in ((contours, 3), (contours, -4), (contours[None, None], 0)):
+        with pytest.raises(ValueError, match=rf"\(T, K, 2\).* with iteration {index}, but got"):
             SelectContour(index)(wrong)
 
 
@@ -204,3 +205,56 @@ def test_monai_points_are_indices() -> None:
     moved = mt.ApplyTransformToPoints(affine=affine, invert_affine=False, dtype=torch.float64)(points)
     expected = pixel_to_world(blob(), affine) * torch.tensor([-1.0, -1.0, 1.0])
     torch.testing.assert_close(moved.as_tensor(), expected)
+
+
+# --- Several structures ---------------------------------------------------------------------------------------------
+
+
+def test_a_structure_that_is_missing_stays_missing_on_its_way() -> None:
+    image = drawn()
+    rings = torch.stack([circle(torch.tensor([40.0, 30.0], dtype=torch.float64), radius, 16) for radius in (6.0, 9.0)])
+    rings[1] = torch.nan
+    moved = FollowImage()(MetaTensor(rings, affine=image.affine), mt.Flip(0)(image))
+    assert moved[1].isnan().all() and moved[0].isfinite().all()
+    back = ContourToImage()(FollowImage()(MetaTensor(rings, affine=image.affine), image), image)
+    torch.testing.assert_close(back.as_tensor(), rings, equal_nan=True)
+    for threshold in (None, 0.5):
+        masks = ContourToMask((60, 80), threshold)(rings)
+        assert masks.shape == (2, 60, 80)
+        assert torch.equal(masks[0], ContourToMask((60, 80), threshold)(rings[0])[0])
+        assert masks[1].isnan().all()
+    assert ContourToMask((6, 8))(rings[1:]).isnan().all()
+
+
+def test_a_missing_channel_is_traced_as_a_missing_contour() -> None:
+    mask = torch.zeros(2, 20, 20)
+    mask[0, 5:15, 4:12] = 1
+    mask[1] = torch.nan
+    traced = MaskToContour(num_vertices=12)(mask)
+    assert traced.shape == (2, 12, 2)
+    torch.testing.assert_close(traced[0], MaskToContour(num_vertices=12)(mask[:1])[0])
+    assert traced[1].isnan().all()
+    assert MaskToContour()(mask[1:]).isnan().all()
+
+
+def test_selecting_of_several_structures() -> None:
+    evolution = torch.rand(4, 2, 6, 2)
+    assert torch.equal(SelectContour(1)(evolution), evolution[1])
+    rings = torch.stack([circle(torch.tensor([30.0, 30.0]), radius, 16) for radius in (5.0, 8.0)])
+    last = LastContour()(MetaTensor(rings.expand(3, -1, -1, -1)))
+    assert last.shape == (2, 16, 2)
+    torch.testing.assert_close(last.as_tensor(), rings)
+    with pytest.raises(ValueError, match=r"Expected contours \(T, K, 2\), or \(T, N, K, 2\) of N structures"):
+        SelectContour()(torch.rand(1, 3, 2, 6, 2))
+
+
+def test_nesting_keeps_the_frame() -> None:
+    inner, outer = circle(torch.tensor([30.0, 30.0]), 8.0, 16), circle(torch.tensor([33.0, 30.0]), 9.0, 16)
+    pair = torch.stack([inner, outer])
+    affine = oblique()
+    nested = NestContours()(MetaTensor(pair, affine=affine))
+    assert isinstance(nested, MetaTensor)
+    torch.testing.assert_close(nested.affine, affine.to(nested.affine))
+    assert torch.equal(nested.as_tensor(), nest_contours(pair))
+    assert torch.equal(NestContours()(pair), nest_contours(pair))
+    assert bool(is_nested(nested))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_acdr.geometry import circle
+from monai_acdr.geometry import circle, is_nested, nest_contours
 from monai_acdr.transforms import contour as package
 from monai_acdr.transforms.contour import (
     ContourToImaged,
@@ -17,6 +17,7 @@ from monai_acdr.transforms.contour import (
     FollowImaged,
     LastContourd,
     MaskToContourd,
+    NestContoursd,
     SelectContourd,
     contour_to_mask,
 )
@@ -110,8 +111,18 @@ def test_keys() -> None:
         "FollowImage",
         "LastContour",
         "MaskToContour",
+        "NestContours",
         "SelectContour",
     ],
 )
 def test_aliases(name: str) -> None:
     assert getattr(package, f"{name}d") is getattr(package, f"{name}D") is getattr(package, f"{name}Dict")
+
+
+def test_nesting() -> None:
+    pair = torch.stack([circle(torch.tensor([x, 30.0]), radius, 16) for x, radius in ((30.0, 8.0), (33.0, 9.0))])
+    data = NestContoursd("pred", output_keys="nested")({"pred": pair})
+    assert torch.equal(data["pred"], pair)
+    assert torch.equal(data["nested"], nest_contours(pair))
+    assert NestContoursd(allow_missing_keys=True)({}) == {}
+    assert bool(is_nested(NestContoursd()({"pred": pair})["pred"]))

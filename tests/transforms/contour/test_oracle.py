@@ -25,3 +25,10 @@ def test_an_oracle_that_reads_the_image() -> None:
     data = {"image": MetaTensor(torch.full((1, 4, 4), 2.0))}
     data = InitialContourd("image", lambda images: images.mean() * torch.ones(images.shape[0], 3, 2), "start")(data)
     assert data["start"].unique().tolist() == [2.0]
+
+
+def test_several_structures() -> None:
+    image = MetaTensor(torch.zeros(1, 20, 30), affine=torch.eye(4))
+    initial = InitialContourd("image", CenteredCircle(8, (0.3, 0.6)))({"image": image})["initial"]
+    assert initial.shape == (2, 8, 2)
+    torch.testing.assert_close(initial.as_tensor(), CenteredCircle(8, (0.3, 0.6))(torch.zeros(1, 1, 20, 30))[0])

@@ -32,3 +32,16 @@ def test_two_empty_contours() -> None:
     point = torch.full((1, 3, 2), 2.0)
     data = {"image": MetaTensor(torch.zeros(1, 8, 8), affine=EYE), "pred": point, "reference": vertices_in(point, EYE)}
     assert ContourDiced()(data)["roi_dice"] == 1.0
+
+
+def test_several_structures_and_a_missing_reference() -> None:
+    image = MetaTensor(torch.zeros(1, 60, 80), affine=EYE)
+    shifted = torch.cat([SQUARE, SQUARE + torch.tensor([10.0, 0.0])])
+    data = {"image": image, "pred": SQUARE.expand(2, -1, -1), "reference": vertices_in(shifted, EYE)}
+    assert ContourDiced()(data)["roi_dice"].tolist() == pytest.approx([1.0, 0.5])
+    missing = shifted.clone()
+    missing[1] = torch.nan
+    dice = ContourDiced()({**data, "reference": vertices_in(missing, EYE)})["roi_dice"]
+    assert dice[0] == 1.0 and dice[1].isnan()
+    with pytest.raises(ValueError, match="Expected a reference contour for each structure, but got 2 contours and 1"):
+        ContourDiced()({**data, "reference": vertices_in(SQUARE, EYE)})

@@ -117,3 +117,12 @@ def test_check() -> None:
 def test_roi_of_a_circle() -> None:
     contour = circle(make(30, 40), 8.0, 64)
     torch.testing.assert_close(roi_about_vertices(contour, scale=1.2), make(30, 40, 19.2, 19.2, 0))
+
+
+def test_structures_without_reference_are_left_out() -> None:
+    square = torch.tensor([[10.0, 10.0], [30.0, 10.0], [30.0, 30.0], [10.0, 30.0]])
+    both = torch.stack([square, torch.full_like(square, torch.nan)])
+    torch.testing.assert_close(roi_about_vertices(both, side=50), roi_about_vertices(square, side=50))
+    torch.testing.assert_close(roi_about_vertices(both, margin=5), roi_about_vertices(square, margin=5))
+    with pytest.raises(ValueError, match="finite"):
+        roi_about_vertices(both[1:], side=50)
