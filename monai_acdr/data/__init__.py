@@ -33,12 +33,13 @@ from monai_acdr.data.readers import DicomFrameReader, MammogramReader, read_mamm
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
 from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
-from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
+from monai_acdr.data.sunnybrook import DISPLACED_EPICARDIA, DISPLACED_PATIENTS, sunnybrook_data_list
 from monai_acdr.data.sunnybrook_cases import CASES, SunnybrookCase
 from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
 
 __all__ = [
     "CASES",
+    "DISPLACED_EPICARDIA",
     "DISPLACED_PATIENTS",
     "MASS_SOURCES",
     "DDSMReader",

@@ -6,8 +6,8 @@
 In memory contours follow the package's rule (:mod:`monai_acdr.geometry.coordinates`): reading adds 0.5, writing
 subtracts it.
 
-Sunnybrook's published PNG masks are Pillow's fill of the same numbers, truncated to integers. They therefore lie a
-quarter pixel nearer to the origin than these contours, and are 5 % larger.
+Sunnybrook's published PNG masks were drawn from the same numbers, with their outline:
+:mod:`monai_acdr.transforms.contour.drawn`.
 """
 
 from __future__ import annotations

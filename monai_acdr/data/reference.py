@@ -1,11 +1,11 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Reference of one image, as a mask and as a contour, whichever of the two its file holds."""
+"""References of one image, as masks and as contours, whichever of the two their files hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,17 @@ from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.pictures import PictureReader
-from monai_acdr.transforms.contour import contour_to_mask, file_name, mask_to_contour, present_grid, vertices_in
+from monai_acdr.geometry import resample
+from monai_acdr.transforms.contour import (
+    MASK_RULE,
+    contour_to_mask,
+    file_name,
+    inset_outline,
+    mask_to_contour,
+    present_grid,
+    vertices_in,
+)
+from monai_acdr.transforms.contour.drawn import check_mask_rule
 
 __all__ = ["LoadReference", "LoadReferenceD", "LoadReferenceDict", "LoadReferenced"]
 
@@ -33,40 +43,51 @@ _BYTE_THRESHOLD = 127  # of 8-bit masks, which a lossy step may have smeared
 class LoadReference(Transform):
     """Read a mask or a contour file that belongs to an image.
 
-    A mask's contour is that of its largest object (:func:`mask_to_contour`); a contour's mask holds the pixels of which
-    it covers at least half.
+    A contour's mask holds the pixels of which it covers at least half. A mask's contour follows from ``mask_rule``:
+    that of its largest object (:func:`mask_to_contour`), or, for a mask that was drawn with its outline as the
+    Sunnybrook PNG masks were, the one it was drawn from (:func:`inset_outline`). Contour files are taken as they are.
 
     Args:
         contour_reader: path to (N, 2) vertices in pixels, for contour files.
         mask_reader: MONAI reader of masks, giving arrays in (row, column) order; None reads pictures
             (:class:`~monai_acdr.data.PictureReader`).
+        mask_rule: of mask files, "covered" or "drawn".
     """
 
     def __init__(
-        self, contour_reader: Callable[[Path], Tensor] = read_contour, mask_reader: ImageReader | None = None
+        self,
+        contour_reader: Callable[[Path], Tensor] = read_contour,
+        mask_reader: ImageReader | None = None,
+        mask_rule: str = "covered",
     ) -> None:
         self.contour_reader = contour_reader
         self.mask_reader = mask_reader
+        self.mask_rule = check_mask_rule(mask_rule, "mask_rule")
 
     def __call__(  # type: ignore[override]
-        self, path: str | Path, image: Tensor
+        self, path: str | Path, image: Tensor, mask_rule: str | None = None
     ) -> tuple[MetaTensor, MetaTensor]:
         """Read the reference of ``image``.
 
         Args:
             path: contour (``.txt``), or mask with the values 0 and 1, 0 and 255, or 0 and 65535.
             image: (1, H, W) MetaTensor as loaded, before any spatial transform.
+            mask_rule: of this file, if it is a mask; None takes that of the transform.
 
         Returns:
-            Mask (1, H, W) float32 of 0 and 1, and contour (1, N, 2) float64 in pixels, both with the image's affine.
+            Mask (1, H, W) float32 of 0 and 1, as in the file, with its rule in the metadata ("mask_rule"), and contour
+            (1, N, 2) float64 in pixels, both with the image's affine.
 
         Raises:
             FileNotFoundError: when there is no such file.
-            ValueError: when the mask is empty or of another size than the image, or the contour misses the image.
+            ValueError: when the mask is empty or of another size than the image, the contour misses the image, or the
+                rule is unknown.
         """
         path = Path(path)
         size, affine = present_grid(image)
+        rule = check_mask_rule(self.mask_rule if mask_rule is None else mask_rule, "mask_rule")
         if path.suffix.lower() in CONTOUR_SUFFIXES:
+            rule = "covered"
             vertices = self.contour_reader(path)
             mask = contour_to_mask(vertices, size, threshold=0.5)
             if not bool(mask.any()):
@@ -77,8 +98,13 @@ class LoadReference(Transform):
                 )
         else:
             mask = self._read_mask(path, size, file_name(image))
-            vertices = mask_to_contour(mask[0])
-        meta = {MetaKeys.SPATIAL_SHAPE: size, MetaKeys.ORIGINAL_AFFINE: affine, "filename_or_obj": str(path)}
+            vertices = inset_outline(mask[0]) if rule == "drawn" else mask_to_contour(mask[0])
+        meta = {
+            MetaKeys.SPATIAL_SHAPE: size,
+            MetaKeys.ORIGINAL_AFFINE: affine,
+            "filename_or_obj": str(path),
+            MASK_RULE: rule,
+        }
         return MetaTensor(mask, affine=affine, meta=meta), vertices_in(vertices[None], affine)
 
     def _read_mask(self, path: Path, size: tuple[int, int], image_name: str) -> Tensor:
@@ -97,13 +123,24 @@ class LoadReference(Transform):
 class LoadReferenced(MapTransform):
     """Replace the path at ``keys`` by the reference mask and write its contour. See :class:`LoadReference`.
 
+    With several keys, one for each structure from the innermost to the outermost, the masks and contours are stacked:
+    the first key becomes the masks (N, H, W), the others are removed. A structure whose key an item lacks is unknown:
+    its mask and its contour are NaN.
+
     Args:
-        keys: item with the path; becomes the mask (1, H, W).
-        image_key: the image it belongs to, already loaded.
-        contour_key: item to write, (1, N, 2) vertices.
+        keys: items with the paths; the first becomes the masks.
+        image_key: the image they belong to, already loaded.
+        contour_key: item to write, (1, P, 2) vertices, or (N, ``num_vertices``, 2) for several structures.
         contour_reader: see :class:`LoadReference`.
         mask_reader: see :class:`LoadReference`.
-        allow_missing_keys: skip images without a reference.
+        mask_rule: see :class:`LoadReference`; for items that do not tell it.
+        rule_key: item with the rule of the masks, "covered" or "drawn", as data lists give it; None reads all by
+            ``mask_rule``.
+        num_vertices: of each contour of several structures, at equal arc length.
+        allow_missing_keys: skip images without any reference.
+
+    Raises:
+        ValueError: for structures whose masks follow different rules, and as :class:`LoadReference`.
     """
 
     def __init__(
@@ -114,19 +151,50 @@ class LoadReferenced(MapTransform):
         contour_reader: Callable[[Path], Tensor] = read_contour,
         mask_reader: ImageReader | None = None,
         allow_missing_keys: bool = False,
+        mask_rule: str = "covered",
+        rule_key: str | None = MASK_RULE,
+        num_vertices: int = 256,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if len(self.keys) != 1:
-            raise ValueError(f"Expected one key, but got {self.keys}: use one LoadReferenced for each reference.")
+        if num_vertices < 3:
+            raise ValueError(f"Expected `num_vertices` to be at least 3, but got {num_vertices}.")
         self.image_key = image_key
         self.contour_key = contour_key
-        self.load = LoadReference(contour_reader, mask_reader)
+        self.rule_key = rule_key
+        self.num_vertices = num_vertices
+        self.load = LoadReference(contour_reader, mask_reader, mask_rule)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        for key in self.key_iterator(d):
-            d[key], d[self.contour_key] = self.load(d[key], d[self.image_key])
+        image, rule = d[self.image_key], None if self.rule_key is None else d.get(self.rule_key)
+        paths = [d.pop(key, None) for key in self.keys]
+        if all(path is None for path in paths):
+            if self.allow_missing_keys:
+                return d
+            raise KeyError(
+                f"Expected {file_name(image)} to come with one of {list(self.keys)}, but it has none: set "
+                "allow_missing_keys=True to keep images without a reference."
+            )
+        loaded = [None if path is None else self.load(path, image, rule) for path in paths]
+        d[self.keys[0]], d[self.contour_key] = loaded[0] if len(loaded) == 1 else self._stack(loaded)  # type: ignore[misc]
         return d
+
+    def _stack(self, loaded: Sequence[tuple[MetaTensor, MetaTensor] | None]) -> tuple[MetaTensor, MetaTensor]:
+        known = [pair for pair in loaded if pair is not None]
+        first = known[0][0]
+        if len({mask.meta[MASK_RULE] for mask, _ in known}) > 1:
+            files = [str(mask.meta["filename_or_obj"]) for mask, _ in known]
+            raise ValueError(
+                f"Expected references of one kind for an image, but got {files}, drawn masks and contour files: their "
+                "masks follow different rules; give all as masks or all as contours."
+            )
+        masks = torch.full((len(loaded), *first.shape[1:]), torch.nan)
+        contours = torch.full((len(loaded), self.num_vertices, 2), torch.nan, dtype=torch.float64)
+        for index, pair in enumerate(loaded):
+            if pair is not None:
+                masks[index] = pair[0].as_tensor()[0]
+                contours[index] = resample(pair[1].as_tensor()[0], self.num_vertices)
+        return MetaTensor(masks, affine=first.affine, meta=dict(first.meta)), vertices_in(contours, first.affine)
 
 
 def foreground(values: np.ndarray, path: Path) -> np.ndarray:

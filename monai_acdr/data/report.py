@@ -29,6 +29,7 @@ KINDS: dict[str, str] = {
     "duplicate_image": "two files or rows have the same image number; the first one was used",
     "duplicate_patient": "a patient is listed twice; the first entry was used",
     "empty_mask": "the mask or contour marks no pixel; draw it again or delete it",
+    "epicardium_displaced": "the epicardial contours of this patient are displaced in this copy; they were left out",
     "epicardium_not_around": "the epicardial contour does not enclose the endocardial one; do not use the former",
     "film_without_case": "a film has no .ics file of its case beside it; it was left out, copy that file",
     "frame_without_mask": "an image has no mask of the same name; add the mask",

@@ -60,6 +60,7 @@ def inference_data_list(
     exclude: Sequence[str] | None = (),
     pattern: str | None = None,
     report: QualityReport | None = None,
+    structures: Sequence[str] = ("endocardium",),
 ) -> list[dict[str, Any]]:
     """List images for inference: those with a reference of a Sunnybrook layout, else every DICOM and PNG file.
 
@@ -72,13 +73,14 @@ def inference_data_list(
         exclude: see :func:`sunnybrook_data_list`; only for a data set.
         pattern: see :func:`image_data_list`; given, the folder is taken as plain images.
         report: filled with findings and counts when given.
+        structures: see :func:`sunnybrook_data_list`; only for a data set.
 
     Returns:
         Data items; see the two functions.
     """
     root = Path(dataset_dir)
     if pattern is None and root.is_dir() and _is_dataset(root):
-        return sunnybrook_data_list(root, group, exclude, spacing="allow", report=report)
+        return sunnybrook_data_list(root, group, exclude, spacing="allow", report=report, structures=structures)
     return image_data_list(root, pattern, report)
 
 

@@ -9,6 +9,7 @@ hdl 10380/3070. The data are in the public domain (CC0).
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,18 +18,30 @@ from typing import Any
 
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.frame_checks import check_epicardium, check_image, check_label
+from monai_acdr.data.frame_pixels import is_contour_file
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook_cases import UNASSIGNED, find_case, parse_group, patient_name
 from monai_acdr.data.sunnybrook_dicom import scan_atlas, scan_link, scan_miccai
 from monai_acdr.data.sunnybrook_layouts import LAYOUTS, FrameFiles, Keep, Tree, find_layout, scan_tree
 from monai_acdr.data.sunnybrook_png import scan_png
+from monai_acdr.transforms.contour import MASK_RULE
+from monai_acdr.transforms.contour.drawn import check_mask_rule
 
-__all__ = ["DISPLACED_PATIENTS", "sunnybrook_data_list"]
+__all__ = ["DISPLACED_EPICARDIA", "DISPLACED_PATIENTS", "STRUCTURES", "sunnybrook_data_list"]
+
+STRUCTURES = ("endocardium", "epicardium")
+"""Structures that have references, innermost first."""
 
 DISPLACED_PATIENTS = ("SC-N-6",)
 """Patients whose masks in the public PNG conversion are displaced against the images: all 13 of SC-N-6, by 7-18 pixels.
 
 They are left out by default in the PNG layout only; the DICOM layouts take the series that fits the contours.
+"""
+
+DISPLACED_EPICARDIA = ("SC-HF-I-6",)
+"""Patients whose epicardial contour files are displaced in the ``link`` layout's public copy (kwu93's).
+
+Their o-contours enclose 39 to 80 % of the endocardium; the epicardium masks of the PNG layout are right.
 """
 
 _SCANNERS: dict[str, Callable[[Path, Tree, Keep, QualityReport], list[FrameFiles]]] = {
@@ -47,6 +60,8 @@ def sunnybrook_data_list(
     spacing: str = "require",
     layout: str | None = None,
     report: QualityReport | None = None,
+    structures: Sequence[str] = ("endocardium",),
+    mask_rule: str | None = None,
 ) -> list[dict[str, Any]]:
     """List the frames that have an endocardial contour or mask, sorted by patient and frame.
 
@@ -63,12 +78,18 @@ def sunnybrook_data_list(
             keeps them with ``has_spacing`` False. PNG files have no spacing and are kept in either case.
         layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognises it.
         report: filled with findings and counts when given.
+        structures: ``("endocardium",)``, or ``("endocardium", "epicardium")`` for ``label_epi`` as well.
+        mask_rule: how PNG masks follow from their contours, ``covered`` or ``drawn``; None means ``drawn`` for the 45
+            Sunnybrook patients, whose public masks are (:mod:`monai_acdr.transforms.contour.drawn`), and ``covered``
+            for others.
 
     Returns:
         One dict a frame: ``image`` and ``label`` (paths; the label is a PNG mask, or a contour file for
-        :func:`~monai_acdr.data.contour_files.read_contour`), ``name`` (unique, ``SC-HF-I-01-IM-0001-0059``),
-        ``patient`` (``SC-HF-I-1``), ``group`` (``unassigned`` where no table gives one), ``frame`` (int),
-        ``has_spacing`` and, where there is one, ``epi`` (path of the epicardial contour or mask).
+        :func:`~monai_acdr.data.contour_files.read_contour`), ``mask_rule`` (contour files are ``covered``), ``name``
+        (unique, ``SC-HF-I-01-IM-0001-0059``), ``patient`` (``SC-HF-I-1``), ``group`` (``unassigned`` where no table
+        gives one), ``frame`` (int), ``has_spacing`` and, with the structure epicardium and where there is one,
+        ``label_epi`` (path of the epicardial contour or mask): readers drew it mostly at end-diastole.
+        ``LoadReferenced(["label", "label_epi"])`` reads both.
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` does not exist.
@@ -78,6 +99,13 @@ def sunnybrook_data_list(
     report = QualityReport() if report is None else report
     if spacing not in ("require", "allow"):
         raise ValueError(f"Expected `spacing` to be 'require' or 'allow', but got {spacing!r}.")
+    if tuple(structures) not in (STRUCTURES[:1], STRUCTURES):
+        raise ValueError(
+            f"Expected `structures` to be {STRUCTURES[:1]} or {STRUCTURES}, but got {structures!r}: frames without an "
+            "endocardium are not listed."
+        )
+    if mask_rule is not None:
+        check_mask_rule(mask_rule, "mask_rule")
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(f"Expected `layout` to be one of {list(LAYOUTS)} or None, but got {layout!r}.")
     if not root.is_dir():
@@ -87,7 +115,12 @@ def sunnybrook_data_list(
     selection = _Selection(group, exclude, report)
     frames = _SCANNERS[report.layout](root, tree, selection, report)
     selection.check_exclude()
+    if "epicardium" not in structures:
+        frames = [dataclasses.replace(frame, epi=None) for frame in frames]
     items = _items(root, frames, spacing, report)
+    for item in items:
+        is_mask = not is_contour_file(item["label"])
+        item[MASK_RULE] = (mask_rule or _public_rule(item["patient"])) if is_mask else "covered"
     _conclude(root, items, selection, report)
     return items
 
@@ -131,6 +164,10 @@ class _Selection:
         return dict(sorted(Counter(group for groups in self.patients.values() for group in groups).items()))
 
 
+def _public_rule(patient: str) -> str:
+    return "covered" if find_case(patient) is None else "drawn"
+
+
 def _items(root: Path, frames: list[FrameFiles], spacing: str, report: QualityReport) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     names: Counter[str] = Counter()
@@ -151,10 +188,18 @@ def _items(root: Path, frames: list[FrameFiles], spacing: str, report: QualityRe
             "frame": frame.frame,
             "has_spacing": header.has_spacing,
         }
-        if frame.epi is not None and check_epicardium(root, frame.epi, header.size, report):
-            item["epi"] = str(frame.epi)
+        if frame.epi is not None and _is_epicardium_right(root, frame, header.size, report):
+            item["label_epi"] = str(frame.epi)
         items.append(item)
     return items
+
+
+def _is_epicardium_right(root: Path, frame: FrameFiles, size: tuple[int, int], report: QualityReport) -> bool:
+    assert frame.epi is not None
+    if report.layout == "link" and frame.patient in DISPLACED_EPICARDIA:
+        report.add("epicardium_displaced", frame.epi.relative_to(root).as_posix())
+        return False
+    return check_epicardium(root, frame.epi, size, report)
 
 
 def _conclude(root: Path, items: list[dict[str, Any]], selection: _Selection, report: QualityReport) -> None:

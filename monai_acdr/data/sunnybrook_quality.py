@@ -15,13 +15,13 @@ from monai_acdr.data.frame_pixels import load_gray, load_mask
 from monai_acdr.data.image_headers import is_png_file
 from monai_acdr.data.mask_alignment import judge_masks, mask_contrast
 from monai_acdr.data.report import QualityReport
-from monai_acdr.data.sunnybrook import sunnybrook_data_list
+from monai_acdr.data.sunnybrook import STRUCTURES, sunnybrook_data_list
 from monai_acdr.data.sunnybrook_cases import CASES, parse_group
 
 __all__ = ["MIN_ENCLOSED", "sunnybrook_quality_report"]
 
 MIN_ENCLOSED = 0.95
-"""Fraction of the endocardium's area that must lie within the epicardium; Sunnybrook's SC-HF-I-6 has 0.39 to 0.80."""
+"""Fraction of the endocardium's area that must lie within the epicardium; SC-HF-I-6 has 0.39 to 0.80 in one copy."""
 
 
 def sunnybrook_quality_report(
@@ -45,7 +45,9 @@ def sunnybrook_quality_report(
         ValueError: when no layout is recognised or no frame can be used.
     """
     report = QualityReport()
-    items = sunnybrook_data_list(dataset_dir, group, exclude=(), spacing="allow", layout=layout, report=report)
+    items = sunnybrook_data_list(
+        dataset_dir, group, exclude=(), spacing="allow", layout=layout, report=report, structures=STRUCTURES
+    )
     _check_groups(items, group, report)
     for item in items:
         if not item["has_spacing"] and not is_png_file(item["image"]):
@@ -95,9 +97,9 @@ def _check_pixels(items: list[dict[str, Any]], report: QualityReport) -> None:
 
 
 def _check_epicardium(item: dict[str, Any], endo: Tensor, report: QualityReport) -> None:
-    if "epi" not in item or not bool(endo.sum() > 0):
+    if "label_epi" not in item or not bool(endo.sum() > 0):
         return
-    epi = load_mask(item["epi"], (endo.shape[0], endo.shape[1]))
+    epi = load_mask(item["label_epi"], (endo.shape[0], endo.shape[1]))
     enclosed = float(endo.minimum(epi).sum() / endo.sum())
     if enclosed < MIN_ENCLOSED:
         report.add("epicardium_not_around", item["name"], f"encloses {enclosed:.0%} of the endocardium")

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from monai_acdr.metrics import (
     summarize_cases,
     summarize_strata,
 )
+from monai_acdr.transforms import MASK_RULE, mask_rule
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
 idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
@@ -36,12 +38,17 @@ if TYPE_CHECKING:
 __all__ = ["EvaluationReport", "evaluate_output"]
 
 _DECIMALS = 6
+_RULE, _PREDICTED_RULE = MASK_RULE, f"predicted_{MASK_RULE}"
 
 logger = logging.getLogger(__name__)
 
 
 class EvaluationReport:
     """Measure every case of an evaluator's run, and write two files, both of them or none, when the run is complete.
+
+    Masks follow from contours by a rule (:mod:`monai_acdr.transforms.contour.drawn`), which their metadata tell: the
+    table has that of the reference as "mask_rule", and "mask_rules" of the JSON counts those of references and
+    predictions. Where the two differ, the masks of equal contours differ, and a warning is logged.
 
     A case is a dictionary of `engine.state.output` (a list, after decollating), joined with its dictionary of
     `engine.state.batch`; :func:`evaluate_output` names its keys. The files are written by the first process, from the
@@ -127,7 +134,7 @@ class EvaluationReport:
         for case in _cases(engine.state.output, engine.state.batch):
             record = evaluate_output(case, f"case_{len(self.records):04d}", self.contour_key)
             groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.strata}
-            self.records.append({**groups, **record})  # type: ignore[typeddict-item]
+            self.records.append({**groups, **record, **_mask_rules(case)})  # type: ignore[typeddict-item]
 
     def _summarize(self) -> dict[str, Any]:
         kept = [record for record in self.records if not self._excluded(record)]
@@ -138,16 +145,32 @@ class EvaluationReport:
             summary["excluded_patients"] = list(self.excluded_patients)
             summary["with_excluded_patients"] = summarize_cases(self.records, **self.summary_options)
         summary |= summarize_strata(kept, self.strata, self.size_edges_mm, **self.summary_options)
+        summary["mask_rules"] = self._count_rules()
         if self.expected_names is not None:
             summary["not_evaluated"] = sorted(set(self.expected_names) - {record["name"] for record in self.records})
         return summary | {"metadata": self.metadata}
+
+    def _count_rules(self) -> dict[str, Any]:
+        """How often each rule was that of a reference, and of a prediction."""
+        pairs = [(str(r[_RULE]), str(r[_PREDICTED_RULE])) for r in self.records if r[_RULE]]  # type: ignore[literal-required]
+        different = sum(reference != predicted for reference, predicted in pairs)
+        if different:
+            logger.warning(
+                "%d of %d masks were predicted by another rule than that of their reference: set `rule_key` of "
+                "ContourToMaskd to compare like with like",
+                different,
+                len(pairs),
+            )
+        counts = (dict(sorted(Counter(rules).items())) for rules in zip(*pairs, strict=True)) if pairs else ({}, {})
+        return dict(zip(("reference", "prediction"), counts, strict=True)) | {"different": different}
 
     def _excluded(self, record: CaseRecord) -> bool:
         return record["patient"] in self.excluded_patients
 
     def _table(self) -> str:
         stream = io.StringIO()
-        writer = csv.DictWriter(stream, [*CASE_COLUMNS, *self.strata, "excluded"], lineterminator="\n")
+        columns = [*CASE_COLUMNS, *self.strata, _RULE, "excluded"]
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for record in self.records:
             writer.writerow({key: _cell(value) for key, value in record.items()} | {"excluded": self._excluded(record)})
@@ -181,6 +204,13 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
         group=str(case.get("group", "")),
         roi_dice=None if roi_dice is None else float(roi_dice),
     )
+
+
+def _mask_rules(case: Mapping[str, Any]) -> dict[str, str]:
+    """Rules of the reference and of the prediction; empty without a reference, equal without a prediction."""
+    label, predicted = case.get("label"), case.get("pred_mask")
+    rule = "" if label is None else mask_rule(label)
+    return {_RULE: rule, _PREDICTED_RULE: rule if predicted is None or not rule else mask_rule(predicted)}
 
 
 def _cases(output: Any, batch: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 from monai_acdr.transforms.contour import (
+    DRAWN_MARGIN_PX,
+    DRAWN_SHIFT_PX,
+    MASK_RULE,
+    MASK_RULES,
     TRACING_LEVEL,
     ContourDiceD,
     ContourDiced,
@@ -51,8 +55,11 @@ from monai_acdr.transforms.contour import (
     SelectContourd,
     SelectContourDict,
     contour_to_mask,
+    draw_mask,
     file_grid,
     file_name,
+    inset_outline,
+    mask_rule,
     mask_to_contour,
     mask_to_contours,
     present_grid,
@@ -118,6 +125,13 @@ from monai_acdr.transforms.roi import (
 )
 
 __all__ = [
+    "DRAWN_MARGIN_PX",
+    "DRAWN_SHIFT_PX",
+    "MASK_RULE",
+    "MASK_RULES",
+    "draw_mask",
+    "inset_outline",
+    "mask_rule",
     "EXPERT_SCALE",
     "PAPER_ANGLES",
     "PAPER_SCALES",

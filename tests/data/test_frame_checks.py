@@ -35,9 +35,9 @@ def test_frames_that_cannot_be_used(
     (link_tree / "contourfiles/SC-HF-I-1/o-contours/IM-0001-0059-ocontour-manual.txt").write_text("")
     report = QualityReport()
     with caplog.at_level(logging.WARNING):
-        items = sunnybrook_data_list(link_tree, report=report)
+        items = sunnybrook_data_list(link_tree, report=report, structures=("endocardium", "epicardium"))
     assert [item["frame"] for item in items] == [9, 59]
-    assert "epi" not in items[1]
+    assert "label_epi" not in items[1]
     assert report.kinds() == {
         "contour_without_frame": 1,
         "empty_mask": 1,

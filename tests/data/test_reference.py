@@ -9,12 +9,14 @@ import monai.transforms as mt
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
+from monai.data import MetaTensor, list_data_collate
 from monai.data.image_reader import PILReader, PydicomReader
 from PIL import Image
 from scipy import ndimage
 
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
+from monai_acdr.geometry import ellipse, signed_area
+from monai_acdr.transforms import ContourToMask, FollowImaged, draw_mask, inset_outline
 from monai_acdr.transforms.contour import contour_to_mask
 
 AFFINE = torch.diag(torch.tensor([1.2, 0.8, 1.0, 1.0], dtype=torch.float64))
@@ -87,9 +89,64 @@ def test_dictionary(tmp_path: Path, image: MetaTensor) -> None:
     data = LoadReferenced()({"image": image, "label": str(path)})
     assert data["label"].shape == (1, 20, 30) and data["reference"].shape[-1] == 2
     assert "reference" not in LoadReferenced(allow_missing_keys=True)({"image": image})
-    with pytest.raises(ValueError, match="one key, but got"):
-        LoadReferenced(("label", "epi"))
+    with pytest.raises(KeyError, match="image.png to come with one of .*label.*allow_missing_keys=True"):
+        LoadReferenced()({"image": image})
     assert LoadReferenced is LoadReferenceD is LoadReferenceDict
+
+
+def test_drawn_masks(tmp_path: Path, image: MetaTensor) -> None:
+    truth = ellipse(torch.tensor([15.3, 9.8], dtype=torch.float64), torch.tensor([7.0, 5.0]), 200)
+    mask = draw_mask(truth, (20, 30))[0].numpy().astype(np.uint8)
+    path = save(tmp_path / "mask.png", 255 * mask)
+    label, reference = LoadReference(mask_rule="drawn")(path, image)
+    np.testing.assert_array_equal(label.numpy()[0], mask)  # as in the file
+    assert label.meta["mask_rule"] == "drawn"
+    assert torch.equal(reference.as_tensor()[0], inset_outline(torch.from_numpy(mask)))
+    assert float(signed_area(reference.as_tensor()[0])) == pytest.approx(float(signed_area(truth)), rel=0.05)
+    covered, wide = LoadReference()(path, image)
+    assert covered.meta["mask_rule"] == "covered"
+    assert float(signed_area(wide.as_tensor()[0])) > 1.1 * float(signed_area(truth))
+    item = {"image": image, "label": str(path), "mask_rule": "drawn"}
+    assert torch.equal(LoadReferenced()(item)["reference"], reference)
+    assert torch.equal(LoadReferenced(rule_key=None)(item)["reference"], wide)
+    (tmp_path / "contour.txt").write_text("9.5 3.5\n21.5 3.5\n21.5 11.5\n9.5 11.5\n")
+    label, reference = LoadReference(mask_rule="drawn")(tmp_path / "contour.txt", image)
+    assert label.meta["mask_rule"] == "covered" and reference.shape == (1, 4, 2)  # as it is
+    with pytest.raises(ValueError, match=r"`mask_rule` to be one of \['covered', 'drawn'\], but got 'thick'"):
+        LoadReference(mask_rule="thick")
+
+
+def test_several_structures(tmp_path: Path, image: MetaTensor) -> None:
+    inner = rectangle(0)
+    inner[6:10, 13:19] = 255
+    paths = {
+        "label": str(save(tmp_path / "endo.png", inner)),
+        "label_epi": str(save(tmp_path / "epi.png", rectangle())),
+    }
+    load = LoadReferenced(["label", "label_epi"], num_vertices=64)
+    data = load({"image": image, **paths})
+    assert "label_epi" not in data and data["label"].shape == (2, 20, 30) and data["reference"].shape == (2, 64, 2)
+    np.testing.assert_array_equal(data["label"].numpy(), np.stack([inner // 255, rectangle(1)]))
+    assert torch.equal(data["label"].affine, AFFINE) and torch.equal(data["reference"].affine, AFFINE)
+    areas = signed_area(data["reference"].as_tensor())
+    assert areas.tolist() == pytest.approx([24, 96], rel=0.05)
+    one = load({"image": image, "label": paths["label"]})
+    assert bool(torch.isnan(one["label"][1]).all()) and bool(torch.isnan(one["reference"][1]).all())
+    assert torch.equal(one["label"][0], data["label"][0]) and torch.equal(one["reference"][0], data["reference"][0])
+    outer = load({"image": image, "label_epi": paths["label_epi"]})
+    assert bool(torch.isnan(outer["label"][0]).all()) and torch.equal(outer["label"][1], data["label"][1])
+    batch = list_data_collate([data, one])
+    assert batch["label"].shape == (2, 2, 20, 30) and batch["reference"].shape == (2, 2, 64, 2)
+    followed = FollowImaged("reference")(one)["reference"]
+    assert bool(torch.isnan(ContourToMask((20, 30))(followed)[1]).all())
+    (tmp_path / "epi.txt").write_text("9.5 3.5\n21.5 3.5\n21.5 11.5\n9.5 11.5\n")
+    mixed = {"image": image, "label": paths["label"], "label_epi": str(tmp_path / "epi.txt"), "mask_rule": "drawn"}
+    with pytest.raises(ValueError, match="references of one kind for an image"):
+        load(mixed)
+    assert load({**mixed, "mask_rule": "covered"})["label"].shape == (2, 20, 30)
+    assert "reference" not in LoadReferenced(["label", "label_epi"], allow_missing_keys=True)({"image": image})
+    with pytest.raises(ValueError, match="`num_vertices` to be at least 3, but got 2"):
+        LoadReferenced(num_vertices=2)
 
 
 def test_real_masks_and_contours(shared_data: Path) -> None:

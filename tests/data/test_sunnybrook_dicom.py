@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data import QualityReport, sunnybrook_data_list
+from monai_acdr.data import DISPLACED_EPICARDIA, QualityReport, sunnybrook_data_list
+from monai_acdr.data.sunnybrook import STRUCTURES
 
 Writer = Callable[..., Path]
 
@@ -21,7 +22,7 @@ def _names(items: list[dict]) -> list[str]:
 
 def test_miccai(miccai_tree: Path) -> None:
     report = QualityReport()
-    items = sunnybrook_data_list(miccai_tree, report=report)
+    items = sunnybrook_data_list(miccai_tree, report=report, structures=STRUCTURES)
     assert report.layout == "miccai"
     assert not report.findings
     assert report.counts == {"frames_without_contour": 3, "frames": 3, "patients": 2}
@@ -29,25 +30,27 @@ def test_miccai(miccai_tree: Path) -> None:
     assert items[0] == {
         "image": str(miccai_tree / "challenge_training/SC-HF-I-1/IM-0004-0002.dcm"),
         "label": str(contours / "IM-0001-0002-icontour-manual.txt"),
-        "epi": str(contours / "IM-0001-0002-ocontour-manual.txt"),
+        "label_epi": str(contours / "IM-0001-0002-ocontour-manual.txt"),
         "name": "SC-HF-I-01-IM-0001-0002",
         "patient": "SC-HF-I-1",
         "group": "training",
         "frame": 2,
         "has_spacing": True,
+        "mask_rule": "covered",
     }
-    assert "epi" not in items[1]
+    assert "label_epi" not in items[1]
+    assert "label_epi" not in sunnybrook_data_list(miccai_tree)[0]
     assert _names(items) == ["SC-HF-I-01-IM-0001-0002", "SC-HF-I-01-IM-0001-0004", "SC-N-05-IM-0001-0001"]
     assert _names(sunnybrook_data_list(miccai_tree, "validation")) == ["SC-N-05-IM-0001-0001"]
 
 
 def test_atlas(atlas_tree: Path) -> None:
     report = QualityReport()
-    items = sunnybrook_data_list(atlas_tree, "training", report=report)
+    items = sunnybrook_data_list(atlas_tree, "training", report=report, structures=STRUCTURES)
     assert report.layout == "atlas"
     assert [(item["patient"], item["frame"]) for item in items] == [("SC-HF-I-1", 59), ("SC-HF-I-40", 7)]
     assert items[0]["image"].endswith("CINESAX_300/IM-0003-0059.dcm".replace("/", str(Path("/"))[-1]))
-    assert all(Path(item["epi"]).is_file() for item in items)
+    assert all(Path(item["label_epi"]).is_file() for item in items)
 
 
 def test_atlas_names_from_its_table(atlas_tree: Path, write_dicom: Writer, caplog: pytest.LogCaptureFixture) -> None:
@@ -67,13 +70,24 @@ def test_atlas_names_from_its_table(atlas_tree: Path, write_dicom: Writer, caplo
 
 
 def test_link(link_tree: Path) -> None:
-    items = sunnybrook_data_list(link_tree, "training")
+    items = sunnybrook_data_list(link_tree, "training", structures=STRUCTURES)
     assert [(item["name"], Path(item["image"]).name) for item in items] == [
         ("SC-HF-I-01-IM-0001-0009", "9.dcm"),
         ("SC-HF-I-01-IM-0001-0059", "59.dcm"),
     ]
-    assert [("epi" in item) for item in items] == [False, True]
-    assert sunnybrook_data_list(link_tree.parent, "training") == items
+    assert [("label_epi" in item) for item in items] == [False, True]
+    assert sunnybrook_data_list(link_tree.parent, "training", structures=STRUCTURES) == items
+
+
+def test_displaced_epicardia_of_the_link_layout_are_left_out(link_tree: Path) -> None:
+    (link_tree / "contourfiles" / "SC-HF-I-1").rename(link_tree / "contourfiles" / "SC-HF-I-6")
+    (link_tree / "link.csv").write_text("patient_id,original_id\nSCD0000101,SC-HF-I-6\n")
+    report = QualityReport()
+    items = sunnybrook_data_list(link_tree, report=report, structures=STRUCTURES)
+    assert DISPLACED_EPICARDIA == ("SC-HF-I-6",) and len(items) == 2
+    assert not any("label_epi" in item for item in items)
+    (finding,) = report.of("epicardium_displaced")
+    assert finding.subject.endswith("o-contours/IM-0001-0059-ocontour-manual.txt")
 
 
 def test_link_with_groups_and_own_names(link_tree: Path, write_dicom: Writer, write_circle: Writer) -> None:
@@ -124,7 +138,7 @@ def test_contours_without_images(miccai_tree: Path) -> None:
 @pytest.mark.real_data
 def test_real_dicom(shared_data: Path) -> None:
     report = QualityReport()
-    items = sunnybrook_data_list(shared_data / "sunnybrook_dicom", report=report)
+    items = sunnybrook_data_list(shared_data / "sunnybrook_dicom", report=report, structures=STRUCTURES)
     assert Counter(item["patient"] for item in items) == {
         "SC-HF-I-1": 18,
         "SC-HF-I-2": 18,
@@ -132,7 +146,7 @@ def test_real_dicom(shared_data: Path) -> None:
         "SC-HF-I-5": 18,
     }
     assert Counter(item["group"] for item in items) == {"training": 56, "validation": 18}
-    assert sum("epi" in item for item in items) == 37
+    assert sum("label_epi" in item for item in items) == 37
     assert all(item["has_spacing"] for item in items)
     assert [(finding.kind, finding.subject) for finding in report.findings] == [("patient_absent", "SC-HF-I-6")]
 

@@ -29,6 +29,7 @@ def test_png(png_tree: Path) -> None:
         "group": "validation",
         "frame": 7,
         "has_spacing": False,
+        "mask_rule": "drawn",
     }
     assert DISPLACED_PATIENTS == ("SC-N-6",)
     assert [finding.subject for finding in report.of("patient_excluded")] == ["SC-N-6"]
@@ -55,7 +56,22 @@ def test_png_of_other_data(tmp_path: Path, write_png: Writer, make_heart: Callab
     items = sunnybrook_data_list(tmp_path, report=report)
     assert [(item["patient"], item["frame"]) for item in items[::2]] == [("a", 2), ("b9", 9), ("b10", 10), ("plain", 0)]
     assert len(set(_names(items))) == 8
+    assert {item["mask_rule"] for item in items} == {"covered"}
+    assert {item["mask_rule"] for item in sunnybrook_data_list(tmp_path, mask_rule="drawn")} == {"drawn"}
     assert len(report.of("patient_in_two_groups")) == len(report.of("no_unique_name")) == 4
+
+
+def test_epicardium(png_tree: Path, write_png: Writer, make_disc: Callable) -> None:
+    mask = write_png(
+        png_tree / "training" / "epi_masks" / "SC-HF-I-01-IM-0001-0048.png", make_disc((36, 32), 14).astype(np.uint8)
+    )
+    both = sunnybrook_data_list(png_tree, structures=["endocardium", "epicardium"])
+    assert [item.get("label_epi") for item in both] == [str(mask), None]
+    assert "label_epi" not in sunnybrook_data_list(png_tree)[0]
+    with pytest.raises(ValueError, match=r"`structures` to be \('endocardium',\) or .* but got \['epicardium'\]"):
+        sunnybrook_data_list(png_tree, structures=["epicardium"])
+    with pytest.raises(ValueError, match="`mask_rule` to be one of .* but got 'filled'"):
+        sunnybrook_data_list(png_tree, mask_rule="filled")
 
 
 @pytest.mark.real_data
@@ -64,6 +80,11 @@ def test_real_png(shared_data: Path) -> None:
     assert len(sunnybrook_data_list(root, "training")) == 260
     assert len(sunnybrook_data_list(root, "validation")) == 266 - 13
     assert len(sunnybrook_data_list(root, "validation", exclude=())) == 266
+    epicardia = [
+        sum("label_epi" in item for item in sunnybrook_data_list(root, group, structures=("endocardium", "epicardium")))
+        for group in ("training", "validation")
+    ]
+    assert epicardia == [135, 131]
     names = _names(sunnybrook_data_list(root, "training"))
     dicom = _names(sunnybrook_data_list(shared_data / "sunnybrook_dicom", "training"))
     assert set(dicom) < set(names)

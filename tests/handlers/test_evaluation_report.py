@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from ignite.engine import Engine
 from monai.data import DataLoader, Dataset, MetaTensor, list_data_collate
 from monai.engines import SupervisedEvaluator
 from monai.handlers import MeanDice, from_engine
-from monai.transforms import Lambdad
+from monai.transforms import Compose, EnsureChannelFirstd, Lambdad, LoadImaged
+from PIL import Image
 
+from monai_acdr.data import LoadReferenced, PictureReader
 from monai_acdr.geometry import circle
 from monai_acdr.handlers import EvaluationReport, evaluate_output
 from monai_acdr.metrics import CASE_COLUMNS, summarize_cases
+from monai_acdr.transforms import CheckImaged, ContourToMaskd, draw_mask
 
 SIZE = (48, 40)
 
@@ -66,7 +70,7 @@ def test_files(tmp_path: Path) -> None:
     report = EvaluationReport(tmp_path / "new", metadata=metadata, num_samples=50)
     _run(report, cases)
     rows, figures = _read(tmp_path / "new")
-    assert list(rows[0]) == [*CASE_COLUMNS, "excluded"]
+    assert list(rows[0]) == [*CASE_COLUMNS, "mask_rule", "excluded"]
     assert [row["name"] for row in rows] == [case["name"] for case in cases]
     expected = evaluate_output(cases[1])
     for key in ("dice", "iou", "hd95_px", "hd95_mm", "apd_px", "apd_mm", "boundf", "pred_area_mm2"):
@@ -97,6 +101,23 @@ def test_promised_spacing_must_be_there() -> None:
     case["label"] = case["label"].as_tensor()
     with pytest.raises(ValueError, match="MetaTensor with the image's affine"):
         evaluate_output(case)
+
+
+def test_rules_of_the_masks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cases = [_case(index) for index in range(4)]
+    for case in cases[:3]:
+        case["label"].meta["mask_rule"] = "drawn"
+    cases[0]["pred_mask"].meta["mask_rule"] = "drawn"
+    del cases[1]["pred_mask"], cases[1]["pred"]
+    _run(EvaluationReport(tmp_path, num_samples=20), cases)
+    rows, figures = _read(tmp_path)
+    assert [row["mask_rule"] for row in rows] == ["drawn", "drawn", "drawn", "covered"]
+    assert figures["mask_rules"] == {
+        "reference": {"covered": 1, "drawn": 3},
+        "prediction": {"covered": 2, "drawn": 2},
+        "different": 1,
+    }
+    assert "1 of 4 masks were predicted by another rule than that of their reference" in caplog.text
 
 
 def test_missing_predictions_and_cases_are_listed(tmp_path: Path) -> None:
@@ -191,6 +212,49 @@ def test_in_a_monai_evaluator(tmp_path: Path) -> None:
     assert [row["patient"] for row in rows] == [case["patient"] for case in cases]
     assert (rows[0]["row_spacing_mm"], rows[0]["apd_px"]) == ("2.0", "")
     assert figures["mean_dice"] == pytest.approx(evaluator.state.metrics["mean_dice"], rel=1e-5)
+
+
+class _Known(torch.nn.Module):
+    """In place of a network: gives known contours, one for each image."""
+
+    def __init__(self, contours: Iterator[torch.Tensor]) -> None:
+        super().__init__()
+        self.contours = contours
+
+    def forward(self, _image: torch.Tensor) -> torch.Tensor:
+        return next(self.contours)[None]
+
+
+def test_like_is_compared_with_like(tmp_path: Path) -> None:
+    """A network that knows the contours has Dice 1 against drawn masks, when its own are drawn, and less otherwise."""
+    contours = [circle(torch.tensor([20.3, 22.4]), radius, 64) for radius in (7.0, 9.3, 11.1)]
+    items = []
+    for index, contour in enumerate(contours):
+        mask = draw_mask(contour, SIZE)[0].numpy().astype(np.uint8)
+        Image.fromarray(255 * mask).save(tmp_path / f"{index}.png")
+        items.append({"image": str(tmp_path / f"{index}.png"), "label": str(tmp_path / f"{index}.png")})
+        items[-1]["mask_rule"] = "drawn"
+    read = [LoadImaged("image", reader=PictureReader()), EnsureChannelFirstd("image"), CheckImaged("image")]
+    load = Compose([*read, LoadReferenced()])
+    dice = {}
+    for rule_key in ("label", None):
+        known = iter(contours)
+        evaluator = SupervisedEvaluator(
+            device=torch.device("cpu"),
+            val_data_loader=DataLoader(Dataset(items, load), batch_size=1),
+            network=_Known(known),
+            postprocessing=ContourToMaskd(
+                "pred", original=True, threshold=0.5, output_keys="pred_mask", rule_key=rule_key
+            ),
+            val_handlers=[EvaluationReport(tmp_path / "out", num_samples=20)],
+        )
+        evaluator.run()
+        rows, figures = _read(tmp_path / "out")
+        assert [row["mask_rule"] for row in rows] == ["drawn"] * 3
+        assert figures["mask_rules"]["prediction"] == {"drawn" if rule_key else "covered": 3}
+        assert max(float(row["apd_px"]) for row in rows) < 0.3  # the contours themselves are right
+        dice[rule_key] = figures["mean_dice"]
+    assert dice["label"] == 1 and dice[None] < 0.975
 
 
 _SCRIPT = """

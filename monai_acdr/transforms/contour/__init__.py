@@ -41,6 +41,15 @@ from monai_acdr.transforms.contour.dictionary import (
     SelectContourd,
     SelectContourDict,
 )
+from monai_acdr.transforms.contour.drawn import (
+    DRAWN_MARGIN_PX,
+    DRAWN_SHIFT_PX,
+    MASK_RULE,
+    MASK_RULES,
+    draw_mask,
+    inset_outline,
+    mask_rule,
+)
 from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
 from monai_acdr.transforms.contour.overlap import ContourDiceD, ContourDiced, ContourDiceDict
@@ -59,6 +68,13 @@ from monai_acdr.transforms.contour.tracing import (
 )
 
 __all__ = [
+    "DRAWN_MARGIN_PX",
+    "DRAWN_SHIFT_PX",
+    "MASK_RULE",
+    "MASK_RULES",
+    "draw_mask",
+    "inset_outline",
+    "mask_rule",
     "TRACING_LEVEL",
     "ContourDiceD",
     "ContourDiceDict",

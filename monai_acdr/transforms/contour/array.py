@@ -28,6 +28,7 @@ from monai_acdr.geometry import (
     resample,
     settle_contours,
 )
+from monai_acdr.transforms.contour.drawn import check_mask_rule, draw_mask
 from monai_acdr.transforms.contour.frames import file_grid, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, contour_to_mask, mask_to_contour
 
@@ -83,24 +84,30 @@ class MaskToContour(Transform):
 
 
 class ContourToMask(Transform):
-    """Rasterize contours by exact area coverage. See :func:`contour_to_mask`.
+    """Rasterize contours by exact area coverage, or as drawn masks. See :func:`contour_to_mask`, :func:`draw_mask`.
 
     Args:
         size: (H, W) of the mask, unless it comes with the call.
-        threshold: None for coverage in [0, 1], else for {0, 1}.
-        fill_rule: "nonzero", "evenodd" or "signed".
+        threshold: None for coverage in [0, 1], else for {0, 1}; drawn masks are {0, 1} in any case.
+        fill_rule: "nonzero", "evenodd" or "signed", for coverage.
+        rule: "covered", or "drawn" to compare with masks that were drawn with their outline.
     """
 
     backend = [TransformBackends.TORCH]
 
     def __init__(
-        self, size: Sequence[int] | None = None, threshold: float | None = None, fill_rule: str = "nonzero"
+        self,
+        size: Sequence[int] | None = None,
+        threshold: float | None = None,
+        fill_rule: str = "nonzero",
+        rule: str = "covered",
     ) -> None:
         self.size = size
         self.threshold = threshold
         self.fill_rule = fill_rule
+        self.rule = check_mask_rule(rule)
 
-    def __call__(self, vertices: Tensor, size: Sequence[int] | None = None) -> Tensor:
+    def __call__(self, vertices: Tensor, size: Sequence[int] | None = None, rule: str | None = None) -> Tensor:
         """``vertices`` (C, N, 2) or (N, 2) to a mask (C, H, W), float32, with the affine of the vertices.
 
         A contour that is NaN everywhere gives a channel that is NaN everywhere: the structure is missing.
@@ -108,7 +115,11 @@ class ContourToMask(Transform):
         chosen = self.size if size is None else size
         if chosen is None:
             raise ValueError("Expected a `size` (H, W), but got None: pass it to ContourToMask or to its call.")
-        mask = contour_to_mask(plain_vertices(vertices), chosen, self.threshold, self.fill_rule)
+        points = plain_vertices(vertices)
+        if check_mask_rule(self.rule if rule is None else rule) == "drawn":
+            mask = draw_mask(points, chosen)
+        else:
+            mask = contour_to_mask(points, chosen, self.threshold, self.fill_rule)
         return MetaTensor(mask, affine=vertices.affine, meta={}) if isinstance(vertices, MetaTensor) else mask
 
 

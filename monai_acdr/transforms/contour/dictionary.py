@@ -27,6 +27,7 @@ from monai_acdr.transforms.contour.array import (
     NestContours,
     SelectContour,
 )
+from monai_acdr.transforms.contour.drawn import MASK_RULE, mask_rule
 from monai_acdr.transforms.contour.frames import check_same_frame, file_grid, present_grid
 from monai_acdr.transforms.contour.tracing import TRACING_LEVEL
 
@@ -102,13 +103,17 @@ class ContourToMaskd(_ContourTransformd):
         like_key: image whose grid and affine the mask gets; None needs ``size``.
         original: take the grid of the image's file, not its present one.
         size: (H, W), for ``like_key=None``.
-        threshold: None for coverage in [0, 1], else for {0, 1}.
-        fill_rule: "nonzero", "evenodd" or "signed".
+        threshold: None for coverage in [0, 1], else for {0, 1}; drawn masks are {0, 1} in any case.
+        fill_rule: "nonzero", "evenodd" or "signed", for coverage.
+        rule: "covered", or "drawn" to compare with masks that were drawn with their outline. Masks tell it in their
+            metadata as "mask_rule".
+        rule_key: a reference whose metadata have the rule, as :class:`~monai_acdr.data.LoadReferenced` writes it, so
+            that like is compared with like; items without it are rasterized by ``rule``.
         output_keys: where to write the masks.
         allow_missing_keys: skip keys that are absent.
 
     Raises:
-        ValueError: when vertices carry the affine of another frame than the mask's.
+        ValueError: when vertices carry the affine of another frame than the mask's, or the rule is unknown.
     """
 
     def __init__(
@@ -121,23 +126,29 @@ class ContourToMaskd(_ContourTransformd):
         fill_rule: str = "nonzero",
         output_keys: KeysCollection | None = None,
         allow_missing_keys: bool = False,
+        rule: str = "covered",
+        rule_key: str | None = None,
     ) -> None:
         super().__init__(keys, output_keys, allow_missing_keys)
         self.like_key = like_key
         self.original = original
-        self.rasterize = ContourToMask(size, threshold, fill_rule)
+        self.rasterize = ContourToMask(size, threshold, fill_rule, rule)
+        self.rule_key = rule_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        reference = None if self.rule_key is None else data.get(self.rule_key)
+        rule = mask_rule(reference, self.rasterize.rule)
         if self.like_key is None:
-            return self._apply(data, self.rasterize)
+            return self._apply(data, lambda vertices: self.rasterize(vertices, rule=rule))
         size, affine = (file_grid if self.original else present_grid)(data[self.like_key])
 
         def draw(vertices: Tensor) -> MetaTensor:
             check_same_frame(vertices, affine)
-            mask = self.rasterize(vertices, size)
-            if isinstance(mask, MetaTensor):
-                return mask
-            return MetaTensor(mask, affine=affine, meta={})
+            mask = self.rasterize(vertices, size, rule)
+            if not isinstance(mask, MetaTensor):
+                mask = MetaTensor(mask, affine=affine, meta={})
+            mask.meta[MASK_RULE] = rule
+            return mask
 
         return self._apply(data, draw)
 

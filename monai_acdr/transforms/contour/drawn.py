@@ -1,0 +1,225 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Masks that were drawn with their outline, as the public Sunnybrook PNG masks: from contours, and back to them.
+
+Readers' contour files hold pixel-center coordinates on a grid of half pixels. The PNG masks are Pillow's
+``ImageDraw.polygon(vertices, fill=1, outline=1)`` of them, and Pillow cuts the half pixels off. Measured on the 165
+pairs of mask and contour file of six patients (108 endocardia, 57 epicardia), the mask equals that drawing in every
+pixel. Two properties follow:
+
+- area(mask) = area(contour) + 0.524 px x perimeter(contour): the outline takes half a pixel all round, 7.6 % of the
+  area of an endocardium;
+- the mask lies 0.25 px nearer to the image's origin than the contour, in x and in y.
+
+So the contour of such a mask is its outline moved inwards and shifted back (:func:`inset_outline`), and a contour is
+compared with such a mask after it was drawn by the same rule (:func:`draw_mask`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from torch import Tensor
+
+from monai_acdr.geometry import at_least_float32, is_simple, perimeter, pixel_to_centers, resample, signed_area
+from monai_acdr.transforms.contour.tracing import mask_to_contour
+
+__all__ = [
+    "DRAWN_MARGIN_PX",
+    "DRAWN_SHIFT_PX",
+    "MASK_RULE",
+    "MASK_RULES",
+    "OUTLINE_VERTICES",
+    "check_mask_rule",
+    "draw_mask",
+    "inset_outline",
+    "mask_rule",
+]
+
+DRAWN_MARGIN_PX = 0.524
+"""Distance in pixels of a drawn mask's outline from its contour: standard deviation 0.026 over 165 masks."""
+
+DRAWN_SHIFT_PX = 0.25
+"""Shift in pixels of a drawn mask's contour against its outline, in x and in y: half of the half pixel cut off."""
+
+MASK_RULES = ("covered", "drawn")
+"""How a mask follows from its contour. ``covered``: the pixels of which the contour covers at least half, this
+package's rule; ``drawn``: as in this module."""
+
+MASK_RULE = "mask_rule"
+"""Entry of a mask's metadata that has its rule."""
+
+OUTLINE_VERTICES = 128
+"""Vertices of :func:`inset_outline`."""
+
+SMOOTHING_PX = 1.0
+"""Standard deviation, in pixels of arc length, of the Gaussian that takes the steps of the pixels off an outline."""
+
+PADDING = 4
+"""Pixels by which an object at the image's border is continued, so that its contour ends at the border."""
+
+LEAST_AREA = 0.1
+"""Smallest share of a mask's area that its contour encloses: masks of lines have no contour at the distance."""
+
+GRID = 0.5
+"""Grid of the coordinates in readers' files, pixels."""
+
+FAR = 2.0**20
+"""Coordinates are cut off here, pixels."""
+
+MAX_POINTS = 1_000_000
+"""Points of a drawn contour; the steps of one that would have more are longer."""
+
+
+def check_mask_rule(rule: str, name: str = "rule") -> str:
+    """Pass a rule of ``MASK_RULES``; a ValueError for any other."""
+    if rule not in MASK_RULES:
+        raise ValueError(f"Expected `{name}` to be one of {list(MASK_RULES)}, but got {rule!r}.")
+    return rule
+
+
+def mask_rule(mask: Any, default: str = "covered") -> str:
+    """The rule that a mask's metadata tell, else the default; a ValueError for an unknown one."""
+    return check_mask_rule(str(mask.meta.get(MASK_RULE, default)) if isinstance(mask, MetaTensor) else default)
+
+
+def draw_mask(vertices: Tensor, size: Sequence[int]) -> Tensor:
+    """Draw contours as the Sunnybrook PNG masks were drawn.
+
+    The contour is rounded to a chain of neighbors on the half-pixel grid of readers' files, in pixel-center
+    coordinates, cut to whole pixels, and filled with its outline. The mask of a reader's contour is the public one in
+    every pixel; its width does not depend on the number of vertices.
+
+    Args:
+        vertices: (C, N, 2), or (N, 2) for one contour, in pixels; contours that are all NaN are unknown.
+        size: (H, W) of the mask.
+
+    Returns:
+        (C, H, W) float32 of 0 and 1, one channel a contour, NaN where the contour is unknown.
+
+    Raises:
+        ValueError: for another shape, or vertices that are infinite, or NaN in part.
+    """
+    contours = at_least_float32(vertices[None] if vertices.ndim == 2 else vertices)
+    if contours.ndim != 3 or contours.shape[-1] != 2 or contours.shape[1] < 3:
+        raise ValueError(
+            f"Expected `vertices` to be (N >= 3, 2) or (C, N >= 3, 2), but got {tuple(vertices.shape)}: draw the "
+            "contours of one image at a time."
+        )
+    points = pixel_to_centers(contours.detach().to("cpu", torch.float64)).numpy()
+    height, width = int(size[0]), int(size[1])
+    masks = np.zeros((len(points), height, width), dtype=np.float32)
+    for mask, contour in zip(masks, points, strict=True):
+        if np.isnan(contour).all():
+            mask[:] = np.nan
+        elif not np.isfinite(contour).all():
+            raise ValueError("Expected finite `vertices`, or all NaN for a missing contour, but got some: check them.")
+        else:
+            mask[:] = _draw(contour, (height, width))
+    return torch.from_numpy(masks).to(contours.device)
+
+
+def inset_outline(mask: Tensor) -> Tensor:
+    """Contour that a drawn mask was made from: its outline moved inwards, and shifted.
+
+    The traced outline (:func:`~monai_acdr.transforms.contour.mask_to_contour`, the largest object) is freed of the
+    steps of the pixels and moved along its normals until it encloses A - m P + pi m^2, A and P being the outline's area
+    and perimeter and m ``DRAWN_MARGIN_PX``; then it is shifted by ``DRAWN_SHIFT_PX``. Against the contour files of 165
+    masks the area is right to 0.1 % on average (standard deviation 0.5 %), and the mean distance 0.16 px. Contours of a
+    radius of 3 pixels come out 0.1 px too small.
+
+    Where the object touches the image's border, the contour ends at the border. A mask too thin for the distance, such
+    as a line, gives a contour of a tenth of its area.
+
+    Args:
+        mask: (H, W), bool or number, values in [0, 1].
+
+    Returns:
+        (128, 2) float64 vertices in pixels, not closed, with positive
+        :func:`~monai_acdr.geometry.signed_area`.
+
+    Raises:
+        ValueError: when the mask is empty or has another shape.
+    """
+    if mask.ndim != 2:
+        raise ValueError(f"Expected `mask` to be (H, W), but got {tuple(mask.shape)}: take one channel, e.g. mask[0].")
+    values = mask.detach().cpu().numpy().astype(np.float64)
+    outline = mask_to_contour(torch.from_numpy(np.pad(values, PADDING, mode="edge")))
+    area = float(signed_area(outline))
+    points = resample(outline, OUTLINE_VERTICES)
+    length = float(perimeter(points))
+    target = max(area - DRAWN_MARGIN_PX * length + math.pi * DRAWN_MARGIN_PX**2, LEAST_AREA * area)
+    sigma = SMOOTHING_PX * OUTLINE_VERTICES / length
+    smooth = ndimage.gaussian_filter1d(points.numpy(), sigma, axis=0, mode="wrap")
+    contour = _offset(smooth, target) - PADDING + DRAWN_SHIFT_PX
+    inside = np.clip(contour, 0, (values.shape[1], values.shape[0]))
+    if (inside != contour).any():
+        return resample(torch.from_numpy(inside), OUTLINE_VERTICES)
+    return torch.from_numpy(contour)
+
+
+def _draw(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N, 2) in pixel-center coordinates to (H, W) of 0 and 1."""
+    # Far outside of the image nothing is drawn: Pillow counts in 32 bits.
+    whole = np.floor(np.clip(_chain(contour), -FAR, FAR)).astype(np.int64)
+    picture = Image.new("L", (size[1], size[0]))
+    ImageDraw.Draw(picture).polygon([(int(x), int(y)) for x, y in whole], fill=1, outline=1)
+    return np.asarray(picture)
+
+
+def _chain(contour: np.ndarray) -> np.ndarray:
+    """Contour (N, 2) as a chain (M, 2) on the grid of readers' files: each point is a neighbor of the one before."""
+    following = np.roll(contour, -1, axis=0)
+    lengths = np.hypot(*(following - contour).T)
+    step = max(GRID / 2, float(lengths.sum()) / MAX_POINTS)
+    counts = np.maximum(1, np.ceil(lengths / step)).astype(np.int64)
+    edge = np.repeat(np.arange(len(contour)), counts)
+    share = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)) / counts[edge]
+    points = np.floor((contour[edge] + share[:, None] * (following - contour)[edge]) / GRID + 0.5)
+    points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
+    chain: list[tuple[float, float]] = []
+    for x, y in points.tolist():
+        # A corner between two diagonal neighbors is left out: it would make the mask wider.
+        if len(chain) > 1 and max(abs(x - chain[-2][0]), abs(y - chain[-2][1])) <= 1:
+            chain.pop()
+        chain.append((x, y))
+    return np.array(chain or contour[:1] / GRID) * GRID
+
+
+def _offset(points: np.ndarray, area: float) -> np.ndarray:
+    """Move a contour (N, 2) of positive area along its normals so that it encloses an area, without crossing itself."""
+    tangent = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)  # outwards
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+
+    def moved(distance: float) -> np.ndarray:
+        return np.asarray(points + distance * normal)
+
+    low, high = -2 * DRAWN_MARGIN_PX, 2 * DRAWN_MARGIN_PX
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _area(moved(middle)) < area else (low, middle)
+    distance = (low + high) / 2
+    if not is_simple(torch.from_numpy(moved(distance))):
+        # The object is too thin somewhere: go as far as is possible, and scale the rest.
+        possible, crossing = 0.0, distance
+        for _ in range(20):
+            middle = (possible + crossing) / 2
+            simple = bool(is_simple(torch.from_numpy(moved(middle))))
+            possible, crossing = (middle, crossing) if simple else (possible, middle)
+        distance = possible
+    contour = moved(distance)
+    center = contour.mean(axis=0)
+    return np.asarray(center + math.sqrt(area / _area(contour)) * (contour - center))
+
+
+def _area(points: np.ndarray) -> float:
+    return float(signed_area(torch.from_numpy(points)))
