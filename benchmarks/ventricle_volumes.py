@@ -25,7 +25,8 @@ from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.data.phantoms import write_short_axis_studies
-from monai_acdr.measures import VentricleVolumes
+from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.measures import CineGrid, VentricleVolumes
 
 QUESTION = "ventricle volumes of predicted against reference contours"
 FIGURES = {
@@ -96,8 +97,8 @@ def compare(study: Path, items: list[dict[str, Any]], out: Path, options: argpar
     predicted = [None if r is None else c for r, c in zip(reference, _contours(out, inputs), strict=True)]
     own = segment(study, out, pictures=False, overwrite=True, **settings).volumes
     return {
-        "reference": _figures(measure_contours(inputs.frames, reference, True, grid).volumes),
-        "same_frames": _figures(measure_contours(inputs.frames, predicted, True, grid).volumes),
+        "reference": _figures(_volumes(inputs, reference, grid)),
+        "same_frames": _figures(_volumes(inputs, predicted, grid)),
         "reported": _figures(own),
         "frames": len(report.frames),
         "frames_with_reference": len(items),
@@ -107,8 +108,14 @@ def compare(study: Path, items: list[dict[str, Any]], out: Path, options: argpar
 def _contours(out: Path, inputs: Any) -> list[np.ndarray | None]:
     from monai_acdr.apps.contour_document_reader import read_contour_document
 
-    region = read_contour_document(out / "contours.json").to_region(inputs.sources)
+    region, *_ = read_contour_document(out / "contours.json").to_regions(inputs.sources)  # the endocardium
     return [contours[0] if contours else None for contours in region.contours]
+
+
+def _volumes(inputs: Any, contours: list[np.ndarray | None], grid: CineGrid) -> VentricleVolumes | None:
+    """Volumes of endocardial contours (K, 2)."""
+    found = [None if vertices is None else vertices[None] for vertices in contours]
+    return measure_contours(inputs.frames, found, [LV_ENDOCARDIUM], grid).volumes
 
 
 def _figures(volumes: VentricleVolumes | None) -> dict[str, float]:

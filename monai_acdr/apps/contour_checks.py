@@ -11,22 +11,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from monai_acdr.apps.inputs import Frame
+from monai_acdr.dicom import Structure
 from monai_acdr.geometry import signed_area
 from monai_acdr.measures import Finding, ShapeMeasures, VentricleVolumes
 from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.transforms.roi import roi_window
 
+if TYPE_CHECKING:
+    from monai_acdr.apps.outlines import Outline
+
 __all__ = [
     "MIN_CONTRAST",
     "NO_CONTRAST",
     "contour_findings",
+    "contour_place",
+    "doubtful_finding",
     "no_contrast_finding",
     "outside_share",
     "region_contrast",
@@ -84,28 +91,65 @@ def region_contrast(pixels: Tensor, region: Tensor) -> float:
 
 
 def contour_findings(
-    frames: Sequence[Frame], contours: Sequence[np.ndarray | None], shapes: Sequence[ShapeMeasures | None]
+    frames: Sequence[Frame],
+    contours: Sequence[np.ndarray | None],
+    shapes: Sequence[Sequence[ShapeMeasures | None]],
+    structures: Sequence[Structure],
 ) -> list[Finding]:
     """What is odd about contours, one finding for each kind.
 
     Args:
         frames: the images.
-        contours: (K, 2) pixels of each, or None.
-        shapes: of each, None without contour or spacing.
+        contours: (N, K, 2) pixels of each, or None.
+        shapes: of each frame and structure, None without contour or spacing.
+        structures: the N structures.
     """
     outside: list[str] = []
     areas: list[str] = []
-    for frame, vertices, shape in zip(frames, contours, shapes, strict=True):
-        if vertices is None:
-            continue
-        share = outside_share(vertices, frame.size)
-        if share > MAX_OUTSIDE:
-            outside.append(f"frame {frame.name}: {100 * share:.0f} % of the contour's area")
-        problem = None if shape is None else _area_problem(shape, frame)
-        if problem:
-            areas.append(f"frame {frame.name}: {problem}")
+    for frame, found, measured in zip(frames, contours, shapes, strict=True):
+        for index, vertices in enumerate(() if found is None else found):
+            place = contour_place(frame, structures, index)
+            share = outside_share(vertices, frame.size)
+            if share > MAX_OUTSIDE:
+                outside.append(f"{place}: {100 * share:.0f} % of the contour's area")
+            shape = measured[index]
+            problem = None if shape is None else _area_problem(shape, frame)
+            if problem:
+                areas.append(f"{place}: {problem}")
     kinds = (("contour_outside", outside, "lie outside of the image"), ("implausible_area", areas, ""))
     return [Finding(kind, _listed(texts, end)) for kind, texts, end in kinds if texts]
+
+
+def contour_place(frame: Frame, structures: Sequence[Structure], index: int) -> str:
+    """The frame, and of several structures which one, for the text of a finding."""
+    return f"frame {frame.name}" + (f", {structures[index].label}" if len(structures) > 1 else "")
+
+
+def doubtful_finding(
+    frames: Sequence[Frame], outlines: Sequence[Outline], threshold: float | None, in_volumes: int | None
+) -> list[Finding]:
+    """One finding for all frames whose contours are kept with a low confidence, the lowest ones named.
+
+    Args:
+        frames: the images.
+        outlines: of each.
+        threshold: confidence below which contours are doubtful.
+        in_volumes: how many of these frames the reported volumes are made of; None without volumes.
+    """
+    low = sorted(
+        (
+            (outline.confidence or 0.0, frame.name)
+            for frame, outline in zip(frames, outlines, strict=True)
+            if outline.doubtful
+        ),
+    )
+    if not low:
+        return []
+    outlined = sum(outline.final is not None for outline in outlines)
+    named = _listed([f"frame {name} ({confidence:.2f})" for confidence, name in low], "")
+    counted = "" if in_volumes is None else f"; {in_volumes} of them at end-diastole or end-systole, in the volumes"
+    text = f"{len(low)} of {outlined} outlined frame(s) have a confidence below {threshold:g}: {named}{counted}"
+    return [Finding("doubtful", text)]
 
 
 def volume_findings(volumes: VentricleVolumes) -> list[Finding]:

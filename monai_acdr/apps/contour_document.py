@@ -1,21 +1,26 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contours of a structure on one or several frames, as a JSON file: the contour document.
+"""The contour document: contours of one or several structures on frames, as a JSON file.
 
-The file is ``{"format": "monai_acdr.contours", "version": 1, "structure": ..., "algorithm": ..., "frames": [...]}``,
-with a line for each frame. Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and LPS where the
-place of the frame is known. Contours of an ensemble tell how far its members disagree about each vertex:
-``vertex_spread_px``, and ``vertex_spread_mm`` where the spacing is known. Contours of a frame are united; one with
-``"hole": true`` removes what it covers from those before it. It names no patient; UIDs are references.
+Version 2 of the file is ``{"format": "monai_acdr.contours", "version": 2, "structures": [label, ...], "algorithm": ...,
+"frames": [...]}``, with a line for each frame; each contour names its structure: ``"structure": label``. Version 1,
+which is still read, has one ``"structure"`` at the top for all contours.
+
+Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and LPS where the place of the frame is
+known. Contours of an ensemble tell how far its members disagree about each vertex, ``vertex_spread_px`` and, where the
+spacing is known, ``vertex_spread_mm``; ``mean_spread_px`` and ``mean_spread_mm`` are the means over the vertices.
+``confidence`` is the probability that there is something to outline, where it was estimated, and ``"doubtful": true``
+marks contours below the threshold of their model. Contours of a frame and structure are united; one with
+``"hole": true`` removes what it covers from those before it. The document names no patient; UIDs are references.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +29,13 @@ import torch
 
 from monai_acdr.apps.frame_names import check_name, find_frame, frame_names
 from monai_acdr.dicom import (
-    BREAST_MASS,
-    LV_BLOOD_POOL,
-    LV_ENDOCARDIUM,
-    LV_EPICARDIUM,
     TISSUE,
     Algorithm,
     Region,
     SourceFrame,
     Structure,
 )
+from monai_acdr.dicom.structures import KNOWN_STRUCTURES
 from monai_acdr.files import write_text_atomically
 from monai_acdr.inferers import spread_in_mm
 
@@ -45,18 +47,17 @@ __all__ = [
     "write_contour_document",
 ]
 
-FORMAT, VERSION = "monai_acdr.contours", 1
+FORMAT, VERSION = "monai_acdr.contours", 2
 DECIMALS = 4
 """Decimals of a coordinate: a ten-thousandth of a pixel or of a mm."""
 
-MAX_FRAMES, MAX_CONTOURS, MAX_VERTICES = 10_000, 1_000, 1_000_000
-"""Frames of a document, contours of a frame, vertices of a contour: more are refused."""
+MAX_FRAMES, MAX_CONTOURS, MAX_VERTICES, MAX_STRUCTURES = 10_000, 1_000, 1_000_000, 256
+"""Frames of a document, contours of a frame, vertices of a contour, structures: more are refused."""
 MAX_SIDE = 65_535
 WORLD_TOLERANCE_MM = 0.1
 """Largest distance of a vertex in mm from the same one in pixels; four decimals of a pixel are ten times less."""
 LARGEST_COORDINATE = 1e6
 
-_KNOWN = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, BREAST_MASS)
 _COORDINATES = "(x, y) = (column, row); pixel (c, r) covers [c, c + 1) x [r, r + 1)"
 _WORLD = "(x, y, z) in mm, patient coordinates, LPS"
 
@@ -75,8 +76,12 @@ class FrameContours:
         world: the same polygons (K, 3) in mm, LPS, or None.
         spread: for each polygon (K,), standard deviation over the members of an ensemble across the contour at each
             vertex, in pixels (:func:`monai_acdr.inferers.vertex_spread`), or None.
-        holes: for each polygon whether it is a hole, which removes what it covers from the polygons before it; empty
-            where none is. Other polygons of a frame are united.
+        holes: for each polygon whether it is a hole, which removes what it covers from the polygons of its structure
+            before it; empty where none is. Other polygons of a structure are united.
+        structures: for each polygon the index of its structure in the document; empty where all are of the first one.
+        confidence: for each polygon the probability, 0 to 1, that there is something to outline, or None; empty where
+            none has one.
+        doubtful: for each polygon whether its confidence is below the threshold of its model; empty where none is.
     """
 
     name: str
@@ -88,6 +93,9 @@ class FrameContours:
     world: tuple[np.ndarray, ...] | None = None
     spread: tuple[np.ndarray, ...] | None = None
     holes: tuple[bool, ...] = ()
+    structures: tuple[int, ...] = ()
+    confidence: tuple[float | None, ...] = ()
+    doubtful: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -104,29 +112,55 @@ class FrameContours:
             object.__setattr__(self, "world", _polygons(self.world, 3, "world"))
             if [len(vertices) for vertices in self.world] != [len(vertices) for vertices in self.contours]:
                 raise ValueError("Expected `world` to have the contours' vertices in mm, but their numbers differ.")
-        if self.holes and len(self.holes) != len(self.contours):
-            raise ValueError("Expected `holes` to have a value for each contour, but their numbers differ.")
-        object.__setattr__(self, "holes", tuple(map(bool, self.holes)) if any(self.holes) else ())
+        for key in ("holes", "structures", "confidence", "doubtful"):
+            values = tuple(getattr(self, key))
+            if values and len(values) != len(self.contours):
+                raise ValueError(f"Expected `{key}` to have a value for each contour, but their numbers differ.")
+            plain = all(value is None for value in values) if key == "confidence" else not any(values)
+            object.__setattr__(self, key, () if plain else values)
+        if not all(type(index) is int and 0 <= index < MAX_STRUCTURES for index in self.structures):
+            raise ValueError("Expected `structures` to be indices of the document's structures, but got others.")
+        if not all(value is None or 0 <= value <= 1 for value in self.confidence):  # NaN fails too
+            raise ValueError(f"Expected `confidence` to be numbers from 0 to 1, but got {self.confidence}.")
         if self.spread is not None:
             object.__setattr__(self, "spread", _spreads(self.spread, self.contours))
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """For each polygon the index of its structure in the document."""
+        return self.structures or (0,) * len(self.contours)
+
+    def of_structure(self, index: int) -> FrameContours:
+        """The frame with the contours of one structure alone, as a document of that structure has it."""
+        kept = [number for number, own in enumerate(self.indices) if own == index]
+
+        def chosen(values: Sequence[Any] | None) -> Any:
+            return values if values is None or not len(values) else tuple(values[number] for number in kept)
+
+        per_contour = ("contours", "world", "spread", "holes", "confidence", "doubtful")
+        return replace(self, structures=(), **{key: chosen(getattr(self, key)) for key in per_contour})
 
 
 @dataclass(frozen=True, eq=False)
 class ContourDocument:
-    """Contours of one structure on frames.
+    """Contours of structures on frames.
 
     Attributes:
-        structure: what the contours show.
+        structures: what the contours show, with different labels; nested ones from the innermost to the outermost.
         frames: with different names; frames without contours may be left out.
         algorithm: what made them, None when it is not known. Its name and version are written.
     """
 
-    structure: Structure
+    structures: tuple[Structure, ...]
     frames: tuple[FrameContours, ...]
     algorithm: Algorithm | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "structures", tuple(self.structures))
         object.__setattr__(self, "frames", tuple(self.frames))
+        _check_labels([structure.label for structure in self.structures])
+        if any(max(frame.indices, default=0) >= len(self.structures) for frame in self.frames):
+            raise ValueError("Expected each contour to be of a structure of the document, but one is of another.")
         if len(self.frames) > MAX_FRAMES:
             raise ValueError(f"Expected at most {MAX_FRAMES} frames, but got {len(self.frames)}: write several files.")
         names, keys = set(), set()
@@ -138,46 +172,68 @@ class ContourDocument:
             keys.add(key)
 
     @classmethod
-    def from_region(
+    def from_regions(
         cls,
-        region: Region,
+        regions: Sequence[Region],
         sources: Sequence[SourceFrame],
         algorithm: Algorithm | None = None,
         names: Sequence[str] | None = None,
     ) -> ContourDocument:
-        """The document of a region on DICOM images; frames without contours are left out.
+        """The document of regions on DICOM images; frames without contours are left out.
 
         Args:
-            region: what to write, an entry for each source.
+            regions: a structure each, with an entry for each source.
             sources: the frames.
             algorithm: what made the contours.
             names: for each source the name of its frame; by default :func:`frame_names`.
         """
         frames = []
-        entries = zip(sources, names or frame_names(sources), region.contours, strict=True)
-        for index, (source, name, contours) in enumerate(entries):
-            if contours:
+        for index, (source, name) in enumerate(zip(sources, names or frame_names(sources), strict=True)):
+            drawn = [
+                (number, vertices, hole)
+                for number, region in enumerate(regions)
+                for vertices, hole in zip(region.contours[index], region.holes_of(index), strict=True)
+            ]
+            if drawn:
+                numbers, contours, holes = (tuple(each) for each in zip(*drawn, strict=True))
                 world = tuple(source.to_world(vertices) for vertices in contours) if source.has_place else None
                 place = source.spacing, *source.key, world
-                frames.append(FrameContours(name, source.size, contours, *place, holes=region.holes_of(index)))
-        return cls(region.structure, tuple(frames), algorithm)
+                frames.append(FrameContours(name, source.size, contours, *place, holes=holes, structures=numbers))
+        return cls(tuple(region.structure for region in regions), tuple(frames), algorithm)
 
-    def to_region(self, sources: Sequence[SourceFrame]) -> Region:
-        """The region on DICOM images, contours in pixels; the frames are found by UID, else by name.
+    def to_regions(self, sources: Sequence[SourceFrame]) -> list[Region]:
+        """A region for each structure on DICOM images, contours in pixels; frames are found by UID, else by name.
 
         Raises:
             ValueError: when a frame is not among `sources`, or has another size.
         """
-        contours: list[tuple[np.ndarray, ...]] = [()] * len(sources)
-        holes: list[tuple[bool, ...]] = [()] * len(sources)
-        for frame, index in zip(self.frames, match_frames(self.frames, sources), strict=True):
-            contours[index], holes[index] = frame.contours, frame.holes or (False,) * len(frame.contours)
-        return Region(self.structure, tuple(contours), holes=tuple(holes) if any(map(any, holes)) else ())
+        places = match_frames(self.frames, sources)
+        regions = []
+        for number, structure in enumerate(self.structures):
+            contours: list[tuple[np.ndarray, ...]] = [()] * len(sources)
+            holes: list[tuple[bool, ...]] = [()] * len(sources)
+            for frame, index in zip(self.frames, places, strict=True):
+                own = frame.of_structure(number)
+                contours[index], holes[index] = own.contours, own.holes or (False,) * len(own.contours)
+            regions.append(Region(structure, tuple(contours), holes=tuple(holes) if any(map(any, holes)) else ()))
+        return regions
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    if not 1 <= len(labels) <= MAX_STRUCTURES:
+        raise ValueError(f"Expected 1 to {MAX_STRUCTURES} structures of a contour document, but got {len(labels)}.")
+    folded = [label.strip().casefold() for label in labels]
+    twice = next((label for label, key in zip(labels, folded, strict=True) if folded.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"Expected structures of a contour document to have different labels, but several are called {twice!r}: "
+            "choose one of them, by its number."
+        )
 
 
 def structure_of(label: str) -> Structure:
     """The structure of a label: one that this package knows by it, else something that only has a name."""
-    known = next((item for item in _KNOWN if item.label.casefold() == label.strip().casefold()), None)
+    known = next((item for item in KNOWN_STRUCTURES if item.label.casefold() == label.strip().casefold()), None)
     return known or Structure(label.strip(), TISSUE.category, TISSUE.property_type)
 
 
@@ -252,51 +308,56 @@ def write_contour_document(path: str | os.PathLike[str], document: ContourDocume
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists: choose another name, or ask to overwrite it.")
-    algorithm = document.algorithm
+    algorithm, labels = document.algorithm, [structure.label for structure in document.structures]
     head = {
         "format": FORMAT,
         "version": VERSION,
         "coordinates": _COORDINATES,
         "world": _WORLD,
-        "structure": document.structure.label,
+        "structures": labels,
         "algorithm": {"name": algorithm.name, "version": algorithm.version} if algorithm else None,
     }
     lines = [f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    frames = ",\n".join(f"    {json.dumps(_frame_record(frame), allow_nan=False)}" for frame in document.frames)
+    frames = ",\n".join(f"    {json.dumps(_frame_record(frame, labels), allow_nan=False)}" for frame in document.frames)
     body = f'  "frames": [\n{frames}\n  ]\n' if frames else '  "frames": []\n'
     return write_text_atomically(path, "".join(["{\n", *lines, body, "}\n"]), overwrite)
 
 
-def _frame_record(frame: FrameContours) -> dict[str, Any]:
-    missing = [None] * len(frame.contours)
-    world: Iterable[np.ndarray | None] = frame.world if frame.world is not None else missing
-    spread: Iterable[np.ndarray | None] = frame.spread if frame.spread is not None else missing
-    holes = frame.holes or (False,) * len(frame.contours)
+def _frame_record(frame: FrameContours, labels: Sequence[str]) -> dict[str, Any]:
     return {
         "name": frame.name,
         "sop_instance_uid": frame.sop_instance_uid,
         "frame": frame.frame,
         "size": list(frame.size),
         "spacing_mm": None if frame.spacing is None else [float(value) for value in frame.spacing],
-        "contours": [
-            {"vertices_px": _rounded(vertices), "vertices_mm": None if points is None else _rounded(points)}
-            | ({} if values is None else _spread_record(values, vertices, frame.spacing))
-            | ({"hole": True} if hole else {})
-            for vertices, points, values, hole in zip(frame.contours, world, spread, holes, strict=True)
-        ],
+        "contours": [_contour_record(frame, number, labels) for number in range(len(frame.contours))],
     }
 
 
-def _spread_record(values: np.ndarray, vertices: np.ndarray, spacing: tuple[float, float] | None) -> dict[str, Any]:
-    record = {"vertex_spread_px": _rounded(values)}
-    if spacing is not None:
-        record["vertex_spread_mm"] = _rounded(
-            spread_in_mm(torch.from_numpy(values), torch.from_numpy(vertices), spacing).numpy()
-        )
+def _contour_record(frame: FrameContours, number: int, labels: Sequence[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {"structure": labels[frame.indices[number]]}
+    if frame.confidence and frame.confidence[number] is not None:
+        record["confidence"] = frame.confidence[number]
+    if frame.doubtful and frame.doubtful[number]:
+        record["doubtful"] = True
+    if frame.holes and frame.holes[number]:
+        record["hole"] = True
+    record["vertices_px"] = _rounded(frame.contours[number])
+    record["vertices_mm"] = None if frame.world is None else _rounded(frame.world[number])
+    if frame.spread is not None:
+        record |= _spread_record(frame.spread[number], frame.contours[number], frame.spacing)
     return record
 
 
-def _rounded(points: np.ndarray) -> list[Any]:
+def _spread_record(values: np.ndarray, vertices: np.ndarray, spacing: tuple[float, float] | None) -> dict[str, Any]:
+    record = {"vertex_spread_px": _rounded(values), "mean_spread_px": _rounded(values.mean())}
+    if spacing is not None:
+        in_mm = spread_in_mm(torch.from_numpy(values), torch.from_numpy(vertices), spacing).numpy()
+        record |= {"vertex_spread_mm": _rounded(in_mm), "mean_spread_mm": _rounded(in_mm.mean())}
+    return record
+
+
+def _rounded(points: np.ndarray | np.floating) -> Any:
     return (np.round(points, DECIMALS) + 0.0).tolist()  # + 0.0: no negative zeros
 
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from monai_acdr.apps.contour_document import (
     MAX_CONTOURS,
     MAX_FRAMES,
     MAX_SIDE,
+    MAX_STRUCTURES,
     MAX_VERTICES,
     VERSION,
     ContourDocument,
@@ -36,16 +39,17 @@ _SHOWN_BITS = 128
 
 
 def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
-    """Read a document that :func:`write_contour_document` wrote, or another program.
+    """Read a document of version 1 or 2 that :func:`write_contour_document` wrote, or another program.
 
-    Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm`` and
-    ``vertex_spread_px`` may be missing. ``vertex_spread_mm`` follows from what is in pixels.
+    Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm``,
+    ``vertex_spread_px``, ``confidence``, ``doubtful`` and ``hole`` may be missing, and so may ``structure`` of the
+    contours where a document has one structure only. Spreads in mm and means follow from what is in pixels.
 
     Args:
         path: the file.
 
     Returns:
-        The document; its structure is one that this package knows by the label, else something that only has a name.
+        The document; its structures are those that this package knows by the label, others only have a name.
 
     Raises:
         OSError: when the file cannot be opened.
@@ -55,27 +59,33 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
     data = read_json(path, "a contour document")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ValueError(f'Expected a contour document with "format": "{FORMAT}", but {path} is none.')
-    if data.get("version") != VERSION or isinstance(data["version"], bool):
+    version: Any = data.get("version")
+    if not _is_integer(version) or not 1 <= version <= VERSION:
         raise ValueError(
-            f"Expected version {VERSION} of a contour document, but {path} has {_short(data.get('version'))}: use the "
-            "release of monai_acdr that wrote it."
+            f"Expected version 1 to {VERSION} of a contour document, but {path} has {_short(version)}: use the release "
+            "of monai_acdr that wrote it."
         )
     try:
-        structure = structure_of(_text(data, "structure", 64))
+        labels = [_text(data, "structure", 64)] if version == 1 else _labels(data)
         algorithm = _algorithm(data.get("algorithm"))
     except ValueError as error:
         raise ValueError(f"{error} In {path}.") from None
     frames, points = [], 0
     for number, item in enumerate(_items(data, "frames", MAX_FRAMES, str(path)), start=1):
         where = f"{path}, frame {number}"
-        frames.append(_frame(item, where))
+        frames.append(_frame(item, where, labels, version))
         points += sum(map(len, frames[-1].contours))
         if points > MAX_POINTS:
             raise ValueError(f"Expected at most {MAX_POINTS} vertices, but {path} has more: write several files.")
     try:
-        return ContourDocument(structure, tuple(frames), algorithm)
+        return ContourDocument(tuple(map(structure_of, labels)), tuple(frames), algorithm)
     except ValueError as error:
         raise ValueError(f"{error} In {path}.") from None
+
+
+def _labels(data: dict[str, Any]) -> list[str]:
+    labels = _items(data, "structures", MAX_STRUCTURES, "the document")
+    return [_text({"structures": label}, "structures", 64) for label in labels]
 
 
 def _algorithm(item: Any) -> Algorithm | None:
@@ -86,7 +96,20 @@ def _algorithm(item: Any) -> Algorithm | None:
     return Algorithm(_text(item, "name", 64), _text(item, "version", 64))
 
 
-def _frame(item: Any, where: str) -> FrameContours:
+@dataclass(frozen=True, eq=False)
+class _Contour:
+    """One contour of a frame, as :class:`FrameContours` has them in its fields."""
+
+    vertices: np.ndarray
+    world: np.ndarray | None
+    spread: np.ndarray | None
+    hole: bool
+    structure: int
+    confidence: float | None
+    doubtful: bool
+
+
+def _frame(item: Any, where: str, labels: Sequence[str], version: int) -> FrameContours:
     if not isinstance(item, dict):
         raise ValueError(f"Expected an object, but got {_short(item)} in {where}.")
     try:
@@ -99,21 +122,22 @@ def _frame(item: Any, where: str) -> FrameContours:
         if not 1 <= min(size) <= max(size) <= MAX_SIDE:
             raise ValueError(f'Expected "size" to be [H, W] of 1 to {MAX_SIDE} pixels, but got {_short(size)}.')
         found = [
-            _contour(contour, f"contour {index}")
+            _contour(contour, f"contour {index}", labels if version > 1 else ())
             for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
         ]
-        points = _all_or_none([world for _, world, _, _ in found], "vertices_mm")
-        spread = _all_or_none([values for _, _, values, _ in found], "vertex_spread_px")
         return FrameContours(
             name=_text(item, "name", 128),
             size=(size[0], size[1]),
-            contours=tuple(vertices for vertices, _, _, _ in found),
+            contours=tuple(contour.vertices for contour in found),
             spacing=None if spacing is None else _spacing(spacing, size),
             sop_instance_uid=None if uid is None else _uid(item),
             frame=number,
-            world=points,
-            spread=spread,
-            holes=tuple(hole for _, _, _, hole in found),
+            world=_all_or_none([contour.world for contour in found], "vertices_mm"),
+            spread=_all_or_none([contour.spread for contour in found], "vertex_spread_px"),
+            holes=tuple(contour.hole for contour in found),
+            structures=tuple(contour.structure for contour in found),
+            confidence=tuple(contour.confidence for contour in found),
+            doubtful=tuple(contour.doubtful for contour in found),
         )
     except ValueError as error:
         raise ValueError(f"{error} In {where}.") from None
@@ -126,19 +150,47 @@ def _all_or_none(values: list[np.ndarray | None], key: str) -> tuple[np.ndarray,
     return present or None
 
 
-def _contour(item: Any, where: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, bool]:
+def _contour(item: Any, where: str, labels: Sequence[str]) -> _Contour:
+    """A contour; `labels` are those of the document's structures, none where contours do not name theirs."""
     if not isinstance(item, dict):
         raise ValueError(f"Expected {where} to be an object, but got {_short(item)}.")
-    world, spread, hole = item.get("vertices_mm"), item.get("vertex_spread_px"), item.get("hole", False)
-    if not isinstance(hole, bool):
-        raise ValueError(f'Expected "hole" of {where} to be true or false, but got {_short(hole)}.')
+    world, spread = item.get("vertices_mm"), item.get("vertex_spread_px")
     vertices = _points(item.get("vertices_px"), 2, f'"vertices_px" of {where}')
-    return (
+    return _Contour(
         vertices,
         None if world is None else _points(world, 3, f'"vertices_mm" of {where}'),
         None if spread is None else _numbers(spread, len(vertices), f'"vertex_spread_px" of {where}'),
-        hole,
+        _switch(item, "hole", where),
+        _structure(item.get("structure"), where, labels),
+        _confidence(item.get("confidence"), where),
+        _switch(item, "doubtful", where),
     )
+
+
+def _switch(item: dict[str, Any], key: str, where: str) -> bool:
+    value = item.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f'Expected "{key}" of {where} to be true or false, but got {_short(value)}.')
+    return value
+
+
+def _structure(label: Any, where: str, labels: Sequence[str]) -> int:
+    """Index of a contour's structure."""
+    if not labels or (label is None and len(labels) == 1):
+        return 0
+    if not isinstance(label, str) or label not in labels:
+        raise ValueError(
+            f'Expected "structure" of {where} to be one of the document\'s "structures", but got {_short(label)}.'
+        )
+    return list(labels).index(label)
+
+
+def _confidence(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 <= value <= 1:  # NaN fails too
+        raise ValueError(f'Expected "confidence" of {where} to be a number from 0 to 1, but got {_short(value)}.')
+    return float(value)
 
 
 def _numbers(items: Any, length: int, where: str) -> np.ndarray:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`convert`: contour <-> mask <-> RT structure set <-> segmentation <-> contour document."""
+"""`convert`: between contours, masks, RT structure sets, segmentations and contour documents."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from monai_acdr.apps.contour_document import structure_of
 from monai_acdr.apps.conversion.content import (
     Layer,
     attach,
+    check_different,
     choose_layers,
     is_partial,
     rasterize_layer,
@@ -43,7 +44,7 @@ class ConversionReport:
     Attributes:
         source: what was read.
         source_format: ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``.
-        target_format: likewise.
+        target_format: one of the same.
         files: what was written.
         structures: labels of the structures.
         frames: number of frames with something outlined, over all structures.
@@ -101,8 +102,8 @@ def convert(
             segmentations, to read and to write; frames are found by UID, by file name, or by their place (NIfTI).
         to: format of the target, ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``, where the name does
             not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
-        structure: label of the structure to take, of several, or its number, such as ``#2``; names the structure of a
-            source that has one only and no label of its own.
+        structure: label of the structure to take, of several, or its number, such as ``#2``; without it all are taken
+            where the target has room for them. Of a source with one structure, that is no DICOM object, its new name.
         kind: of a segmentation, ``BINARY`` or ``FRACTIONAL``, which keeps partial coverage.
         size: (H, W) of a mask in pixels, where neither source nor images tell it.
         overwrite: replace existing files.
@@ -126,7 +127,7 @@ def convert(
     if not folder and not overwrite:
         check_free(target)
     frames, skipped, left_images = _read_images(images)
-    layers, left_out = read_layers(source, origin, frames, structure if origin.many_structures else None)
+    layers, left_out = read_layers(source, origin, frames, structure if origin.dicom else None)
     skipped += [f"{source.name}: {note}" for note in left_out]
     layers = _chosen(layers, origin, goal, structure)
     if frames:
@@ -185,12 +186,13 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:
     """The layers to convert; a source with one structure and no label of its own takes the given one."""
-    if origin.many_structures:  # chosen by the reader
-        return choose_layers(layers, None, goal.many_structures)
-    several = sum(not layer.is_empty for layer in layers) > 1
-    chosen = choose_layers(layers, structure if several else None, goal.many_structures)
-    if structure is not None and not several:
+    several = len(layers) > 1
+    label = structure if several and not origin.dicom else None  # of DICOM objects the reader chose
+    chosen = choose_layers(layers, label, goal.many_structures)
+    if structure is not None and not several and not origin.dicom:
         chosen = [replace(chosen[0], structure=structure_of(structure))]
+    if goal.name == "json":
+        check_different(chosen)
     return chosen
 
 
@@ -233,6 +235,9 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
         layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)
         lost += notes
+    if goal.name == "nifti" and len(changed) > 1:
+        named = "; ".join(f"{number} is {layer.structure.label}" for number, layer in enumerate(changed, start=1))
+        lost.append(f"A pixel has one label: {named}, each without the structures that lie within it.")
     if goal.holds == "masks" and not any(_has_pixels(layer, fractional) for layer in changed):
         raise ValueError(
             f"Expected at least one pixel to be covered by half, but none of {source} is. {' '.join(lost[:1])}".strip()

@@ -185,12 +185,36 @@ def _dicom_inputs(
 ) -> Inputs:
     all_series, skipped = find_series(path)
     sources = choose_series(all_series, series)
-    findings = _scale_findings(sources, given)
+    findings = [*_reference_findings(sources), *_time_findings(sources), *_scale_findings(sources, given)]
     images, unreadable = _load_readable(path, sources, progress)
     sources = [source for source in sources if source.key in images]
     named = zip(frame_names(sources), sources, strict=True)
     frames = [_dicom_frame(name, source, images[source.key], given) for name, source in named]
     return Inputs("dicom", frames, [*skipped, *unreadable], findings=findings)
+
+
+def _reference_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
+    """A series has one frame of reference (PS3.3 C.7.4.1); some anonymizers give each instance its own."""
+    known = {text(source.header, "FrameOfReferenceUID") for source in sources} - {""}
+    taken = {source.frame_of_reference for source in sources}
+    if len(known) < 2 or len(taken) > 1:
+        return []
+    message = (
+        f"the series has {len(known)} frames of reference in {len(sources)} frame(s), DICOM allows one: they were "
+        "taken for one, so that positions of slices are comparable"
+    )
+    return [Finding("frames_of_reference", message)]
+
+
+def _time_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
+    """Frames of a cine series that tell no time while others do."""
+    lacking = sum(source.time.trigger_ms is None for source in sources)
+    if not 0 < lacking < len(sources):
+        return []
+    message = (
+        f"the trigger time is missing in {lacking} of {len(sources)} frame(s): times of phases are those of the others"
+    )
+    return [Finding("missing_times", message)]
 
 
 def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] | None) -> list[Finding]:

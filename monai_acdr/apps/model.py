@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,39 @@ from monai.bundle import ConfigParser
 
 from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
-from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, TISSUE, Algorithm, Structure
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure
 from monai_acdr.handlers import load_network
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.nets import ActiveContourNet
 
-__all__ = ["ContourModel", "RegionRules", "find_bundle", "find_device", "find_weights", "load_model"]
+__all__ = [
+    "VOLUME_KEYS",
+    "ContourModel",
+    "Limits",
+    "RegionRules",
+    "VolumeAgreement",
+    "bundle_structures",
+    "find_bundle",
+    "find_device",
+    "find_weights",
+    "load_model",
+]
 
-STRUCTURES = {"lv": LV_ENDOCARDIUM, "mass": BREAST_MASS}
+STRUCTURES = {"lv": LV_ENDOCARDIUM, "lv_epicardium": LV_EPICARDIUM, "mass": BREAST_MASS}
 """Class names of ``channel_def`` in the metadata of bundles -> what is outlined."""
+
+MAX_STRUCTURES = 16
+"""Structures of a bundle; more are not read."""
+
+VOLUME_KEYS = {
+    "edv_ml": "mL",
+    "esv_ml": "mL",
+    "sv_ml": "mL",
+    "ef_percent": "%",
+    "mass_g": "g",
+    "wall_mm": "mm",
+}
+"""Measures of the heart whose agreement with a reference a bundle may state -> their unit."""
 
 LARGEST_NUMBER = 1e6
 """Sides in pixels, sizes in mm and factors of a config are below it."""
@@ -55,6 +80,34 @@ class RegionRules:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Agreement of one measure with its reference (Bland and Altman): measured minus reference.
+
+    Attributes:
+        lower: lower limit of agreement, bias - 1.96 SD of the differences.
+        upper: upper limit of agreement.
+        bias: mean difference; None where it is not stated.
+    """
+
+    lower: float
+    upper: float
+    bias: float | None = None
+
+
+@dataclass(frozen=True)
+class VolumeAgreement:
+    """How well the volumes of a bundle's own weights agree with a reference, as its metadata states.
+
+    Attributes:
+        limits: names of :data:`VOLUME_KEYS` to limits, in the unit of each.
+        source: data set, region of interest and record that they were measured with.
+    """
+
+    limits: Mapping[str, Limits]
+    source: str
+
+
+@dataclass(frozen=True)
 class ContourModel:
     """A bundle, ready to outline.
 
@@ -63,20 +116,32 @@ class ContourModel:
         version: of the bundle.
         checkpoint: file of its weights.
         checkpoint_sha256: of that file.
-        structure: what it outlines.
+        structures: the N structures that it outlines, from the innermost to the outermost.
         infer: crops, evolves and maps back.
         regions: how its regions are made.
         device: where it runs.
+        nested: whether each structure contains the one before it.
+        doubtful_below: confidence below which a contour is doubtful; None where the bundle states none.
+        agreement: limits of agreement of its volumes; None where the metadata has none, or with other weights than the
+            bundle's.
     """
 
     name: str
     version: str
     checkpoint: Path
     checkpoint_sha256: str
-    structure: Structure
+    structures: tuple[Structure, ...]
     infer: ContourInferer
     regions: RegionRules
     device: torch.device
+    nested: bool = False
+    doubtful_below: float | None = None
+    agreement: VolumeAgreement | None = None
+
+    @property
+    def label(self) -> str:
+        """The labels of its structures, for messages."""
+        return " and ".join(structure.label for structure in self.structures)
 
     @property
     def algorithm(self) -> Algorithm:
@@ -116,7 +181,7 @@ def load_model(
         missing = [key for key in _NEEDED if key not in config]
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
-        regions = _regions(config)
+        regions, nested, doubtful_below = _regions(config), _nested(config), _doubtful_below(config)
     except Exception as error:  # a config is code: it raises whatever it likes
         reason = (str(error).splitlines() or [""])[0][:200]
         raise ValueError(
@@ -139,10 +204,13 @@ def load_model(
         version=str(metadata.get("version", ""))[:64] or "unknown",
         checkpoint=weights,
         checkpoint_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
-        structure=_structure(metadata),
-        infer=ContourInferer(network, crop, batch_size, chosen),
+        structures=bundle_structures(metadata),
+        infer=ContourInferer(network, crop, batch_size, chosen, nested),
         regions=regions,
         device=chosen,
+        nested=nested,
+        doubtful_below=doubtful_below,
+        agreement=_agreement(metadata, root / "configs" / "metadata.json") if checkpoint is None else None,
     )
 
 
@@ -213,14 +281,69 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _structure(metadata: dict[str, Any]) -> Structure:
+def bundle_structures(metadata: Mapping[str, Any]) -> tuple[Structure, ...]:
+    """The structures of a bundle: entries "1", "2", ... of its ``channel_def``, known ones by their class name.
+
+    Args:
+        metadata: content of its metadata.json.
+
+    Returns:
+        At least one, something without a name where the metadata names none.
+    """
     value: Any = metadata
-    for key in ("network_data_format", "outputs", "pred", "channel_def", "1"):
+    for key in ("network_data_format", "outputs", "pred", "channel_def"):
         value = value.get(key) if isinstance(value, dict) else None
-    name = value.strip() if isinstance(value, str) else ""
-    if name.lower() in STRUCTURES:
-        return STRUCTURES[name.lower()]
-    return Structure(name[:64], TISSUE.category, TISSUE.property_type) if name else TISSUE
+    names: list[str] = []
+    while isinstance(value, dict) and len(names) < MAX_STRUCTURES:
+        name = value.get(str(len(names) + 1))
+        if not isinstance(name, str) or not name.strip():
+            break
+        names.append(name.strip())
+    return tuple(map(_named_structure, names)) or (TISSUE,)
+
+
+def _named_structure(name: str) -> Structure:
+    return STRUCTURES.get(name.lower()) or Structure(name[:64], TISSUE.category, TISSUE.property_type)
+
+
+def _nested(config: dict[str, Any]) -> bool:
+    value = config.get("nested", False)
+    if not isinstance(value, bool):
+        raise ValueError(f"Expected nested to be true or false, but got {str(value)[:40]!r}.")
+    return value
+
+
+def _doubtful_below(config: dict[str, Any]) -> float | None:
+    value = config.get("doubtful_below")
+    if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
+        raise ValueError(f"Expected doubtful_below to be a number from 0 to 1 or null, but got {str(value)[:40]!r}.")
+    return value
+
+
+def _agreement(metadata: Mapping[str, Any], path: Path) -> VolumeAgreement | None:
+    """Limits of agreement that the metadata states; None where it has none."""
+    stated = metadata.get("volume_agreement")
+    if stated is None:
+        return None
+    source = stated.get("source") if isinstance(stated, dict) else None
+    if not isinstance(source, str) or not source.strip() or not source.isprintable():
+        raise ValueError(
+            f'Expected "volume_agreement" of {path} to be an object with a "source" in words: say what was measured.'
+        )
+    limits = {key: _limits(stated[key], f"{key} of {path}") for key in VOLUME_KEYS if stated.get(key) is not None}
+    return VolumeAgreement(limits, source.strip()[:200])
+
+
+def _limits(item: Any, place: str) -> Limits:
+    values: list[Any] = [item.get(key) if isinstance(item, dict) else None for key in ("lower", "upper", "bias")]
+    lower, upper, bias = values
+    if not _is_number(lower) or not _is_number(upper) or lower > upper or not (bias is None or _is_number(bias)):
+        raise ValueError(f'Expected {place} to have numbers "lower" <= "upper", and "bias": correct the metadata.')
+    return Limits(float(lower), float(upper), None if bias is None else float(bias))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER  # NaN fails too
 
 
 def _regions(config: dict[str, Any]) -> RegionRules:

@@ -34,15 +34,16 @@ _ALIGN = AlignLaterality("L")
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """What was found on one frame.
+    """The contours of one frame: one for each of the model's N structures, from the innermost to the outermost.
 
     Attributes:
-        evolution: (T + 1, K, 2) float64, the initial contour and each iteration, in pixels; None without a region.
+        evolution: (T + 1, N, K, 2) float64, the initial contours and each iteration, in pixels; None without a region.
         region: (5,) in pixels, None where there was nothing to go by.
         confidence: that there is something to outline, where that was estimated.
         reason: why the frame has no contour in the results; empty where it has one.
-        spread: (K,) float64, how far the members of an ensemble disagree about the vertices of the result, in pixels
+        spread: (N, K) float64, how far the members of an ensemble disagree about the vertices of the result, in pixels
             (:func:`monai_acdr.inferers.vertex_spread`); None without contour, or from one network.
+        doubtful: whether its contours are in the results with a confidence below the model's ``doubtful_below``.
     """
 
     evolution: np.ndarray | None
@@ -50,10 +51,11 @@ class Outline:
     confidence: float | None = None
     reason: str = ""
     spread: np.ndarray | None = None
+    doubtful: bool = False
 
     @property
     def final(self) -> np.ndarray | None:
-        """(K, 2), the result; None where the frame is left out."""
+        """(N, K, 2), the result; None where the frame is left out."""
         return self.evolution[-1] if self.evolution is not None and not self.reason else None
 
 
@@ -72,7 +74,7 @@ def outline_frames(
     all_frames: bool = False,
     progress: Progress | None = None,
 ) -> list[Outline]:
-    """Outline every frame that has a region with something in it.
+    """Outline the structures of a model on every frame that has a region with something in it.
 
     A region without contrast gets no contour, whatever the network would draw there.
 
@@ -85,7 +87,8 @@ def outline_frames(
         progress: told ("outline", done, all).
 
     Raises:
-        ValueError: when a region cannot be made, or no frame has a contour, unless all that had a region lack contrast.
+        ValueError: when a region cannot be made, the network has not as many structures as the model names, or no
+            frame has a contour, unless all that had a region lack contrast.
     """
     with one_thread():
         outlines = _outlines(request, inputs, model, grid, all_frames, progress)
@@ -120,13 +123,44 @@ def _outlines(
         regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
         if model.infer.has_spread:
             found, spread = model.infer.with_spread([images[i] for i in batch], regions)
-            spreads.update(zip(batch, (each.numpy() for each in spread), strict=True))
+            spreads.update(zip(batch, map(_spread, spread), strict=True))
         else:
             found = model.infer([images[i] for i in batch], regions)
-        evolutions.update(zip(batch, (contours.numpy() for contours in found), strict=True))
+        evolutions.update(zip(batch, map(_evolution, found), strict=True))
+        _check_structures(evolutions[batch[0]], model)
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
-    return [Outline(evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i)) for i, p in enumerate(places)]
+    return [
+        Outline(evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i), _is_doubtful(p, model))
+        for i, p in enumerate(places)
+    ]
+
+
+def _evolution(contours: Tensor) -> np.ndarray:
+    """(T + 1, N, K, 2), also of a network with one structure, which gives (T + 1, K, 2)."""
+    array = contours.numpy()
+    return array if array.ndim == 4 else array[:, None]
+
+
+def _spread(spread: Tensor) -> np.ndarray:
+    """(N, K), also of a network with one structure, which gives (K,)."""
+    array = spread.numpy()
+    return array if array.ndim == 2 else array[None]
+
+
+def _check_structures(evolution: np.ndarray, model: ContourModel) -> None:
+    if evolution.shape[1] != len(model.structures):
+        raise ValueError(
+            f"Expected the network of {model.name} to give a contour for each of its {len(model.structures)} "
+            f"structure(s), {model.label}, but it gives {evolution.shape[1]}: name each in channel_def of its "
+            "metadata.json."
+        )
+
+
+def _is_doubtful(place: _Place, model: ContourModel) -> bool:
+    if place.reason or place.confidence is None or model.doubtful_below is None:
+        return False
+    return place.confidence < model.doubtful_below
 
 
 def _places(
@@ -141,7 +175,7 @@ def _places(
         return _find_hearts(inputs, images, model, grid, all_frames)
     if request.kind == "contours":
         assert request.path is not None
-        known = earlier_contours(request.path, inputs)
+        known = earlier_contours(request.path, inputs, model.structures)
         return [
             _Place(make_region(request, frame, model.regions, [torch.from_numpy(vertices) for vertices in contours]))
             if contours
@@ -158,9 +192,9 @@ def _is_empty(image: MetaTensor, region: Tensor | None) -> bool:
 def _find_hearts(
     inputs: Inputs, images: Sequence[MetaTensor], model: ContourModel, grid: CineGrid | None, all_frames: bool
 ) -> list[_Place]:
-    if model.structure != LV_ENDOCARDIUM:
+    if LV_ENDOCARDIUM not in model.structures:
         raise ValueError(
-            f"Expected a region for {model.structure.label}: ROI auto finds left ventricles only; give --roi box X0 Y0 "
+            f"Expected a region for {model.label}: ROI auto finds left ventricles only; give --roi box X0 Y0 "
             "X1 Y1, in pixels, or --roi FILE with a mask or contours."
         )
     sides = [region_sides(model.regions.point_side, model.regions, frame) for frame in inputs.frames]

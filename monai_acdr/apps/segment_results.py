@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
 from monai_acdr.apps.inputs import Inputs
+from monai_acdr.apps.label_values import draw_label_map, picture_values
 from monai_acdr.apps.measurements import Measurements
 from monai_acdr.apps.nifti import write_masks
 from monai_acdr.apps.outlines import Outline
@@ -32,12 +30,11 @@ from monai_acdr.dicom import (
     write_seg,
     write_sr,
 )
-from monai_acdr.dicom.seg import THRESHOLD, check_seg_sources
+from monai_acdr.dicom.seg import check_seg_sources
 from monai_acdr.dicom.seg_frames import slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
-from monai_acdr.measures import Finding, VentricleVolumes
-from monai_acdr.transforms import contour_to_mask
+from monai_acdr.measures import Finding, VentricleVolumes, VentricleWall
 from monai_acdr.visualize import save_png
 
 __all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "result_findings", "write_report", "write_results"]
@@ -74,7 +71,8 @@ class Results:
     inputs: Inputs
     outlines: Sequence[Outline]
     measured: Measurements
-    structure: Structure
+    structures: Sequence[Structure]
+    nested: bool
     algorithm: Algorithm
 
 
@@ -153,11 +151,11 @@ def write_results(
         steps.append(lambda: _write_masks(folder, results))
     if wanted.seg is not None or wanted.rtstruct or wanted.sr:
         steps.append(lambda: _write_dicom(folder, results, wanted))
-    pictures = Pictures(results.inputs, results.outlines, results.measured)
+    pictures = Pictures(results.inputs, results.outlines, results.measured, results.structures)
     if wanted.pictures:
         steps.append(lambda: write_pictures(folder, pictures))
     if wanted.overlays:
-        steps.append(lambda: write_overlays(folder / "overlays", results.inputs, results.outlines))
+        steps.append(lambda: write_overlays(folder / "overlays", pictures))
     if wanted.html:
         steps.append(lambda: write_html(folder, pictures, report, wanted.identity))
     for number, step in enumerate(steps, start=1):
@@ -179,25 +177,29 @@ def _document(results: Results) -> ContourDocument:
     for frame, outline in zip(results.inputs.frames, results.outlines, strict=True):
         if outline.final is None:
             continue
-        source = frame.source
-        world = (source.to_world(outline.final),) if source is not None and source.has_place else None
-        uid, number = source.key if source is not None else (None, 1)
-        spread = None if outline.spread is None else (outline.spread,)
+        source, contours = frame.source, tuple(outline.final)
         frames.append(
-            FrameContours(frame.name, frame.size, (outline.final,), frame.spacing, uid, number, world, spread)
+            FrameContours(
+                frame.name,
+                frame.size,
+                contours,
+                frame.spacing,
+                sop_instance_uid=None if source is None else source.key[0],
+                frame=1 if source is None else source.frame,
+                world=tuple(map(source.to_world, contours)) if source is not None and source.has_place else None,
+                spread=None if outline.spread is None else tuple(outline.spread),
+                structures=tuple(range(len(contours))),
+                confidence=(outline.confidence,) * len(contours),
+                doubtful=(outline.doubtful,) * len(contours),
+            )
         )
-    return ContourDocument(results.structure, tuple(frames), results.algorithm)
-
-
-def _mask(outline: Outline, size: tuple[int, int]) -> np.ndarray:
-    assert outline.final is not None
-    return contour_to_mask(torch.from_numpy(outline.final)[None], size, THRESHOLD)[0].numpy().astype(np.uint8)
+    return ContourDocument(tuple(results.structures), tuple(frames), results.algorithm)
 
 
 def _write_masks(folder: Path, results: Results) -> None:
     volume = results.inputs.volume
     drawn = [
-        (index, frame, _mask(outline, frame.size))
+        (index, frame, draw_label_map(outline.final, frame.size))
         for index, (frame, outline) in enumerate(zip(results.inputs.frames, results.outlines, strict=True))
         if outline.final is not None
     ]
@@ -205,40 +207,44 @@ def _write_masks(folder: Path, results: Results) -> None:
         write_masks(folder / "mask.nii.gz", volume, {volume.places[index]: mask for index, _, mask in drawn})
         return
     (folder / "masks").mkdir()
+    grays = picture_values(len(results.structures))
     for _, frame, mask in drawn:
-        save_png(folder / "masks" / f"{frame.name}.png", mask * np.uint8(255))
+        save_png(folder / "masks" / f"{frame.name}.png", grays[mask])
 
 
 def _write_dicom(folder: Path, results: Results, wanted: Wanted) -> None:
     sources = results.inputs.sources
-    contours = tuple(() if outline.final is None else (outline.final,) for outline in results.outlines)
-    region = Region(results.structure, contours)
+    regions = [
+        Region(structure, tuple(() if o.final is None else (o.final[number],) for o in results.outlines))
+        for number, structure in enumerate(results.structures)
+    ]
     if wanted.rtstruct:
-        write_rtstruct(folder / "rtstruct.dcm", [region], sources, algorithm=results.algorithm)
+        write_rtstruct(folder / "rtstruct.dcm", regions, sources, algorithm=results.algorithm)
     if wanted.seg is not None:
-        _write_segs(folder, region, sources, wanted.seg, results)
+        _write_segs(folder, regions, sources, wanted.seg, results)
     if wanted.sr:
-        _write_sr(folder / "sr.dcm", region, results)
+        _write_sr(folder / "sr.dcm", regions, results)
 
 
-def _write_sr(path: Path, region: Region, results: Results) -> None:
+def _write_sr(path: Path, regions: Sequence[Region], results: Results) -> None:
     """Measures of every contour; of a ventricle with volumes those at end-diastole and end-systole.
 
     So a reader would report them; the others are in ``report.json``.
     """
     volumes, grid = results.measured.volumes, results.measured.grid
-    kept = [index for index, contours in enumerate(region.contours) if contours]
+    kept = [index for index, outline in enumerate(results.outlines) if outline.final is not None]
     if volumes is not None and grid is not None:
         phases = (volumes.end_diastole_phase, volumes.end_systole_phase)
         kept = [index for index in kept if grid.phase[index] in phases]
-    shapes = [results.measured.shapes[index] for index in kept]
+    shapes = [results.measured.shapes[index][number] for number in range(len(regions)) for index in kept]
     write_sr(
         path,
-        [Region(region.structure, tuple(region.contours[index] for index in kept), region.tracking_uid)],
+        [Region(r.structure, tuple(r.contours[index] for index in kept), r.tracking_uid) for r in regions],
         [results.inputs.sources[index] for index in kept],
         [None if shape is None else {name: getattr(shape, name) for name in MEASURES} for shape in shapes],
         None if volumes is None else _coded_volumes(volumes),
         algorithm=results.algorithm,
+        wall=_coded_wall(results.measured.wall),
     )
 
 
@@ -251,14 +257,23 @@ def _coded_volumes(volumes: VentricleVolumes) -> dict[str, float]:
     }
 
 
-def _write_segs(folder: Path, region: Region, sources: Sequence[SourceFrame], kind: str, results: Results) -> None:
+def _coded_wall(wall: VentricleWall | None) -> dict[str, float] | None:
+    if wall is None:
+        return None
+    values = {"mass_g": wall.mass_g, "mean_thickness_mm": wall.mean_thickness_mm}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _write_segs(
+    folder: Path, regions: Sequence[Region], sources: Sequence[SourceFrame], kind: str, results: Results
+) -> None:
     """One segmentation, or one for each image: see `_seg_groups`."""
     if len(_seg_groups(sources)) == 1:
-        write_seg(folder / "seg.dcm", [region], sources, kind, algorithm=results.algorithm)
+        write_seg(folder / "seg.dcm", regions, sources, kind, algorithm=results.algorithm)
         return
     (folder / "seg").mkdir()
-    for frame, source, contours in zip(results.inputs.frames, sources, region.contours, strict=True):
-        if contours:
-            alone = Region(region.structure, (contours,), region.tracking_uid)
+    for index, (frame, source) in enumerate(zip(results.inputs.frames, sources, strict=True)):
+        if results.outlines[index].final is not None:
+            alone = [Region(region.structure, (region.contours[index],), region.tracking_uid) for region in regions]
             path = folder / "seg" / f"{frame.name}.dcm"
-            write_seg(path, [alone], [source], kind, algorithm=results.algorithm)
+            write_seg(path, alone, [source], kind, algorithm=results.algorithm)

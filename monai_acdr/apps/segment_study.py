@@ -11,9 +11,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from monai_acdr.apps.contour_checks import NO_CONTRAST, no_contrast_finding
-from monai_acdr.apps.inputs import Inputs, input_files, read_inputs
-from monai_acdr.apps.measurements import find_grid, measure_contours
+import torch
+
+from monai_acdr.apps.contour_checks import NO_CONTRAST, doubtful_finding, no_contrast_finding
+from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
+from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
@@ -31,7 +33,8 @@ from monai_acdr.apps.stopwatch import Stopwatch
 from monai_acdr.apps.study_server import fetch_study, store_results
 from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.files import check_inputs_kept, lock_folder, publish_results
-from monai_acdr.measures import CineGrid, Finding, ShapeMeasures
+from monai_acdr.inferers import spread_in_mm
+from monai_acdr.measures import Finding
 
 __all__ = ["segment"]
 
@@ -77,7 +80,9 @@ def segment(
         seg: ``BINARY`` or ``FRACTIONAL`` writes a DICOM segmentation.
         rtstruct: write an RT structure set.
         sr: write a structured report with the measures.
-        mask: write masks: one NIfTI for a NIfTI volume, else a PNG (0, 255) for each frame.
+        mask: write masks: one NIfTI for a NIfTI volume, otherwise a PNG for each frame. One structure has the value 1
+            in NIfTI and 255 in PNG; of several, structure k without those before it has k in NIfTI, and of two nested
+            ones, such as endocardium and epicardium, the inner one has 255 and the ring around it 128 in PNG.
         pictures: write a contact sheet, the evolution of one contour, and the curve of volumes.
         overlays: write a picture for each frame.
         html: write a report of one self-contained file.
@@ -153,34 +158,63 @@ def _outline_and_write(
     grid, reason = find_grid(inputs.frames)
     with watch("outline"):
         outlines = outline_frames(request, inputs, model, grid, all_frames, tell)
-    is_ventricle = model.structure == LV_ENDOCARDIUM
     with watch("measure"):
-        measured = measure_contours(inputs.frames, [o.final for o in outlines], is_ventricle, grid)
-    empty = [f.name for f, o in zip(inputs.frames, outlines, strict=True) if o.reason == NO_CONTRAST]
-    findings = [*inputs.findings, *no_contrast_finding(empty), *measured.findings, *result_findings(wanted, inputs)]
-    if reason and is_ventricle and inputs.kind != "pictures":
-        findings.append(Finding("no_stack", reason))
+        measured = measure_contours(inputs.frames, [o.final for o in outlines], model.structures, grid)
     report = SegmentReport(
         model={"name": model.name, "version": model.version, "weights_sha256": model.checkpoint_sha256},
         device=str(model.device),
         kind=inputs.kind,
         roi=str(request),
-        structure=model.structure.label,
-        frames=_frame_reports(inputs, outlines, measured.shapes, grid),
+        structures=tuple(structure.label for structure in model.structures),
+        frames=_frame_reports(inputs, outlines, measured, model),
         volumes=measured.volumes,
         skipped=inputs.skipped,
-        findings=findings,
+        findings=_findings(inputs, outlines, measured, model, wanted, reason),
+        wall=measured.wall,
+        agreement=model.agreement,
+        doubtful_below=model.doubtful_below,
     )
     with watch("write"):
-        results = Results(inputs, outlines, measured, model.structure, model.algorithm)
+        results = Results(inputs, outlines, measured, model.structures, model.nested, model.algorithm)
         return write_results(folder, results, wanted, report, watch, tell)
 
 
+def _findings(
+    inputs: Inputs,
+    outlines: Sequence[Outline],
+    measured: Measurements,
+    model: ContourModel,
+    wanted: Wanted,
+    no_grid: str,
+) -> list[Finding]:
+    """What is not as it should be; `no_grid` says why frames have no place in a stack."""
+    empty = [f.name for f, o in zip(inputs.frames, outlines, strict=True) if o.reason == NO_CONTRAST]
+    findings = [
+        *inputs.findings,
+        *no_contrast_finding(empty),
+        *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
+        *measured.findings,
+        *result_findings(wanted, inputs),
+    ]
+    if no_grid and LV_ENDOCARDIUM in model.structures and inputs.kind != "pictures":
+        findings.append(Finding("no_stack", no_grid))
+    return findings
+
+
+def _doubtful_in_volumes(outlines: Sequence[Outline], measured: Measurements) -> int | None:
+    """How many doubtful frames are of end-diastole or end-systole; None without volumes."""
+    if measured.volumes is None or measured.grid is None:
+        return None
+    phases = (measured.volumes.end_diastole_phase, measured.volumes.end_systole_phase)
+    return sum(o.doubtful and phase in phases for o, phase in zip(outlines, measured.grid.phase, strict=True))
+
+
 def _frame_reports(
-    inputs: Inputs, outlines: Sequence[Outline], shapes: Sequence[ShapeMeasures | None], grid: CineGrid | None
+    inputs: Inputs, outlines: Sequence[Outline], measured: Measurements, model: ContourModel
 ) -> list[FrameReport]:
-    reports = []
-    for index, (frame, outline, shape) in enumerate(zip(inputs.frames, outlines, shapes, strict=True)):
+    reports, grid = [], measured.grid
+    labels = [structure.label for structure in model.structures]
+    for index, (frame, outline, shapes) in enumerate(zip(inputs.frames, outlines, measured.shapes, strict=True)):
         uid, number = frame.source.key if frame.source is not None else (None, 1)
         reports.append(
             FrameReport(
@@ -193,11 +227,25 @@ def _frame_reports(
                 reason=outline.reason,
                 confidence=outline.confidence,
                 region=None if outline.region is None else tuple(round(v, 3) for v in outline.region.tolist()[:4]),
-                measures={} if shape is None else shape.as_dict(),
+                measures={n: s.as_dict() for n, s in zip(labels, shapes, strict=True) if s is not None},
+                spread=_mean_spreads(frame, outline, labels),
+                doubtful=outline.doubtful,
             )
         )
     return reports
 
 
+def _mean_spreads(frame: Frame, outline: Outline, labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    if outline.final is None or outline.spread is None:
+        return {}
+    found: dict[str, dict[str, float]] = {}
+    for label, vertices, spread in zip(labels, outline.final, outline.spread, strict=True):
+        found[label] = {"mean_px": round(float(spread.mean()), 4)}
+        if frame.spacing is not None:
+            in_mm = spread_in_mm(torch.from_numpy(spread), torch.from_numpy(vertices), frame.spacing)
+            found[label]["mean_mm"] = round(float(in_mm.mean()), 4)
+    return found
+
+
 def _ignore(step: str, done: int, total: int) -> None:
-    """Nobody wants to know."""
+    """No-op progress callback."""

@@ -100,10 +100,10 @@ def agreement(
         raise ValueError(f"Expected `roi` to be auto, centre or label for many patients, but got {roi!r}.")
     with output_folder(output, RESULT_NAMES, overwrite) as folder:
         contour_model = load_model(model, checkpoint, device, batch_size)
-        if contour_model.structure != LV_ENDOCARDIUM:
+        if LV_ENDOCARDIUM not in contour_model.structures:
             raise ValueError(
                 f"Expected a bundle that outlines {LV_ENDOCARDIUM.label}, but {contour_model.name} outlines "
-                f"{contour_model.structure.label}: choose another model."
+                f"{contour_model.label}: choose another model."
             )
         cases, left_out = find_cardiac_cases(studies)
         rows, findings = [], []
@@ -168,13 +168,15 @@ def _compare(stack: _Stack, model: ContourModel, request: RegionRequest | None) 
             if "no frame has a contour" not in str(error):
                 raise
             outlines = [Outline(None, None)] * len(inputs.frames)
-    contours = [outline.final for outline in outlines]
-    shapes = measure_contours(inputs.frames, contours, False, grid).shapes
+    cavity = model.structures.index(LV_ENDOCARDIUM)
+    contours = [None if outline.final is None else outline.final[cavity] for outline in outlines]
+    found = [None if vertices is None else vertices[None] for vertices in contours]
+    shapes = [shape for (shape,) in measure_contours(inputs.frames, found, [LV_ENDOCARDIUM], grid).shapes]
     areas = {index: shape.area_mm2 for index, shape in enumerate(shapes) if shape is not None}
     volumes: dict[int, PhaseVolume] = {}
     if areas:
-        found, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm)
-        volumes = {volume.phase: volume for volume in found}
+        volume_list, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm)
+        volumes = {volume.phase: volume for volume in volume_list}
     voxel_ml = abs(float(np.linalg.det(stack.volume.affine[:3, :3]))) / 1000
     reference = [float(stack.cavity[..., phase].sum()) * voxel_ml for phase in range(len(PHASES))]
     drawn = np.zeros_like(stack.cavity)

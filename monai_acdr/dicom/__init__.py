@@ -13,8 +13,16 @@ from monai_acdr.dicom.rtstruct_reader import read_rtstruct
 from monai_acdr.dicom.seg import write_seg
 from monai_acdr.dicom.seg_reader import read_seg
 from monai_acdr.dicom.source import SourceFrame, check_sources, order_sources, read_instance, read_sources
-from monai_acdr.dicom.sr import MEASURES, VOLUMES, write_sr
-from monai_acdr.dicom.structures import BREAST_MASS, LV_BLOOD_POOL, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
+from monai_acdr.dicom.sr import MEASURES, VOLUMES, WALL, write_sr
+from monai_acdr.dicom.structures import (
+    BREAST_MASS,
+    LV_BLOOD_POOL,
+    LV_ENDOCARDIUM,
+    LV_EPICARDIUM,
+    LV_MYOCARDIUM,
+    TISSUE,
+    Structure,
+)
 from monai_acdr.dicom.web import DicomWeb, RemoteSeries
 from monai_acdr.dicom.web_address import DicomWebError, parse_study_url
 
@@ -23,9 +31,11 @@ __all__ = [
     "LV_BLOOD_POOL",
     "LV_ENDOCARDIUM",
     "LV_EPICARDIUM",
+    "LV_MYOCARDIUM",
     "MEASURES",
     "TISSUE",
     "VOLUMES",
+    "WALL",
     "Algorithm",
     "DicomWeb",
     "DicomWebError",

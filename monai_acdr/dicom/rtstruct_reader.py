@@ -34,7 +34,7 @@ from monai_acdr.dicom.regions import LARGEST_COORDINATE, Region
 from monai_acdr.dicom.rings import find_holes, split_keyholes
 from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE
 from monai_acdr.dicom.source import SourceFrame, check_sources, reference_frame
-from monai_acdr.dicom.structures import BREAST_MASS, LV_BLOOD_POOL, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
+from monai_acdr.dicom.structures import KNOWN_STRUCTURES, TISSUE, Structure
 
 __all__ = ["StructureSet", "read_rtstruct", "read_structure_set"]
 
@@ -46,7 +46,6 @@ OFF_PLANE = 0.5
 
 XOR = "CLOSEDPLANAR_XOR"
 _CLOSED = ("CLOSED_PLANAR", XOR)
-_KNOWN = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, BREAST_MASS)
 
 _logger = logging.getLogger(__name__)
 
@@ -220,7 +219,7 @@ class _Drawing:
         drawn = [
             self._holes(found, kind, source) for found, kind, source in zip(rings, kinds, self.sources, strict=True)
         ]
-        known = next((structure for structure in _KNOWN if structure.property_type.value == roi.code), TISSUE)
+        known = next((structure for structure in KNOWN_STRUCTURES if structure.property_type.value == roi.code), TISSUE)
         structure = Structure(roi.label, known.category, known.property_type, known.region, known.interpreted_type)
         contours, holes = tuple(rings for rings, _ in drawn), tuple(holes for _, holes in drawn)
         region = Region(structure, contours, holes=holes if any(map(any, holes)) else (), number=roi.number)

@@ -21,11 +21,11 @@ from monai_acdr.dicom.files import check_target, choose_transfer_syntax, save_da
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.regions import Region, as_regions, iterate_contours
 from monai_acdr.dicom.source import SourceFrame, check_sources
-from monai_acdr.dicom.structures import LV_ENDOCARDIUM, Structure
+from monai_acdr.dicom.structures import LV_ENDOCARDIUM, LV_MYOCARDIUM, Structure
 from monai_acdr.dicom.toolkit import require_highdicom, source_errors
 from monai_acdr.geometry import signed_area
 
-__all__ = ["MEASURES", "VOLUMES", "write_sr"]
+__all__ = ["MEASURES", "VOLUMES", "WALL", "write_sr"]
 
 _MM = Code("mm", "UCUM", "millimeter")
 _ML = Code("ml", "UCUM", "milliliter")
@@ -46,6 +46,15 @@ VOLUMES: dict[str, tuple[Code, Code]] = {
 }
 """What can be said of a ventricle: name -> concept and unit."""
 
+WALL: dict[str, tuple[Code, Code]] = {
+    "mass_g": (Code("18087-7", "LN", "Left Ventricle Mass"), Code("g", "UCUM", "gram")),
+    "mean_thickness_mm": (Code("122445", "DCM", "Wall Thickness"), _MM),
+}
+"""What can be said of a ventricle's wall at end-diastole: name -> concept (CID 12203 and PS3.16 Annex D) and unit."""
+
+_DERIVATIONS = {"mean_thickness_mm": Code("373098007", "SCT", "Mean")}
+"""How a value was derived, of CID 7464."""
+
 _PROCEDURES = {
     "MR": Code("241620005", "SCT", "Cardiac MRI"),
     "MG": Code("71651007", "SCT", "Mammography"),
@@ -65,8 +74,9 @@ def write_sr(
     procedure: Code | None = None,
     series_number: int = 903,
     overwrite: bool = False,
+    wall: Mapping[str, float] | None = None,
 ) -> Path:
-    """Write a planar ROI measurement group for each contour, and one for the ventricle's volumes.
+    """Write a planar ROI measurement group for each contour, and groups for the ventricle's volumes and its wall.
 
     In image coordinates a contour is drawn as far as it lies on its image; values are those of the whole contour.
 
@@ -74,8 +84,8 @@ def write_sr(
         path: file to write; its name is yours, nothing of the patient is put there.
         contours: see :func:`as_regions`.
         sources: frames of one study.
-        measures: one mapping for each contour, in the order of :func:`iterate_contours`: names of :data:`MEASURES` to
-            values. The area is added where the spacing is known and none is given.
+        measures: names of :data:`MEASURES` to values, for each contour in the order of :func:`iterate_contours`. The
+            area is added where the spacing is known and none is given.
         volumes: names of :data:`VOLUMES` to values.
         coordinates: ``image`` (SCOORD, in pixels of the named image) or ``patient`` (SCOORD3D, mm, which names no
             image: phases of a cine series cannot be told apart then).
@@ -84,6 +94,7 @@ def write_sr(
         procedure: code of the imaging procedure; by default from the modality.
         series_number: of the new series.
         overwrite: replace an existing file.
+        wall: names of :data:`WALL` to values at end-diastole.
 
     Returns:
         The path.
@@ -107,12 +118,10 @@ def write_sr(
             _planar_group(highdicom, region, sources[index], vertices, numbers, coordinates, algorithm)
             for (region, index, vertices), numbers in zip(iterate_contours(regions), values, strict=True)
         ]
-        if volumes:
-            groups.append(_volume_group(highdicom, volumes, algorithm))
         report = highdicom.sr.MeasurementReport(
             observation_context=_observer(highdicom, algorithm),
             procedure_reported=procedure or _procedure(sources[0]),
-            imaging_measurements=groups,
+            imaging_measurements=[*groups, *_heart_groups(highdicom, volumes, wall, algorithm)],
         )
         used = {source.key[0]: without_identity(source.header) for source in sources}
         result = highdicom.sr.Comprehensive3DSR(
@@ -189,7 +198,9 @@ def _check_numbers(numbers: Mapping[str, float], known: Mapping[str, Any], name:
 
 def _measurements(highdicom: Any, numbers: Mapping[str, float], known: Mapping[str, tuple[Code, Code]]) -> list[Any]:
     return [
-        highdicom.sr.Measurement(name=known[key][0], value=_short(value), unit=known[key][1])
+        highdicom.sr.Measurement(
+            name=known[key][0], value=_short(value), unit=known[key][1], derivation=_DERIVATIONS.get(key)
+        )
         for key, value in numbers.items()
     ]
 
@@ -245,14 +256,36 @@ def _planar_group(
     )
 
 
-def _volume_group(highdicom: Any, volumes: Mapping[str, float], algorithm: Algorithm) -> Any:
-    """TID 1501 of the left ventricle."""
-    _check_numbers(volumes, VOLUMES, "volumes")
+def _heart_groups(
+    highdicom: Any, volumes: Mapping[str, float] | None, wall: Mapping[str, float] | None, algorithm: Algorithm
+) -> list[Any]:
+    """TID 1501 of the ventricle's volumes and of its wall, as far as they are given."""
+    groups = []
+    if volumes:
+        _check_numbers(volumes, VOLUMES, "volumes")
+        finding = LV_ENDOCARDIUM.property_type
+        groups.append(_heart_group(highdicom, "LV volumes", finding, volumes, VOLUMES, algorithm))
+    if wall:
+        _check_numbers(wall, WALL, "wall")
+        finding = LV_MYOCARDIUM.property_type
+        groups.append(_heart_group(highdicom, "LV wall at end-diastole", finding, wall, WALL, algorithm))
+    return groups
+
+
+def _heart_group(
+    highdicom: Any,
+    name: str,
+    finding: Code,
+    numbers: Mapping[str, float],
+    known: Mapping[str, tuple[Code, Code]],
+    algorithm: Algorithm,
+) -> Any:
+    """TID 1501 of the left ventricle or its wall."""
     return highdicom.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=highdicom.sr.TrackingIdentifier(uid=str(new_uid()), identifier="LV volumes"),
-        finding_type=LV_ENDOCARDIUM.property_type,
+        tracking_identifier=highdicom.sr.TrackingIdentifier(uid=str(new_uid()), identifier=name),
+        finding_type=finding,
         algorithm_id=_algorithm(highdicom, algorithm),
-        measurements=_measurements(highdicom, volumes, VOLUMES),
+        measurements=_measurements(highdicom, numbers, known),
     )
 
 

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-__all__ = ["BREAST_MASS", "LV_BLOOD_POOL", "LV_ENDOCARDIUM", "LV_EPICARDIUM", "TISSUE", "Structure", "code_item"]
+__all__ = [
+    "BREAST_MASS",
+    "KNOWN_STRUCTURES",
+    "LV_BLOOD_POOL",
+    "LV_ENDOCARDIUM",
+    "LV_EPICARDIUM",
+    "LV_MYOCARDIUM",
+    "TISSUE",
+    "Structure",
+    "code_item",
+]
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,17 @@ LV_BLOOD_POOL = Structure(
 LV_EPICARDIUM = Structure(
     "LV epicardium", _ANATOMY, Code("6871001", "SCT", "Epicardium"), _LEFT_VENTRICLE, "ORGAN", (0, 180, 80)
 )
+"""Within the outer border of the left ventricle's wall: contains the endocardium's region."""
+
+LV_MYOCARDIUM = Structure(
+    "LV myocardium",
+    _ANATOMY,
+    Code("49848007", "SCT", "Left Ventricle Myocardium"),
+    interpreted_type="ORGAN",
+    color=(0, 180, 80),
+)
+"""The wall of the left ventricle: the epicardium's region without the endocardium's."""
+
 BREAST_MASS = Structure(
     "Mass",
     Code("49755003", "SCT", "Morphologically Abnormal Structure"),
@@ -63,6 +84,9 @@ BREAST_MASS = Structure(
 )
 TISSUE = Structure("Region", Code("85756007", "SCT", "Tissue"), Code("85756007", "SCT", "Tissue"))
 """Something that only has a name."""
+
+KNOWN_STRUCTURES = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, LV_MYOCARDIUM, BREAST_MASS)
+"""Structures that are recognized by their label, or by the code of their property type, the first one of a code."""
 
 
 def code_item(code: Code) -> Dataset:

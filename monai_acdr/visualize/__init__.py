@@ -12,8 +12,10 @@ from monai_acdr.visualize.overlay import (
     FINAL_COLOR,
     INITIAL_COLOR,
     REFERENCE_COLOR,
+    STRUCTURE_COLORS,
     contour_crop_box,
     draw_contours,
+    structure_color,
 )
 from monai_acdr.visualize.png import save_png
 from monai_acdr.visualize.volume_curve import volume_curve
@@ -23,6 +25,7 @@ __all__ = [
     "FINAL_COLOR",
     "INITIAL_COLOR",
     "REFERENCE_COLOR",
+    "STRUCTURE_COLORS",
     "contact_sheet",
     "contour_crop_box",
     "draw_contours",
@@ -32,6 +35,7 @@ __all__ = [
     "save_gif",
     "save_html_report",
     "save_png",
+    "structure_color",
     "volume_curve",
     "window_image",
 ]

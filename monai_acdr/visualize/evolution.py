@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The evolution of a contour as a film: an animated GIF, from the initial contour (blue) to the final one (yellow)."""
+"""The evolution of a contour as a film: an animated GIF, from the initial contours (blue) to the final ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ import numpy as np
 from PIL import Image
 
 from monai_acdr.files import MissingFolderError, replace_file
-from monai_acdr.visualize.overlay import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR, Color, CropBox, draw_contours
+from monai_acdr.visualize.overlay import (
+    FINAL_COLOR,
+    INITIAL_COLOR,
+    REFERENCE_COLOR,
+    Color,
+    CropBox,
+    draw_contours,
+    structure_color,
+)
 
 __all__ = ["evolution_color", "evolution_frames", "save_evolution_gif", "save_gif"]
 
@@ -27,13 +35,14 @@ MIXES = (1.0, 0.75, 0.5, 0.25)
 """Shares of the line colour in the mixed colours."""
 
 
-def evolution_color(index: int, count: int) -> Color:
-    """Colour of contour `index` of `count`: the first is blue, the last yellow, linear in between."""
+def evolution_color(index: int, count: int, structure: int = 0) -> Color:
+    """Colour of contour `index` of `count`: the first is blue, the last that of its structure, linear in between."""
     if not 0 <= index < count:
         raise ValueError(f"Expected `index` to be within 0 .. {count - 1}, but got {index}.")
     share = index / (count - 1) if count > 1 else 1.0
     red, green, blue = (
-        round(first + share * (last - first)) for first, last in zip(INITIAL_COLOR, FINAL_COLOR, strict=True)
+        round(first + share * (last - first))
+        for first, last in zip(INITIAL_COLOR, structure_color(structure), strict=True)
     )
     return red, green, blue
 
@@ -51,7 +60,7 @@ def evolution_frames(
     Args:
         image: (H, W) or (1, H, W), array or tensor.
         contours: (T + 1, K, 2) vertices in pixels of the image, array, tensor or list: the initial contour and the
-            result of each of T iterations.
+            result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a color of its own.
         reference: (N, 2) contour of the expert, drawn below in green.
         scale: picture pixels for one image pixel.
         crop_box: part of the image to show, see :func:`~monai_acdr.visualize.overlay.contour_crop_box`.
@@ -68,9 +77,16 @@ def evolution_frames(
         raise ValueError("Expected at least one contour in `contours`, (T + 1, K, 2), but got none.")
     below: list[tuple[Any, Color]] = [] if reference is None else [(reference, REFERENCE_COLOR)]
     return [
-        draw_contours(image, [*below, (contours[index], evolution_color(index, count))], scale, crop_box, line_width)
+        draw_contours(image, [*below, *_colored(contours[index], index, count)], scale, crop_box, line_width)
         for index in range(count)
     ]
+
+
+def _colored(contours: Any, index: int, count: int) -> list[tuple[Any, Color]]:
+    """The contour (K, 2), or those (N, K, 2) of several structures, of one step, with their colors."""
+    if np.ndim(contours) < 3:
+        return [(contours, evolution_color(index, count))]
+    return [(vertices, evolution_color(index, count, number)) for number, vertices in enumerate(contours)]
 
 
 def save_evolution_gif(path: str | Path, image: Any, contours: Sequence[Any] | Any, **options: Any) -> Path:
@@ -86,8 +102,8 @@ def save_evolution_gif(path: str | Path, image: Any, contours: Sequence[Any] | A
         ValueError, FileNotFoundError: as :func:`evolution_frames` and :func:`save_gif`.
     """
     frames = evolution_frames(image, contours, **options)
-    lines = [evolution_color(index, len(frames)) for index in range(len(frames))]
-    return save_gif(path, frames, colors=[(line, REFERENCE_COLOR) for line in lines])
+    lines = [[color for _, color in _colored(contours[index], index, len(frames))] for index in range(len(frames))]
+    return save_gif(path, frames, colors=[[*line, REFERENCE_COLOR] for line in lines])
 
 
 def save_gif(

@@ -48,6 +48,7 @@ def html_report(
     volumes: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     identity: Mapping[str, str] | None = None,
+    uncertain: Iterable[tuple[str, np.ndarray | bytes]] = (),
 ) -> str:
     """Write one study's results as HTML.
 
@@ -60,6 +61,7 @@ def html_report(
             or mappings are left out.
         notes: findings and remarks, one a line.
         identity: shown at the top when given, such as {"Patient ID": "..."}; nothing otherwise.
+        uncertain: (caption, picture) pairs of the results to be checked first, the worst first.
 
     Returns:
         The document; the same arguments give the same text.
@@ -71,6 +73,7 @@ def html_report(
         ("Patient", _pairs(identity) if identity else ""),
         ("Volumes", _pairs(_scalars(volumes)) if volumes else ""),
         ("Notes", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>" if notes else ""),
+        ("Check first", "".join(_figure(caption, picture) for caption, picture in uncertain)),
         ("Pictures", "".join(_figure(caption, picture) for caption, picture in pictures)),
         ("Measures", _table(measures) if measures else ""),
     ]

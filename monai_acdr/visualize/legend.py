@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_legend"]
+__all__ = ["draw_legend", "draw_line"]
 
 FONT_SIZE = 12
 PADDING = 4
@@ -41,6 +41,13 @@ def draw_legend(picture: np.ndarray, entries: Mapping[str, tuple[int, int, int]]
         pen.text((PADDING + swatch, top - 1), name, fill=color, font=font)
     result[:height, :width] = np.asarray(corner)
     return result
+
+
+def draw_line(picture: np.ndarray, text: str, color: tuple[int, int, int]) -> np.ndarray:
+    """Write one line of text on a uint8 picture (H, W, 3), from its left edge; what does not fit is cut off."""
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    ImageDraw.Draw(image).text((PADDING, PADDING // 2), text, fill=color, font=_font())
+    return np.asarray(image)
 
 
 def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:

@@ -23,10 +23,12 @@ __all__ = [
     "FINAL_COLOR",
     "INITIAL_COLOR",
     "REFERENCE_COLOR",
+    "STRUCTURE_COLORS",
     "Color",
     "CropBox",
     "contour_crop_box",
     "draw_contours",
+    "structure_color",
 ]
 
 Color = tuple[int, int, int]
@@ -40,6 +42,13 @@ FINAL_COLOR: Color = (255, 215, 0)
 """Yellow: the contour that the evolution ends with."""
 REFERENCE_COLOR: Color = (0, 210, 70)
 """Green: the contour of the expert."""
+STRUCTURE_COLORS: tuple[Color, ...] = (FINAL_COLOR, (255, 90, 190), (0, 215, 235), (255, 140, 30), (190, 140, 255))
+"""Colors of the contours of several structures, from the innermost: yellow, pink, cyan, orange, violet."""
+
+
+def structure_color(index: int) -> Color:
+    """Color of the structure of that index, from 0; colors repeat after the last one."""
+    return STRUCTURE_COLORS[index % len(STRUCTURE_COLORS)]
 
 
 def draw_contours(

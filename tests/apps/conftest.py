@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -18,8 +19,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
+from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
+from monai_acdr.geometry import circle
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
 from monai_acdr.handlers.member_weights import join_members
 
@@ -155,3 +159,40 @@ def ensemble_weights(tiny_heart: Path, tmp_path_factory: pytest.TempPathFactory)
 def tiny_mass(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The INBreast bundle, likewise."""
     return _tiny_bundle("inbreast_mass_acdr", tmp_path_factory.mktemp("bundle"))
+
+
+class NestedCircles:
+    """Stands in for an inferer of two structures: circles of 8 and 12 pixels about the middle of each region.
+
+    The vertices of the outer one disagree by 0.5, those of the inner one by 0.25 pixels.
+    """
+
+    batch_size = 8
+    has_spread = True
+
+    def __call__(self, images: list[torch.Tensor], rois: list[torch.Tensor]) -> list[torch.Tensor]:
+        found = []
+        for roi in rois:
+            rings = [circle(roi[:2], torch.tensor(radius, dtype=torch.float64), 32) for radius in (8.0, 12.0)]
+            last = torch.stack(rings)
+            found.append(torch.stack([roi[:2] + 0.5 * (last - roi[:2]), last]))
+        return found
+
+    def with_spread(
+        self, images: list[torch.Tensor], rois: list[torch.Tensor]
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        spread = torch.tensor([0.25, 0.5], dtype=torch.float64)[:, None].expand(2, 32)
+        return self(images, rois), [spread for _ in rois]
+
+
+@pytest.fixture(scope="session")
+def nested_model(tiny_heart: Path) -> ContourModel:
+    """A model of endocardium and epicardium that draws circles; confidences below 0.5 are doubtful."""
+    model = load_model(tiny_heart, device="cpu")
+    return replace(
+        model,
+        structures=(LV_ENDOCARDIUM, LV_EPICARDIUM),
+        nested=True,
+        infer=NestedCircles(),  # type: ignore[arg-type]
+        doubtful_below=0.5,
+    )

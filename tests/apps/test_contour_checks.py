@@ -21,10 +21,13 @@ from monai_acdr.apps.contour_checks import (
 )
 from monai_acdr.apps.inputs import Frame
 from monai_acdr.apps.pixels import make_image
+from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.measures import ContourArea, measure_shape, ventricle_volumes
 from monai_acdr.transforms import roi_about_center
 
 SIZE = (100, 120)
+
+LV = [LV_ENDOCARDIUM]
 
 
 def frame(pixels: np.ndarray | None = None, spacing: tuple[float, float] | None = (1.0, 1.0)) -> Frame:
@@ -62,12 +65,12 @@ def test_constant_regions_have_none() -> None:
 
 def test_contours_outside_of_their_image() -> None:
     for x, share in ((0, 50), (-30, 100), (120, 50)):
-        (finding,) = contour_findings([frame(spacing=None)], [circle(x, 50, 20)], [None])
+        (finding,) = contour_findings([frame(spacing=None)], [circle(x, 50, 20)[None]], [[None]], LV)
         assert finding.kind == "contour_outside"
         assert finding.text == f"frame x: {share} % of the contour's area: lie outside of the image"
     for x in (50, 19.5, 20):  # 1 % and nothing
-        assert contour_findings([frame()], [circle(x, 50, 20)], [None]) == []
-    assert contour_findings([frame()], [None], [None]) == []
+        assert contour_findings([frame()], [circle(x, 50, 20)[None]], [[None]], LV) == []
+    assert contour_findings([frame()], [None], [[None]], LV) == []
 
 
 def test_the_size_that_a_document_gives_its_image_asks_for_no_memory() -> None:
@@ -80,7 +83,7 @@ def test_the_size_that_a_document_gives_its_image_asks_for_no_memory() -> None:
 
 
 def test_many_frames_are_one_finding() -> None:
-    (finding,) = contour_findings([frame()] * 7, [circle(0, 50, 20)] * 7, [None] * 7)
+    (finding,) = contour_findings([frame()] * 7, [circle(0, 50, 20)[None]] * 7, [[None]] * 7, LV)
     assert finding.text.count("frame x: 50 %") == 3
     assert finding.text.endswith("and 4 more: lie outside of the image")
     assert no_contrast_finding([]) == []
@@ -91,10 +94,10 @@ def test_many_frames_are_one_finding() -> None:
 def test_areas_that_cannot_be() -> None:
     vertices = circle(50, 50, 20)
     shape = measure_shape(vertices, (1.0, 1.0))
-    assert contour_findings([frame()], [vertices], [shape]) == []
-    (finding,) = contour_findings([frame()], [vertices], [replace(shape, area_mm2=12_001.0)])
+    assert contour_findings([frame()], [vertices[None]], [[shape]], LV) == []
+    (finding,) = contour_findings([frame()], [vertices[None]], [[replace(shape, area_mm2=12_001.0)]], LV)
     assert "an area of 1.2e+04 mm2, the image has 1.2e+04 mm2" in finding.text
-    (finding,) = contour_findings([frame()], [vertices], [replace(shape, area_mm2=1300.0)])
+    (finding,) = contour_findings([frame()], [vertices[None]], [[replace(shape, area_mm2=1300.0)]], LV)
     assert finding.text == "frame x: an area of 1300 mm2, its diameter allows 1257 mm2"
 
 

@@ -37,17 +37,17 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[SourceFrame]:
 def test_the_file_is_as_documented(tmp_path: Path) -> None:
     world = np.concatenate([SHAPE, np.ones((6, 1))], 1)
     document = ContourDocument(
-        LV_ENDOCARDIUM,
+        (LV_ENDOCARDIUM,),
         (frame(spacing=(0.7, 1.9), sop_instance_uid="1.2.3", frame=4, world=(world,)), frame("b", contours=())),
         Algorithm("net", "1.2"),
     )
     path = write_contour_document(tmp_path / "new" / "contours.json", document)
     text = path.read_text(encoding="utf-8")
     data = json.loads(text)
-    assert {key: data[key] for key in ("format", "version", "structure", "algorithm")} == {
+    assert {key: data[key] for key in ("format", "version", "structures", "algorithm")} == {
         "format": "monai_acdr.contours",
-        "version": 1,
-        "structure": "LV endocardium",
+        "version": 2,
+        "structures": ["LV endocardium"],
         "algorithm": {"name": "net", "version": "1.2"},
     }
     assert data["frames"][0] == {
@@ -56,7 +56,9 @@ def test_the_file_is_as_documented(tmp_path: Path) -> None:
         "frame": 4,
         "size": [9, 13],
         "spacing_mm": [0.7, 1.9],
-        "contours": [{"vertices_px": SHAPE.tolist(), "vertices_mm": world.tolist()}],
+        "contours": [
+            {"structure": "LV endocardium", "vertices_px": SHAPE.tolist(), "vertices_mm": world.tolist()},
+        ],
     }
     assert data["frames"][1]["contours"] == []
     assert sum('"vertices_px"' in line for line in text.splitlines()) == 1
@@ -73,33 +75,35 @@ def test_spread_in_pixels_and_in_mm(tmp_path: Path) -> None:
         frame("c", contours=(square,), spread=spread),
         frame("d", contours=(square,)),
     )
-    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    path = write_contour_document(tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM,), frames))
     a, b, c, d = (each["contours"][0] for each in json.loads(path.read_text(encoding="utf-8"))["frames"])
     assert a["vertex_spread_px"] == b["vertex_spread_px"] == c["vertex_spread_px"] == [0.0, 0.5, 1.0, 2.0]
     assert a["vertex_spread_mm"] == [0.0, 1.0, 2.0, 4.0]
     # in mm the corner is that of a rectangle 4 wide, 12 high: normal (3, 1), and (1, 3) is the move along the diagonal
     along = (3 * 1 + 1 * 3) / np.sqrt(10) / np.sqrt(2)
     np.testing.assert_allclose(b["vertex_spread_mm"], along * np.array(spread[0]), atol=1e-4)
-    assert "vertex_spread_mm" not in c and set(d) == {"vertices_px", "vertices_mm"}
+    assert "vertex_spread_mm" not in c and set(d) == {"structure", "vertices_px", "vertices_mm"}
 
 
 def test_numbers_are_rounded_to_four_decimals(tmp_path: Path) -> None:
     vertices = SHAPE + 1 / 3
     vertices[0, 0] = -1e-9
-    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, (frame(contours=(vertices,)),)))
+    path = write_contour_document(
+        tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM,), (frame(contours=(vertices,)),))
+    )
     text = path.read_text(encoding="utf-8")
     assert "1.8333" in text and "1.83333" not in text and "-0.0" not in text
 
 
 def test_existing_files_are_kept(tmp_path: Path) -> None:
-    document = ContourDocument(LV_ENDOCARDIUM, (frame(),))
+    document = ContourDocument((LV_ENDOCARDIUM,), (frame(),))
     path = tmp_path / "a.json"
     path.write_text("mine", encoding="utf-8")
     with pytest.raises(FileExistsError, match="exists"):
         write_contour_document(path, document)
     assert path.read_text(encoding="utf-8") == "mine"
     write_contour_document(path, document, overwrite=True)
-    assert json.loads(path.read_text(encoding="utf-8"))["version"] == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == 2
 
 
 @pytest.mark.parametrize(
@@ -135,14 +139,14 @@ def test_wrong_sizes_and_names() -> None:
 
 def test_frames_are_there_once() -> None:
     with pytest.raises(ValueError, match="'0001' is there twice"):
-        ContourDocument(LV_ENDOCARDIUM, (frame(), frame()))
+        ContourDocument((LV_ENDOCARDIUM,), (frame(), frame()))
     with pytest.raises(ValueError, match="'b' is there twice"):
-        ContourDocument(LV_ENDOCARDIUM, (frame(sop_instance_uid="1.2"), frame("b", sop_instance_uid="1.2")))
+        ContourDocument((LV_ENDOCARDIUM,), (frame(sop_instance_uid="1.2"), frame("b", sop_instance_uid="1.2")))
 
 
 def test_regions_there_and_back(sources: list[SourceFrame]) -> None:
     region = Region(LV_EPICARDIUM, ((SHAPE, SHAPE + 20), (), (SHAPE + 7,), ()))
-    document = ContourDocument.from_region(region, sources)
+    document = ContourDocument.from_regions([region], sources)
     assert [item.name for item in document.frames] == [sources[i].path.stem for i in (0, 2)]
     first = document.frames[0]
     assert (first.sop_instance_uid, first.frame) == sources[0].key
@@ -151,7 +155,7 @@ def test_regions_there_and_back(sources: list[SourceFrame]) -> None:
     x, y = np.array(sources[0].orientation[:3]), np.array(sources[0].orientation[3:])
     expected = np.array(sources[0].position) + (SHAPE[:, :1] - 0.5) * x * 1.7 + (SHAPE[:, 1:] - 0.5) * y * 2.1
     np.testing.assert_allclose(first.world[0], expected, atol=1e-3)
-    back = document.to_region(list(reversed(sources)))
+    (back,) = document.to_regions(list(reversed(sources)))
     assert back.structure == LV_EPICARDIUM
     assert [len(entry) for entry in back.contours] == [0, 1, 0, 2]
     np.testing.assert_array_equal(back.contours[3][1], SHAPE + 20)

@@ -33,9 +33,9 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
         FrameContours("0002", (9, 13)),
         FrameContours("0003", (9, 13), (SHAPE + 0.0001,)),
     )
-    written = ContourDocument(LV_ENDOCARDIUM, frames, Algorithm("net", "1.2"))
+    written = ContourDocument((LV_ENDOCARDIUM,), frames, Algorithm("net", "1.2"))
     read = read_contour_document(write_contour_document(tmp_path / "a.json", written))
-    assert read.structure is LV_ENDOCARDIUM
+    assert read.structures == (LV_ENDOCARDIUM,)
     assert read.algorithm is not None and (read.algorithm.name, read.algorithm.version) == ("net", "1.2")
     for one, other in zip(read.frames, frames, strict=True):
         for key in ("name", "size", "spacing", "sop_instance_uid", "frame"):
@@ -51,7 +51,7 @@ def test_spread_comes_back(tmp_path: Path) -> None:
         FrameContours("0002", (9, 13), (SHAPE,), spread=spread[:1]),
         FrameContours("0003", (9, 13), (SHAPE,)),
     )
-    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    path = write_contour_document(tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM,), frames))
     for one, other in zip(read_contour_document(path).frames, frames, strict=True):
         np.testing.assert_equal(one.spread, other.spread)
 
@@ -83,8 +83,8 @@ CONTOUR = "frames/0/contours/0"
     ("place", "value", "message"),
     [
         ("format", "geojson", "contour document with"),
-        ("version", 2, "version 1 .*use the release"),
-        ("version", True, "version 1"),
+        ("version", 3, "version 1 to 2 .*use the release"),
+        ("version", True, "version 1 to 2"),
         ("structure", "", r'"structure" to be a text.*a\.json'),
         ("structure", "x" * 65, '"structure"'),
         ("algorithm", ["net"], '"algorithm" to be an object'),
@@ -178,7 +178,7 @@ def test_memory_of_small_documents(tmp_path: Path, content: str) -> None:
 
 def test_documents_of_usual_size_fit(tmp_path: Path) -> None:
     frames = tuple(FrameContours(f"{n:04d}", (99, 99), (SHAPE.repeat(10, 0),) * 5, world=None) for n in range(100))
-    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    path = write_contour_document(tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM,), frames))
     with read_budget(12 * path.stat().st_size / 2**20):
         assert len(read_contour_document(path).frames) == 100
 
@@ -195,7 +195,7 @@ def test_holes(tmp_path: Path) -> None:
         FrameContours("a", (9, 13), (SHAPE, SHAPE[:4]), holes=(False, True)),
         FrameContours("b", (9, 13), (SHAPE,), holes=(False,)),
     )
-    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_ENDOCARDIUM, frames))
+    path = write_contour_document(tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM,), frames))
     assert path.read_text().count('"hole": true') == 1 and '"hole": false' not in path.read_text()
     assert [frame.holes for frame in read_contour_document(path).frames] == [(False, True), ()]
     path.write_text(path.read_text().replace('"hole": true', '"hole": 1'))

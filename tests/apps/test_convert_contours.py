@@ -14,6 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 import shapely
+import torch
 from PIL import Image
 
 from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
@@ -24,6 +25,7 @@ from monai_acdr.data.phantoms import write_short_axis_studies
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Algorithm, Region, read_rtstruct, read_seg, read_sources
 from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.rtstruct import write_rtstruct
+from monai_acdr.transforms import contour_to_mask
 
 SHAPE = np.array([[20.25, 11.5], [61.75, 14.0], [58.5, 25.25], [33.5, 24.0], [31.0, 47.75], [18.0, 44.5]])
 """An L: no flip, rotation or transposition maps it to itself. (x, y) in pixels."""
@@ -55,7 +57,7 @@ def images(study: Path) -> Path:
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames = tuple(FrameContours(name, (60, 80), (SHAPE + shift,)) for name, shift in SHIFTS.items())
     path = tmp_path_factory.mktemp("document") / "a.json"
-    return write_contour_document(path, ContourDocument(LV_ENDOCARDIUM, frames, Algorithm("net", "7")))
+    return write_contour_document(path, ContourDocument((LV_ENDOCARDIUM,), frames, Algorithm("net", "7")))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +187,9 @@ def test_several_structures(images: Path, tmp_path: Path) -> None:
     regions = [Region(LV_ENDOCARDIUM, ((SHAPE,), (), (), ())), Region(LV_EPICARDIUM, ((SHAPE + 1,), (), (), ()))]
     write_rtstruct(tmp_path / "both.dcm", regions, sources)
     with pytest.raises(ValueError, match="#1 'LV endocardium', #2 'LV epicardium': choose one by its label"):
-        convert(tmp_path / "both.dcm", tmp_path / "a.json", images)
+        convert(tmp_path / "both.dcm", tmp_path / "a.txt", images)
+    with pytest.raises(ValueError, match="on frame '1' 'LV endocardium' and 'LV epicardium' overlap in part"):
+        convert(tmp_path / "both.dcm", tmp_path / "a.nii.gz", images)
     convert(tmp_path / "both.dcm", tmp_path / "a.json", images, structure="LV epicardium")
     (frame,) = read_contour_document(tmp_path / "a.json").frames
     np.testing.assert_allclose(frame.contours[0], SHAPE + 1, atol=1e-4)
@@ -194,6 +198,73 @@ def test_several_structures(images: Path, tmp_path: Path) -> None:
     assert report.structures == ("LV endocardium", "LV epicardium")
     back = convert(tmp_path / "seg.dcm", tmp_path / "rtstruct.dcm", images)
     assert (back.structures, back.frames, back.contours) == (report.structures, 2, 2)
+
+
+OUTER = np.array(shapely.Polygon(SHAPE).buffer(4, join_style="mitre").exterior.coords)[:-1]
+
+
+@pytest.fixture()
+def nested(tmp_path: Path) -> Path:
+    """A document with two structures: the outer one on both frames, the inner one on the first."""
+    frames = (
+        FrameContours("1", (60, 80), (SHAPE, OUTER), structures=(0, 1)),
+        FrameContours("2", (60, 80), (OUTER + 1,), structures=(1,)),
+    )
+    document = ContourDocument((LV_ENDOCARDIUM, LV_EPICARDIUM), frames, Algorithm("net", "7"))
+    return write_contour_document(tmp_path / "nested.json", document)
+
+
+@pytest.mark.parametrize("middle", ["rtstruct.dcm", "seg.dcm", "again.json"])
+def test_several_structures_there_and_back(images: Path, nested: Path, tmp_path: Path, middle: str) -> None:
+    if middle == "seg.dcm":
+        pytest.importorskip("highdicom")
+    report = convert(nested, tmp_path / middle, images)
+    assert report.structures == ("LV endocardium", "LV epicardium") and (report.frames, report.lost) == (3, ())
+    convert(tmp_path / middle, tmp_path / "back.json", images)
+    back = read_contour_document(tmp_path / "back.json")
+    assert [structure.label for structure in back.structures] == ["LV endocardium", "LV epicardium"]
+    first, second = (frame for frame in back.frames if frame.contours)
+    assert (first.indices, second.indices) == ((0, 1), (1,))
+    for found, expected in zip((*first.contours, *second.contours), (SHAPE, OUTER, OUTER + 1), strict=True):
+        assert iou(found, expected) > (0.9 if middle == "seg.dcm" else 0.9999)
+    chosen = convert(nested, tmp_path / "one.json", structure="lv EPIcardium")
+    assert (chosen.structures, chosen.contours) == (("LV epicardium",), 2)
+    with pytest.raises(ValueError, match="none is called so: choose one of #1 'LV endocardium', #2 'LV epicardium'"):
+        convert(nested, tmp_path / "none.json", structure="Mass")
+
+
+def test_a_label_map_has_rings(images: Path, nested: Path, tmp_path: Path) -> None:
+    """Reference: masks of the two contours, each drawn by itself."""
+    report = convert(nested, tmp_path / "a.nii.gz", images)
+    (lost,) = report.lost
+    assert lost.startswith(
+        "A pixel has one label: 1 is LV endocardium; 2 is LV epicardium, each without the structures"
+    )
+    labels = np.asarray(nib.load(tmp_path / "a.nii.gz").dataobj)
+    inner, outer = (
+        contour_to_mask(torch.from_numpy(vertices)[None], (60, 80), 0.5)[0].numpy().T > 0 for vertices in (SHAPE, OUTER)
+    )
+    sources = read_sources(images.glob("*.dcm"))
+    names = [source.path.stem for source in sources]
+    place, phase = divmod(names.index("1"), labels.shape[3])
+    np.testing.assert_array_equal(labels[:, :, place, phase], np.where(inner, 1, np.where(outer, 2, 0)))
+    back = convert(tmp_path / "a.nii.gz", tmp_path / "back.json", images)
+    assert back.structures == ("label 1", "label 2")
+
+
+def test_a_document_of_version_1_converts(document: Path, nested: Path, tmp_path: Path) -> None:
+    data = json.loads(document.read_text())
+    (label,) = data.pop("structures")
+    data |= {"version": 1, "structure": label}
+    for frame in data["frames"]:
+        for contour in frame["contours"]:
+            del contour["structure"]
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    report = convert(tmp_path / "old.json", tmp_path / "new.json")
+    assert report.structures == ("LV endocardium",) and report.frames == 3
+    one, other = (read_contour_document(path).frames for path in (document, tmp_path / "new.json"))
+    for before, after in zip(one, other, strict=True):
+        np.testing.assert_array_equal(before.contours, after.contours)
 
 
 @pytest.mark.parametrize("middle", ["a.json", "rtstruct.dcm", "seg.dcm", "a.nii.gz"])

@@ -35,7 +35,7 @@ def test_document_by_uid(study: Path, tmp_path: Path) -> None:
     inputs = read_inputs(study)
     uid, number = inputs.sources[5].key
     frame = FrameContours("whatever", (100, 112), (CIRCLE,), None, uid, number)
-    write_contour_document(tmp_path / "c.json", ContourDocument(LV_ENDOCARDIUM, (frame,)))
+    write_contour_document(tmp_path / "c.json", ContourDocument((LV_ENDOCARDIUM,), (frame,)))
     found = earlier_contours(tmp_path / "c.json", inputs)
     np.testing.assert_allclose(found[5][0], CIRCLE, atol=1e-4)
 

@@ -15,8 +15,10 @@ from monai_acdr.apps.inputs import Frame, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.pixels import make_image
 from monai_acdr.data import read_contour
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM
 from monai_acdr.geometry import circle
 
+LV = [LV_ENDOCARDIUM]
 CIRCLE = circle(torch.tensor([50.0, 50.0]), torch.tensor(10.0), 720).numpy()
 
 
@@ -30,13 +32,13 @@ def test_a_beating_ventricle(phantom: Path, study: Path) -> None:
     contours: list[np.ndarray | None] = [None] * 12
     for file in phantom.glob("contourfiles/*/i-contours/*.txt"):
         contours[numbers[int(file.name.split("-")[2])]] = read_contour(file).numpy()
-    measured = measure_contours(inputs.frames, contours, True, grid)
+    measured = measure_contours(inputs.frames, [None if c is None else c[None] for c in contours], LV, grid)
     assert measured.volumes is not None
     step = abs(grid.positions_mm[1] - grid.positions_mm[0])
     volumes = {}
     for phase in {grid.phase[i] for i, contour in enumerate(contours) if contour is not None}:
         areas = [
-            shape.area_mm2 for i, shape in enumerate(measured.shapes) if shape is not None and grid.phase[i] == phase
+            shape.area_mm2 for i, (shape,) in enumerate(measured.shapes) if shape is not None and grid.phase[i] == phase
         ]
         volumes[phase] = sum(areas) * step / 1000
     assert measured.volumes.end_diastolic_volume_ml == pytest.approx(max(volumes.values()), rel=1e-6)
@@ -54,7 +56,7 @@ def test_thickness_that_is_not_one(
         edit(file, SliceThickness=thicknesses[index % 2])
     inputs = read_inputs(own_study)
     grid, _ = find_grid(inputs.frames)
-    measured = measure_contours(inputs.frames, [CIRCLE] * 12, True, grid)
+    measured = measure_contours(inputs.frames, [CIRCLE[None]] * 12, LV, grid)
     assert measured.volumes is not None
     assert {"gap", "slice_thickness"} & {finding.kind for finding in measured.findings} == {kind}
 
@@ -64,7 +66,7 @@ def test_one_slice_has_no_volume(study: Path) -> None:
     frames = read_inputs(study).frames[:4]
     grid, _ = find_grid(frames)
     assert grid is not None and len(grid.positions_mm) == 1
-    measured = measure_contours(frames, [CIRCLE] * 4, True, grid)
+    measured = measure_contours(frames, [CIRCLE[None]] * 4, LV, grid)
     texts = {finding.kind: finding.text for finding in measured.findings}
     assert measured.volumes is None and "give the folder with all of its slices" in texts["no_volumes"]
 
@@ -72,11 +74,11 @@ def test_one_slice_has_no_volume(study: Path) -> None:
 def test_circles(study: Path) -> None:
     inputs = read_inputs(study)
     grid, _ = find_grid(inputs.frames)
-    measured = measure_contours(inputs.frames, [CIRCLE] * 6 + [None] * 6, False, grid)
+    measured = measure_contours(inputs.frames, [CIRCLE[None]] * 6 + [None] * 6, [BREAST_MASS], grid)
     assert measured.volumes is None
-    assert measured.shapes[11] is None
-    assert measured.shapes[0].area_mm2 == pytest.approx(math.pi * 13**2, rel=1e-4)
-    only_one = measure_contours(inputs.frames, [CIRCLE] + [None] * 11, True, grid)
+    assert measured.shapes[11] == (None,)
+    assert measured.shapes[0][0].area_mm2 == pytest.approx(math.pi * 13**2, rel=1e-4)
+    only_one = measure_contours(inputs.frames, [CIRCLE[None]] + [None] * 11, LV, grid)
     assert only_one.volumes is None
     assert [finding.kind for finding in only_one.findings] == ["no_volumes"]
 
@@ -84,7 +86,7 @@ def test_circles(study: Path) -> None:
 def test_crossings_are_reported(study: Path) -> None:
     frames = read_inputs(study).frames[:1]
     bow = np.array([[10.0, 10], [30, 30], [30, 10], [10, 30]])
-    (finding,) = measure_contours(frames, [bow], False, None).findings
+    (finding,) = measure_contours(frames, [bow[None]], [BREAST_MASS], None).findings
     assert (finding.kind, finding.text) == ("self_crossing", f"frame {frames[0].name}: the contour crosses itself")
 
 
@@ -93,6 +95,6 @@ def test_without_a_place() -> None:
     grid, reason = find_grid([frame])
     assert grid is None
     assert reason == "these images have no place in a stack"
-    measured = measure_contours([frame], [CIRCLE], True, grid)
-    assert measured.shapes == (None,)
+    measured = measure_contours([frame], [CIRCLE[None]], LV, grid)
+    assert measured.shapes == ((None,),)
     assert measured.volumes is None

@@ -19,7 +19,7 @@ from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, TISSUE
 def test_hearts(tiny_heart: Path) -> None:
     model = load_model(tiny_heart, device="cpu")
     weights = tiny_heart / "models" / "model.pt"
-    assert model.structure == LV_ENDOCARDIUM
+    assert model.structures == (LV_ENDOCARDIUM,)
     assert model.name == "sunnybrook_lv_acdr"
     assert model.checkpoint_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert (model.regions.centre_side, model.regions.point_side, model.regions.pixel_mm) == (112, 100, 1.3)
@@ -32,7 +32,7 @@ def test_hearts(tiny_heart: Path) -> None:
 
 def test_masses(tiny_mass: Path) -> None:
     model = load_model(tiny_mass, device="cpu")
-    assert model.structure == BREAST_MASS
+    assert model.structures == (BREAST_MASS,)
     assert model.regions.centre_side is None
     assert (model.regions.box_scale, model.regions.square, model.regions.align_laterality) == (1.2, False, True)
 
@@ -85,7 +85,7 @@ def test_refused(tiny_heart: Path, tmp_path: Path) -> None:
     for wrong in ({"network_data_format": 3}, {"network_data_format": {"outputs": ["pred"]}, "version": [1] * 99}):
         (copy / "configs" / "metadata.json").write_text(json.dumps(wrong))
         model = load_model(copy)
-        assert model.structure == TISSUE
+        assert model.structures == (TISSUE,)
         assert len(model.version) <= 64
     (copy / "configs" / "metadata.json").write_text("[]")
     with pytest.raises(ValueError, match="Expected an object"):

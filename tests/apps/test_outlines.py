@@ -23,7 +23,7 @@ def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
     whole = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
     for one, other in zip(outlines, whole, strict=True):
         assert one.evolution is not None
-        assert one.evolution.shape == (4, 16, 2)
+        assert one.evolution.shape == (4, 1, 16, 2)
         np.testing.assert_allclose(one.evolution, other.evolution, atol=1e-4)
         np.testing.assert_array_equal(one.final, one.evolution[-1])
 
@@ -34,9 +34,9 @@ def test_an_ensemble_tells_its_spread(study: Path, tiny_heart: Path, ensemble_we
     model = load_model(tiny_heart, ensemble_weights, device="cpu", batch_size=5)
     outlines = outline_frames(parse_region("centre"), inputs, model, None)
     for outline in outlines:
-        assert outline.spread is not None and outline.spread.shape == (16,)
-        across = np.abs(outline.evolution[-1] - outline.evolution[-1].mean(0))
-        sides, ends = across[:, 0] > 3 * across[:, 1], across[:, 1] > 3 * across[:, 0]
+        assert outline.spread is not None and outline.spread.shape == (1, 16)
+        across = np.abs(outline.evolution[-1] - outline.evolution[-1].mean(1))
+        sides, ends = across[..., 0] > 3 * across[..., 1], across[..., 1] > 3 * across[..., 0]
         assert outline.spread[sides].min() > 1.5 * outline.spread[ends].max()
     (single, *_) = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
     assert single.spread is None
@@ -52,9 +52,9 @@ def test_a_right_breast_is_seen_flipped(mammogram: Path, tiny_mass: Path) -> Non
     (right,) = outline_frames(request, inputs, model, None)
     left_inputs = replace(inputs, frames=[replace(inputs.frames[0], laterality="L")])
     (left,) = outline_frames(request, left_inputs, model, None)
-    np.testing.assert_allclose(right.evolution[0].mean(0), [60, 75], atol=1e-3)
-    np.testing.assert_allclose(left.evolution[0].mean(0), [60, 75], atol=1e-3)
-    assert np.abs(np.sort(right.final, axis=0) - np.sort(left.final, axis=0)).max() > 1e-3
+    np.testing.assert_allclose(right.evolution[0, 0].mean(0), [60, 75], atol=1e-3)
+    np.testing.assert_allclose(left.evolution[0, 0].mean(0), [60, 75], atol=1e-3)
+    assert np.abs(np.sort(right.final[0], axis=0) - np.sort(left.final[0], axis=0)).max() > 1e-3
 
 
 def test_auto_is_for_hearts(mammogram: Path, tiny_mass: Path) -> None:

@@ -15,6 +15,7 @@ from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.apps.segment_pictures import Pictures, write_overlays, write_pictures
+from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.visualize import FINAL_COLOR
 
@@ -27,9 +28,9 @@ def run(study: Path) -> tuple[Inputs, list[Outline], Measurements]:
     outlines = []
     for phase in grid.phase:
         final = circle(torch.tensor([56.0, 50.0]), torch.tensor(10.0 + 3 * phase), 32)
-        evolution = torch.stack([final * 0.9 + 5, final]).numpy()
+        evolution = torch.stack([final * 0.9 + 5, final])[:, None].numpy()
         outlines.append(Outline(evolution, None, reason="" if phase else "no ventricle found"))
-    return inputs, outlines, measure_contours(inputs.frames, [o.final for o in outlines], True, grid)
+    return inputs, outlines, measure_contours(inputs.frames, [o.final for o in outlines], [LV_ENDOCARDIUM], grid)
 
 
 def drawn(path: Path) -> int:
@@ -38,7 +39,7 @@ def drawn(path: Path) -> int:
 
 
 def test_pictures(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
-    write_pictures(tmp_path, Pictures(*run))
+    write_pictures(tmp_path, Pictures(*run, [LV_ENDOCARDIUM]))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "contact_sheet.png",
         "evolution.gif",
@@ -62,7 +63,7 @@ def test_the_sheet_shows_end_diastole_and_end_systole(
 
 def test_overlays_of_what_is_outlined(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
     inputs, outlines, _ = run
-    write_overlays(tmp_path / "overlays", inputs, outlines)
+    write_overlays(tmp_path / "overlays", Pictures(*run, [LV_ENDOCARDIUM]))
     names = {frame.name for frame, outline in zip(inputs.frames, outlines, strict=True) if outline.final is not None}
     assert {path.stem for path in (tmp_path / "overlays").iterdir()} == names
     assert all(drawn(path) > 50 for path in (tmp_path / "overlays").iterdir())

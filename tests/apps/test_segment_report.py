@@ -10,7 +10,7 @@ from monai_acdr.apps.study_files import Skipped
 from monai_acdr.measures import Finding
 
 FRAMES = [
-    FrameReport("1", "1.2", 1, 0, 0, True, "", 0.9, (1.0, 2.0, 3.0, 4.0), {"area_mm2": 5.0}),
+    FrameReport("1", "1.2", 1, 0, 0, True, "", 0.9, (1.0, 2.0, 3.0, 4.0), {"LV": {"area_mm2": 5.0}}),
     FrameReport("2", "1.3", 1, 0, 1, False, "no ventricle found", 0.1, None),
 ]
 
@@ -22,7 +22,7 @@ def test_for_programs_and_people() -> None:
         Finding("no_contrast", "frame 2 has none"),
         Finding("gap", "another one is missing"),
     ]
-    report = SegmentReport({"name": "m"}, "cpu", "dicom", "auto", "LV", FRAMES, None, skipped, findings)
+    report = SegmentReport({"name": "m"}, "cpu", "dicom", "auto", ["LV"], FRAMES, None, skipped, findings)
     record = json.loads(json.dumps(report.as_dict()))
     assert record["program"] == "monai-acdr segment"
     assert record["frames"][1]["reason"] == "no ventricle found"
@@ -30,6 +30,7 @@ def test_for_programs_and_people() -> None:
     assert report.num_outlined == 1
     assert report.summary() == [
         "1 of 2 frame(s) outlined: LV",
+        "Confidence: lowest: 1 (0.90)",
         "2 file(s) left out; the first is a.txt: no DICOM file",
         "Finding: gap: a slice is missing (and 1 more of this kind in report.json)",
         "Finding: no contrast: frame 2 has none",

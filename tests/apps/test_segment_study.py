@@ -68,7 +68,7 @@ def test_a_study_with_the_weights_of_the_package(phantom: Path, study: Path, tmp
     sources = read_sources(sorted(study.iterdir()))
     (region,) = read_rtstruct(out / "rtstruct.dcm", sources)
     (segmented,) = read_seg(out / "seg.dcm", sources)
-    document = read_contour_document(out / "contours.json").to_region(sources)
+    (document,) = read_contour_document(out / "contours.json").to_regions(sources)
     scores = []
     for index, source in enumerate(sources):
         (vertices,) = document.contours[index]
@@ -108,7 +108,7 @@ def test_one_file(study: Path, tiny_heart: Path, tmp_path: Path, roi: str) -> No
     side = 100.0 if roi.startswith("point") else 50.0
     assert frame.region == pytest.approx((56.0, 50.0, side, side) if side == 100 else (55.0, 50.0, 50.0, 50.0))
     assert report.volumes is None
-    assert frame.measures["area_mm2"] > 0
+    assert frame.measures["LV endocardium"]["area_mm2"] > 0
     assert pydicom.dcmread(tmp_path / "out" / "seg.dcm").SegmentationType == "FRACTIONAL"
 
 
@@ -162,7 +162,7 @@ def test_an_ensemble_writes_its_spread(study: Path, tiny_heart: Path, ensemble_w
         json.loads((tmp_path / name / "contours.json").read_text())["frames"][0]["contours"][0]
         for name in ("one", "ensemble")
     )
-    assert set(ensemble) - set(one) == {"vertex_spread_px", "vertex_spread_mm"}
+    assert set(ensemble) - set(one) == {"vertex_spread_px", "vertex_spread_mm", "mean_spread_px", "mean_spread_mm"}
     assert len(ensemble["vertex_spread_px"]) == len(ensemble["vertices_px"])
     np.testing.assert_allclose(ensemble["vertex_spread_mm"], np.array(ensemble["vertex_spread_px"]) * 1.3, atol=1e-3)
     (frame,) = read_contour_document(tmp_path / "ensemble" / "contours.json").frames
@@ -176,7 +176,7 @@ def test_pictures_and_volumes(tiny_heart: Path, tmp_path: Path) -> None:
     assert report.frames[0].measures == {}
     assert np.asarray(Image.open(tmp_path / "a" / "masks" / "image.png")).shape == (80, 90)
     spaced = segment(tmp_path / "image.png", tmp_path / "b", tiny_heart, "centre", spacing=(1, 2), device="cpu")
-    assert spaced.frames[0].measures["area_mm2"] > 0
+    assert spaced.frames[0].measures["LV endocardium"]["area_mm2"] > 0
     volume = np.random.default_rng(0).random((90, 80, 3, 2)).astype(np.float32)
     nib.save(nib.Nifti1Image(volume, np.diag([1.5, 1.5, 8, 1])), tmp_path / "cine.nii.gz")
     report = segment(tmp_path / "cine.nii.gz", tmp_path / "c", tiny_heart, "centre", mask=True, device="cpu")

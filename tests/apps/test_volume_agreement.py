@@ -49,7 +49,7 @@ def draw_disks(radii: dict[str, tuple[float, ...]], lost: tuple[int, ...] = ()) 
         outlines = []
         for index, radius in enumerate(every):
             points = np.array([45.0, 40.0]) + radius * circle
-            outlines.append(Outline(None if index in lost else np.stack([points, points]), None))
+            outlines.append(Outline(None if index in lost else np.stack([points[None], points[None]]), None))
         assert len(inputs.frames) == len(every)
         return outlines
 

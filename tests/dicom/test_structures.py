@@ -9,7 +9,7 @@ from pydicom.sr._concepts_dict import concepts
 from monai_acdr.dicom import structures
 from monai_acdr.dicom.structures import Structure, code_item
 
-KNOWN = [getattr(structures, name) for name in structures.__all__ if name.isupper()]
+KNOWN = [structure for name in structures.__all__ if isinstance(structure := getattr(structures, name), Structure)]
 
 
 @pytest.mark.parametrize("structure", KNOWN, ids=lambda s: s.label)
@@ -23,6 +23,11 @@ def test_codes_are_in_the_standard(structure: Structure) -> None:
                 if value == code.value
             }
             assert code.meaning.lower() in meanings
+
+
+def test_known_structures_are_all_and_have_different_labels() -> None:
+    assert set(structures.KNOWN_STRUCTURES) == set(KNOWN) - {structures.TISSUE}
+    assert len({structure.label.casefold() for structure in KNOWN}) == len(KNOWN)
 
 
 def test_code_item() -> None:

@@ -189,7 +189,7 @@ class Seeds:
             place = {"spacing": source.spacing, "sop_instance_uid": source.key[0], "frame": source.key[1]}
             frames.append(FrameContours(name=f"frame-{number}", size=source.size, contours=(SHAPE,), **place, **more))
         path = self.folder / "contours.json"
-        write_contour_document(path, ContourDocument(LV_ENDOCARDIUM, tuple(frames)))
+        write_contour_document(path, ContourDocument((LV_ENDOCARDIUM,), tuple(frames)))
         return [{"contours.json": path.read_bytes()}]
 
     def _make_contour(self) -> list[Files]:

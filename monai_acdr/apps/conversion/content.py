@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from monai_acdr.apps.contour_document import match_frames
+from monai_acdr.apps.label_values import overlap_in_part, stack_masks
 from monai_acdr.dicom import Algorithm, SourceFrame, Structure
 from monai_acdr.dicom.reading import choose_number, shown_labels
 from monai_acdr.dicom.rings import rasterize_rings
@@ -23,13 +24,19 @@ __all__ = [
     "Frame",
     "Layer",
     "attach",
+    "check_different",
     "choose_layers",
     "is_partial",
+    "merge_layers",
     "rasterize_layer",
     "trace_layer",
     "used_sources",
     "with_size",
 ]
+
+
+MAX_LABELS = 255
+"""Structures of a label map, whose pixels are bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +69,11 @@ class Frame:
     frame: int = 1
     source: int | None = None
     holes: tuple[bool, ...] = ()
+
+    @property
+    def key(self) -> tuple[str | None, int, str]:
+        """What tells frames apart: the DICOM image and frame number, otherwise the name."""
+        return (None, 0, self.name) if self.sop_instance_uid is None else (self.sop_instance_uid, self.frame, "")
 
     @property
     def is_empty(self) -> bool:
@@ -119,6 +131,17 @@ def choose_layers(layers: Sequence[Layer], label: str | None, many: bool) -> lis
             f"number, such as --structure '#{labels[0][0]}'."
         )
     return list(filled.values())
+
+
+def check_different(layers: Sequence[Layer]) -> None:
+    """Raise a ValueError when two layers have the same label, by which contour documents tell them apart."""
+    numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
+    labels = [(number, layer.structure.label) for number, layer in zip(numbers, layers, strict=True)]
+    if len({label.strip().casefold() for _, label in labels}) < len(labels):
+        raise ValueError(
+            "Expected structures of different labels for a contour document, but the source has "
+            f"{shown_labels(labels)}: choose one by its label, or by its number, such as --structure '#{labels[0][0]}'."
+        )
 
 
 def attach(layer: Layer, sources: Sequence[SourceFrame]) -> Layer:
@@ -219,6 +242,51 @@ def trace_layer(layer: Layer) -> Layer:
             frame = replace(frame, contours=contours, holes=holes if any(holes) else ())
         frames.append(frame)
     return replace(layer, frames=tuple(frames))
+
+
+def merge_layers(layers: Sequence[Layer]) -> tuple[Frame, ...]:
+    """Frames whose masks are label maps of all layers; those of a single layer as they are.
+
+    A pixel has the number of a layer, from 1, that covers it by half; of layers within each other that of the inner
+    one, so that the outer ones are rings, as in the label maps of :mod:`monai_acdr.apps.label_values`.
+
+    Raises:
+        ValueError: when two layers overlap on a frame and neither contains the other, which a label map cannot hold, or
+            when there are too many.
+    """
+    if len(layers) == 1:
+        return layers[0].frames
+    if len(layers) > MAX_LABELS:
+        raise ValueError(
+            f"Expected at most {MAX_LABELS} structures for a label map, but got {len(layers)}: choose one with "
+            "--structure, or write a format that holds all (.json, SEG, RTSTRUCT)."
+        )
+    frames: dict[object, Frame] = {}
+    masks: dict[object, dict[int, np.ndarray]] = {}
+    for value, layer in enumerate(layers, start=1):
+        for frame in layer.frames:
+            frames.setdefault(frame.key, frame)
+            if frame.mask is not None:
+                masks.setdefault(frame.key, {})[value] = np.asarray(frame.mask) >= THRESHOLD
+    return tuple(replace(frame, mask=_label_map(masks.get(key, {}), layers, frame)) for key, frame in frames.items())
+
+
+def _label_map(masks: Mapping[int, np.ndarray], layers: Sequence[Layer], frame: Frame) -> np.ndarray:
+    size = frame.size or (1, 1)
+    if any(mask.shape != size for mask in masks.values()):
+        raise ValueError(
+            f"Expected the masks of frame {frame.name!r} to have one size, but got "
+            f"{sorted({mask.shape for mask in masks.values()})} (H, W): choose one structure (--structure)."
+        )
+    pair = overlap_in_part(masks)
+    if pair is not None:
+        one, other = (layers[value - 1].structure.label for value in pair)
+        raise ValueError(
+            "Expected structures apart or within each other, as a label map has one label for each pixel, but on frame "
+            f"{frame.name!r} {one!r} and {other!r} overlap in part: choose one with --structure, or write a format "
+            "that holds both (.json, SEG, RTSTRUCT)."
+        )
+    return stack_masks(masks, size).astype(np.float32)
 
 
 def is_partial(layer: Layer) -> bool:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Formats of contours and masks: recognised by the content for DICOM, by the end of the name else."""
+"""Formats of contours and masks: DICOM is detected by content, other formats by file suffix."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ FORMATS = {
     item.name: item
     for item in (
         Format("txt", (".txt",), "contours", many_frames=False),
-        Format("json", (".json",), "contours"),
+        Format("json", (".json",), "contours", many_structures=True),
         Format("png", (".png",), "masks", many_frames=False),
-        Format("nifti", (".nii.gz", ".nii"), "masks"),
+        Format("nifti", (".nii.gz", ".nii"), "masks", many_structures=True),
         Format("rtstruct", (".dcm",), "contours", many_structures=True, dicom=True),
         Format("seg", (".dcm",), "masks", many_structures=True, dicom=True),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_acdr.apps.contour_document import FrameContours
 from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.apps.conversion.content import Frame, Layer, attached
 from monai_acdr.apps.conversion.formats import Format, source_files
@@ -78,21 +79,27 @@ def read_layers(
 
 
 def _read_document(path: Path) -> list[Layer]:
+    """A layer for each structure; one that is on none of the frames is empty."""
     document = read_contour_document(path)
-    frames = tuple(
-        Frame(
-            item.name,
-            item.size,
-            item.contours,
-            spacing=item.spacing,
-            world=item.world,
-            sop_instance_uid=item.sop_instance_uid,
-            frame=item.frame,
-            holes=item.holes,
-        )
-        for item in document.frames
+    layers = []
+    for number, structure in enumerate(document.structures):
+        frames = [frame for frame in document.frames if not frame.contours or number in frame.indices]
+        items = [frame.of_structure(number) for frame in frames]
+        layers.append(Layer(structure, tuple(map(_document_frame, items)), document.algorithm, number=number + 1))
+    return layers
+
+
+def _document_frame(item: FrameContours) -> Frame:
+    return Frame(
+        item.name,
+        item.size,
+        item.contours,
+        spacing=item.spacing,
+        world=item.world,
+        sop_instance_uid=item.sop_instance_uid,
+        frame=item.frame,
+        holes=item.holes,
     )
-    return [Layer(document.structure, frames, document.algorithm)]
 
 
 def _from_region(region: Any, sources: Sequence[SourceFrame]) -> Layer:

@@ -71,11 +71,11 @@ def read_volume(path: Path, sources: Sequence[SourceFrame]) -> list[Layer]:
 
 
 def write_volume(path: Path, frames: Sequence[Frame], sources: Sequence[SourceFrame]) -> Path:
-    """Write binary masks, uint8 {0, 1}: (columns, rows, slices) or, of a cine stack, (columns, rows, slices, phases).
+    """Write masks, uint8 {0, 1}, or label maps: (columns, rows, slices), of a cine stack also phases.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
-        frames: with masks of one size.
+        frames: with masks of one size, shares of pixels or whole numbers that are labels.
         sources: the images of the whole volume, by slice, then time; frames without a mask stay empty. Without images
             the volume has the given frames; where they tell no place, in their order and 1 mm apart.
 
@@ -94,7 +94,8 @@ def write_volume(path: Path, frames: Sequence[Frame], sources: Sequence[SourceFr
         if frame.mask is not None and frame.mask.any():
             index = keys[str(frame.sop_instance_uid), frame.frame] if sources else number
             place, phase = divmod(index, shape[1])
-            array[:, :, place, phase] = (frame.mask >= THRESHOLD).T
+            labels = np.where(frame.mask > 1, frame.mask, frame.mask >= THRESHOLD)
+            array[:, :, place, phase] = labels.T
     with replace_file(path) as temporary:
         nib.save(nib.Nifti1Image(array if shape[1] > 1 else array[..., 0], affine), temporary)
     return path

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.conversion.content import Frame, Layer, used_sources
+from monai_acdr.apps.conversion.content import Frame, Layer, merge_layers, used_sources
 from monai_acdr.apps.conversion.formats import Format
 from monai_acdr.apps.conversion.volumes import write_volume
 from monai_acdr.data import write_contour
@@ -70,10 +70,10 @@ def write_layers(
     if kind.name in ("rtstruct", "seg"):
         _write_dicom(path, layers, kind, kept, images, fractional, overwrite)
     elif kind.name == "json":
-        write_contour_document(path, _document(layers[0]), overwrite)
+        write_contour_document(path, _document(layers), overwrite)
     elif kind.name == "nifti":
         with replace_file(path, overwrite) as temporary:
-            write_volume(temporary, layers[0].frames, images)
+            write_volume(temporary, merge_layers(layers), images)
     else:
         frame = check_single(layers[0], kind)
         with replace_file(path, overwrite) as temporary:
@@ -137,16 +137,44 @@ def _mask(frame: Frame | None) -> np.ndarray | None:
     return None if frame is None or frame.mask is None or not frame.mask.any() else frame.mask
 
 
-def _document(layer: Layer) -> ContourDocument:
-    frames = []
-    for frame in layer.frames:
-        contours, world = frame.contours or (), frame.world
-        if frame.affine is not None:
-            affine = torch.from_numpy(frame.affine)
-            world = tuple(pixel_to_world(torch.from_numpy(vertices), affine).numpy() for vertices in contours)
-        place = frame.spacing, frame.sop_instance_uid, frame.frame, world
-        frames.append(FrameContours(frame.name, frame.size or (0, 0), contours, *place, holes=frame.holes))
-    return ContourDocument(layer.structure, tuple(frames), layer.algorithm)
+def _document(layers: Sequence[Layer]) -> ContourDocument:
+    """One document of all layers: contours of the same frame are put together."""
+    grouped: dict[object, list[tuple[int, Frame]]] = {}
+    for number, layer in enumerate(layers):
+        for frame in layer.frames:
+            grouped.setdefault(frame.key, []).append((number, frame))
+    algorithm = next((layer.algorithm for layer in layers if layer.algorithm), None)
+    frames = tuple(_document_frame(parts) for parts in grouped.values())
+    return ContourDocument(tuple(layer.structure for layer in layers), frames, algorithm)
+
+
+def _document_frame(parts: Sequence[tuple[int, Frame]]) -> FrameContours:
+    """A frame of the document from its part in each layer, given with the number of the structure."""
+    first = parts[0][1]
+    sizes = {frame.size for _, frame in parts}
+    if len(sizes) > 1:
+        raise ValueError(
+            f"Expected all structures of frame {first.name!r} on an image of one size, but got "
+            f"{sorted(sizes, key=str)} (H, W): choose one with --structure, or give the images (--images)."
+        )
+    drawn = [(number, frame, vertices) for number, frame in parts for vertices in frame.contours or ()]
+    world: tuple[np.ndarray, ...] | None = None
+    if first.affine is not None:
+        affine = torch.from_numpy(first.affine)
+        world = tuple(pixel_to_world(torch.from_numpy(vertices), affine).numpy() for _, _, vertices in drawn)
+    elif all(frame.world is not None for _, frame in parts):
+        world = tuple(points for _, frame in parts for points in frame.world or ())
+    return FrameContours(
+        first.name,
+        first.size or (0, 0),
+        tuple(vertices for *_, vertices in drawn),
+        first.spacing,
+        first.sop_instance_uid,
+        first.frame,
+        world,
+        holes=tuple(hole for _, frame in parts for hole in _holes(frame)),
+        structures=tuple(number for number, *_ in drawn),
+    )
 
 
 def _write_frame(path: Path, frame: Frame, kind: Format) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_acdr.apps.contour_checks import MAX_OUTSIDE, outside_share
+from monai_acdr.apps.label_values import label_structures
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.label_maps import (
@@ -46,7 +47,8 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
     Returns:
         The path of a temporary file with the label map, None where none was wanted, and what goes into the JSON:
         ``contours`` (:func:`.contour_records`), ``warnings`` (what of the request was not used, and why),
-        ``label_names``, ``centroids`` (voxel indices), ``algorithm``, ``image`` and ``latencies``.
+        ``label_names`` (of the values of the label map: of nested structures the rings between their contours),
+        ``centroids`` (voxel indices of the contour that bounds each label), ``algorithm``, ``image`` and ``latencies``.
 
     Raises:
         ValueError: for a request that cannot be served.
@@ -64,7 +66,7 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
         try:
             if extension == ".dcm":
                 path.unlink()
-                write_seg_of_contours(path, contours, image, model.structure, model.algorithm)
+                write_seg_of_contours(path, contours, image, model.structures, model.algorithm)
             else:
                 labels = draw_labels(image, contours, request.get("result_dtype"))
                 write_labels(path, labels, image, wants(request.get("result_compress"), False))
@@ -72,16 +74,15 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
             path.unlink(missing_ok=True)
             raise
     end = time.perf_counter()
-    label = model.structure.label
-    records = contour_records(image, contours)
-    centroids = [[x - 0.5, y - 0.5, record["slice"]] for record in records for x, y in [record["centroid_px"]]]
+    records = contour_records(image, contours, model.structures)
+    names = [structure.label for structure in label_structures(model.structures, model.nested)]
     result = {
         "contours": records,
         "warnings": _warnings(image, prompts, contours),
         "coordinates": "vertices_px: (x, y) = (column, row), pixel (c, r) covers [c, c + 1) x [r, r + 1); a voxel "
         "index is the pixel coordinate minus 0.5; vertices_mm: LPS",
-        "label_names": {label: 1},
-        "centroids": {label: [str(value) for value in centroids[0]]} if centroids else {},
+        "label_names": {label: value for value, label in enumerate(names, start=1)},
+        "centroids": _centroids(records, names),
         "algorithm": {
             "name": model.name,
             "version": model.version,
@@ -97,6 +98,15 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
     return (str(path) if path else None), result
 
 
+def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, list[str]]:
+    """Of the first frame, as MONAI Label's clients show them: voxel indices as text."""
+    return {
+        label: [str(x - 0.5), str(y - 0.5), str(record["slice"])]
+        for label, record in zip(labels, records, strict=False)
+        for x, y in [record["centroid_px"]]
+    }
+
+
 def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
     """What was asked for and not done, for people; slices and phases count from 0 as in the request."""
     found = []
@@ -104,9 +114,12 @@ def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined])
         found.append(f"{prompts.left_out} point(s) are not on slice {prompts.slice} and were not used.")
     for contour in contours:
         place = "Slice {}, phase {}".format(*image.places[contour.frame])
+        if contour.doubtful:
+            found.append(f"{place}: doubtful, confidence {contour.confidence:.2f}.")
         if contour.warning:
             found.append(f"{place}: {contour.warning}")
-        share = outside_share(contour.vertices, image.inputs.frames[contour.frame].size)
+        size = image.inputs.frames[contour.frame].size
+        share = max(outside_share(vertices, size) for vertices in contour.vertices)
         if share > MAX_OUTSIDE:
             found.append(f"{place}: {100 * share:.0f} % of the contour's area lie outside of the image.")
     return found

@@ -116,9 +116,16 @@ def fine_tune(
 
     Raises:
         Busy: when another training runs.
-        ValueError: when labels are missing.
+        ValueError: when labels are missing, or the bundle outlines several structures, for which saved labels make no
+            training set.
     """
     options = options or FineTuning()
+    if len(store.structures) > 1:
+        labels = ", ".join(structure.label for structure in store.structures)
+        raise ValueError(
+            f"Expected a bundle of one structure for a training on saved labels, but {store.bundle} outlines {labels}: "
+            "train it with python -m monai.bundle run and its configs/train.json."
+        )
     start = time.monotonic()
     with one_training(store.folder):
         shutil.rmtree(scratch, ignore_errors=True)

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the server answers: a label map in the format asked for, and the contours as JSON."""
+"""Answers of the server: a label map in the format asked for, and the contours as JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.contour_document import DECIMALS
+from monai_acdr.apps.label_values import draw_label_map
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
 from monai_acdr.apps.monailabel.outlining import Outlined
 from monai_acdr.dicom import Algorithm, Region, Structure, write_seg
-from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.files import replace_file
 from monai_acdr.geometry import centroid, pixel_to_world
-from monai_acdr.transforms import contour_to_mask
 from monai_acdr.visualize import save_png
 
 __all__ = ["EXTENSIONS", "contour_records", "draw_labels", "extension_of", "write_labels", "write_seg_of_contours"]
@@ -51,7 +50,10 @@ def extension_of(wanted: str | None, image: LabelImage) -> str:
 
 
 def draw_labels(image: LabelImage, contours: Sequence[Outlined], dtype: str | None = None) -> np.ndarray:
-    """The label map: 1 where a contour covers at least half of a voxel, else 0; of the shape of the image's grid.
+    """The label map, of the shape of the image's grid, with the values of :mod:`monai_acdr.apps.label_values`.
+
+    A voxel is k + 1 where the contour of structure k covers at least half of it and those of the structures before it
+    do not, 0 elsewhere.
 
     Raises:
         ValueError: for an unknown dtype.
@@ -63,8 +65,7 @@ def draw_labels(image: LabelImage, contours: Sequence[Outlined], dtype: str | No
     for outlined in contours:
         z, t = image.places[outlined.frame]
         size = image.inputs.frames[outlined.frame].size
-        mask = contour_to_mask(torch.from_numpy(outlined.vertices)[None], size, THRESHOLD)[0].numpy()
-        full[:, :, z, t] = np.maximum(full[:, :, z, t], mask.T.astype(full.dtype))
+        full[:, :, z, t] = draw_label_map(outlined.vertices, size).T.astype(full.dtype)
     return full.reshape(image.shape)
 
 
@@ -80,52 +81,63 @@ def write_labels(path: Path, labels: np.ndarray, image: LabelImage, compress: bo
 
 
 def write_seg_of_contours(
-    path: Path, contours: Sequence[Outlined], image: LabelImage, structure: Structure, algorithm: Algorithm
+    path: Path, contours: Sequence[Outlined], image: LabelImage, structures: Sequence[Structure], algorithm: Algorithm
 ) -> Path:
-    """Write contours as a DICOM segmentation of the image's frames.
+    """Write contours as a DICOM segmentation of the image's frames, a segment for each structure.
 
     Raises:
         ImportError: without highdicom.
         ValueError: when the frames cannot be in one segmentation, such as several mammograms.
     """
-    polygons: list[tuple[np.ndarray, ...]] = [()] * len(image.inputs.frames)
-    for outlined in contours:
-        polygons[outlined.frame] = (*polygons[outlined.frame], outlined.vertices)
-    region = Region(structure, tuple(polygons))
-    return write_seg(path, [region], image.sources, algorithm=algorithm)
+    by_frame = {outlined.frame: outlined for outlined in contours}
+    regions = [
+        Region(
+            structure,
+            tuple((by_frame[i].vertices[number],) if i in by_frame else () for i in range(len(image.inputs.frames))),
+        )
+        for number, structure in enumerate(structures)
+    ]
+    return write_seg(path, regions, image.sources, algorithm=algorithm)
 
 
-def contour_records(image: LabelImage, contours: Sequence[Outlined]) -> list[dict[str, Any]]:
-    """The contours for the JSON of the answer.
+def contour_records(
+    image: LabelImage, contours: Sequence[Outlined], structures: Sequence[Structure]
+) -> list[dict[str, Any]]:
+    """The contours for the JSON of the answer, an entry for each frame and structure.
 
     Vertices are (x, y) in pixels, pixel (c, r) covering [c, c + 1) x [r, r + 1), and (x, y, z) in mm, LPS, where the
     image has a place. A voxel index is the pixel coordinate minus 0.5.
     """
-    records = []
-    for outlined in contours:
-        z, t = image.places[outlined.frame]
-        frame = image.inputs.frames[outlined.frame]
-        vertices = torch.from_numpy(outlined.vertices)
-        source = frame.source
-        has_place = source.has_place if source is not None else not image.is_picture
-        world = pixel_to_world(vertices, torch.as_tensor(frame.image.affine)) if has_place else None
-        records.append(
-            {
-                "slice": z,
-                "phase": t,
-                "frame": frame.name,
-                "sop_instance_uid": source.key[0] if source is not None else None,
-                "frame_number": source.key[1] if source is not None else None,
-                "prompt": outlined.prompt,
-                "confidence": outlined.confidence,
-                "region": [round(value, 3) for value in outlined.region.tolist()],
-                "corrected": not np.array_equal(outlined.vertices, outlined.drawn),
-                "centroid_px": _rounded(centroid(vertices)),
-                "vertices_px": _rounded(vertices),
-                "vertices_mm": None if world is None else _rounded(world),
-            }
-        )
-    return records
+    return [
+        _contour_record(image, outlined, number, structure)
+        for outlined in contours
+        for number, structure in enumerate(structures)
+    ]
+
+
+def _contour_record(image: LabelImage, outlined: Outlined, number: int, structure: Structure) -> dict[str, Any]:
+    z, t = image.places[outlined.frame]
+    frame = image.inputs.frames[outlined.frame]
+    vertices = torch.from_numpy(outlined.vertices[number])
+    source = frame.source
+    has_place = source.has_place if source is not None else not image.is_picture
+    world = pixel_to_world(vertices, torch.as_tensor(frame.image.affine)) if has_place else None
+    return {
+        "structure": structure.label,
+        "slice": z,
+        "phase": t,
+        "frame": frame.name,
+        "sop_instance_uid": source.key[0] if source is not None else None,
+        "frame_number": source.key[1] if source is not None else None,
+        "prompt": outlined.prompt,
+        "confidence": outlined.confidence,
+        "doubtful": outlined.doubtful,
+        "region": [round(value, 3) for value in outlined.region.tolist()],
+        "corrected": not np.array_equal(outlined.vertices[number], outlined.drawn[number]),
+        "centroid_px": _rounded(centroid(vertices)),
+        "vertices_px": _rounded(vertices),
+        "vertices_mm": None if world is None else _rounded(world),
+    }
 
 
 def _rounded(values: torch.Tensor) -> list[Any]:

@@ -12,10 +12,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from monai_acdr.apps.model import STRUCTURES, ContourModel, load_model
+from monai_acdr.apps.model import ContourModel, bundle_structures, load_model
 from monai_acdr.apps.monailabel.problems import Unusable
 from monai_acdr.bundle import bundle_root
-from monai_acdr.dicom import TISSUE, Structure
+from monai_acdr.dicom import Structure
 from monai_acdr.files import replace_file, write_text_atomically
 
 __all__ = ["ModelStore"]
@@ -53,11 +53,15 @@ class ModelStore:
         return self.folder / "model.previous.pt"
 
     @property
-    def structure(self) -> Structure:
-        """What the bundle outlines, known without its weights."""
-        metadata = json.loads((self.root / "configs" / "metadata.json").read_text(encoding="utf-8"))
-        classes = metadata["network_data_format"]["outputs"]["pred"].get("channel_def", {})
-        return STRUCTURES.get(str(classes.get("1", "")).lower(), TISSUE)
+    def structures(self) -> tuple[Structure, ...]:
+        """What the bundle outlines, from the innermost to the outermost; known without its weights."""
+        return bundle_structures(json.loads((self.root / "configs" / "metadata.json").read_text(encoding="utf-8")))
+
+    @property
+    def nested(self) -> bool:
+        """Whether each structure contains the one before it."""
+        config = json.loads((self.root / "configs" / "inference.json").read_text(encoding="utf-8"))
+        return config.get("nested") is True
 
     def prepare(self) -> bool:
         """Copy the bundle's weights, unless there are weights already.

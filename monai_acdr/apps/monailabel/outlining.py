@@ -1,7 +1,12 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a request to contours: a region for each slice, the network, and the clicks that correct its contour."""
+"""From a request to contours: a region for each slice, the network, and the clicks that correct its contours.
+
+A click acts on the structure whose contour is nearest to it. Of nested structures it also holds for the others as far
+as nesting says so: what is inside a structure is inside those around it, and what is outside is outside of those
+within.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +23,40 @@ from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.prompts import CENTRE, Prompts, SlicePrompts, prompts_by_slice
 from monai_acdr.apps.outlines import Outline, outline_frames
-from monai_acdr.apps.regions import RegionRequest, region_sides
+from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.dicom import LV_ENDOCARDIUM
-from monai_acdr.inferers import contour_from_clicks, contradicted_clicks, correct_contour
+from monai_acdr.geometry import nest_contours
+from monai_acdr.inferers import contradicted_clicks, correct_contour
+from monai_acdr.inferers.clicks import SECOND_LOOK
 from monai_acdr.inferers.contour_distance import nearest_on_contour
+from monai_acdr.transforms import expand_roi
 
-__all__ = ["Outlined", "find_contours", "outline_image"]
+__all__ = ["Outlined", "assign_clicks", "find_contours", "nest", "outline_image"]
 
 
 @dataclass(frozen=True, eq=False)
 class Outlined:
-    """A contour on one frame of an image.
+    """The contours of one frame of an image, one for each of the model's N structures.
 
     Attributes:
         frame: index of the frame.
-        vertices: (K, 2) float64 in pixels of the frame.
-        drawn: (K, 2) what the network drew, before the clicks.
+        vertices: N arrays (K, 2) float64 in pixels of the frame; clicks add vertices to some of them.
+        drawn: (N, K, 2) what the network drew, before the clicks.
         region: (5,) where it looked.
         prompt: ``box``, ``point`` or ``auto``: what the region comes from.
         confidence: that there is something to outline, where that was estimated.
-        warning: which points the contour does not obey, or why none was used; empty where it obeys all.
+        warning: which points the contours do not obey, or why none was used; empty where they obey all.
+        doubtful: whether the confidence is below the model's threshold.
     """
 
     frame: int
-    vertices: np.ndarray
+    vertices: tuple[np.ndarray, ...]
     drawn: np.ndarray
     region: Tensor
     prompt: str
     confidence: float | None = None
     warning: str = ""
+    doubtful: bool = False
 
 
 def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> list[Outlined]:
@@ -55,8 +65,8 @@ def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> l
     On a slice the region is the box; else a square about the first foreground point; else it is found automatically.
     For a bundle whose objects have no usual size, as masses, two or more foreground points span the box.
     The network draws a contour there, and every point, the first one too, then corrects it: foreground points end
-    inside, background points outside. Points that it cannot obey are named in ``warning``. The answer depends on the
-    request alone, not on earlier ones.
+    inside, background points outside of the structure whose contour is nearest to them. Points that it cannot obey are
+    named in ``warning``. The answer depends on the request alone, not on earlier ones.
 
     Args:
         image: what was clicked on.
@@ -95,7 +105,7 @@ def _spanned(points: Tensor, model: ContourModel) -> tuple[float, float, float, 
     box = torch.cat([points.amin(0), points.amax(0)]).tolist() if len(points) else [0.0] * 4
     if box[2] - box[0] < 1 or box[3] - box[1] < 1:
         raise ValueError(
-            f"Expected a box for {model.structure.label}, whose outlines have no usual size: draw a ROI, or click at "
+            f"Expected a box for {model.label}, whose outlines have no usual size: draw a ROI, or click at "
             "two or more ends of the object."
         )
     return box[0], box[1], box[2], box[3]
@@ -115,10 +125,8 @@ def find_contours(
     Raises:
         ValueError: when the bundle finds nothing by itself, or there is nothing.
     """
-    if model.structure != LV_ENDOCARDIUM:
-        raise ValueError(
-            f"Expected a box or a point for {model.structure.label}: only left ventricles are found without."
-        )
+    if LV_ENDOCARDIUM not in model.structures:
+        raise ValueError(f"Expected a box or a point for {model.label}: only left ventricles are found without.")
     return _filled(_outlined(image, indices, RegionRequest("auto"), model, every))
 
 
@@ -138,7 +146,15 @@ def _outlined(
     for index, outline in zip(indices, outlines, strict=True):
         if outline.final is not None and outline.region is not None:
             results.append(
-                Outlined(index, outline.final, outline.final, outline.region, request.kind, outline.confidence)
+                Outlined(
+                    index,
+                    tuple(outline.final),
+                    outline.final,
+                    outline.region,
+                    request.kind,
+                    outline.confidence,
+                    doubtful=outline.doubtful,
+                )
             )
     return results
 
@@ -146,18 +162,92 @@ def _outlined(
 def _corrected(outlined: Outlined, part: SlicePrompts, image: LabelImage, model: ContourModel) -> Outlined:
     if not len(part.foreground) and not len(part.background):
         return outlined
-    vertices = torch.from_numpy(outlined.drawn)
+    contours = [torch.from_numpy(vertices) for vertices in outlined.drawn]
     try:
-        if outlined.prompt == "point" and float(nearest_on_contour(vertices, part.foreground[:1]).depth) < 0:
-            frame = image.inputs.frames[outlined.frame]
-            sides = region_sides(model.regions.point_side, model.regions, frame)
-            clicks = part.foreground, part.background
-            bent = contour_from_clicks(model.infer, frame.image, *clicks, sides=sides)  # looks a second time
-        else:
-            bent = correct_contour(vertices, part.foreground, part.background)
+        if outlined.prompt == "point":
+            contours = _second_look(contours, outlined, part.foreground[0], image, model)
+        clicks = assign_clicks(contours, part.foreground, part.background, model.nested)
+        bent = [correct_contour(vertices, *own) for vertices, own in zip(contours, clicks, strict=True)]
     except ValueError as error:
         return replace(outlined, warning=f"The points were not used: {error}")
-    contradicted = contradicted_clicks(bent, part.foreground, part.background).tolist()
+    if model.nested:
+        bent = nest(bent)
+    contradicted: dict[tuple[float, float], None] = {}
+    for vertices, own in zip(bent, clicks, strict=True):
+        contradicted |= dict.fromkeys((x, y) for x, y in contradicted_clicks(vertices, *own).tolist())
     places = ", ".join(f"[{x - CENTRE:g}, {y - CENTRE:g}]" for x, y in contradicted)
     warning = f"No contour obeys all points; not obeyed: {places}. Move or delete them." if contradicted else ""
-    return replace(outlined, vertices=bent.numpy(), warning=warning)
+    return replace(outlined, vertices=tuple(vertices.numpy() for vertices in bent), warning=warning)
+
+
+def _second_look(
+    contours: list[Tensor], outlined: Outlined, click: Tensor, image: LabelImage, model: ContourModel
+) -> list[Tensor]:
+    """Contours of a smaller region, where those of the region about a click miss it and the new ones do not."""
+    if any(_is_inside(vertices, click) for vertices in contours):
+        return contours
+    (found,) = model.infer([image.inputs.frames[outlined.frame].image], [expand_roi(outlined.region, SECOND_LOOK)])
+    last = found[-1] if found.ndim == 4 else found[-1][None]
+    return list(last) if any(_is_inside(vertices, click) for vertices in last) else contours
+
+
+def _is_inside(vertices: Tensor, point: Tensor) -> bool:
+    return float(nearest_on_contour(vertices, point[None]).depth) > 0
+
+
+def assign_clicks(
+    contours: Sequence[Tensor], foreground: Tensor, background: Tensor, nested: bool
+) -> list[tuple[Tensor, Tensor]]:
+    """For each structure the points that have to be inside and outside of it.
+
+    Args:
+        contours: (K, 2) pixels of each structure, of nested ones from the innermost.
+        foreground: (N, 2) points inside of the structure whose contour is nearest.
+        background: (M, 2) points outside of it.
+        nested: whether each structure contains the ones before it: then points inside of one are inside of those after
+            it, and points outside of one are outside of those before it.
+
+    Returns:
+        (foreground, background) of each structure.
+    """
+    inside, outside = (_nearest(contours, points) for points in (foreground, background))
+    return [
+        (
+            foreground[inside <= number if nested else inside == number],
+            background[outside >= number if nested else outside == number],
+        )
+        for number in range(len(contours))
+    ]
+
+
+def _nearest(contours: Sequence[Tensor], points: Tensor) -> Tensor:
+    """(N,) index of the contour that is nearest to each point; of several the first one."""
+    distances = [nearest_on_contour(vertices, points.to(vertices)).depth.abs() for vertices in contours]
+    return torch.stack(distances).argmin(0)
+
+
+def nest(contours: Sequence[Tensor]) -> list[Tensor]:
+    """Contours that are nested again after corrections; those that need no repair come back as they are.
+
+    Args:
+        contours: (K, 2) pixels, from the innermost; K may differ.
+    """
+    if len(contours) == 1:
+        return list(contours)
+    number = max(map(len, contours))
+    even = torch.stack([_subdivided(vertices, number) for vertices in contours])
+    repaired = nest_contours(even)
+    return [
+        vertices if torch.equal(before, after) else after
+        for vertices, before, after in zip(contours, even, repaired, strict=True)
+    ]
+
+
+def _subdivided(vertices: Tensor, number: int) -> Tensor:
+    """The same polygon with as many vertices: the longest edges are halved, the outline does not change."""
+    while len(vertices) < number:
+        following = vertices.roll(-1, dims=0)
+        edge = int((following - vertices).norm(dim=-1).argmax())
+        middle = (vertices[edge] + following[edge]) / 2
+        vertices = torch.cat([vertices[: edge + 1], middle[None], vertices[edge + 1 :]])
+    return vertices

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from monai_acdr.apps.contour_document import structure_of
+from monai_acdr.apps.label_values import overlap_in_part, stack_masks
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.label_maps import write_labels
 from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
@@ -21,7 +22,15 @@ from monai_acdr.data.pictures import SUFFIXES, read_label_picture
 from monai_acdr.dicom import Algorithm, MaskRegion, Structure, write_seg
 from monai_acdr.dicom.seg_reader import read_segmentation
 
-__all__ = ["check_label", "frame_masks", "labels_of_seg", "raw_label", "read_label", "write_seg_of_labels"]
+__all__ = [
+    "check_label",
+    "frame_labels",
+    "frame_masks",
+    "labels_of_seg",
+    "raw_label",
+    "read_label",
+    "write_seg_of_labels",
+]
 
 MAX_LABELS = 255
 HALF = 0.5
@@ -90,26 +99,31 @@ def raw_label(path: Path, image: LabelImage) -> Path:
 def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
     """A DICOM segmentation of the image's frames as a label map on its grid: 1 for the first segment, 2 for the next.
 
+    A segment within another one, as an endocardium within its epicardium, makes a ring of the outer one.
+
     Raises:
         ValueError: when it is of other images, as :func:`monai_acdr.dicom.read_seg`, or when a label map cannot hold it
-            whole: a segment that cannot be read, too many, or two on one pixel.
+            whole: a segment that cannot be read, too many, or two that overlap in part.
     """
     full = np.zeros((*image.shape, 1)[:4], dtype=np.uint8)
     found = read_segmentation(path, image.sources)
     if found.left_out or len(found.regions) > MAX_LABELS:
         problem = found.left_out[0] if found.left_out else f"there are {len(found.regions)}"
         raise ValueError(f"Expected at most {MAX_LABELS} segments, all of them readable, in {path}, but {problem}")
-    for value, region in enumerate(found.regions, start=1):
-        for (z, t), mask in zip(image.places, region.masks, strict=True):
-            if mask is None:
-                continue
-            plane, chosen = full[:, :, z, t], mask.T >= HALF
-            if plane[chosen].any():
-                raise ValueError(
-                    f"Expected segments that do not overlap, as a label map has one label for each pixel, but in "
-                    f"{path} segment #{region.number} lies on another one: store them in files of their own."
-                )
-            plane[chosen] = value
+    for index, (z, t) in enumerate(image.places):
+        masks = {
+            value: np.asarray(region.masks[index]) >= HALF
+            for value, region in enumerate(found.regions, start=1)
+            if region.masks[index] is not None
+        }
+        pair = overlap_in_part(masks)
+        if pair is not None:
+            one, other = (found.regions[value - 1].number for value in pair)
+            raise ValueError(
+                "Expected segments apart or within each other, as a label map has one label for each pixel, but in "
+                f"{path} segments #{one} and #{other} overlap in part: store them in files of their own."
+            )
+        full[:, :, z, t] = stack_masks(masks, image.inputs.frames[index].size).T
     return full.reshape(image.shape)
 
 
@@ -124,11 +138,17 @@ def frame_masks(labels: np.ndarray, image: LabelImage, value: int | None = None)
     return masks
 
 
+def frame_labels(labels: np.ndarray, image: LabelImage) -> list[np.ndarray]:
+    """The label map (H, W) of each frame of the image."""
+    full = labels.reshape((*image.shape, 1)[:4])
+    return [full[:, :, z, t].T for z, t in image.places]
+
+
 def write_seg_of_labels(
     path: Path,
     labels: np.ndarray,
     image: LabelImage,
-    structure: Structure,
+    structures: Sequence[Structure],
     label_info: Sequence[Any] = (),
     algorithm: Algorithm | None = None,
 ) -> Path:
@@ -138,7 +158,7 @@ def write_seg_of_labels(
         path: file to write.
         labels: on the image's grid.
         image: of DICOM frames.
-        structure: what a label without a name shows.
+        structures: what the labels 1, 2, ... show where they have no name; higher ones show the last.
         label_info: as clients send it: for each label, in rising order, a dictionary that may have a ``name``.
         algorithm: what made the labels.
 
@@ -153,7 +173,7 @@ def write_seg_of_labels(
         info = label_info[number] if number < len(label_info) else None
         name = str(info.get("name") or "")[:64].strip() if isinstance(info, dict) else ""
         masks = tuple(None if mask is None else mask.astype(np.float32) for mask in frame_masks(labels, image, value))
-        regions.append(MaskRegion(structure_of(name) if name else structure, masks))
+        regions.append(MaskRegion(structure_of(name) if name else structures[min(value, len(structures)) - 1], masks))
     if not regions:
         raise ValueError("Expected a label with at least one voxel, but it is empty: there is nothing to write.")
     return write_seg(path, regions, image.sources, algorithm=algorithm)

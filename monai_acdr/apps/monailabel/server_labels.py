@@ -29,7 +29,7 @@ from monai_acdr.apps.monailabel.saved_labels import check_label, raw_label, writ
 from monai_acdr.apps.monailabel.series_order import series_files
 from monai_acdr.apps.monailabel.study_names import check_id, check_tag
 from monai_acdr.apps.monailabel.uploads import discarding
-from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm, Structure
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_MYOCARDIUM, Algorithm, Structure
 from monai_acdr.files import replace_file, write_text_atomically
 
 __all__ = ["CheckedLabels", "answering"]
@@ -55,7 +55,8 @@ class CheckedLabels:
     """
 
     images: ImageCache
-    structure: Structure = LV_ENDOCARDIUM
+    structures: tuple[Structure, ...] = (LV_ENDOCARDIUM, LV_MYOCARDIUM)
+    """What the labels 1 and 2 show where a client gives them no name."""
     _datastore_config_path: str
     _lock_file: str
     _datastore: Any
@@ -98,7 +99,7 @@ class CheckedLabels:
             path = Path(file.name)
         path.unlink()
         labels = check_label(label, image)
-        write_seg_of_labels(path, labels, image, self.structure, label_info, Algorithm("MONAI Label", "0.8.5"))
+        write_seg_of_labels(path, labels, image, self.structures, label_info, Algorithm("MONAI Label", "0.8.5"))
         return str(path)
 
     def checked_label(self, image_id: str, label: Path, tag: Any) -> Path:

@@ -18,6 +18,7 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
+from monai_acdr.apps.label_values import label_structures
 from monai_acdr.apps.monailabel.answers import answer
 from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune
 from monai_acdr.apps.monailabel.images import ImageCache
@@ -45,14 +46,15 @@ class OutlineTask(InferTask):
 
     def __init__(self, store: ModelStore, datastore: Datastore, images: ImageCache, prompts: bool = True) -> None:
         self.store, self.datastore, self.images, self.prompts = store, datastore, images, prompts
-        self.finds = store.structure == LV_ENDOCARDIUM
-        label = store.structure.label
-        what = "a click or a box" if self.finds else "a box, or clicks at its ends"
+        self.finds = LV_ENDOCARDIUM in store.structures
+        labels = [structure.label for structure in label_structures(store.structures, store.nested)]
+        how = "a click or a box" if self.finds else "a box, or clicks at its ends"
+        how = how if prompts else "all slices, nothing to click"
         super().__init__(
             type=InferType.DEEPGROW if prompts else InferType.SEGMENTATION,
-            labels={label: 1},
+            labels={label: value for value, label in enumerate(labels, start=1)},
             dimension=2 if prompts else 3,
-            description=f"{label} by {store.bundle}: {what if prompts else 'all slices, nothing to click'}",
+            description=f"{' and '.join(labels)} by {store.bundle}: {how}",
             config={"result_extension": "", "result_compress": False},
         )
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -26,7 +27,7 @@ UNKNOWN = 1.0
 
 
 def contour_spread(image: LabelImage, outlined: Outlined, model: ContourModel) -> float:
-    """1 minus the mean Dice of the contours of all pairs of views: 0 where they agree, up to 1 where they are apart."""
+    """1 minus the mean Dice of the contours of all pairs of views, of all structures: 0 where views agree, up to 1."""
     frame = image.inputs.frames[outlined.frame]
     x, y, width, height, angle = outlined.region.tolist()
     views = [
@@ -37,12 +38,13 @@ def contour_spread(image: LabelImage, outlined: Outlined, model: ContourModel) -
         for dx, dy, scale, turn in VIEWS
     ]
     contours = model.infer([frame.image] * len(views), views)
-    masks = [contour_to_mask(each[-1][None], frame.size, 0.5)[0].numpy() > 0 for each in contours]
     dices = []
-    for first in range(len(masks)):
-        for second in range(first + 1, len(masks)):
-            total = masks[first].sum() + masks[second].sum()
-            dices.append(2 * np.logical_and(masks[first], masks[second]).sum() / total if total else 0.0)
+    for number in range(len(model.structures)):
+        lasts = [each[-1] if each.ndim == 3 else each[-1, number] for each in contours]
+        masks = [contour_to_mask(last[None], frame.size, 0.5)[0].numpy() > 0 for last in lasts]
+        for first, second in itertools.combinations(masks, 2):
+            total = first.sum() + second.sum()
+            dices.append(2 * np.logical_and(first, second).sum() / total if total else 0.0)
     return 1.0 - float(np.mean(dices))
 
 

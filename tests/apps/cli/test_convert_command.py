@@ -33,7 +33,7 @@ def test_options_reach_the_function(contour: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == ["txt to json: Mass, 1 frame(s)", str(tmp_path / "a.json")]
     document = read_contour_document(tmp_path / "a.json")
-    assert (document.structure.label, document.frames[0].size) == ("Mass", (60, 80))
+    assert (document.structures[0].label, document.frames[0].size) == ("Mass", (60, 80))
     assert run(contour, tmp_path / "a.json", "--size", 60, 80).exit_code == 4
     assert run(contour, tmp_path / "a.json", "--size", 60, 90, "--overwrite").exit_code == 0
     assert read_contour_document(tmp_path / "a.json").frames[0].size == (60, 90)

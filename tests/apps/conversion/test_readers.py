@@ -48,7 +48,7 @@ def test_both_borders_in_one_folder(study: Path, tmp_path: Path) -> None:
 def test_documents(shape: np.ndarray, tmp_path: Path) -> None:
     world = np.concatenate([shape, shape[:, :1]], 1)
     frame = FrameContours("a", (60, 80), (shape,), (2.1, 1.7), "1.2", 3, (world,))
-    path = write_contour_document(tmp_path / "a.json", ContourDocument(LV_EPICARDIUM, (frame,), Algorithm("n", "2")))
+    path = write_contour_document(tmp_path / "a.json", ContourDocument((LV_EPICARDIUM,), (frame,), Algorithm("n", "2")))
     (layer,), _ = read_layers(path, FORMATS["json"], [])
     assert layer.structure is LV_EPICARDIUM
     assert layer.algorithm is not None and layer.algorithm.version == "2"

@@ -84,7 +84,6 @@ def test_points_that_cannot_be_used_are_told(
         raise ValueError("Expected a contour with an area.")
 
     monkeypatch.setattr(outlining, "correct_contour", refuse)
-    monkeypatch.setattr(outlining, "contour_from_clicks", refuse)
     _, result = answer({"foreground": [[50, 40, 1]]}, volume, heart_model)
     expected = "Slice 1, phase 0: The points were not used: Expected a contour with an area."
     assert result["warnings"] == [expected] and len(result["contours"]) == 1

@@ -27,8 +27,11 @@ from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm
 SQUARE = np.array([[20.0, 30], [26, 30], [26, 50], [20, 50]])  # columns 20 to 25, rows 30 to 49
 
 
+LV = (LV_ENDOCARDIUM,)
+
+
 def outlined(frame: int, vertices: np.ndarray = SQUARE) -> Outlined:
-    return Outlined(frame, vertices, vertices, torch.tensor([23.0, 40, 30, 30, 0]), "box")
+    return Outlined(frame, (vertices,), vertices[None], torch.tensor([23.0, 40, 30, 30, 0]), "box")
 
 
 @pytest.fixture()
@@ -74,7 +77,7 @@ def test_files(volume: LabelImage, picture: LabelImage, tmp_path: Path) -> None:
 
 
 def test_segmentation(series: LabelImage, tmp_path: Path) -> None:
-    path = write_seg_of_contours(tmp_path / "a.dcm", [outlined(4)], series, LV_ENDOCARDIUM, Algorithm("test"))
+    path = write_seg_of_contours(tmp_path / "a.dcm", [outlined(4)], series, LV, Algorithm("test"))
     seg = pydicom.dcmread(path)
     (group,) = seg.PerFrameFunctionalGroupsSequence
     source = group.DerivationImageSequence[0].SourceImageSequence[0]
@@ -83,12 +86,12 @@ def test_segmentation(series: LabelImage, tmp_path: Path) -> None:
 
 
 def test_records(volume: LabelImage, series: LabelImage, picture: LabelImage) -> None:
-    (record,) = contour_records(volume, [outlined(1)])
+    (record,) = contour_records(volume, [outlined(1)], LV)
     assert (record["slice"], record["phase"], record["frame"], record["sop_instance_uid"]) == (1, 0, "slice-002", None)
     assert record["vertices_px"] == SQUARE.tolist() and record["centroid_px"] == [23, 40] and not record["corrected"]
     indices = np.column_stack([SQUARE - 0.5, np.ones(4), np.ones(4)])
     np.testing.assert_allclose(record["vertices_mm"], (volume.affine @ indices.T).T[:, :3] * [-1, -1, 1], atol=1e-3)
-    (record,) = contour_records(series, [outlined(4)])
+    (record,) = contour_records(series, [outlined(4)], LV)
     assert record["sop_instance_uid"] == series.sources[4].key[0]
     np.testing.assert_allclose(record["vertices_mm"], series.sources[4].to_world(SQUARE), atol=1e-4)
-    assert contour_records(picture, [outlined(0)])[0]["vertices_mm"] is None
+    assert contour_records(picture, [outlined(0)], LV)[0]["vertices_mm"] is None

@@ -16,7 +16,7 @@ from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM
 
 def test_it_starts_with_the_weights_of_the_bundle(heart_store: ModelStore, tiny_heart: Path) -> None:
     shipped = (tiny_heart / "models" / "model.pt").read_bytes()
-    assert heart_store.path.read_bytes() == shipped and heart_store.structure == LV_ENDOCARDIUM
+    assert heart_store.path.read_bytes() == shipped and heart_store.structures == (LV_ENDOCARDIUM,)
     heart_store.path.write_bytes(b"changed")
     assert heart_store.prepare() and heart_store.path.read_bytes() == b"changed"
 
@@ -24,7 +24,7 @@ def test_it_starts_with_the_weights_of_the_bundle(heart_store: ModelStore, tiny_
 def test_a_bundle_without_weights_is_not_offered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     store = ModelStore("ddsm_bcrp_mass_acdr", tmp_path)
-    assert not store.prepare() and store.structure == BREAST_MASS
+    assert not store.prepare() and store.structures == (BREAST_MASS,)
     assert "ddsm_bcrp_mass_acdr is not offered: it has no weights" in caplog.text
     with pytest.raises(Unusable, match="its model file is missing: upload one"):
         store.load()

@@ -90,7 +90,7 @@ def test_segmentation(series: LabelImage, tmp_path: Path) -> None:
     labels = np.zeros(series.shape, np.uint8)
     labels[10:20, 30:50, 4], labels[40:60, 30:50, 5] = 1, 2
     names = [{"name": "LV endocardium"}, {"name": "something"}]
-    seg = pydicom.dcmread(write_seg_of_labels(tmp_path / "a.dcm", labels, series, LV_ENDOCARDIUM, names))
+    seg = pydicom.dcmread(write_seg_of_labels(tmp_path / "a.dcm", labels, series, [LV_ENDOCARDIUM], names))
     assert [item.SegmentLabel for item in seg.SegmentSequence] == ["LV endocardium", "something"]
     found = {}
     for group, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True):
@@ -99,12 +99,12 @@ def test_segmentation(series: LabelImage, tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels_of_seg(tmp_path / "a.dcm", series), labels)
     assert found == {1: (series.sources[4].key[0], 200), 2: (series.sources[5].key[0], 400)}
     with pytest.raises(ValueError, match="but it is empty"):
-        write_seg_of_labels(tmp_path / "b.dcm", labels * 0, series, LV_ENDOCARDIUM)
+        write_seg_of_labels(tmp_path / "b.dcm", labels * 0, series, [LV_ENDOCARDIUM])
 
 
 def test_segmentation_of_other_images(labels: np.ndarray, volume: LabelImage, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Expected a DICOM image"):
-        write_seg_of_labels(tmp_path / "a.dcm", labels, volume, LV_ENDOCARDIUM)
+        write_seg_of_labels(tmp_path / "a.dcm", labels, volume, [LV_ENDOCARDIUM])
 
 
 def test_segmentations_that_no_label_map_holds(series: LabelImage, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_segmentations_that_no_label_map_holds(series: LabelImage, tmp_path: Pat
     empty = (None,) * (len(series.sources) - 1)
     regions = [MaskRegion(LV_ENDOCARDIUM, (np.roll(mask, shift, 0), *empty)) for shift in (0, 3)]
     path = write_seg(tmp_path / "overlap.dcm", regions, series.sources)
-    with pytest.raises(ValueError, match="do not overlap.*overlap.dcm segment #2 lies on another one"):
+    with pytest.raises(ValueError, match="overlap.dcm segments #1 and #2 overlap in part"):
         labels_of_seg(path, series)
     dataset = pydicom.dcmread(path)
     last = dataset.PerFrameFunctionalGroupsSequence[-1]

@@ -1,0 +1,136 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Label maps of several structures: which value a pixel has, and what the values are called.
+
+A pixel has one value, so structures that contain each other are drawn as rings: value k + 1 is structure k without the
+structures before it. Of endocardium and epicardium 1 is the cavity and 2 the myocardium.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, LV_MYOCARDIUM, Structure
+from monai_acdr.dicom.seg import THRESHOLD
+from monai_acdr.transforms import contour_to_mask
+
+__all__ = [
+    "draw_label_map",
+    "label_structures",
+    "merge_masks",
+    "overlap_in_part",
+    "picture_values",
+    "stack_masks",
+    "structure_masks",
+]
+
+WITHIN = 0.99
+"""Share of a mask's pixels inside of another one from which it lies within it; pixels on a common edge are rounded."""
+
+_RINGS = {(LV_ENDOCARDIUM, LV_EPICARDIUM): LV_MYOCARDIUM}
+"""(inner, outer) structure -> what lies between their contours, where it has a name of its own."""
+
+
+def merge_masks(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Label map of binary masks.
+
+    Args:
+        masks: (H, W) bool each, of the structures in their order.
+
+    Returns:
+        (H, W) uint8: k + 1 in structure k and in none before it, 0 outside of all.
+    """
+    labels = np.zeros(masks[0].shape, dtype=np.uint8)
+    for index in reversed(range(len(masks))):
+        labels[masks[index]] = index + 1
+    return labels
+
+
+def overlap_in_part(masks: Mapping[int, np.ndarray]) -> tuple[int, int] | None:
+    """Two masks that overlap though neither lies within the other one, which a label map cannot hold.
+
+    Args:
+        masks: (H, W) bool each, by number.
+
+    Returns:
+        The numbers of the first such pair; None where all are apart or within each other, but for rounding.
+    """
+    for one, other in itertools.combinations(masks, 2):
+        both = int((masks[one] & masks[other]).sum())
+        if both and both < WITHIN * min(int(masks[one].sum()), int(masks[other].sum())):
+            return one, other
+    return None
+
+
+def stack_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Label map of masks that are apart or within each other: smaller ones lie on top of larger ones.
+
+    Args:
+        masks: (H, W) bool each, by their value from 1.
+        size: (H, W).
+
+    Returns:
+        (H, W) uint8.
+    """
+    labels = np.zeros(size, dtype=np.uint8)
+    for value in sorted(masks, key=lambda value: (-int(masks[value].sum()), -value)):
+        labels[masks[value]] = value
+    return labels
+
+
+def draw_label_map(contours: Sequence[np.ndarray] | np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Label map of contours: a pixel is in a structure when its contour covers at least half of it.
+
+    Args:
+        contours: (K, 2) pixels of each structure, in their order; K may differ.
+        size: (H, W).
+
+    Returns:
+        (H, W) uint8, as :func:`merge_masks`.
+    """
+    masks = [
+        contour_to_mask(torch.from_numpy(np.ascontiguousarray(vertices))[None], size, THRESHOLD)[0].numpy() > 0
+        for vertices in contours
+    ]
+    return merge_masks(masks)
+
+
+def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> list[np.ndarray]:
+    """Masks of the structures of a label map, as drawn by :func:`draw_label_map`.
+
+    Args:
+        labels: of any shape, whole numbers from 0. Of one structure every value counts.
+        num_structures: N.
+        nested: whether each structure contains the ones before it.
+
+    Returns:
+        N arrays bool of the shape of `labels`.
+    """
+    if num_structures == 1:
+        return [labels > 0]
+    if nested:
+        return [(labels > 0) & (labels <= number) for number in range(1, num_structures + 1)]
+    return [labels == number for number in range(1, num_structures + 1)]
+
+
+def label_structures(structures: Sequence[Structure], nested: bool) -> tuple[Structure, ...]:
+    """What the values 1, 2, ... of a label map show: of nested structures the rings between their contours."""
+    if not nested:
+        return tuple(structures)
+    rings = [_RINGS.get(pair, pair[1]) for pair in zip(structures, structures[1:], strict=False)]
+    return (structures[0], *rings)
+
+
+def picture_values(num_structures: int) -> np.ndarray:
+    """Gray values of a label map as a picture, by label: 255 for label 1, darker ones for the others, 0 for none.
+
+    Returns:
+        (N + 1,) uint8: (0, 255) of one structure, (0, 255, 128) of two.
+    """
+    steps = [round(255 * (num_structures - index) / num_structures) for index in range(num_structures)]
+    return np.array([0, *steps], dtype=np.uint8)
