@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +28,7 @@ from monai_acdr.visualize import (
     contour_crop_box,
     draw_contours,
     save_png,
+    structure_color,
 )
 from monai_acdr.visualize.overlay import Color
 
@@ -45,23 +46,36 @@ class ContourWriter:
     """Write ``NAME.json``, ``NAME.nii.gz`` and ``NAME.png`` for each case of an evaluator.
 
     A case has ``name``, ``full_image`` (the whole image (1, H, W), MetaTensor), ``pred`` (1, K, 2) and ``pred_mask``
-    (1, H, W) in its pixels, ``has_spacing``, and may have ``initial`` and ``reference`` (1, N, 2). File names come from
+    (1, H, W) in its pixels, ``has_spacing``, and may have ``initial`` and ``reference`` (1, P, 2). File names come from
     ``name`` alone, and no header of the source is copied.
+
+    With several structures, from the innermost to the outermost, contours are (N, K, 2) and ``pred_mask`` is (N, H, W).
+    ``NAME.json`` then has them under ``structures``, ``NAME.nii.gz`` is a label map, in which a pixel has the number of
+    the innermost structure that it is in, from 1, and in the picture each final contour has a color of its own.
+    References that are NaN everywhere are missing.
 
     Args:
         output_dir: folder for the files, made when missing.
-        overlay: write the picture; initial contour blue, final yellow, reference green.
+        overlay: write the picture; initial contour blue, final yellow (see
+            :data:`monai_acdr.visualize.STRUCTURE_COLORS` for several), reference green.
         scale: picture pixels for one image pixel.
         margin: pixels shown around the contours; None shows the whole image.
+        structures: names of several structures, for the record and the picture; numbers if None.
     """
 
     def __init__(
-        self, output_dir: str | os.PathLike[str], overlay: bool = True, scale: int = 6, margin: float | None = 24
+        self,
+        output_dir: str | os.PathLike[str],
+        overlay: bool = True,
+        scale: int = 6,
+        margin: float | None = 24,
+        structures: Sequence[str] | None = None,
     ) -> None:
         self.output_dir = Path(output_dir)
         self.overlay = overlay
         self.scale = scale
         self.margin = margin
+        self.structures = None if structures is None else tuple(structures)
         self.written = 0
         self.logger = logging.getLogger(__name__)
 
@@ -103,7 +117,7 @@ class ContourWriter:
         name = str(case["name"])
         if Path(name).name != name or name in ("", ".", ".."):
             raise ValueError(f"Expected `name` to be a plain file name, but got {name!r}.")
-        record = contour_record(case)
+        record = contour_record(case, self.structures)
         write_text_atomically(self.output_dir / f"{name}.json", _one_line_a_key(record))
         _write_mask(self.output_dir / f"{name}.nii.gz", case["pred_mask"], file_grid(case["full_image"])[1])
         if self.overlay:
@@ -111,55 +125,104 @@ class ContourWriter:
         self.written += 1
 
     def _draw(self, case: Mapping[str, Any]) -> np.ndarray:
-        layers: dict[str, tuple[str, Color]] = {
-            "initial": ("initial", INITIAL_COLOR),
-            "reference": ("reference", REFERENCE_COLOR),
-            "pred": ("final", FINAL_COLOR),
-        }
-        contours = {
-            label: (plain_vertices(case[key])[0], color)
-            for key, (label, color) in layers.items()
-            if isinstance(case.get(key), Tensor)
-        }
+        contours: dict[str, tuple[list[Tensor], Color]] = {}
+        for key, color in (("initial", INITIAL_COLOR), ("reference", REFERENCE_COLOR)):
+            given = list(plain_vertices(case[key])) if isinstance(case.get(key), Tensor) else []
+            known = [vertices for vertices in given if not bool(vertices.isnan().all())]
+            if known:
+                contours[key] = (known, color)
+        final = plain_vertices(case["pred"])
+        if len(final) == 1:
+            contours["final"] = ([final[0]], FINAL_COLOR)
+        else:
+            for index, label in enumerate(_structure_names(len(final), self.structures)):
+                contours[f"final: {label}"] = ([final[index]], structure_color(index))
         image = case["full_image"]
         size = (int(image.shape[-2]), int(image.shape[-1]))
         box = None
         if self.margin is not None:
-            box = contour_crop_box([vertices for vertices, _ in contours.values()], size, self.margin)
+            everything = [vertices for group, _ in contours.values() for vertices in group]
+            box = contour_crop_box(everything, size, self.margin)
         return draw_contours(image, contours, self.scale, box, legend=True)
 
 
-def contour_record(case: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``NAME.json`` says of a case: vertices in pixels, and in mm and LPS when the spacing is known."""
-    vertices = plain_vertices(case["pred"])[0].detach().to("cpu", torch.float64)
+def contour_record(case: Mapping[str, Any], structures: Sequence[str] | None = None) -> dict[str, Any]:
+    """What ``NAME.json`` says of a case: vertices in pixels, and in mm and LPS when the spacing is known.
+
+    Args:
+        case: see :class:`ContourWriter`.
+        structures: names of several structures.
+
+    Returns:
+        For one structure its vertices, area and perimeter beside what holds for the image; for several these under
+        "structures", a list from the innermost to the outermost, each with its name as "structure".
+
+    Raises:
+        ValueError: when there is not one name for each of several structures.
+    """
+    contours = plain_vertices(case["pred"]).detach().to("cpu", torch.float64)
     size, affine = file_grid(case["full_image"])
     record: dict[str, Any] = {
         "name": str(case["name"]),
         "image_size": {"rows": size[0], "columns": size[1]},
         "coordinates": "(x, y) = (column, row); pixel (c, r) covers [c, c + 1) x [r, r + 1)",
-        "vertices_px": _rounded(vertices),
-        "area_px2": round(abs(float(signed_area(vertices))), _DECIMALS),
-        "perimeter_px": round(float(perimeter(vertices)), _DECIMALS),
-        "initial_vertices_px": None,
-        "pixel_spacing_mm": None,
-        "vertices_mm": None,
-        "area_mm2": None,
     }
-    if isinstance(case.get("initial"), Tensor):
-        record["initial_vertices_px"] = _rounded(plain_vertices(case["initial"])[0])
-    if bool(case.get("has_spacing", False)):
+    has_spacing = bool(case.get("has_spacing", False))
+    parts = [_contour_items(case, index, affine if has_spacing else None) for index in range(len(contours))]
+    if len(parts) == 1:
+        record |= parts[0]
+    record["pixel_spacing_mm"] = None
+    if has_spacing:
         spacing = pixel_spacing(affine)
         record["pixel_spacing_mm"] = {"between_rows": float(spacing[0]), "between_columns": float(spacing[1])}
         record["world"] = "(x, y, z) in mm, patient coordinates, LPS"
-        record["vertices_mm"] = _rounded(pixel_to_world(vertices, affine))
-        record["area_mm2"] = round(abs(float(signed_area(vertices * spacing.flip(0)))), _DECIMALS)
+    if len(parts) > 1:
+        names = _structure_names(len(parts), structures)
+        record["structures"] = [{"structure": name, **part} for name, part in zip(names, parts, strict=True)]
     return record
+
+
+def _contour_items(case: Mapping[str, Any], index: int, affine: Tensor | None) -> dict[str, Any]:
+    """What is known of one structure's contour; in mm when there is an affine."""
+    vertices = plain_vertices(case["pred"])[index].detach().to("cpu", torch.float64)
+    initial = case.get("initial")
+    items: dict[str, Any] = {
+        "vertices_px": _rounded(vertices),
+        "area_px2": round(abs(float(signed_area(vertices))), _DECIMALS),
+        "perimeter_px": round(float(perimeter(vertices)), _DECIMALS),
+        "initial_vertices_px": _rounded(plain_vertices(initial)[index]) if isinstance(initial, Tensor) else None,
+        "vertices_mm": None,
+        "area_mm2": None,
+    }
+    if affine is not None:
+        items["vertices_mm"] = _rounded(pixel_to_world(vertices, affine))
+        area = float(signed_area(vertices * pixel_spacing(affine).flip(0)))
+        items["area_mm2"] = round(abs(area), _DECIMALS)
+    return items
+
+
+def _structure_names(number: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return tuple(str(index + 1) for index in range(number))
+    if len(set(names)) != number:
+        raise ValueError(f"Expected a name for each of {number} structures, but got `structures` {list(names)}.")
+    return tuple(names)
 
 
 def _one_line_a_key(record: Mapping[str, Any]) -> str:
     """JSON that people can read: thousands of coordinates do not take thousands of lines."""
-    lines = [f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items()]
+    lines = []
+    for key, value in record.items():
+        if key == "structures":
+            parts = ["{\n" + ",\n".join(_lines(part, "      ")) + "\n    }" for part in value]
+            lines.append(f"  {json.dumps(key)}: [\n    " + ",\n    ".join(parts) + "\n  ]")
+        else:
+            lines += _lines({key: value}, "  ")
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _lines(items: Mapping[str, Any], indent: str) -> list[str]:
+    return [f"{indent}{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in items.items()]
 
 
 def _rounded(values: Tensor) -> list[list[float]]:
@@ -167,8 +230,13 @@ def _rounded(values: Tensor) -> list[list[float]]:
 
 
 def _write_mask(path: Path, mask: Tensor, affine: Tensor) -> None:
-    """A (1, H, W) mask as NIfTI (columns, rows, 1) uint8: NIfTI's first axis runs along x."""
-    pixels = plain_vertices(mask)[0].detach().cpu().numpy().astype(np.uint8).T[:, :, None]
+    """A (1, H, W) mask as NIfTI (columns, rows, 1) uint8: NIfTI's first axis runs along x.
+
+    Several structures (N, H, W) become a label map: a pixel has the number of the innermost one that it is in, from 1.
+    """
+    channels = plain_vertices(mask).detach().cpu().numpy() > 0
+    labels = np.where(channels.any(0), channels.argmax(0) + 1, 0)  # argmax is the first channel that holds the pixel
+    pixels = labels.astype(np.uint8).T[:, :, None]
     matrix = np.asarray(affine.detach().cpu(), dtype=np.float64).copy()
     matrix[:, [0, 1]] = matrix[:, [1, 0]]
     normal = np.cross(matrix[:3, 0], matrix[:3, 1])

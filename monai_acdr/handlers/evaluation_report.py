@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai.utils import IgniteInfo, min_version, optional_import, string_list_all_gather
+from torch import Tensor
 
 from monai_acdr.files import WAIT_SECONDS, lock_folder, publish_results, write_text_atomically
+from monai_acdr.geometry import is_nested
 from monai_acdr.handlers.length_metric import image_spacing
 from monai_acdr.metrics import (
     ASSUMED_SPACING_MM,
@@ -28,6 +31,7 @@ from monai_acdr.metrics import (
     summarize_cases,
     summarize_strata,
 )
+from monai_acdr.metrics.inputs import is_missing
 from monai_acdr.transforms import MASK_RULE, mask_rule
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
@@ -66,6 +70,10 @@ class EvaluationReport:
             "by_pathology"; they become columns of the table.
         size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the figures are given
             as well, under "by_size".
+        structures: names of the structures, from the innermost to the outermost, of cases with several: masks
+            (N, H, W) and contours (N, K, 2). Each gives a row of the table for each case, with the columns `structure`
+            and `nested`, and its figures stand under "by_structure"; those at the top are of the first one. A reference
+            that is NaN everywhere is missing. "not_nested" lists the cases in which a structure is not within the next.
         assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
         num_samples: bootstrap samples of the 95 % intervals.
         seed: of the bootstrap.
@@ -87,6 +95,7 @@ class EvaluationReport:
         contour_key: str | None = "pred",
         strata: Sequence[str] = (),
         size_edges_mm: Sequence[float] = (),
+        structures: Sequence[str] = (),
         assumed_spacing_mm: float = ASSUMED_SPACING_MM,
         num_samples: int = 2000,
         seed: int = 0,
@@ -98,6 +107,9 @@ class EvaluationReport:
         self.contour_key = contour_key
         self.strata = tuple(strata)
         self.size_edges_mm = tuple(size_edges_mm)
+        self.structures = tuple(structures)
+        if len(set(self.structures)) != len(self.structures):
+            raise ValueError(f"Expected `structures` to have different names, but got {self.structures}.")
         self.summary_options: dict[str, Any] = {
             "assumed_spacing_mm": assumed_spacing_mm,
             "num_samples": num_samples,
@@ -132,23 +144,46 @@ class EvaluationReport:
 
     def _collect(self, engine: Engine) -> None:
         for case in _cases(engine.state.output, engine.state.batch):
-            record = evaluate_output(case, f"case_{len(self.records):04d}", self.contour_key)
+            default_name = f"case_{len(self.records) // max(1, len(self.structures)):04d}"
             groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.strata}
-            self.records.append({**groups, **record, **_mask_rules(case)})  # type: ignore[typeddict-item]
+            if not self.structures:
+                record = evaluate_output(case, default_name, self.contour_key)
+                self.records.append({**groups, **record, **_mask_rules(case)})  # type: ignore[typeddict-item]
+                continue
+            nested = _nested(case, self.contour_key)
+            for label, part in zip(
+                self.structures, _by_structure(case, self.structures, self.contour_key), strict=True
+            ):
+                record = evaluate_output(part, default_name, self.contour_key)
+                of_structure = {"structure": label, "nested": nested, **_mask_rules(part)}
+                self.records.append({**groups, **record, **of_structure})  # type: ignore[typeddict-item]
 
     def _summarize(self) -> dict[str, Any]:
-        kept = [record for record in self.records if not self._excluded(record)]
+        if not self.structures:
+            summary = self._figures(self.records)
+        else:
+            records: list[Any] = list(self.records)
+            by_structure = {
+                label: self._figures([record for record in records if record["structure"] == label])
+                for label in self.structures
+            }
+            summary = {**by_structure[self.structures[0]], "structure": self.structures[0]}
+            loose = [record["name"] for record in records if record["nested"] is False and not self._excluded(record)]
+            summary |= {"by_structure": by_structure, "not_nested": list(dict.fromkeys(loose))}
+        summary["mask_rules"] = self._count_rules()
+        if self.expected_names is not None:
+            summary["not_evaluated"] = sorted(set(self.expected_names) - {record["name"] for record in self.records})
+        return summary | {"metadata": self.metadata}
+
+    def _figures(self, records: Sequence[CaseRecord]) -> dict[str, Any]:
+        kept = [record for record in records if not self._excluded(record)]
         summary = summarize_cases(kept, **self.summary_options)
         if summary["num_cases"] == 0:
             logger.warning("No case with a reference was evaluated: all figures of the report are null")
         if self.excluded_patients:
             summary["excluded_patients"] = list(self.excluded_patients)
-            summary["with_excluded_patients"] = summarize_cases(self.records, **self.summary_options)
-        summary |= summarize_strata(kept, self.strata, self.size_edges_mm, **self.summary_options)
-        summary["mask_rules"] = self._count_rules()
-        if self.expected_names is not None:
-            summary["not_evaluated"] = sorted(set(self.expected_names) - {record["name"] for record in self.records})
-        return summary | {"metadata": self.metadata}
+            summary["with_excluded_patients"] = summarize_cases(records, **self.summary_options)
+        return summary | summarize_strata(kept, self.strata, self.size_edges_mm, **self.summary_options)
 
     def _count_rules(self) -> dict[str, Any]:
         """How often each rule was that of a reference, and of a prediction."""
@@ -169,7 +204,8 @@ class EvaluationReport:
 
     def _table(self) -> str:
         stream = io.StringIO()
-        columns = [*CASE_COLUMNS, *self.strata, _RULE, "excluded"]
+        extra = ("structure", "nested") if self.structures else ()
+        columns = [*CASE_COLUMNS, *extra, *self.strata, _RULE, "excluded"]
         writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for record in self.records:
@@ -184,33 +220,76 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
         case: `pred_mask` (1, H, W) and `label` (1, H, W), binary, on the original pixel grid; `pred` (K, 2) or
             (1, K, 2) and `reference` (1, N, 2), vertices in pixels of that grid; `name`, `patient`, `group`;
             `has_spacing`, whether the affine of `label` has real spacings (absent: it has not); `roi_dice`. All may be
-            absent: see :func:`monai_acdr.metrics.evaluate_case`.
+            absent: see :func:`monai_acdr.metrics.evaluate_case`. A `label` or a `reference` that is NaN everywhere is
+            missing, as if absent.
         default_name: for a case without name.
         contour_key: another name for `pred`, or None when there are no predicted contours.
 
     Raises:
         ValueError: when shapes do not fit, a mask is not binary, or a promised spacing is not there.
     """
-    label, roi_dice = case.get("label"), case.get("roi_dice")
+    label, reference = _known(case.get("label")), _known(case.get("reference"))
+    for mask in (case.get("pred_mask"), label):
+        if mask is not None and len(mask) != 1:
+            raise ValueError(
+                f"Expected masks (1, H, W), but got {tuple(mask.shape)}: name the structures of cases with several, "
+                "EvaluationReport(structures=[...])."
+            )
+    roi_dice = case.get("roi_dice")
+    roi_dice = None if roi_dice is None or math.isnan(float(roi_dice)) else float(roi_dice)
     has_spacing = bool(case.get("has_spacing", False)) and label is not None
     return evaluate_case(
         case.get("pred_mask"),
         label,
         pred=None if contour_key is None else case.get(contour_key),
-        reference=case.get("reference"),
+        reference=reference,
         spacing=image_spacing(label) if has_spacing else None,
         name=str(case.get("name", default_name)),
         patient=str(case.get("patient", "")),
         group=str(case.get("group", "")),
-        roi_dice=None if roi_dice is None else float(roi_dice),
+        roi_dice=roi_dice,
     )
 
 
 def _mask_rules(case: Mapping[str, Any]) -> dict[str, str]:
     """Rules of the reference and of the prediction; empty without a reference, equal without a prediction."""
-    label, predicted = case.get("label"), case.get("pred_mask")
+    label, predicted = _known(case.get("label")), case.get("pred_mask")
     rule = "" if label is None else mask_rule(label)
     return {_RULE: rule, _PREDICTED_RULE: rule if predicted is None or not rule else mask_rule(predicted)}
+
+
+def _known(reference: Any) -> Any:
+    return None if isinstance(reference, Tensor) and is_missing(reference) else reference
+
+
+def _by_structure(case: Mapping[str, Any], structures: Sequence[str], contour_key: str | None) -> list[dict[str, Any]]:
+    """A case (N, ...) as one case (1, ...) for each structure."""
+    number = len(structures)
+    parts: list[dict[str, Any]] = [dict(case) for _ in structures]
+    for key in ("pred_mask", "label", "reference", "roi_dice", *([] if contour_key is None else [contour_key])):
+        values = case.get(key)
+        if values is None or (key == "roi_dice" and number == 1):
+            continue
+        if not hasattr(values, "__len__") or len(values) != number:
+            raise ValueError(
+                f"Expected `{key}` of each case to have one entry for each of {list(structures)}, but got "
+                f"{tuple(values.shape) if isinstance(values, Tensor) else values!r}."
+            )
+        for index, part in enumerate(parts):
+            part[key] = values[index] if key == "roi_dice" else values[index : index + 1]
+    return parts
+
+
+def _nested(case: Mapping[str, Any], contour_key: str | None) -> bool | None:
+    """Whether each structure is within the next one: by the contours, or by the masks where there are none."""
+    contours = None if contour_key is None else case.get(contour_key)
+    if isinstance(contours, Tensor):
+        return bool(is_nested(contours.detach().as_subclass(Tensor)))
+    mask = case.get("pred_mask")
+    if mask is None:
+        return None
+    inside = mask.detach().as_subclass(Tensor) > 0
+    return not bool((inside[:-1] & ~inside[1:]).any())
 
 
 def _cases(output: Any, batch: Any) -> list[dict[str, Any]]:

@@ -4,6 +4,9 @@
 """Our metrics as ignite handlers, one short class each, as MONAI has them for its own.
 
 Mean Dice and mean IoU are MONAI's: `monai.handlers.MeanDice`, `monai.handlers.MeanIoUHandler`.
+
+Masks may have a channel for each structure. References that are missing, channels of NaN, are left out, by MONAI's as
+well. The reduction "mean_batch" gives one value for each channel, a tensor (C,).
 """
 
 from __future__ import annotations
@@ -32,10 +35,14 @@ class PooledDice(IgniteMetricHandler):
     Args:
         output_transform: e.g. `from_engine(["pred_mask", "label"])`.
         save_details: whether to keep (intersection, prediction, reference) in pixels per image.
+        per_class: one value for each channel, a tensor (C,).
     """
 
-    def __init__(self, output_transform: Callable = lambda x: x, save_details: bool = True) -> None:
-        super().__init__(metric_fn=PooledDiceMetric(), output_transform=output_transform, save_details=save_details)
+    def __init__(
+        self, output_transform: Callable = lambda x: x, save_details: bool = True, per_class: bool = False
+    ) -> None:
+        metric_fn = PooledDiceMetric(per_class)
+        super().__init__(metric_fn=metric_fn, output_transform=output_transform, save_details=save_details)
 
 
 class BoundaryF(IgniteMetricHandler):
@@ -88,7 +95,7 @@ class AveragePerpendicularDistance(LengthMetricHandler):
         unit: "pixel" or "mm"; see :class:`monai_acdr.handlers.length_metric.LengthMetricHandler`.
         reduction: MONAI's reduction mode.
         output_transform: e.g. `from_engine(["pred", "reference"])`, with "has_spacing" added for mm; lists of contours
-            (K, 2) or (1, K, 2) in image pixels, the references MetaTensors with the image's affine for mm.
+            (K, 2), (1, K, 2) or (N, K, 2) in image pixels, the references MetaTensors with the image's affine for mm.
         save_details: whether to keep the values per contour.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from monai_acdr.metrics.inputs import check_masks
+from monai_acdr.metrics.inputs import check_known_masks
 
 __all__ = ["compute_area_ratio"]
 
@@ -21,15 +21,16 @@ def compute_area_ratio(y_pred: Tensor, y: Tensor) -> Tensor:
 
     Args:
         y_pred: (B, C, H, W) binary prediction.
-        y: (B, C, H, W) binary reference.
+        y: (B, C, H, W) binary reference; channels that are NaN everywhere are missing.
 
     Returns:
-        (B, C) float32 values in [0, 1]. Two empty masks: 1. Exactly one empty mask: 0.
+        (B, C) float32 values in [0, 1]. Two empty masks: 1. Exactly one empty mask: 0. Missing reference: NaN.
 
     Raises:
         ValueError: when shapes differ or a mask is not binary.
     """
-    pred, reference = check_masks(y_pred, y)
+    pred, reference, known = check_known_masks(y_pred, y)
     areas = torch.stack([pred.flatten(2).sum(2), reference.flatten(2).sum(2)]).to(torch.float32)
     smaller, larger = areas.amin(0), areas.amax(0)
-    return torch.where(larger > 0, smaller / larger.clamp(min=1), torch.ones_like(larger))
+    ratio = torch.where(larger > 0, smaller / larger.clamp(min=1), torch.ones_like(larger))
+    return torch.where(known, ratio, torch.nan)

@@ -18,7 +18,7 @@ from monai.utils import MetricReduction
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from monai_acdr.metrics.inputs import check_masks
+from monai_acdr.metrics.inputs import check_known_masks
 from monai_acdr.metrics.reduced_metric import ReducedMetric
 
 __all__ = ["BOUNDARY_TOLERANCES", "BoundaryFMetric", "boundary_map", "compute_boundary_f"]
@@ -38,7 +38,7 @@ def boundary_map(mask: np.ndarray) -> np.ndarray:
     return (here ^ padded[:-1, 1:]) | (here ^ padded[1:, :-1]) | (here ^ padded[1:, 1:])
 
 
-def compute_boundary_f(y_pred: Tensor, y: Tensor, tolerances: Sequence[float] = BOUNDARY_TOLERANCES) -> Tensor:
+def compute_boundary_f(y_pred: Tensor, y: Tensor | None, tolerances: Sequence[float] = BOUNDARY_TOLERANCES) -> Tensor:
     """Mean over tolerances t of F_t = 2 P R / (P + R).
 
     P is the share of the prediction's boundary pixels within t of the reference's boundary, R the reverse. "Within t"
@@ -46,23 +46,24 @@ def compute_boundary_f(y_pred: Tensor, y: Tensor, tolerances: Sequence[float] = 
 
     Args:
         y_pred: (B, C, H, W) binary prediction.
-        y: (B, C, H, W) binary reference.
+        y: (B, C, H, W) binary reference; channels that are NaN everywhere are missing.
         tolerances: in pixels.
 
     Returns:
         (B, C) float32 values in [0, 1]. Exactly one side without boundary: 0. Both without (empty masks, or masks
-        that fill the image): 1 if the masks agree, else 0.
+        that fill the image): 1 if the masks agree, else 0. Missing reference: NaN.
 
     Raises:
         ValueError: when shapes differ, a mask is not binary, or a tolerance is missing or negative.
     """
     if len(tolerances) == 0 or min(tolerances) < 0:
         raise ValueError(f"Expected `tolerances` to be pixel distances >= 0, at least one, but got {tolerances!r}.")
-    pred, reference = check_masks(y_pred, y)
+    pred, reference, known = check_known_masks(y_pred, y)
     limits = np.asarray(tolerances, dtype=np.float64)
     pairs = zip(pred.flatten(0, 1).cpu().numpy(), reference.flatten(0, 1).cpu().numpy(), strict=True)
     values = [_boundary_f(one, other, limits) for one, other in pairs]
-    return torch.tensor(values, dtype=torch.float32, device=pred.device).reshape(pred.shape[:2])
+    scores = torch.tensor(values, dtype=torch.float32, device=pred.device).reshape(pred.shape[:2])
+    return torch.where(known, scores, torch.nan)
 
 
 def _boundary_f(pred: np.ndarray, reference: np.ndarray, limits: np.ndarray) -> float:
@@ -96,5 +97,4 @@ class BoundaryFMetric(ReducedMetric):
         self.tolerances = tuple(tolerances)
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
-        pred, reference = check_masks(y_pred, y)
-        return compute_boundary_f(pred, reference, self.tolerances)
+        return compute_boundary_f(y_pred, y, self.tolerances)

@@ -17,7 +17,7 @@ from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from monai.utils import MetricReduction
 from torch import Tensor
 
-from monai_acdr.metrics.inputs import check_masks, check_spacing, spacing_per_image
+from monai_acdr.metrics.inputs import check_known_masks, check_spacing, spacing_per_image
 from monai_acdr.metrics.reduced_metric import ReducedMetric
 
 __all__ = ["Hausdorff95Metric", "compute_hausdorff95", "image_diagonal"]
@@ -33,7 +33,7 @@ def image_diagonal(size: Sequence[int], spacing: Sequence[float] | Tensor | None
 
 
 def compute_hausdorff95(
-    y_pred: Tensor, y: Tensor, spacing: Sequence[Any] | None = None, percentile: float = 95.0
+    y_pred: Tensor, y: Tensor | None, spacing: Sequence[Any] | None = None, percentile: float = 95.0
 ) -> Tensor:
     """Symmetric Hausdorff distance at a percentile, between the edge pixels of two masks.
 
@@ -41,21 +41,21 @@ def compute_hausdorff95(
 
     Args:
         y_pred: (B, C, H, W) binary prediction.
-        y: (B, C, H, W) binary reference.
+        y: (B, C, H, W) binary reference; channels that are NaN everywhere are missing.
         spacing: one (row, column) spacing in mm per image, None entries for pixels. None: pixels for all.
         percentile: 0 to 100; 100 is the classic maximum.
 
     Returns:
         (B, C) float32 distances. Two empty masks: 0. Exactly one empty mask: the image's diagonal, so that a lost
-        object is the worst result and never a NaN or infinity that a mean would drop.
+        object is the worst result and never a NaN or infinity that a mean would drop. Missing reference: NaN.
 
     Raises:
         ValueError: when shapes differ, a mask is not binary, or there is not one spacing per image.
     """
-    pred, reference = check_masks(y_pred, y)
+    pred, reference, known = check_known_masks(y_pred, y)
     spacings = spacing_per_image(spacing, len(pred))
-    distances = torch.zeros(pred.shape[:2], dtype=torch.float32, device=pred.device)
-    for image, channel in torch.cartesian_prod(*map(torch.arange, pred.shape[:2])).reshape(-1, 2).tolist():
+    distances = torch.full(pred.shape[:2], torch.nan, dtype=torch.float32, device=pred.device)
+    for image, channel in known.nonzero().tolist():
         pair = pred[image, channel], reference[image, channel]
         distances[image, channel] = _distance(*pair, spacings[image], percentile)
     return distances
@@ -88,5 +88,4 @@ class Hausdorff95Metric(ReducedMetric):
         self.percentile = percentile
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
-        pred, reference = check_masks(y_pred, y)
-        return compute_hausdorff95(pred, reference, kwargs.get("spacing"), self.percentile)
+        return compute_hausdorff95(y_pred, y, kwargs.get("spacing"), self.percentile)

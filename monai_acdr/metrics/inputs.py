@@ -12,7 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Spacing", "check_binary", "check_masks", "check_spacing", "plain", "spacing_per_image"]
+__all__ = [
+    "Spacing",
+    "check_binary",
+    "check_known_masks",
+    "check_masks",
+    "check_spacing",
+    "is_missing",
+    "plain",
+    "spacing_per_image",
+]
 
 Spacing = tuple[float, float]
 """(between rows, between columns) in mm: the order of DICOM's PixelSpacing and of `geometry.pixel_spacing`."""
@@ -62,6 +71,34 @@ def check_masks(y_pred: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
             f"{tuple(y.shape)}: bring both to the same pixel grid first."
         )
     return check_binary(y_pred, "y_pred"), check_binary(y, "y").to(y_pred.device)
+
+
+def is_missing(reference: Tensor) -> bool:
+    """Whether a reference - a mask, a contour - is NaN everywhere, which stands for one that is not known."""
+    return reference.is_floating_point() and reference.numel() > 0 and bool(plain(reference).isnan().all())
+
+
+def check_known_masks(y_pred: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Check a batch of binary masks in which references may be missing: channels of ``y`` that are NaN everywhere.
+
+    Args:
+        y_pred: (B, C, H, W) prediction with values {0, 1}, any dtype.
+        y: (B, C, H, W) reference with values {0, 1}, any dtype, or NaN in whole channels.
+
+    Returns:
+        Both as bool tensors on the device of `y_pred`, and (B, C) bool, which references are known. The others are
+        empty masks.
+
+    Raises:
+        ValueError: as :func:`check_masks`.
+    """
+    if y is None or not y.is_floating_point() or y.ndim != 4 or y.numel() == 0:
+        pred, reference = check_masks(y_pred, y)
+        return pred, reference, torch.ones(pred.shape[:2], dtype=torch.bool, device=pred.device)
+    y = plain(y)
+    known = ~y.isnan().flatten(2).all(2)
+    pred, reference = check_masks(y_pred, torch.where(known[..., None, None], y, 0))
+    return pred, reference, known.to(pred.device)
 
 
 def spacing_per_image(spacing: Sequence[Any] | Tensor | np.ndarray | None, number: int) -> list[Any]:

@@ -10,6 +10,7 @@ Dice and distance are averaged over good contours, with their percentage beside 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.geometry import check_vertices, resample
-from monai_acdr.metrics.inputs import check_spacing, plain, spacing_per_image
+from monai_acdr.metrics.inputs import check_spacing, is_missing, plain, spacing_per_image
 from monai_acdr.metrics.reduced_metric import ReducedMetric
 
 __all__ = [
@@ -125,17 +126,28 @@ def compute_good_contours(
 class AveragePerpendicularDistanceMetric(ReducedMetric):
     """Cumulative :func:`compute_average_perpendicular_distance`.
 
-    Call it with lists of contours, (K, 2) or (1, K, 2), of any lengths:
+    Call it with lists of contours, (K, 2) or (1, K, 2), of any lengths, or (N, K, 2) of N structures:
     `metric([pred, ...], [reference, ...], spacing=[(row, column), ...])`; without `spacing` the result is in pixels.
-    The buffer is (number of contours, 1).
+    The buffer is (number of images, N), NaN for references that are NaN everywhere, which are missing.
     """
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
         if y is None or len(y) != len(y_pred):
             raise ValueError("Expected one reference contour per predicted contour: give the metric (y_pred, y).")
         spacings = spacing_per_image(kwargs.get("spacing"), len(y_pred))
-        values = [
-            compute_average_perpendicular_distance(pred, reference, spacing)
-            for pred, reference, spacing in zip(y_pred, y, spacings, strict=True)
-        ]
-        return torch.stack(values)[:, None].to(torch.float32)
+        values = [_by_structure(*each) for each in zip(y_pred, y, spacings, strict=True)]
+        return torch.tensor(values, dtype=torch.float32)
+
+
+def _by_structure(pred: Tensor, reference: Tensor, spacing: Sequence[float] | None) -> list[float]:
+    """Distance for each structure of one image, NaN where the reference is missing."""
+    preds, references = (value if value.ndim == 3 else value[None] for value in (pred, reference))
+    if len(preds) != len(references):
+        raise ValueError(
+            f"Expected a reference contour for each structure, but got {len(preds)} contours and {len(references)} "
+            "references: fill those that are missing with NaN."
+        )
+    return [
+        math.nan if is_missing(other) else float(compute_average_perpendicular_distance(one, other, spacing))
+        for one, other in zip(preds, references, strict=True)
+    ]

@@ -22,10 +22,12 @@ __all__ = ["ReducedMetric"]
 class ReducedMetric(CumulativeIterationMetric):
     """Buffer values (B, C) and reduce them at the end; a keyword `spacing` may hold one spacing per image.
 
-    None of our metrics gives NaN (empty masks have documented values), so the mean is over all images.
+    Empty masks have documented values. Only a reference that is missing, NaN everywhere, gives NaN, which MONAI's
+    reductions leave out: "mean" is over all references that are known.
 
     Args:
-        reduction: how `aggregate` joins the buffered values: "mean", "sum", "none" and MONAI's other modes.
+        reduction: how `aggregate` joins the buffered values: "mean", "sum", "none" and MONAI's other modes;
+            "mean_batch" gives one value for each channel.
     """
 
     def __init__(self, reduction: MetricReduction | str = MetricReduction.MEAN) -> None:

@@ -17,7 +17,7 @@ import torch
 from monai.metrics.metric import CumulativeIterationMetric
 from torch import Tensor
 
-from monai_acdr.metrics.inputs import plain
+from monai_acdr.metrics.inputs import is_missing, plain
 
 __all__ = ["WeightedCoverageMetric", "compute_coverage_sums", "compute_weighted_coverage", "pool_coverage_sums"]
 
@@ -28,7 +28,8 @@ def compute_coverage_sums(y_pred: Tensor, y: Tensor | None) -> Tensor:
     Args:
         y_pred: (B, 1, H, W) predicted instances: 0 is background, each other value one object. A {0, 1} mask is one
             object, even where it falls into several parts.
-        y: (B, 1, H, W) reference instances, numbered independently.
+        y: (B, 1, H, W) reference instances, numbered independently. One that is NaN everywhere is missing: its image
+            is left out, with sums of 0.
 
     Returns:
         (B, 2) float64: sum_i |R_i| max_j IoU(R_i, S_j), and sum_i |R_i|, in pixels.
@@ -41,6 +42,7 @@ def compute_coverage_sums(y_pred: Tensor, y: Tensor | None) -> Tensor:
             f"Expected `y_pred` and `y` to be instance maps (B, 1, H, W) of one shape, but got {tuple(y_pred.shape)} "
             f"and {None if y is None else tuple(y.shape)}."
         )
+    y = torch.stack([torch.zeros_like(plain(one)) if is_missing(one) else plain(one) for one in y]) if len(y) else y
     pairs = zip(_instances(y_pred, "y_pred"), _instances(y, "y"), strict=True)
     return torch.stack([_image_sums(pred, reference) for pred, reference in pairs])
 

@@ -61,7 +61,7 @@ def evolution_frames(
         image: (H, W) or (1, H, W), array or tensor.
         contours: (T + 1, K, 2) vertices in pixels of the image, array, tensor or list: the initial contour and the
             result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a color of its own.
-        reference: (N, 2) contour of the expert, drawn below in green.
+        reference: (P, 2) contour of the expert, drawn below in green, or a list of them.
         scale: picture pixels for one image pixel.
         crop_box: part of the image to show, see :func:`~monai_acdr.visualize.overlay.contour_crop_box`.
         line_width: in picture pixels.

@@ -66,7 +66,8 @@ def draw_contours(
     Args:
         image: (H, W) or (1, H, W), array or tensor; shown between its `percentiles`, taken before cropping.
         contours: (vertices, color) pairs, drawn in order, or a mapping from their names to such pairs. Vertices are
-            (K, 2) arrays or tensors, (x, y) in pixels of the whole image; they may lie outside of it.
+            (K, 2) arrays or tensors, (x, y) in pixels of the whole image; they may lie outside of it. A list of them is
+            drawn in one color, under one name.
         scale: picture pixels for one image pixel.
         crop_box: part of the image to show, (left, top, right, bottom); see `contour_crop_box`.
         line_width: in picture pixels.
@@ -92,8 +93,10 @@ def draw_contours(
     box = (0, 0, grey.shape[1], grey.shape[0]) if crop_box is None else _check_box(crop_box, grey.shape)
     picture = _enlarge(grey[box[1] : box[3], box[0] : box[2]], int(scale), smooth)
     for name, (vertices, color) in named.items():
-        points = (_check_vertices(vertices, name) - np.array(box[:2])) * scale
-        _blend_line(picture, points, _check_color(color, name), line_width)
+        checked = _check_color(color, name)
+        for one in vertices if _is_list_of_contours(vertices) else [vertices]:
+            points = (_check_vertices(one, name) - np.array(box[:2])) * scale
+            _blend_line(picture, points, checked, line_width)
     if legend:
         picture = draw_legend(picture, {name: color for name, (_, color) in named.items()})
     return np.round(picture).astype(np.uint8)
@@ -155,6 +158,10 @@ def _cover_segment(coverage: np.ndarray, start: np.ndarray, end: np.ndarray, hal
     distance = np.hypot(x - along * across, y - along * down)
     part = coverage[top:bottom, left:right]
     np.maximum(part, np.clip(reach - distance, 0, 1), out=part)
+
+
+def _is_list_of_contours(vertices: Any) -> bool:
+    return isinstance(vertices, (list, tuple)) and len(vertices) > 0 and np.ndim(vertices[0]) == 2
 
 
 def _check_vertices(vertices: Any, name: str) -> np.ndarray:

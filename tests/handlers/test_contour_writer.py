@@ -19,6 +19,7 @@ from PIL import Image
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.handlers import ContourWriter, contour_record
 from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.visualize import INITIAL_COLOR, REFERENCE_COLOR, structure_color
 
 HEIGHT, WIDTH = 40, 56
 TRIANGLE = torch.tensor([[[10.0, 8.0], [40.0, 12.0], [14.0, 30.0]]])  # no symmetry: a flip would show
@@ -106,3 +107,43 @@ def test_a_name_that_leaves_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="plain file name"):
         ContourWriter(tmp_path / "out").write(_case(name))
     assert list(tmp_path.iterdir()) == []
+
+
+# --- Several structures ---------------------------------------------------------------------------------------------
+
+
+def _two(**extra: Any) -> dict[str, Any]:
+    outer = (TRIANGLE - TRIANGLE.mean(1)) * 1.3 + TRIANGLE.mean(1)
+    both = torch.cat([TRIANGLE, outer])
+    mask = (rasterize_polygons(both, (HEIGHT, WIDTH))[:, 0] >= 0.5).float()
+    return _case(**{"pred": both, "pred_mask": mask, "initial": both + 1, **extra})
+
+
+def test_a_record_of_several_structures() -> None:
+    case = _two()
+    record = contour_record(case, ["lv", "lv_epicardium"])
+    assert [part["structure"] for part in record["structures"]] == ["lv", "lv_epicardium"]
+    for index, part in enumerate(record["structures"]):
+        alone = {key: case[key][index : index + 1] for key in ("pred", "pred_mask", "initial")}
+        one = contour_record(_case(**alone))
+        assert {key: value for key, value in part.items() if key != "structure"} == {
+            key: one[key] for key in part if key != "structure"
+        }
+        assert set(one) - set(part) == set(record) - {"structures"}
+    assert [part["structure"] for part in contour_record(case)["structures"]] == ["1", "2"]
+    with pytest.raises(ValueError, match=r"Expected a name for each of 2 structures, but got `structures` \['lv'\]"):
+        contour_record(case, ["lv"])
+
+
+def test_files_of_several_structures(tmp_path: Path) -> None:
+    reference = torch.cat([TRIANGLE + 0.5, torch.full_like(TRIANGLE, torch.nan)])  # no reference of the outer one
+    ContourWriter(tmp_path, scale=3, margin=None, structures=["lv", "lv_epicardium"]).write(_two(reference=reference))
+    text = (tmp_path / "study-1.json").read_text()
+    assert json.loads(text)["structures"][1]["structure"] == "lv_epicardium"
+    assert max(len(line) for line in text.splitlines()) < 400 and len(text.splitlines()) < 40
+    labels = np.asarray(nib.load(tmp_path / "study-1.nii.gz").dataobj)[:, :, 0].T
+    inner, outer = _two()["pred_mask"].bool().numpy()
+    np.testing.assert_array_equal(labels, np.where(inner, 1, np.where(outer, 2, 0)))
+    picture = np.asarray(Image.open(tmp_path / "study-1.png"))
+    for color in (structure_color(0), structure_color(1), INITIAL_COLOR, REFERENCE_COLOR):
+        assert (picture == color).all(-1).sum() > 40

@@ -308,3 +308,102 @@ def test_figures_by_group(tmp_path: Path) -> None:
     assert float(rows[0]["area_error_mm2"]) == pytest.approx(
         float(rows[0]["pred_area_mm2"]) - float(rows[0]["reference_area_mm2"]), abs=1e-5
     )
+
+
+# --- Several structures ---------------------------------------------------------------------------------------------
+
+STRUCTURES = ("lv", "lv_epicardium")
+
+
+def _two(index: int) -> dict[str, Any]:
+    """The case as inner structure, and a larger one about it; both references are known."""
+    case = _case(index)
+    affine = case["label"].affine
+    outer, reference = ((20.0, 22.0), 14.0), ((20.0, 23.0), 13.0)
+    return {
+        **case,
+        "pred_mask": MetaTensor(torch.cat([case["pred_mask"].as_tensor(), _disk(*outer)]), affine=affine),
+        "label": MetaTensor(torch.cat([case["label"].as_tensor(), _disk(*reference)]), affine=affine),
+        "pred": torch.cat([case["pred"], circle(torch.tensor([outer[0]]), outer[1], 64)]),
+        "reference": MetaTensor(
+            torch.cat([case["reference"].as_tensor(), circle(torch.tensor([reference[0]]), reference[1], 80)]),
+            affine=affine,
+        ),
+        "roi_dice": torch.tensor([0.5, 0.75]),
+    }
+
+
+def _part(case: dict[str, Any], index: int) -> dict[str, Any]:
+    keys = ("pred_mask", "label", "pred", "reference")
+    return {**case, **{key: case[key][index : index + 1] for key in keys}, "roi_dice": float(case["roi_dice"][index])}
+
+
+def test_a_row_for_each_structure_of_each_case(tmp_path: Path) -> None:
+    cases = [_two(index) for index in range(4)]
+    for key in ("label", "reference"):
+        cases[1][key][1] = float("nan")
+    cases[1]["roi_dice"][1] = float("nan")
+    _run(EvaluationReport(tmp_path, structures=STRUCTURES, num_samples=20), cases)
+    rows, figures = _read(tmp_path)
+    assert list(rows[0]) == [*CASE_COLUMNS, "structure", "nested", "mask_rule", "excluded"]
+    assert (rows[2]["mask_rule"], rows[3]["mask_rule"]) == ("covered", "")
+    assert [row["structure"] for row in rows] == list(STRUCTURES) * 4
+    assert [row["name"] for row in rows[::2]] == [case["name"] for case in cases]
+    expected = evaluate_output(_part(cases[2], 1))
+    for key in ("dice", "hd95_mm", "apd_mm", "boundf", "roi_dice"):
+        assert float(rows[5][key]) == pytest.approx(expected[key], abs=1e-6)  # type: ignore[literal-required]
+    assert (rows[3]["status"], rows[3]["dice"], rows[3]["roi_dice"]) == ("no_reference", "", "")
+    outer = figures["by_structure"]["lv_epicardium"]
+    assert (figures["num_cases"], outer["num_cases"]) == (4, 3)
+    assert outer["without_reference"] == [cases[1]["name"]]
+    assert outer["mean_dice"] == pytest.approx(np.mean([float(rows[index]["dice"]) for index in (1, 5, 7)]), abs=1e-6)
+    assert figures["structure"] == "lv"
+    inner = figures["by_structure"]["lv"]
+    assert {key: figures[key] for key in inner} == inner
+    assert figures["not_nested"] == []
+
+
+def test_the_inner_structure_scores_as_it_does_alone(tmp_path: Path) -> None:
+    cases = [_two(index) for index in range(4)]
+    _run(EvaluationReport(tmp_path / "both", structures=STRUCTURES, num_samples=20), cases)
+    _run(EvaluationReport(tmp_path / "one", num_samples=20), [_part(case, 0) for case in cases])
+    _, both = _read(tmp_path / "both")
+    _, one = _read(tmp_path / "one")
+    of_all = {"mask_rules"}  # counts masks of all structures
+    assert {key: both[key] for key in one if key not in of_all} == {key: one[key] for key in one if key not in of_all}
+
+
+@pytest.mark.parametrize("with_contours", [True, False])
+def test_cases_that_are_not_nested_are_named(tmp_path: Path, with_contours: bool) -> None:
+    cases = [_two(index) for index in range(3)]
+    for key in ("pred", "pred_mask"):
+        cases[1][key] = cases[1][key].flip(0)
+    report = EvaluationReport(
+        tmp_path, structures=STRUCTURES, contour_key="pred" if with_contours else None, num_samples=20
+    )
+    _run(report, cases)
+    rows, figures = _read(tmp_path)
+    assert figures["not_nested"] == [cases[1]["name"]]
+    assert [row["nested"] for row in rows[::2]] == ["True", "False", "True"]
+
+
+def test_structures_that_do_not_fit_the_cases(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"Expected masks \(1, H, W\), but got \(2, 48, 40\): name the structures"):
+        evaluate_output(_two(0))
+    with pytest.raises(ValueError, match=r"Expected `pred_mask` of each case to have one entry for each of \['lv',"):
+        _run(EvaluationReport(tmp_path, structures=STRUCTURES), [_case(0)])
+    with pytest.raises(ValueError, match="Expected `structures` to have different names"):
+        EvaluationReport(tmp_path, structures=["lv", "lv"])
+
+
+def test_one_named_structure(tmp_path: Path) -> None:
+    _run(EvaluationReport(tmp_path, structures=["lv"], num_samples=20), [{**_case(0), "roi_dice": 0.5}])
+    rows, figures = _read(tmp_path)
+    assert (rows[0]["structure"], rows[0]["nested"], rows[0]["roi_dice"]) == ("lv", "True", "0.5")
+    assert list(figures["by_structure"]) == ["lv"]
+
+
+def test_a_missing_reference_of_one_structure() -> None:
+    case = _case(0)
+    case["label"][:] = float("nan")
+    assert evaluate_output(case)["status"] == "no_reference"

@@ -131,3 +131,41 @@ def test_from_a_config() -> None:
         assert value == pytest.approx(np.mean(_expected(key)), rel=1e-5)
     assert 0 < _run(parser.get_parsed_content("pooled")).state.metrics["metric"] < 1
     parser.get_parsed_content("report").attach(Engine(lambda _, batch: batch))
+
+
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (lambda: MeanDice(output_transform=MASKS, reduction="mean_batch"), "dice"),
+        (lambda: Hausdorff95(output_transform=MASKS, reduction="mean_batch"), "hd95_px"),
+        (lambda: BoundaryF(output_transform=MASKS, reduction="mean_batch"), "boundf"),
+        (
+            lambda: AveragePerpendicularDistance(
+                output_transform=from_engine(["pred", "reference"]), reduction="mean_batch"
+            ),
+            "apd_px",
+        ),
+    ],
+)
+def test_a_value_for_each_structure_with_missing_references_left_out(make: Any, key: str) -> None:
+    """Two structures: the cases themselves, and their order reversed, of which the last has no reference."""
+    sizes = [case["label"].shape for case in CASES]
+    assert len(set(sizes)) == 3
+    cases = []
+    for case in CASES:
+        both = {name: torch.cat([case[name].as_tensor()] * 2) for name in ("pred_mask", "label", "reference")}
+        cases.append({**both, "pred": torch.stack([case["pred"]] * 2)})
+    cases[2]["label"][1] = torch.nan
+    cases[2]["reference"][1] = torch.nan
+    values = _expected(key)
+    result = _run(make(), [cases[:2], cases[2:]]).state.metrics["metric"]
+    assert result.tolist() == pytest.approx([np.mean(values), np.mean(values[:2])], rel=1e-5)
+
+
+def test_pooled_dice_for_each_structure() -> None:
+    cases = [{name: torch.cat([case[name]] * 2) for name in ("pred_mask", "label")} for case in CASES]
+    cases[2]["label"][1] = torch.nan
+    counts = np.array([_expected(key) for key in ("intersection_px", "pred_area_px", "reference_area_px")])
+    expected = [2 * each[0] / (each[1] + each[2]) for each in (counts.sum(1), counts[:, :2].sum(1))]
+    result = _run(PooledDice(MASKS, per_class=True), [cases]).state.metrics["metric"]
+    assert result.tolist() == pytest.approx(expected)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_acdr.metrics.inputs import check_masks, check_spacing, spacing_per_image
+from monai_acdr.metrics.inputs import check_known_masks, check_masks, check_spacing, is_missing, spacing_per_image
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32])
@@ -70,3 +70,20 @@ def test_no_spacing_is_pixels_for_all() -> None:
 def test_spacings_that_are_no_pairs(spacing: Any) -> None:
     with pytest.raises(ValueError, match=r"\(row, column\) pair for each of 2 images, but got .*: give a list such as"):
         spacing_per_image(spacing, 2)
+
+
+def test_references_of_nan_in_whole_channels_are_missing() -> None:
+    pred, y = torch.ones(2, 2, 4, 4), torch.ones(2, 2, 4, 4)
+    y[1, 0] = float("nan")
+    checked, reference, known = check_known_masks(pred, y)
+    assert known.tolist() == [[True, True], [False, True]]
+    assert checked.all() and reference[known].all() and not reference[1, 0].any()
+    y[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="Expected `y` to hold 0 and 1 only"):
+        check_known_masks(pred, y)
+    for mask in (torch.ones(2, 1, 4, 4, dtype=torch.bool), torch.ones(0, 1, 4, 4)):
+        assert check_known_masks(mask, mask)[2].tolist() == [[True]] * len(mask)
+    with pytest.raises(ValueError, match="Expected a reference mask"):
+        check_known_masks(pred, None)
+    assert is_missing(torch.full((1, 3, 2), float("nan"))) and not is_missing(torch.zeros(0, 2))
+    assert not is_missing(torch.zeros(1, 4, dtype=torch.int64))

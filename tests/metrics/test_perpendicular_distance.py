@@ -130,3 +130,19 @@ def test_metric_takes_spacings_in_any_container(make: Callable[..., Any], batch:
     metric = AveragePerpendicularDistanceMetric(reduction="none")
     metric(batch([one, one]), batch([other, other]), spacing=make([[0.5, 0.5], [2.0, 2.0]]))
     torch.testing.assert_close(metric.aggregate().flatten(), torch.tensor([1.0, 4.0]), rtol=5e-3, atol=0)
+
+
+def test_metric_takes_several_structures_with_missing_references() -> None:
+    first = torch.stack([_star(1), _star(2)]), torch.stack([_star(3, 30), _star(4, 30)])
+    second = torch.stack([_star(5), _star(6)]), torch.stack([_star(7, 30), torch.full_like(_star(4, 30), torch.nan)])
+    metric = AveragePerpendicularDistanceMetric()
+    metric([first[0], second[0]], [first[1], second[1]])
+    values = metric.get_buffer()
+    assert values.shape == (2, 2) and values[1, 1].isnan()
+    for row, (preds, references) in enumerate((first, second)):
+        for index in range(2 - row):
+            expected = compute_average_perpendicular_distance(preds[index], references[index]).item()
+            assert values[row, index].item() == pytest.approx(expected, rel=1e-6)
+    assert metric.aggregate("mean_batch").tolist() == pytest.approx([values[:, 0].mean().item(), values[0, 1].item()])
+    with pytest.raises(ValueError, match="a reference contour for each structure, but got 2 contours and 1 references"):
+        metric([first[0]], [first[1][:1]])

@@ -61,3 +61,35 @@ def test_empty_masks() -> None:
 def test_aggregate_needs_data() -> None:
     with pytest.raises(ValueError, match="buffer is empty"):
         PooledDiceMetric().aggregate()
+
+
+def test_classes_and_missing_references() -> None:
+    one, other = _masks(2), _masks(3)
+    pred, reference = (torch.from_numpy(np.concatenate([one[i], other[i]], axis=1)).float() for i in range(2))
+    alone = [compute_pooled_dice(pred[:, n : n + 1], reference[:, n : n + 1]).item() for n in range(2)]
+    metric = PooledDiceMetric(per_class=True)
+    metric(pred[:2], reference[:2])
+    metric(list(pred[2:]), list(reference[2:]))
+    assert metric.get_buffer().shape == (5, 2, 3)
+    assert metric.aggregate().tolist() == pytest.approx(alone)
+
+    reference[1:3, 1] = torch.nan
+    known = torch.tensor([0, 3, 4])
+    metric.reset()
+    metric(pred, reference)
+    expected = compute_pooled_dice(pred[known, 1:], reference[known, 1:]).item()
+    assert metric.aggregate().tolist() == pytest.approx([alone[0], expected])
+    counts = compute_dice_counts(pred, reference)
+    assert counts.dtype == torch.int64
+    assert counts[1].tolist() == compute_dice_counts(pred[1:2, :1], reference[1:2, :1])[0].tolist()
+    pooled = PooledDiceMetric()
+    pooled(pred, reference)
+    assert pooled.aggregate().item() == pytest.approx(compute_pooled_dice(pred, reference).item())
+
+    reference[:, 1] = torch.nan
+    metric.reset()
+    metric(pred, reference)
+    assert metric.aggregate().isnan().tolist() == [False, True]
+    pooled.reset()
+    pooled(pred[:, 1:], reference[:, 1:])
+    assert pooled.aggregate().isnan()

@@ -90,3 +90,10 @@ def test_values_must_be_instance_numbers(value: float) -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(ValueError, match=r"instance maps \(B, 1, H, W\)"):
         compute_coverage_sums(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 3))
+
+
+def test_images_without_reference_are_left_out() -> None:
+    pred = torch.cat([_instances((0, 0, 4, 4)), _instances((2, 2, 4, 4))]).float()
+    reference = torch.cat([_instances((0, 0, 4, 2)), torch.full((1, 1, 10, 10), torch.nan)])
+    assert compute_coverage_sums(pred, reference)[1].tolist() == [0, 0]
+    assert compute_weighted_coverage(pred, reference).item() == pytest.approx(8 / 16)

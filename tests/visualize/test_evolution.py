@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from monai_acdr.geometry import circle
-from monai_acdr.visualize import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR
+from monai_acdr.visualize import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR, structure_color
 from monai_acdr.visualize.evolution import evolution_color, evolution_frames, save_evolution_gif, save_gif
 
 IMAGE = torch.linspace(0, 1, 24 * 32).reshape(24, 32)
@@ -95,3 +95,19 @@ def test_wrong_input(tmp_path: Path) -> None:
         save_gif(tmp_path / "a.gif", [frame], frame_ms=1)
     with pytest.raises(FileNotFoundError, match="create it first"):
         save_gif(tmp_path / "none" / "a.gif", [frame])
+
+
+def test_several_structures_end_in_their_own_colors(tmp_path: Path) -> None:
+    square = torch.tensor([[4.0, 4.0], [12.0, 4.0], [12.0, 12.0], [4.0, 12.0]])
+    contours = torch.stack([torch.stack([square + step, square + 10 + step]) for step in range(3)])
+    frames = evolution_frames(np.zeros((32, 32)), contours, reference=[square, square + 8], scale=4)
+    assert len(frames) == 3
+    for index, frame in enumerate(frames):
+        for number in range(2):
+            assert (frame == evolution_color(index, 3, number)).all(-1).any()
+    path = save_evolution_gif(tmp_path / "film.gif", np.zeros((32, 32)), contours)
+    film = Image.open(path)
+    film.seek(film.n_frames - 1)
+    last = np.asarray(film.convert("RGB"))
+    for number in range(2):
+        assert (last == structure_color(number)).all(-1).sum() > 20

@@ -11,7 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_acdr.visualize import FINAL_COLOR, INITIAL_COLOR, REFERENCE_COLOR, contour_crop_box, draw_contours
+from monai_acdr.visualize import (
+    FINAL_COLOR,
+    INITIAL_COLOR,
+    REFERENCE_COLOR,
+    STRUCTURE_COLORS,
+    contour_crop_box,
+    draw_contours,
+    structure_color,
+)
 
 SQUARE = torch.tensor([[3.0, 2.0], [9.0, 2.0], [9.0, 5.0], [3.0, 5.0]])
 BLACK = np.zeros((8, 12))
@@ -154,3 +162,16 @@ def test_wrong_image_and_color() -> None:
 
 def test_collapsed_contour_is_drawn_without_error() -> None:
     assert draw_contours(BLACK, [(torch.full((5, 2), 4.0), WHITE)]).shape == (32, 48, 3)
+
+
+def test_a_list_of_contours_has_one_color_and_one_name() -> None:
+    together = draw_contours(BLACK, {"reference": ([SQUARE, SQUARE + 1], REFERENCE_COLOR)}, legend=False)
+    apart = draw_contours(BLACK, [(SQUARE, REFERENCE_COLOR), (SQUARE + 1, REFERENCE_COLOR)])
+    np.testing.assert_array_equal(together, apart)
+
+
+def test_structures_have_different_colors() -> None:
+    colors = [structure_color(index) for index in range(len(STRUCTURE_COLORS))]
+    assert colors[0] == FINAL_COLOR
+    assert len({*colors, INITIAL_COLOR, REFERENCE_COLOR}) == len(colors) + 2
+    assert structure_color(len(colors)) == colors[0]
