@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "transforms": _LAYERS,
     "visualize": _LAYERS,
     "measures": _LAYERS,
-    "data": _LAYERS | {"transforms", "dicom"},
+    "data": _LAYERS | {"transforms", "dicom", "measures"},
     "dicom": _LAYERS,
     "handlers": _LAYERS | {"transforms", "metrics", "visualize", "dicom"},
     "inferers": _NETS | {"transforms"},

@@ -15,11 +15,11 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 
 from monai_acdr.apps.frame_names import frame_names
-from monai_acdr.apps.nifti import NiftiVolume, is_nifti, read_nifti
 from monai_acdr.apps.pixels import load_frames, make_image
 from monai_acdr.apps.study_files import Skipped, choose_series, find_series, left_out, left_out_images, not_a_file
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.data.nifti import NiftiVolume, is_nifti, read_nifti
 from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
 from monai_acdr.dicom import SourceFrame
 from monai_acdr.dicom.elements import code, text

@@ -15,11 +15,11 @@ from monai_acdr.apps.contour_document import ContourDocument, FrameContours, wri
 from monai_acdr.apps.inputs import Inputs
 from monai_acdr.apps.label_values import draw_label_map, picture_values
 from monai_acdr.apps.measurements import Measurements
-from monai_acdr.apps.nifti import write_masks
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.apps.segment_pictures import Pictures, write_html, write_overlays, write_pictures
 from monai_acdr.apps.segment_report import SegmentReport
 from monai_acdr.apps.stopwatch import Stopwatch
+from monai_acdr.data.nifti import write_masks
 from monai_acdr.dicom import (
     MEASURES,
     Algorithm,

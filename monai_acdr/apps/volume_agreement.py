@@ -24,10 +24,10 @@ from monai_acdr import __version__
 from monai_acdr.apps.inputs import volume_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.nifti import NiftiVolume, read_nifti
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.data.cardiac_nifti import PHASES, CardiacCase, find_cardiac_cases
+from monai_acdr.data.nifti import NiftiVolume, read_nifti
 from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.files import output_folder, write_text_atomically

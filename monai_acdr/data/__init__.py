@@ -8,6 +8,7 @@ Checks have a command line as well: ``python -m monai_acdr.data.quality DATASET_
 
 from __future__ import annotations
 
+from monai_acdr.data.cardiac_nifti import cardiac_nifti_data_list
 from monai_acdr.data.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
 from monai_acdr.data.cityscapes import cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
@@ -29,7 +30,14 @@ from monai_acdr.data.mass_reference import (
 from monai_acdr.data.masses import MASS_SOURCES, find_mass_source, hold_out, mass_data_list
 from monai_acdr.data.pairs import pair_folder_data_list
 from monai_acdr.data.pictures import PictureReader
-from monai_acdr.data.readers import DicomFrameReader, MammogramReader, read_mammogram
+from monai_acdr.data.readers import (
+    DicomFrameReader,
+    MammogramReader,
+    NiftiSliceReader,
+    parse_slice_name,
+    read_mammogram,
+    slice_name,
+)
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
 from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
@@ -57,12 +65,14 @@ __all__ = [
     "LoadReferenced",
     "DicomFrameReader",
     "MammogramReader",
+    "NiftiSliceReader",
     "MaskFit",
     "MaskOutline",
     "PictureReader",
     "QualityReport",
     "SunnybrookCase",
     "bcrp_data_list",
+    "cardiac_nifti_data_list",
     "cbis_ddsm_data_list",
     "cityscapes_data_list",
     "ddsm_data_list",
@@ -79,10 +89,12 @@ __all__ = [
     "mass_data_list",
     "mass_inference_list",
     "pair_folder_data_list",
+    "parse_slice_name",
     "read_boxes",
     "read_contour",
     "read_ljpeg",
     "read_mammogram",
+    "slice_name",
     "sunnybrook_data_list",
     "sunnybrook_quality_report",
     "write_contour",

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.pictures import PictureReader
+from monai_acdr.data.readers.nifti_slice import NiftiSliceReader, parse_slice_name
 from monai_acdr.geometry import resample
 from monai_acdr.transforms.contour import (
     MASK_RULE,
@@ -50,7 +51,8 @@ class LoadReference(Transform):
     Args:
         contour_reader: path to (N, 2) vertices in pixels, for contour files.
         mask_reader: MONAI reader of masks, giving arrays in (row, column) order; None reads pictures
-            (:class:`~monai_acdr.data.PictureReader`).
+            (:class:`~monai_acdr.data.PictureReader`) and slices of label maps in NIfTI
+            (:class:`~monai_acdr.data.NiftiSliceReader`).
         mask_rule: of mask files, "covered" or "drawn".
     """
 
@@ -70,7 +72,8 @@ class LoadReference(Transform):
         """Read the reference of ``image``.
 
         Args:
-            path: contour (``.txt``), or mask with the values 0 and 1, 0 and 255, or 0 and 65535.
+            path: contour (``.txt``), mask with the values 0 and 1, 0 and 255, or 0 and 65535, or name of a slice
+                (:func:`~monai_acdr.data.slice_name`).
             image: (1, H, W) MetaTensor as loaded, before any spatial transform.
             mask_rule: of this file, if it is a mask; None takes that of the transform.
 
@@ -83,10 +86,10 @@ class LoadReference(Transform):
             ValueError: when the mask is empty or of another size than the image, the contour misses the image, or the
                 rule is unknown.
         """
-        path = Path(path)
         size, affine = present_grid(image)
         rule = check_mask_rule(self.mask_rule if mask_rule is None else mask_rule, "mask_rule")
-        if path.suffix.lower() in CONTOUR_SUFFIXES:
+        if Path(path).suffix.lower() in CONTOUR_SUFFIXES:
+            path = Path(path)
             rule = "covered"
             vertices = self.contour_reader(path)
             mask = contour_to_mask(vertices, size, threshold=0.5)
@@ -107,10 +110,12 @@ class LoadReference(Transform):
         }
         return MetaTensor(mask, affine=affine, meta=meta), vertices_in(vertices[None], affine)
 
-    def _read_mask(self, path: Path, size: tuple[int, int], image_name: str) -> Tensor:
-        if not path.is_file():
-            raise FileNotFoundError(f"Expected a mask file, but {path} does not exist: check the dataset's folder.")
-        reader = self.mask_reader or PictureReader()
+    def _read_mask(self, path: str | Path, size: tuple[int, int], image_name: str) -> Tensor:
+        volume_slice = parse_slice_name(path)
+        file = Path(path) if volume_slice is None else volume_slice.path
+        if not file.is_file():
+            raise FileNotFoundError(f"Expected a mask file, but {file} does not exist: check the dataset's folder.")
+        reader = self.mask_reader or (PictureReader() if volume_slice is None else NiftiSliceReader())
         values = np.asarray(reader.get_data(reader.read(path))[0])
         if values.shape != size:
             raise ValueError(
@@ -194,10 +199,11 @@ class LoadReferenced(MapTransform):
             if pair is not None:
                 masks[index] = pair[0].as_tensor()[0]
                 contours[index] = resample(pair[1].as_tensor()[0], self.num_vertices)
-        return MetaTensor(masks, affine=first.affine, meta=dict(first.meta)), vertices_in(contours, first.affine)
+        meta = {key: value for key, value in first.meta.items() if key != MetaKeys.AFFINE}
+        return MetaTensor(masks, affine=first.affine, meta=meta), vertices_in(contours, first.affine)
 
 
-def foreground(values: np.ndarray, path: Path) -> np.ndarray:
+def foreground(values: np.ndarray, path: str | Path) -> np.ndarray:
     """Object pixels of a mask that was stored with the values 0 and 1, 0 and 255, or 0 and 65535."""
     largest = values.max(initial=0)
     if largest <= 0:

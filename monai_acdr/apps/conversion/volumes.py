@@ -17,7 +17,7 @@ import numpy as np
 
 from monai_acdr.apps.conversion.content import Frame, Layer, attached
 from monai_acdr.apps.frame_names import frame_names
-from monai_acdr.apps.nifti import NiftiVolume, read_nifti
+from monai_acdr.data.nifti import NiftiVolume, read_nifti
 from monai_acdr.dicom import TISSUE, SourceFrame, Structure
 from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.files import replace_file

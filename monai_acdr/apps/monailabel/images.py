@@ -16,7 +16,7 @@ import numpy as np
 
 from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
 from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
-from monai_acdr.apps.nifti import NiftiVolume, check_grid, is_nifti, read_nifti
+from monai_acdr.data.nifti import NiftiVolume, check_grid, is_nifti, read_nifti
 from monai_acdr.dicom import SourceFrame
 
 __all__ = ["ImageCache", "LabelImage", "read_label_image"]

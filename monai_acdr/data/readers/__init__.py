@@ -7,5 +7,13 @@ from __future__ import annotations
 
 from monai_acdr.data.readers.dicom_frame import DicomFrameReader
 from monai_acdr.data.readers.mammogram import MammogramReader, read_mammogram
+from monai_acdr.data.readers.nifti_slice import NiftiSliceReader, parse_slice_name, slice_name
 
-__all__ = ["DicomFrameReader", "MammogramReader", "read_mammogram"]
+__all__ = [
+    "DicomFrameReader",
+    "MammogramReader",
+    "NiftiSliceReader",
+    "parse_slice_name",
+    "read_mammogram",
+    "slice_name",
+]

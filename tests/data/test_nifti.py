@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.nifti import is_nifti, read_nifti, read_nifti_voxels, write_masks
+from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels, write_masks
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.read_budget import read_budget
 
