@@ -75,6 +75,7 @@ class CenteredCircle(nn.Module):
                 f"Expected `diameter` to be a fraction in (0, 1] of the image, or several of them, but got {diameter}."
             )
         self.num_vertices = num_vertices
+        self.diameter = self.diameters if self.several else self.diameters[0]
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, 2), or to (B, N, K, 2) for a sequence of N diameters."""

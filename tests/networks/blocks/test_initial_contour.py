@@ -60,6 +60,11 @@ def test_a_contour_for_each_of_several_structures(oracle: type[nn.Module], setti
         assert torch.equal(vertices[:, index], alone)
 
 
+def test_a_circle_keeps_its_diameter() -> None:
+    assert CenteredCircle(8, 0.3).diameter == 0.3
+    assert CenteredCircle(8, (0.3, 0.5)).diameter == [0.3, 0.5]
+
+
 @pytest.mark.parametrize("diameter", [[], [0.3, 1.2], (0.0, 0.5)])
 def test_circles_of_wrong_diameters(diameter: Any) -> None:
     with pytest.raises(
