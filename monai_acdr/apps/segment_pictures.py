@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,8 @@ MAX_UNCERTAIN = 12
 """Frames that the report shows first, those of the lowest confidence."""
 DOUBTFUL_COLOR = (255, 90, 60)
 """Captions of doubtful frames."""
+COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
+"""Words for :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
 MARGIN = 0.6
 """Shown around the contours of a sheet, as a share of their common box."""
 COLUMNS = 8
@@ -80,21 +83,29 @@ class Pictures:
         )
 
     def tile(self, index: int) -> np.ndarray:
-        """One frame with its contours, whose names are written where there are several, and "doubtful" where it is."""
+        """One frame with its contours, the names of several structures, and a line below where it is doubtful."""
         frame, outline = self.inputs.frames[index], self.outlines[index]
-        return _overlay(frame, outline, _box([outline], frame.size), self._names(outline))
+        labels = [structure.label for structure in self.structures]
+        picture = _overlay(frame, outline, _box([outline], frame.size), labels if len(labels) > 1 else None)
+        if not outline.doubtful:
+            return picture
+        return contact_sheet([picture], gap=0, captions=[self._caption(index)], caption_colors=[DOUBTFUL_COLOR])
+
+    @property
+    def legend(self) -> str:
+        """The colors of the contours in words; empty where there is one structure."""
+        if len(self.structures) == 1:
+            return ""
+        colors = itertools.cycle(COLOR_NAMES)
+        return ", ".join(
+            f"{structure.label} {color}" for structure, color in zip(self.structures, colors, strict=False)
+        )
 
     def _caption(self, index: int) -> str:
         grid, outline = self.measured.grid, self.outlines[index]
         name = self.inputs.frames[index].name
         place = name if grid is None else f"slice {grid.slice_index[index]}, phase {grid.phase[index]}"
         return place + (f": doubtful {outline.confidence:.2f}" if outline.doubtful else "")
-
-    def _names(self, outline: Outline) -> list[str] | None:
-        if len(self.structures) == 1 and not outline.doubtful:
-            return None
-        labels = [structure.label for structure in self.structures]
-        return [f"{label}, doubtful {outline.confidence:.2f}" if outline.doubtful else label for label in labels]
 
     @cached_property
     def curve(self) -> np.ndarray | None:
@@ -141,7 +152,8 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
         shown.append(("Volume over the cycle", pictures.curve))
     caption = "End-diastole and end-systole of each slice" if measured.volumes is not None else "Contours"
     if pictures.shown:
-        shown.append((f"{caption}; slices and phases count from 0", pictures.sheet))
+        legend = f"; {pictures.legend}" if pictures.legend else ""
+        shown.append((f"{caption}; slices and phases count from 0{legend}", pictures.sheet))
     left_out = [f"frame {frame.name} is left out: {frame.reason}" for frame in report.frames if not frame.outlined]
     notes = [
         f"{report.label}: {report.num_outlined} of {len(report.frames)} frames outlined by {report.model['name']} "

@@ -20,6 +20,8 @@ __all__ = ["FrameReport", "SegmentReport", "heart_measures", "in_words"]
 
 _NAMED = 3
 """Frames of the lowest confidence that a terminal names."""
+_NUM_VOLUMES = 4
+"""The first measures of a heart are volumes and what follows from them, the others are of the wall at end-diastole."""
 
 
 def in_words(finding: Finding) -> str:
@@ -163,7 +165,10 @@ class SegmentReport:
         if self.volumes is None:
             return []
         measures = heart_measures(self)
-        lines = [", ".join(f"{name} {value:.1f} {unit}{self.limits_of(key)}" for key, name, value, unit in measures)]
+        words = [f"{name} {value:.1f} {unit}{self.limits_of(key)}" for key, name, value, unit in measures]
+        lines = [", ".join(words[:_NUM_VOLUMES])]
+        if words[_NUM_VOLUMES:]:
+            lines.append(f"At end-diastole: {', '.join(words[_NUM_VOLUMES:])}")
         if self.agreement is not None and any(self.limits_of(key) for key, *_ in measures):
             lines.append(f"Limits of agreement: measured minus reference, {self.agreement.source}")
         return lines
@@ -209,9 +214,9 @@ def heart_measures(report: SegmentReport) -> list[tuple[str, str, float, str]]:
 def _wall_measures(wall: VentricleWall | None) -> list[tuple[str, str, float, str]]:
     if wall is None:
         return []
-    measures = [("mass_g", "myocardial mass at end-diastole", wall.mass_g, "g")]
+    measures = [("mass_g", "myocardial mass", wall.mass_g, "g")]
     if wall.mean_thickness_mm is not None:
-        measures.append(("wall_mm", "mean wall thickness at end-diastole", wall.mean_thickness_mm, "mm"))
+        measures.append(("wall_mm", "mean wall thickness", wall.mean_thickness_mm, "mm"))
     return measures
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from monai_acdr.apps import contour_document_reader
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.contour_document import ContourDocument, FrameContours, structure_of, write_contour_document
 from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm
 from monai_acdr.read_budget import read_budget
@@ -243,3 +243,68 @@ def test_short_lists_are_shown(tmp_path: Path, key: str, value: Any, shown: str)
     path.write_text(json.dumps(data))
     with pytest.raises(ValueError, match=f'"{key}" to be .*, but got {shown}'):
         read_contour_document(path)
+
+
+def several() -> dict[str, Any]:
+    data = minimal()
+    del data["structure"]
+    data |= {"version": 2, "structures": ["LV endocardium", "Infarct"]}
+    contours = [{"structure": label, "vertices_px": SHAPE.tolist()} for label in data["structures"]]
+    data["frames"][0]["contours"] = contours
+    return data
+
+
+def test_several_structures(tmp_path: Path) -> None:
+    frames = (
+        FrameContours("a", (9, 13), (SHAPE, SHAPE[:4]), structures=(1, 0), confidence=(0.25, None)),
+        FrameContours("b", (9, 13), (SHAPE,), structures=(1,), confidence=(0.0,), doubtful=(True,)),
+        FrameContours("c", (9, 13), (SHAPE,)),
+    )
+    written = ContourDocument((LV_ENDOCARDIUM, structure_of("Infarct")), frames)
+    read = read_contour_document(write_contour_document(tmp_path / "a.json", written))
+    assert read.structures == written.structures
+    for one, other in zip(read.frames, frames, strict=True):
+        assert (one.structures, one.confidence, one.doubtful) == (other.structures, other.confidence, other.doubtful)
+        np.testing.assert_equal(one.contours, other.contours)
+    (first, _) = (read.frames[0].of_structure(index) for index in (0, 1))
+    np.testing.assert_array_equal(first.contours[0], SHAPE[:4])
+    assert first.confidence == ()
+
+
+def test_the_only_structure_need_not_be_named(tmp_path: Path) -> None:
+    data = several()
+    data["structures"] = ["LV endocardium"]
+    data["frames"][0]["contours"] = [{"vertices_px": SHAPE.tolist()}]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert read_contour_document(path).frames[0].indices == (0,)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("structures", "LV", '"structures" of the document to be a list'),
+        ("structures", [], "1 to 256 structures"),
+        ("structures", ["a"] * 257, "at most 256 entries"),
+        ("structures", ["LV", 5], '"structures" to be a text'),
+        ("structures", ["LV endocardium", "Infarct", "infarct "], "different labels"),
+        (f"{CONTOUR}/structure", "Mass", "contour 1 to be one of the document's \"structures\", but got 'Mass'"),
+        (f"{CONTOUR}/structure", None, "but got None"),
+        (f"{CONTOUR}/structure", ["LV endocardium"], "but got"),
+        (f"{CONTOUR}/confidence", 1.5, '"confidence" of contour 1 to be a number from 0 to 1, but got 1.5'),
+        (f"{CONTOUR}/confidence", "0.5", '"confidence"'),
+        (f"{CONTOUR}/confidence", True, '"confidence"'),
+        (f"{CONTOUR}/confidence", float("nan"), '"confidence"'),
+        (f"{CONTOUR}/doubtful", 1, '"doubtful" of contour 1 to be true or false, but got 1'),
+        ("version", 2.0, "version 1 to 2"),
+        ("version", 0, "version 1 to 2"),
+    ],
+)
+def test_hostile_documents_of_several_structures(tmp_path: Path, place: str, value: Any, message: str) -> None:
+    data = several()
+    change(place, value)(data)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as caught:
+        read_contour_document(path)
+    assert str(path) in str(caught.value)

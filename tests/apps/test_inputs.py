@@ -296,3 +296,14 @@ def test_a_place_beyond_the_scanner(own_study: Path, edit: Edit) -> None:
     with pytest.raises(ValueError, match=rf"{file.name} places its first pixel at 1e\+07, 0, 0 mm"):
         read_inputs(file)
     assert [entry.file for entry in read_inputs(own_study).skipped] == [file.name]
+
+
+def test_frames_of_reference_and_times_are_findings(own_study: Path, edit: Callable[..., Path]) -> None:
+    assert read_inputs(own_study).findings == []
+    files = sorted(own_study.iterdir())
+    for number, file in enumerate(files):
+        edit(file, FrameOfReferenceUID=f"1.2.{number}")
+    edit(files[0], TriggerTime=None)
+    texts = {finding.kind: finding.text for finding in read_inputs(own_study).findings}
+    assert texts["frames_of_reference"].startswith("the series has 12 frames of reference in 12 frame(s), DICOM allows")
+    assert texts["missing_times"].startswith("the trigger time is missing in 1 of 12 frame(s)")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_acdr.apps.model import find_bundle, find_device, find_weights, load_model
+from monai_acdr.apps.model import Limits, bundle_structures, find_bundle, find_device, find_weights, load_model
 from monai_acdr.bundle import bundle_root
-from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, TISSUE
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
 
 
 def test_hearts(tiny_heart: Path) -> None:
@@ -98,3 +98,38 @@ def test_refused(tiny_heart: Path, tmp_path: Path) -> None:
 def test_weights_that_are_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a folder: give the path of a file"):
         find_weights(tmp_path, tmp_path)
+
+
+def test_several_structures() -> None:
+    """By their class names, up to the first number that is missing; others only have a label."""
+
+    def named(**classes: object) -> tuple[Structure, ...]:
+        return bundle_structures({"network_data_format": {"outputs": {"pred": {"channel_def": classes}}}})
+
+    assert named(**{"0": "background", "1": "lv", "2": "LV_epicardium"}) == (LV_ENDOCARDIUM, LV_EPICARDIUM)
+    assert [s.label for s in named(**{"1": "Infarct", "3": "lv"})] == ["Infarct"]
+    assert named(**{"1": 5}) == named() == (TISSUE,)
+
+
+def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
+    config, metadata = (copy / "configs" / name for name in ("inference.json", "metadata.json"))
+    told, stated = json.loads(config.read_text()), json.loads(metadata.read_text())
+    config.write_text(json.dumps({**told, "doubtful_below": 0.5, "nested": True}))
+    limits = {"edv_ml": {"bias": 1, "lower": -12, "upper": 9.5}, "source": "acdc_dev"}
+    metadata.write_text(json.dumps({**stated, "volume_agreement": limits}))
+    model = load_model(copy, device="cpu")
+    assert (model.doubtful_below, model.nested, model.infer.nested) == (0.5, True, True)
+    assert model.agreement is not None and model.agreement.source == "acdc_dev"
+    assert model.agreement.limits == {"edv_ml": Limits(-12.0, 9.5, 1.0)}
+    other = load_model(copy, copy / "models" / "model.pt", device="cpu")
+    assert other.agreement is None  # measured with the bundle's own weights
+    for wrong in ([], {"edv_ml": limits["edv_ml"]}, {"source": "x", "edv_ml": {"lower": 3, "upper": 2}}):
+        metadata.write_text(json.dumps({**stated, "volume_agreement": wrong}))
+        with pytest.raises(ValueError, match=r"Expected .*metadata\.json"):
+            load_model(copy, device="cpu")
+    metadata.write_text(json.dumps(stated))
+    for key, value in (("doubtful_below", 1.5), ("doubtful_below", True), ("nested", 1)):
+        config.write_text(json.dumps({**told, key: value}))
+        with pytest.raises(ValueError, match=f"Expected {key} to be"):
+            load_model(copy, device="cpu")

@@ -21,6 +21,7 @@ from monai_acdr.dicom import (
     LV_ENDOCARDIUM,
     MEASURES,
     VOLUMES,
+    WALL,
     Region,
     read_sources,
     write_rtstruct,
@@ -47,7 +48,7 @@ def values(dataset: Dataset) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("known", [MEASURES, VOLUMES])
+@pytest.mark.parametrize("known", [MEASURES, VOLUMES, WALL])
 def test_codes_are_in_the_standard(known: dict) -> None:
     for concept, _ in known.values():
         assert any(concept.value in entry for entry in concepts[concept.scheme_designator].values()), concept
@@ -75,6 +76,22 @@ def test_image_coordinates(made: SimpleNamespace, tmp_path: Path) -> None:
     assert found["Left Ventricular ED Volume"] == 120.5 and found["Cardiac ejection fraction"] == 58.2987
     text = str(dataset)
     assert "Left ventricle" in text and "monai_acdr" in text
+
+
+def test_the_wall_is_a_group_of_its_own(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources(made.series(tmp_path, made.oblique(2), phases=2))
+    wall = {"mass_g": 98.5, "mean_thickness_mm": 8.25}
+    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE, None, None, None], sources, volumes=EJECTION, wall=wall)
+    dataset = pydicom.dcmread(path)
+    found = values(dataset)
+    assert (found["Left Ventricle Mass"], found["Wall Thickness"]) == (98.5, 8.25)
+    assert found["Left Ventricular ED Volume"] == 120.5
+    derivations = [item.ConceptCodeSequence[0].CodeMeaning for item in items(dataset) if concept(item) == "Derivation"]
+    assert derivations == ["Mean"] and "Left Ventricle Myocardium" in str(dataset)
+
+
+def concept(item: Dataset) -> str:
+    return str(item.ConceptNameCodeSequence[0].CodeMeaning) if item.get("ConceptNameCodeSequence") else ""
 
 
 def test_patient_coordinates(made: SimpleNamespace, tmp_path: Path) -> None:
@@ -139,6 +156,7 @@ def test_contours_beyond_the_border(made: SimpleNamespace, tmp_path: Path) -> No
         ({"measures": []}, "each of the 1 contours, but got 0"),
         ({"measures": [{"area_mm2": float("nan")}]}, "finite numbers in `measures`"),
         ({"volumes": {"ef": 1.0}}, "names of `volumes`"),
+        ({"wall": {"mass": 1.0}}, "names of `wall`"),
         ({"coordinates": "pixel"}, "'image' or 'patient', but got 'pixel'"),
     ],
 )

@@ -39,3 +39,18 @@ def test_smaller_and_grey_pictures_are_centred() -> None:
 def test_wrong_sheets(images: list, columns: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         contact_sheet(images, columns)
+
+
+def test_captions_lie_below_their_pictures() -> None:
+    pictures = [np.full((40, 90, 3), value, dtype=np.uint8) for value in (50, 100)]
+    plain = contact_sheet(pictures, columns=1, gap=2)
+    sheet = contact_sheet(
+        pictures, columns=1, gap=2, captions=["slice 0", "x"], caption_colors=[(255, 0, 0), (0, 255, 0)]
+    )
+    assert sheet.shape == (plain.shape[0] + 2 * 18, plain.shape[1], 3)
+    assert (sheet[2:42, 2:92] == 50).all() and (sheet[62:102, 2:92] == 100).all()
+    first, second = sheet[42:60].astype(int), sheet[102:120].astype(int)
+    assert (first[..., 0] > first[..., 1] + 100).any() and not (first[..., 1] > first[..., 0] + 100).any()
+    assert (second[..., 1] > second[..., 0] + 100).any()
+    with pytest.raises(ValueError, match="`captions` for each of 2 pictures, but got 1"):
+        contact_sheet(pictures, captions=["a"])

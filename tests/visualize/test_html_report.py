@@ -152,3 +152,12 @@ def test_wrong_input(tmp_path: Path) -> None:
         report(pictures=[("x", b"<svg onload=alert(1)>")])
     with pytest.raises(ValueError, match=r"ending in \.html, but got report\.txt"):
         save_html_report(tmp_path / "report.txt", "x")
+
+
+def test_what_to_check_comes_before_the_other_pictures() -> None:
+    text = html_report("t", pictures=[("all", PICTURE)], uncertain=[("<worst>", PICTURE), ("second", PICTURE)])
+    order = [
+        text.index(part) for part in ("Check first", "&lt;worst&gt;</figcaption>", "second", ">Pictures<", ">all<")
+    ]
+    assert order == sorted(order)
+    assert "Check first" not in html_report("t", pictures=[("all", PICTURE)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from monai_acdr.apps.monailabel.problems import Busy
 from monai_acdr.apps.monailabel.training_set import TrainingSet, training_items, write_training_set
 from monai_acdr.handlers import load_network
 
-__all__ = ["FineTuning", "fine_tune", "one_training"]
+__all__ = ["FineTuning", "fine_tune", "one_training", "reference_keys"]
 
 METRIC = "val_mean_dice"
 
@@ -116,23 +116,17 @@ def fine_tune(
 
     Raises:
         Busy: when another training runs.
-        ValueError: when labels are missing, or the bundle outlines several structures, for which saved labels make no
-            training set.
+        ValueError: when labels are missing, or the bundle's training does not read a reference for each structure.
     """
     options = options or FineTuning()
-    if len(store.structures) > 1:
-        labels = ", ".join(structure.label for structure in store.structures)
-        raise ValueError(
-            f"Expected a bundle of one structure for a training on saved labels, but {store.bundle} outlines {labels}: "
-            "train it with python -m monai.bundle run and its configs/train.json."
-        )
+    keys = reference_keys(store)
     start = time.monotonic()
     with one_training(store.folder):
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            data = write_training_set(scratch / "data", labelled, options.val_split)
+            data = write_training_set(scratch / "data", labelled, options.val_split, len(keys), store.nested)
             _logger.info("Training %s on %s frames", store.bundle, data.frames)
-            before, after, epoch = _train(store, scratch, data, options)
+            before, after, epoch = _train(store, scratch, data, options, keys)
             record = {
                 "published": after > before,
                 "dice_before": round(before, 6),
@@ -153,10 +147,41 @@ def fine_tune(
     return record
 
 
-def _train(store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning) -> tuple[float, float, int]:
+def reference_keys(store: ModelStore) -> tuple[str, ...]:
+    """Items of a data list in which the bundle's training reads the references, one for each structure.
+
+    Raises:
+        ValueError: when they are not as many as the bundle's structures.
+    """
+    config = ConfigParser.load_config_file(str(store.root / "configs" / "train.json"))
+    loader = next(_loaders(config), {})
+    found = loader.get("keys", "label")
+    keys = (found,) if isinstance(found, str) else tuple(map(str, found))
+    if len(keys) != len(store.structures):
+        raise ValueError(
+            f"Expected the training of {store.bundle} to read a reference for each of its {len(store.structures)} "
+            f"structures, but LoadReferenced of its configs/train.json has the keys {list(keys)}."
+        )
+    return keys
+
+
+def _loaders(config: Any) -> Iterator[dict[str, Any]]:
+    """Every LoadReferenced of a config."""
+    if isinstance(config, dict):
+        if str(config.get("_target_", "")).endswith("LoadReferenced"):
+            yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for item in config:
+            yield from _loaders(item)
+
+
+def _train(
+    store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning, keys: Sequence[str]
+) -> tuple[float, float, int]:
     """Dice of the weights that are there, of the best new ones, and the epoch of these."""
-    before = _score(_configured(store, scratch, data, options), store)
-    parser = _configured(store, scratch, data, options)
+    before = _score(_configured(store, scratch, data, options, keys), store)
+    parser = _configured(store, scratch, data, options, keys)
     # An ensemble's members were trained apart, which is why they differ where they are unsure; trained on together they
     # would not. So one goes on, the first, and it has to become better than all of them were together.
     load_network(parser.get_parsed_content("network"), store.path, parser["device"], member=0)
@@ -167,10 +192,12 @@ def _train(store: ModelStore, scratch: Path, data: TrainingSet, options: FineTun
     return before, after if np.isfinite(after) else -1.0, epoch
 
 
-def _configured(store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning) -> ConfigParser:
+def _configured(
+    store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning, keys: Sequence[str]
+) -> ConfigParser:
     parser = ConfigParser()
     parser.read_config(str(store.root / "configs" / "train.json"))
-    for key, value in _overrides(parser, store, scratch, data, options).items():
+    for key, value in _overrides(parser, store, scratch, data, options, keys).items():
         parser[key] = value
     parser["device"] = find_device(options.device or None)
     return parser
@@ -185,15 +212,20 @@ def _score(parser: ConfigParser, store: ModelStore) -> float:
 
 
 def _overrides(
-    parser: ConfigParser, store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning
+    parser: ConfigParser,
+    store: ModelStore,
+    scratch: Path,
+    data: TrainingSet,
+    options: FineTuning,
+    keys: Sequence[str],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
         "bundle_root": str(store.root),
         "dataset_dir": str(scratch / "data"),
         "output_dir": str(scratch / "output"),
         "checkpoint": str(scratch / "best.pt"),
-        "train#data_list": training_items(scratch / "data", "training"),
-        "validate#data_list": training_items(scratch / "data", "validation"),
+        "train#data_list": training_items(scratch / "data", "training", keys),
+        "validate#data_list": training_items(scratch / "data", "validation", keys),
         "max_epochs": options.max_epochs,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,

@@ -83,12 +83,7 @@ class MyApp(MONAILabelApp):
         return tasks
 
     def init_trainers(self) -> dict[str, Any]:
-        """Of bundles with one structure: saved labels make no training set of several."""
-        return {
-            name: FineTuneTask(store, Path(self.app_dir), self.images)
-            for name, store in self.stores.items()
-            if len(store.structures) == 1
-        }
+        return {name: FineTuneTask(store, Path(self.app_dir), self.images) for name, store in self.stores.items()}
 
     def init_strategies(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from monai_acdr.apps.label_values import structure_masks
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.saved_labels import frame_masks
+from monai_acdr.apps.monailabel.saved_labels import frame_labels
 from monai_acdr.data import pair_folder_data_list
 
 __all__ = ["TrainingSet", "is_held_out", "training_items", "write_training_set"]
@@ -48,9 +49,16 @@ def is_held_out(image_id: str, share: float) -> bool:
 
 
 def write_training_set(
-    folder: Path, labelled: Iterable[tuple[str, LabelImage, np.ndarray]], share: float = 0.25
+    folder: Path,
+    labelled: Iterable[tuple[str, LabelImage, np.ndarray]],
+    share: float = 0.25,
+    num_structures: int = 1,
+    nested: bool = False,
 ) -> TrainingSet:
     """Write ``<group>/images`` and ``<group>/masks``: PNG, 16 bit and 0 or 255, of each frame with a label.
+
+    Of several structures ``masks`` are those of the first one, ``masks-2`` and so on those of the others, where a frame
+    has them; a frame without the first one is left out.
 
     Names are numbers: no identity of a patient gets there.
 
@@ -58,12 +66,16 @@ def write_training_set(
         folder: to write into, empty or absent.
         labelled: image id, image, and label map on its grid.
         share: of images that are held out for validation; at least one, and at least one is not.
+        num_structures: N; with one all values of a label map count.
+        nested: whether each structure contains the one before it, so that label maps have rings
+            (:mod:`monai_acdr.apps.label_values`).
 
     Raises:
         ValueError: when there are fewer than two images with a label.
     """
     items = sorted(labelled, key=lambda item: item[0])
-    filled = [(name, image, masks) for name, image, labels in items if any_mask(masks := frame_masks(labels, image))]
+    read = [(name, image, _frame_masks(labels, image, num_structures, nested)) for name, image, labels in items]
+    filled = [(name, image, masks) for name, image, masks in read if any(_is_large(frame[0]) for frame in masks)]
     if len(filled) < 2:
         raise ValueError(
             f"Expected saved labels of at least 2 images, one to train and one to validate, but got {len(filled)}: "
@@ -77,13 +89,15 @@ def write_training_set(
     for number, ((_, image, masks), is_validation) in enumerate(zip(filled, held_out, strict=True), start=1):
         group = GROUPS[is_validation]
         images[group] += 1
-        for index, (frame, mask) in enumerate(zip(image.inputs.frames, masks, strict=True)):
-            if mask is None or mask.sum() < MIN_PIXELS:
+        for index, (frame, own) in enumerate(zip(image.inputs.frames, masks, strict=True)):
+            if not _is_large(own[0]):
                 continue
             side = f"_{frame.laterality}" if frame.laterality else ""
             name = f"{number:05d}-{index:05d}{side}.png"
             _write_png(folder / group / "images" / name, _sixteen_bit(frame.image.as_tensor()[0].numpy()))
-            _write_png(folder / group / "masks" / name, mask.astype(np.uint8) * np.uint8(255))
+            for place, mask in enumerate(own):
+                if _is_large(mask):
+                    _write_png(folder / group / _masks(place) / name, mask.astype(np.uint8) * np.uint8(255))
             frames[group] += 1
             if frame.spacing is not None:
                 spacings.append(sum(frame.spacing) / 2)
@@ -92,13 +106,19 @@ def write_training_set(
     return TrainingSet(frames, images, statistics.median(spacings) if spacings else None)
 
 
-def training_items(folder: Path, group: str) -> list[dict[str, Any]]:
+def training_items(folder: Path, group: str, keys: Sequence[str] = ("label",)) -> list[dict[str, Any]]:
     """The data list of a group, without what is not known: batches are made of all that an item has.
 
+    The masks of the first structure are at ``label``, those of the others at the further `keys`, where there are any.
     Where a file's name tells a side, every item has one, else none: left breasts are the ones that are not flipped.
     """
     items = pair_folder_data_list(folder, group)
     known = [{key: value for key, value in item.items() if value is not None} for item in items]
+    for item in known:
+        for place, key in enumerate(keys[1:], start=1):
+            mask = folder / group / _masks(place) / Path(item["image"]).name
+            if mask.is_file():
+                item[key] = str(mask)
     sides = [Path(item["image"]).stem.rpartition("_")[2] for item in known]
     if any(side in ("L", "R") for side in sides):
         for item, side in zip(known, sides, strict=True):
@@ -106,9 +126,18 @@ def training_items(folder: Path, group: str) -> list[dict[str, Any]]:
     return known
 
 
-def any_mask(masks: list[np.ndarray | None]) -> bool:
-    """Whether a frame has a label that is large enough."""
-    return any(mask is not None and mask.sum() >= MIN_PIXELS for mask in masks)
+def _frame_masks(labels: np.ndarray, image: LabelImage, number: int, nested: bool) -> list[list[np.ndarray]]:
+    """For each frame the masks (H, W) bool of the structures."""
+    return [structure_masks(frame, number, nested) for frame in frame_labels(labels, image)]
+
+
+def _is_large(mask: np.ndarray) -> bool:
+    return int(mask.sum()) >= MIN_PIXELS
+
+
+def _masks(place: int) -> str:
+    """Folder of the masks of a structure, from 0."""
+    return "masks" if place == 0 else f"masks-{place + 1}"
 
 
 def _sixteen_bit(pixels: np.ndarray) -> np.ndarray:

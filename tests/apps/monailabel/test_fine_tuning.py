@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_training
+from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_training, reference_keys
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.model_store import ModelStore
 from monai_acdr.apps.monailabel.problems import Busy
@@ -31,7 +31,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a training is made to give, instead of running."""
     values: dict[str, Any] = {"result": (0.8, 0.9, 3)}
 
-    def train(_store: Any, scratch: Path, data: Any, options: Any) -> tuple[float, float, int]:
+    def train(_store: Any, scratch: Path, data: Any, options: Any, _keys: Any) -> tuple[float, float, int]:
         values.update(data=data, options=options, scratch=sorted(p.name for p in scratch.iterdir()))
         (scratch / "best.pt").write_bytes(b"better")
         return tuple(values["result"])
@@ -116,3 +116,18 @@ def test_an_ensemble_goes_on_with_its_first_member(heart_store: ModelStore, labe
     assert set(found) == set(first)
     weight = "displacement_net.head.0.weight"
     torch.testing.assert_close(found[weight], first[weight], atol=1e-4, rtol=0)
+
+
+def test_references_of_each_structure(heart_store: ModelStore) -> None:
+    """Keys of the bundle's own loader, as many as it outlines structures."""
+    path, metadata = (heart_store.root / "configs" / name for name in ("train.json", "metadata.json"))
+    stated = json.loads(metadata.read_text())
+    stated["network_data_format"]["outputs"]["pred"]["channel_def"] = {"1": "lv", "2": "lv_epicardium"}
+    metadata.write_text(json.dumps(stated))
+    path.write_text(
+        json.dumps({"load": [{"_target_": "monai_acdr.data.LoadReferenced", "keys": ["label", "label_epi"]}]})
+    )
+    assert reference_keys(heart_store) == ("label", "label_epi")
+    path.write_text(json.dumps({"load": [{"_target_": "monai_acdr.data.LoadReferenced", "keys": "label"}]}))
+    with pytest.raises(ValueError, match="a reference for each of its 2 structures, but LoadReferenced of its"):
+        reference_keys(heart_store)

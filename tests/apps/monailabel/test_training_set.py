@@ -62,3 +62,17 @@ def test_images_keep_their_side() -> None:
     held = [is_held_out(f"image-{number}", 0.25) for number in range(1000)]
     assert 0.2 < np.mean(held) < 0.3
     assert held == [is_held_out(f"image-{number}", 0.25) for number in range(1000)]
+
+
+def test_masks_of_nested_structures(volume: LabelImage, tmp_path: Path) -> None:
+    """A ring is the outer structure with what lies within it; a frame without the inner one is left out."""
+    labels = np.zeros((112, 100, 3), np.uint8)
+    labels[10:20, 30:50, 1:] = 2
+    labels[13:17, 35:45, 1] = 1
+    data = [("a", volume, labels), ("b", volume, labels)]
+    found = write_training_set(tmp_path, data, num_structures=2, nested=True)
+    assert found.frames == {"training": 1, "validation": 1}
+    (item,) = training_items(tmp_path, "training", ("label", "label_epi"))
+    inner, outer = (np.asarray(Image.open(item[key])) > 0 for key in ("label", "label_epi"))
+    np.testing.assert_array_equal(inner, labels[..., 1].T == 1)
+    np.testing.assert_array_equal(outer, labels[..., 1].T > 0)
