@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from monai_acdr.visualize.bland_altman import bland_altman
 from monai_acdr.visualize.contact_sheet import contact_sheet
 from monai_acdr.visualize.evolution import evolution_frames, save_evolution_gif, save_gif
 from monai_acdr.visualize.html_report import html_report, save_html_report
@@ -26,6 +27,7 @@ __all__ = [
     "INITIAL_COLOR",
     "REFERENCE_COLOR",
     "STRUCTURE_COLORS",
+    "bland_altman",
     "contact_sheet",
     "contour_crop_box",
     "draw_contours",

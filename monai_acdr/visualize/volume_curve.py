@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["volume_curve"]
+__all__ = ["round_ticks", "volume_curve"]
 
 Curve = Sequence[float | None]
 """Volumes in mL, None or NaN where there is none."""
@@ -80,7 +80,7 @@ class _Plot:
     def __init__(self, size: tuple[int, int], steps: tuple[float, float], top: float) -> None:
         self.size, self.font = size, ImageFont.load_default(FONT_SIZE)
         self.first, self.last = steps if steps[1] > steps[0] else (steps[0] - 1, steps[0] + 1)
-        self.values = _ticks(0.0, top if top > 0 else 1.0)
+        self.values = round_ticks(0.0, top if top > 0 else 1.0)
         self.top = max(self.values[-1], top * 1.12)
         self.image = Image.new("RGB", (size[1] * OVERSAMPLING, size[0] * OVERSAMPLING), "white")
         self.pen, self.scale = ImageDraw.Draw(self.image), OVERSAMPLING
@@ -102,7 +102,7 @@ class _Plot:
 
     def steps(self, label: str) -> list[float]:
         """Ticks along the axis of phase or time; phases are whole numbers."""
-        ticks = [step for step in _ticks(self.first, self.last) if self.first <= step <= self.last]
+        ticks = [step for step in round_ticks(self.first, self.last) if self.first <= step <= self.last]
         return [step for step in ticks if step == round(step)] if label == "Phase" else ticks
 
     def draw_curve(self, steps: np.ndarray, values: np.ndarray, color: tuple[int, int, int]) -> None:
@@ -158,7 +158,7 @@ class _Plot:
         self.pen.text((left, y - FONT_SIZE / 2 - 1), text, fill=color, font=self.font)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def round_ticks(low: float, high: float) -> list[float]:
     """At most about `MAX_TICKS` round numbers from below `low` to above `high`."""
     rough = (high - low) / (MAX_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))

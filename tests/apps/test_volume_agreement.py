@@ -14,27 +14,34 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from monai_acdr.apps import agreement, volume_agreement
 from monai_acdr.apps.cli.main import main
+from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.outlines import Outline
+from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.data.phantoms.heart import ANGLES
+from monai_acdr.geometry import resample
 
 SPACING = (1.25, 1.25, 8.0)
 RADII = {"ED": (18.0, 20.0, 15.0), "ES": (12.0, 13.0, 6.0)}
 """Radii in pixels of the cavity on each slice."""
 
 
-def write_patient(folder: Path, label: int = 3, radii: dict[str, tuple[float, ...]] | None = None) -> Path:
-    """Bright disks in a darker ring, (90, 80, 3) voxels, and their label map."""
+def write_patient(
+    folder: Path, label: int = 3, radii: dict[str, tuple[float, ...]] | None = None, myocardium: int = 0
+) -> Path:
+    """Bright disks in a darker ring 8 pixels wide, (90, 80, 3) voxels, and their label map."""
     folder.mkdir(parents=True)
     affine = np.diag([*SPACING, 1.0])
     x, y = np.meshgrid(np.arange(90) + 0.5, np.arange(80) + 0.5, indexing="ij")
     distance = np.hypot(x - 45, y - 40)
     for phase, values in (radii or RADII).items():
         image = np.stack([900.0 * (distance < r) + 300.0 * (distance < r + 8) for r in values], axis=2)
-        labels = np.stack([label * (distance < r) for r in values], axis=2)
+        labels = np.stack([np.where(distance < r, label, myocardium * (distance < r + 8)) for r in values], axis=2)
         nib.save(nib.Nifti1Image(image.astype(np.float32), affine), folder / f"{phase}.nii.gz")
         nib.save(nib.Nifti1Image(labels.astype(np.uint8), affine), folder / f"{phase}_gt.nii.gz")
     return folder
@@ -72,6 +79,8 @@ def test_volumes_of_contours_and_of_labels(tmp_path: Path, tiny_heart: Path, mon
     assert result["left_out"] == ["c: ED, ED_gt, ES, ES_gt missing"]
     rows = list(csv.DictReader((tmp_path / "out" / "agreement.csv").open()))
     assert [row["patient"] for row in rows] == ["a", "b"]
+    assert not any("mass" in name or "wall" in name or "myocardium" in name for name in rows[0])
+    assert Image.open(tmp_path / "out" / "agreement.png").size == (880, 560)  # four measures
     for name, phase in (("edv_ml", "ED"), ("esv_ml", "ES")):
         assert float(rows[0][f"reference_{name}"]) == pytest.approx(volume_ml(RADII[phase]), rel=0.01)
         assert float(rows[0][name]) == pytest.approx(volume_ml(larger[phase]), rel=0.01)
@@ -116,6 +125,86 @@ def test_one_patient_that_cannot_be_compared_does_not_stop_the_others(
     assert left_out.startswith("b: Expected the label 3 in ")
     (finding,) = result["findings"]
     assert finding.startswith("c: scale_disagreement: the sform has voxels of 1 x 1 x 1")
+
+
+def test_mass_and_wall_thickness(tmp_path: Path, nested_model: ContourModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_patient(tmp_path / "data" / "a", myocardium=2)
+    write_patient(tmp_path / "data" / "b")  # without a myocardium
+    circle = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+
+    def outline(*_: Any) -> list[Outline]:
+        every = [RADII[phase][z] for z in range(3) for phase in ("ED", "ES")]
+        rings = [np.stack([[45.0, 40.0] + r * circle for r in (radius, radius + 7)]) for radius in every]
+        return [Outline(np.stack([ring, ring]), None) for ring in rings]
+
+    monkeypatch.setattr(volume_agreement, "load_model", lambda *_: nested_model)
+    monkeypatch.setattr(volume_agreement, "outline_frames", outline)
+    result = agreement(tmp_path / "data", tmp_path / "out", device="cpu")
+    row, other = csv.DictReader((tmp_path / "out" / "agreement.csv").open())
+    masses = [1.05 * (volume_ml(tuple(r + wall for r in RADII["ED"])) - volume_ml(RADII["ED"])) for wall in (7, 8)]
+    assert float(row["mass_g"]) == pytest.approx(masses[0], rel=0.005)
+    assert float(row["reference_mass_g"]) == pytest.approx(masses[1], rel=0.005)
+    assert float(row["wall_mm"]) == pytest.approx(7 * 1.25, rel=0.005)
+    assert float(row["reference_wall_mm"]) == pytest.approx(8 * 1.25, rel=0.02)
+    assert (other["reference_mass_g"], other["reference_wall_mm"]) == ("", "")
+    assert result["measures"]["mass_g"]["number"] == 1 and result["measures"]["edv_ml"]["number"] == 2
+    assert result["measures"]["mass_g"]["bias"] == pytest.approx(masses[0] - masses[1], rel=0.05)
+    shares = [sum((r + wall) ** 2 - r**2 for r in RADII["ED"]) for wall in (7, 8)]
+    assert result["mean_dice"]["myocardium_ED"] == pytest.approx(2 * shares[0] / sum(shares), abs=0.01)
+    assert Image.open(tmp_path / "out" / "agreement.png").size == (880, 840)  # six measures
+
+
+def test_contour_files_of_a_cine(
+    tmp_path: Path, phantom: Path, nested_model: ContourModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contours that are those of the readers on their frames, and anything on the others."""
+    references = {
+        Path(item["image"]): [read_contour(item[key]).numpy() for key in ("label", "label_epi") if key in item]
+        for item in sunnybrook_data_list(phantom, structures=("endocardium", "epicardium"))
+    }
+    lost: list[int] = []
+
+    def outline(_request: Any, inputs: Any, *_: Any) -> list[Outline]:
+        found = []
+        for source in inputs.sources:
+            rings = references.get(source.path, [circle_of(30.0)])
+            pair = np.stack([resampled(rings[0]), resampled(rings[-1]) if len(rings) > 1 else circle_of(40.0)])
+            found.append(Outline(None if len(found) in lost else np.stack([pair, pair]), None))
+        return found
+
+    def circle_of(radius: float) -> np.ndarray:
+        return np.array([50.0, 50.0]) + radius * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+
+    def resampled(contour: np.ndarray) -> np.ndarray:
+        return resample(torch.from_numpy(contour), len(ANGLES)).numpy()
+
+    monkeypatch.setattr(volume_agreement, "load_model", lambda *_: nested_model)
+    monkeypatch.setattr(volume_agreement, "outline_frames", outline)
+    result = agreement(phantom, tmp_path / "out", device="cpu")
+    assert (result["layout"], result["patients"], result["slices"], result["added_slices"]) == ("link", 1, 6, 0)
+    (row,) = csv.DictReader((tmp_path / "out" / "agreement.csv").open())
+    for name in ("edv_ml", "esv_ml", "ef_percent", "mass_g", "wall_mm"):
+        assert float(row[f"reference_{name}"]) > 1
+        assert float(row[name]) == pytest.approx(float(row[f"reference_{name}"]), rel=0.01)
+    assert min(result["mean_dice"].values()) > 0.98
+    lost.extend(range(12))
+    result = agreement(phantom, tmp_path / "lost", device="cpu")
+    assert (result["failed"], result["lost_slices"], result["measures"]) == (["SYN-01"], 6, {})
+    assert not (tmp_path / "lost" / "agreement.png").exists()
+
+
+def test_the_network_on_a_cine(tmp_path: Path, phantom: Path, tiny_heart: Path) -> None:
+    result = agreement(phantom, tmp_path / "out", tiny_heart, roi="label", device="cpu")
+    assert (result["failed"], result["lost_slices"], result["slices"]) == ([], 0, 6)
+    assert result["mean_dice"]["ED"] > 0.1  # the regions lie about the reference
+
+
+def test_pictures_are_refused(tmp_path: Path, tiny_heart: Path) -> None:
+    for folder in ("images", "endo_masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        Image.new("L", (20, 20)).save(tmp_path / "data" / folder / "a.png")
+    with pytest.raises(ValueError, match="DICOM or NIfTI in .* but got pictures"):
+        agreement(tmp_path / "data", tmp_path / "out", tiny_heart)
 
 
 @pytest.mark.parametrize("roi", ["label", "centre"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_acdr.visualize.volume_curve import BOTTOM, COLORS, LEFT, RIGHT, TOP, _ticks, volume_curve
+from monai_acdr.visualize.volume_curve import BOTTOM, COLORS, LEFT, RIGHT, TOP, round_ticks, volume_curve
 
 VOLUMES = [120.0, 100.0, 60.0, 50.0, 80.0, 110.0]
 
@@ -65,7 +65,7 @@ def test_one_phase_and_no_volume_at_all_can_be_drawn() -> None:
     [(0, 134, [0, 50, 100, 150]), (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0, 19, [0, 5, 10, 15, 20])],
 )
 def test_ticks(low: float, high: float, ticks: list[float]) -> None:
-    assert _ticks(low, high) == pytest.approx(ticks)
+    assert round_ticks(low, high) == pytest.approx(ticks)
 
 
 @pytest.mark.parametrize(

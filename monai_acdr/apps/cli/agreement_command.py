@@ -28,10 +28,11 @@ __all__ = ["agreement"]
 Examples:
   monai-acdr agreement /data/hearts --output OUT
   monai-acdr agreement /data/hearts --output OUT --roi label --label 1
+  monai-acdr agreement /data/sunnybrook --output OUT
 """,
 )
 @click.argument("studies")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where agreement.csv and agreement.json go.")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where agreement.csv, .json and .png go.")
 @model_option
 @click.option(
     "-r",
@@ -42,6 +43,7 @@ Examples:
     help="Where to look; label takes the reference's position.",
 )
 @click.option("--label", type=int, default=3, show_default=True, help="Value of the left ventricle's cavity.")
+@click.option("--myocardium", type=int, default=2, show_default=True, help="Value of the myocardium.")
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Frames at once.")
 @read_budget_option
@@ -49,10 +51,10 @@ Examples:
 @device_option
 @json_option
 def agreement(as_json: bool, **arguments: Any) -> None:
-    """Compare volumes of the left ventricle with those of label maps.
+    """Compare volumes and mass of the left ventricle with those of references.
 
     STUDIES is a folder with PATIENT/ED.nii.gz, ES.nii.gz, and label maps ED_gt.nii.gz, ES_gt.nii.gz, as users of ACDC
-    and M&Ms have them.
+    and M&Ms have them, or with DICOM files and contour files in one of Sunnybrook's layouts.
     """
     from monai_acdr.apps.volume_agreement import agreement as run
 
@@ -66,7 +68,7 @@ def _lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
         f"{result['patients']} patient(s), {len(result['failed'])} without volumes; {result['lost_slices']} of "
         f"{result['slices']} slices with a ventricle lost, {result['added_slices']} added"
     )
-    yield "Dice " + ", ".join(f"{name} {value:.3f}" for name, value in result["mean_dice"].items())
+    yield "Dice " + ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in result["mean_dice"].items())
     for values in result["measures"].values():
         limits = "" if values["lower_limit"] is None else f", limits {values['lower_limit']:+.1f} to "
         limits += "" if values["upper_limit"] is None else f"{values['upper_limit']:+.1f}"
@@ -76,4 +78,5 @@ def _lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
         yield f"Left out: {text}"
     for text in result["findings"]:
         yield f"Finding: {text}"
-    yield f"Results: {output}/agreement.json, agreement.csv"
+    plots = ", agreement.png" if result["measures"] else ""
+    yield f"Results: {output}/agreement.json, agreement.csv{plots}"
