@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from PIL import Image
 
 from monai_acdr.apps import outlines, segment, segment_study
@@ -23,6 +25,9 @@ from monai_acdr.apps.inputs import Inputs
 from monai_acdr.apps.model import ContourModel, Limits, VolumeAgreement
 from monai_acdr.apps.segment_report import SegmentReport
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
+from monai_acdr.geometry import is_nested
+from monai_acdr.handlers import save_checkpoint
+from monai_acdr.handlers.member_weights import join_members
 from monai_acdr.transforms import contour_to_mask
 
 LABELS = ["LV endocardium", "LV epicardium"]
@@ -174,3 +179,30 @@ def test_a_network_of_another_number_of_structures(study: Path, model: ContourMo
         patch.setattr(segment_study, "load_model", lambda *_args: wrong)
         with pytest.raises(ValueError, match="each of its 1 structure.s., LV endocardium, but it gives 2"):
             segment(study, tmp_path / "out", device="cpu")
+
+
+def test_a_bundle_of_two_structures(study: Path, tiny_heart: Path, tmp_path: Path) -> None:
+    """A real network, untrained: its contours start as circles of which one contains the other, and stay nested."""
+    root = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
+    path = root / "configs" / "inference.json"
+    config = json.loads(path.read_text())
+    config["displacement_net"]["num_structures"] = 2
+    config["initial_contour"]["diameter"] = [0.25, 0.4]
+    path.write_text(json.dumps({**config, "nested": True}))
+    metadata = json.loads((root / "configs" / "metadata.json").read_text())
+    metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = {"1": "lv", "2": "lv_epicardium"}
+    (root / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    parser = ConfigParser()
+    parser.read_config(str(path))
+    parser["device"] = torch.device("cpu")
+    members = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        parser.parse(reset=True)
+        members.append(parser.get_parsed_content("network_def").state_dict())
+    save_checkpoint(join_members(members), root / "models" / "model.pt")
+    report = segment(study, tmp_path / "out", root, "centre", rtstruct=True, mask=True, html=True, device="cpu")
+    assert list(report.structures) == LABELS and report.wall is not None
+    assert all(set(frame.spread) == set(LABELS) for frame in report.frames)
+    for frame in read_contour_document(tmp_path / "out" / "contours.json").frames:
+        assert bool(is_nested(torch.from_numpy(np.stack(frame.contours))))

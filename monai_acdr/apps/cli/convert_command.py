@@ -23,7 +23,7 @@ Formats:
   txt       one contour, "column row" a line, in pixels; 0 0 is the centre of the first pixel (Sunnybrook)
   json      contours of frames, in pixels from the corner of the first pixel, and in mm (contours.json of segment)
   png       mask of one frame, 0 and 255
-  nifti     mask of one or many frames: .nii, .nii.gz
+  nifti     mask or label map of one or many frames: .nii, .nii.gz
   rtstruct  DICOM RT structure set, contours in mm
   seg       DICOM segmentation
 
@@ -56,8 +56,8 @@ Examples:
 @click.option(
     "--structure",
     metavar="LABEL",
-    help="Which structure, of several: its label, or its number, such as '#2'; another name lists them. Otherwise what "
-    "to call the only one.",
+    help="Which structure, of several: its label, or its number, such as '#2'; another name lists them. By default "
+    "all, where TARGET has room for them. Otherwise what to call the only one.",
 )
 @click.option(
     "--kind",

@@ -77,7 +77,7 @@ Examples:
 @click.option(
     "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not tell it."
 )
-@click.option("--seg", is_flag=True, help="Write a DICOM segmentation.")
+@click.option("--seg", is_flag=True, help="Write a DICOM segmentation, a segment for each structure.")
 @click.option(
     "--seg-kind",
     type=click.Choice(["binary", "fractional"], case_sensitive=False),
@@ -85,9 +85,18 @@ Examples:
     show_default=True,
     help="Pixels in or out, or the share of each that is covered.",
 )
-@click.option("--rtstruct", is_flag=True, help="Write an RT structure set: the vertices in mm, no raster between.")
-@click.option("--sr", is_flag=True, help="Write a structured report: mm, mm2, and mL of a ventricle.")
-@click.option("--mask", is_flag=True, help="Write masks: NIfTI for NIfTI, else a PNG for each frame.")
+@click.option(
+    "--rtstruct",
+    is_flag=True,
+    help="Write an RT structure set, an ROI for each structure: the vertices in mm, no raster between.",
+)
+@click.option("--sr", is_flag=True, help="Write a structured report: mm, mm2, and mL and g of a ventricle.")
+@click.option(
+    "--mask",
+    is_flag=True,
+    help="Write masks: NIfTI for NIfTI, otherwise a PNG for each frame. Several structures: 1 is the inner one, 2 the "
+    "ring around it, in PNG 255 and 128.",
+)
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Contact sheet, evolution, curve.")
 @click.option("--overlays", is_flag=True, help="Write a picture for each frame.")
 @click.option("--html", is_flag=True, help="Write a report of one self-contained file.")
