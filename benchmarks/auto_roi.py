@@ -4,7 +4,8 @@
 """Does ROI `auto` find the left ventricle, and which slices have none?
 
 Frames of a data set are segmented with ROI `centre`, `label` and `auto`: as they are; moved, so that the heart is off
-the centre; and zoomed, with the pixel size known. Whole cine studies (layout `link.csv`, with --cine) are searched as
+the centre; and zoomed. `auto` takes a side of fixed mm, as where the spacing is known, and one by the located size, as
+where it is not. Whole cine studies (layout `link.csv`, with --cine) are searched as
 series, as they are and moved; slices with a reference contour should be found to have a ventricle, the others not.
 """
 
@@ -30,7 +31,7 @@ from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.pixels import make_image
 from monai_acdr.data import read_contour, sunnybrook_data_list
-from monai_acdr.inferers import find_heart_rois
+from monai_acdr.inferers import Localizer, LocatedHeart
 from monai_acdr.transforms import contour_to_mask, roi_about_center
 
 QUESTION = "ROI auto against ROI centre and ROI label"
@@ -139,11 +140,13 @@ def measure_frames(
     rules = model.regions
     assert rules.centre_side is not None and rules.point_side is not None
     side, wide = rules.point_side * zoom, rules.centre_side * zoom
-    search = model.infer.one_member()
+    find = localizer_of(model)
+    scale = rules.localized_scale or 2.0
     kinds: dict[str, Callable[[MetaTensor, Tensor], Tensor]] = {
         "centre": lambda image, mask: square(roi_about_center(image.shape[1:])[:2], wide),
         "label": lambda image, mask: square(middle(mask), side),
-        "auto": lambda image, mask: find_heart_rois([image], search, (side, side)).rois[0],
+        "auto": lambda image, mask: square(located(find, image).center, side),
+        "auto, located size": lambda image, mask: by_size(located(find, image), scale),
     }
     found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
     missed: dict[str, list[bool]] = {kind: [] for kind in kinds}
@@ -157,9 +160,27 @@ def measure_frames(
             roi = make(image, mask)
             (contours,) = model.infer([image], [roi])
             seconds[kind] += time.perf_counter() - start
-            found[kind].append(overlap(contours[-1], mask))
+            found[kind].append(overlap(endocardium(contours[-1]), mask))
             missed[kind].append(is_missed(roi, middle(mask)))
     return {kind: summary(found[kind], missed[kind]) | {"seconds": seconds[kind] / len(frames)} for kind in kinds}
+
+
+def localizer_of(model: ContourModel) -> Localizer:
+    """That of a bundle which has one."""
+    if model.localizer is None:
+        raise ValueError(f"Expected a bundle with a localizer, but {model.no_localizer}.")
+    return model.localizer
+
+
+def located(find: Localizer, image: MetaTensor) -> LocatedHeart:
+    """The heart in a single frame."""
+    (heart,) = find([image])
+    return heart
+
+
+def by_size(heart: LocatedHeart, scale: float) -> Tensor:
+    """A ROI of so many diameters about a heart."""
+    return square(heart.center, 2 * scale * heart.radius)
 
 
 def square(center: Tensor, side: float) -> Tensor:
@@ -171,6 +192,11 @@ def middle(mask: Tensor) -> Tensor:
     """Centroid (x, y) in pixels."""
     rows, columns = torch.nonzero(mask, as_tuple=True)
     return torch.stack([columns.double().mean(), rows.double().mean()]) + 0.5
+
+
+def endocardium(vertices: Tensor) -> Tensor:
+    """(K, 2), the innermost of (N, K, 2)."""
+    return vertices if vertices.ndim == 2 else vertices[0]
 
 
 def overlap(vertices: Tensor, mask: Tensor) -> tuple[float, float, float]:
@@ -220,7 +246,7 @@ def measure_cine(
     assert model.regions.point_side is not None and model.regions.pixel_mm is not None and spacing is not None
     side = model.regions.point_side * model.regions.pixel_mm / spacing[0]
     start = time.perf_counter()
-    hearts = find_heart_rois(images, model.infer.one_member(), (side, side), grid.slice_index, grid.phase)
+    hearts = localizer_of(model)(images, grid.slice_index, grid.phase)
     seconds = time.perf_counter() - start
     index = {source.path.name: i for i, source in enumerate(inputs.sources)}
     true_slices, found, missed = set(), [], []
@@ -228,10 +254,10 @@ def measure_cine(
         i = index[Path(item["image"]).name]
         true_slices.add(grid.slice_index[i])
         mask = (change(read_mask(Path(item["label"]), inputs.frames[i].size), distance, 1, angle) >= 0.5).float()
-        (contours,) = model.infer([images[i]], [hearts.rois[i]])
-        found.append(overlap(contours[-1], mask))
-        missed.append(is_missed(hearts.rois[i], middle(mask)))
-    kept = {grid.slice_index[i] for i, finding in enumerate(hearts.findings) if finding.is_ventricle}
+        (contours,) = model.infer([images[i]], [square(hearts[i].center, side)])
+        found.append(overlap(endocardium(contours[-1]), mask))
+        missed.append(is_missed(square(hearts[i].center, side), middle(mask)))
+    kept = {grid.slice_index[i] for i, heart in enumerate(hearts) if heart.counted}
     slices = set(grid.slice_index)
     return summary(found, missed) | {
         "seconds": seconds,

@@ -20,7 +20,7 @@ from torch import Tensor
 from monai_acdr.apps.inputs import Frame
 from monai_acdr.dicom import Structure
 from monai_acdr.geometry import signed_area
-from monai_acdr.measures import Finding, ShapeMeasures, VentricleVolumes
+from monai_acdr.measures import CineGrid, Finding, ShapeMeasures, VentricleVolumes
 from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.transforms.roi import roi_window
@@ -34,6 +34,7 @@ __all__ = [
     "contour_findings",
     "contour_place",
     "doubtful_finding",
+    "doubtful_slice_finding",
     "no_contrast_finding",
     "outside_share",
     "region_contrast",
@@ -172,6 +173,38 @@ def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
 def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
     """One finding for all frames that have no contour for :data:`NO_CONTRAST`."""
     return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
+
+
+def doubtful_slice_finding(
+    frames: Sequence[Frame], outlines: Sequence[Outline], grid: CineGrid | None
+) -> list[Finding]:
+    """One finding for the slices at the base and the apex that might as well count otherwise.
+
+    Args:
+        frames: the images.
+        outlines: of each.
+        grid: slice of each frame; None for single frames.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, outline in enumerate(outlines):
+        if outline.close_call and outline.reason != NO_CONTRAST:
+            groups.setdefault(index if grid is None else grid.slice_index[index], []).append(index)
+    texts: list[str] = []
+    for key in sorted(groups):
+        members = [outlines[index] for index in groups[key]]
+        kept = sum(outline.final is not None for outline in members)
+        values = sorted(outline.confidence or 0.0 for outline in members)
+        span = f"{values[0]:.2f}" if len(values) == 1 else f"{values[0]:.2f} to {values[-1]:.2f}"
+        if grid is None:
+            texts.append(f"frame {frames[key].name} ({span}): {'kept' if kept else 'left out'}")
+        else:
+            number = len(set(grid.slice_index))
+            texts.append(
+                f"slice {key + 1} of {number} ({span} at {len(members)} phase(s)): kept at {kept} of these phases"
+            )
+    if not texts:
+        return []
+    return [Finding("doubtful_slice", f"probability of a ventricle near the threshold in {_listed(texts, '')}")]
 
 
 def _sample(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure
 from monai_acdr.handlers import load_network
-from monai_acdr.inferers import ContourInferer
+from monai_acdr.inferers import ContourInferer, Localizer
 from monai_acdr.networks.nets import ActiveContourNet
 
 __all__ = [
@@ -69,6 +69,8 @@ class RegionRules:
         box_scale: factor on both sides of a box.
         square: make boxes square.
         align_laterality: flip images of right breasts.
+        localized_scale: side of the region about a located heart in its diameters, where no spacing is known; None
+            takes ``point_side`` there, too.
     """
 
     centre_side: float | None
@@ -77,6 +79,7 @@ class RegionRules:
     box_scale: float
     square: bool
     align_laterality: bool
+    localized_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,9 @@ class ContourModel:
         doubtful_below: confidence below which a contour is doubtful; None where the bundle states none.
         agreement: limits of agreement of its volumes; None where the metadata has none, or with other weights than the
             bundle's.
+        localizer: finds the object without a click, for ROI ``auto``; None where the bundle has none.
+        localizer_sha256: of the file of its weights.
+        no_localizer: why there is none.
     """
 
     name: str
@@ -137,6 +143,9 @@ class ContourModel:
     nested: bool = False
     doubtful_below: float | None = None
     agreement: VolumeAgreement | None = None
+    localizer: Localizer | None = None
+    localizer_sha256: str = ""
+    no_localizer: str = ""
 
     @property
     def label(self) -> str:
@@ -181,6 +190,7 @@ def load_model(
         missing = [key for key in _NEEDED if key not in config]
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
+        localizer: Any = parser.get_parsed_content("localizer") if config.get("localizer") else None
         regions, nested, doubtful_below = _regions(config), _nested(config), _doubtful_below(config)
     except Exception as error:  # a config is code: it raises whatever it likes
         reason = (str(error).splitlines() or [""])[0][:200]
@@ -199,6 +209,7 @@ def load_model(
             f"{type(network).__name__}."
         )
     load_network(network, weights, chosen).eval()
+    localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, chosen, batch_size)
     return ContourModel(
         name=root.name,
         version=str(metadata.get("version", ""))[:64] or "unknown",
@@ -211,6 +222,9 @@ def load_model(
         nested=nested,
         doubtful_below=doubtful_below,
         agreement=_agreement(metadata, root / "configs" / "metadata.json") if checkpoint is None else None,
+        localizer=localizer,
+        localizer_sha256=localizer_sha256,
+        no_localizer=no_localizer,
     )
 
 
@@ -247,6 +261,26 @@ def find_weights(root: Path, checkpoint: str | os.PathLike[str] | None = None) -
             f"Expected weights at {weights}, but there is no such file: train the bundle, or give --checkpoint."
         )
     return weights
+
+
+def _load_localizer(
+    localizer: Any, root: Path, device: torch.device, batch_size: int
+) -> tuple[Localizer | None, str, str]:
+    """The localizer with its weights and their SHA-256, or None and why; regions can be given without one."""
+    path = root / "models" / "localizer.pt"
+    if localizer is None:
+        return None, "", f"the bundle {root.name} has no localizer"
+    if not isinstance(localizer, Localizer):
+        raise ValueError(
+            f"Expected the localizer of bundle {root.name} to be a monai_acdr.inferers.Localizer, but its "
+            f"inference.json gives {type(localizer).__name__}."
+        )
+    if not path.exists():
+        return None, "", f"the weights of the localizer are missing at {path} (configs/localizer.json trains them)"
+    load_network(localizer.network, path, device).eval()
+    localizer.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    localizer.device, localizer.batch_size = device, batch_size
+    return localizer, hashlib.sha256(path.read_bytes()).hexdigest(), ""
 
 
 def find_device(device: str | torch.device | None = None) -> torch.device:
@@ -354,6 +388,7 @@ def _regions(config: dict[str, Any]) -> RegionRules:
         box_scale=_positive(config, "roi_scale") or 1.0,
         square=bool(config.get("roi_square", True)),
         align_laterality=any(_is_alignment(item) for item in config.get("load_transforms", [])),
+        localized_scale=_positive(config, "roi_localized_scale"),
     )
 
 

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from monai_acdr.apps.contour_checks import MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.earlier_contours import earlier_contours
-from monai_acdr.apps.inputs import Inputs
+from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
-from monai_acdr.dicom import LV_ENDOCARDIUM
-from monai_acdr.inferers.heart_roi import find_heart_rois
+from monai_acdr.inferers import LocatedHeart
 from monai_acdr.measures import CineGrid
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
@@ -44,6 +43,8 @@ class Outline:
         spread: (N, K) float64, how far the members of an ensemble disagree about the vertices of the result, in pixels
             (:func:`monai_acdr.inferers.vertex_spread`); None without contour, or from one network.
         doubtful: whether its contours are in the results with a confidence below the model's ``doubtful_below``.
+        close_call: whether its confidence was near the threshold and decides what counts: see
+            :func:`monai_acdr.inferers.doubtful_frames`.
     """
 
     evolution: np.ndarray | None
@@ -52,6 +53,7 @@ class Outline:
     reason: str = ""
     spread: np.ndarray | None = None
     doubtful: bool = False
+    close_call: bool = False
 
     @property
     def final(self) -> np.ndarray | None:
@@ -64,6 +66,7 @@ class _Place:
     region: Tensor | None
     confidence: float | None = None
     reason: str = ""
+    close_call: bool = False
 
 
 def outline_frames(
@@ -131,7 +134,9 @@ def _outlines(
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
     return [
-        Outline(evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i), _is_doubtful(p, model))
+        Outline(
+            evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i), _is_doubtful(p, model), p.close_call
+        )
         for i, p in enumerate(places)
     ]
 
@@ -192,23 +197,33 @@ def _is_empty(image: MetaTensor, region: Tensor | None) -> bool:
 def _find_hearts(
     inputs: Inputs, images: Sequence[MetaTensor], model: ContourModel, grid: CineGrid | None, all_frames: bool
 ) -> list[_Place]:
-    if LV_ENDOCARDIUM not in model.structures:
+    if model.localizer is None:
+        point = "" if model.regions.point_side is None else " or --roi point X Y"
         raise ValueError(
-            f"Expected a region for {model.label}: ROI auto finds left ventricles only; give --roi box X0 Y0 "
-            "X1 Y1, in pixels, or --roi FILE with a mask or contours."
+            f"Expected a region for {model.label}: ROI auto needs a localizer, and {model.no_localizer}; give --roi "
+            f"box X0 Y0 X1 Y1{point}, in pixels, or --roi FILE with a mask or contours."
         )
-    sides = [region_sides(model.regions.point_side, model.regions, frame) for frame in inputs.frames]
-    search = model.infer.one_member()  # hundreds of regions are looked at
-    if grid is not None and len(set(sides)) == 1:
-        found = find_heart_rois(images, search, sides[0], grid.slice_index, grid.phase)
-        rois, findings = found.rois, found.findings
+    if grid is None:
+        hearts = model.localizer(images)
     else:
-        alone = [find_heart_rois([image], search, each) for image, each in zip(images, sides, strict=True)]
-        rois, findings = [each.rois[0] for each in alone], [each.findings[0] for each in alone]
+        hearts = model.localizer(images, grid.slice_index, grid.phase)
     return [
-        _Place(roi, round(finding.confidence, 4), "" if finding.is_ventricle or all_frames else NO_VENTRICLE)
-        for roi, finding in zip(rois, findings, strict=True)
+        _Place(
+            heart.region(_localized_sides(heart, frame, model)),
+            round(heart.presence, 4),
+            "" if heart.counted or all_frames else NO_VENTRICLE,
+            heart.doubtful,
+        )
+        for frame, heart in zip(inputs.frames, hearts, strict=True)
     ]
+
+
+def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> tuple[float, float]:
+    """The bundle's side in mm where the spacing is known, else a multiple of the heart's diameter."""
+    scale = model.regions.localized_scale
+    if frame.spacing is None and scale is not None:
+        return (2 * scale * heart.radius,) * 2
+    return region_sides(model.regions.point_side, model.regions, frame)
 
 
 def _aligned(image: MetaTensor, laterality: str, model: ContourModel) -> MetaTensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from monai_acdr.apps.contour_checks import NO_CONTRAST, doubtful_finding, no_contrast_finding
+from monai_acdr.apps.contour_checks import NO_CONTRAST, doubtful_finding, doubtful_slice_finding, no_contrast_finding
 from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
@@ -193,6 +193,7 @@ def _findings(
         *inputs.findings,
         *no_contrast_finding(empty),
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
+        *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
         *measured.findings,
         *result_findings(wanted, inputs),
     ]

@@ -14,6 +14,7 @@ from monai_acdr.data.cityscapes import cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
 from monai_acdr.data.ddsm import DDSMReader, bcrp_data_list, ddsm_data_list, read_ljpeg
 from monai_acdr.data.hdf5_images import HDF5ImageReader
+from monai_acdr.data.heart_frames import heart_frames
 from monai_acdr.data.images import image_data_list
 from monai_acdr.data.inbreast import inbreast_data_list
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
@@ -79,6 +80,7 @@ __all__ = [
     "default_exclusions",
     "excluded_patients",
     "find_mass_source",
+    "heart_frames",
     "hold_out",
     "image_data_list",
     "inbreast_data_list",

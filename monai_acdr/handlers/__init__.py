@@ -20,6 +20,7 @@ from monai_acdr.handlers.metric_handlers import (
     PooledDice,
     WeightedCoverage,
 )
+from monai_acdr.handlers.prepare_frames import PrepareFrames
 from monai_acdr.handlers.progress import TrainingProgress
 from monai_acdr.handlers.training_checkpoint import TrainingCheckpoint
 
@@ -34,6 +35,7 @@ __all__ = [
     "LastEpochsTransform",
     "LengthMetricHandler",
     "PooledDice",
+    "PrepareFrames",
     "TrainingCheckpoint",
     "TrainingProgress",
     "WeightedCoverage",

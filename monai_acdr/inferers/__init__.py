@@ -8,18 +8,28 @@ from __future__ import annotations
 from monai_acdr.inferers.clicks import contour_from_clicks
 from monai_acdr.inferers.contour_inferer import ContourInferer
 from monai_acdr.inferers.corrections import contradicted_clicks, correct_contour
-from monai_acdr.inferers.heart_roi import FrameFinding, HeartROIs, find_heart_rois
+from monai_acdr.inferers.localizer import (
+    HeartLine,
+    Localizer,
+    LocatedHeart,
+    count_frames,
+    doubtful_frames,
+    fit_heart_line,
+)
 from monai_acdr.inferers.vertex_spread import evolve_members, outward_normals, spread_in_mm, vertex_spread
 
 __all__ = [
     "ContourInferer",
-    "FrameFinding",
-    "HeartROIs",
+    "HeartLine",
+    "LocatedHeart",
+    "Localizer",
     "contour_from_clicks",
     "contradicted_clicks",
     "correct_contour",
+    "count_frames",
+    "doubtful_frames",
     "evolve_members",
-    "find_heart_rois",
+    "fit_heart_line",
     "outward_normals",
     "spread_in_mm",
     "vertex_spread",

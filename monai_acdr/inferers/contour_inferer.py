@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monai_acdr.geometry import nest_contours, settle_contours
 from monai_acdr.inferers.vertex_spread import evolve_members, has_members, vertex_spread
-from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
+from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import ContourToImage
 
 __all__ = ["ContourInferer"]
@@ -113,19 +113,6 @@ class ContourInferer:
     def has_spread(self) -> bool:
         """Whether the network is an ensemble, so that :meth:`with_spread` works."""
         return has_members(self.network)
-
-    def one_member(self) -> ContourInferer:
-        """The same with the first network of an ensemble alone, for searches that look at many regions.
-
-        Returns:
-            An inferer on the same weights; this one where there is one network only.
-        """
-        field = self.network.displacement_net
-        if not isinstance(field, DisplacementEnsemble):
-            return self
-        whole = self.network
-        first = ActiveContourNet(field.members[0], whole.initial_contour, whole.num_iterations, whole.clamp)
-        return ContourInferer(first.eval(), self.crop, self.batch_size, self.device, self.nested)
 
     def _nest(self, contours: list[Tensor]) -> list[Tensor]:
         """(T + 1, N, K, 2) each, the last of each nested, in the pixels in which they are given out."""

@@ -65,6 +65,7 @@ from monai_acdr.transforms.contour import (
     present_grid,
     vertices_in,
 )
+from monai_acdr.transforms.frame_view import FrameView, frame_view, standardize_frames
 from monai_acdr.transforms.image_check import (
     CheckImage,
     CheckImageD,
@@ -186,6 +187,7 @@ __all__ = [
     "InitialContourD",
     "InitialContourDict",
     "InitialContourd",
+    "FrameView",
     "LabelROI",
     "LabelROID",
     "LabelROIDict",
@@ -221,6 +223,7 @@ __all__ = [
     "expand_roi",
     "file_grid",
     "file_name",
+    "frame_view",
     "jitter_roi",
     "mask_to_contour",
     "mask_to_contours",
@@ -234,5 +237,6 @@ __all__ = [
     "roi_transform",
     "roi_window",
     "shift_roi_inside",
+    "standardize_frames",
     "vertices_in",
 ]

@@ -137,6 +137,9 @@ def _tiny_bundle(name: str, folder: Path) -> Path:
     network = parser.get_parsed_content("network_def")
     (root / "models").mkdir()
     torch.save(network.state_dict(), root / "models" / "model.pt")
+    localizer = bundle_root(name) / "models" / "localizer.pt"
+    if localizer.is_file():
+        shutil.copy(localizer, root / "models")
     return root
 
 

@@ -133,3 +133,71 @@ def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
         config.write_text(json.dumps({**told, key: value}))
         with pytest.raises(ValueError, match=f"Expected {key} to be"):
             load_model(copy, device="cpu")
+
+
+def test_the_localizer(tiny_heart: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tiny_heart, tmp_path / "heart"))
+    path = root / "models" / "localizer.pt"
+    model = load_model(root, device="cpu", batch_size=7)
+    assert model.localizer is not None and not model.localizer.network.training
+    assert model.localizer.batch_size == 7
+    assert model.localizer_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    torch.testing.assert_close(dict(model.localizer.network.state_dict()), torch.load(path, weights_only=True))
+    config = json.loads((root / "configs" / "inference.json").read_text())
+    assert model.localizer.presence_threshold == config["presence_threshold"]
+    assert model.localizer.presence_margin == config["presence_margin"]
+    assert model.regions.localized_scale == config["roi_localized_scale"]
+
+
+def test_a_localizer_without_weights(tiny_heart: Path, tmp_path: Path) -> None:
+    """The bundle works with a region of yours; the reason is told where one is missing."""
+    root = Path(shutil.copytree(tiny_heart, tmp_path / "heart"))
+    (root / "models" / "localizer.pt").unlink()
+    model = load_model(root, device="cpu")
+    assert model.localizer is None
+    assert model.no_localizer.startswith(f"the weights of the localizer are missing at {root / 'models'}")
+    assert "configs/localizer.json" in model.no_localizer
+
+
+def test_hostile_weights_of_a_localizer(tiny_heart: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tiny_heart, tmp_path / "heart"))
+    path = root / "models" / "localizer.pt"
+    good = torch.load(path, weights_only=True)
+
+    class Harm:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "harm",)
+
+    name = next(iter(good))
+    for content, message in (
+        ({"a": Harm()}, "checkpoint of tensors in .*localizer.pt"),
+        ({**good, name: torch.full_like(good[name], float("nan"))}, "finite weights in .*localizer.pt"),
+        ({**good, name: good[name][:1]}, "of another architecture"),
+        ([1, 2], "dictionary in checkpoint .*localizer.pt"),
+    ):
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=message):
+            load_model(root, device="cpu")
+    assert not (tmp_path / "harm").exists()
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="localizer.pt, but it cannot be read"):
+        load_model(root, device="cpu")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match="localizer.pt is a folder"):
+        load_model(root, device="cpu")
+
+
+def test_something_else_than_a_localizer(tiny_heart: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(tiny_heart, tmp_path / "heart"))
+    path = root / "configs" / "inference.json"
+    config = json.loads(path.read_text())
+    for value, message in (
+        ({"_target_": "torch.nn.Identity"}, "monai_acdr.inferers.Localizer, but its inference.json gives Identity"),
+        ({**config["localizer"], "line_distance": -1}, "cannot be used .*instantiate component"),
+    ):
+        path.write_text(json.dumps({**config, "localizer": value}))
+        with pytest.raises(ValueError, match=message):
+            load_model(root, device="cpu")
+    path.write_text(json.dumps({**config, "localizer": None}))
+    assert load_model(root, device="cpu").no_localizer == "the bundle heart has no localizer"

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from monai_acdr.apps.contour_checks import doubtful_slice_finding
 from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.outlines import outline_frames
 from monai_acdr.apps.regions import parse_region
+from monai_acdr.inferers import LocatedHeart
 
 
 def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
@@ -44,8 +50,6 @@ def test_an_ensemble_tells_its_spread(study: Path, tiny_heart: Path, ensemble_we
 
 def test_a_right_breast_is_seen_flipped(mammogram: Path, tiny_mass: Path) -> None:
     """The same image, said to be of the left breast, gives another contour; its start lies in the box either way."""
-    from dataclasses import replace
-
     inputs = read_inputs(mammogram)
     model = load_model(tiny_mass, device="cpu")
     request = parse_region("box 40 60 80 90")
@@ -57,6 +61,73 @@ def test_a_right_breast_is_seen_flipped(mammogram: Path, tiny_mass: Path) -> Non
     assert np.abs(np.sort(right.final[0], axis=0) - np.sort(left.final[0], axis=0)).max() > 1e-3
 
 
-def test_auto_is_for_hearts(mammogram: Path, tiny_mass: Path) -> None:
-    with pytest.raises(ValueError, match="ROI auto finds left ventricles only"):
+def test_auto_needs_a_localizer(mammogram: Path, tiny_mass: Path, study: Path, tiny_heart: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"inbreast_mass_acdr has no localizer; give --roi box X0 Y0 X1 Y1, in pixels,"
+    ):
         outline_frames(parse_region("auto"), read_inputs(mammogram), load_model(tiny_mass, device="cpu"), None)
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=None, no_localizer="it was left out")
+    with pytest.raises(ValueError, match=r"it was left out; give --roi box X0 Y0 X1 Y1 or --roi point X Y, in pixels"):
+        outline_frames(parse_region("auto"), read_inputs(study), model, None)
+
+
+class Told:
+    """A localizer that says what it was told."""
+
+    def __init__(self, hearts: list[LocatedHeart]) -> None:
+        self.hearts = hearts
+        self.asked: tuple[Any, ...] = ()
+
+    def __call__(self, images: Any, *numbers: Any) -> list[LocatedHeart]:
+        assert len(images) == len(self.hearts)
+        self.asked = numbers
+        return self.hearts
+
+
+def hearts_of(presence: list[float], counted: list[bool], doubtful: list[bool]) -> list[LocatedHeart]:
+    center = torch.tensor([50.0, 45.0], dtype=torch.float64)
+    return [LocatedHeart(center, 20.0, p, c, d) for p, c, d in zip(presence, counted, doubtful, strict=True)]
+
+
+def test_what_is_located_is_outlined(study: Path, tiny_heart: Path) -> None:
+    """Regions in mm about the center; frames that do not count are left out unless all are wanted."""
+    inputs = read_inputs(study)
+    grid, _ = find_grid(inputs.frames)
+    assert grid is not None
+    counted = [number > 0 for number in grid.slice_index]
+    told = Told(hearts_of([0.3 + 0.2 * n for n in grid.slice_index], counted, [n < 2 for n in grid.slice_index]))
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
+    outlines = outline_frames(parse_region("auto"), inputs, model, grid)
+    assert told.asked == (grid.slice_index, grid.phase)
+    for outline, kept, number in zip(outlines, counted, grid.slice_index, strict=True):
+        assert outline.region is not None
+        assert outline.region.tolist() == pytest.approx([50, 45, 100, 100, 0])  # the pixels of the phantom have 1.3 mm
+        assert (outline.final is not None) == kept
+        assert outline.reason == ("" if kept else "no ventricle found")
+        assert outline.confidence == pytest.approx(0.3 + 0.2 * number)
+        assert outline.close_call == (number < 2)
+    (finding,) = doubtful_slice_finding(inputs.frames, outlines, grid)
+    assert finding.kind == "doubtful_slice"
+    assert finding.text == (
+        "probability of a ventricle near the threshold in slice 1 of 3 (0.30 to 0.30 at 4 phase(s)): kept at 0 of "
+        "these phases; slice 2 of 3 (0.50 to 0.50 at 4 phase(s)): kept at 4 of these phases"
+    )
+    every = outline_frames(parse_region("auto"), inputs, model, grid, all_frames=True)
+    assert all(outline.final is not None for outline in every)
+
+
+def test_without_spacing_the_size_that_is_seen_decides(study: Path, tiny_heart: Path) -> None:
+    inputs = read_inputs(study)
+    frames = [replace(frame, spacing=None) for frame in inputs.frames[:2]]
+    told = Told(hearts_of([0.9, 0.45], [True, False], [False, True]))
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
+    for scale, side in ((2.0, 80.0), (1.5, 60.0), (None, 100.0)):
+        scaled = replace(model, regions=replace(model.regions, localized_scale=scale))
+        outlines = outline_frames(parse_region("auto"), replace(inputs, frames=frames), scaled, None)
+        assert told.asked == ()
+        for outline in outlines:
+            assert outline.region is not None
+            assert outline.region.tolist() == pytest.approx([50, 45, side, side, 0])
+    (finding,) = doubtful_slice_finding(frames, outlines, None)
+    assert finding.text.endswith(f"in frame {frames[1].name} (0.45): left out")
+    assert doubtful_slice_finding(frames[:1], outlines[:1], None) == []

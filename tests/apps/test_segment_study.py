@@ -199,7 +199,7 @@ def test_a_mammogram(mammogram: Path, tiny_mass: Path, tmp_path: Path) -> None:
     assert 60 <= rows.mean() <= 90
     with pytest.raises(ValueError, match="use --seg, --sr or --mask"):
         segment(mammogram, tmp_path / "b", tiny_mass, "box 40 60 80 90", rtstruct=True, device="cpu")
-    for roi, message in (("centre", "add --roi box"), ("auto", "ROI auto finds left ventricles only")):
+    for roi, message in (("centre", "add --roi box"), ("auto", "has no localizer; give --roi box")):
         with pytest.raises(ValueError, match=message):
             segment(mammogram, tmp_path / "b", tiny_mass, roi, device="cpu")
 

@@ -12,11 +12,17 @@ import pytest
 import torch
 from monai.data.meta_tensor import MetaTensor
 
+from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import load_model
+from monai_acdr.data import read_contour
+from monai_acdr.data.phantoms import write_short_axis_studies
 from monai_acdr.transforms import CheckImage, roi_from_box
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 WEIGHTS = sorted(BUNDLES.glob("*/models/*.pt"))
+CONTOURS = [path for path in WEIGHTS if path.name != "localizer.pt"]
+LOCALIZERS = [path for path in WEIGHTS if path.name == "localizer.pt"]
 MIB = 2**20
 
 
@@ -32,7 +38,7 @@ def test_the_card_names_them(path: Path) -> None:
     assert path.stat().st_size < 20 * MIB
 
 
-@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: f"{path.parts[-3]}-{path.name}")
+@pytest.mark.parametrize("path", CONTOURS, ids=lambda path: f"{path.parts[-3]}-{path.name}")
 def test_they_outline_something(path: Path) -> None:
     """A bright disk: the contour is nearer to it than the start is, and the networks say how far they agree."""
     model = load_model(path.parents[1], path, "cpu")
@@ -44,3 +50,28 @@ def test_they_outline_something(path: Path) -> None:
     radii = (contours - torch.tensor([64.0, 64.0])).norm(dim=-1)
     assert float((radii[-1] - 20).abs().mean()) < float((radii[0] - 20).abs().mean())
     assert spread.shape == (contours.shape[1],) and bool((spread >= 0).all())
+
+
+@pytest.mark.parametrize("path", LOCALIZERS, ids=lambda path: path.parts[-3])
+def test_localizers_find_a_synthetic_heart(path: Path, tmp_path: Path) -> None:
+    """Off the middle of larger images, in every slice and phase, and in single frames; not in noise."""
+    localizer = load_model(path.parents[1], device="cpu").localizer
+    assert localizer is not None
+    data = write_short_axis_studies(tmp_path / "data", 1, 4, 4)
+    inputs = read_inputs(next((data / "dicoms").iterdir()))
+    grid, _ = find_grid(inputs.frames)
+    assert grid is not None
+    shift = torch.tensor([40.0, 10.0], dtype=torch.float64)
+    images = [torch.nn.functional.pad(frame.image.as_tensor(), (40, 20, 10, 60)) for frame in inputs.frames]
+    hearts = localizer(images, grid.slice_index, grid.phase)
+    assert all(heart.counted for heart in hearts)
+    contours = {int(file.name.split("-")[2]): read_contour(file) for file in data.rglob("*icontour-manual.txt")}
+    for image, heart, source in zip(images, hearts, inputs.sources, strict=True):
+        number = int(source.path.stem)
+        if number in contours:
+            expected = contours[number].mean(0) + shift
+            (alone,) = localizer([image])
+            for found in (heart, alone):
+                assert float((found.center - expected).norm()) < 5
+    (noise,) = localizer([torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(0))])
+    assert not noise.counted

@@ -142,17 +142,6 @@ def test_spread_needs_an_ensemble() -> None:
         broken.with_spread([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
 
 
-def test_one_member_of_an_ensemble() -> None:
-    ensemble, alone = make_ensemble(), make_inferer()
-    assert alone.one_member() is alone
-    first = ensemble.one_member()
-    assert ensemble.has_spread and not first.has_spread
-    images, rois = [make_image(60, 80)], [roi_from_box((10, 10, 50, 50))]
-    expected = make_inferer(1, net=Shift(*SHIFTS[0]))(images, rois)[0]
-    torch.testing.assert_close(first(images, rois)[0], expected)
-    assert not torch.equal(ensemble(images, rois)[0], expected)
-
-
 class TwoShifts(nn.Module):
     """Two structures that move apart, so that the outer one leaves the inner one behind."""
 
@@ -200,7 +189,6 @@ def test_spread_of_several_structures() -> None:
     assert (contours.shape, spread.shape) == ((3, 2, 16, 2), (2, 16))
     assert bool(is_nested(contours[-1]))
     assert spread[0].abs().max() < 1e-4 < 1 < spread[1].max()
-    assert inferer.one_member().nested
 
 
 def test_one_structure_cannot_be_nested_and_is_left_as_it_is() -> None:

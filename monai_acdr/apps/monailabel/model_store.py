@@ -63,6 +63,12 @@ class ModelStore:
         config = json.loads((self.root / "configs" / "inference.json").read_text(encoding="utf-8"))
         return config.get("nested") is True
 
+    @property
+    def finds(self) -> bool:
+        """Whether the bundle has a localizer, so that it needs no click."""
+        config = json.loads((self.root / "configs" / "inference.json").read_text(encoding="utf-8"))
+        return bool(config.get("localizer")) and (self.root / "models" / "localizer.pt").is_file()
+
     def prepare(self) -> bool:
         """Copy the bundle's weights, unless there are weights already.
 

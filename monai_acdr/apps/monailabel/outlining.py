@@ -24,7 +24,6 @@ from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.prompts import CENTRE, Prompts, SlicePrompts, prompts_by_slice
 from monai_acdr.apps.outlines import Outline, outline_frames
 from monai_acdr.apps.regions import RegionRequest
-from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.geometry import nest_contours
 from monai_acdr.inferers import contradicted_clicks, correct_contour
 from monai_acdr.inferers.clicks import SECOND_LOOK
@@ -125,8 +124,8 @@ def find_contours(
     Raises:
         ValueError: when the bundle finds nothing by itself, or there is nothing.
     """
-    if LV_ENDOCARDIUM not in model.structures:
-        raise ValueError(f"Expected a box or a point for {model.label}: only left ventricles are found without.")
+    if model.localizer is None:
+        raise ValueError(f"Expected a box or a point for {model.label}, since {model.no_localizer}: draw or click one.")
     return _filled(_outlined(image, indices, RegionRequest("auto"), model, every))
 
 

@@ -46,9 +46,9 @@ class OutlineTask(InferTask):
 
     def __init__(self, store: ModelStore, datastore: Datastore, images: ImageCache, prompts: bool = True) -> None:
         self.store, self.datastore, self.images, self.prompts = store, datastore, images, prompts
-        self.finds = LV_ENDOCARDIUM in store.structures
+        self.finds = store.finds
         labels = [structure.label for structure in label_structures(store.structures, store.nested)]
-        how = "a click or a box" if self.finds else "a box, or clicks at its ends"
+        how = "a click or a box" if LV_ENDOCARDIUM in store.structures else "a box, or clicks at its ends"
         how = how if prompts else "all slices, nothing to click"
         super().__init__(
             type=InferType.DEEPGROW if prompts else InferType.SEGMENTATION,

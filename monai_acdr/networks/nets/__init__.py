@@ -8,5 +8,14 @@ from __future__ import annotations
 from monai_acdr.networks.nets.active_contour_net import ActiveContourNet
 from monai_acdr.networks.nets.displacement_ensemble import DisplacementEnsemble
 from monai_acdr.networks.nets.displacement_unet import DisplacementUNet
+from monai_acdr.networks.nets.region_localizer import LocatedRegions, RegionLocalizer, center_errors, decode_regions
 
-__all__ = ["ActiveContourNet", "DisplacementEnsemble", "DisplacementUNet"]
+__all__ = [
+    "ActiveContourNet",
+    "DisplacementEnsemble",
+    "DisplacementUNet",
+    "LocatedRegions",
+    "RegionLocalizer",
+    "center_errors",
+    "decode_regions",
+]

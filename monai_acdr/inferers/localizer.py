@@ -1,0 +1,433 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where the heart is in each frame of a short-axis series, and in which frames the ventricle is: no click needed.
+
+A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. What belongs together is used together:
+
+- the motion of a slice, the range of each pixel over its phases, is the network's second channel;
+- the phases of a slice share the center, where their mean log probability is highest, and its radius; presence is
+  smoothed over neighboring phases of the cycle;
+- the long axis of a heart meets short-axis slices nearly on a straight line, so a center far from the line of the
+  others is replaced by the best place near it.
+
+One rule says what counts: a frame has a ventricle where its presence reaches the threshold, and so has every frame
+between two such slices of its phase.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monai_acdr.networks.nets import RegionLocalizer, decode_regions
+from monai_acdr.transforms.frame_view import FrameView, frame_view, standardize_frames
+
+__all__ = ["HeartLine", "LocatedHeart", "Localizer", "count_frames", "doubtful_frames", "fit_heart_line"]
+
+SMOOTHING = (1, 4, 6, 4, 1)
+"""Weights of neighboring phases, in equal parts of the cycle, for the logit of presence."""
+HUBER = 0.25
+"""Distance from the line, in heart radii, from which a center's pull on it grows no more."""
+FEWEST_FOR_LINE = 3
+"""Slices with a ventricle that make a line; two are on one in any case."""
+_ITERATIONS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class LocatedHeart:
+    """The heart in one frame.
+
+    Attributes:
+        center: (2,) float64, (x, y) in pixels of the frame: the middle of the left ventricle.
+        radius: of the left ventricle with its wall, in pixels.
+        presence: probability that the ventricle is in the frame.
+        counted: whether the frame counts as one with a ventricle (:func:`count_frames`).
+        doubtful: whether that was a close decision (:func:`doubtful_frames`).
+        moved: whether the center was far from the line of the other slices, and was replaced.
+    """
+
+    center: Tensor
+    radius: float
+    presence: float
+    counted: bool
+    doubtful: bool
+    moved: bool = False
+
+    def region(self, sides: Sequence[float]) -> Tensor:
+        """(5,) float64: the upright region (center x, center y, width, height, 0) about the heart.
+
+        Args:
+            sides: (width, height) in pixels.
+        """
+        return torch.tensor([*self.center.tolist(), float(sides[0]), float(sides[1]), 0.0], dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class HeartLine:
+    """The line ``start + slope * (slice - middle)`` through a stack; (2,) float64 tensors in pixels."""
+
+    start: Tensor
+    slope: Tensor
+    middle: float
+
+    def __call__(self, number: float) -> Tensor:
+        """(2,) the place in a slice."""
+        return self.start + self.slope * (number - self.middle)
+
+
+class Localizer:
+    """Find the heart in the frames of a series, or in single frames.
+
+    Args:
+        network: in evaluation mode.
+        size: side of the square that frames are scaled to, as in the network's training.
+        presence_threshold: presence from which a frame has a ventricle.
+        presence_margin: presences nearer to the threshold are doubtful.
+        line_distance: centers farther than this from the line of the slices, in heart radii, are replaced by the best
+            place within it.
+        batch_size: frames at once.
+        device: where the network is.
+
+    Example:
+        >>> hearts = Localizer(network.eval())(images, slice_index, phase)  # images (1, H, W) each
+        >>> hearts[0].center, hearts[0].presence
+    """
+
+    def __init__(
+        self,
+        network: RegionLocalizer,
+        size: int = 128,
+        presence_threshold: float = 0.5,
+        presence_margin: float = 0.2,
+        line_distance: float = 0.6,
+        batch_size: int = 32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not 0 <= presence_threshold <= 1 or not 0 <= presence_margin <= 1:
+            raise ValueError(
+                "Expected `presence_threshold` and `presence_margin` to be from 0 to 1, but got "
+                f"{presence_threshold} and {presence_margin}."
+            )
+        if not line_distance > 0 or size < 32 or size % 32 or batch_size < 1:
+            raise ValueError(
+                "Expected a positive `line_distance`, a `size` that is a multiple of 32, and `batch_size` of at least "
+                f"1, but got {line_distance}, {size} and {batch_size}."
+            )
+        self.network = network
+        self.size = size
+        self.presence_threshold = presence_threshold
+        self.presence_margin = presence_margin
+        self.line_distance = line_distance
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+
+    def __call__(
+        self,
+        images: Sequence[Tensor],
+        slice_index: Sequence[int] | None = None,
+        phase: Sequence[int] | None = None,
+    ) -> list[LocatedHeart]:
+        """Find the heart.
+
+        Args:
+            images: (1, H, W) each, of one short-axis series, or single frames. Pixels are taken to be square.
+            slice_index: slice of each image, equally spaced and numbered along the stack; None for single frames, each
+                of which is looked at by itself.
+            phase: phase of each image in the cycle; None where the order given is that of time.
+
+        Returns:
+            One entry an image, in their order.
+
+        Raises:
+            ValueError: for no images, images of another shape, or numbers that do not fit.
+        """
+        _check(images, slice_index, phase)
+        numbers = list(range(len(images))) if slice_index is None else [int(number) for number in slice_index]
+        slices = _group(images, numbers, phase)
+        views, maps = self._look(images, slices)
+        places = [_place(maps[members], views[members[0]]) for members in slices]
+        if slice_index is not None:
+            places = self._pulled(places, slices, numbers, views, maps)
+        presence = [0.0] * len(images)
+        for members, place in zip(slices, places, strict=True):
+            for frame, logit in zip(members, _smooth(place.logits), strict=True):
+                presence[frame] = _sigmoid(logit)
+        counted = count_frames(presence, self.presence_threshold, slice_index, phase)
+        doubtful = doubtful_frames(presence, self.presence_threshold, self.presence_margin, slice_index, phase)
+        results: list[LocatedHeart | None] = [None] * len(images)
+        for members, place in zip(slices, places, strict=True):
+            for frame in members:
+                results[frame] = LocatedHeart(
+                    place.center, place.radius, presence[frame], counted[frame], doubtful[frame], place.moved
+                )
+        return [result for result in results if result is not None]
+
+    def _look(self, images: Sequence[Tensor], slices: Sequence[Sequence[int]]) -> tuple[list[FrameView], Tensor]:
+        """Geometry of the view of each image, and maps (F, 3, h, w) on the CPU."""
+        views: list[FrameView | None] = [None] * len(images)
+        seen = torch.zeros(len(images), 2, self.size, self.size)
+        for members in slices:
+            pixels = torch.stack([_plain(images[frame]) for frame in members])
+            view = frame_view(torch.cat([pixels, _motion(pixels)], 1), self.size)
+            for frame, image in zip(members, view.image, strict=True):
+                seen[frame] = image
+                views[frame] = replace(view, image=view.image[:0])  # of all images its geometry is kept only
+        parts = []
+        for start in range(0, len(images), self.batch_size):
+            batch = standardize_frames(seen[start : start + self.batch_size]).to(self.device)
+            with torch.inference_mode():
+                parts.append(self.network(batch.to(memory_format=torch.channels_last)).float().cpu())
+        maps = torch.cat(parts).clone()
+        if not bool(torch.isfinite(maps).all()):
+            raise ValueError(
+                "Expected finite maps, but the localizer gave NaN or infinity: check the images and its weights."
+            )
+        return [view for view in views if view is not None], maps
+
+    def _pulled(
+        self,
+        places: Sequence[_Place],
+        slices: Sequence[Sequence[int]],
+        numbers: Sequence[int],
+        views: Sequence[FrameView],
+        maps: Tensor,
+    ) -> list[_Place]:
+        """The places, those far from the line of the others replaced; all as they are where there is no line."""
+        shapes = {(views[members[0]].side, views[members[0]].offset) for members in slices}
+        weights = [_sigmoid(sum(place.logits) / len(place.logits)) for place in places]
+        present = [place for place, weight in zip(places, weights, strict=True) if weight >= self.presence_threshold]
+        if len(shapes) > 1 or len(present) < FEWEST_FOR_LINE:
+            return list(places)
+        radius = float(np.median([place.radius for place in present]))
+        at = torch.tensor([numbers[members[0]] for members in slices], dtype=torch.float64)
+        centers = torch.stack([place.center for place in places])
+        line = fit_heart_line(at, centers, torch.tensor(weights, dtype=torch.float64), radius)
+        reach = self.line_distance * radius
+        results = []
+        for place, members, number in zip(places, slices, at.tolist(), strict=True):
+            expected = line(number)
+            is_far = float((place.center - expected).norm()) > reach
+            if is_far:
+                # presence is a matter of the whole frame, as in training: it stays
+                near = _place(maps[members], views[members[0]], expected, reach)
+                place = replace(near, logits=place.logits)
+            results.append(place)
+        return results
+
+
+def fit_heart_line(numbers: Tensor, centers: Tensor, weights: Tensor, radius: float) -> HeartLine:
+    """The line through the centers of slices that a few wrong ones do not turn.
+
+    Weighted least squares with Huber's weights, iterated (Huber and Ronchetti, Robust Statistics, 2009), starting with
+    the weighted median of the slopes between any two slices (Theil and Sen).
+
+    Args:
+        numbers: (S,) slice numbers.
+        centers: (S, 2) in pixels.
+        weights: (S,) from 0: how sure each slice is.
+        radius: of the heart in pixels, the unit in which :data:`HUBER` counts distances.
+
+    Raises:
+        ValueError: for other shapes, or no slice with a weight.
+    """
+    count = len(numbers)
+    if numbers.shape != (count,) or centers.shape != (count, 2) or weights.shape != (count,) or not radius > 0:
+        raise ValueError(
+            f"Expected (S,), (S, 2), (S,) and a positive radius, but got {tuple(numbers.shape)}, "
+            f"{tuple(centers.shape)}, {tuple(weights.shape)} and {radius}."
+        )
+    if not float(weights.sum()) > 0:
+        raise ValueError("Expected a slice with a weight above 0, but there is none.")
+    numbers, centers, weights = numbers.double(), centers.double(), weights.double()
+    middle = float((weights * numbers).sum() / weights.sum())
+    along = numbers - middle
+    first, second = torch.triu_indices(count, count, 1)
+    apart = along[second] - along[first]
+    usable = (apart != 0) & (weights[first] * weights[second] > 0)
+    slope = torch.zeros(2, dtype=torch.float64)
+    if bool(usable.any()):
+        first, second, apart = first[usable], second[usable], apart[usable]
+        slopes = (centers[second] - centers[first]) / apart[:, None]
+        slope = _weighted_median(slopes, weights[first] * weights[second] * apart.abs())
+    start = _weighted_median(centers - along[:, None] * slope, weights)
+    for _ in range(_ITERATIONS):
+        distance = (centers - start - along[:, None] * slope).norm(dim=1) / radius
+        weight = weights * (HUBER / distance.clamp(min=HUBER))
+        total = weight.sum()
+        mean_along = (weight * along).sum() / total
+        mean_center = (weight[:, None] * centers).sum(0) / total
+        spread = (weight * (along - mean_along) ** 2).sum()
+        if float(spread) > 0:
+            slope = (weight[:, None] * (along - mean_along)[:, None] * (centers - mean_center)).sum(0) / spread
+        start = mean_center - slope * mean_along
+    return HeartLine(start, slope, middle)
+
+
+def count_frames(
+    presence: Sequence[float],
+    threshold: float,
+    slice_index: Sequence[int] | None = None,
+    phase: Sequence[int] | None = None,
+) -> list[bool]:
+    """Which frames count as ones with a ventricle: the one rule of what is outlined and goes into volumes.
+
+    A frame counts when its presence reaches the threshold, or when slices on both sides of it do so at its phase.
+
+    Args:
+        presence: probability of each frame.
+        threshold: from 0 to 1.
+        slice_index: slice of each frame; None for single frames.
+        phase: phase of each frame; None takes the order within each slice.
+    """
+    sure = [value >= threshold for value in presence]
+    if slice_index is None:
+        return sure
+    counted = list(sure)
+    for frames in _columns(slice_index, phase):
+        present = [int(slice_index[frame]) for frame in frames if sure[frame]]
+        for frame in frames:
+            if present and min(present) <= slice_index[frame] <= max(present):
+                counted[frame] = True
+    return counted
+
+
+def doubtful_frames(
+    presence: Sequence[float],
+    threshold: float,
+    margin: float,
+    slice_index: Sequence[int] | None = None,
+    phase: Sequence[int] | None = None,
+) -> list[bool]:
+    """Frames that another threshold would have counted differently.
+
+    At each phase these are the first and the last slice that count, and the next ones beyond, where their presence is
+    within the margin of the threshold; of single frames all that are.
+
+    Args:
+        presence: as for :func:`count_frames`.
+        threshold: likewise.
+        margin: from 0 to 1.
+        slice_index: likewise.
+        phase: likewise.
+    """
+    close = [abs(value - threshold) < margin for value in presence]
+    if slice_index is None:
+        return close
+    counted = count_frames(presence, threshold, slice_index, phase)
+    doubtful = [False] * len(close)
+    for frames in _columns(slice_index, phase):
+        ordered = sorted(frames, key=lambda frame: slice_index[frame])
+        inside = [place for place, frame in enumerate(ordered) if counted[frame]]
+        # where no slice counts, the likeliest one is the first that was left out
+        ends = [inside[0] - 1, inside[0], inside[-1], inside[-1] + 1] if inside else []
+        if not inside:
+            ends = [max(range(len(ordered)), key=lambda place: presence[ordered[place]])]
+        for place in ends:
+            if 0 <= place < len(ordered):
+                doubtful[ordered[place]] = close[ordered[place]]
+    return doubtful
+
+
+def _columns(slice_index: Sequence[int], phase: Sequence[int] | None) -> list[list[int]]:
+    """Frames of each phase."""
+    columns: dict[int, list[int]] = defaultdict(list)
+    seen: dict[int, int] = defaultdict(int)
+    for frame, number in enumerate(slice_index):
+        columns[seen[number] if phase is None else int(phase[frame])].append(frame)
+        seen[number] += 1
+    return list(columns.values())
+
+
+def _group(images: Sequence[Tensor], numbers: Sequence[int], phase: Sequence[int] | None) -> list[list[int]]:
+    """Frames of each slice in the order of their phases, those of another size apart; slices in ascending order."""
+    groups: dict[tuple[int, tuple[int, ...]], list[int]] = defaultdict(list)
+    for frame in sorted(range(len(images)), key=lambda index: index if phase is None else phase[index]):
+        groups[numbers[frame], tuple(images[frame].shape)].append(frame)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _plain(image: Tensor) -> Tensor:
+    """Pixels without metadata."""
+    return (image.as_tensor() if hasattr(image, "as_tensor") else image).float()
+
+
+def _motion(pixels: Tensor) -> Tensor:
+    """(P, 1, H, W) of one slice: the range of each pixel over the phases, 0 where there is one phase."""
+    return (pixels.amax(0, keepdim=True) - pixels.amin(0, keepdim=True)).expand_as(pixels)
+
+
+def _shared_heat(maps: Tensor) -> Tensor:
+    """(P, h, w): the mean of the log probabilities of the phases, as a probability, for each of them."""
+    mean = maps[:, 0].flatten(1).log_softmax(1).mean(0)
+    return mean.softmax(0).view(1, *maps.shape[-2:]).expand(len(maps), -1, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Center (2,) and radius in pixels of one slice, and the logit of presence of each of its phases."""
+
+    center: Tensor
+    radius: float
+    logits: list[float]
+    moved: bool
+
+
+def _place(maps: Tensor, view: FrameView, expected: Tensor | None = None, reach: float = 0.0) -> _Place:
+    """The best place in a slice; with ``expected`` within that reach of it, in pixels."""
+    heat = _shared_heat(maps)
+    if expected is not None:
+        rows, columns = heat.shape[-2:]
+        y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
+        distance = (view.to_frame(torch.stack([x, y], -1).double()) - expected).norm(dim=-1)
+        near = distance <= reach
+        if not bool(near.any()):  # smaller than a cell, or beside the image
+            near = distance == distance.min()
+        heat = torch.where(near, heat.clamp(min=torch.finfo(heat.dtype).tiny), torch.zeros_like(heat))
+    found = decode_regions(maps, heat)
+    center = view.to_frame(found.center[0].double())
+    radius = float(found.radius.double().log().mean().exp()) * view.side
+    return _Place(center, radius, found.presence_logit.tolist(), expected is not None)
+
+
+def _sigmoid(logit: float) -> float:
+    return float(torch.tensor(logit, dtype=torch.float64).sigmoid())
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Averages over neighboring phases, of which the last one is beside the first."""
+    count, half = len(values), len(SMOOTHING) // 2
+    if count < len(SMOOTHING):
+        return list(values)
+    return [
+        sum(weight * values[(place + step - half) % count] for step, weight in enumerate(SMOOTHING)) / sum(SMOOTHING)
+        for place in range(count)
+    ]
+
+
+def _weighted_median(values: Tensor, weights: Tensor) -> Tensor:
+    """Of each column of (N, D), with weights (N,)."""
+    ordered, order = values.sort(0)
+    share = weights[order].cumsum(0) / weights.sum()
+    place = (share >= 0.5).double().argmax(0)
+    return ordered.gather(0, place[None])[0]
+
+
+def _check(images: Sequence[Tensor], slice_index: Sequence[int] | None, phase: Sequence[int] | None) -> None:
+    if not images:
+        raise ValueError("Expected at least one image, but got none: is the series empty?")
+    shapes = {tuple(image.shape) for image in images if image.ndim != 3 or image.shape[0] != 1}
+    if shapes:
+        raise ValueError(
+            f"Expected images (1, H, W), but got {sorted(shapes)}: use EnsureChannelFirstd and CheckImaged."
+        )
+    for name, values in (("slice_index", slice_index), ("phase", phase)):
+        if values is not None and len(values) != len(images):
+            raise ValueError(f"Expected `{name}` to have one number an image, but got {len(values)} for {len(images)}.")
+    if slice_index is None and phase is not None:
+        raise ValueError("Expected `slice_index` with `phase`: pass zeros where all images are of one slice.")

@@ -1,0 +1,14 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random views of a whole batch of images with their contours: one interpolation an image, on any device.
+
+A dictionary transform works on one sample at a time, which costs more than the network's own step when samples are as
+small as regions of interest. These work on the batch: :class:`RandFrame` on whole frames.
+"""
+
+from __future__ import annotations
+
+from monai_acdr.transforms.batch.frames import RandFrame
+
+__all__ = ["RandFrame"]

@@ -1,0 +1,184 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random views of whole frames, to train a localizer: another place, zoom, turn, crop, border and scanner."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from monai_acdr.geometry import at_least_float32, pixel_to_normalized
+from monai_acdr.transforms.frame_view import standardize_frames
+
+__all__ = ["RandFrame"]
+
+_BRIGHTEST = 1.6
+"""Intensities are cut at this many times their 99.5th percentile."""
+_ROOM = 0.05
+"""Least distance of an object from the border of a narrowed view, in half sides."""
+
+
+class RandFrame:
+    """Show each frame of a batch in a random view, and say where its object is there.
+
+    A similarity with a little stretch places the view, so that the object comes to lie somewhere in it, or, now and
+    then, outside of it; what is beyond the frame is 0. Some views are narrowed by a border of zeros, as frames that are
+    not square are. Then gamma, bias field and noise; motion is scaled, and left out in a share of the views, so that
+    single frames are seen as well. Draws from torch's global generator.
+
+    Args:
+        size: of the views in pixels.
+        scale: smallest and largest side of the view in sides of the frame, log-uniform.
+        angle: largest turn in degrees.
+        upright_prob: of turns of at most ``upright_angle`` degrees instead.
+        upright_angle: see there.
+        flip_prob: of a mirrored view.
+        stretch: largest |log| of the factor along x, its inverse along y.
+        central_prob: of an object within ``central`` sides of the view's middle along x and y.
+        central: see there.
+        reach: the same for the other objects.
+        lost_prob: of an object that is moved out of the view, which then has none.
+        border_prob: of a narrowed view, by up to 0.4 of its side.
+        gamma: largest |log gamma|.
+        bias: largest coefficient of the logarithm of the bias field.
+        noise: largest standard deviation in units of the 99.5th percentile.
+        appearance_prob: of gamma, and of a bias field; noise has 0.1 less.
+        still_prob: of a view without motion.
+    """
+
+    def __init__(
+        self,
+        size: int = 128,
+        scale: tuple[float, float] = (0.45, 1.25),
+        angle: float = 180.0,
+        upright_prob: float = 0.5,
+        upright_angle: float = 20.0,
+        flip_prob: float = 0.3,
+        stretch: float = 0.12,
+        central_prob: float = 0.6,
+        central: float = 0.18,
+        reach: float = 0.4,
+        lost_prob: float = 0.06,
+        border_prob: float = 0.3,
+        gamma: float = 0.6,
+        bias: float = 0.5,
+        noise: float = 0.08,
+        appearance_prob: float = 0.6,
+        still_prob: float = 0.35,
+    ) -> None:
+        if size < 2 or not 0 < scale[0] <= scale[1]:
+            raise ValueError(f"Expected `size` >= 2 and `scale` 0 < smallest <= largest, but got {size} and {scale}.")
+        self.size, self.scale, self.angle = size, scale, angle
+        self.upright_prob, self.upright_angle = upright_prob, upright_angle
+        self.flip_prob, self.stretch = flip_prob, stretch
+        self.central_prob, self.central, self.reach = central_prob, central, reach
+        self.lost_prob, self.border_prob = lost_prob, border_prob
+        self.gamma, self.bias, self.noise = gamma, bias, noise
+        self.appearance_prob, self.still_prob = appearance_prob, still_prob
+
+    def __call__(self, frames: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+        """Make one view of each frame.
+
+        Args:
+            frames: (B, 2, side, side) floating point: image and motion, 0 where there is none.
+            objects: (B, 4): center x and y and radius in pixels of the frames, and 1 for an object or 0 for a frame
+                without, whose center is where views are placed about.
+
+        Returns:
+            Views (B, 2, size, size), standardized (:func:`monai_acdr.transforms.standardize_frames`), and targets
+            (B, 4) of :class:`monai_acdr.losses.LocalizationLoss`: center and radius in sides of the view, and presence.
+
+        Raises:
+            ValueError: for other shapes.
+        """
+        if frames.ndim != 4 or frames.shape[1] != 2 or frames.shape[2] != frames.shape[3]:
+            raise ValueError(f"Expected `frames` (B, 2, side, side), but got {tuple(frames.shape)}: use frame_view.")
+        if objects.shape != (len(frames), 4):
+            raise ValueError(f"Expected `objects` ({len(frames)}, 4), but got {tuple(objects.shape)}.")
+        frames = at_least_float32(frames)
+        objects = objects.to(frames)
+        batch, whole = len(frames), frames.shape[-1]
+        side = (whole * _log_uniform(batch, *self.scale)).to(frames)
+        present = objects[:, 3] > 0.5
+        place = self._places(objects[:, 2] / side, present)  # of the object, in sides of the view from its middle
+        lost = present & (place.abs().amax(1) > 0.5)
+        view = self._narrowed(self._cut(frames, objects[:, :2], place, side), place)
+        view = self._other_scanner(view)
+        target = torch.cat([place + 0.5, (objects[:, 2] / side)[:, None], (present & ~lost)[:, None].to(place)], 1)
+        return standardize_frames(view), target
+
+    def _places(self, radius: Tensor, present: Tensor) -> Tensor:
+        batch = len(radius)
+        reach = torch.where(torch.rand(batch, 1) < self.central_prob, self.central, self.reach)
+        place = ((torch.rand(batch, 2) * 2 - 1) * reach).to(radius)
+        lost = (torch.rand(batch, 1) < self.lost_prob).to(radius.device) & present[:, None]
+        outside = torch.sign(place) * (0.5 + 1.3 * radius[:, None])
+        return torch.where(lost, outside, place)
+
+    def _cut(self, frames: Tensor, center: Tensor, place: Tensor, side: Tensor) -> Tensor:
+        batch, whole = len(frames), frames.shape[-1]
+        largest = torch.where(torch.rand(batch) < self.upright_prob, self.upright_angle, self.angle)
+        turn = (torch.rand(batch) * 2 - 1) * largest * (math.pi / 180)
+        flip = torch.where(torch.rand(batch) < self.flip_prob, -1.0, 1.0)
+        stretch = torch.exp((torch.rand(batch) * 2 - 1) * self.stretch)
+        cos, sin = torch.cos(turn), torch.sin(turn)
+        first = torch.stack([cos * flip * stretch, -sin / stretch], -1)
+        second = torch.stack([sin * flip * stretch, cos / stretch], -1)
+        matrix = torch.stack([first, second], 1).to(frames) * side[:, None, None]
+        line = (torch.arange(self.size, dtype=frames.dtype, device=frames.device) + 0.5) / self.size - 0.5
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        unit = torch.stack([x, y], -1).view(1, -1, 2)
+        points = center[:, None] + (unit - place[:, None]) @ matrix.transpose(1, 2)
+        grid = pixel_to_normalized(points, (whole, whole)).view(batch, self.size, self.size, 2)
+        block = max(1, whole // self.size)
+        if block > 1:  # as frame_view does, against aliasing
+            frames = F.avg_pool2d(frames, block)
+            grid = grid * (whole / (frames.shape[-1] * block)) + (whole / (frames.shape[-1] * block) - 1)
+        return F.grid_sample(frames, grid, padding_mode="zeros", align_corners=False)
+
+    def _narrowed(self, view: Tensor, place: Tensor) -> Tensor:
+        """Zeros beside the middle part along x or y, unless they would cover the object's center."""
+        batch = len(view)
+        width = torch.where(torch.rand(batch) < self.border_prob, 0.6 + 0.4 * torch.rand(batch), torch.ones(batch))
+        along_x = torch.rand(batch) < 0.5
+        width, along_x = width.to(view), along_x.to(view.device)
+        line = ((torch.arange(self.size, dtype=view.dtype, device=view.device) + 0.5) / self.size - 0.5).abs() * 2
+        keep_x = line[None, None] < width[:, None, None]
+        keep_y = line[None, :, None] < width[:, None, None]
+        keep = torch.where(along_x[:, None, None], keep_x, keep_y)
+        covers = torch.where(along_x, place[:, 0].abs(), place[:, 1].abs()) * 2 > width - _ROOM
+        return view * (keep | covers[:, None, None])[:, None]
+
+    def _other_scanner(self, view: Tensor) -> Tensor:
+        image, motion = view[:, :1], view[:, 1:]
+        high = torch.quantile(image.flatten(1), 0.995, dim=1)[:, None, None, None].clamp(min=1e-6)
+        image, motion = ((each / high).clamp(0, _BRIGHTEST) for each in (image, motion))
+        prob = self.appearance_prob
+        image = image.clamp(min=1e-4) ** torch.exp(_some(view, -self.gamma, self.gamma, prob))
+        line = torch.linspace(-1, 1, self.size).to(view)
+        x, y = line, line[:, None]
+        terms = [_some(view, -self.bias, self.bias, 1.0) * x, _some(view, -self.bias, self.bias, 1.0) * y]
+        terms.append(_some(view, -0.8 * self.bias, 0.8 * self.bias, 1.0) * (x * x + y * y))
+        field = torch.exp(_some(view, 1, 1, prob) * (terms[0] + terms[1] + terms[2]))
+        image, motion = image * field, motion * field * _some(view, 0.6, 1.4, 1.0)
+        noise = torch.randn(image.shape).to(view)
+        image = image + _some(view, 0, self.noise, max(0.0, prob - 0.1)) * noise
+        moving = torch.randn(image.shape).to(view).abs()
+        has_motion = motion.flatten(1).amax(1)[:, None, None, None] > 0
+        motion = motion + _some(view, 0, 0.6 * self.noise, max(0.0, prob - 0.3)) * moving
+        return torch.cat([image, motion * (has_motion & (_some(view, 1, 1, self.still_prob) == 0))], 1)
+
+
+def _log_uniform(batch: int, low: float, high: float) -> Tensor:
+    return torch.exp(torch.rand(batch) * (math.log(high) - math.log(low)) + math.log(low))
+
+
+def _some(view: Tensor, low: float, high: float, prob: float) -> Tensor:
+    """(B, 1, 1, 1) uniform numbers, 0 in all but a share of the views."""
+    shape = (len(view), 1, 1, 1)
+    drawn = torch.rand(shape) * (high - low) + low
+    return (drawn * (torch.rand(shape) < prob)).to(view)

@@ -1,0 +1,264 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A stand-in for the network sees bright discs; what is made of several slices and phases is the localizer's part."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from monai_acdr.inferers import Localizer, count_frames, doubtful_frames, fit_heart_line
+
+
+class SeesBrightness(nn.Module):
+    """Heat where the view is bright, presence by how bright it is there, the radius that it is told."""
+
+    def __init__(self, radius: float = 0.1, sharpness: float = 40.0) -> None:
+        super().__init__()
+        self.radius, self.sharpness = radius, sharpness
+        self.seen: list[Tensor] = []
+
+    def forward(self, frame: Tensor) -> Tensor:
+        self.seen.append(frame)
+        bright = nn.functional.avg_pool2d(frame[:, :1], 2)
+        level = bright / 10
+        return torch.cat(
+            [self.sharpness * level, torch.full_like(bright, math.log(2 * self.radius)), 12 * level - 4], 1
+        )
+
+
+def draw(spots: list[tuple[float, float, float]], size: tuple[int, int] = (96, 128)) -> Tensor:
+    """Gaussian spots (x, y, height) of 3 pixels on black with a little texture, (1, H, W)."""
+    y, x = torch.meshgrid(torch.arange(size[0]) + 0.5, torch.arange(size[1]) + 0.5, indexing="ij")
+    pixels = torch.zeros(size)
+    for at_x, at_y, height in spots:
+        pixels = pixels + height * torch.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / 18)
+    return pixels[None]
+
+
+def localizer(**changes: float) -> Localizer:
+    return Localizer(SeesBrightness(), **changes)  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    x=st.floats(0.15, 0.85),
+    y=st.floats(0.15, 0.85),
+    height=st.integers(70, 300),
+    width=st.integers(70, 300),
+)
+def test_places_are_in_pixels_of_the_image(x: float, y: float, height: int, width: int) -> None:
+    (heart,) = localizer()([draw([(x * width, y * height, 1.0)], (height, width))])
+    longer = max(height, width)
+    assert heart.center.tolist() == pytest.approx([x * width, y * height], abs=longer / 128)
+    assert heart.radius == pytest.approx(0.1 * longer, rel=1e-4)
+    assert heart.region((30, 20)).tolist() == [*heart.center.tolist(), 30, 20, 0]
+
+
+def test_single_frames_have_no_motion_and_no_neighbors() -> None:
+    find = localizer()
+    images = [draw([(30, 40, 1.0)]), draw([(90, 40, 1.0)], (128, 128)), draw([(30, 80, 1.0)])]
+    together = find(images)
+    for image, heart in zip(images, together, strict=True):
+        (alone,) = find([image])
+        torch.testing.assert_close(alone.center, heart.center)
+        assert not heart.moved
+    network = find.network
+    assert isinstance(network, SeesBrightness)
+    assert all(float(frame[:, 1].abs().max()) == 0 for frame in network.seen)
+
+
+def test_motion_is_the_range_over_the_phases_of_a_slice() -> None:
+    find = localizer()
+    images = [draw([(30, 40, 1.0)], (128, 128)), draw([(34, 40, 1.0)], (128, 128)), draw([(60, 60, 1.0)], (128, 128))]
+    find(images, [0, 0, 1], [0, 1, 0])
+    assert isinstance(find.network, SeesBrightness)
+    (seen,) = find.network.seen
+    expected = (images[0] - images[1]).abs()[0] / images[0].std(correction=0)
+    torch.testing.assert_close(seen[0, 1], expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        seen[1, 1], (images[0] - images[1]).abs()[0] / images[1].std(correction=0), atol=1e-4, rtol=1e-3
+    )
+    assert float(seen[2, 1].abs().max()) == 0
+
+
+def test_phases_share_a_center() -> None:
+    """Something brighter at one of five phases does not win against what is there at all of them."""
+    images = [draw([(30, 40, 1.0), (100, 60, 1.05 if phase == 2 else 0.0)]) for phase in range(5)]
+    hearts = localizer()(images, [0] * 5, list(range(5)))
+    for heart in hearts:
+        assert heart.center.tolist() == pytest.approx([30, 40], abs=0.6)
+
+
+def stack(wrong: int | None = None) -> list[Tensor]:
+    """Seven slices on a slanted axis; in one of them something else is brighter."""
+    images = []
+    for number in range(7):
+        spots = [(40 + 3.0 * number, 50.0, 1.0)]
+        if number == wrong:
+            spots.append((110.0, 20.0, 1.3))
+        images.append(draw(spots))
+    return images
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 6])
+def test_a_center_off_the_line_is_pulled(wrong: int) -> None:
+    hearts = localizer()(stack(wrong), list(range(7)))
+    for number, heart in enumerate(hearts):
+        assert heart.moved == (number == wrong)
+        assert heart.center.tolist() == pytest.approx([40 + 3 * number, 50], abs=0.7)
+
+
+def test_a_slanted_axis_is_left_alone() -> None:
+    assert not any(heart.moved for heart in localizer()(stack(), list(range(7))))
+
+
+def test_order_does_not_matter() -> None:
+    images = [*stack(2), *stack(2)]
+    slices, phases = [*range(7), *range(7)], [0] * 7 + [1] * 7
+    order = torch.randperm(14, generator=torch.Generator().manual_seed(0)).tolist()
+    plain = localizer()(images, slices, phases)
+    mixed = localizer()([images[i] for i in order], [slices[i] for i in order], [phases[i] for i in order])
+    for place, index in enumerate(order):
+        torch.testing.assert_close(mixed[place].center, plain[index].center)
+        assert mixed[place].presence == pytest.approx(plain[index].presence)
+
+
+def test_presence_is_smoothed_over_the_cycle() -> None:
+    """One dim phase of eight: less presence there, a little less beside it, also across the end of the cycle."""
+    heights = [0.05] + [1.0] * 7
+    images = [draw([(30, 40, height), (31, 41, 0.0)]) + 0.02 * draw([(90, 60, 1.0)]) for height in heights]
+    texture = draw([(90, 60, 0.8)])
+    hearts = localizer()([image + texture for image in images], [0] * 8, list(range(8)))
+    values = [heart.presence for heart in hearts]
+    assert values[0] < values[1] < values[2] < values[3]
+    assert values[1] == pytest.approx(values[7]) and values[2] == pytest.approx(values[6])
+    assert values[3] == pytest.approx(values[4])
+
+
+def test_images_of_several_sizes_in_a_slice() -> None:
+    images = [draw([(30, 40, 1.0)]), draw([(60, 80, 1.0)], (192, 256))]
+    hearts = localizer()(images, [0, 0], [0, 1])
+    assert hearts[0].center.tolist() == pytest.approx([30, 40], abs=0.6)
+    assert hearts[1].center.tolist() == pytest.approx([60, 80], abs=1.2)
+
+
+def test_a_constant_image_is_finite() -> None:
+    (heart,) = localizer()([torch.full((1, 40, 40), 7.0)])
+    assert bool(torch.isfinite(heart.center).all()) and 0 <= heart.presence < 0.5 and not heart.counted
+
+
+def test_a_diverged_network() -> None:
+    class Broken(SeesBrightness):
+        def forward(self, frame: Tensor) -> Tensor:
+            return super().forward(frame) * math.nan
+
+    with pytest.raises(ValueError, match="the localizer gave NaN or infinity"):
+        Localizer(Broken())([draw([(30, 40, 1.0)])])  # type: ignore[arg-type]
+
+
+def test_the_line_of_least_squares_without_outliers() -> None:
+    numbers = torch.arange(8.0)
+    centers = torch.stack([10 + 2 * numbers, 50 - numbers], 1) + 0.5 * torch.randn(
+        8, 2, generator=torch.Generator().manual_seed(0)
+    )
+    line = fit_heart_line(numbers, centers, torch.ones(8), 20.0)
+    design = torch.stack([torch.ones(8), numbers], 1).double()
+    expected = design @ torch.linalg.lstsq(design, centers.double()).solution
+    torch.testing.assert_close(torch.stack([line(float(n)) for n in numbers]), expected, atol=1e-6, rtol=0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    count=st.integers(5, 14),
+    slope=st.tuples(st.floats(-6, 6), st.floats(-6, 6)),
+    bad=st.tuples(st.integers(0, 13), st.floats(-200, 200), st.floats(-200, 200)),
+)
+def test_a_wrong_center_hardly_moves_the_line(
+    count: int, slope: tuple[float, float], bad: tuple[int, float, float]
+) -> None:
+    numbers = torch.arange(float(count), dtype=torch.float64)
+    centers = torch.tensor([100.0, 120.0], dtype=torch.float64) + numbers[:, None] * torch.tensor(slope)
+    truth = centers.clone()
+    centers[bad[0] % count] += torch.tensor(bad[1:])
+    line = fit_heart_line(numbers, centers, torch.ones(count), 25.0)
+    found = torch.stack([line(float(n)) for n in numbers])
+    assert float((found - truth).norm(dim=1).max()) < 0.7 * 25
+
+
+def test_unsure_slices_hardly_count() -> None:
+    numbers = torch.arange(6.0)
+    centers = torch.stack([numbers, numbers], 1)
+    centers[3:] += 100
+    line = fit_heart_line(numbers, centers, torch.tensor([1, 1, 1, 1e-6, 1e-6, 1e-6]), 10.0)
+    torch.testing.assert_close(line(5.0), torch.tensor([5.0, 5.0], dtype=torch.float64), atol=0.1, rtol=0)
+
+
+def test_one_slice_is_a_line() -> None:
+    line = fit_heart_line(torch.tensor([4.0]), torch.tensor([[7.0, 8.0]]), torch.ones(1), 10.0)
+    assert line(9.0).tolist() == [7, 8]
+
+
+def test_between_two_present_slices_all_count() -> None:
+    presence = [0.1, 0.6, 0.2, 0.9, 0.4]
+    assert count_frames(presence, 0.5) == [False, True, False, True, False]
+    assert count_frames(presence, 0.5, range(5)) == [False, True, True, True, False]
+    assert count_frames(presence, 0.6, range(5)) == [False, True, True, True, False]  # the threshold itself counts
+    assert count_frames(presence, 0.95, range(5)) == [False] * 5
+
+
+def test_each_phase_counts_by_itself() -> None:
+    slices, phases = [0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1]
+    presence = [0.9, 0.1, 0.9, 0.1, 0.1, 0.9]
+    assert count_frames(presence, 0.5, slices, phases) == [True, True, True, False, False, True]
+    # without phases the order within each slice is that of time
+    assert count_frames([0.9, 0.1, 0.1, 0.1, 0.9, 0.9], 0.5, [0, 0, 1, 1, 2, 2]) == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_doubtful_are_the_ends() -> None:
+    presence = [0.1, 0.45, 0.9, 0.52, 0.9, 0.55, 0.2]
+    assert doubtful_frames(presence, 0.5, 0.1, range(7)) == [False, True, False, False, False, True, False]
+    assert doubtful_frames(presence, 0.5, 0.02, range(7)) == [False] * 7
+    assert doubtful_frames(presence, 0.5, 0.1) == [False, True, False, True, False, True, False]
+    assert doubtful_frames([0.1, 0.45, 0.2], 0.5, 0.1, range(3)) == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "at least one image"),
+        (([torch.zeros(8, 8)],), r"images \(1, H, W\)"),
+        (([torch.zeros(1, 8, 8)], [0, 1]), "`slice_index` to have one number an image, but got 2 for 1"),
+        (([torch.zeros(1, 8, 8)], None, [0]), "`slice_index` with `phase`"),
+    ],
+)
+def test_refused(arguments: tuple[object, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        localizer()(*arguments)  # type: ignore[arg-type]
+
+
+def test_refused_settings() -> None:
+    for settings_, message in (
+        ({"presence_threshold": 2}, "from 0 to 1, but got 2"),
+        ({"line_distance": 0}, "positive `line_distance`"),
+        ({"size": 100}, "multiple of 32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            localizer(**settings_)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a slice with a weight above 0"):
+        fit_heart_line(torch.zeros(2), torch.zeros(2, 2), torch.zeros(2), 1.0)
+    with pytest.raises(ValueError, match="a positive radius"):
+        fit_heart_line(torch.zeros(2), torch.zeros(2, 2), torch.ones(2), 0.0)
