@@ -36,7 +36,8 @@ class Outline:
     """The contours of one frame: one for each of the model's N structures, from the innermost to the outermost.
 
     Attributes:
-        evolution: (T + 1, N, K, 2) float64, the initial contours and each iteration, in pixels; None without a region.
+        evolution: (T + 1, N, K, 2) float64, the initial contours and each iteration, in pixels; None where
+            the frame is left out.
         region: (5,) in pixels, None where there was nothing to go by.
         confidence: that there is something to outline, where that was estimated.
         reason: why the frame has no contour in the results; empty where it has one.
@@ -117,7 +118,7 @@ def _outlines(
         _Place(place.region, 0.0, NO_CONTRAST) if _is_empty(frame.image, place.region) else place
         for frame, place in zip(inputs.frames, _places(request, inputs, images, model, grid, all_frames), strict=True)
     ]
-    looked = [index for index, place in enumerate(places) if place.region is not None and place.reason != NO_CONTRAST]
+    looked = [index for index, place in enumerate(places) if place.region is not None and not place.reason]
     evolutions: dict[int, np.ndarray] = {}
     spreads: dict[int, np.ndarray] = {}
     step = model.infer.batch_size

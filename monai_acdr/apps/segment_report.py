@@ -78,7 +78,7 @@ class SegmentReport:
     """One run.
 
     Attributes:
-        model: name, version and SHA-256 of the weights.
+        model: name, version and SHA-256 of the weights, with ROI ``auto`` those of the localizer as well.
         device: where the network ran.
         kind: of the input: ``dicom``, ``pictures`` or ``nifti``.
         roi: what was asked for.

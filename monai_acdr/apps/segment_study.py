@@ -160,8 +160,11 @@ def _outline_and_write(
         outlines = outline_frames(request, inputs, model, grid, all_frames, tell)
     with watch("measure"):
         measured = measure_contours(inputs.frames, [o.final for o in outlines], model.structures, grid)
+    weights = {"weights_sha256": model.checkpoint_sha256}
+    if request.kind == "auto":
+        weights["localizer_sha256"] = model.localizer_sha256
     report = SegmentReport(
-        model={"name": model.name, "version": model.version, "weights_sha256": model.checkpoint_sha256},
+        model={"name": model.name, "version": model.version, **weights},
         device=str(model.device),
         kind=inputs.kind,
         roi=str(request),

@@ -30,8 +30,12 @@ from monai_acdr.transforms.frame_view import FrameView, frame_view, standardize_
 
 __all__ = ["HeartLine", "LocatedHeart", "Localizer", "count_frames", "doubtful_frames", "fit_heart_line"]
 
-SMOOTHING = (1, 4, 6, 4, 1)
-"""Weights of neighboring phases, in equal parts of the cycle, for the logit of presence."""
+MOST_PHASES = 10
+"""Phases of a slice that are looked at, at equal distances; the presence of those between is interpolated."""
+SMOOTHING = (1, 2, 1)
+"""Weights of neighboring phases for the logit of presence."""
+FEWEST_FOR_SMOOTHING = 5
+"""With fewer phases, end-diastole and end-systole for example, neighbors are too far apart."""
 HUBER = 0.25
 """Distance from the line, in heart radii, from which a center's pull on it grows no more."""
 FEWEST_FOR_LINE = 3
@@ -150,13 +154,14 @@ class Localizer:
         _check(images, slice_index, phase)
         numbers = list(range(len(images))) if slice_index is None else [int(number) for number in slice_index]
         slices = _group(images, numbers, phase)
-        views, maps = self._look(images, slices)
-        places = [_place(maps[members], views[members[0]]) for members in slices]
+        looks = self._look(images, slices)
+        places = [_place(look) for look in looks]
         if slice_index is not None:
-            places = self._pulled(places, slices, numbers, views, maps)
+            places = self._pulled(places, looks, [numbers[members[0]] for members in slices])
         presence = [0.0] * len(images)
-        for members, place in zip(slices, places, strict=True):
-            for frame, logit in zip(members, _smooth(place.logits), strict=True):
+        for members, look, place in zip(slices, looks, places, strict=True):
+            logits = _between(_smooth(place.logits), look.phases, len(members))
+            for frame, logit in zip(members, logits, strict=True):
                 presence[frame] = _sigmoid(logit)
         counted = count_frames(presence, self.presence_threshold, slice_index, phase)
         doubtful = doubtful_frames(presence, self.presence_threshold, self.presence_margin, slice_index, phase)
@@ -168,56 +173,48 @@ class Localizer:
                 )
         return [result for result in results if result is not None]
 
-    def _look(self, images: Sequence[Tensor], slices: Sequence[Sequence[int]]) -> tuple[list[FrameView], Tensor]:
-        """Geometry of the view of each image, and maps (F, 3, h, w) on the CPU."""
-        views: list[FrameView | None] = [None] * len(images)
-        seen = torch.zeros(len(images), 2, self.size, self.size)
-        for members in slices:
+    def _look(self, images: Sequence[Tensor], slices: Sequence[Sequence[int]]) -> list[_Look]:
+        """What the network says of each slice; its maps are on the CPU."""
+        phases = [_spread(len(members)) for members in slices]
+        views = []
+        for members, chosen in zip(slices, phases, strict=True):
             pixels = torch.stack([_plain(images[frame]) for frame in members])
-            view = frame_view(torch.cat([pixels, _motion(pixels)], 1), self.size)
-            for frame, image in zip(members, view.image, strict=True):
-                seen[frame] = image
-                views[frame] = replace(view, image=view.image[:0])  # of all images its geometry is kept only
+            views.append(frame_view(torch.cat([pixels, _motion(pixels)], 1)[chosen], self.size))
+        seen = torch.cat([view.image for view in views])
         parts = []
-        for start in range(0, len(images), self.batch_size):
+        for start in range(0, len(seen), self.batch_size):
             batch = standardize_frames(seen[start : start + self.batch_size]).to(self.device)
             with torch.inference_mode():
                 parts.append(self.network(batch.to(memory_format=torch.channels_last)).float().cpu())
-        maps = torch.cat(parts).clone()
+        maps = torch.cat(parts)
         if not bool(torch.isfinite(maps).all()):
             raise ValueError(
                 "Expected finite maps, but the localizer gave NaN or infinity: check the images and its weights."
             )
-        return [view for view in views if view is not None], maps
+        split = maps.split([len(chosen) for chosen in phases])
+        return [_Look(*one) for one in zip(views, split, phases, strict=True)]
 
-    def _pulled(
-        self,
-        places: Sequence[_Place],
-        slices: Sequence[Sequence[int]],
-        numbers: Sequence[int],
-        views: Sequence[FrameView],
-        maps: Tensor,
-    ) -> list[_Place]:
+    def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], numbers: Sequence[int]) -> list[_Place]:
         """The places, those far from the line of the others replaced; all as they are where there is no line."""
-        shapes = {(views[members[0]].side, views[members[0]].offset) for members in slices}
+        shapes = {(look.view.side, look.view.offset) for look in looks}
         weights = [_sigmoid(sum(place.logits) / len(place.logits)) for place in places]
         present = [place for place, weight in zip(places, weights, strict=True) if weight >= self.presence_threshold]
         if len(shapes) > 1 or len(present) < FEWEST_FOR_LINE:
             return list(places)
         radius = float(np.median([place.radius for place in present]))
-        at = torch.tensor([numbers[members[0]] for members in slices], dtype=torch.float64)
         centers = torch.stack([place.center for place in places])
-        line = fit_heart_line(at, centers, torch.tensor(weights, dtype=torch.float64), radius)
+        line = fit_heart_line(
+            torch.tensor(numbers, dtype=torch.float64), centers, torch.tensor(weights, dtype=torch.float64), radius
+        )
         reach = self.line_distance * radius
         results = []
-        for place, members, number in zip(places, slices, at.tolist(), strict=True):
+        for place, look, number in zip(places, looks, numbers, strict=True):
             expected = line(number)
-            is_far = float((place.center - expected).norm()) > reach
-            if is_far:
+            if float((place.center - expected).norm()) > reach:
                 # presence is a matter of the whole frame, as in training: it stays
-                near = _place(maps[members], views[members[0]], expected, reach)
-                place = replace(near, logits=place.logits)
-            results.append(place)
+                results.append(replace(_place(look, expected, reach), logits=place.logits))
+            else:
+                results.append(place)
         return results
 
 
@@ -369,8 +366,17 @@ def _shared_heat(maps: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
+class _Look:
+    """One slice: geometry of its views, maps (P, 3, h, w), and which of its phases they are of."""
+
+    view: FrameView
+    maps: Tensor
+    phases: list[int]
+
+
+@dataclass(frozen=True, eq=False)
 class _Place:
-    """Center (2,) and radius in pixels of one slice, and the logit of presence of each of its phases."""
+    """Center (2,) and radius in pixels of one slice, and the logit of presence of each phase that was looked at."""
 
     center: Tensor
     radius: float
@@ -378,8 +384,9 @@ class _Place:
     moved: bool
 
 
-def _place(maps: Tensor, view: FrameView, expected: Tensor | None = None, reach: float = 0.0) -> _Place:
+def _place(look: _Look, expected: Tensor | None = None, reach: float = 0.0) -> _Place:
     """The best place in a slice; with ``expected`` within that reach of it, in pixels."""
+    view, maps = look.view, look.maps
     heat = _shared_heat(maps)
     if expected is not None:
         rows, columns = heat.shape[-2:]
@@ -399,15 +406,26 @@ def _sigmoid(logit: float) -> float:
     return float(torch.tensor(logit, dtype=torch.float64).sigmoid())
 
 
+def _spread(count: int) -> list[int]:
+    """At most :data:`MOST_PHASES` of a number of phases, at equal distances."""
+    number = min(count, MOST_PHASES)
+    return [index * count // number for index in range(number)]
+
+
 def _smooth(values: Sequence[float]) -> list[float]:
     """Averages over neighboring phases, of which the last one is beside the first."""
     count, half = len(values), len(SMOOTHING) // 2
-    if count < len(SMOOTHING):
+    if count < FEWEST_FOR_SMOOTHING:
         return list(values)
     return [
         sum(weight * values[(place + step - half) % count] for step, weight in enumerate(SMOOTHING)) / sum(SMOOTHING)
         for place in range(count)
     ]
+
+
+def _between(values: Sequence[float], phases: Sequence[int], count: int) -> list[float]:
+    """Values at some phases of a cycle to all ``count`` phases, linear between them."""
+    return np.interp(np.arange(count), phases, values, period=count).tolist() if count > len(phases) else list(values)
 
 
 def _weighted_median(values: Tensor, weights: Tensor) -> Tensor:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from PIL import Image
 
 from monai_acdr.apps import segment
 from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.bundle import bundle_root
 from monai_acdr.data import read_contour
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
 from monai_acdr.transforms import contour_to_mask
@@ -88,6 +90,21 @@ def test_a_study_with_the_weights_of_the_package(phantom: Path, study: Path, tmp
     lines = report.summary()
     assert lines[0] == "12 of 12 frame(s) outlined: LV endocardium"
     assert lines[1].startswith("EDV ")
+
+
+def test_without_a_click(phantom: Path, study: Path, tmp_path: Path) -> None:
+    """The shipped bundle finds the phantom's heart in every frame, and the report says by which weights."""
+    report = segment(study, tmp_path / "out", roi="auto", mask=True, pictures=False, device="cpu")
+    assert report.num_outlined == len(report.frames) == 12
+    assert all(frame.confidence is not None and frame.confidence > 0.9 for frame in report.frames)
+    assert "doubtful_slice" not in {finding.kind for finding in report.findings}
+    weights = bundle_root("sunnybrook_lv_acdr") / "models" / "localizer.pt"
+    assert report.model["localizer_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    scores = []
+    for path in phantom.rglob("*icontour-manual.txt"):
+        mask = np.asarray(Image.open(tmp_path / "out" / "masks" / f"{int(path.name.split('-')[2])}.png")) == 255
+        scores.append(dice(mask, contour_to_mask(read_contour(path)[None], mask.shape, 0.5)[0].numpy()))
+    assert len(scores) == 6 and np.mean(scores) > 0.75
 
 
 def test_the_structured_report_has_end_diastole_and_end_systole(study: Path, tmp_path: Path) -> None:

@@ -137,9 +137,25 @@ def test_presence_is_smoothed_over_the_cycle() -> None:
     texture = draw([(90, 60, 0.8)])
     hearts = localizer()([image + texture for image in images], [0] * 8, list(range(8)))
     values = [heart.presence for heart in hearts]
-    assert values[0] < values[1] < values[2] < values[3]
+    assert values[0] < values[1] < values[2]
+    assert values[2] == pytest.approx(values[3])
     assert values[1] == pytest.approx(values[7]) and values[2] == pytest.approx(values[6])
     assert values[3] == pytest.approx(values[4])
+
+
+def test_of_many_phases_some_are_looked_at() -> None:
+    """Presence falls over the first half of the cycle and rises again; phases between are interpolated."""
+    count = 24
+    heights = [1 - 0.6 * min(phase, count - phase) / (count / 2) for phase in range(count)]
+    find = localizer()
+    hearts = find([draw([(30, 40, height), (90, 60, 0.5)]) for height in heights], [0] * count, list(range(count)))
+    assert isinstance(find.network, SeesBrightness)
+    assert sum(len(frames) for frames in find.network.seen) == 10
+    logits = [math.log(heart.presence / (1 - heart.presence)) for heart in hearts]
+    assert len(logits) == count
+    for phase in range(3, count // 2 - 2):
+        assert logits[phase] < logits[phase - 1] + 1e-9
+        assert logits[-phase] == pytest.approx(logits[phase], abs=0.6)
 
 
 def test_images_of_several_sizes_in_a_slice() -> None:
