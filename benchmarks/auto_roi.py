@@ -15,7 +15,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,14 @@ from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.pixels import make_image
 from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.inferers import Localizer, LocatedHeart
-from monai_acdr.transforms import contour_to_mask, roi_about_center
+from monai_acdr.transforms import (
+    MASK_RULE,
+    ShiftContour,
+    contour_to_mask,
+    inset_outline,
+    mask_to_contour,
+    roi_about_center,
+)
 
 QUESTION = "ROI auto against ROI centre and ROI label"
 MISSED = 0.25
@@ -109,15 +116,19 @@ def load_frames(options: argparse.Namespace) -> list[tuple[Tensor, Tensor]]:
     frames = []
     for item in sunnybrook_data_list(options.dataset, options.group, spacing="allow")[:: options.every]:
         image = read_inputs(Path(item["image"])).frames[0].image[0].as_tensor()
-        frames.append((image, read_mask(Path(item["label"]), tuple(image.shape))))
+        frames.append((image, read_mask(item, tuple(image.shape))))
     return frames
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
-    """A contour file or a mask as {0, 1}."""
+def read_mask(item: Mapping[str, Any], size: tuple[int, int]) -> Tensor:
+    """Pixels inside a reader's contour, {0, 1}, moved to where the heart lies."""
+    path = Path(item["label"])
     if path.suffix == ".txt":
-        return contour_to_mask(read_contour(path)[None], size, 0.5)[0]
-    return (read_inputs(path).frames[0].image[0].as_tensor() > 127).float()
+        contour = read_contour(path)
+    else:
+        mask = (read_inputs(path).frames[0].image[0].as_tensor() > 127).float()
+        contour = inset_outline(mask) if item[MASK_RULE] == "drawn" else mask_to_contour(mask)
+    return contour_to_mask(ShiftContour()(contour, item["reader_shift"])[None], size, 0.5)[0]
 
 
 def change(pixels: Tensor, distance: float, zoom: float, angle: float) -> Tensor:
@@ -253,7 +264,7 @@ def measure_cine(
     for item in items:
         i = index[Path(item["image"]).name]
         true_slices.add(grid.slice_index[i])
-        mask = (change(read_mask(Path(item["label"]), inputs.frames[i].size), distance, 1, angle) >= 0.5).float()
+        mask = (change(read_mask(item, inputs.frames[i].size), distance, 1, angle) >= 0.5).float()
         (contours,) = model.infer([images[i]], [square(hearts[i].center, side)])
         found.append(overlap(endocardium(contours[-1]), mask))
         missed.append(is_missed(square(hearts[i].center, side), middle(mask)))

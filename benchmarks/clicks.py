@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ from monai_acdr.inferers import contour_from_clicks, correct_contour
 from monai_acdr.inferers.contour_distance import nearest_on_contour
 from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH
 from monai_acdr.metrics import evaluate_case, summarize_cases
-from monai_acdr.transforms import contour_to_mask, roi_about_center
+from monai_acdr.transforms import ShiftContour, contour_to_mask, roi_about_center
 
 QUESTION = "Dice after simulated clicks at the largest error"
 RULES = ("disc", "disc, afresh", "boundary", "both")
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     firsts = first_clicks(cases, options)
     side = model.regions.point_side
     starts = [
-        contour_from_clicks(model.infer, case["image"], click[None], sides=(side, side))
+        contour_from_clicks(first_structure(model), case["image"], click[None], sides=(side, side))
         for case, click in zip(cases, firsts, strict=True)
     ]
     results, tables = {}, []
@@ -157,14 +157,31 @@ def read_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
     cases = []
     for item in items:
         case = load(dict(item))
-        case |= {"label": case["label"].as_tensor(), "reference": case["reference"].as_tensor()[0].to(torch.float64)}
+        # the innermost structure, where the heart lies
+        reference = ShiftContour()(case["reference"].as_tensor()[:1].to(torch.float64), item["reader_shift"])
+        label = contour_to_mask(reference, case["image"].shape[1:], threshold=0.5)
+        case |= {"label": label, "reference": reference[0]}
         cases.append(case)
     return cases
 
 
 def infer(model: ContourModel, cases: Sequence[dict[str, Any]], rois: Sequence[Tensor]) -> list[Tensor]:
     """Contours (K, 2), one a region."""
-    return [contours[-1] for contours in model.infer([case["image"] for case in cases], rois)]
+    return [innermost(contours[-1]) for contours in model.infer([case["image"] for case in cases], rois)]
+
+
+def first_structure(model: ContourModel) -> Callable[[Any, Any], list[Tensor]]:
+    """The inferer of the first structure alone: (T + 1, K, 2) for each image."""
+
+    def infer(images: Any, rois: Any) -> list[Tensor]:
+        return [each if each.ndim == 3 else each[:, 0] for each in model.infer(images, rois)]
+
+    return infer
+
+
+def innermost(contours: Tensor) -> Tensor:
+    """(K, 2) of the first structure, of (N, K, 2) or of (K, 2) alone."""
+    return contours if contours.ndim == 2 else contours[0]
 
 
 def first_clicks(cases: Sequence[dict[str, Any]], options: argparse.Namespace) -> list[Tensor]:

@@ -10,30 +10,44 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.losses import DeepSupervisionLoss, DiceCELoss
 from monai.transforms import MapTransform
 from torch import Tensor, nn
 
+from monai_acdr.geometry import resample
 from monai_acdr.handlers import load_network, save_checkpoint
+from monai_acdr.networks.layers import rasterize_polygons
 from monai_acdr.networks.nets import DisplacementEnsemble
-from monai_acdr.transforms import MaskToContour, paste_roi
+from monai_acdr.transforms import MASK_RULE, MaskToContour, draw_mask, mask_rule, mask_to_contour, paste_roi
+from monai_acdr.transforms.contour.tracing import mask_to_rings
 
 _TO_CONTOUR = MaskToContour()
+NUM_VERTICES = 256
+"""Vertices of each contour of several structures."""
 
 
 class PixelLoss(nn.Module):
-    """Dice and cross-entropy of the first channel, nnU-Net's loss, at each depth where a network says several."""
+    """Dice and cross-entropy, nnU-Net's loss, of each structure, at each depth where a network says several.
+
+    Each structure is a class of its own against the rest, for they contain each other. A reference that is NaN
+    everywhere is missing: it is left out, and the mean is over those that are known, as in ``ActiveContourLoss``.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.loss = DeepSupervisionLoss(DiceCELoss(sigmoid=True))
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, C, H, W), or (B, D, C, H, W) of D depths, against masks (B, 1, H, W) in [0, 1]."""
+        """Logits (B, C, H, W), or (B, D, C, H, W) of D depths, against masks (B, N, H, W) in [0, 1], N of the C."""
         depths = input.unbind(1) if input.ndim == 5 else (input,)
-        return self.loss([depth[:, :1] for depth in depths], target)
+        known = ~target.isnan().flatten(2).all(2)
+        if not bool(known.any()):
+            return 0 * input.sum()
+        number = target.shape[1]
+        return self.loss([depth[:, :number][known][:, None] for depth in depths], target[known][:, None])
 
 
 class MeanLogits(DisplacementEnsemble):
@@ -55,32 +69,72 @@ class MeanLogits(DisplacementEnsemble):
 
 
 class CropMaskToImaged(MapTransform):
-    """Logits (C, h, w) of a crop to `pred_mask` on the label's grid, and to the contour of its largest object.
+    """Logits (C, h, w) of a crop to `pred_mask` on the label's grid, and to the contours of its largest objects.
 
-    The probability is resampled, then thresholded at one half: what a mask of the crop's size can say at best. A mask
-    that is empty has no contour.
+    The probability is resampled, then thresholded at one half: what a mask of the crop's size can say at best. Readers
+    and their references stand beside the heart by ``shift_key``, so the mask is moved there. Where the reference was
+    drawn with its outline, the mask is, too: like is compared with like. A mask that is empty has no contour.
 
     Args:
-        keys: the logits; replaced by the contour (1, N, 2), or by None.
+        keys: the logits, first channel first, as many as the label has; replaced by the contour (1, P, 2), or by None,
+            and with several structures by (N, 256, 2), NaN where there is none.
         roi_key: region of the crop, in pixels of the label.
-        label_key: the reference mask.
+        label_key: the reference masks (N, H, W).
         contour_key: one more name for the contour; evaluations of masses look there.
+        shift_key: item with (x, y) in pixels of the label, from the readers' contours to the objects; may be absent.
     """
 
     def __init__(
-        self, keys: KeysCollection, roi_key: str = "roi", label_key: str = "label", contour_key: str = "pred_window"
+        self,
+        keys: KeysCollection,
+        roi_key: str = "roi",
+        label_key: str = "label",
+        contour_key: str = "pred_window",
+        shift_key: str = "reader_shift",
     ) -> None:
         super().__init__(keys)
         self.roi_key = roi_key
         self.label_key = label_key
         self.contour_key = contour_key
+        self.shift_key = shift_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
-        label = d[self.label_key]
+        label, roi = d[self.label_key], d[self.roi_key].clone()
+        if d.get(self.shift_key) is not None:
+            roi[:2] -= torch.as_tensor(d[self.shift_key]).to(roi)
+        rule = mask_rule(label)
         for key in self.key_iterator(d):
             logits = d[key].as_tensor() if isinstance(d[key], MetaTensor) else d[key]
-            mask = (paste_roi(logits[:1].float().sigmoid(), d[self.roi_key], label.shape[-2:]) >= 0.5).float()
-            d["pred_mask"] = MetaTensor(mask, affine=label.affine)
-            d[key] = d[self.contour_key] = _TO_CONTOUR(mask) if mask.any() else None
+            probability = paste_roi(logits[: len(label)].float().sigmoid(), roi, label.shape[-2:])
+            masks = (probability >= 0.5).float()
+            d[key] = d[self.contour_key] = _contours(masks)
+            if rule == "drawn":
+                masks = torch.stack([_drawn(each) for each in probability])
+            d["pred_mask"] = MetaTensor(masks, affine=label.affine, meta={MASK_RULE: rule})
         return d
+
+
+def _contours(masks: Tensor) -> Tensor | None:
+    """Contours of the largest objects of masks (N, H, W): (1, P, 2) or None for one, else (N, 256, 2)."""
+    if len(masks) == 1:
+        return _TO_CONTOUR(masks) if masks.any() else None
+    contours = torch.full((len(masks), NUM_VERTICES, 2), torch.nan, dtype=torch.float64)
+    for index, mask in enumerate(masks):
+        if mask.any():
+            contours[index] = resample(mask_to_contour(mask), NUM_VERTICES)
+    return contours
+
+
+def _drawn(probability: Tensor) -> Tensor:
+    """The mask (H, W) of probabilities above one half when its outlines are drawn by the rule of the public masks."""
+    drawn = torch.zeros_like(probability)
+    if not (probability > 0.5).any():
+        return drawn
+    size = (probability.shape[0], probability.shape[1])
+    for ring, is_hole in zip(*mask_to_rings(probability, 0.5), strict=True):
+        if is_hole:
+            drawn *= rasterize_polygons(ring[None], size)[0, 0] < 0.5
+        else:
+            drawn = torch.maximum(drawn, draw_mask(ring, size)[0])
+    return drawn

@@ -84,7 +84,8 @@ def find_jobs(options: argparse.Namespace) -> list[Job]:
         for seed in seeds
         for study in studies
         for variant in study.variants
-        if seed in study.seeds_of(variant)
+        if not variant.earlier
+        and seed in study.seeds_of(variant)
         and (options.variants is None or variant.name in options.variants)
         and (options.seeds is None or seed in options.seeds)
     ]

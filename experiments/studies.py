@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from monai_acdr.bundle import bundle_root
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -46,6 +49,7 @@ class Variant:
             ``study/variant`` for one of another study.
         weights_of: the variant whose networks, seed by seed, are measured with these settings, instead of a training.
         shipped: measure the weights that come with the bundle, instead of a training.
+        earlier: its records were made with a recipe that the bundle no longer has; it is shown and not run again.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Variant:
     members: str = ""
     weights_of: str = ""
     shipped: bool = False
+    earlier: bool = False
 
     @property
     def derived(self) -> bool:
@@ -101,7 +106,7 @@ FOLDS = 5
 _KNOWN = Data(
     "sunnybrook_lv_acdr",
     "sunnybrook_png",
-    {"train_group": "training", "group": "validation", "jitter_shift_prob": 0.0},
+    {"train_group": "training", "group": "validation", "view#shift": 0.0},
     views={"label": {"roi": "label"}},
 )
 DATA = {
@@ -148,16 +153,9 @@ DATA = {
 }
 
 _OURS = Variant("contour", "ours: contour")
-# The presets bring augmentations of their own; here all variants see the same images.
-_SAME_AUGMENTATION = {
-    "jitter_shift": 0.12,
-    "jitter_shift_prob": 0.4,
-    "jitter_scale": [0.75, 1.4],
-    "jitter_scales": None,
-    "jitter_angle": 180,
-    "jitter_angles": None,
-    "upright_epochs": "$@max_epochs // 3",
-}
+# The presets bring augmentations of their own; here all variants see the same views of the endocardium.
+_TRAIN = bundle_root("sunnybrook_lv_acdr") / "configs" / "train.json"
+_SAME_AUGMENTATION = {"view": json.loads(_TRAIN.read_text(encoding="utf-8"))["view"]}
 _BASELINES = (
     _OURS,
     Variant("ensemble", "ours: the fields of all seeds averaged", members="contour"),
@@ -196,13 +194,21 @@ _RENDERERS = (
 _RECIPE = (
     Variant("default", "default"),
     Variant("paper_blocks", "blocks of the paper", (), {"blocks": "paper"}),
-    Variant("never_upright", "turned and flipped to the end", (), {"upright_epochs": 0}),
-    Variant("always_upright", "upright from the start", (), {"upright_epochs": "@max_epochs"}),
-    Variant("always_shifted", "always shifted", (), {"jitter_shift_prob": 1.0}),
-    Variant("never_shifted", "never shifted", (), {"jitter_shift_prob": 0.0}),
-    Variant("no_cavity", "ventricles of their own size only", (), {"cavity_prob": 0.0}),
+    Variant("never_upright", "turned and flipped to the end", earlier=True),
+    Variant("always_upright", "upright from the start", earlier=True),
+    Variant("always_shifted", "always shifted", (), {"view#shift_prob": 1.0}),
+    Variant("never_shifted", "never shifted", (), {"view#shift": 0.0}),
+    Variant("no_cavity", "ventricles of their own size only", (), {"view#warp_prob": 0.0}),
     Variant("no_dropout", "no dropout", (), {"dropout": 0.0}),
     Variant("wide", "twice the width", (), {"channels": [32, 64, 128, 256]}),
+)
+_VIEWS = (
+    Variant("default", "default: endocardium and epicardium"),
+    Variant("one", "endocardium alone", (), {"structures": ["endocardium"], "initial_diameter": 0.25}),
+    Variant("upright", "neither turned nor mirrored", (), {"view#angle": 0.0, "view#flip_prob": 0.0}),
+    Variant("no_warp", "walls and ventricles of their own size only", (), {"view#warp_prob": 0.0}),
+    Variant("no_stretch", "not stretched", (), {"view#stretch": 0.0}),
+    Variant("no_appearance", "intensities of their own only", (), {"view#appearance": None}),
 )
 
 _WEIGHTS = (Variant("member", "one network"), Variant("ensemble", "the three together", members="member"))
@@ -219,7 +225,6 @@ STUDIES = {
             80,
             (0, 1, 2),
             _BASELINES,
-            settings={"cavity_prob": 0.0},
         ),
         Study(
             "known_position",
@@ -274,6 +279,9 @@ STUDIES = {
             settings={"train_group": "training+validation"},
         ),
         Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE, settings=_SMALL),
+        Study(
+            "views", "what each part of the views in training is worth", "sunnybrook", 40, (0,), _VIEWS, settings=_SMALL
+        ),
         Study("vertices", "number of vertices K", "sunnybrook_known", 40, (0,), _VERTICES, "K", settings=_SMALL),
         Study("iterations", "number of iterations T", "sunnybrook_known", 40, (0,), _ITERATIONS, "T", settings=_SMALL),
         Study("sizes", "size of the network's input", "sunnybrook_known", 40, (0,), _SIZES, "pixels"),

@@ -110,7 +110,11 @@ def fill(document: str, folder: Path) -> str:
         elif match[4] == "differences":
             lines = difference_table(study, records, match[3])
         else:
-            chosen = {name: runs for name, runs in records.items() if match[4] in (None, name)}
+            chosen = {
+                name: [run for run in runs if match[3] in run["cases"]]
+                for name, runs in records.items()
+                if match[4] in (None, name) and any(match[3] in run["cases"] for run in runs)
+            }
             lines = figure_table(study, chosen, match[3])
         return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[5]
 
@@ -177,7 +181,7 @@ def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
     writer = csv.DictWriter(stream, ["variant", "view", "seed", "cases", *keys], lineterminator="\n")
     writer.writeheader()
     for name, runs in records.items():
-        for view in DATA[study.data].views:
+        for view in (view for view in views_of(study, runs) if all(view in run["cases"] for run in runs)):
             for seed, chosen in [("all", runs), *((run["seed"], [run]) for run in runs)]:
                 summary = summarize(chosen, view)
                 row: dict[str, Any] = {"variant": name, "view": view, "seed": seed, "cases": summary["num_cases"]}
@@ -191,6 +195,11 @@ def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
 def summaries_of(study: Study, records: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Summaries by view and variant."""
     return {view: {name: summarize(runs, view) for name, runs in records.items()} for view in DATA[study.data].views}
+
+
+def views_of(study: Study, runs: Sequence[dict[str, Any]]) -> list[str]:
+    """The regions of interest, and below ``label_epicardium`` and so on what runs have of further structures."""
+    return list(dict.fromkeys([*DATA[study.data].views, *(view for run in runs for view in run["cases"])]))
 
 
 def summarize(runs: Sequence[dict[str, Any]], view: str) -> dict[str, Any]:

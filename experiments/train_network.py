@@ -103,7 +103,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str, Any]:
     """Train and evaluate on every part of the data; the run's record."""
     data = DATA[study.data]
-    curves, cases = [], {view: [] for view in data.views}
+    curves: list[list[dict[str, float]]] = []
+    cases: dict[str, list[dict[str, Any]]] = {view: [] for view in data.views}
     parameters = 0
     for number, part in enumerate(data.parts):
         work = options.work / f"part{number}"
@@ -131,7 +132,10 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
             parameters, curve = train(data, variant, values, work)
             curves.append(curve)
         for view, settings in data.views.items():
-            cases[view] += evaluate(data, variant, {**values, **settings}, weights, work / view)
+            found = evaluate(data, variant, {**values, **settings}, weights, work / view)
+            for number_of_structure, (structure, records) in enumerate(found.items()):
+                # Figures of the first structure go under the view's name, as those of networks of one.
+                cases.setdefault(f"{view}_{structure}" if number_of_structure else view, []).extend(records)
     return {
         "study": study.name,
         "variant": variant.name,
@@ -151,7 +155,10 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
 
 
 def read_config(data: Data, variant: Variant, values: Mapping[str, Any], purpose: str | None = None) -> ConfigParser:
-    """The bundle's training configuration, one for another purpose, the variant's overlays, and values over all."""
+    """The bundle's training configuration, one for another purpose, the variant's overlays, and values over all.
+
+    ``view#shift`` in values is the entry ``shift`` of ``view``. ``num_structures`` is added.
+    """
     own = bundle_root(data.bundle) / "configs"
     names = [own / "train.json", *([own / purpose] if purpose else [])]
     names += [find_overlay(own, name) for name in variant.overlays]
@@ -160,6 +167,7 @@ def read_config(data: Data, variant: Variant, values: Mapping[str, Any], purpose
     parser["bundle_root"] = str(bundle_root(data.bundle))
     for key, value in values.items():
         parser[key] = value
+    parser["num_structures"] = len(parser.get("structures", [data.bundle]))  # channels of networks that give masks
     return parser
 
 
@@ -211,14 +219,26 @@ def count_weights(path: Path) -> int:
 
 def evaluate(
     data: Data, variant: Variant, values: Mapping[str, Any], weights: Path, output: Path
-) -> list[dict[str, Any]]:
-    """Averaged weights after the last epoch on every case: no weights are chosen on the cases they are measured on."""
+) -> dict[str, list[dict[str, Any]]]:
+    """Averaged weights after the last epoch on every case: no weights are chosen on the cases they are measured on.
+
+    Returns:
+        Records of each structure, innermost first, of the frames that have a reference for it; under "" where the
+        configuration names none.
+    """
     paths = {"output_dir": str(output), "checkpoint": str(weights)}
     parser = read_config(data, variant, {**values, **paths}, "evaluate.json")
     parser.get_parsed_content("initialize")
     parser.get_parsed_content("run")
     report = parser.get_parsed_content("report")
-    return [case for case in report.records if case["patient"] not in report.excluded_patients]
+    found: dict[str, list[dict[str, Any]]] = {structure: [] for structure in report.structures or ("",)}
+    for case in report.records:
+        structure = case.get("structure", "")
+        # A frame without a reference of its first structure is a finding; of the others most have none.
+        is_known = case["status"] != "no_reference" or structure == next(iter(found))
+        if is_known and case["patient"] not in report.excluded_patients:
+            found[structure].append(case)
+    return found
 
 
 def peak_memory() -> float:

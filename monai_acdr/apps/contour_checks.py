@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from monai_acdr.apps.outlines import Outline
 
 __all__ = [
+    "ABOVE_BASE",
     "MIN_CONTRAST",
     "NO_CONTRAST",
+    "above_base_finding",
     "contour_findings",
     "contour_place",
     "doubtful_finding",
@@ -40,6 +42,9 @@ __all__ = [
     "region_contrast",
     "volume_findings",
 ]
+
+ABOVE_BASE = "the wall is too thin for a ventricle: above the base"
+"""Why a frame next to the base has no contour in the results."""
 
 MIN_CONTRAST = 0.002
 """Least contrast of a region (:func:`region_contrast`) in which a contour is drawn; of a constant region it is 0.
@@ -173,6 +178,11 @@ def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
 def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
     """One finding for all frames that have no contour for :data:`NO_CONTRAST`."""
     return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
+
+
+def above_base_finding(names: Sequence[str]) -> list[Finding]:
+    """One finding for all frames that have no contour for :data:`ABOVE_BASE`: a reader may see it otherwise."""
+    return [Finding("above_base", _listed([f"frame {name}" for name in names], ABOVE_BASE))] if names else []
 
 
 def doubtful_slice_finding(

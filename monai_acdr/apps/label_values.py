@@ -103,8 +103,11 @@ def draw_label_map(contours: Sequence[np.ndarray] | np.ndarray, size: tuple[int,
 def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> list[np.ndarray]:
     """Masks of the structures of a label map, as drawn by :func:`draw_label_map`.
 
+    Of nested structures one that has no value of its own is not there: where people labeled the cavity alone, nothing
+    says where the myocardium ends, and its mask is empty.
+
     Args:
-        labels: of any shape, whole numbers from 0. Of one structure every value counts.
+        labels: of one image, of any shape, whole numbers from 0. Of one structure every value counts.
         num_structures: N.
         nested: whether each structure contains the ones before it.
 
@@ -113,9 +116,10 @@ def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> li
     """
     if num_structures == 1:
         return [labels > 0]
-    if nested:
-        return [(labels > 0) & (labels <= number) for number in range(1, num_structures + 1)]
-    return [labels == number for number in range(1, num_structures + 1)]
+    own = [labels == number for number in range(1, num_structures + 1)]
+    if not nested:
+        return own
+    return [(labels > 0) & (labels <= number) & mask.any() for number, mask in enumerate(own, start=1)]
 
 
 def label_structures(structures: Sequence[Structure], nested: bool) -> tuple[Structure, ...]:

@@ -125,6 +125,8 @@ class ContourModel:
         device: where it runs.
         nested: whether each structure contains the one before it.
         doubtful_below: confidence below which a contour is doubtful; None where the bundle states none.
+        thinnest_wall: share of the median wall below which the slice next to the base is none of the ventricle
+            (:func:`monai_acdr.measures.slices_above_base`); None where the bundle states none.
         agreement: limits of agreement of its volumes; None where the metadata has none, or with other weights than the
             bundle's.
         localizer: finds the object without a click, for ROI ``auto``; None where the bundle has none.
@@ -142,6 +144,7 @@ class ContourModel:
     device: torch.device
     nested: bool = False
     doubtful_below: float | None = None
+    thinnest_wall: float | None = None
     agreement: VolumeAgreement | None = None
     localizer: Localizer | None = None
     localizer_sha256: str = ""
@@ -191,7 +194,8 @@ def load_model(
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
         localizer: Any = parser.get_parsed_content("localizer") if config.get("localizer") else None
-        regions, nested, doubtful_below = _regions(config), _nested(config), _doubtful_below(config)
+        regions, nested = _regions(config), _nested(config)
+        doubtful_below, thinnest_wall = _share(config, "doubtful_below"), _share(config, "thinnest_wall")
     except Exception as error:  # a config is code: it raises whatever it likes
         reason = (str(error).splitlines() or [""])[0][:200]
         raise ValueError(
@@ -221,6 +225,7 @@ def load_model(
         device=chosen,
         nested=nested,
         doubtful_below=doubtful_below,
+        thinnest_wall=thinnest_wall,
         agreement=_agreement(metadata, root / "configs" / "metadata.json") if checkpoint is None else None,
         localizer=localizer,
         localizer_sha256=localizer_sha256,
@@ -347,10 +352,10 @@ def _nested(config: dict[str, Any]) -> bool:
     return value
 
 
-def _doubtful_below(config: dict[str, Any]) -> float | None:
-    value = config.get("doubtful_below")
+def _share(config: dict[str, Any], key: str) -> float | None:
+    value = config.get(key)
     if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
-        raise ValueError(f"Expected doubtful_below to be a number from 0 to 1 or null, but got {str(value)[:40]!r}.")
+        raise ValueError(f"Expected {key} to be a number from 0 to 1 or null, but got {str(value)[:40]!r}.")
     return value
 
 

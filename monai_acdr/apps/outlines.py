@@ -5,21 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.apps.contour_checks import MIN_CONTRAST, NO_CONTRAST, region_contrast
+from monai_acdr.apps.contour_checks import ABOVE_BASE, MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.earlier_contours import earlier_contours
 from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
+from monai_acdr.geometry import perimeter, signed_area
 from monai_acdr.inferers import LocatedHeart
-from monai_acdr.measures import CineGrid
+from monai_acdr.measures import CineGrid, slices_above_base
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 
@@ -134,11 +135,35 @@ def _outlines(
         _check_structures(evolutions[batch[0]], model)
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
+    if request.kind == "auto" and not all_frames:
+        places = _below_base(places, evolutions, model, grid)
     return [
         Outline(
             evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i), _is_doubtful(p, model), p.close_call
         )
         for i, p in enumerate(places)
+    ]
+
+
+def _below_base(
+    places: list[_Place], evolutions: Mapping[int, np.ndarray], model: ContourModel, grid: CineGrid | None
+) -> list[_Place]:
+    """Places whose contours surround the atrium do not count (:func:`monai_acdr.measures.slices_above_base`)."""
+    if grid is None or model.thinnest_wall is None or not model.nested:
+        return places
+    areas = np.full((max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
+    walls = areas.copy()
+    for index, evolution in evolutions.items():
+        if not places[index].reason:
+            inner, outer = (torch.from_numpy(evolution[-1, ring]) for ring in (0, -1))
+            cell = grid.slice_index[index], grid.phase[index]
+            areas[cell] = float(signed_area(inner).abs())
+            length = float(perimeter(inner) + perimeter(outer)) / 2
+            walls[cell] = (float(signed_area(outer).abs()) - areas[cell]) / max(length, 1e-6)
+    above = slices_above_base(areas, walls, model.thinnest_wall)
+    return [
+        replace(place, reason=ABOVE_BASE) if not place.reason and above[grid.slice_index[i], grid.phase[i]] else place
+        for i, place in enumerate(places)
     ]
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import torch
 
-from monai_acdr.apps.contour_checks import NO_CONTRAST, doubtful_finding, doubtful_slice_finding, no_contrast_finding
+from monai_acdr.apps.contour_checks import (
+    ABOVE_BASE,
+    NO_CONTRAST,
+    above_base_finding,
+    doubtful_finding,
+    doubtful_slice_finding,
+    no_contrast_finding,
+)
 from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
@@ -191,12 +198,16 @@ def _findings(
     no_grid: str,
 ) -> list[Finding]:
     """What is not as it should be; `no_grid` says why frames have no place in a stack."""
-    empty = [f.name for f, o in zip(inputs.frames, outlines, strict=True) if o.reason == NO_CONTRAST]
+
+    def names(reason: str) -> list[str]:
+        return [frame.name for frame, each in zip(inputs.frames, outlines, strict=True) if each.reason == reason]
+
     findings = [
         *inputs.findings,
-        *no_contrast_finding(empty),
+        *no_contrast_finding(names(NO_CONTRAST)),
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
+        *above_base_finding(names(ABOVE_BASE)),
         *measured.findings,
         *result_findings(wanted, inputs),
     ]

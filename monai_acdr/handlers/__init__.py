@@ -11,7 +11,6 @@ from monai_acdr.handlers.ensemble_checkpoint import join_checkpoints, write_ense
 from monai_acdr.handlers.epoch_seed import EpochSeed
 from monai_acdr.handlers.evaluation_report import EvaluationReport, evaluate_output
 from monai_acdr.handlers.gradient_clip import GradientClip
-from monai_acdr.handlers.last_epochs import LastEpochsTransform
 from monai_acdr.handlers.length_metric import LengthMetricHandler, image_spacing
 from monai_acdr.handlers.metric_handlers import (
     AveragePerpendicularDistance,
@@ -21,6 +20,7 @@ from monai_acdr.handlers.metric_handlers import (
     WeightedCoverage,
 )
 from monai_acdr.handlers.prepare_frames import PrepareFrames
+from monai_acdr.handlers.prepare_views import PrepareViews
 from monai_acdr.handlers.progress import TrainingProgress
 from monai_acdr.handlers.training_checkpoint import TrainingCheckpoint
 
@@ -32,10 +32,10 @@ __all__ = [
     "EvaluationReport",
     "GradientClip",
     "Hausdorff95",
-    "LastEpochsTransform",
     "LengthMetricHandler",
     "PooledDice",
     "PrepareFrames",
+    "PrepareViews",
     "TrainingCheckpoint",
     "TrainingProgress",
     "WeightedCoverage",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from monai.data.meta_tensor import MetaTensor
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from monai_acdr.geometry import map_vertices
 from monai_acdr.inferers.contour_distance import nearest_on_contour
-from monai_acdr.inferers.contour_inferer import ContourInferer
 from monai_acdr.inferers.corrections import correct_contour
 from monai_acdr.transforms import expand_roi, file_grid, present_grid
 
@@ -28,7 +27,7 @@ still, do not.
 
 
 def contour_from_clicks(
-    infer: ContourInferer,
+    infer: Callable[..., Sequence[Tensor]],
     image: MetaTensor,
     foreground: Tensor | None = None,
     background: Tensor | None = None,
@@ -39,7 +38,7 @@ def contour_from_clicks(
     """Outline the object that was clicked, with every click on its right side.
 
     Args:
-        infer: draws a contour in a region of interest.
+        infer: draws the contour of one structure in a region of interest, as :class:`ContourInferer` does.
         image: (C, H, W), as for ``infer``; it may have been flipped since it was read.
         foreground: (N, 2) pixels of the image's FILE, inside the object; the first one is where to look.
         background: (M, 2) pixels of the file, outside the object.
@@ -57,17 +56,26 @@ def contour_from_clicks(
         ValueError: when nothing says where to look, or the first click or the region misses the image.
     """
     if roi is not None:
-        (contours,) = infer([image], [roi])
-        return correct_contour(contours[-1], foreground, background)
+        return correct_contour(_outline(infer, image, roi), foreground, background)
     roi = _roi_about_click(image, foreground, sides)
-    (contours,) = infer([image], [roi])
-    contour = contours[-1]
+    contour = _outline(infer, image, roi)
     click = torch.as_tensor(foreground, dtype=torch.float64)[:1]
     if float(nearest_on_contour(contour, click).depth) < 0:
-        (contours,) = infer([image], [expand_roi(roi, SECOND_LOOK)])
-        if float(nearest_on_contour(contours[-1], click).depth) > 0:
-            contour = contours[-1]
+        second = _outline(infer, image, expand_roi(roi, SECOND_LOOK))
+        if float(nearest_on_contour(second, click).depth) > 0:
+            contour = second
     return correct_contour(contour, foreground, background)
+
+
+def _outline(infer: Callable[..., Sequence[Tensor]], image: MetaTensor, roi: Tensor) -> Tensor:
+    """The last contour (K, 2) of one region."""
+    (contours,) = infer([image], [roi])
+    if contours.ndim != 3:
+        raise ValueError(
+            f"Expected `infer` to outline one structure, (T + 1, K, 2), but got {tuple(contours.shape)}: choose one of "
+            "its structures, such as contours[:, 0], since a click belongs to one contour."
+        )
+    return contours[-1]
 
 
 def _roi_about_click(image: MetaTensor, foreground: Tensor | None, sides: Sequence[float] | None) -> Tensor:

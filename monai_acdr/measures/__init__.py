@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from monai_acdr.measures.agreement import Agreement, compute_agreement
+from monai_acdr.measures.base_slices import find_base_end, slices_above_base
 from monai_acdr.measures.cine_grid import CineGrid, FrameHeader, group_frames
 from monai_acdr.measures.myocardium import (
     MYOCARDIUM_G_PER_ML,
@@ -37,10 +38,12 @@ __all__ = [
     "VentricleWall",
     "WallSlice",
     "compute_agreement",
+    "find_base_end",
     "group_frames",
     "measure_shape",
     "measure_wall",
     "phase_volumes",
+    "slices_above_base",
     "ventricle_volumes",
     "ventricle_wall",
 ]

@@ -123,12 +123,12 @@ def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raise AssertionError("the phantom has no right breast")
 
 
-def _tiny_bundle(name: str, folder: Path) -> Path:
+def _tiny_bundle(name: str, folder: Path, **changes: object) -> Path:
     root = folder / name
     shutil.copytree(bundle_root(name) / "configs", root / "configs")
     path = root / "configs" / "inference.json"
     config = json.loads(path.read_text())
-    config |= {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
+    config |= {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16, **changes}
     path.write_text(json.dumps(config))
     parser = ConfigParser()
     parser.read_config(str(path))
@@ -145,8 +145,20 @@ def _tiny_bundle(name: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_heart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Sunnybrook bundle with a tiny untrained network, whose contours hardly move."""
+    """The Sunnybrook bundle, endocardium and epicardium, with a tiny untrained network, whose contours hardly move."""
     return _tiny_bundle("sunnybrook_lv_acdr", tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def tiny_cavity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Likewise, of the endocardium alone."""
+    changes = {"structures": ["endocardium"], "initial_diameter": 0.25, "nested": False}
+    root = _tiny_bundle("sunnybrook_lv_acdr", tmp_path_factory.mktemp("bundle"), **changes)
+    path = root / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = {"0": "background", "1": "lv"}
+    path.write_text(json.dumps(metadata))
+    return root
 
 
 @pytest.fixture(scope="session")
@@ -154,7 +166,7 @@ def ensemble_weights(tiny_heart: Path, tmp_path_factory: pytest.TempPathFactory)
     """Two members for the bundle `tiny_heart`: its own weights, and some that push contours about 2 pixels right."""
     state = load_checkpoint(tiny_heart / "models" / "model.pt")
     other = {name: value.clone() for name, value in state.items()}
-    other["displacement_net.head.0.bias"][0] += 0.02
+    other["displacement_net.head.0.bias"][0::2] += 0.02  # x of each structure
     return save_checkpoint(join_members([state, other]), tmp_path_factory.mktemp("ensemble") / "ensemble.pt")
 
 

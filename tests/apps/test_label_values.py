@@ -32,6 +32,9 @@ def test_cavity_and_ring() -> None:
     inner, outer = structure_masks(labels, 2, nested=True)
     np.testing.assert_array_equal(inner, expected == 1)
     np.testing.assert_array_equal(outer, expected > 0)
+    inner, outer = structure_masks(np.where(labels == 1, labels, 0), 2, nested=True)  # the cavity alone was labeled
+    np.testing.assert_array_equal(inner, expected == 1)
+    assert outer.dtype == bool and outer.shape == labels.shape and not outer.any()
     np.testing.assert_array_equal(structure_masks(labels, 2, nested=False)[1], expected == 2)
     np.testing.assert_array_equal(structure_masks(labels, 1, nested=False)[0], expected > 0)
 

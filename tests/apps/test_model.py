@@ -19,7 +19,8 @@ from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE,
 def test_hearts(tiny_heart: Path) -> None:
     model = load_model(tiny_heart, device="cpu")
     weights = tiny_heart / "models" / "model.pt"
-    assert model.structures == (LV_ENDOCARDIUM,)
+    assert model.structures == (LV_ENDOCARDIUM, LV_EPICARDIUM)
+    assert model.nested and model.infer.nested
     assert model.name == "sunnybrook_lv_acdr"
     assert model.checkpoint_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert (model.regions.centre_side, model.regions.point_side, model.regions.pixel_mm) == (112, 100, 1.3)
@@ -28,6 +29,11 @@ def test_hearts(tiny_heart: Path) -> None:
     assert model.algorithm.name == "sunnybrook_lv_acdr"
     loaded = torch.load(weights, weights_only=True)
     torch.testing.assert_close(model.infer.network.state_dict(), loaded)
+
+
+def test_a_heart_of_one_structure(tiny_cavity: Path) -> None:
+    model = load_model(tiny_cavity, device="cpu")
+    assert (model.structures, model.nested) == ((LV_ENDOCARDIUM,), False)
 
 
 def test_masses(tiny_mass: Path) -> None:
@@ -115,11 +121,12 @@ def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
     config, metadata = (copy / "configs" / name for name in ("inference.json", "metadata.json"))
     told, stated = json.loads(config.read_text()), json.loads(metadata.read_text())
-    config.write_text(json.dumps({**told, "doubtful_below": 0.5, "nested": True}))
+    config.write_text(json.dumps({**told, "doubtful_below": 0.5, "thinnest_wall": 0.6, "nested": True}))
     limits = {"edv_ml": {"bias": 1, "lower": -12, "upper": 9.5}, "source": "acdc_dev"}
     metadata.write_text(json.dumps({**stated, "volume_agreement": limits}))
     model = load_model(copy, device="cpu")
     assert (model.doubtful_below, model.nested, model.infer.nested) == (0.5, True, True)
+    assert model.thinnest_wall == 0.6
     assert model.agreement is not None and model.agreement.source == "acdc_dev"
     assert model.agreement.limits == {"edv_ml": Limits(-12.0, 9.5, 1.0)}
     other = load_model(copy, copy / "models" / "model.pt", device="cpu")
@@ -129,7 +136,7 @@ def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"Expected .*metadata\.json"):
             load_model(copy, device="cpu")
     metadata.write_text(json.dumps(stated))
-    for key, value in (("doubtful_below", 1.5), ("doubtful_below", True), ("nested", 1)):
+    for key, value in (("doubtful_below", 1.5), ("doubtful_below", True), ("thinnest_wall", -1), ("nested", 1)):
         config.write_text(json.dumps({**told, key: value}))
         with pytest.raises(ValueError, match=f"Expected {key} to be"):
             load_model(copy, device="cpu")

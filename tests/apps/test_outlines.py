@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.contour_checks import doubtful_slice_finding
+from monai_acdr.apps.contour_checks import ABOVE_BASE, above_base_finding, doubtful_slice_finding
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.measurements import find_grid
-from monai_acdr.apps.model import load_model
-from monai_acdr.apps.outlines import outline_frames
+from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.apps.outlines import _below_base, _Place, outline_frames
 from monai_acdr.apps.regions import parse_region
+from monai_acdr.geometry import circle
 from monai_acdr.inferers import LocatedHeart
 
 
@@ -29,9 +31,16 @@ def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
     whole = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
     for one, other in zip(outlines, whole, strict=True):
         assert one.evolution is not None
-        assert one.evolution.shape == (4, 1, 16, 2)
+        assert one.evolution.shape == (4, 2, 16, 2)
         np.testing.assert_allclose(one.evolution, other.evolution, atol=1e-4)
         np.testing.assert_array_equal(one.final, one.evolution[-1])
+
+
+def test_one_structure_has_the_same_shapes(study: Path, tiny_cavity: Path) -> None:
+    inputs = read_inputs(study)
+    for outline in outline_frames(parse_region("centre"), inputs, load_model(tiny_cavity, device="cpu"), None):
+        assert outline.evolution is not None and outline.final is not None
+        assert outline.evolution.shape == (4, 1, 16, 2) and outline.final.shape == (1, 16, 2)
 
 
 def test_an_ensemble_tells_its_spread(study: Path, tiny_heart: Path, ensemble_weights: Path) -> None:
@@ -40,8 +49,8 @@ def test_an_ensemble_tells_its_spread(study: Path, tiny_heart: Path, ensemble_we
     model = load_model(tiny_heart, ensemble_weights, device="cpu", batch_size=5)
     outlines = outline_frames(parse_region("centre"), inputs, model, None)
     for outline in outlines:
-        assert outline.spread is not None and outline.spread.shape == (1, 16)
-        across = np.abs(outline.evolution[-1] - outline.evolution[-1].mean(1))
+        assert outline.spread is not None and outline.spread.shape == (2, 16)
+        across = np.abs(outline.evolution[-1] - outline.evolution[-1].mean(1, keepdims=True))
         sides, ends = across[..., 0] > 3 * across[..., 1], across[..., 1] > 3 * across[..., 0]
         assert outline.spread[sides].min() > 1.5 * outline.spread[ends].max()
     (single, *_) = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
@@ -131,3 +140,23 @@ def test_without_spacing_the_size_that_is_seen_decides(study: Path, tiny_heart: 
     (finding,) = doubtful_slice_finding(frames, outlines, None)
     assert finding.text.endswith(f"in frame {frames[1].name} (0.45): left out")
     assert doubtful_slice_finding(frames[:1], outlines[:1], None) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"thinnest_wall": None}, {"nested": False}])
+def test_thin_walls_at_the_base_do_not_count(nested_model: ContourModel, changes: dict[str, object]) -> None:
+    """Rings of six slices at two phases; at the second one the first slice has a thin wall."""
+    model = replace(nested_model, **{"thinnest_wall": 0.65, "nested": True, **changes})  # type: ignore[arg-type]
+    grid = SimpleNamespace(slice_index=[z for z in range(6) for _ in range(2)], phase=[0, 1] * 6)
+    evolutions, center = {}, torch.tensor([50.0, 50.0])
+    for index, (number, phase) in enumerate(zip(grid.slice_index, grid.phase, strict=True)):
+        inner = 30.0 - 3 * number - 8 * phase
+        wall = 4.0 if (number, phase) == (0, 1) else 10.0 + 3 * phase
+        rings = torch.stack([circle(center, inner, 64), circle(center, inner + wall, 64)])
+        evolutions[index] = rings.numpy()[None]
+    places = [_Place(None) for _ in evolutions]
+    found = _below_base(places, evolutions, model, grid)  # type: ignore[arg-type]
+    assert [place.reason for place in found] == ["", "" if changes else ABOVE_BASE, *[""] * 10]
+    assert _below_base(places, evolutions, model, None) == places
+    if not changes:
+        (finding,) = above_base_finding(["a", "b"])
+        assert finding.kind == "above_base" and "frame a" in finding.text and above_base_finding([]) == []

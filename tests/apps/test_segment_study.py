@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,15 @@ SECRET = "Doe^Jane"
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * np.logical_and(one, other).sum() / (one.sum() + other.sum()))
+
+
+def drawn(vertices: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    return contour_to_mask(vertices[None], size, 0.5)[0].numpy() > 0
+
+
+def without_base64(content: bytes) -> bytes:
+    """A page with the bytes of its pictures in place of their letters, which spell any short word now and then."""
+    return re.sub(rb"base64,([A-Za-z0-9+/=]+)", lambda match: base64.b64decode(match[1]), content)
 
 
 def test_a_study_with_the_weights_of_the_package(phantom: Path, study: Path, tmp_path: Path) -> None:
@@ -68,27 +79,31 @@ def test_a_study_with_the_weights_of_the_package(phantom: Path, study: Path, tmp
     assert set(told) == {"read", "outline", "write"}
     assert set(report.seconds) == {"model", "read", "outline", "measure", "write"}
     sources = read_sources(sorted(study.iterdir()))
-    (region,) = read_rtstruct(out / "rtstruct.dcm", sources)
-    (segmented,) = read_seg(out / "seg.dcm", sources)
-    (document,) = read_contour_document(out / "contours.json").to_regions(sources)
-    scores = []
+    regions = read_rtstruct(out / "rtstruct.dcm", sources)
+    segmented = read_seg(out / "seg.dcm", sources)
+    documents = read_contour_document(out / "contours.json").to_regions(sources)
+    for found in (regions, segmented, documents):
+        assert [region.structure.label for region in found] == ["LV endocardium", "LV epicardium"]
+    scores: dict[str, list[float]] = {"i": [], "o": []}
     for index, source in enumerate(sources):
-        (vertices,) = document.contours[index]
-        np.testing.assert_allclose(region.contours[index][0], vertices, atol=1e-3)
-        mask = contour_to_mask(torch.from_numpy(vertices)[None], source.size, 0.5)[0].numpy()
-        np.testing.assert_array_equal(segmented.masks[index], mask)
+        masks = []
+        for kind, region, segment_, document in zip("io", regions, segmented, documents, strict=True):
+            (vertices,) = document.contours[index]
+            np.testing.assert_allclose(region.contours[index][0], vertices, atol=1e-3)
+            mask = drawn(torch.from_numpy(vertices), source.size)
+            np.testing.assert_array_equal(segment_.masks[index], mask)
+            masks.append(mask)
+            for truth in phantom.glob(f"contourfiles/*/{kind}-contours/IM-0001-{int(source.path.stem):04d}-*.txt"):
+                scores[kind].append(dice(mask, drawn(read_contour(truth), source.size)))
         picture = np.asarray(Image.open(out / "masks" / f"{source.path.stem}.png"))
-        np.testing.assert_array_equal(picture, mask * 255)
-        truth = list(phantom.glob(f"contourfiles/*/i-contours/IM-0001-{int(source.path.stem):04d}-*.txt"))
-        if truth:
-            scores.append(dice(mask > 0, contour_to_mask(read_contour(truth[0])[None], source.size, 0.5)[0].numpy()))
-    assert len(scores) >= 6
-    assert np.mean(scores) > 0.75
+        np.testing.assert_array_equal(picture, np.where(masks[0], 255, np.where(masks[1], 128, 0)))
+    assert len(scores["i"]) >= 6 and scores["o"]
+    assert np.mean(scores["i"]) > 0.75 and np.mean(scores["o"]) > 0.75
     assert report.volumes is not None
     assert 20 < report.volumes.ejection_fraction_percent < 80
     assert report.num_outlined == 12
     lines = report.summary()
-    assert lines[0] == "12 of 12 frame(s) outlined: LV endocardium"
+    assert lines[0] == "12 of 12 frame(s) outlined: LV endocardium and LV epicardium"
     assert lines[1].startswith("EDV ")
 
 
@@ -232,9 +247,9 @@ def test_no_identity_unless_asked_for(
     for path in out.rglob("*"):
         assert "doe" not in path.name.lower()
         if path.is_file():
-            content = path.read_bytes().lower()
-            assert b"jane" not in content, path.name
-            assert b"4711" not in content, path.name
+            content = without_base64(path.read_bytes())
+            for name in (b"Jane", b"jane", b"JANE", b"4711"):
+                assert name not in content, path.name
     assert "jane" not in caplog.text.lower()
     segment(own_study, out, tiny_heart, "centre", html=True, identity=True, overwrite=True, device="cpu")
     assert "ID-4711" in (out / "report.html").read_text()

@@ -67,13 +67,13 @@ def volume_ml(radii: tuple[float, ...]) -> float:
     return float(sum(np.pi * r**2 for r in radii) * np.prod(SPACING) / 1000)
 
 
-def test_volumes_of_contours_and_of_labels(tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_volumes_of_contours_and_of_labels(tmp_path: Path, tiny_cavity: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_patient(tmp_path / "data" / "a")
     write_patient(tmp_path / "data" / "b")
     (tmp_path / "data" / "c").mkdir()
     larger = {phase: tuple(r + 1 for r in values) for phase, values in RADII.items()}
     monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(larger))
-    result = agreement(tmp_path / "data", tmp_path / "out", tiny_heart, device="cpu")
+    result = agreement(tmp_path / "data", tmp_path / "out", tiny_cavity, device="cpu")
     assert result == json.loads((tmp_path / "out" / "agreement.json").read_text())
     assert (result["patients"], result["failed"], result["slices"], result["lost_slices"]) == (2, [], 12, 0)
     assert result["left_out"] == ["c: ED, ED_gt, ES, ES_gt missing"]
@@ -94,22 +94,22 @@ def test_volumes_of_contours_and_of_labels(tmp_path: Path, tiny_heart: Path, mon
 
 
 def test_lost_slices_and_patients_are_counted(
-    tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_cavity: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_patient(tmp_path / "data" / "a")
     monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII, lost=(5,)))
-    result = agreement(tmp_path / "data", tmp_path / "one", tiny_heart, device="cpu")
+    result = agreement(tmp_path / "data", tmp_path / "one", tiny_cavity, device="cpu")
     assert (result["failed"], result["lost_slices"], result["slices"]) == ([], 1, 6)
     assert result["measures"]["esv_ml"]["bias"] == pytest.approx(-volume_ml(RADII["ES"][2:]), rel=0.05)
     monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII, lost=(1, 3, 5)))
-    result = agreement(tmp_path / "data", tmp_path / "phase", tiny_heart, device="cpu")
+    result = agreement(tmp_path / "data", tmp_path / "phase", tiny_cavity, device="cpu")
     assert (result["failed"], result["lost_slices"], result["measures"]) == (["a"], 3, {})
     row = next(csv.DictReader((tmp_path / "phase" / "agreement.csv").open()))
     assert row["ef_percent"] == "" and float(row["dice_es"]) == 0
 
 
 def test_one_patient_that_cannot_be_compared_does_not_stop_the_others(
-    tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_cavity: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "b", "c"):
         write_patient(tmp_path / "data" / name)
@@ -119,7 +119,7 @@ def test_one_patient_that_cannot_be_compared_does_not_stop_the_others(
     image.set_sform(np.eye(4), 1)  # pixdim and qform keep the spacing, as in copies of ACDC
     nib.save(image, tmp_path / "data" / "c" / "ED.nii.gz")
     monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII))
-    result = agreement(tmp_path / "data", tmp_path / "out", tiny_heart, device="cpu")
+    result = agreement(tmp_path / "data", tmp_path / "out", tiny_cavity, device="cpu")
     assert result["patients"] == 2 and result["failed"] == []
     (left_out,) = result["left_out"]
     assert left_out.startswith("b: Expected the label 3 in ")

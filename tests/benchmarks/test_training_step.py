@@ -42,7 +42,7 @@ def test_defaults_are_the_target_case_and_the_bundles_network(script: ModuleType
     assert options.channels == config["channels"]
     assert options.num_convs == config["num_convs"]
     assert options.dropout == config["dropout"]
-    assert options.initial_diameter == config["initial_diameter"]
+    assert options.initial_diameter == config["initial_diameter"][0]  # one structure
     assert config["segmentation_loss"] == "dice"
     assert {key: config[key] for key in script.LOSS} == script.LOSS
     assert script.OPTIMIZER == {"lr": config["learning_rate"], "weight_decay": config["weight_decay"]}

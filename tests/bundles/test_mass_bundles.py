@@ -70,7 +70,7 @@ def test_metadata(bundle: Any) -> None:
         return dict(json.loads((ROOT / "bundles" / name / "configs" / "metadata.json").read_text(encoding="utf-8")))
 
     metadata, known = read(bundle.root.name), read("sunnybrook_lv_acdr")
-    jsonschema.validate(metadata, {"type": "object", "required": list(known)})
+    jsonschema.validate(metadata, {"type": "object", "required": sorted(known.keys() - {"volume_agreement"})})
     for key in ("schema", "monai_version", "pytorch_version", "numpy_version", "required_packages_version"):
         assert metadata[key] == known[key]
     assert metadata["version"] in metadata["changelog"]

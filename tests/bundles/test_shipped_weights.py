@@ -17,6 +17,7 @@ from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import load_model
 from monai_acdr.data import read_contour
 from monai_acdr.data.phantoms import write_short_axis_studies
+from monai_acdr.geometry import is_nested
 from monai_acdr.transforms import CheckImage, roi_from_box
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -40,16 +41,23 @@ def test_the_card_names_them(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONTOURS, ids=lambda path: f"{path.parts[-3]}-{path.name}")
 def test_they_outline_something(path: Path) -> None:
-    """A bright disk: the contour is nearer to it than the start is, and the networks say how far they agree."""
+    """A bright disk, in a dark ring for a second structure: contours come nearer than they start, and have a spread."""
     model = load_model(path.parents[1], path, "cpu")
+    structures = len(model.structures)
     y, x = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
-    disk = ((x - 63.5) ** 2 + (y - 63.5) ** 2).sqrt() < 20
+    distance = ((x - 63.5) ** 2 + (y - 63.5) ** 2).sqrt()
+    values = torch.full_like(distance, 100.0)
+    values[distance < 30] -= 60.0 * (structures - 1)
+    values[distance < 20] = 200.0
     torch.manual_seed(0)
-    image = CheckImage()(MetaTensor(100 + 100 * disk[None].float() + 5 * torch.randn(1, 128, 128)))
+    image = CheckImage()(MetaTensor(values[None] + 5 * torch.randn(1, 128, 128)))
     (contours,), (spread,) = model.infer.with_spread([image], [roi_from_box((14, 14, 114, 114))])
+    contours = contours.reshape(len(contours), structures, -1, 2)
     radii = (contours - torch.tensor([64.0, 64.0])).norm(dim=-1)
-    assert float((radii[-1] - 20).abs().mean()) < float((radii[0] - 20).abs().mean())
-    assert spread.shape == (contours.shape[1],) and bool((spread >= 0).all())
+    error = (radii - torch.tensor([20.0, 30.0])[:structures, None]).abs().mean(-1)  # (T + 1, N)
+    assert bool((error[-1] < error[0]).all())
+    assert spread.numel() == contours[0, ..., 0].numel() and bool((spread >= 0).all())
+    assert bool(is_nested(contours[-1]))
 
 
 @pytest.mark.parametrize("path", LOCALIZERS, ids=lambda path: path.parts[-3])

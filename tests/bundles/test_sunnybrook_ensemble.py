@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def members(trained: Path, tmp_path: Path) -> list[str]:
-    """The trained network, and twice the same with a field that is 3 pixels of 32 off, to the right or down."""
+    """The trained network, and twice the same with fields that are 3 pixels of 32 off, to the right or down."""
     paths = [str(trained / "model.pt")]
     for axis in (0, 1):
         state = load_checkpoint(trained / "model.pt")
-        state["displacement_net.head.0.bias"][axis] += 0.2
+        state["displacement_net.head.0.bias"][axis::2] += 0.2  # of both structures: (x_1, y_1, x_2, y_2)
         paths.append(str(save_checkpoint(state, tmp_path / f"member{axis}.pt")))
     return paths
 
@@ -39,11 +39,11 @@ def test_train_apart_and_join(
     sunnybrook.infer(studies, tmp_path / "out", ensemble, **infer)
     sunnybrook.infer(studies, tmp_path / "one", trained / "model.pt", **infer)
     name = "SYN-03-IM-0001-0001.json"
-    found, one = (
-        torch.tensor(json.loads((tmp_path / folder / name).read_text())["vertices_px"]) for folder in ("out", "one")
-    )
-    assert found.shape == one.shape
-    assert (found - one).mean(0).min() > 0.5  # to the right and down, by a third of what single members would be
+    found, one = (json.loads((tmp_path / folder / name).read_text())["structures"] for folder in ("out", "one"))
+    for joined, single in zip(found, one, strict=True):
+        assert joined["structure"] == single["structure"]
+        moved = torch.tensor(joined["vertices_px"]) - torch.tensor(single["vertices_px"])
+        assert moved.mean(0).min() > 0.5  # to the right and down, by a third of what single members would be
     figures = sunnybrook.evaluate(studies, tmp_path / "evaluation", ensemble)
     assert figures["num_cases"] == 4
 

@@ -85,7 +85,8 @@ def test_metadata_fits_monai_s_schema(metadata: dict[str, Any]) -> None:
     assert metadata["version"] in metadata["changelog"]
     assert metadata["schema"].endswith("/meta_schema_20240725.json")
     pred = metadata["network_data_format"]["outputs"]["pred"]
-    assert pred["channel_def"] == {"0": "background", "1": "lv"}  # where MONAI Label takes the label's value from
+    # where MONAI Label takes the labels' values from, and the apps their structures
+    assert pred["channel_def"] == {"0": "background", "1": "lv", "2": "lv_epicardium"}
 
 
 def test_versions_are_those_tested(metadata: dict[str, Any]) -> None:
@@ -162,7 +163,8 @@ def test_presets(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) ->
         assert drawn == (32, 16, True, "sigmoid", 2)
         assert (len(convolutions), dropout) == (3, 0.2)
         assert trained_with == (torch.optim.Adam, 1e-3, 0, 100)
-        assert (parsed("jitter_scales"), parsed("jitter_angles")) == (PAPER_SCALES, PAPER_ANGLES)
+        view = parsed("view")
+        assert (tuple(view.scales.tolist()), tuple(view.angles.tolist())) == (PAPER_SCALES, PAPER_ANGLES)
     else:
         assert drawn == (70, 20, False, "tanh", 3)
         assert (len(convolutions), dropout, parsed("channels")) == (2, 0.1, [128, 256, 512])

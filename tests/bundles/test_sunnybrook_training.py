@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
+from monai.bundle import run
 
 from monai_acdr.handlers import load_checkpoint
 
@@ -172,5 +176,43 @@ def test_loss_weights_and_numbers_are_overrides(sunnybrook: Any, studies: Path, 
         loss, network = parser.get_parsed_content("loss"), parser.get_parsed_content("network_def")
         assert {name: getattr(loss, name) for name in weights} == weights
         assert loss.segmentation.kind == kind
-        assert network(torch.rand(2, 1, 32, 32)).shape == (2, 5, 20, 2)
+        assert network(torch.rand(2, 1, 32, 32)).shape == (2, 5, 2, 20, 2)
     assert parser.get_parsed_content("train#trainer").state.max_epochs == 7
+
+
+def test_slices_of_nifti_stacks_by_the_config_of_the_page(sunnybrook: Any, tmp_path: Path) -> None:
+    """One epoch on label maps of four patients, then an evaluation of the others, by what the documentation says."""
+    x, y = np.meshgrid(np.arange(64) + 0.5, np.arange(60) + 0.5, indexing="ij")
+    for number in range(4):
+        folder = tmp_path / "hearts" / f"patient{number}"
+        folder.mkdir(parents=True)
+        distance = np.hypot(x - 30 - number, y - 28)
+        for phase, radius in (("ED", 9.0), ("ES", 7.0)):
+            labels = np.where(distance < radius, 3, np.where(distance < 15, 2, 0)).astype(np.uint8)[..., None]
+            labels = np.concatenate([labels, np.where(labels == 2, 0, labels)], 2)  # no wall in the second slice
+            for name, values in ((phase, 60.0 * (labels == 3) + x[..., None]), (f"{phase}_gt", labels)):
+                nib.save(nib.Nifti1Image(values, np.diag([1.4, 1.4, 8, 1])), folder / f"{name}.nii.gz")
+    page = (ROOT / "docs" / "how-to" / "data_layouts.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "nifti.json").write_text(block)
+    places = {"dataset_dir": str(tmp_path / "hearts"), "checkpoint": str(tmp_path / "model.pt")}
+    settings = {
+        **sunnybrook.tiny,
+        **places,
+        "roi_side_label": 44,
+        "frame_size": 64,
+        "exclude": [],
+        "logging_file": False,
+    }
+    configs = [*sunnybrook.configs("train"), str(tmp_path / "nifti.json")]
+    run(config_file=configs, output_dir=str(tmp_path / "train"), max_epochs=1, val_interval=1, **settings)
+    assert load_checkpoint(tmp_path / "train" / "last.pt")["best"]["metric"] > 0
+    configs.insert(1, *sunnybrook.configs("evaluate"))
+    run(config_file=configs, output_dir=str(tmp_path / "evaluation"), **settings)
+    figures = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    assert {name: part["num_cases"] for name, part in figures["by_structure"].items()} == {
+        "endocardium": 8,
+        "epicardium": 4,
+    }
+    assert (figures["num_patients"], figures["spacing"], figures["not_nested"]) == (2, "from images", [])
+    assert figures["metadata"]["reader_shift_px"] == [[0.0, 0.0]]

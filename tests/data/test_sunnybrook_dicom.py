@@ -37,6 +37,7 @@ def test_miccai(miccai_tree: Path) -> None:
         "frame": 2,
         "has_spacing": True,
         "mask_rule": "covered",
+        "reader_shift": (-1.0, -1.0),
     }
     assert "label_epi" not in items[1]
     assert "label_epi" not in sunnybrook_data_list(miccai_tree)[0]

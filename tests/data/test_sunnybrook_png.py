@@ -30,6 +30,7 @@ def test_png(png_tree: Path) -> None:
         "frame": 7,
         "has_spacing": False,
         "mask_rule": "drawn",
+        "reader_shift": (-1.0, -1.0),
     }
     assert DISPLACED_PATIENTS == ("SC-N-6",)
     assert [finding.subject for finding in report.of("patient_excluded")] == ["SC-N-6"]
@@ -57,6 +58,7 @@ def test_png_of_other_data(tmp_path: Path, write_png: Writer, make_heart: Callab
     assert [(item["patient"], item["frame"]) for item in items[::2]] == [("a", 2), ("b9", 9), ("b10", 10), ("plain", 0)]
     assert len(set(_names(items))) == 8
     assert {item["mask_rule"] for item in items} == {"covered"}
+    assert {item["reader_shift"] for item in items} == {(0.0, 0.0)}
     assert {item["mask_rule"] for item in sunnybrook_data_list(tmp_path, mask_rule="drawn")} == {"drawn"}
     assert len(report.of("patient_in_two_groups")) == len(report.of("no_unique_name")) == 4
 

@@ -35,6 +35,9 @@ def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.Capt
     assert [point["epoch"] for point in record["curves"][0]] == [1, 2]
     assert record["training_seconds"] >= record["curves"][0][0]["seconds"] > 0
     assert record["figures"]["label"]["num_cases"] == len(record["cases"]["centre"]) > 0
+    assert list(record["figures"]) == ["label", "centre", "label_epicardium", "centre_epicardium"]
+    # readers of the phantom draw the epicardium at end-diastole only
+    assert 2 * len(record["cases"]["label_epicardium"]) == len(record["cases"]["label"])
 
     tables = import_module("tables")
     document = tmp_path / "accuracy.md"
@@ -45,7 +48,7 @@ def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.Capt
     assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
     mean = record["figures"]["label"]["mean_dice"]
     assert f"| ours: contour | 1 | {mean:.4f} | " in document.read_text()  # one patient: no interval
-    assert len((tmp_path / "tables" / "baselines.csv").read_text().splitlines()) == 1 + 2 * 2 * 2
+    assert len((tmp_path / "tables" / "baselines.csv").read_text().splitlines()) == 1 + 2 * 4 * 2
 
 
 @pytest.mark.slow

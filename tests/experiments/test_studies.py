@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
+from pydoc import locate
+from typing import Any
+
+import torch
 
 from monai_acdr.bundle import bundle_root
 
@@ -26,7 +31,7 @@ def test_settings_are_keys_of_their_configuration() -> None:
     for study in studies.STUDIES.values():
         data = studies.DATA[study.data]
         for variant in study.variants:
-            known = training.read_config(data, variant, {}).get()
+            config = training.read_config(data, variant, {}).get()
             given = {
                 *variant.settings,
                 *study.settings,
@@ -34,4 +39,33 @@ def test_settings_are_keys_of_their_configuration() -> None:
                 *data.parts[0],
                 *(k for v in data.views.values() for k in v),
             }
-            assert given <= set(known), given - set(known)
+            known = {*config, *_arguments_of(config.get("view"))}
+            assert given <= known, given - known
+
+
+def _arguments_of(part: dict[str, Any] | None) -> set[str]:
+    """`view#shift` and so on: arguments of a part of a configuration, which need not be written there."""
+    if part is None:
+        return set()
+    return {f"view#{name}" for name in inspect.signature(locate(part["_target_"])).parameters}
+
+
+def test_earlier_variants_are_shown_and_not_run() -> None:
+    studies, study = import_module("studies"), import_module("run_study")
+    earlier = {variant.name for variant in studies.STUDIES["recipe"].variants if variant.earlier}
+    assert earlier == {"never_upright", "always_upright"}
+    jobs = study.find_jobs(study.read_options(["recipe", "--data", "."]))
+    assert earlier.isdisjoint(job.variant.name for job in jobs) and len(jobs) == 7
+    for name in earlier:
+        assert (study.RECORDS / "recipe" / f"{name}-seed0.json").is_file()
+
+
+def test_presets_see_the_views_of_the_others() -> None:
+    studies, training = import_module("studies"), import_module("train_network")
+    data, variants = studies.DATA["sunnybrook"], {v.name: v for v in studies.STUDIES["baselines"].variants}
+    ours, paper = (training.read_config(data, variants[name], variants[name].settings) for name in ("contour", "paper"))
+    assert paper["view"] == ours["view"]
+    assert (ours["num_structures"], paper["num_structures"]) == (2, 1)
+    mass = studies.STUDIES["mass_baselines"]
+    config = training.read_config(studies.DATA[mass.data], next(v for v in mass.variants if v.name == "unet"), {})
+    assert config.get_parsed_content("network_def").model(torch.zeros(1, 1, 32, 32)).shape[1] == 1

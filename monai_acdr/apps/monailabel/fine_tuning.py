@@ -153,9 +153,11 @@ def reference_keys(store: ModelStore) -> tuple[str, ...]:
     Raises:
         ValueError: when they are not as many as the bundle's structures.
     """
-    config = ConfigParser.load_config_file(str(store.root / "configs" / "train.json"))
-    loader = next(_loaders(config), {})
-    found = loader.get("keys", "label")
+    parser = ConfigParser()
+    parser.read_config(str(store.root / "configs" / "train.json"))
+    place = next(_loaders(parser.get()), None)
+    # The keys may follow from other settings, as from the number of structures.
+    found = "label" if place is None or "keys" not in parser[place] else parser.get_parsed_content(f"{place}#keys")
     keys = (found,) if isinstance(found, str) else tuple(map(str, found))
     if len(keys) != len(store.structures):
         raise ValueError(
@@ -165,15 +167,13 @@ def reference_keys(store: ModelStore) -> tuple[str, ...]:
     return keys
 
 
-def _loaders(config: Any) -> Iterator[dict[str, Any]]:
-    """Every LoadReferenced of a config."""
-    if isinstance(config, dict):
-        if str(config.get("_target_", "")).endswith("LoadReferenced"):
-            yield config
-        config = list(config.values())
-    if isinstance(config, list):
-        for item in config:
-            yield from _loaders(item)
+def _loaders(config: Any, place: str = "") -> Iterator[str]:
+    """Where in a config every LoadReferenced is."""
+    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
+    if isinstance(config, dict) and str(config.get("_target_", "")).endswith("LoadReferenced"):
+        yield place
+    for name, item in items:
+        yield from _loaders(item, f"{place}#{name}" if place else str(name))
 
 
 def _train(
@@ -234,6 +234,8 @@ def _overrides(
         "ema_momentum": 0.1,
         "num_workers": 0,
     }
+    if "frame_size" in parser.get():  # frames of a batch are padded or cropped to it, and nothing is to be cut off
+        values["frame_size"] = max(int(parser["frame_size"]), data.side)
     if "roi_side_label" in parser.get() and data.pixel_mm is not None:
         inference = ConfigParser.load_config_file(str(store.root / "configs" / "inference.json"))
         pixel_mm = inference.get("roi_pixel_mm")

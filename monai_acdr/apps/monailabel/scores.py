@@ -27,6 +27,7 @@ def score_label(image: LabelImage, labels: np.ndarray, model: ContourModel) -> d
         image: the image.
         labels: on its grid; of a model with one structure all values count as the object, of one with several the value
             k + 1 is structure k without those before it (:mod:`monai_acdr.apps.label_values`).
+            Structures that a frame's label lacks do not count there.
         model: whose contours are compared.
 
     Returns:
@@ -75,4 +76,6 @@ def _drawn(image: LabelImage, index: int, mask: np.ndarray, model: ContourModel)
     size = image.inputs.frames[index].size
     if not found:
         return [np.zeros(size, dtype=bool) for _ in model.structures]
+    if model.nested:
+        return [draw_label_map([vertices], size) > 0 for vertices in found[0].drawn]
     return structure_masks(draw_label_map(found[0].drawn, size), len(model.structures), model.nested)

@@ -35,11 +35,13 @@ class TrainingSet:
         frames: of each group.
         images: of each group.
         pixel_mm: median distance of pixels, None where no image tells it.
+        side: of the smallest square into which each frame fits, in pixels.
     """
 
     frames: dict[str, int]
     images: dict[str, int]
     pixel_mm: float | None
+    side: int
 
 
 def is_held_out(image_id: str, share: float) -> bool:
@@ -86,24 +88,26 @@ def write_training_set(
         held_out = [index == len(filled) - 1 for index in range(len(filled))]
     frames, images = dict.fromkeys(GROUPS, 0), dict.fromkeys(GROUPS, 0)
     spacings: list[float] = []
+    side = 0
     for number, ((_, image, masks), is_validation) in enumerate(zip(filled, held_out, strict=True), start=1):
         group = GROUPS[is_validation]
         images[group] += 1
         for index, (frame, own) in enumerate(zip(image.inputs.frames, masks, strict=True)):
             if not _is_large(own[0]):
                 continue
-            side = f"_{frame.laterality}" if frame.laterality else ""
-            name = f"{number:05d}-{index:05d}{side}.png"
+            breast = f"_{frame.laterality}" if frame.laterality else ""
+            name = f"{number:05d}-{index:05d}{breast}.png"
             _write_png(folder / group / "images" / name, _sixteen_bit(frame.image.as_tensor()[0].numpy()))
             for place, mask in enumerate(own):
                 if _is_large(mask):
                     _write_png(folder / group / _masks(place) / name, mask.astype(np.uint8) * np.uint8(255))
             frames[group] += 1
+            side = max(side, *frame.size)
             if frame.spacing is not None:
                 spacings.append(sum(frame.spacing) / 2)
     if not all(frames.values()):
         raise ValueError(f"Expected labels of at least {MIN_PIXELS} pixels in both groups, but got {frames} frames.")
-    return TrainingSet(frames, images, statistics.median(spacings) if spacings else None)
+    return TrainingSet(frames, images, statistics.median(spacings) if spacings else None, side)
 
 
 def training_items(folder: Path, group: str, keys: Sequence[str] = ("label",)) -> list[dict[str, Any]]:

@@ -4,11 +4,15 @@
 """Random views of a whole batch of images with their contours: one interpolation an image, on any device.
 
 A dictionary transform works on one sample at a time, which costs more than the network's own step when samples are as
-small as regions of interest. These work on the batch: :class:`RandFrame` on whole frames.
+small as regions of interest. These work on the batch: :class:`RandView` on regions about a nest of contours,
+:class:`RandFrame` on whole frames.
 """
 
 from __future__ import annotations
 
+from monai_acdr.transforms.batch.appearance import RandAppearance
 from monai_acdr.transforms.batch.frames import RandFrame
+from monai_acdr.transforms.batch.rings import RingWarp, polar_radii
+from monai_acdr.transforms.batch.views import RandView, View, standardize
 
-__all__ = ["RandFrame"]
+__all__ = ["RandAppearance", "RandFrame", "RandView", "RingWarp", "View", "polar_radii", "standardize"]

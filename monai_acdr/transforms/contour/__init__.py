@@ -53,13 +53,13 @@ from monai_acdr.transforms.contour.drawn import (
 from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
 from monai_acdr.transforms.contour.overlap import ContourDiceD, ContourDiced, ContourDiceDict
-from monai_acdr.transforms.contour.radial import (
-    RadialScale,
-    RandRadialScale,
-    RandRadialScaleD,
-    RandRadialScaled,
-    RandRadialScaleDict,
+from monai_acdr.transforms.contour.resampling import (
+    ResampleContour,
+    ResampleContourD,
+    ResampleContourd,
+    ResampleContourDict,
 )
+from monai_acdr.transforms.contour.shift import ShiftContour, ShiftContourD, ShiftContourd, ShiftContourDict
 from monai_acdr.transforms.contour.tracing import (
     TRACING_LEVEL,
     contour_to_mask,
@@ -110,15 +110,18 @@ __all__ = [
     "NestContoursD",
     "NestContoursDict",
     "NestContoursd",
-    "RadialScale",
-    "RandRadialScale",
-    "RandRadialScaleD",
-    "RandRadialScaleDict",
-    "RandRadialScaled",
+    "ResampleContour",
+    "ResampleContourD",
+    "ResampleContourDict",
+    "ResampleContourd",
     "SelectContour",
     "SelectContourD",
     "SelectContourDict",
     "SelectContourd",
+    "ShiftContour",
+    "ShiftContourD",
+    "ShiftContourDict",
+    "ShiftContourd",
     "contour_to_mask",
     "file_grid",
     "file_name",

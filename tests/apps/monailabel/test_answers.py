@@ -17,6 +17,9 @@ from monai_acdr.apps.monailabel import outlining
 from monai_acdr.apps.monailabel.answers import answer, wants
 from monai_acdr.apps.monailabel.images import LabelImage
 
+ROUNDING = 1e-4
+"""Of the vertices in an answer, in pixels."""
+
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,10 +32,13 @@ def test_file_and_json(volume: LabelImage, heart_model: ContourModel) -> None:
     labels = np.asarray(nib.load(path).dataobj)
     assert labels[50, 40, 1] == 1 and not labels[:, :, [0, 2]].any()
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert result["label_names"] == {"LV endocardium": 1} and len(result["contours"]) == 1
+    assert result["label_names"] == {"LV endocardium": 1, "LV myocardium": 2}
+    assert [record["structure"] for record in result["contours"]] == ["LV endocardium", "LV epicardium"]
     assert result["algorithm"]["weights_sha256"] == heart_model.checkpoint_sha256
-    x, y, k = (float(value) for value in result["centroids"]["LV endocardium"])
-    assert abs(x - 50) < 3 and abs(y - 40) < 3 and k == 1
+    assert list(result["centroids"]) == list(result["label_names"])
+    for centroid in result["centroids"].values():
+        x, y, k = map(float, centroid)
+        assert abs(x - 50) < 3 and abs(y - 40) < 3 and k == 1
 
 
 @pytest.mark.parametrize("extension", [".nrrd", "nii.gz", ".nii"])
@@ -64,13 +70,23 @@ def test_points_that_no_contour_obeys_are_named(volume: LabelImage, heart_model:
     ring = [[50 + x / 50, 40 + y / 50, 1] for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
     request = {"foreground": [[50, 40, 1], *[[i + 0.005, j, k] for i, j, k in ring]], "background": ring}
     _, result = answer(request, volume, heart_model)
-    (record,) = result["contours"]
-    contour = shapely.Polygon(record["vertices_px"])
-    wrong = [p for p in request["foreground"] if not contour.buffer(1e-6).contains(pixel(p))]
-    wrong += [p for p in request["background"] if contour.buffer(-1e-6).contains(pixel(p))]
+    inner, _ = result["contours"]  # the points are nearest to the inner contour
+    contour = shapely.Polygon(inner["vertices_px"])
+    wrong = [p for p in request["foreground"] if not contour.buffer(ROUNDING).contains(pixel(p))]
+    wrong += [p for p in request["background"] if contour.buffer(-ROUNDING).contains(pixel(p))]
     assert bool(wrong) == bool(result["warnings"])
     if wrong:
         assert result["warnings"][0].startswith("Slice 1, phase 0: No contour obeys all points; not obeyed: [")
+
+
+def test_the_names_of_such_points(
+    volume: LabelImage, heart_model: ContourModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A point outside of both structures that stays within both is named once."""
+    monkeypatch.setattr(outlining, "correct_contour", lambda vertices, *_: vertices)
+    _, result = answer({"foreground": [[50, 40, 1]], "background": [[51, 41, 1]]}, volume, heart_model)
+    expected = "Slice 1, phase 0: No contour obeys all points; not obeyed: [51, 41]. Move or delete them."
+    assert result["warnings"] == [expected]
 
 
 def pixel(point: list[float]) -> shapely.Point:
@@ -86,16 +102,15 @@ def test_points_that_cannot_be_used_are_told(
     monkeypatch.setattr(outlining, "correct_contour", refuse)
     _, result = answer({"foreground": [[50, 40, 1]]}, volume, heart_model)
     expected = "Slice 1, phase 0: The points were not used: Expected a contour with an area."
-    assert result["warnings"] == [expected] and len(result["contours"]) == 1
+    assert result["warnings"] == [expected] and len(result["contours"]) == 2
 
 
 def test_a_contour_outside_of_the_image_is_told(volume: LabelImage, heart_model: ContourModel) -> None:
     _, result = answer({"foreground": [[0, 0, 1]]}, volume, heart_model)
-    (record,) = result["contours"]
     height, width = volume.inputs.frames[0].size
-    contour = shapely.Polygon(record["vertices_px"]).buffer(0)
-    share = 1 - contour.intersection(shapely.box(0, 0, width, height)).area / contour.area
-    assert share > 0.1
+    contours = [shapely.Polygon(record["vertices_px"]).buffer(0) for record in result["contours"]]
+    share = max(1 - each.intersection(shapely.box(0, 0, width, height)).area / each.area for each in contours)
+    assert len(contours) == 2 and share > 0.1
     assert (
         f"Slice 1, phase 0: {100 * share:.0f} % of the contour's area lie outside of the image." in result["warnings"]
     )

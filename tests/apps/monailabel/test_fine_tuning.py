@@ -70,16 +70,24 @@ def test_one_at_a_time(heart_store: ModelStore, labelled: Any, figures: dict[str
     assert fine_tune(heart_store, labelled, tmp_path / "scratch")["published"]
 
 
-def make_training_small(root: Path) -> None:
+def make_training_small(root: Path, **changes: object) -> None:
     path = root / "configs" / "train.json"
     config = json.loads(path.read_text())
     small = {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
-    path.write_text(json.dumps(config | small))
+    path.write_text(json.dumps(config | small | changes))
 
 
-def test_the_training_itself(heart_store: ModelStore, labelled: Any, tmp_path: Path) -> None:
-    """The tiny network of the fixture, with the bundle's own configuration of its training."""
-    make_training_small(heart_store.root)
+@pytest.mark.parametrize("wall", [0, 8])
+def test_the_training_itself(heart_store: ModelStore, labelled: Any, tmp_path: Path, wall: int) -> None:
+    """The tiny network of the fixture, with the bundle's own configuration of its training.
+
+    Labels have a cavity, with a myocardium about it or without one. The frames are larger than the bundle's own, and
+    the object lies where it would be cut off if they were cropped.
+    """
+    make_training_small(heart_store.root, frame_size=32)
+    for _, volume, labels in labelled if wall else []:
+        x, y, z = np.meshgrid(*(np.arange(size) for size in volume.shape), indexing="ij")
+        labels[(labels == 0) & ((x - 50 - 4 * z) ** 2 + (y - 40) ** 2 < (15 + wall) ** 2)] = 2
     options = FineTuning(max_epochs=3, learning_rate=0.01, batch_size=2, device="cpu")
     record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
     assert record["frames"] == {"training": 3, "validation": 3} and 0 < record["dice_before"] < 1

@@ -11,12 +11,13 @@ import torch
 
 from monai_acdr.apps.monailabel.model_store import ModelStore
 from monai_acdr.apps.monailabel.problems import Unusable
-from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM
 
 
 def test_it_starts_with_the_weights_of_the_bundle(heart_store: ModelStore, tiny_heart: Path) -> None:
     shipped = (tiny_heart / "models" / "model.pt").read_bytes()
-    assert heart_store.path.read_bytes() == shipped and heart_store.structures == (LV_ENDOCARDIUM,)
+    assert heart_store.path.read_bytes() == shipped
+    assert heart_store.structures == (LV_ENDOCARDIUM, LV_EPICARDIUM) and heart_store.nested
     heart_store.path.write_bytes(b"changed")
     assert heart_store.prepare() and heart_store.path.read_bytes() == b"changed"
 

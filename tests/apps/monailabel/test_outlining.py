@@ -49,19 +49,21 @@ class Beside:
 
     def __call__(self, images: list, rois: list) -> list[torch.Tensor]:
         shifts = [30.0 if float(roi[2]) > 0.9 * self.side else 1.0 for roi in rois]
-        contours = [
-            circle(roi[:2] + torch.tensor([shift, 0.0]), torch.tensor(12.0, dtype=torch.float64), 32)
-            for roi, shift in zip(rois, shifts, strict=True)
-        ]
-        return [torch.stack([contour, contour]) for contour in contours]
+        found = []
+        for roi, shift in zip(rois, shifts, strict=True):
+            center = roi[:2] + torch.tensor([shift, 0.0])
+            rings = torch.stack([circle(center, torch.tensor(r, dtype=torch.float64), 32) for r in (12.0, 16.0)])
+            found.append(torch.stack([rings, rings]))
+        return found
 
 
 def test_a_contour_that_misses_the_click_is_drawn_again(volume: LabelImage, heart_model: ContourModel) -> None:
     side = heart_model.regions.point_side * heart_model.regions.pixel_mm / volume.inputs.frames[1].spacing[1]
     model = replace(heart_model, infer=Beside(side))
     (found,) = outline(volume, model, foreground=[[50, 40, 1]])
-    np.testing.assert_allclose(found.drawn[0].mean(0), [80.5, 40.5], atol=1e-6)
-    np.testing.assert_allclose(found.vertices[0].mean(0), [51.5, 40.5], atol=1e-6)
+    for number in range(2):
+        np.testing.assert_allclose(found.drawn[number].mean(0), [80.5, 40.5], atol=1e-6)
+        np.testing.assert_allclose(found.vertices[number].mean(0), [51.5, 40.5], atol=1e-6)
 
 
 def test_further_clicks_are_obeyed(volume: LabelImage, heart_model: ContourModel) -> None:

@@ -21,8 +21,9 @@ def test_a_label_that_the_model_drew(volume: LabelImage, heart_model: ContourMod
     labels = drawn(volume, heart_model, foreground=[[50, 40, 1], [54, 40, 2]])
     score = score_label(volume, labels, heart_model)
     assert score["frames"] == 2 and score["dice"] > 0.9
+    assert list(score["dice_of"]) == ["LV endocardium", "LV epicardium"] and min(score["dice_of"].values()) > 0.9
     spacing = volume.inputs.frames[1].spacing or (0, 0)
-    np.testing.assert_allclose(score["area_mm2"], labels.sum() / 2 * spacing[0] * spacing[1], rtol=1e-3)
+    np.testing.assert_allclose(score["area_mm2"], (labels == 1).sum() / 2 * spacing[0] * spacing[1], rtol=1e-3)
 
 
 def test_areas(volume: LabelImage, heart_model: ContourModel) -> None:
@@ -39,6 +40,15 @@ def test_masses_are_scored_by_their_box(volume: LabelImage, mass_model: ContourM
     assert score["frames"] == 1 and 0 < score["dice"] <= 1
 
 
-def test_an_empty_label(volume: LabelImage, heart_model: ContourModel) -> None:
-    score = score_label(volume, np.zeros(volume.shape, np.uint8), heart_model)
-    assert score == {"dice": None, "frames": 0, "area_mm2": None, "area_error": None}
+def test_an_empty_label(volume: LabelImage, heart_model: ContourModel, mass_model: ContourModel) -> None:
+    nothing = {"dice": None, "frames": 0, "area_mm2": None, "area_error": None}
+    empty = np.zeros(volume.shape, np.uint8)
+    assert score_label(volume, empty, mass_model) == nothing
+    assert score_label(volume, empty, heart_model) == {**nothing, "dice_of": {}}
+
+
+def test_a_label_of_the_cavity_alone(volume: LabelImage, heart_model: ContourModel) -> None:
+    """As labels were saved for a model of one structure: the epicardium is not known, which is no error of it."""
+    labels = drawn(volume, heart_model, foreground=[[50, 40, 1]])
+    score = score_label(volume, np.where(labels == 1, 1, 0), heart_model)
+    assert list(score["dice_of"]) == ["LV endocardium"] and score["dice"] == score["dice_of"]["LV endocardium"] > 0.9

@@ -24,6 +24,7 @@ def labels() -> np.ndarray:
 def test_files(volume: LabelImage, labels: np.ndarray, tmp_path: Path) -> None:
     found = write_training_set(tmp_path, [("a", volume, labels), ("b", volume, labels), ("c", volume, labels * 0)])
     assert found.frames == {"training": 1, "validation": 1} == found.images
+    assert found.side == 112
     np.testing.assert_allclose(found.pixel_mm, sum(volume.inputs.frames[0].spacing or ()) / 2)
     (mask,) = (tmp_path / "training" / "masks").iterdir()
     values = np.asarray(Image.open(mask))

@@ -109,6 +109,13 @@ class Server:
         assert answer.status_code == 200, answer.text
         return list(answer.json()["contours"])
 
+    def cavities(self, image: str, params: dict[str, Any], model: str = HEART) -> list[dict[str, Any]]:
+        """The endocardia of an answer about hearts, in which each frame has an epicardium, too."""
+        contours = self.contours(image, params, model)
+        names = [contour["structure"] for contour in contours]
+        assert names == ["LV endocardium", "LV epicardium"] * (len(names) // 2)
+        return contours[::2]
+
     def save(self, image: str, label: Path, **query: str) -> Any:
         with open(label, "rb") as stream:
             return self.call(

@@ -102,7 +102,7 @@ def test_series_are_listed(label_server: Any) -> None:
 
 
 def test_click(label_server: Any, heart: str, phantoms: Path) -> None:
-    (contour,) = label_server.contours(heart, {"foreground": [CLICK]})
+    (contour,) = label_server.cavities(heart, {"foreground": [CLICK]})
     folder = sorted((phantoms / "hearts" / "dicoms").iterdir())[0]
     image = next(
         each
@@ -117,9 +117,9 @@ def test_click(label_server: Any, heart: str, phantoms: Path) -> None:
 
 
 def test_box_and_nothing(label_server: Any, heart: str) -> None:
-    contours = label_server.contours(heart, {"roi": [20, 84, 30, 94, 4, 5]})
+    contours = label_server.cavities(heart, {"roi": [20, 84, 30, 94, 4, 5]})
     assert [contour["slice"] for contour in contours] == [4, 5]
-    assert len(label_server.contours(heart, {}, f"{HEART}_auto")) > 6
+    assert len(label_server.cavities(heart, {}, f"{HEART}_auto")) > 6
 
 
 def test_nrrd_for_ohif(label_server: Any, heart: str) -> None:
@@ -141,11 +141,12 @@ def test_segmentation(label_server: Any, heart: str, how: str) -> None:
         answer = label_server.infer(heart, {**params, "result_extension": ".dcm"}, "image")
     assert answer.status_code == 200, answer.text
     seg = pydicom.dcmread(io.BytesIO(answer.content))
-    (contour,) = label_server.contours(heart, params)
-    (group,) = seg.PerFrameFunctionalGroupsSequence
+    (contour,) = label_server.cavities(heart, params)
+    group, _ = seg.PerFrameFunctionalGroupsSequence
     source = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-    assert source == contour["sop_instance_uid"] and seg.pixel_array.T[CLICK[0], CLICK[1]] == 1
-    assert seg.SegmentSequence[0].SegmentLabel == "LV endocardium"
+    assert source == contour["sop_instance_uid"] and seg.pixel_array[0].T[CLICK[0], CLICK[1]] == 1
+    second = "LV myocardium" if how == "output" else "LV epicardium"  # a label map has rings
+    assert [each.SegmentLabel for each in seg.SegmentSequence] == ["LV endocardium", second]
 
 
 def test_mammogram(label_server: Any, breast: str) -> None:
@@ -166,7 +167,7 @@ def test_labels_go_to_the_archive(label_server: Any, archive: Archive, heart: st
         assert answer.status_code == 200, answer.text
         (seg,) = archive.segmentations(uid)
         frame = seg.pixel_array if seg.pixel_array.ndim == 2 else seg.pixel_array[0]
-        np.testing.assert_array_equal(frame.T, labels[:, :, 0])
+        np.testing.assert_array_equal(frame.T, labels[:, :, 0] == 1)
 
 
 def test_labels_of_ohif(label_server: Any, archive: Archive, heart: str, tmp_path: Path) -> None:

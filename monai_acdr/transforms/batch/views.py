@@ -1,0 +1,224 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Random views of the objects of a batch: another place, size, direction and shape, and other intensities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from monai_acdr.geometry import at_least_float32, centroid, pixel_to_normalized
+from monai_acdr.transforms.batch.appearance import RandAppearance
+from monai_acdr.transforms.batch.rings import RingWarp, polar_radii
+
+__all__ = ["RandView", "View", "standardize"]
+
+_FAR = 1.6
+"""From this many times the outermost contour's distance on nothing is warped."""
+_THINNEST = 0.07
+"""A wall keeps at least this share of the outer contour's distance."""
+_SOFT = 0.0067
+"""Width of the border of the soft masks, in sides of the view."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Views of the objects of a batch.
+
+    Attributes:
+        image: (B, 1, size, size), mean 0 and variance 1 up to the last change of intensities.
+        contours: (B, N, P, 2) in pixels of the views; NaN where missing.
+    """
+
+    image: Tensor
+    contours: Tensor
+
+
+class RandView:
+    """Cut a random view about the object of each image, warp it between its contours, and change its intensities.
+
+    The order for each image: the radial warp (:class:`RingWarp`) gives the innermost contour another size, down to a
+    slit, and the outermost one another size too, so that thick walls about small cavities are seen, which are rare
+    among patients; a similarity with a little stretch places the view; image and contours go through both with ONE
+    interpolation; then :class:`RandAppearance`. Draws from torch's global generator.
+
+    Args:
+        size: of the views in pixels.
+        side: of the region in pixels of the images, before ``scale``.
+        scale: smallest and largest factor on it, log-uniform.
+        scales: factors to choose from instead, such as :data:`monai_acdr.transforms.PAPER_SCALES`.
+        shift: largest shift along x and y, in sides of the region.
+        shift_prob: of such a shift; the others are shifted by at most 0.03.
+        angle: largest turn in degrees.
+        angles: turns in degrees to choose from instead, such as :data:`monai_acdr.transforms.PAPER_ANGLES`.
+        flip_prob: of a mirrored view.
+        stretch: largest |log| of the factor along x, its inverse along y.
+        warp_prob: of a radial warp.
+        cavity: smallest and largest factor on the innermost contour.
+        tiny: share of the warps whose factor is drawn from the lower part, up to 0.45.
+        bend: largest relative difference of that factor between two perpendicular directions.
+        wall: distance in sides of the region from the innermost contour to where its wall is taken to end where no
+            further contour is known.
+        appearance: :class:`RandAppearance`, or None to leave intensities as they are.
+
+    Example:
+        >>> view = RandView(96, 100)(images, contours)  # (B, 1, H, W) and (B, 2, P, 2)
+        >>> view.image.shape, view.contours.shape
+        (torch.Size([16, 1, 96, 96]), torch.Size([16, 2, 128, 2]))
+    """
+
+    def __init__(
+        self,
+        size: int = 96,
+        side: float = 100.0,
+        scale: tuple[float, float] = (0.7, 1.45),
+        shift: float = 0.12,
+        shift_prob: float = 0.5,
+        angle: float = 180.0,
+        flip_prob: float = 0.5,
+        stretch: float = 0.1,
+        warp_prob: float = 0.6,
+        cavity: tuple[float, float] = (0.12, 1.2),
+        tiny: float = 0.35,
+        bend: float = 0.3,
+        wall: float = 0.08,
+        appearance: RandAppearance | None = None,
+        scales: Sequence[float] | None = None,
+        angles: Sequence[float] | None = None,
+    ) -> None:
+        if size < 2 or not side > 0:
+            raise ValueError(f"Expected `size` of at least 2 pixels and a positive `side`, but got {size} and {side}.")
+        for name, (low, high) in (("scale", scale), ("cavity", cavity)):
+            if not 0 < low <= high:
+                raise ValueError(f"Expected `{name}` to be 0 < smallest <= largest, but got ({low}, {high}).")
+        self.size, self.side = size, side
+        self.scale, self.shift, self.shift_prob = scale, shift, shift_prob
+        self.angle, self.flip_prob, self.stretch = angle, flip_prob, stretch
+        self.warp_prob, self.cavity, self.tiny, self.bend, self.wall = warp_prob, cavity, tiny, bend, wall
+        self.appearance = appearance
+        self.scales = None if scales is None else torch.tensor([float(each) for each in scales])
+        self.angles = None if angles is None else torch.tensor([float(each) for each in angles])
+
+    def __call__(self, image: Tensor, contours: Tensor) -> View:
+        """Make one view of each image.
+
+        Args:
+            image: (B, 1, H, W) floating point.
+            contours: (B, N, P, 2) in its pixels, innermost first. The first one is never missing; others are NaN where
+                they are.
+
+        Raises:
+            ValueError: for other shapes, or a missing first contour.
+        """
+        _check(image, contours)
+        image = at_least_float32(image)
+        contours = contours.to(image)
+        centers = centroid(contours[:, 0])
+        warp = self._warp(contours, centers)
+        matrix, shift = self._place(image)
+        unit = self._grid(image)  # (1, M, 2) in sides
+        offsets = unit @ matrix.transpose(1, 2) + shift[:, None]
+        sources = centers[:, None] + warp.sources(offsets)
+        grid = pixel_to_normalized(sources, (image.shape[-2], image.shape[-1]))
+        grid = grid.view(len(image), self.size, self.size, 2)
+        crop = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        if self.appearance is not None:
+            crop = self.appearance(crop, *self._rings(warp, offsets))
+        crop = standardize(crop)
+        if self.appearance is not None:
+            crop = crop * _uniform(crop, 0.8, 1.2) + _uniform(crop, -0.2, 0.2)
+        points = contours.flatten(1, 2) - centers[:, None]
+        moved = (warp.targets(points) - shift[:, None]) @ torch.linalg.inv(matrix).transpose(1, 2)
+        return View(crop, (moved.view_as(contours) + 0.5) * self.size)
+
+    def _warp(self, contours: Tensor, centers: Tensor) -> RingWarp:
+        radii = [polar_radii(contours[:, 0], centers).clamp(min=0.5)]
+        for ring in range(1, contours.shape[1]):
+            guess = radii[-1] + self.wall * self.side
+            known = polar_radii(contours[:, ring], centers)
+            radii.append(torch.maximum(torch.where(known.isnan(), guess, known), radii[-1] + 1))
+        if len(radii) == 1:
+            radii.append(radii[0] + self.wall * self.side)
+        before = torch.stack(radii, 1)
+        batch, rings, angles = before.shape
+        on = torch.rand(batch, 1) < self.warp_prob
+        usual = _log_uniform(batch, max(min(0.45, self.cavity[1]), self.cavity[0]), self.cavity[1])
+        small = torch.rand(batch) * max(0.45 - self.cavity[0], 0) + self.cavity[0]
+        factor = torch.where(torch.rand(batch) < self.tiny, small, usual)[:, None]
+        turns = torch.arange(angles) * (2 * math.pi / angles) - torch.rand(batch, 1) * math.pi
+        factor = factor * (1 + self.bend * torch.rand(batch, 1) * torch.cos(2 * turns))
+        factor = torch.where(on, factor, torch.ones(1)).to(before)
+        outer = torch.where(on, _log_uniform(batch, 0.88, 1.12)[:, None], torch.ones(1)).to(before) * before[:, -1]
+        after = [outer]
+        for ring in range(rings - 2, -1, -1):
+            share = ring / (rings - 1)  # those between go part of the way
+            wanted = before[:, ring] * (factor * (1 - share) + share * outer / before[:, -1])
+            after.insert(0, torch.minimum(wanted, (1 - _THINNEST) * after[0]))
+        unmoved = ~on.to(before.device)[:, None]
+        target = torch.where(unmoved, before, torch.stack(after, 1))
+        return RingWarp(before, target, _FAR * torch.maximum(before[:, -1], target[:, -1]))
+
+    def _place(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Matrix (B, 2, 2) from sides of the view to pixels of the image, and shift (B, 2) in pixels."""
+        batch = len(image)
+        factor = _log_uniform(batch, *self.scale) if self.scales is None else _choose(batch, self.scales)
+        side = self.side * factor
+        turn = (torch.rand(batch) * 2 - 1) * self.angle if self.angles is None else _choose(batch, self.angles)
+        turn = torch.deg2rad(turn)
+        flip = torch.where(torch.rand(batch) < self.flip_prob, -1.0, 1.0)
+        stretch = torch.exp((torch.rand(batch) * 2 - 1) * self.stretch)
+        reach = torch.where(torch.rand(batch, 1) < self.shift_prob, self.shift, min(0.03, self.shift))
+        shift = (torch.rand(batch, 2) * 2 - 1) * reach * side[:, None]
+        cos, sin = torch.cos(turn), torch.sin(turn)
+        rows = [
+            torch.stack([cos * flip * stretch, -sin / stretch], -1),
+            torch.stack([sin * flip * stretch, cos / stretch], -1),
+        ]
+        return (torch.stack(rows, 1) * side[:, None, None]).to(image), shift.to(image)
+
+    def _grid(self, image: Tensor) -> Tensor:
+        line = (torch.arange(self.size, dtype=image.dtype, device=image.device) + 0.5) / self.size - 0.5
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        return torch.stack([x, y], -1).view(1, -1, 2)
+
+    def _rings(self, warp: RingWarp, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Soft masks of the inside of the first contour and of the ring about it."""
+        distance = torch.linalg.vector_norm(offsets, dim=-1)
+        inside = [torch.sigmoid((warp.radius(offsets, ring) - distance) / (_SOFT * self.side)) for ring in (0, 1)]
+        first, second = (each.view(len(offsets), 1, self.size, self.size) for each in inside)
+        return first, (second - first).clamp(min=0)
+
+
+def standardize(image: Tensor) -> Tensor:
+    """(B, C, H, W) with mean 0 and variance 1 in each image, as MONAI's NormalizeIntensity does."""
+    mean, deviation = image.mean((1, 2, 3), keepdim=True), image.std((1, 2, 3), keepdim=True, correction=0)
+    return (image - mean) / torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+
+
+def _check(image: Tensor, contours: Tensor) -> None:
+    if image.ndim != 4 or image.shape[1] != 1 or not image.is_floating_point():
+        raise ValueError(f"Expected `image` to be floating point (B, 1, H, W), but got {tuple(image.shape)}.")
+    if contours.ndim != 4 or contours.shape[0] != len(image) or contours.shape[-1] != 2 or contours.shape[1] < 1:
+        raise ValueError(
+            f"Expected `contours` to be ({len(image)}, N, P, 2), one nest an image, but got {tuple(contours.shape)}."
+        )
+    if not bool(torch.isfinite(contours[:, 0]).all()):
+        raise ValueError("Expected the first contour of every image, but one is missing or not finite: leave it out.")
+
+
+def _choose(batch: int, values: Tensor) -> Tensor:
+    return values[torch.randint(len(values), (batch,))]
+
+
+def _log_uniform(batch: int, low: float, high: float) -> Tensor:
+    return torch.exp(torch.rand(batch) * (math.log(high) - math.log(low)) + math.log(low))
+
+
+def _uniform(image: Tensor, low: float, high: float) -> Tensor:
+    return (torch.rand(len(image), 1, 1, 1) * (high - low) + low).to(image)
