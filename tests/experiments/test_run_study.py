@@ -98,7 +98,7 @@ def test_masks_of_an_ensemble(tmp_path: Path) -> None:
     names = ("known_position/pixel_wise-seed0", "ensembles/pixel_wise-seed0")
     one, joined = (json.loads((tmp_path / "records" / f"{name}.json").read_text()) for name in names)
     assert joined["parameters"] == 3 * one["parameters"]
-    assert set(joined["figures"]) == {"label", "label_107"}
+    assert set(joined["figures"]) == {"label", "label_107", "label_epicardium", "label_107_epicardium"}
 
 
 def test_a_run_that_another_process_is_at_is_left_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,8 +48,9 @@ def test_there_and_back(orthanc: Any, log_in: LogIn, study: Path, tmp_path: Path
         (path,) = web.retrieve(uid, tmp_path / modality, series.uid)
         assert pydicom.dcmread(path).SOPInstanceUID
     (path,) = (tmp_path / "RTSTRUCT").iterdir()
-    (region,) = read_rtstruct(path, read_sources(sorted(study.iterdir())))
-    assert sum(map(len, region.contours)) == 6
+    regions = read_rtstruct(path, read_sources(sorted(study.iterdir())))
+    assert [region.structure.label for region in regions] == ["LV endocardium", "LV epicardium"]
+    assert [sum(map(len, region.contours)) for region in regions] == [6, 6]
     # results of the first run do not disturb the second
     again = run(url, "-o", tmp_path / "again", "--no-pictures")
     assert again.exit_code == 0, again.output
