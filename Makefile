@@ -35,7 +35,7 @@ METADATA := setup.cfg setup.py pyproject.toml
 
 BUNDLE := bundles/sunnybrook_lv_acdr
 DEMO := runs/demo
-DEMO_EPOCHS ?= 20
+DEMO_EPOCHS ?= 40
 MASS_BUNDLE := bundles/inbreast_mass_acdr
 # The demo keeps its own checkpoint: the weights that come with the bundle stay as they are.
 # Nothing is known of where the ventricle lies: the region of interest is the middle of the image.
