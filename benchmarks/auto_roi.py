@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from clicks import innermost
 from monai.data import MetaTensor
 from timing import Table, parser, prepare, write_record
 from torch import Tensor
@@ -36,9 +37,8 @@ from monai_acdr.transforms import (
     MASK_RULE,
     ShiftContour,
     contour_to_mask,
-    inset_outline,
-    mask_to_contour,
     roi_about_center,
+    trace_mask,
 )
 
 QUESTION = "ROI auto against ROI centre and ROI label"
@@ -127,7 +127,7 @@ def read_mask(item: Mapping[str, Any], size: tuple[int, int]) -> Tensor:
         contour = read_contour(path)
     else:
         mask = (read_inputs(path).frames[0].image[0].as_tensor() > 127).float()
-        contour = inset_outline(mask) if item[MASK_RULE] == "drawn" else mask_to_contour(mask)
+        contour = trace_mask(mask, item[MASK_RULE])
     return contour_to_mask(ShiftContour()(contour, item["reader_shift"])[None], size, 0.5)[0]
 
 
@@ -171,7 +171,7 @@ def measure_frames(
             roi = make(image, mask)
             (contours,) = model.infer([image], [roi])
             seconds[kind] += time.perf_counter() - start
-            found[kind].append(overlap(endocardium(contours[-1]), mask))
+            found[kind].append(overlap(innermost(contours[-1]), mask))
             missed[kind].append(is_missed(roi, middle(mask)))
     return {kind: summary(found[kind], missed[kind]) | {"seconds": seconds[kind] / len(frames)} for kind in kinds}
 
@@ -203,11 +203,6 @@ def middle(mask: Tensor) -> Tensor:
     """Centroid (x, y) in pixels."""
     rows, columns = torch.nonzero(mask, as_tuple=True)
     return torch.stack([columns.double().mean(), rows.double().mean()]) + 0.5
-
-
-def endocardium(vertices: Tensor) -> Tensor:
-    """(K, 2), the innermost of (N, K, 2)."""
-    return vertices if vertices.ndim == 2 else vertices[0]
 
 
 def overlap(vertices: Tensor, mask: Tensor) -> tuple[float, float, float]:
@@ -266,7 +261,7 @@ def measure_cine(
         true_slices.add(grid.slice_index[i])
         mask = (change(read_mask(item, inputs.frames[i].size), distance, 1, angle) >= 0.5).float()
         (contours,) = model.infer([images[i]], [square(hearts[i].center, side)])
-        found.append(overlap(endocardium(contours[-1]), mask))
+        found.append(overlap(innermost(contours[-1]), mask))
         missed.append(is_missed(square(hearts[i].center, side), middle(mask)))
     kept = {grid.slice_index[i] for i, heart in enumerate(hearts) if heart.counted}
     slices = set(grid.slice_index)

@@ -156,13 +156,15 @@ def read_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
     items = sunnybrook_data_list(options.dataset_dir, options.group)[:: options.every]
     cases = []
     for item in items:
-        case = load(dict(item))
-        # the innermost structure, where the heart lies
-        reference = ShiftContour()(case["reference"].as_tensor()[:1].to(torch.float64), item["reader_shift"])
-        label = contour_to_mask(reference, case["image"].shape[1:], threshold=0.5)
-        case |= {"label": label, "reference": reference[0]}
-        cases.append(case)
+        cases.append(with_heart(load(dict(item))))
     return cases
+
+
+def with_heart(case: dict[str, Any]) -> dict[str, Any]:
+    """A loaded case with `reference` (N, 2) and `label` (1, H, W) of the innermost structure, where the heart lies."""
+    reference = ShiftContour()(case["reference"].as_tensor()[:1].to(torch.float64), case["reader_shift"])
+    label = contour_to_mask(reference, case["image"].shape[1:], threshold=0.5)
+    return case | {"label": label, "reference": reference[0]}
 
 
 def infer(model: ContourModel, cases: Sequence[dict[str, Any]], rois: Sequence[Tensor]) -> list[Tensor]:
@@ -179,9 +181,9 @@ def first_structure(model: ContourModel) -> Callable[[Any, Any], list[Tensor]]:
     return infer
 
 
-def innermost(contours: Tensor) -> Tensor:
-    """(K, 2) of the first structure, of (N, K, 2) or of (K, 2) alone."""
-    return contours if contours.ndim == 2 else contours[0]
+def innermost(values: Tensor, dimensions: int = 2) -> Tensor:
+    """Values of the first structure, (K, ...), of (N, K, ...) or of (K, ...) alone, which has `dimensions`."""
+    return values if values.ndim == dimensions else values[0]
 
 
 def first_clicks(cases: Sequence[dict[str, Any]], options: argparse.Namespace) -> list[Tensor]:

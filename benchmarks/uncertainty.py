@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clicks import READING, dice
+from clicks import READING, dice, innermost, with_heart
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from monai.bundle import ConfigParser
@@ -34,7 +34,7 @@ from monai_acdr.apps.model import ContourModel, find_bundle, load_model
 from monai_acdr.data import sunnybrook_data_list
 from monai_acdr.inferers.contour_distance import nearest_on_contour
 from monai_acdr.metrics import bootstrap_interval
-from monai_acdr.transforms import ShiftContour, contour_to_mask, roi_about_center, roi_about_vertices
+from monai_acdr.transforms import contour_to_mask, roi_about_center, roi_about_vertices
 
 QUESTION = "Spread of an ensemble's contours against their errors"
 ROIS = ("centre", "label")
@@ -121,11 +121,7 @@ def read_cases(options: argparse.Namespace, group: str) -> list[dict[str, Any]]:
     items = sunnybrook_data_list(options.dataset_dir, group, exclude=options.exclude, spacing="allow")
     cases = []
     for item in items[:: options.every]:
-        case = load(dict(item))
-        # the innermost structure, where the heart lies
-        reference = ShiftContour()(case["reference"].as_tensor()[:1].double(), item["reader_shift"])
-        label = contour_to_mask(reference, case["image"].shape[1:], threshold=0.5)
-        cases.append(case | {"label": label, "reference": reference[0]})
+        cases.append(with_heart(load(dict(item))))
     return cases
 
 
@@ -133,23 +129,18 @@ def measure(model: ContourModel, cases: Sequence[dict[str, Any]], roi: str) -> M
     """Outline frames and compare them with their references."""
     rois = [region(model, case, roi) for case in cases]
     contours, spreads = model.infer.with_spread([case["image"] for case in cases], rois)
-    finals = [_innermost(each[-1], 2) for each in contours]
+    finals = [innermost(each[-1]) for each in contours]
     errors = [nearest_on_contour(c["reference"], last).depth.abs() for c, last in zip(cases, finals, strict=True)]
     overlaps = []
     for case, last in zip(cases, finals, strict=True):
         mask = contour_to_mask(last, case["label"].shape[1:], threshold=0.5)[0] > 0
         overlaps.append(dice(mask, case["label"][0] > 0.5))
     return Measured(
-        np.stack([_innermost(each, 1).numpy() for each in spreads]),
+        np.stack([innermost(each, 1).numpy() for each in spreads]),
         np.stack([each.numpy() for each in errors]),
         np.array(overlaps),
         [str(case["patient"]) for case in cases],
     )
-
-
-def _innermost(values: Tensor, dimensions: int) -> Tensor:
-    """Values of the first structure, (K, ...), of (N, K, ...) or of (K, ...) alone."""
-    return values if values.ndim == dimensions else values[0]
 
 
 def region(model: ContourModel, case: dict[str, Any], roi: str) -> Tensor:

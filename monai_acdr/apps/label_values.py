@@ -21,6 +21,7 @@ from monai_acdr.transforms import contour_to_mask
 
 __all__ = [
     "draw_label_map",
+    "draw_pixels",
     "label_structures",
     "merge_masks",
     "overlap_in_part",
@@ -83,6 +84,20 @@ def stack_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> np.nd
     return labels
 
 
+def draw_pixels(vertices: np.ndarray | torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Pixels of which a contour covers at least half.
+
+    Args:
+        vertices: (K, 2) in pixels.
+        size: (H, W).
+
+    Returns:
+        (H, W) bool.
+    """
+    points = torch.as_tensor(np.ascontiguousarray(vertices))
+    return contour_to_mask(points[None], size, THRESHOLD)[0].numpy() > 0
+
+
 def draw_label_map(contours: Sequence[np.ndarray] | np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Label map of contours: a pixel is in a structure when its contour covers at least half of it.
 
@@ -93,11 +108,7 @@ def draw_label_map(contours: Sequence[np.ndarray] | np.ndarray, size: tuple[int,
     Returns:
         (H, W) uint8, as :func:`merge_masks`.
     """
-    masks = [
-        contour_to_mask(torch.from_numpy(np.ascontiguousarray(vertices))[None], size, THRESHOLD)[0].numpy() > 0
-        for vertices in contours
-    ]
-    return merge_masks(masks)
+    return merge_masks([draw_pixels(vertices, size) for vertices in contours])
 
 
 def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> list[np.ndarray]:

@@ -18,9 +18,8 @@ from monai_acdr.apps.earlier_contours import earlier_contours
 from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
-from monai_acdr.geometry import perimeter, signed_area
 from monai_acdr.inferers import LocatedHeart
-from monai_acdr.measures import CineGrid, slices_above_base
+from monai_acdr.measures import CineGrid, measure_wall, slices_above_base
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 
@@ -155,11 +154,9 @@ def _below_base(
     walls = areas.copy()
     for index, evolution in evolutions.items():
         if not places[index].reason:
-            inner, outer = (torch.from_numpy(evolution[-1, ring]) for ring in (0, -1))
             cell = grid.slice_index[index], grid.phase[index]
-            areas[cell] = float(signed_area(inner).abs())
-            length = float(perimeter(inner) + perimeter(outer)) / 2
-            walls[cell] = (float(signed_area(outer).abs()) - areas[cell]) / max(length, 1e-6)
+            wall = measure_wall(0.0, evolution[-1, 0], evolution[-1, -1], (1.0, 1.0))  # in pixels: only shares count
+            areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
     above = slices_above_base(areas, walls, model.thinnest_wall)
     return [
         replace(place, reason=ABOVE_BASE) if not place.reason and above[grid.slice_index[i], grid.phase[i]] else place

@@ -23,15 +23,15 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
+from monai_acdr.apps.label_values import draw_pixels
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.data import QualityReport, read_contour, sunnybrook_data_list
-from monai_acdr.data.cardiac_nifti import PHASES, CardiacCase, find_cardiac_cases
+from monai_acdr.data.cardiac_nifti import PHASES, SAME_PLACE, CardiacCase, find_cardiac_cases
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
 from monai_acdr.data.sunnybrook import STRUCTURES
 from monai_acdr.data.sunnybrook_layouts import find_layout, scan_tree
 from monai_acdr.dicom import read_instance
-from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.measures import (
     MYOCARDIUM_G_PER_ML,
     CineGrid,
@@ -42,7 +42,7 @@ from monai_acdr.measures import (
     ventricle_volumes,
     ventricle_wall,
 )
-from monai_acdr.transforms import contour_to_mask, mask_to_contour
+from monai_acdr.transforms import mask_to_contour
 from monai_acdr.visualize import save_png
 
 __all__ = ["MEASURES", "Contours", "HeartMeasures", "ReferenceHeart", "ReferenceSet", "find_hearts", "measure_heart"]
@@ -56,9 +56,6 @@ MEASURES = {
     "wall_mm": "mean wall thickness at end-diastole, mm",
 }
 """What is compared, by its column in agreement.csv."""
-
-SAME_PLACE = 1e-3
-"""Largest difference in mm of the affines of a patient's two phases."""
 
 Contours = tuple[np.ndarray | None, np.ndarray | None]
 """Endocardium and epicardium of a frame, (K, 2) pixels each; None where there is none."""
@@ -193,11 +190,7 @@ def measure_heart(
     Returns:
         The measures, and what is odd about the wall.
     """
-    areas = {
-        index: measure_shape(inner, frame.spacing).area_mm2
-        for index, (frame, (inner, _)) in enumerate(zip(frames, contours, strict=True))
-        if inner is not None
-    }
+    areas = _cavity_areas(frames, contours)
     volumes: dict[int, float] = {}
     if areas:
         found, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm)
@@ -215,6 +208,15 @@ def measure_heart(
     except ValueError as error:
         return measures, [Finding("no_mass", str(error))]
     return measures | {"mass_g": wall.mass_g, "wall_mm": wall.mean_thickness_mm}, list(wall.findings)
+
+
+def _cavity_areas(frames: Sequence[Frame], contours: Sequence[Contours]) -> dict[int, float]:
+    """Area in mm2 inside of each endocardium, by the number of its frame."""
+    return {
+        index: measure_shape(inner, frame.spacing).area_mm2
+        for index, (frame, (inner, _)) in enumerate(zip(frames, contours, strict=True))
+        if inner is not None
+    }
 
 
 def _function(diastole: float | None, systole: float | None) -> HeartMeasures:
@@ -327,23 +329,14 @@ def _read_cine(items: list[dict[str, Any]]) -> ReferenceHeart:
     measures, findings = measure_heart(inputs.frames, contours, grid, phases)
     cavity, wall = [], []
     for frame, (inner, outer) in zip(inputs.frames, contours, strict=True):
-        mask = None if inner is None else _draw(inner, frame.size)
+        mask = None if inner is None else draw_pixels(inner, frame.size)
         cavity.append(mask)
-        wall.append(None if mask is None or outer is None else _draw(outer, frame.size) & ~mask)
+        wall.append(None if mask is None or outer is None else draw_pixels(outer, frame.size) & ~mask)
     return ReferenceHeart(
         name, inputs, grid, phases, tuple(cavity), tuple(wall), measures, (*inputs.findings, *findings)
     )
 
 
 def _find_phases(frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid) -> tuple[int, int]:
-    areas = {
-        index: measure_shape(inner, frame.spacing).area_mm2
-        for index, (frame, (inner, _)) in enumerate(zip(frames, contours, strict=True))
-        if inner is not None
-    }
-    volumes = ventricle_volumes(grid.contour_areas(areas), grid.positions_mm)
+    volumes = ventricle_volumes(grid.contour_areas(_cavity_areas(frames, contours)), grid.positions_mm)
     return volumes.end_diastole_phase, volumes.end_systole_phase
-
-
-def _draw(vertices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return contour_to_mask(torch.from_numpy(np.ascontiguousarray(vertices)), size, THRESHOLD)[0].numpy() > 0

@@ -13,19 +13,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from monai_acdr import __version__
+from monai_acdr.apps.label_values import draw_pixels
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.reference_hearts import MEASURES, Contours, ReferenceHeart, find_hearts, measure_heart
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.data.cardiac_nifti import PHASES
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
-from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.files import output_folder, write_text_atomically
 from monai_acdr.measures import Finding, compute_agreement
-from monai_acdr.transforms import contour_to_mask
 from monai_acdr.visualize import bland_altman, save_png
 
 __all__ = ["agreement"]
@@ -181,7 +179,7 @@ def _draw(vertices: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
     """Pixels of which at least half is covered, (H, W) bool."""
     if vertices is None:
         return np.zeros(size, dtype=bool)
-    return contour_to_mask(torch.from_numpy(np.ascontiguousarray(vertices)), size, THRESHOLD)[0].numpy() > 0
+    return draw_pixels(vertices, size)
 
 
 def _dice(pairs: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> float | None:

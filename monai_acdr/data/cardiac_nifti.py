@@ -43,7 +43,7 @@ MIN_SURROUNDED = 0.9
 """Share of the pixels around a cavity that must be myocardium for an epicardium: an open wall at the base has none."""
 
 SAME_PLACE = 1e-3
-"""Largest difference in mm of the affines of an image and its label map."""
+"""Largest difference in mm of the affines of images and label maps that share a grid."""
 
 _SUFFIXES = (".nii.gz", ".nii")
 

@@ -21,8 +21,8 @@ from monai_acdr.data.sunnybrook import sunnybrook_data_list
 from monai_acdr.dicom import elements
 from monai_acdr.dicom.files import load_dataset
 from monai_acdr.geometry import centroid, signed_area
-from monai_acdr.transforms.contour import inset_outline, mask_to_contour
-from monai_acdr.transforms.frame_view import FrameView, frame_view
+from monai_acdr.transforms.contour import trace_mask
+from monai_acdr.transforms.frame_view import FrameView, frame_view, slice_motion, spread_phases
 
 __all__ = ["heart_frames"]
 
@@ -112,7 +112,7 @@ def _cine(folder: Path, known: dict[Path, Heart], item: dict[str, Any], size: in
             continue  # localizers and scouts beside the cine
         view = _with_motion(torch.stack(pixels), size)
         heart = _mean(list(hearts.values())) if hearts else None
-        phases = _spread(range(len(paths)), WITH_HEART if hearts else WITHOUT_HEART)
+        phases = spread_phases(len(paths), WITH_HEART if hearts else WITHOUT_HEART)
         if len(hearts) == 1:
             (only,) = hearts
             phases = [phase for phase in phases if _apart(phase, only, len(paths)) <= len(paths) / 4]
@@ -137,8 +137,7 @@ def _slices(folder: Path) -> list[list[Path]]:
 
 def _with_motion(frames: Tensor, size: int) -> FrameView:
     """(P, H, W) phases to a view (P, 2, size, size)."""
-    motion = (frames.amax(0, keepdim=True) - frames.amin(0, keepdim=True)).expand_as(frames)
-    return frame_view(torch.stack([frames, motion], 1), size)
+    return frame_view(torch.stack([frames, slice_motion(frames)], 1), size)
 
 
 def _item(view: FrameView, row: int, heart: Heart | None, name: str, patient: str) -> dict[str, Any]:
@@ -183,8 +182,7 @@ def _hearts(items: Sequence[dict[str, Any]]) -> list[Heart]:
 def _contour(path: str, size: tuple[int, ...], item: dict[str, Any]) -> Tensor:
     if is_contour_file(path):
         return read_contour(path).double()
-    mask = load_mask(path, (size[0], size[1]))
-    return inset_outline(mask) if item["mask_rule"] == "drawn" else mask_to_contour(mask).double()
+    return trace_mask(load_mask(path, (size[0], size[1])), item["mask_rule"]).double()
 
 
 def _radius(vertices: Tensor) -> float:
@@ -195,11 +193,6 @@ def _radius(vertices: Tensor) -> float:
 def _mean(hearts: Sequence[Heart]) -> Heart:
     x, y, radius = (sum(values) / len(hearts) for values in zip(*hearts, strict=True))
     return x, y, radius
-
-
-def _spread(values: Sequence[int], number: int) -> list[int]:
-    """At most ``number`` of the values, at equal distances."""
-    return list(values) if len(values) <= number else [values[i * len(values) // number] for i in range(number)]
 
 
 def _apart(first: int, second: int, count: int) -> int:

@@ -26,9 +26,8 @@ from monai_acdr.transforms.contour import (
     MASK_RULE,
     contour_to_mask,
     file_name,
-    inset_outline,
-    mask_to_contour,
     present_grid,
+    trace_mask,
     vertices_in,
 )
 from monai_acdr.transforms.contour.drawn import check_mask_rule
@@ -101,7 +100,7 @@ class LoadReference(Transform):
                 )
         else:
             mask = self._read_mask(path, size, file_name(image))
-            vertices = inset_outline(mask[0]) if rule == "drawn" else mask_to_contour(mask[0])
+            vertices = trace_mask(mask[0], rule)
         meta = {
             MetaKeys.SPATIAL_SHAPE: size,
             MetaKeys.ORIGINAL_AFFINE: affine,

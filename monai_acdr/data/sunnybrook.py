@@ -131,8 +131,9 @@ def sunnybrook_data_list(
     items = _items(root, frames, spacing, report)
     for item in items:
         is_mask = not is_contour_file(item["label"])
-        item[MASK_RULE] = (mask_rule or _public_rule(item["patient"])) if is_mask else "covered"
-        item["reader_shift"] = (0.0, 0.0) if find_case(item["patient"]) is None else READER_SHIFT_PX
+        is_public = find_case(item["patient"]) is not None
+        item[MASK_RULE] = (mask_rule or ("drawn" if is_public else "covered")) if is_mask else "covered"
+        item["reader_shift"] = READER_SHIFT_PX if is_public else (0.0, 0.0)
     _conclude(root, items, selection, report)
     return items
 
@@ -174,10 +175,6 @@ class _Selection:
     def count_by_group(self) -> dict[str, int]:
         """Number of patients present in each group."""
         return dict(sorted(Counter(group for groups in self.patients.values() for group in groups).items()))
-
-
-def _public_rule(patient: str) -> str:
-    return "covered" if find_case(patient) is None else "drawn"
 
 
 def _items(root: Path, frames: list[FrameFiles], spacing: str, report: QualityReport) -> list[dict[str, Any]]:

@@ -19,8 +19,7 @@ from monai_acdr.handlers.metric_handlers import (
     PooledDice,
     WeightedCoverage,
 )
-from monai_acdr.handlers.prepare_frames import PrepareFrames
-from monai_acdr.handlers.prepare_views import PrepareViews
+from monai_acdr.handlers.prepare_batch import PrepareFrames, PrepareViews
 from monai_acdr.handlers.progress import TrainingProgress
 from monai_acdr.handlers.training_checkpoint import TrainingCheckpoint
 

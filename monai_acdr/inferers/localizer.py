@@ -23,10 +23,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from monai.utils import convert_to_tensor
 from torch import Tensor
 
 from monai_acdr.networks.nets import RegionLocalizer, decode_regions
-from monai_acdr.transforms.frame_view import FrameView, frame_view, standardize_frames
+from monai_acdr.transforms.frame_view import (
+    FrameView,
+    frame_view,
+    slice_motion,
+    spread_phases,
+    standardize_frames,
+)
 
 __all__ = ["HeartLine", "LocatedHeart", "Localizer", "count_frames", "doubtful_frames", "fit_heart_line"]
 
@@ -175,11 +182,13 @@ class Localizer:
 
     def _look(self, images: Sequence[Tensor], slices: Sequence[Sequence[int]]) -> list[_Look]:
         """What the network says of each slice; its maps are on the CPU."""
-        phases = [_spread(len(members)) for members in slices]
+        phases = [spread_phases(len(members), MOST_PHASES) for members in slices]
         views = []
         for members, chosen in zip(slices, phases, strict=True):
-            pixels = torch.stack([_plain(images[frame]) for frame in members])
-            views.append(frame_view(torch.cat([pixels, _motion(pixels)], 1)[chosen], self.size))
+            pixels = torch.stack(
+                [convert_to_tensor(images[frame], torch.float32, track_meta=False) for frame in members]
+            )
+            views.append(frame_view(torch.cat([pixels, slice_motion(pixels)], 1)[chosen], self.size))
         seen = torch.cat([view.image for view in views])
         parts = []
         for start in range(0, len(seen), self.batch_size):
@@ -349,16 +358,6 @@ def _group(images: Sequence[Tensor], numbers: Sequence[int], phase: Sequence[int
     return [groups[key] for key in sorted(groups)]
 
 
-def _plain(image: Tensor) -> Tensor:
-    """Pixels without metadata."""
-    return (image.as_tensor() if hasattr(image, "as_tensor") else image).float()
-
-
-def _motion(pixels: Tensor) -> Tensor:
-    """(P, 1, H, W) of one slice: the range of each pixel over the phases, 0 where there is one phase."""
-    return (pixels.amax(0, keepdim=True) - pixels.amin(0, keepdim=True)).expand_as(pixels)
-
-
 def _shared_heat(maps: Tensor) -> Tensor:
     """(P, h, w): the mean of the log probabilities of the phases, as a probability, for each of them."""
     mean = maps[:, 0].flatten(1).log_softmax(1).mean(0)
@@ -404,12 +403,6 @@ def _place(look: _Look, expected: Tensor | None = None, reach: float = 0.0) -> _
 
 def _sigmoid(logit: float) -> float:
     return float(torch.tensor(logit, dtype=torch.float64).sigmoid())
-
-
-def _spread(count: int) -> list[int]:
-    """At most :data:`MOST_PHASES` of a number of phases, at equal distances."""
-    number = min(count, MOST_PHASES)
-    return [index * count // number for index in range(number)]
 
 
 def _smooth(values: Sequence[float]) -> list[float]:

@@ -67,6 +67,7 @@ from monai_acdr.transforms.contour import (
     mask_to_contour,
     mask_to_contours,
     present_grid,
+    trace_mask,
     vertices_in,
 )
 from monai_acdr.transforms.frame_view import FrameView, frame_view, standardize_frames
@@ -251,5 +252,6 @@ __all__ = [
     "shift_roi_inside",
     "standardize_frames",
     "standardize",
+    "trace_mask",
     "vertices_in",
 ]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from monai_acdr.geometry import at_least_float32, pixel_to_normalized
 
-__all__ = ["FrameView", "frame_view", "standardize_frames"]
+__all__ = ["FrameView", "frame_view", "slice_motion", "spread_phases", "standardize_frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,17 @@ def frame_view(frames: Tensor, size: int = 128) -> FrameView:
     seen = F.grid_sample(frames, grid.expand(len(frames), -1, -1, -1), padding_mode="border", align_corners=False)
     inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
     return FrameView(seen * inside, float(side), offset)
+
+
+def slice_motion(phases: Tensor) -> Tensor:
+    """The range of each pixel over the phases (P, ...) of a slice, for each of them; 0 where there is one phase."""
+    return (phases.amax(0, keepdim=True) - phases.amin(0, keepdim=True)).expand_as(phases)
+
+
+def spread_phases(count: int, most: int) -> list[int]:
+    """Numbers of at most so many of ``count`` phases, at equal distances."""
+    number = min(count, most)
+    return [index * count // number for index in range(number)]
 
 
 def standardize_frames(frames: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ import math
 import numpy as np
 import torch
 
+from monai_acdr.apps.label_values import draw_pixels
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.outlining import Outlined, find_contours
-from monai_acdr.transforms import contour_to_mask
 
 __all__ = ["contour_spread", "image_uncertainty"]
 
@@ -41,7 +41,7 @@ def contour_spread(image: LabelImage, outlined: Outlined, model: ContourModel) -
     dices = []
     for number in range(len(model.structures)):
         lasts = [each[-1] if each.ndim == 3 else each[-1, number] for each in contours]
-        masks = [contour_to_mask(last[None], frame.size, 0.5)[0].numpy() > 0 for last in lasts]
+        masks = [draw_pixels(last, frame.size) for last in lasts]
         for first, second in itertools.combinations(masks, 2):
             total = first.sum() + second.sum()
             dices.append(2 * np.logical_and(first, second).sum() / total if total else 0.0)

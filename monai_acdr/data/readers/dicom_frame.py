@@ -31,6 +31,18 @@ from monai_acdr.dicom.plane import frame_plane
 __all__ = ["DicomFileReader", "DicomFrameReader"]
 
 
+def frame_metadata(values: np.ndarray, affine: np.ndarray) -> dict[str, Any]:
+    """MONAI's metadata of pixels (H, W) with an affine (4, 4), index (row, column, slice) to RAS mm."""
+    meta = {
+        MetaKeys.AFFINE: affine,
+        MetaKeys.ORIGINAL_AFFINE: affine.copy(),
+        MetaKeys.SPACE: SpaceKeys.RAS,
+        MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
+        MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
+    }
+    return {str(key): value for key, value in meta.items()}
+
+
 class DicomFileReader(ImageReader):
     """What MONAI readers of one DICOM file share: subclasses make pixels and metadata of the data set."""
 
@@ -60,18 +72,6 @@ class DicomFileReader(ImageReader):
         if not path.is_file() or not is_dicom_file(path):
             raise ValueError(f"Expected a DICOM file, but {path} is not one: pass another reader for other formats.")
         return load_dataset(path, force=True)
-
-    @staticmethod
-    def geometry(values: np.ndarray, affine: np.ndarray) -> dict[str, Any]:
-        """MONAI's metadata of pixels (H, W) with an affine (4, 4), index (row, column, slice) to RAS mm."""
-        meta = {
-            MetaKeys.AFFINE: affine,
-            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
-            MetaKeys.SPACE: SpaceKeys.RAS,
-            MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
-        }
-        return {str(key): value for key, value in meta.items()}
 
 
 class DicomFrameReader(DicomFileReader):
@@ -106,4 +106,4 @@ class DicomFrameReader(DicomFileReader):
                 )
             values = gray_values(img, path, next(stored_frames(img, path)))
             affine = image_affine(img, frame_plane(img, 1, path)[0])
-        return values, self.geometry(values, affine)
+        return values, frame_metadata(values, affine)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_acdr.data.readers.dicom_frame import DicomFileReader
+from monai_acdr.data.readers.dicom_frame import DicomFileReader, frame_metadata
 from monai_acdr.data.readers.mammogram_geometry import (
     Spacing,
     check_spacing,
@@ -100,7 +100,7 @@ class MammogramReader(DicomFileReader):
             "spacing_source": source,
             "has_spacing": spacing is not None,
         }
-        return values, {**meta, **self.geometry(values, affine)}
+        return values, {**meta, **frame_metadata(values, affine)}
 
     def _voi(self, dataset: Any, path: str) -> Callable[[GrayImage], None] | None:
         return None if self.voi == "none" else lambda image: apply_voi(image, dataset, path, self.voi)

@@ -15,9 +15,9 @@ import numpy as np
 from monai.config import PathLike as MonaiPath
 from monai.data.image_reader import ImageReader
 from monai.utils import ensure_tuple
-from monai.utils.enums import MetaKeys, SpaceKeys
 
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
+from monai_acdr.data.readers.dicom_frame import frame_metadata
 
 __all__ = ["NiftiSlice", "NiftiSliceReader", "parse_slice_name", "slice_name"]
 
@@ -97,14 +97,7 @@ class NiftiSliceReader(ImageReader):
         if img.labels:
             values = np.isin(values, img.labels)
         affine = volume.frame_affine(img.slice_index).numpy()
-        meta = {
-            MetaKeys.AFFINE: affine,
-            MetaKeys.ORIGINAL_AFFINE: affine.copy(),
-            MetaKeys.SPACE: SpaceKeys.RAS,
-            MetaKeys.SPATIAL_SHAPE: np.array(values.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: "no_channel",
-        }
-        return values.astype(np.float32), {str(key): value for key, value in meta.items()}
+        return values.astype(np.float32), frame_metadata(values, affine)
 
 
 def _volume(path: Path) -> NiftiVolume:

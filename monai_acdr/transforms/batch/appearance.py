@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_acdr.transforms.batch.draws import draw_some
+
 __all__ = ["RandAppearance"]
 
 
@@ -55,19 +57,13 @@ class RandAppearance:
         low, high = _quantiles(image)
         image = ((image - low) / (high - low).clamp(min=1e-6)).clamp(0, 1.5)
         contrast = _mean(image, first) - _mean(image, second)
-        image = image + second * contrast * self._some(image, self.wall, self.prob * 5 / 6)
-        image = (image - first * contrast * self._some(image, self.blood, self.prob / 2)).clamp(min=1e-4)
-        image = image ** torch.exp(self._some(image, (-self.gamma, self.gamma), self.prob))
+        image = image + second * contrast * draw_some(image, *self.wall, self.prob * 5 / 6)
+        image = (image - first * contrast * draw_some(image, *self.blood, self.prob / 2)).clamp(min=1e-4)
+        image = image ** torch.exp(draw_some(image, -self.gamma, self.gamma, self.prob))
         image = image * torch.exp(self._bias_field(image))
         image = self._blurred(image)
-        noise = self._some(image, (0, self.noise), self.prob * 5 / 6)
+        noise = draw_some(image, 0, self.noise, self.prob * 5 / 6)
         return image + noise * torch.randn(image.shape).to(image)
-
-    def _some(self, image: Tensor, bounds: tuple[float, float], prob: float) -> Tensor:
-        """(B, 1, 1, 1) uniform numbers, 0 in all but a share of the images."""
-        shape = (len(image), 1, 1, 1)
-        drawn = torch.rand(shape) * (bounds[1] - bounds[0]) + bounds[0]
-        return (drawn * (torch.rand(shape) < prob)).to(image)
 
     def _bias_field(self, image: Tensor) -> Tensor:
         rows, columns = image.shape[-2:]

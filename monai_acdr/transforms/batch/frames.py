@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_acdr.geometry import at_least_float32, pixel_to_normalized
+from monai_acdr.transforms.batch.draws import draw_log_uniform, draw_some, similarity, unit_points
 from monai_acdr.transforms.frame_view import standardize_frames
 
 __all__ = ["RandFrame"]
@@ -102,7 +103,7 @@ class RandFrame:
         frames = at_least_float32(frames)
         objects = objects.to(frames)
         batch, whole = len(frames), frames.shape[-1]
-        side = (whole * _log_uniform(batch, *self.scale)).to(frames)
+        side = (whole * draw_log_uniform(batch, *self.scale)).to(frames)
         present = objects[:, 3] > 0.5
         place = self._places(objects[:, 2] / side, present)  # of the object, in sides of the view from its middle
         lost = present & (place.abs().amax(1) > 0.5)
@@ -125,14 +126,8 @@ class RandFrame:
         turn = (torch.rand(batch) * 2 - 1) * largest * (math.pi / 180)
         flip = torch.where(torch.rand(batch) < self.flip_prob, -1.0, 1.0)
         stretch = torch.exp((torch.rand(batch) * 2 - 1) * self.stretch)
-        cos, sin = torch.cos(turn), torch.sin(turn)
-        first = torch.stack([cos * flip * stretch, -sin / stretch], -1)
-        second = torch.stack([sin * flip * stretch, cos / stretch], -1)
-        matrix = torch.stack([first, second], 1).to(frames) * side[:, None, None]
-        line = (torch.arange(self.size, dtype=frames.dtype, device=frames.device) + 0.5) / self.size - 0.5
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        unit = torch.stack([x, y], -1).view(1, -1, 2)
-        points = center[:, None] + (unit - place[:, None]) @ matrix.transpose(1, 2)
+        matrix = similarity(turn, flip, stretch).to(frames) * side[:, None, None]
+        points = center[:, None] + (unit_points(self.size, frames) - place[:, None]) @ matrix.transpose(1, 2)
         grid = pixel_to_normalized(points, (whole, whole)).view(batch, self.size, self.size, 2)
         block = max(1, whole // self.size)
         if block > 1:  # as frame_view does, against aliasing
@@ -158,27 +153,16 @@ class RandFrame:
         high = torch.quantile(image.flatten(1), 0.995, dim=1)[:, None, None, None].clamp(min=1e-6)
         image, motion = ((each / high).clamp(0, _BRIGHTEST) for each in (image, motion))
         prob = self.appearance_prob
-        image = image.clamp(min=1e-4) ** torch.exp(_some(view, -self.gamma, self.gamma, prob))
+        image = image.clamp(min=1e-4) ** torch.exp(draw_some(view, -self.gamma, self.gamma, prob))
         line = torch.linspace(-1, 1, self.size).to(view)
         x, y = line, line[:, None]
-        terms = [_some(view, -self.bias, self.bias, 1.0) * x, _some(view, -self.bias, self.bias, 1.0) * y]
-        terms.append(_some(view, -0.8 * self.bias, 0.8 * self.bias, 1.0) * (x * x + y * y))
-        field = torch.exp(_some(view, 1, 1, prob) * (terms[0] + terms[1] + terms[2]))
-        image, motion = image * field, motion * field * _some(view, 0.6, 1.4, 1.0)
+        terms = [draw_some(view, -self.bias, self.bias, 1.0) * x, draw_some(view, -self.bias, self.bias, 1.0) * y]
+        terms.append(draw_some(view, -0.8 * self.bias, 0.8 * self.bias, 1.0) * (x * x + y * y))
+        field = torch.exp(draw_some(view, 1, 1, prob) * (terms[0] + terms[1] + terms[2]))
+        image, motion = image * field, motion * field * draw_some(view, 0.6, 1.4, 1.0)
         noise = torch.randn(image.shape).to(view)
-        image = image + _some(view, 0, self.noise, max(0.0, prob - 0.1)) * noise
+        image = image + draw_some(view, 0, self.noise, max(0.0, prob - 0.1)) * noise
         moving = torch.randn(image.shape).to(view).abs()
         has_motion = motion.flatten(1).amax(1)[:, None, None, None] > 0
-        motion = motion + _some(view, 0, 0.6 * self.noise, max(0.0, prob - 0.3)) * moving
-        return torch.cat([image, motion * (has_motion & (_some(view, 1, 1, self.still_prob) == 0))], 1)
-
-
-def _log_uniform(batch: int, low: float, high: float) -> Tensor:
-    return torch.exp(torch.rand(batch) * (math.log(high) - math.log(low)) + math.log(low))
-
-
-def _some(view: Tensor, low: float, high: float, prob: float) -> Tensor:
-    """(B, 1, 1, 1) uniform numbers, 0 in all but a share of the views."""
-    shape = (len(view), 1, 1, 1)
-    drawn = torch.rand(shape) * (high - low) + low
-    return (drawn * (torch.rand(shape) < prob)).to(view)
+        motion = motion + draw_some(view, 0, 0.6 * self.noise, max(0.0, prob - 0.3)) * moving
+        return torch.cat([image, motion * (has_motion & (draw_some(view, 1, 1, self.still_prob) == 0))], 1)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from monai_acdr.geometry import at_least_float32, centroid, pixel_to_normalized
 from monai_acdr.transforms.batch.appearance import RandAppearance
+from monai_acdr.transforms.batch.draws import draw_log_uniform, similarity, unit_points
 from monai_acdr.transforms.batch.rings import RingWarp, polar_radii
 
 __all__ = ["RandView", "View", "standardize"]
@@ -122,7 +123,7 @@ class RandView:
         centers = centroid(contours[:, 0])
         warp = self._warp(contours, centers)
         matrix, shift = self._place(image)
-        unit = self._grid(image)  # (1, M, 2) in sides
+        unit = unit_points(self.size, image)  # (1, M, 2) in sides
         offsets = unit @ matrix.transpose(1, 2) + shift[:, None]
         sources = centers[:, None] + warp.sources(offsets)
         grid = pixel_to_normalized(sources, (image.shape[-2], image.shape[-1]))
@@ -148,13 +149,13 @@ class RandView:
         before = torch.stack(radii, 1)
         batch, rings, angles = before.shape
         on = torch.rand(batch, 1) < self.warp_prob
-        usual = _log_uniform(batch, max(min(0.45, self.cavity[1]), self.cavity[0]), self.cavity[1])
+        usual = draw_log_uniform(batch, max(min(0.45, self.cavity[1]), self.cavity[0]), self.cavity[1])
         small = torch.rand(batch) * max(0.45 - self.cavity[0], 0) + self.cavity[0]
         factor = torch.where(torch.rand(batch) < self.tiny, small, usual)[:, None]
         turns = torch.arange(angles) * (2 * math.pi / angles) - torch.rand(batch, 1) * math.pi
         factor = factor * (1 + self.bend * torch.rand(batch, 1) * torch.cos(2 * turns))
         factor = torch.where(on, factor, torch.ones(1)).to(before)
-        outer = torch.where(on, _log_uniform(batch, 0.88, 1.12)[:, None], torch.ones(1)).to(before) * before[:, -1]
+        outer = torch.where(on, draw_log_uniform(batch, 0.88, 1.12)[:, None], torch.ones(1)).to(before) * before[:, -1]
         after = [outer]
         for ring in range(rings - 2, -1, -1):
             share = ring / (rings - 1)  # those between go part of the way
@@ -167,7 +168,7 @@ class RandView:
     def _place(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Matrix (B, 2, 2) from sides of the view to pixels of the image, and shift (B, 2) in pixels."""
         batch = len(image)
-        factor = _log_uniform(batch, *self.scale) if self.scales is None else _choose(batch, self.scales)
+        factor = draw_log_uniform(batch, *self.scale) if self.scales is None else _choose(batch, self.scales)
         side = self.side * factor
         turn = (torch.rand(batch) * 2 - 1) * self.angle if self.angles is None else _choose(batch, self.angles)
         turn = torch.deg2rad(turn)
@@ -175,17 +176,7 @@ class RandView:
         stretch = torch.exp((torch.rand(batch) * 2 - 1) * self.stretch)
         reach = torch.where(torch.rand(batch, 1) < self.shift_prob, self.shift, min(0.03, self.shift))
         shift = (torch.rand(batch, 2) * 2 - 1) * reach * side[:, None]
-        cos, sin = torch.cos(turn), torch.sin(turn)
-        rows = [
-            torch.stack([cos * flip * stretch, -sin / stretch], -1),
-            torch.stack([sin * flip * stretch, cos / stretch], -1),
-        ]
-        return (torch.stack(rows, 1) * side[:, None, None]).to(image), shift.to(image)
-
-    def _grid(self, image: Tensor) -> Tensor:
-        line = (torch.arange(self.size, dtype=image.dtype, device=image.device) + 0.5) / self.size - 0.5
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        return torch.stack([x, y], -1).view(1, -1, 2)
+        return (similarity(turn, flip, stretch) * side[:, None, None]).to(image), shift.to(image)
 
     def _rings(self, warp: RingWarp, offsets: Tensor) -> tuple[Tensor, Tensor]:
         """Soft masks of the inside of the first contour and of the ring about it."""
@@ -214,10 +205,6 @@ def _check(image: Tensor, contours: Tensor) -> None:
 
 def _choose(batch: int, values: Tensor) -> Tensor:
     return values[torch.randint(len(values), (batch,))]
-
-
-def _log_uniform(batch: int, low: float, high: float) -> Tensor:
-    return torch.exp(torch.rand(batch) * (math.log(high) - math.log(low)) + math.log(low))
 
 
 def _uniform(image: Tensor, low: float, high: float) -> Tensor:

@@ -49,6 +49,7 @@ from monai_acdr.transforms.contour.drawn import (
     draw_mask,
     inset_outline,
     mask_rule,
+    trace_mask,
 )
 from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
 from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
@@ -129,5 +130,6 @@ __all__ = [
     "mask_to_contours",
     "plain_vertices",
     "present_grid",
+    "trace_mask",
     "vertices_in",
 ]

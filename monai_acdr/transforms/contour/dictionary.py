@@ -9,7 +9,7 @@ All take ``output_keys``: where to write, one for each of ``keys``; None overwri
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
@@ -75,6 +75,24 @@ class _ContourTransformd(MapTransform):
         for key, output_key in self.key_iterator(d, self.output_keys):
             d[output_key] = function(d[key])
         return d
+
+
+class _PlainContourTransformd(_ContourTransformd):
+    """The twin of a transform that has no settings: its class is ``twin``."""
+
+    twin: ClassVar[Callable[[], Callable[[Any], Any]]]
+
+    def __init__(
+        self,
+        keys: KeysCollection = "pred",
+        output_keys: KeysCollection | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, output_keys, allow_missing_keys)
+        self.function = type(self).twin()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        return self._apply(data, self.function)
 
 
 class MaskToContourd(_ContourTransformd):
@@ -227,39 +245,19 @@ class SelectContourd(_ContourTransformd):
         return self._apply(data, self.select)
 
 
-class LastContourd(_ContourTransformd):
+class LastContourd(_PlainContourTransformd):
     """Take the last contour of each evolution, (T, K, 2) to (1, K, 2), or (T, N, K, 2) to (N, K, 2).
 
     See :class:`LastContour`.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection = "pred",
-        output_keys: KeysCollection | None = None,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, output_keys, allow_missing_keys)
-        self.select = LastContour()
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        return self._apply(data, self.select)
+    twin = LastContour
 
 
-class NestContoursd(_ContourTransformd):
+class NestContoursd(_PlainContourTransformd):
     """Repair contours (N, K, 2) so that each structure is within the next one. See :class:`NestContours`."""
 
-    def __init__(
-        self,
-        keys: KeysCollection = "pred",
-        output_keys: KeysCollection | None = None,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, output_keys, allow_missing_keys)
-        self.nest = NestContours()
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        return self._apply(data, self.nest)
+    twin = NestContours
 
 
 NestContoursD = NestContoursDict = NestContoursd

@@ -42,6 +42,7 @@ __all__ = [
     "draw_mask",
     "inset_outline",
     "mask_rule",
+    "trace_mask",
 ]
 
 DRAWN_MARGIN_PX = 0.524
@@ -125,6 +126,19 @@ def draw_mask(vertices: Tensor, size: Sequence[int]) -> Tensor:
         else:
             mask[:] = _draw(contour, (height, width))
     return torch.from_numpy(masks).to(contours.device)
+
+
+def trace_mask(mask: Tensor, rule: str) -> Tensor:
+    """Contour that a mask follows from by a rule: :func:`inset_outline` if it was drawn, else its outline.
+
+    Args:
+        mask: (H, W), bool or number, values in [0, 1].
+        rule: of :data:`MASK_RULES`.
+
+    Returns:
+        (N, 2) float64 vertices in pixels.
+    """
+    return inset_outline(mask) if check_mask_rule(rule) == "drawn" else mask_to_contour(mask)
 
 
 def inset_outline(mask: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from monai_acdr.transforms import (
     inset_outline,
     mask_rule,
     mask_to_contour,
+    trace_mask,
 )
 
 SIZE = (80, 90)
@@ -188,3 +189,14 @@ def test_the_readers_contours(shared_data: Path, kind: str, folder: str, number:
     assert len(ratios) == number
     assert np.mean(ratios) == pytest.approx(1, abs=0.002) and np.std(ratios) < 0.006
     assert np.abs(np.mean(shifts, axis=0)).max() < 0.02
+
+
+def test_a_mask_is_traced_by_its_rule() -> None:
+    contour = ellipse(9, 6, (40.3, 38.6))
+    mask = draw_mask(contour, SIZE)[0]
+    assert torch.equal(trace_mask(mask, "drawn"), inset_outline(mask))
+    assert torch.equal(trace_mask(mask, "covered"), mask_to_contour(mask))
+    assert area(trace_mask(mask, "covered")) == pytest.approx(float(mask.sum()), rel=0.02)
+    assert area(trace_mask(mask, "drawn")) == pytest.approx(area(contour), rel=0.02)
+    with pytest.raises(ValueError, match="Expected `rule` to be one of"):
+        trace_mask(mask, "painted")
