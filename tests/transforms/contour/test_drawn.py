@@ -192,7 +192,7 @@ def test_the_readers_contours(shared_data: Path, kind: str, folder: str, number:
 
 
 def test_a_mask_is_traced_by_its_rule() -> None:
-    contour = ellipse(9, 6, (40.3, 38.6))
+    contour = ellipse(30, 22, (44.3, 38.6))
     mask = draw_mask(contour, SIZE)[0]
     assert torch.equal(trace_mask(mask, "drawn"), inset_outline(mask))
     assert torch.equal(trace_mask(mask, "covered"), mask_to_contour(mask))
