@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import pytest
 
 from monai_acdr import files
-from monai_acdr.apps.cli.exit_codes import exit_code
+from monai_acdr.apps.cli import exit_code
 from monai_acdr.data.phantoms.output_folder import replace_output
 from monai_acdr.files import (
     OutputError,

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from monai_acdr.apps import agreement, volume_agreement
-from monai_acdr.apps.cli.main import main
+from monai_acdr.apps.cli import main
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.data import read_contour, sunnybrook_data_list

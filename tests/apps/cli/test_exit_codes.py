@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps.cli.exit_codes import EXIT_CODES, exit_code, explain
+from monai_acdr.apps.cli import EXIT_CODES, exit_code, explain
 from monai_acdr.dicom import DicomWebError
 from monai_acdr.files import check_parent, writing
 

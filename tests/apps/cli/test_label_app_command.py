@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from monai_acdr.apps.cli.label_app_command import label_app
+from monai_acdr.apps.cli import label_app
 
 
 def test_it_prints_the_folder(tmp_path: Path) -> None:

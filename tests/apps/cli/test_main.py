@@ -15,8 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from monai_acdr import __version__
-from monai_acdr.apps.cli import main
-from monai_acdr.apps.cli.exit_codes import EXIT_CODES
+from monai_acdr.apps.cli import EXIT_CODES, main
 
 FAKE_INFO = (
     "fake = types.ModuleType('monai_acdr.apps.installation'); fake.info = lambda: {'a': 1}; "

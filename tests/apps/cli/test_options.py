@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from monai_acdr.apps.cli import main, options
-from monai_acdr.apps.cli.options import TerminalProgress, print_result, read_budget_option
+from monai_acdr.apps.cli import TerminalProgress, main, print_result, read_budget_option
 from monai_acdr.read_budget import read_budget_bytes
 
 
@@ -22,7 +22,7 @@ class Terminal(io.StringIO):
 
 def test_no_bars_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
-    monkeypatch.setattr(options.sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     with TerminalProgress() as progress:
         progress("read", 1, 2)
     assert stream.getvalue() == ""
@@ -30,7 +30,7 @@ def test_no_bars_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_bar_for_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
-    monkeypatch.setattr(options.sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     with TerminalProgress() as progress:
         for step in ("read", "outline"):
             for done in (1, 2, 3):

@@ -1,0 +1,595 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The command line ``monai-acdr``: each command parses, calls the function of its name, and prints."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import click
+
+from monai_acdr import __version__
+from monai_acdr.files import OutputError
+from monai_acdr.read_budget import DEFAULT_BYTES, ENVIRONMENT, read_budget
+from monai_acdr.signals import Stopped, stop_on_signals
+
+__all__ = ["EXIT_CODES", "main"]
+
+CLOSED_OUTPUT = 141
+"""128 and SIGPIPE: what a shell reports of a program that wrote to a pipe without a reader."""
+
+EXIT_CODES = {
+    0: "done",
+    1: "an unexpected error: --debug shows where",
+    2: "wrong usage",
+    3: "input that cannot be used",
+    4: "output that exists, is written by another run, or cannot be written",
+    5: "a missing extra of this package",
+    6: "a DICOMweb server that cannot be reached, refuses, or answers nonsense",
+    129: "stopped by SIGHUP: the terminal was closed",
+    130: "stopped by SIGINT: Ctrl-C",
+    CLOSED_OUTPUT: "the reader of standard output closed it; files are written",
+    143: "stopped by SIGTERM",
+}
+"""Status -> meaning, as in the help."""
+
+
+def explain(error: BaseException) -> BaseException:
+    """The error that says what to do: MONAI wraps it in others."""
+    while isinstance(error, RuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def exit_code(error: BaseException) -> int:
+    """The status of an error, already explained."""
+    if any(kind.__name__ == "DicomWebError" for kind in type(error).__mro__):  # its module is not imported for this
+        return 6
+    if isinstance(error, ImportError):
+        return 5
+    if isinstance(error, OutputError):  # which may be a FileNotFoundError as well
+        return 4
+    if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
+        return 3
+    if isinstance(error, OSError):
+        return 4
+    return 1
+
+
+device_option = click.option(
+    "-d",
+    "--device",
+    metavar="DEVICE",
+    help="cpu, cuda, cuda:1 or mps. Default: CUDA where there is one, else the CPU.",
+)
+model_option = click.option(
+    "-m",
+    "--model",
+    default="sunnybrook_lv_acdr",
+    show_default=True,
+    metavar="BUNDLE",
+    help="Name of an installed bundle (monai-acdr info lists them), or a bundle's folder. A bundle is code: use those "
+    "that you trust.",
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+
+
+def _enter_budget(ctx: click.Context, _parameter: click.Parameter, value: float | None) -> None:
+    """Put the budget in force until the command has ended."""
+    try:
+        ctx.with_resource(read_budget(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+read_budget_option = click.option(
+    "--read-budget",
+    type=float,
+    metavar="MIB",
+    expose_value=False,
+    callback=_enter_budget,
+    help=f"Memory that the images of a run, or one file, may ask for, in MiB; more is refused. "
+    f"Default: {DEFAULT_BYTES >> 20}, or the environment variable {ENVIRONMENT}.",
+)
+
+
+def _remember(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value and isinstance(ctx.obj, dict):
+        ctx.obj["json"] = True
+    return value
+
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_remember,
+    is_eager=True,
+    help="Print a report for programs to standard output, and nothing else there; an error as well.",
+)
+
+
+def print_result(as_json: bool, record: Any, lines: Iterable[str]) -> None:
+    """Print a report as JSON, or lines for people."""
+    if as_json:
+        print_line(json.dumps(record, indent=1, allow_nan=False))
+        return
+    for line in lines:
+        print_line(line)
+
+
+def print_line(text: str, err: bool = False) -> None:
+    """Print to standard output or error; without a reader of standard output the program ends without a message.
+
+    Raises:
+        OSError: when standard output cannot be written, for example to a full disk.
+    """
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        _discard(sys.stderr if err else sys.stdout)
+        if err:  # nobody reads messages: the status says it
+            return
+        if not isinstance(error, BrokenPipeError):
+            raise
+        click.get_current_context().exit(CLOSED_OUTPUT)
+
+
+def _discard(stream: Any) -> None:
+    """Send what a stream still holds nowhere, or Python would fail with it again at the end."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+class TerminalProgress:
+    """A bar with an estimate of the time left for each step of a run, on standard error; silent without a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._step = ""
+        self._done = 0
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Tell that `done` of `total` parts of a step are done."""
+        if not self._shown:
+            return
+        if step != self._step:
+            self.close()
+            self._bar = click.progressbar(length=total, label=f"{step:<8}", file=sys.stderr, show_eta=True)
+            self._bar.__enter__()
+            self._step, self._done = step, 0
+        self._bar.update(done - self._done)
+        self._done = done
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the line of the present bar."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
+_TAKES_NUMBERS = ("box", "point")
+
+
+class _RegionCommand(click.Command):
+    """Lets the numbers of a region follow its word without quotes: ``--roi box 60 50 160 150``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _join_region(args))
+
+
+def _join_region(args: list[str]) -> list[str]:
+    joined: list[str] = []
+    position = 0
+    while position < len(args):
+        joined.append(args[position])
+        position += 1
+        if joined[-1] in ("-r", "--roi") and position < len(args) and args[position].lower() in _TAKES_NUMBERS:
+            words = [args[position]]
+            position += 1
+            while position < len(args) and _NUMBER.fullmatch(args[position]):
+                words.append(args[position])
+                position += 1
+            joined.append(" ".join(words))
+    return joined
+
+
+@click.command(
+    cls=_RegionCommand,
+    epilog="""\b
+Examples:
+  monai-acdr segment STUDY --output OUT --seg --rtstruct --sr
+  monai-acdr segment image.dcm --output OUT --roi point 128 120
+  monai-acdr segment mammogram.dcm --model FOLDER --output OUT --roi box 810 400 1010 620 --seg --sr
+  monai-acdr segment cine.nii.gz --output OUT --mask --roi centre
+  monai-acdr segment https://host/dicom-web/studies/UID --output OUT --seg --store https://host/dicom-web
+""",
+)
+@click.argument("study")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where results go; made when missing.")
+@model_option
+@click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
+@click.option(
+    "-r",
+    "--roi",
+    default="auto",
+    show_default=True,
+    metavar="ROI",
+    help="Where to look: auto (finds the left ventricle); centre; point X Y; box X0 Y0 X1 Y1, in pixels from the upper "
+    "left corner of the image, x to the right, y down; or a file, a mask or earlier contours.",
+)
+@click.option("--series", metavar="NUMBER|UID", help="Which series, where the study has several.")
+@click.option(
+    "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not tell it."
+)
+@click.option("--seg", is_flag=True, help="Write a DICOM segmentation, a segment for each structure.")
+@click.option(
+    "--seg-kind",
+    type=click.Choice(["binary", "fractional"], case_sensitive=False),
+    default="binary",
+    show_default=True,
+    help="Pixels in or out, or the share of each that is covered.",
+)
+@click.option(
+    "--rtstruct",
+    is_flag=True,
+    help="Write an RT structure set, an ROI for each structure: the vertices in mm, no raster between.",
+)
+@click.option("--sr", is_flag=True, help="Write a structured report: mm, mm2, and mL and g of a ventricle.")
+@click.option(
+    "--mask",
+    is_flag=True,
+    help="Write masks: NIfTI for NIfTI, otherwise a PNG for each frame. Several structures: 1 is the inner one, 2 the "
+    "ring around it, in PNG 255 and 128.",
+)
+@click.option("--pictures/--no-pictures", default=True, show_default=True, help="Contact sheet, evolution, curve.")
+@click.option("--overlays", is_flag=True, help="Write a picture for each frame.")
+@click.option("--html", is_flag=True, help="Write a report of one self-contained file.")
+@click.option("--identity", is_flag=True, help="Put the patient's name and ID into that report.")
+@click.option("--all-frames", is_flag=True, help="With ROI auto: keep frames in which no ventricle was found.")
+@click.option("--store", metavar="URL", help="DICOMweb service to send the DICOM results to.")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Frames at once.")
+@click.option("--strict", is_flag=True, help="Refuse a study in which a file has to be left out.")
+@read_budget_option
+@overwrite_option
+@device_option
+@json_option
+def segment(seg: bool, seg_kind: str, as_json: bool, **arguments: Any) -> None:
+    """Outline the images of one STUDY.
+
+    STUDY is a DICOM file or folder, a picture or a folder of them, a NIfTI volume, or the URL of a study on a DICOMweb
+    server. Contours go to contours.json, in pixels and in mm; report.json says what was done. Nothing is half written.
+    """
+    from monai_acdr.apps.segment_study import segment as run
+
+    with TerminalProgress() as progress:
+        report = run(seg=seg_kind.upper() if seg else None, progress=progress, **arguments)
+    lines = [
+        *report.summary(),
+        f"Results: {arguments['output']} ({', '.join(report.files[:6])}"
+        + (", ..." if len(report.files) > 6 else "")
+        + ")",
+    ]
+    print_result(as_json, report.as_dict(), lines)
+
+
+_CONVERT_FORMATS = ("txt", "json", "png", "nifti", "rtstruct", "seg")
+_SHOWN_FILES = 10
+
+
+@click.command(
+    epilog="""\b
+Formats:
+  txt       one contour, "column row" a line, in pixels; 0 0 is the centre of the first pixel (Sunnybrook)
+  json      contours of frames, in pixels from the corner of the first pixel, and in mm (contours.json of segment)
+  png       mask of one frame, 0 and 255
+  nifti     mask or label map of one or many frames: .nii, .nii.gz
+  rtstruct  DICOM RT structure set, contours in mm
+  seg       DICOM segmentation
+
+\b
+Examples:
+  monai-acdr convert contours.json rtstruct.dcm --images STUDY
+  monai-acdr convert contours.json seg.dcm --images STUDY --kind fractional
+  monai-acdr convert plan.dcm contours.json --images STUDY --structure "LV endocardium"
+  monai-acdr convert plan.dcm contours.json --images STUDY --structure "#2"
+  monai-acdr convert seg.dcm masks.nii.gz --images STUDY
+  monai-acdr convert i-contours masks --to png --size 256 256
+""",
+)
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "-i",
+    "--images",
+    metavar="PATH",
+    help="DICOM file, or folder of one study, that the contours were drawn on. Needed for rtstruct and seg, to read "
+    "and to write.",
+)
+@click.option(
+    "-t",
+    "--to",
+    type=click.Choice(_CONVERT_FORMATS, case_sensitive=False),
+    help="Format of TARGET, where its name does not tell it: of a folder (txt, png), or of other DICOM files than "
+    "rtstruct.dcm and seg.dcm.",
+)
+@click.option(
+    "--structure",
+    metavar="LABEL",
+    help="Which structure, of several: its label, or its number, such as '#2'; another name lists them. By default "
+    "all, where TARGET has room for them. Otherwise what to call the only one.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["binary", "fractional"], case_sensitive=False),
+    default="binary",
+    show_default=True,
+    help="Of a seg: pixels covered by half, or the share of each that is covered.",
+)
+@click.option(
+    "--size",
+    nargs=2,
+    type=click.IntRange(1, 65535),
+    metavar="ROWS COLUMNS",
+    help="Pixels of a mask, where neither SOURCE nor the images tell it.",
+)
+@read_budget_option
+@overwrite_option
+@json_option
+def convert(kind: str, as_json: bool, **arguments: Any) -> None:
+    """Convert contours and masks: SOURCE to TARGET.
+
+    SOURCE is a file, or a folder of .txt or of .png, one a frame. TARGET is a file, whose name tells its format, or a
+    folder for one file a frame. Masks hold the pixels that a contour covers by half; contours are traced around masks
+    and their holes, and what a format cannot hold is reported. Nothing is half written.
+    """
+    from monai_acdr.apps.convert_contours import convert as run
+
+    report = run(kind=kind.upper(), **arguments)
+    shown = [str(path) for path in report.files[:_SHOWN_FILES]]
+    if len(report.files) > _SHOWN_FILES:
+        shown.append(f"... {len(report.files)} files in all")
+    names = ", ".join(report.structures)
+    lines = [f"{report.source_format} to {report.target_format}: {names}, {report.frames} frame(s)", *shown]
+    notes = [
+        *(f"Check: {note}" for note in report.findings),
+        *(f"Lost: {note}" for note in report.lost),
+        *(f"Left out: {note}" for note in report.skipped),
+    ]
+    print_result(as_json, report.as_dict(), [*lines, *notes])
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  monai-acdr evaluate /data/sunnybrook --output OUT --group validation --roi centre
+  monai-acdr evaluate /data/inbreast --model inbreast_mass_acdr --checkpoint model.pt --output OUT
+""",
+)
+@click.argument("dataset")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where metrics.json and metrics.csv go.")
+@model_option
+@click.option("--group", help="Group of the data set, such as validation. Default: the bundle's.")
+@click.option("--roi", help="label, centre or box, where the bundle has a choice. Default: the bundle's.")
+@click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Another key of the bundle's config; may be repeated."
+)
+@read_budget_option
+@overwrite_option
+@device_option
+@json_option
+def evaluate(pairs: tuple[str, ...], as_json: bool, **arguments: Any) -> None:
+    """Compare a bundle's contours with the references of a DATASET: Dice, distances in pixels, intervals."""
+    from monai_acdr.apps.evaluate_bundle import evaluate as run
+
+    figures = run(options=dict(_pair(text) for text in pairs), **arguments)
+    print_result(as_json, figures, _evaluate_lines(figures, arguments["output"]))
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise click.BadParameter(f"expected KEY=VALUE, but got {text!r}", param_hint="--set")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _evaluate_lines(figures: Mapping[str, Any], output: str) -> Iterator[str]:
+    for name, value in figures.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}"
+    yield f"Figures: {output}/metrics.json, metrics.csv"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  monai-acdr agreement /data/hearts --output OUT
+  monai-acdr agreement /data/hearts --output OUT --roi label --label 1
+  monai-acdr agreement /data/sunnybrook --output OUT
+""",
+)
+@click.argument("studies")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where agreement.csv, .json and .png go.")
+@model_option
+@click.option(
+    "-r",
+    "--roi",
+    type=click.Choice(["auto", "centre", "label"]),
+    default="auto",
+    show_default=True,
+    help="Where to look; label takes the reference's position.",
+)
+@click.option("--label", type=int, default=3, show_default=True, help="Value of the left ventricle's cavity.")
+@click.option("--myocardium", type=int, default=2, show_default=True, help="Value of the myocardium.")
+@click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Frames at once.")
+@read_budget_option
+@overwrite_option
+@device_option
+@json_option
+def agreement(as_json: bool, **arguments: Any) -> None:
+    """Compare volumes and mass of the left ventricle with those of references.
+
+    STUDIES is a folder with PATIENT/ED.nii.gz, ES.nii.gz, and label maps ED_gt.nii.gz, ES_gt.nii.gz, as users of ACDC
+    and M&Ms have them, or with DICOM files and contour files in one of Sunnybrook's layouts.
+    """
+    from monai_acdr.apps.volume_agreement import agreement as run
+
+    with TerminalProgress() as progress:
+        result = run(progress=progress, **arguments)
+    print_result(as_json, result, _agreement_lines(result, arguments["output"]))
+
+
+def _agreement_lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
+    yield (
+        f"{result['patients']} patient(s), {len(result['failed'])} without volumes; {result['lost_slices']} of "
+        f"{result['slices']} slices with a ventricle lost, {result['added_slices']} added"
+    )
+    yield "Dice " + ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in result["mean_dice"].items())
+    for values in result["measures"].values():
+        limits = "" if values["lower_limit"] is None else f", limits {values['lower_limit']:+.1f} to "
+        limits += "" if values["upper_limit"] is None else f"{values['upper_limit']:+.1f}"
+        error = values["mean_absolute_error"]
+        yield f"{values['name']}: bias {values['bias']:+.1f}{limits}, mean absolute error {error:.1f}"
+    for text in result["left_out"]:
+        yield f"Left out: {text}"
+    for text in result["findings"]:
+        yield f"Finding: {text}"
+    plots = ", agreement.png" if result["measures"] else ""
+    yield f"Results: {output}/agreement.json, agreement.csv{plots}"
+
+
+@click.command()
+@click.option(
+    "-o", "--output", default="monai_acdr_demo", show_default=True, metavar="FOLDER", help="Where everything goes."
+)
+@overwrite_option
+@device_option
+@json_option
+def demo(output: str, overwrite: bool, device: str | None, as_json: bool) -> None:
+    """Make a synthetic beating heart as DICOM and outline it: contours, DICOM results, measures and pictures."""
+    from monai_acdr.apps.demo_study import demo as run
+
+    with TerminalProgress() as progress:
+        report = run(output, device=device, overwrite=overwrite, progress=progress)
+    lines = [*report.summary(), f"Open {output}/report.html; the synthetic study is in {output}/study."]
+    print_result(as_json, report.as_dict(), lines)
+
+
+@click.command()
+@json_option
+def info(as_json: bool) -> None:
+    """Versions, devices, rasterizer backends, extras, and the bundles that come with this installation."""
+    from monai_acdr.apps.installation import info as run
+
+    record = run()
+    print_result(as_json, record, _info_lines(record))
+
+
+def _info_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    yield f"monai_acdr {record['version']}, Python {record['python']}, {record['platform']}"
+    yield "Packages: " + ", ".join(f"{name} {found or '(missing)'}" for name, found in record["packages"].items())
+    yield f"Devices: {', '.join(record['devices'])}; {record['threads']} CPU thread(s)"
+    for kind, names in record["rasterizers"].items():
+        yield f"Rasterizer on {kind}: {names[0]} (also {', '.join(names[1:])})"
+    yield "Extras:"
+    for name, extra in record["extras"].items():
+        state = f"missing {', '.join(extra['missing'])}: {extra['command']}" if extra["missing"] else "installed"
+        yield f"  {name:<12} {state}"
+    yield "Bundles:"
+    for bundle in record["bundles"]:
+        weights = f"weights {bundle['weights_sha256'][:12]}" if bundle["weights_sha256"] else "no weights"
+        yield f"  {bundle['name']} {bundle['version']}: {bundle['task']} ({weights})"
+        yield f"    {bundle['folder']}"
+
+
+@click.command("label-app")
+@click.option("--folder", metavar="FOLDER", help="Where; by default one for this user. One folder serves one server.")
+@json_option
+def label_app(folder: str | None, as_json: bool) -> None:
+    """Make the folder of the MONAI Label app, and print it, for `monailabel start_server --app FOLDER --studies ...`.
+
+    The server keeps its models and logs there.
+    """
+    from monai_acdr.apps.monailabel.app_folder import make_app_folder
+
+    path = make_app_folder(folder)
+    print_result(as_json, {"folder": str(path)}, [str(path)])
+
+
+_EPILOG = "\b\nExit status:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
+
+
+class _Group(click.Group):
+    """Turns errors and signals into one message and a status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with stop_on_signals():
+                return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, click.ClickException):
+            raise
+        except (KeyboardInterrupt, Stopped) as stop:
+            stop = stop if isinstance(stop, Stopped) else Stopped(signal.SIGINT)
+            _end(ctx, f"{stop}: complete results are kept, incomplete ones are removed", 128 + stop.number)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            cause = explain(error)
+            code = exit_code(cause)
+            message = str(cause) or type(cause).__name__
+            if code == 1:
+                message = f"{type(cause).__name__}: {message}\n({EXIT_CODES[1]})"
+            _end(ctx, message, code)
+
+
+def _end(ctx: click.Context, message: str, code: int) -> NoReturn:
+    print_line(f"Error: {message}", err=True)
+    if isinstance(ctx.obj, dict) and ctx.obj.get("json"):
+        print_line(json.dumps({"error": message, "exit_code": code}))
+    ctx.exit(code)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="monai-acdr")
+@click.option("--debug", is_flag=True, help="Show where an error comes from, and more of the log.")
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
+    """Contours in medical images, from DICOM to DICOM. For research; not a medical device."""
+    ctx.obj = {"json": False}
+    level = logging.INFO if debug else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
+    if not debug:  # what other packages say about each other
+        warnings.simplefilter("ignore")
+        for name in ("monai", "ignite"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
+for command in (segment, evaluate, agreement, convert, demo, info, label_app):
+    main.add_command(command)
