@@ -39,7 +39,7 @@ DEMO_EPOCHS ?= 40
 MASS_BUNDLE := bundles/inbreast_mass_acdr
 # The demo keeps its own checkpoint: the weights that come with the bundle stay as they are.
 # Nothing is known of where the ventricle lies: the region of interest is the middle of the image.
-RUN_BUNDLE := $(PY) -m monai.bundle run --bundle_root $(BUNDLE) --dataset_dir $(DEMO)/studies --roi centre \
+RUN_BUNDLE := $(PY) -m monai.bundle run --bundle_root $(BUNDLE) --dataset_dir $(DEMO)/studies --roi center \
     --checkpoint $(DEMO)/train/model.pt
 RUN_MASSES := $(PY) -m monai.bundle run --bundle_root $(MASS_BUNDLE) --dataset_dir $(DEMO)/mammograms \
     --checkpoint $(DEMO)/mass_train/model.pt

@@ -3,8 +3,8 @@
 
 """Does ROI `auto` find the left ventricle, and which slices have none?
 
-Frames of a data set are segmented with ROI `centre`, `label` and `auto`: as they are; moved, so that the heart is off
-the centre; and zoomed. `auto` takes a side of fixed mm, as where the spacing is known, and one by the located size, as
+Frames of a data set are segmented with ROI `center`, `label` and `auto`: as they are; moved, so that the heart is off
+the center; and zoomed. `auto` takes a side of fixed mm, as where the spacing is known, and one by the located size, as
 where it is not. Whole cine studies (layout `link.csv`, with --cine) are searched as
 series, as they are and moved; slices with a reference contour should be found to have a ventricle, the others not.
 """
@@ -41,7 +41,7 @@ from monai_acdr.transforms import (
     trace_mask,
 )
 
-QUESTION = "ROI auto against ROI centre and ROI label"
+QUESTION = "ROI auto against ROI center and ROI label"
 MISSED = 0.25
 """A region misses when the ventricle's middle is farther from its middle than this share of its side."""
 CASES: dict[str, tuple[float, float]] = {
@@ -149,12 +149,12 @@ def measure_frames(
     """Figures of the three kinds of ROI, on the changed images' pixels."""
     rng = np.random.default_rng(seed)
     rules = model.regions
-    assert rules.centre_side is not None and rules.point_side is not None
-    side, wide = rules.point_side * zoom, rules.centre_side * zoom
+    assert rules.center_side is not None and rules.point_side is not None
+    side, wide = rules.point_side * zoom, rules.center_side * zoom
     find = localizer_of(model)
     scale = rules.localized_scale or 2.0
     kinds: dict[str, Callable[[MetaTensor, Tensor], Tensor]] = {
-        "centre": lambda image, mask: square(roi_about_center(image.shape[1:])[:2], wide),
+        "center": lambda image, mask: square(roi_about_center(image.shape[1:])[:2], wide),
         "label": lambda image, mask: square(middle(mask), side),
         "auto": lambda image, mask: square(located(find, image).center, side),
         "auto, located size": lambda image, mask: by_size(located(find, image), scale),

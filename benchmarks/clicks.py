@@ -3,7 +3,7 @@
 
 """Dice after 0, 1, 2, ... simulated clicks: how much do corrections help, and how fast are they?
 
-0 clicks is the contour in the region about the image's centre. The first click is the reference's centroid, moved at
+0 clicks is the contour in the region about the image's center. The first click is the reference's centroid, moved at
 random, and is the middle of the region; each further click is at the largest error of the contour of the click before.
 Rules: `disc`: the middle of the largest disc that fits into what is missing (a foreground click) or too much (a
 background click). `boundary`: where the reference's outline is farthest from the contour, foreground if it is outside.
@@ -108,8 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare(options)
     model = load_model(options.model, options.checkpoint, device="cpu")
     cases = read_cases(options)
-    centre = [roi_about_center(case["image"].shape[1:], options.centre_side) for case in cases]
-    zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, centre), strict=True)])}
+    center = [roi_about_center(case["image"].shape[1:], options.center_side) for case in cases]
+    zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, center), strict=True)])}
     firsts = first_clicks(cases, options)
     side = model.regions.point_side
     starts = [
@@ -137,7 +137,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--every", type=int, default=1, help="take each n-th frame only")
     options.add_argument("--model", default="sunnybrook_lv_acdr", help="name or folder of a bundle")
     options.add_argument("--checkpoint", help="weights, if not the bundle's")
-    options.add_argument("--centre-side", type=float, default=112.0, help="region for 0 clicks, pixels")
+    options.add_argument("--center-side", type=float, default=112.0, help="region for 0 clicks, pixels")
     options.add_argument("--clicks", type=int, nargs="+", default=[1, 2, 3, 5, 8], help="when to measure")
     options.add_argument("--rules", nargs="+", choices=RULES, default=RULES)
     options.add_argument("--jitter", type=float, default=4.0, help="standard deviation of the first click, pixels")

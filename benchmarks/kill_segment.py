@@ -34,7 +34,7 @@ from monai_acdr.apps.cli import main as command_line
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 QUESTION = "results of `monai-acdr segment --overwrite` after SIGKILL at random moments and one more run"
-KINDS = (["--roi", "centre", "--mask", "--rtstruct", "--overlays"], ["--roi", "box", "30", "30", "98", "98", "--html"])
+KINDS = (["--roi", "center", "--mask", "--rtstruct", "--overlays"], ["--roi", "box", "30", "30", "98", "98", "--html"])
 """Options of the two kinds of runs."""
 PHASES = ("run", "_publish", "_move")
 """The whole command, and functions of :mod:`monai_acdr.files` within."""

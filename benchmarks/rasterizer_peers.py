@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Other rasterizers, called with our vertices: (x, y) in pixels, the centre of pixel (c, r) at (c + 0.5, r + 0.5).
+"""Other rasterizers, called with our vertices: (x, y) in pixels, the center of pixel (c, r) at (c + 0.5, r + 0.5).
 
 Each maker takes (size, number of vertices, device) and returns a function of vertices (B, K, 2) that draws (B, H, W)
 masks. Whatever a peer needs to understand our vertices is part of its time; it is small. Those that draw with the CPU
@@ -29,7 +29,7 @@ def make_torch_contour(size: int, num_vertices: int, device: str) -> Callable[[T
 
 
 def make_skimage(size: int, num_vertices: int, device: str) -> Callable[[Tensor], Any]:
-    """skimage.draw.polygon: rows and columns, with pixel centres at whole numbers."""
+    """skimage.draw.polygon: rows and columns, with pixel centers at whole numbers."""
     draw = import_module("skimage.draw")
 
     def rasterize(vertices: Tensor) -> Any:
@@ -43,7 +43,7 @@ def make_skimage(size: int, num_vertices: int, device: str) -> Callable[[Tensor]
 
 
 def make_cv2(size: int, num_vertices: int, device: str) -> Callable[[Tensor], Any]:
-    """cv2.fillPoly: fixed-point (x, y), with pixel centres at whole numbers; it draws the outline's pixels too."""
+    """cv2.fillPoly: fixed-point (x, y), with pixel centers at whole numbers; it draws the outline's pixels too."""
     cv2 = import_module("cv2")
     cv2.setNumThreads(torch.get_num_threads())
 

@@ -28,7 +28,7 @@ from monai_acdr.data.phantoms import write_short_axis_studies
 
 QUESTION = "seconds, frames per second and peak memory of `segment` for a whole cine study"
 JOBS: dict[str, dict[str, Any]] = {
-    "contours, ROI centre": {"roi": "centre", "pictures": False},
+    "contours, ROI center": {"roi": "center", "pictures": False},
     "contours, ROI auto": {"roi": "auto", "pictures": False},
     "and SEG, RTSTRUCT, SR": {"roi": "auto", "pictures": False, "seg": "BINARY", "rtstruct": True, "sr": True},
     "and pictures, HTML": {

@@ -37,7 +37,7 @@ from monai_acdr.metrics import bootstrap_interval
 from monai_acdr.transforms import contour_to_mask, roi_about_center, roi_about_vertices
 
 QUESTION = "Spread of an ensemble's contours against their errors"
-ROIS = ("centre", "label")
+ROIS = ("center", "label")
 NOMINAL = np.linspace(0.05, 0.95, 19)
 """Shares of errors whose bounds are compared."""
 FACTORS = np.geomspace(0.05, 50, 601)
@@ -146,10 +146,10 @@ def measure(model: ContourModel, cases: Sequence[dict[str, Any]], roi: str) -> M
 def region(model: ContourModel, case: dict[str, Any], roi: str) -> Tensor:
     """The bundle's region of that kind."""
     rules = model.regions
-    if rules.centre_side is None or rules.point_side is None:
-        raise ValueError(f"Expected a bundle with regions about the centre and a point, but {model.name} has none.")
-    if roi == "centre":
-        return roi_about_center(case["image"].shape[1:], rules.centre_side)
+    if rules.center_side is None or rules.point_side is None:
+        raise ValueError(f"Expected a bundle with regions about the center and a point, but {model.name} has none.")
+    if roi == "center":
+        return roi_about_center(case["image"].shape[1:], rules.center_side)
     return roi_about_vertices(case["reference"], side=rules.point_side)
 
 

@@ -41,7 +41,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--record", type=Path, required=True, help="of the run in question")
-    options.add_argument("--view", required=True, help="whose figures are looked at, such as `centre`")
+    options.add_argument("--view", required=True, help="whose figures are looked at, such as `center`")
     options.add_argument("--pictures", type=Path, required=True, help="the output folder of an inference")
     options.add_argument("--output", type=Path, required=True, help="PNG file to write")
     options.add_argument("--count", type=int, default=12)

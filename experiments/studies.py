@@ -115,7 +115,7 @@ DATA = {
         "sunnybrook_lv_acdr",
         "sunnybrook_png",
         {"train_group": "training", "group": "validation"},
-        views={"label": {"roi": "label"}, "centre": {"roi": "centre"}},
+        views={"label": {"roi": "label"}, "center": {"roi": "center"}},
     ),
     "sunnybrook_known": _KNOWN,
     # The same in two sides: the bundle's, and the middle of the sides in training, which are 75 to 140 pixels.
@@ -128,7 +128,7 @@ DATA = {
         views={
             f"{group}_{roi}": {"group": group, "roi": roi}
             for group in ("validation", "training")
-            for roi in ("label", "centre")
+            for roi in ("label", "center")
         },
     ),
     "cdd_cesm": Data(

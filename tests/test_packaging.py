@@ -215,7 +215,7 @@ def test_the_command_line_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> 
         "from monai_acdr.data.phantoms import write_short_axis_studies\n"
         "study = write_short_axis_studies('data', 1, 2, 2) / 'dicoms'\n"
         "from monai_acdr.apps.cli import main\n"
-        "main(['segment', str(study), '-o', 'out', '-m', 'sunnybrook_lv_acdr', '--roi', 'centre', '-d', 'cpu'])"
+        "main(['segment', str(study), '-o', 'out', '-m', 'sunnybrook_lv_acdr', '--roi', 'center', '-d', 'cpu'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -219,7 +219,7 @@ Examples:
   monai-acdr segment STUDY --output OUT --seg --rtstruct --sr
   monai-acdr segment image.dcm --output OUT --roi point 128 120
   monai-acdr segment mammogram.dcm --model FOLDER --output OUT --roi box 810 400 1010 620 --seg --sr
-  monai-acdr segment cine.nii.gz --output OUT --mask --roi centre
+  monai-acdr segment cine.nii.gz --output OUT --mask --roi center
   monai-acdr segment https://host/dicom-web/studies/UID --output OUT --seg --store https://host/dicom-web
 """,
 )
@@ -233,7 +233,7 @@ Examples:
     default="auto",
     show_default=True,
     metavar="ROI",
-    help="Where to look: auto (finds the left ventricle); centre; point X Y; box X0 Y0 X1 Y1, in pixels from the upper "
+    help="Where to look: auto (finds the left ventricle); center; point X Y; box X0 Y0 X1 Y1, in pixels from the upper "
     "left corner of the image, x to the right, y down; or a file, a mask or earlier contours.",
 )
 @click.option("--series", metavar="NUMBER|UID", help="Which series, where the study has several.")
@@ -298,7 +298,7 @@ _SHOWN_FILES = 10
 @click.command(
     epilog="""\b
 Formats:
-  txt       one contour, "column row" a line, in pixels; 0 0 is the centre of the first pixel (Sunnybrook)
+  txt       one contour, "column row" a line, in pixels; 0 0 is the center of the first pixel (Sunnybrook)
   json      contours of frames, in pixels from the corner of the first pixel, and in mm (contours.json of segment)
   png       mask of one frame, 0 and 255
   nifti     mask or label map of one or many frames: .nii, .nii.gz
@@ -380,7 +380,7 @@ def convert(kind: str, as_json: bool, **arguments: Any) -> None:
 @click.command(
     epilog="""\b
 Examples:
-  monai-acdr evaluate /data/sunnybrook --output OUT --group validation --roi centre
+  monai-acdr evaluate /data/sunnybrook --output OUT --group validation --roi center
   monai-acdr evaluate /data/inbreast --model inbreast_mass_acdr --checkpoint model.pt --output OUT
 """,
 )
@@ -388,7 +388,7 @@ Examples:
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Where metrics.json and metrics.csv go.")
 @model_option
 @click.option("--group", help="Group of the data set, such as validation. Default: the bundle's.")
-@click.option("--roi", help="label, centre or box, where the bundle has a choice. Default: the bundle's.")
+@click.option("--roi", help="label, center or box, where the bundle has a choice. Default: the bundle's.")
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Another key of the bundle's config; may be repeated."
@@ -436,7 +436,7 @@ Examples:
 @click.option(
     "-r",
     "--roi",
-    type=click.Choice(["auto", "centre", "label"]),
+    type=click.Choice(["auto", "center", "label"]),
     default="auto",
     show_default=True,
     help="Where to look; label takes the reference's position.",

@@ -42,7 +42,7 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"Expected a region (auto, centre, point X Y, box X0 Y0 X1 Y1) or a file of masks or contours, but {path} "
+            f"Expected a region (auto, center, point X Y, box X0 Y0 X1 Y1) or a file of masks or contours, but {path} "
             "does not exist."
         )
     layers, _ = read_layers(path, source_format(path), inputs.sources)

@@ -42,7 +42,7 @@ def evaluate(
         output: folder for ``metrics.json`` and ``metrics.csv``.
         model: a bundle's name or folder. A bundle's config is code: use those that you trust.
         group: of the data set, such as ``validation``; the bundle's default if None.
-        roi: for the Sunnybrook bundle ``label``, ``centre`` or ``box``; the bundle's default if None.
+        roi: for the Sunnybrook bundle ``label``, ``center`` or ``box``; the bundle's default if None.
         checkpoint: other weights than the bundle's.
         options: further keys of the config and their values.
         device: as in :func:`monai_acdr.apps.segment`.

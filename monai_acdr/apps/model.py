@@ -62,7 +62,7 @@ class RegionRules:
     """How a bundle's regions of interest are made; sides in pixels of the images it was trained on.
 
     Attributes:
-        centre_side: of the square about the image's centre; None where nothing but a box will do.
+        center_side: of the square about the image's center; None where nothing but a box will do.
         point_side: of the square about a point or an earlier contour's centroid; None likewise.
         pixel_mm: size of a pixel of the training images, by which sides are scaled where the spacing is known; None
             counts in pixels of every image.
@@ -73,7 +73,7 @@ class RegionRules:
             takes ``point_side`` there, too.
     """
 
-    centre_side: float | None
+    center_side: float | None
     point_side: float | None
     pixel_mm: float | None
     box_scale: float
@@ -387,7 +387,7 @@ def _is_number(value: Any) -> bool:
 
 def _regions(config: dict[str, Any]) -> RegionRules:
     return RegionRules(
-        centre_side=_positive(config, "roi_side_centre"),
+        center_side=_positive(config, "roi_side_center"),
         point_side=_positive(config, "roi_side_label"),
         pixel_mm=_positive(config, "roi_pixel_mm"),
         box_scale=_positive(config, "roi_scale") or 1.0,

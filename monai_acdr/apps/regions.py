@@ -21,7 +21,7 @@ from monai_acdr.transforms import expand_roi, roi_about_center, roi_about_vertic
 
 __all__ = ["KINDS", "RegionRequest", "make_region", "mirror_region", "parse_region", "region_sides"]
 
-KINDS = {"auto": 0, "centre": 0, "point": 2, "box": 4}
+KINDS = {"auto": 0, "center": 0, "point": 2, "box": 4}
 """Word -> how many numbers follow it; anything else is the path of a mask or of earlier contours."""
 
 RegionLike = str | os.PathLike[str] | Sequence[object]
@@ -32,7 +32,7 @@ class RegionRequest:
     """What was asked for.
 
     Attributes:
-        kind: ``auto``, ``centre``, ``point``, ``box`` or ``contours``.
+        kind: ``auto``, ``center``, ``point``, ``box`` or ``contours``.
         numbers: (x, y) or (x0, y0, x1, y1) in pixels of the image.
         path: of a mask or contours.
     """
@@ -46,7 +46,7 @@ class RegionRequest:
 
 
 def parse_region(region: RegionLike) -> RegionRequest:
-    """Understand ``"auto"``, ``"centre"``, ``"point 120 130"``, ``("box", 60, 50, 160, 150)`` or a path.
+    """Understand ``"auto"``, ``"center"``, ``"point 120 130"``, ``("box", 60, 50, 160, 150)`` or a path.
 
     Raises:
         ValueError: when the numbers after a word are not as many as it takes, or a box has no area.
@@ -55,7 +55,6 @@ def parse_region(region: RegionLike) -> RegionRequest:
         return RegionRequest("contours", path=Path(region))
     parts = region.replace(",", " ").split() if isinstance(region, str) else [str(part) for part in region]
     word = parts[0].lower() if parts else ""
-    word = {"center": "centre"}.get(word, word)
     if word not in KINDS:
         return RegionRequest("contours", path=Path(region if isinstance(region, str) else parts[0]))
     try:
@@ -65,7 +64,7 @@ def parse_region(region: RegionLike) -> RegionRequest:
     if len(numbers) != KINDS[word] or not all(map(math.isfinite, numbers)):
         raise ValueError(
             f"Expected {KINDS[word]} numbers after {word!r}, but got {' '.join(parts[1:]) or 'none'}: a region is "
-            "auto, centre, point X Y, box X0 Y0 X1 Y1 (pixels), or a file of masks or contours."
+            "auto, center, point X Y, box X0 Y0 X1 Y1 (pixels), or a file of masks or contours."
         )
     if word == "box":
         roi_from_box(numbers)
@@ -106,8 +105,8 @@ def make_region(request: RegionRequest, frame: Frame, rules: RegionRules, earlie
     Raises:
         ValueError: when the region misses the image, or the bundle cannot be used so.
     """
-    if request.kind == "centre":
-        width, height = region_sides(rules.centre_side, rules, frame)
+    if request.kind == "center":
+        width, height = region_sides(rules.center_side, rules, frame)
         return _resized(roi_about_center(frame.size, 1.0), width, height)
     if request.kind == "point":
         x, y = request.numbers

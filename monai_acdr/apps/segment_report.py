@@ -41,7 +41,7 @@ class FrameReport:
         outlined: whether it has a contour in the results.
         reason: why not.
         confidence: that there is something to outline, 0 to 1, where it was estimated.
-        region: (centre x, centre y, width, height) in pixels, where there was one.
+        region: (center x, center y, width, height) in pixels, where there was one.
         measures: label of each structure to the numbers of its :class:`monai_acdr.measures.ShapeMeasures`, in mm and
             mm2; empty without spacing.
         spread: label of each structure to the mean over its vertices of how far the members of an ensemble disagree:

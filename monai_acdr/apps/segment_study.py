@@ -79,7 +79,7 @@ def segment(
         output: folder for the results, made when missing. They are all written or none. Of two runs at once the second
             one is refused; what a killed run left there is removed.
         model: a bundle's name or folder. A bundle's config is code: use those that you trust.
-        roi: ``auto`` (finds the left ventricle), ``centre``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
+        roi: ``auto`` (finds the left ventricle), ``center``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
             covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
         checkpoint: other weights than the bundle's.
         series: SeriesNumber or SeriesInstanceUID, where the study has several series.

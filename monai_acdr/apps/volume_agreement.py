@@ -60,7 +60,7 @@ def agreement(
         output: folder for ``agreement.csv``, a row per patient, ``agreement.json``, statistics per measure, and
             ``agreement.png``, Bland-Altman plots.
         model: a bundle's name or folder, of the endocardium of the left ventricle.
-        roi: ``auto``, ``centre``, or ``label``, a region about the reference: its position is known then.
+        roi: ``auto``, ``center``, or ``label``, a region about the reference: its position is known then.
         label: of the left ventricle's cavity in label maps; 3 in ACDC, 1 in M&Ms.
         myocardium: of the myocardium in label maps; 2 in both.
         checkpoint: other weights than the bundle's.
@@ -78,8 +78,8 @@ def agreement(
         FileExistsError, OSError: when results cannot be written.
     """
     request = None if roi == "label" else parse_region(roi)
-    if request is not None and request.kind not in ("auto", "centre"):
-        raise ValueError(f"Expected `roi` to be auto, centre or label for many patients, but got {roi!r}.")
+    if request is not None and request.kind not in ("auto", "center"):
+        raise ValueError(f"Expected `roi` to be auto, center or label for many patients, but got {roi!r}.")
     with output_folder(output, RESULT_NAMES, overwrite) as folder:
         contour_model = load_model(model, checkpoint, device, batch_size)
         if LV_ENDOCARDIUM not in contour_model.structures:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contour text files, as Sunnybrook's: one ``column row`` a line, 0-based pixel-CENTRE coordinates, not closed.
+"""Contour text files, as Sunnybrook's: one ``column row`` a line, 0-based pixel-CENTER coordinates, not closed.
 
 In memory contours follow the package's rule (:mod:`monai_acdr.geometry.coordinates`): reading adds 0.5, writing
 subtracts it.
@@ -58,7 +58,7 @@ def read_contour(path: str | Path) -> Tensor:
     Empty lines are skipped, and a last point that repeats the first one is dropped.
 
     Args:
-        path: text file, two numbers ``column row`` a line, pixel-centre coordinates.
+        path: text file, two numbers ``column row`` a line, pixel-center coordinates.
 
     Returns:
         (N, 2) float64 vertices (x, y) in pixels, pixel (c, r) covering [c, c + 1) x [r, r + 1); N >= 3.

@@ -62,7 +62,7 @@ def read_mask(path: str | Path) -> np.ndarray:
 
 
 def fit_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a mask (h, w) to ``size`` (H, W): each pixel takes the value that lies under its centre (nearest)."""
+    """Resize a mask (h, w) to ``size`` (H, W): each pixel takes the value that lies under its center (nearest)."""
     if mask.shape == tuple(size):
         return mask
     rows, columns = (

@@ -87,7 +87,7 @@ def frame_thickness(header: Dataset, frame: int, name: str) -> float | None:
 def plane_affine(
     spacing: tuple[float, float] | None, orientation: tuple[float, ...] | None, position: tuple[float, ...] | None
 ) -> np.ndarray:
-    """(4, 4) MONAI affine: index (row, column, slice) of pixel centres to RAS mm (PS3.3 equation C.7.6.2.1-1).
+    """(4, 4) MONAI affine: index (row, column, slice) of pixel centers to RAS mm (PS3.3 equation C.7.6.2.1-1).
 
     Without a place in the patient it is a scaling, by 1 where the spacing is not told.
     """

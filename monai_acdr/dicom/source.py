@@ -57,7 +57,7 @@ class SourceFrame:
         size: (H, W).
         spacing: (between rows, between columns) in mm; None when the file does not tell it.
         orientation: ImageOrientationPatient, 6 numbers, or None.
-        position: ImagePositionPatient, the centre of the first pixel in mm, LPS, or None.
+        position: ImagePositionPatient, the center of the first pixel in mm, LPS, or None.
         frame_of_reference: its UID, the same in a series, or None, as in projections.
         thickness: SliceThickness in mm, or None.
         component: of the complex MR signal: see :func:`~monai_acdr.dicom.frames.frame_component`.

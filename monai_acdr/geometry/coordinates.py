@@ -3,12 +3,12 @@
 
 """The one coordinate rule of this package, and its conversions to and from every other convention.
 
-A point is (x, y) = (column, row) in continuous pixel units. Pixel (c, r) covers [c, c + 1) x [r, r + 1); its centre
+A point is (x, y) = (column, row) in continuous pixel units. Pixel (c, r) covers [c, c + 1) x [r, r + 1); its center
 is (c + 0.5, r + 0.5) and the image covers [0, W] x [0, H]. This is torch's ``align_corners=False``, and the rule of
 DICOM's SCOORD (PS3.3 C.10.5.1.2).
 
 World points are (x, y, z) in mm in DICOM's patient system, LPS. MONAI keeps affines in RAS and for array *indices*
-(row, column, slice) of pixel *centres*; only the functions here convert between the two.
+(row, column, slice) of pixel *centers*; only the functions here convert between the two.
 
 Coordinates are float32 or wider, whatever the precision of images and networks: float16 is half a pixel off at 1024 and
 bfloat16 at 128. Half precision is lifted on its way in by :func:`at_least_float32`, here and in
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 PIXEL_CENTER = 0.5
-"""Offset of a pixel's centre from its upper left corner, in pixels, along both axes."""
+"""Offset of a pixel's center from its upper left corner, in pixels, along both axes."""
 
 _LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 
@@ -70,12 +70,12 @@ def _reciprocal_half_size(like: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def centers_to_pixel(points: Tensor) -> Tensor:
-    """Pixel-centre coordinates (integers name centres, as in many contour files) to pixels: adds 0.5."""
+    """Pixel-center coordinates (integers name centers, as in many contour files) to pixels: adds 0.5."""
     return at_least_float32(points) + PIXEL_CENTER
 
 
 def pixel_to_centers(vertices: Tensor) -> Tensor:
-    """Pixels to pixel-centre coordinates, for files that want them: subtracts 0.5."""
+    """Pixels to pixel-center coordinates, for files that want them: subtracts 0.5."""
     return at_least_float32(vertices) - PIXEL_CENTER
 
 

@@ -46,7 +46,7 @@ def ellipse(center: Tensor, radii: Tensor, num_vertices: int) -> Tensor:
     """Points on axis-parallel ellipses, equally spaced in the angle.
 
     Args:
-        center: (..., 2) centres (x, y) in pixels.
+        center: (..., 2) centers (x, y) in pixels.
         radii: (..., 2) half axes along x and y in pixels.
         num_vertices: K, at least 3.
 
@@ -63,7 +63,7 @@ def ellipse(center: Tensor, radii: Tensor, num_vertices: int) -> Tensor:
 
 
 def circle(center: Tensor, radius: Tensor | float, num_vertices: int) -> Tensor:
-    """Regular polygons: (..., 2) centres and (...) radii in pixels to (..., K, 2) vertices. See :func:`ellipse`."""
+    """Regular polygons: (..., 2) centers and (...) radii in pixels to (..., K, 2) vertices. See :func:`ellipse`."""
     center = at_least_float32(center)
     radii = torch.as_tensor(radius, dtype=center.dtype, device=center.device)[..., None].expand_as(center)
     return ellipse(center, radii, num_vertices)
@@ -89,7 +89,7 @@ def perimeter(vertices: Tensor) -> Tensor:
 
 
 def centroid(vertices: Tensor) -> Tensor:
-    """Centre of gravity (..., 2) of the enclosed area; the mean of the vertices where that area is zero."""
+    """Center of gravity (..., 2) of the enclosed area; the mean of the vertices where that area is zero."""
     check_vertices(vertices, minimum=1)
     vertices = at_least_float32(vertices)
     mean = vertices.mean(-2, keepdim=True)

@@ -30,7 +30,7 @@ def contact_sheet(
     """Put pictures into a grid, row by row.
 
     Args:
-        images: uint8 pictures (H, W, 3) or grey (H, W); smaller ones are centred in the cell of the largest.
+        images: uint8 pictures (H, W, 3) or grey (H, W); smaller ones are centerd in the cell of the largest.
         columns: pictures in a row, fewer if there are fewer pictures.
         gap: dark pixels between cells and around the sheet.
         captions: a short line below each picture, cut at the width of the cell.

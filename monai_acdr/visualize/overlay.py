@@ -141,7 +141,7 @@ def _blend_line(picture: np.ndarray, points: np.ndarray, color: Color, line_widt
 def _cover_segment(coverage: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: float) -> None:
     """Raise `coverage` (h, w) to the share of each pixel that a segment with round ends covers, in place.
 
-    The share is read off the distance of the pixel's centre: exact for horizontal and vertical lines, at any
+    The share is read off the distance of the pixel's center: exact for horizontal and vertical lines, at any
     position below a pixel, which Pillow's lines are not.
     """
     reach = half_width + 0.5

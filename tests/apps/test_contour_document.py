@@ -151,7 +151,7 @@ def test_regions_there_and_back(sources: list[SourceFrame]) -> None:
     first = document.frames[0]
     assert (first.sop_instance_uid, first.frame) == sources[0].key
     assert first.spacing == pytest.approx((2.1, 1.7))
-    # The plane by hand: PS3.3 equation C.7.6.2.1-1 with pixel centres at half numbers.
+    # The plane by hand: PS3.3 equation C.7.6.2.1-1 with pixel centers at half numbers.
     x, y = np.array(sources[0].orientation[:3]), np.array(sources[0].orientation[3:])
     expected = np.array(sources[0].position) + (SHAPE[:, :1] - 0.5) * x * 1.7 + (SHAPE[:, 1:] - 0.5) * y * 2.1
     np.testing.assert_allclose(first.world[0], expected, atol=1e-3)

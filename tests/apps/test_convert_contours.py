@@ -112,7 +112,7 @@ def test_structure_sets_hold_the_vertices(originals: dict[str, Path], images: Pa
     found = {source.path.stem: entry for source, entry in zip(sources, region.contours, strict=True) if entry}
     for name, shift in SHIFTS.items():
         np.testing.assert_allclose(found[name][0], SHAPE + shift, atol=1e-6)
-    # By hand, in mm: PS3.3 equation C.7.6.2.1-1 with pixel centres at half numbers.
+    # By hand, in mm: PS3.3 equation C.7.6.2.1-1 with pixel centers at half numbers.
     header = pydicom.dcmread(images / "4.dcm")
     (item,) = [
         contour
@@ -137,7 +137,7 @@ def test_masks_are_the_same_in_all_formats(originals: dict[str, Path], images: P
         png = np.asarray(Image.open(originals["png"] / f"{source.path.stem}.png")) == 255
         y, x = np.indices((60, 80)) + 0.5
         inside = shapely.contains_xy(shapely.Polygon(SHAPE + SHIFTS[source.path.stem]), x, y)
-        assert (png ^ inside).mean() < 0.005  # centres in, or half of the pixel in: nearly the same
+        assert (png ^ inside).mean() < 0.005  # centers in, or half of the pixel in: nearly the same
         np.testing.assert_array_equal(segment.masks[index], png)
         np.testing.assert_array_equal(voxels[:, :, index // 2, index % 2], png.T)
 

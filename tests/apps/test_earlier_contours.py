@@ -61,7 +61,7 @@ def test_masks_of_pictures_and_volumes(tmp_path: Path) -> None:
 
 def test_refused(study: Path, tmp_path: Path) -> None:
     inputs = read_inputs(study)
-    with pytest.raises(FileNotFoundError, match=r"a region \(auto, centre"):
+    with pytest.raises(FileNotFoundError, match=r"a region \(auto, center"):
         earlier_contours(tmp_path / "absent", inputs)
     mask = np.zeros((40, 50), dtype=np.uint8)
     mask[10:20, 5:35] = 255

@@ -23,7 +23,7 @@ def test_hearts(tiny_heart: Path) -> None:
     assert model.nested and model.infer.nested
     assert model.name == "sunnybrook_lv_acdr"
     assert model.checkpoint_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert (model.regions.centre_side, model.regions.point_side, model.regions.pixel_mm) == (112, 100, 1.3)
+    assert (model.regions.center_side, model.regions.point_side, model.regions.pixel_mm) == (112, 100, 1.3)
     assert not model.regions.align_laterality
     assert not model.infer.network.training
     assert model.algorithm.name == "sunnybrook_lv_acdr"
@@ -39,7 +39,7 @@ def test_a_heart_of_one_structure(tiny_cavity: Path) -> None:
 def test_masses(tiny_mass: Path) -> None:
     model = load_model(tiny_mass, device="cpu")
     assert model.structures == (BREAST_MASS,)
-    assert model.regions.centre_side is None
+    assert model.regions.center_side is None
     assert (model.regions.box_scale, model.regions.square, model.regions.align_laterality) == (1.2, False, True)
 
 
@@ -81,7 +81,7 @@ def test_refused(tiny_heart: Path, tmp_path: Path) -> None:
         path.write_text(wrong)
         with pytest.raises(ValueError, match=r"Expected .*inference\.json"):
             load_model(copy)
-    for key, value in (("roi_side_centre", "wide"), ("roi_pixel_mm", -1), ("roi_scale", float("nan"))):
+    for key, value in (("roi_side_center", "wide"), ("roi_pixel_mm", -1), ("roi_scale", float("nan"))):
         path.write_text(json.dumps({**config, key: value}))
         with pytest.raises(
             ValueError, match=rf"inference\.json, but it cannot be used \(ValueError: Expected {key} to be"

@@ -26,9 +26,9 @@ def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
     inputs = read_inputs(study)
     told: list[tuple[str, int, int]] = []
     model = load_model(tiny_heart, device="cpu", batch_size=5)
-    outlines = outline_frames(parse_region("centre"), inputs, model, None, progress=lambda *step: told.append(step))
+    outlines = outline_frames(parse_region("center"), inputs, model, None, progress=lambda *step: told.append(step))
     assert told == [("outline", 5, 12), ("outline", 10, 12), ("outline", 12, 12)]
-    whole = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
+    whole = outline_frames(parse_region("center"), inputs, load_model(tiny_heart, device="cpu"), None)
     for one, other in zip(outlines, whole, strict=True):
         assert one.evolution is not None
         assert one.evolution.shape == (4, 2, 16, 2)
@@ -38,7 +38,7 @@ def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
 
 def test_one_structure_has_the_same_shapes(study: Path, tiny_cavity: Path) -> None:
     inputs = read_inputs(study)
-    for outline in outline_frames(parse_region("centre"), inputs, load_model(tiny_cavity, device="cpu"), None):
+    for outline in outline_frames(parse_region("center"), inputs, load_model(tiny_cavity, device="cpu"), None):
         assert outline.evolution is not None and outline.final is not None
         assert outline.evolution.shape == (4, 1, 16, 2) and outline.final.shape == (1, 16, 2)
 
@@ -47,13 +47,13 @@ def test_an_ensemble_tells_its_spread(study: Path, tiny_heart: Path, ensemble_we
     """The second member moves contours to the right, so members differ at the left and right, not above and below."""
     inputs = read_inputs(study)
     model = load_model(tiny_heart, ensemble_weights, device="cpu", batch_size=5)
-    outlines = outline_frames(parse_region("centre"), inputs, model, None)
+    outlines = outline_frames(parse_region("center"), inputs, model, None)
     for outline in outlines:
         assert outline.spread is not None and outline.spread.shape == (2, 16)
         across = np.abs(outline.evolution[-1] - outline.evolution[-1].mean(1, keepdims=True))
         sides, ends = across[..., 0] > 3 * across[..., 1], across[..., 1] > 3 * across[..., 0]
         assert outline.spread[sides].min() > 1.5 * outline.spread[ends].max()
-    (single, *_) = outline_frames(parse_region("centre"), inputs, load_model(tiny_heart, device="cpu"), None)
+    (single, *_) = outline_frames(parse_region("center"), inputs, load_model(tiny_heart, device="cpu"), None)
     assert single.spread is None
 
 

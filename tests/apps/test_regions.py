@@ -25,7 +25,7 @@ def frame(spacing: tuple[float, float] | None = None, size: tuple[int, int] = (2
     ("text", "kind", "numbers"),
     [
         ("auto", "auto", ()),
-        ("Center", "centre", ()),
+        ("Center", "center", ()),
         ("point 12 13.5", "point", (12, 13.5)),
         ("box 1,2,3,4", "box", (1, 2, 3, 4)),
         (("box", 1, 2, 3, 4), "box", (1, 2, 3, 4)),
@@ -60,7 +60,7 @@ def test_words_that_make_no_sense(text: str, message: str) -> None:
 
 
 def test_sides_follow_the_spacing() -> None:
-    request = parse_region("centre")
+    request = parse_region("center")
     assert make_region(request, frame(), HEART).tolist() == [150, 100, 112, 112, 0]
     side = 112 * 1.3
     region = make_region(request, frame((0.65, 2.6)), HEART)  # rows are close: the region is high
@@ -88,13 +88,13 @@ def test_mirror() -> None:
 def test_refused() -> None:
     with pytest.raises(ValueError, match=r"inside the image of 300 x 200 \(x, y\)"):
         make_region(parse_region("point 20 201"), frame(), HEART)
-    for word in ("centre", "point 3 4"):
+    for word in ("center", "point 3 4"):
         with pytest.raises(ValueError, match="add --roi box X0 Y0 X1 Y1"):
             make_region(parse_region(word), frame(), MASS)
 
 
 @pytest.mark.parametrize("spacing", [(0.001, 0.001), (1.3, 0.01), (60.0, 60.0)])
-@pytest.mark.parametrize("words", ["centre", "point 20 30"])
+@pytest.mark.parametrize("words", ["center", "point 20 30"])
 def test_sides_of_a_wrong_scale_are_refused(words: str, spacing: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match=r"region of 8 to 2400 pixels for an image of 200 x 300 .*--spacing"):
         make_region(parse_region(words), frame(spacing), HEART)

@@ -69,7 +69,7 @@ def test_without_a_place_one_refusal_names_what_works(
         check_wanted(asks(rtstruct=True), inputs, store=False)
     with pytest.raises(ValueError, match=rf"lacks {', '.join(lacking)}: .*\(--mask, --sr\)"):
         check_wanted(asks(seg="BINARY"), inputs, store=False)
-    segment(own_study, tmp_path / "out", tiny_heart, "centre", sr=True, mask=True, device="cpu")
+    segment(own_study, tmp_path / "out", tiny_heart, "center", sr=True, mask=True, device="cpu")
     assert (tmp_path / "out" / "sr.dcm").exists() and len(list((tmp_path / "out" / "masks").iterdir())) == 12
 
 
@@ -85,7 +85,7 @@ def test_unknown_thickness(
     own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Callable[..., Path], thickness: object
 ) -> None:
     """Volumes do not need it, a segmentation states the distance of slices, and the report says so."""
-    expected = segment(own_study, tmp_path / "known", tiny_heart, "centre", seg="BINARY", device="cpu")
+    expected = segment(own_study, tmp_path / "known", tiny_heart, "center", seg="BINARY", device="cpu")
     assert "no_thickness" not in {finding.kind for finding in expected.findings}
     for file in sorted(own_study.iterdir()):
         dataset = pydicom.dcmread(file)
@@ -93,7 +93,7 @@ def test_unknown_thickness(
         if thickness is not None:
             dataset.add_new("SliceThickness", "LO" if thickness == "abc" else "DS", thickness)
         dataset.save_as(str(file))
-    report = segment(own_study, tmp_path / "out", tiny_heart, "centre", seg="BINARY", device="cpu")
+    report = segment(own_study, tmp_path / "out", tiny_heart, "center", seg="BINARY", device="cpu")
     assert report.volumes is not None and expected.volumes is not None
     assert report.volumes.end_diastolic_volume_ml == expected.volumes.end_diastolic_volume_ml
     texts = {finding.kind: finding.text for finding in report.findings}

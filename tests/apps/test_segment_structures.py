@@ -201,7 +201,7 @@ def test_a_bundle_of_two_structures(study: Path, tiny_heart: Path, tmp_path: Pat
         parser.parse(reset=True)
         members.append(parser.get_parsed_content("network_def").state_dict())
     save_checkpoint(join_members(members), root / "models" / "model.pt")
-    report = segment(study, tmp_path / "out", root, "centre", rtstruct=True, mask=True, html=True, device="cpu")
+    report = segment(study, tmp_path / "out", root, "center", rtstruct=True, mask=True, html=True, device="cpu")
     assert list(report.structures) == LABELS and report.wall is not None
     assert all(set(frame.spread) == set(LABELS) for frame in report.frames)
     for frame in read_contour_document(tmp_path / "out" / "contours.json").frames:

@@ -51,7 +51,7 @@ def test_a_study_with_the_weights_of_the_package(phantom: Path, study: Path, tmp
     report = segment(
         study,
         tmp_path / "out",
-        roi="centre",
+        roi="center",
         seg="BINARY",
         rtstruct=True,
         sr=True,
@@ -123,7 +123,7 @@ def test_without_a_click(phantom: Path, study: Path, tmp_path: Path) -> None:
 
 
 def test_the_structured_report_has_end_diastole_and_end_systole(study: Path, tmp_path: Path) -> None:
-    report = segment(study, tmp_path / "out", roi="centre", sr=True, pictures=False, device="cpu")
+    report = segment(study, tmp_path / "out", roi="center", sr=True, pictures=False, device="cpu")
     phases = {report.volumes.end_diastole_phase, report.volumes.end_systole_phase}
     expected = {frame.sop_instance_uid for frame in report.frames if frame.phase in phases}
     text = str(pydicom.dcmread(tmp_path / "out" / "sr.dcm"))
@@ -150,7 +150,7 @@ def test_earlier_contours_and_overwriting(study: Path, tiny_heart: Path, tmp_pat
     segment(file, out, tiny_heart, "box 30 25 80 75", rtstruct=True, device="cpu")
     (out / "mine.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="contours.json"):
-        segment(file, out, tiny_heart, "centre", device="cpu")
+        segment(file, out, tiny_heart, "center", device="cpu")
     earlier = (out / "contours.json").read_bytes()
     with pytest.raises(FileExistsError, match="apart from what is read.*would replace the input"):
         segment(study, out, tiny_heart, out / "contours.json", overwrite=True, pictures=False, device="cpu")
@@ -170,14 +170,14 @@ def test_a_folder_of_pictures_keeps_its_pictures(tiny_heart: Path, tmp_path: Pat
         Image.fromarray(gray).save(tmp_path / name)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(FileExistsError, match=r"contact_sheet\.png would replace the input"):
-        segment(tmp_path, tmp_path, tiny_heart, "centre", pictures=False, overwrite=True, device="cpu")
+        segment(tmp_path, tmp_path, tiny_heart, "center", pictures=False, overwrite=True, device="cpu")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_results_among_the_images_are_replaced(own_study: Path, tiny_heart: Path) -> None:
     before = {path.name: path.read_bytes() for path in own_study.iterdir()}
     for _ in range(2):
-        segment(own_study, own_study, tiny_heart, "centre", rtstruct=True, pictures=False, overwrite=True, device="cpu")
+        segment(own_study, own_study, tiny_heart, "center", rtstruct=True, pictures=False, overwrite=True, device="cpu")
     assert {name: (own_study / name).read_bytes() for name in before} == before
     assert sorted({path.name for path in own_study.iterdir()} - set(before)) == [
         "contours.json",
@@ -189,7 +189,7 @@ def test_results_among_the_images_are_replaced(own_study: Path, tiny_heart: Path
 def test_an_ensemble_writes_its_spread(study: Path, tiny_heart: Path, ensemble_weights: Path, tmp_path: Path) -> None:
     file = sorted(study.iterdir())[0]
     for name, checkpoint in (("one", None), ("ensemble", ensemble_weights)):
-        segment(file, tmp_path / name, tiny_heart, "centre", checkpoint=checkpoint, pictures=False, device="cpu")
+        segment(file, tmp_path / name, tiny_heart, "center", checkpoint=checkpoint, pictures=False, device="cpu")
     one, ensemble = (
         json.loads((tmp_path / name / "contours.json").read_text())["frames"][0]["contours"][0]
         for name in ("one", "ensemble")
@@ -204,14 +204,14 @@ def test_an_ensemble_writes_its_spread(study: Path, tiny_heart: Path, ensemble_w
 def test_pictures_and_volumes(tiny_heart: Path, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (80, 90), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
-    report = segment(tmp_path / "image.png", tmp_path / "a", tiny_heart, "centre", mask=True, device="cpu")
+    report = segment(tmp_path / "image.png", tmp_path / "a", tiny_heart, "center", mask=True, device="cpu")
     assert report.frames[0].measures == {}
     assert np.asarray(Image.open(tmp_path / "a" / "masks" / "image.png")).shape == (80, 90)
-    spaced = segment(tmp_path / "image.png", tmp_path / "b", tiny_heart, "centre", spacing=(1, 2), device="cpu")
+    spaced = segment(tmp_path / "image.png", tmp_path / "b", tiny_heart, "center", spacing=(1, 2), device="cpu")
     assert spaced.frames[0].measures["LV endocardium"]["area_mm2"] > 0
     volume = np.random.default_rng(0).random((90, 80, 3, 2)).astype(np.float32)
     nib.save(nib.Nifti1Image(volume, np.diag([1.5, 1.5, 8, 1])), tmp_path / "cine.nii.gz")
-    report = segment(tmp_path / "cine.nii.gz", tmp_path / "c", tiny_heart, "centre", mask=True, device="cpu")
+    report = segment(tmp_path / "cine.nii.gz", tmp_path / "c", tiny_heart, "center", mask=True, device="cpu")
     assert report.volumes is not None
     assert report.volumes.slice_heights_mm == pytest.approx((8, 8, 8))
     mask = nib.load(tmp_path / "c" / "mask.nii.gz")
@@ -231,7 +231,7 @@ def test_a_mammogram(mammogram: Path, tiny_mass: Path, tmp_path: Path) -> None:
     assert 60 <= rows.mean() <= 90
     with pytest.raises(ValueError, match="use --seg, --sr or --mask"):
         segment(mammogram, tmp_path / "b", tiny_mass, "box 40 60 80 90", rtstruct=True, device="cpu")
-    for roi, message in (("centre", "add --roi box"), ("auto", "has no localizer; give --roi box")):
+    for roi, message in (("center", "add --roi box"), ("auto", "has no localizer; give --roi box")):
         with pytest.raises(ValueError, match=message):
             segment(mammogram, tmp_path / "b", tiny_mass, roi, device="cpu")
 
@@ -243,7 +243,7 @@ def test_no_identity_unless_asked_for(
         edit(file, PatientName=SECRET, PatientID="ID-4711")
         file.rename(own_study / f"Doe_Jane_{file.name}")
     out = tmp_path / "out"
-    segment(own_study, out, tiny_heart, "centre", overlays=True, mask=True, html=True, device="cpu")
+    segment(own_study, out, tiny_heart, "center", overlays=True, mask=True, html=True, device="cpu")
     for path in out.rglob("*"):
         assert "doe" not in path.name.lower()
         if path.is_file():
@@ -251,7 +251,7 @@ def test_no_identity_unless_asked_for(
             for name in (b"Jane", b"jane", b"JANE", b"4711"):
                 assert name not in content, path.name
     assert "jane" not in caplog.text.lower()
-    segment(own_study, out, tiny_heart, "centre", html=True, identity=True, overwrite=True, device="cpu")
+    segment(own_study, out, tiny_heart, "center", html=True, identity=True, overwrite=True, device="cpu")
     assert "ID-4711" in (out / "report.html").read_text()
 
 
@@ -265,22 +265,22 @@ class TestBadInput:
 
     def test_absent(self, tmp_path: Path, tiny_heart: Path) -> None:
         with pytest.raises(FileNotFoundError, match="does not exist: check the path"):
-            segment(tmp_path / "absent", tmp_path / "out", tiny_heart, "centre", device="cpu")
+            segment(tmp_path / "absent", tmp_path / "out", tiny_heart, "center", device="cpu")
 
     def test_a_segmentation(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:
-        segment(study, tmp_path / "first", tiny_heart, "centre", seg="BINARY", pictures=False, device="cpu")
+        segment(study, tmp_path / "first", tiny_heart, "center", seg="BINARY", pictures=False, device="cpu")
         with pytest.raises(ValueError, match="a segmentation, not an image"):
-            segment(tmp_path / "first" / "seg.dcm", tmp_path / "out", tiny_heart, "centre", device="cpu")
+            segment(tmp_path / "first" / "seg.dcm", tmp_path / "out", tiny_heart, "center", device="cpu")
 
     def test_two_patients(self, own_study: Path, tmp_path: Path, tiny_heart: Path, edit: Edit) -> None:
         edit(sorted(own_study.iterdir())[0], PatientID="other")
         with pytest.raises(ValueError, match="images of one patient"):
-            segment(own_study, tmp_path / "out", tiny_heart, "centre", device="cpu")
+            segment(own_study, tmp_path / "out", tiny_heart, "center", device="cpu")
 
     def test_strict(self, own_study: Path, tmp_path: Path, tiny_heart: Path) -> None:
         (own_study / "notes.txt").write_text("hello")
         with pytest.raises(ValueError, match=r"1 would be left out, such as notes.txt \(no DICOM file\)"):
-            segment(own_study, tmp_path / "out", tiny_heart, "centre", strict=True, device="cpu")
+            segment(own_study, tmp_path / "out", tiny_heart, "center", strict=True, device="cpu")
 
     def test_regions(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:
         for roi, message in (
@@ -294,13 +294,13 @@ class TestBadInput:
     def test_dicom_results_of_a_picture(self, tmp_path: Path, tiny_heart: Path) -> None:
         Image.fromarray(np.eye(50, dtype=np.uint8)).save(tmp_path / "image.png")
         with pytest.raises(ValueError, match="Expected DICOM images for DICOM results"):
-            segment(tmp_path / "image.png", tmp_path / "out", tiny_heart, "centre", seg="BINARY", device="cpu")
+            segment(tmp_path / "image.png", tmp_path / "out", tiny_heart, "center", seg="BINARY", device="cpu")
 
     def test_nothing_to_store(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:
         with pytest.raises(ValueError, match="add --seg, --rtstruct or --sr"):
-            segment(study, tmp_path / "out", tiny_heart, "centre", store="http://localhost/x", device="cpu")
+            segment(study, tmp_path / "out", tiny_heart, "center", store="http://localhost/x", device="cpu")
         with pytest.raises(ValueError, match="`seg` to be one of"):
-            segment(study, tmp_path / "out", tiny_heart, "centre", seg="LABELMAP", device="cpu")
+            segment(study, tmp_path / "out", tiny_heart, "center", seg="LABELMAP", device="cpu")
 
     def test_a_full_disk(self, study: Path, tmp_path: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_args: object, **_kwargs: object) -> None:
@@ -308,7 +308,7 @@ class TestBadInput:
 
         monkeypatch.setattr("monai_acdr.apps.segment_results.write_rtstruct", fail)
         with pytest.raises(OSError, match="No space left"):
-            segment(study, tmp_path / "out", tiny_heart, "centre", rtstruct=True, device="cpu")
+            segment(study, tmp_path / "out", tiny_heart, "center", rtstruct=True, device="cpu")
 
 
 def test_missing_slices_and_spacing_are_reported(own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Edit) -> None:
@@ -317,13 +317,13 @@ def test_missing_slices_and_spacing_are_reported(own_study: Path, tiny_heart: Pa
         file.unlink()  # the slice in the middle
     (own_study / "broken.dcm").write_bytes(files[0].read_bytes()[:200])
     shutil.copy(files[0], own_study / "copy.dcm")
-    report = segment(own_study, tmp_path / "a", tiny_heart, "centre", pictures=False, device="cpu")
+    report = segment(own_study, tmp_path / "a", tiny_heart, "center", pictures=False, device="cpu")
     assert sorted(entry.kind for entry in report.skipped) == ["duplicate", "unreadable"]
     assert "gap" in {finding.kind for finding in report.findings}
     assert any("left out" in line for line in report.summary())
     (own_study / "copy.dcm").unlink()
     for file in own_study.glob("[0-9]*.dcm"):
         edit(file, PixelSpacing=None)
-    report = segment(own_study, tmp_path / "b", tiny_heart, "centre", pictures=False, device="cpu")
+    report = segment(own_study, tmp_path / "b", tiny_heart, "center", pictures=False, device="cpu")
     assert report.volumes is None
     assert all(not frame.measures for frame in report.frames)

@@ -207,7 +207,7 @@ def test_pictures_are_refused(tmp_path: Path, tiny_heart: Path) -> None:
         agreement(tmp_path / "data", tmp_path / "out", tiny_heart)
 
 
-@pytest.mark.parametrize("roi", ["label", "centre"])
+@pytest.mark.parametrize("roi", ["label", "center"])
 def test_the_network_itself(tmp_path: Path, tiny_heart: Path, roi: str) -> None:
     write_patient(tmp_path / "data" / "a", label=1)
     arguments = ["agreement", str(tmp_path / "data"), "-o", str(tmp_path / "out"), "-m", str(tiny_heart)]
@@ -224,7 +224,7 @@ def test_refused(tmp_path: Path, tiny_heart: Path, tiny_mass: Path) -> None:
     write_patient(data / "a", label=1)
     with pytest.raises(ValueError, match=r"Expected the label 3 in .*a.*ED_gt.nii.gz, but its values are \[0.0, 1.0\]"):
         agreement(data, tmp_path / "out", tiny_heart)
-    with pytest.raises(ValueError, match="auto, centre or label for many patients, but got 'point 3 4'"):
+    with pytest.raises(ValueError, match="auto, center or label for many patients, but got 'point 3 4'"):
         agreement(data, tmp_path / "out", tiny_heart, "point 3 4")
     with pytest.raises(ValueError, match="Expected a bundle that outlines LV endocardium"):
         agreement(data, tmp_path / "out", tiny_mass, label=1)

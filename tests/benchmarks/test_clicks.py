@@ -39,7 +39,7 @@ def weights(tmp_path: Path) -> Path:
 def test_more_clicks_better_contours(clicks: ModuleType, weights: Path, tmp_path: Path) -> None:
     data = write_short_axis_studies(tmp_path / "data", 1, 2, 2, (96, 96))
     output = tmp_path / "clicks.json"
-    size = ["--group", "all", "--clicks", "1", "3", "6", "--centre-side", "60"]
+    size = ["--group", "all", "--clicks", "1", "3", "6", "--center-side", "60"]
     options = ["--dataset-dir", str(data), "--checkpoint", str(weights), "--output", str(output), *size]
     assert clicks.main(options) == 0
     record = json.loads(output.read_text())

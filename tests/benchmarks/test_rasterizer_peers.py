@@ -48,7 +48,7 @@ def test_what_draws_on_the_cpu_draws_where_we_draw(script: ModuleType, maker: st
 
 
 def centroids(masks: Tensor) -> Tensor:
-    """(B, 2) centres of gravity as (x, y)."""
+    """(B, 2) centers of gravity as (x, y)."""
     grid = torch.arange(masks.shape[-1]) + 0.5
     sums = torch.stack([(masks * grid).sum((1, 2)), (masks * grid[:, None]).sum((1, 2))], -1)
     return sums / masks.sum((1, 2))[:, None]
@@ -64,7 +64,7 @@ def test_outlines_lie_in_the_pixels_of_the_vertices(script: ModuleType) -> None:
 
 
 def test_coordinates_given_to_skimage(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows first, with pixel centres at whole numbers."""
+    """Rows first, with pixel centers at whole numbers."""
     seen: list[Any] = []
 
     def polygon(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> tuple[list[int], list[int]]:
@@ -80,7 +80,7 @@ def test_coordinates_given_to_skimage(script: ModuleType, monkeypatch: pytest.Mo
 
 
 def test_coordinates_given_to_cv2(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Columns first, fixed-point numbers, with pixel centres at whole numbers."""
+    """Columns first, fixed-point numbers, with pixel centers at whole numbers."""
     seen: list[Any] = []
     fake = SimpleNamespace(
         LINE_8=8,
@@ -96,7 +96,7 @@ def test_coordinates_given_to_cv2(script: ModuleType, monkeypatch: pytest.Monkey
 
 
 def test_coordinates_given_to_torch_contour(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its points are (row, column) fractions, and it samples pixel (r, c) at (r, c): our centres move there."""
+    """Its points are (row, column) fractions, and it samples pixel (r, c) at (r, c): our centers move there."""
     seen = []
 
     class ContourToMask(torch.nn.Module):

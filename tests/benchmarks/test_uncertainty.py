@@ -49,7 +49,7 @@ def test_a_run(uncertainty: ModuleType, members: list[dict[str, torch.Tensor]], 
     assert uncertainty.main(options) == 0
     record = json.loads(output.read_text())
     assert str(tmp_path) not in output.read_text() and "SYN" not in output.read_text()
-    assert list(record["results"]) == ["centre", "label"]
+    assert list(record["results"]) == ["center", "label"]
     for result in record["results"].values():
         deciles = result["by_vertex"]["deciles"]
         assert sum(part["number"] for part in deciles) == 64 * result["frames"]

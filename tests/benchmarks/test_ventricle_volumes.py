@@ -13,7 +13,7 @@ from pathlib import Path
 def test_one_synthetic_patient(tmp_path: Path) -> None:
     script = import_module("ventricle_volumes")
     output = tmp_path / "a.json"
-    small = ["--patients", "1", "--slices", "3", "--phases", "4", "--roi", "centre", "--threads", "1"]
+    small = ["--patients", "1", "--slices", "3", "--phases", "4", "--roi", "center", "--threads", "1"]
     assert script.main([*small, "--output", str(output)]) == 0
     (result,) = json.loads(output.read_text())["results"].values()
     assert result["frames"] == 12

@@ -155,7 +155,7 @@ def test_roi(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, fail
     assert "for an image of 96 x 104 (H x W): give it in (x, y) = (column, row) pixels" in text
     assert 'add --roi_box "[x0, y0, x1, y1]" in pixels' in failure(sunnybrook.infer, *places, roi="box")
     assert "x0 < x1 and y0 < y1" in failure(sunnybrook.infer, *places, roi="box", roi_box=[5, 5, 5, 9])
-    assert "one of ('centre', 'label', 'box'), but got 'center'" in failure(sunnybrook.infer, *places, roi="center")
+    assert "one of ('center', 'label', 'box'), but got 'middle'" in failure(sunnybrook.infer, *places, roi="middle")
     assert files(tmp_path / "out") == []
 
 

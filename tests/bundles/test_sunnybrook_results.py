@@ -122,7 +122,7 @@ def test_contour_in_pixels_and_mm(studies: Path, inferred: Path) -> None:
         between_rows, between_columns = (float(value) for value in header.PixelSpacing)
         assert [part["structure"] for part in found["structures"]] == STRUCTURES
         for part in found["structures"]:
-            x, y = (np.array(part["vertices_px"]) - 0.5).T  # from the corner of the first pixel to its centre
+            x, y = (np.array(part["vertices_px"]) - 0.5).T  # from the corner of the first pixel to its center
             expected = np.array(header.ImagePositionPatient, dtype=float) + (
                 np.outer(x, between_columns * along_row) + np.outer(y, between_rows * along_column)
             )
@@ -165,18 +165,18 @@ def test_pictures_show_the_contours(inferred: Path) -> None:
 
 def test_roi(sunnybrook: Any, studies: Path, trained: Path, inferred: Path, tmp_path: Path) -> None:
     """The first circles lie in the middle of the ROI and are a quarter and two fifths as wide."""
-    options: dict[str, dict[str, Any]] = {"centre": {}, "box": {"roi_box": [30, 20, 70, 80]}}
+    options: dict[str, dict[str, Any]] = {"center": {}, "box": {"roi_box": [30, 20, 70, 80]}}
     folders = {"label": inferred}
     for kind, rest in options.items():
         folders[kind] = tmp_path / kind
         sunnybrook.infer(studies, folders[kind], trained / "model.pt", group="online", roi=kind, overlay=False, **rest)
-    assert not list(folders["centre"].glob("*.png"))
+    assert not list(folders["center"].glob("*.png"))
     for name in NAMES:
         known = STRUCTURES if name in END_DIASTOLE else STRUCTURES[:1]
         middle = torch.stack([centroid(contour_of(studies, name, structure)) for structure in known]).mean(0)
         expected = {
             "label": (*middle.tolist(), 100),
-            "centre": (SIZE[1] / 2, SIZE[0] / 2, 112),
+            "center": (SIZE[1] / 2, SIZE[0] / 2, 112),
             "box": (50, 50, 60),
         }
         for kind, (x, y, side) in expected.items():

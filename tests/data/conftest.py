@@ -20,7 +20,7 @@ SIZE = (64, 72)
 
 
 def disc(center: tuple[float, float], radius: float) -> np.ndarray:
-    """(H, W) bool; the centre is (x, y)."""
+    """(H, W) bool; the center is (x, y)."""
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     return (columns - center[0]) ** 2 + (rows - center[1]) ** 2 < radius**2
 
@@ -83,7 +83,7 @@ def _write_png(path: Path, pixels: np.ndarray) -> Path:
 
 
 def _write_circle(path: Path, center: tuple[float, float] = (36.0, 32.0), radius: float = 8.0) -> Path:
-    """A contour file written by hand: pixel-centre coordinates, hence minus 0.5."""
+    """A contour file written by hand: pixel-center coordinates, hence minus 0.5."""
     angles = 2 * np.pi * np.arange(40) / 40
     points = np.stack([center[0] + radius * np.cos(angles), center[1] + radius * np.sin(angles)], axis=1) - 0.5
     path.parent.mkdir(parents=True, exist_ok=True)

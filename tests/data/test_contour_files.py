@@ -24,7 +24,7 @@ def _write(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_pixel_centres_become_pixels(tmp_path: Path) -> None:
+def test_pixel_centers_become_pixels(tmp_path: Path) -> None:
     vertices = read_contour(_write(tmp_path, "130.50 118.00\n130.00 118.50\n129 119\n"))
     assert vertices.dtype == torch.float64
     assert vertices.tolist() == [[131.0, 118.5], [130.5, 119.0], [129.5, 119.5]]
@@ -113,7 +113,7 @@ def test_unusable_vertices_are_not_written(tmp_path: Path, vertices: torch.Tenso
 def test_convention_against_the_published_masks(shared_data: Path) -> None:
     """The published masks are Pillow's fill of the file's numbers, truncated: number k names pixel k.
 
-    So integers name pixel centres, k + 0.5 in pixels, and truncation of the numbers k and k.5 moves the masks by a
+    So integers name pixel centers, k + 0.5 in pixels, and truncation of the numbers k and k.5 moves the masks by a
     quarter pixel on average. Without the half pixel the masks would lie +0.25 away, with a whole pixel -0.75.
     """
     masks = {item["name"]: item["label"] for item in sunnybrook_data_list(shared_data / "sunnybrook_png", exclude=())}

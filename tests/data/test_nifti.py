@@ -36,7 +36,7 @@ def test_frames_lie_where_the_voxels_lie(tmp_path: Path, shape: tuple[int, ...])
         frame = volume.frame(z, t)
         assert frame.shape == (4, 5)
         assert frame[3, 1] == full[1, 3, z, t]
-        # the centre of pixel (column 1, row 3) is voxel (1, 3, z); LPS to RAS turns x and y
+        # the center of pixel (column 1, row 3) is voxel (1, 3, z); LPS to RAS turns x and y
         world = pixel_to_world(torch.tensor([[1.5, 3.5]], dtype=torch.float64), volume.frame_affine(z))[0]
         expected = AFFINE @ [1, 3, z, 1]
         np.testing.assert_allclose(world * torch.tensor([-1, -1, 1]), expected[:3], atol=1e-9)

@@ -60,7 +60,7 @@ def test_smeared_and_colour_masks(tmp_path: Path, image: MetaTensor) -> None:
 
 
 def test_contour_file(tmp_path: Path, image: MetaTensor) -> None:
-    # Pixel-centre coordinates of the outer edges of rows 4..11 and columns 10..21.
+    # Pixel-center coordinates of the outer edges of rows 4..11 and columns 10..21.
     (tmp_path / "contour.txt").write_text("9.5 3.5\n21.5 3.5\n21.5 11.5\n9.5 11.5\n")
     label, reference = LoadReference()(tmp_path / "contour.txt", image)
     np.testing.assert_array_equal(label.numpy()[0], rectangle(1))

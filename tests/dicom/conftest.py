@@ -160,7 +160,7 @@ def mammogram(path: Path, name: str = "1") -> Path:
 
 
 def by_hand(vertices: np.ndarray, path: Path) -> np.ndarray:
-    """(K, 3) mm from the header alone, PS3.3 equation C.7.6.2.1-1; the centre of the first pixel is (0.5, 0.5)."""
+    """(K, 3) mm from the header alone, PS3.3 equation C.7.6.2.1-1; the center of the first pixel is (0.5, 0.5)."""
     header = pydicom.dcmread(path, stop_before_pixels=True)
     row, column = np.array(header.ImageOrientationPatient[:3]), np.array(header.ImageOrientationPatient[3:])
     down, across = (float(v) for v in header.PixelSpacing)

@@ -38,8 +38,8 @@ def drawing(made: SimpleNamespace) -> np.ndarray:
     return mask
 
 
-def centres(dataset: Dataset, number: int) -> np.ndarray:
-    """Centres of the pixels of a frame in mm, from the segmentation's own functional groups."""
+def centers(dataset: Dataset, number: int) -> np.ndarray:
+    """Centers of the pixels of a frame in mm, from the segmentation's own functional groups."""
     shared, own = dataset.SharedFunctionalGroupsSequence[0], dataset.PerFrameFunctionalGroupsSequence[number]
     directions = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, dtype=float)
     origin = np.array(own.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
@@ -62,7 +62,7 @@ def test_every_orientation_against_the_header(made: SimpleNamespace, tmp_path: P
         dataset = pydicom.dcmread(write_seg(folder / "seg.dcm", regions, sources))
         assert np.array_equal(dataset.pixel_array.reshape(made.SIZE), mask)
         expected = made.by_hand(np.stack([columns + 0.5, rows + 0.5], axis=1), sources[0].path)
-        assert np.abs(centres(dataset, 0) - expected).max() < 0.001
+        assert np.abs(centers(dataset, 0) - expected).max() < 0.001
         assert np.array_equal(read_seg(folder / "seg.dcm", sources)[0].masks[0], mask)
 
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 def test_the_worst_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cases = [{"name": f"c{n}", "dice": dice, "reference_area_px": 10 * n} for n, dice in enumerate((0.9, 0.2, 0.5))]
-    (tmp_path / "run.json").write_text(json.dumps({"cases": {"centre": cases}}))
+    (tmp_path / "run.json").write_text(json.dumps({"cases": {"center": cases}}))
     for number in range(3):
         Image.new("RGB", (100, 100), (80 * number, 0, 0)).save(tmp_path / f"c{number}.png")
-    command = ["--record", str(tmp_path / "run.json"), "--view", "centre", "--pictures", str(tmp_path)]
+    command = ["--record", str(tmp_path / "run.json"), "--view", "center", "--pictures", str(tmp_path)]
     gallery = import_module("gallery")
     assert gallery.main([*command, "--output", str(tmp_path / "sheet.png"), "--count", "2", "--columns", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -34,8 +34,8 @@ def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.Capt
     assert str(tmp_path) not in text
     assert [point["epoch"] for point in record["curves"][0]] == [1, 2]
     assert record["training_seconds"] >= record["curves"][0][0]["seconds"] > 0
-    assert record["figures"]["label"]["num_cases"] == len(record["cases"]["centre"]) > 0
-    assert list(record["figures"]) == ["label", "centre", "label_epicardium", "centre_epicardium"]
+    assert record["figures"]["label"]["num_cases"] == len(record["cases"]["center"]) > 0
+    assert list(record["figures"]) == ["label", "center", "label_epicardium", "center_epicardium"]
     # readers of the phantom draw the epicardium at end-diastole only
     assert 2 * len(record["cases"]["label_epicardium"]) == len(record["cases"]["label"])
 

@@ -33,7 +33,7 @@ def _record(variant: str, seed: int, dice: list[float], seconds: float = 60.0) -
         "parameters": 1000,
         "curves": [curve],
     }
-    return run | {"cases": {"label": cases, "centre": cases}, "training_seconds": 3 * seconds, "peak_memory_mib": 10.0}
+    return run | {"cases": {"label": cases, "center": cases}, "training_seconds": 3 * seconds, "peak_memory_mib": 10.0}
 
 
 @pytest.fixture

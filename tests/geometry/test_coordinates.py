@@ -91,7 +91,7 @@ def test_corners_of_the_image_are_the_corners_of_the_normalised_square() -> None
     torch.testing.assert_close(pixel_to_normalized(corners, (480, 640)), expected)
 
 
-def test_grid_sample_reads_a_pixel_at_its_centre() -> None:
+def test_grid_sample_reads_a_pixel_at_its_center() -> None:
     image = torch.arange(12.0, dtype=torch.float64).view(1, 1, 3, 4)
     rows, columns = torch.meshgrid(torch.arange(3.0), torch.arange(4.0), indexing="ij")
     centers = torch.stack([columns, rows], dim=-1).double() + PIXEL_CENTER
@@ -108,7 +108,7 @@ def test_normalised_and_back(points: list[tuple[float, float]], size: tuple[int,
 
 
 @given(points=POINTS)
-def test_centres_are_half_a_pixel_away(points: list[tuple[float, float]]) -> None:
+def test_centers_are_half_a_pixel_away(points: list[tuple[float, float]]) -> None:
     vertices = as_points(points)
     assert torch.equal(centers_to_pixel(vertices), vertices + 0.5)
     torch.testing.assert_close(pixel_to_centers(centers_to_pixel(vertices)), vertices, rtol=0, atol=1e-12)
@@ -129,7 +129,7 @@ def test_normalised_keeps_dtype_and_shape_and_passes_gradients(convert) -> None:
 def test_world_is_dicom_s_equation_of_the_image_plane(
     points: list[tuple[float, float]], cosines: tuple[float, ...], spacing: tuple[float, float]
 ) -> None:
-    """PS3.3 C.7.6.2.1.1: P = S + X dx i + Y dy j with column index i, row index j and the first pixel's centre S."""
+    """PS3.3 C.7.6.2.1.1: P = S + X dx i + Y dy j with column index i, row index j and the first pixel's center S."""
     position = (12.0, -34.0, 56.0)
     world = pixel_to_world(as_points(points), monai_affine(cosines, position, spacing))
     row_spacing, column_spacing = spacing  # PixelSpacing: the distance between rows comes first
@@ -215,7 +215,7 @@ def test_a_flip_a_rotation_and_a_zoom_by_hand(cosines: tuple[float, ...]) -> Non
     expected = torch.stack([y, width - x], dim=-1)
     torch.testing.assert_close(map_vertices(vertices, affine, turned), expected, rtol=0, atol=1e-9)
 
-    finer = affine.clone()  # twice the pixels; outer corners stay, so the first centre moves by a quarter pixel
+    finer = affine.clone()  # twice the pixels; outer corners stay, so the first center moves by a quarter pixel
     finer[:3, :2] /= 2
     finer[:3, 3] = affine[:3, 3] - 0.25 * (affine[:3, 0] + affine[:3, 1])
     torch.testing.assert_close(map_vertices(vertices, affine, finer), 2 * vertices, rtol=0, atol=1e-9)

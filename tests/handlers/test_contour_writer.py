@@ -97,8 +97,8 @@ def test_the_nifti_lies_where_the_contour_lies(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data[:, :, 0].T, case["pred_mask"][0])
     columns, rows = np.nonzero(data[:, :, 0])
     world_ras = nib.affines.apply_affine(image.affine, np.stack([columns, rows, 0 * rows], axis=-1))
-    centres = torch.tensor(np.stack([columns, rows], axis=-1) + 0.5)
-    np.testing.assert_allclose(world_ras * [-1, -1, 1], pixel_to_world(centres, _affine()), atol=1e-4)
+    centers = torch.tensor(np.stack([columns, rows], axis=-1) + 0.5)
+    np.testing.assert_allclose(world_ras * [-1, -1, 1], pixel_to_world(centers, _affine()), atol=1e-4)
     np.testing.assert_allclose(image.header.get_zooms()[:2], (0.75, 1.5), rtol=1e-5)
 
 

@@ -60,7 +60,7 @@ class Plane:
         return None if self.number is None else CONTOURS[self.number]
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """(K, 2) pixels to (K, 3) mm, PS3.3 equation C.7.6.2.1-1; the centre of the first pixel is (0.5, 0.5)."""
+        """(K, 2) pixels to (K, 3) mm, PS3.3 equation C.7.6.2.1-1; the center of the first pixel is (0.5, 0.5)."""
         (x, y), (down, across) = np.asarray(points).T[:, :, None], SPACING
         row, column = self.orientation
         return self.position + row * across * (x - 0.5) + column * down * (y - 0.5)
@@ -167,7 +167,7 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def sample(nrrd: Path, points: np.ndarray) -> np.ndarray:
-    """Values of the voxels at points (N, 3) in mm, which must be their centres; 0 outside of the volume."""
+    """Values of the voxels at points (N, 3) in mm, which must be their centers; 0 outside of the volume."""
     voxels, origin, steps = read_nrrd(nrrd)
     indices = np.linalg.solve(steps.T, (points - origin).T).T.round().astype(int)
     assert np.abs(origin + indices @ steps - points).max() < 0.01

@@ -28,7 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*words: object) -> Any:
-    return CliRunner().invoke(main, ["segment", *map(str, words), "--roi", "centre", "-d", "cpu"])
+    return CliRunner().invoke(main, ["segment", *map(str, words), "--roi", "center", "-d", "cpu"])
 
 
 def test_there_and_back(orthanc: Any, log_in: LogIn, study: Path, tmp_path: Path) -> None:

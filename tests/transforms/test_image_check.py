@@ -65,7 +65,7 @@ def orientations() -> list[tuple[np.ndarray, np.ndarray]]:
 
 @pytest.mark.parametrize(("along_row", "along_column"), orientations())
 def test_dicom_follows_the_standard(tmp_path: Path, along_row: np.ndarray, along_column: np.ndarray) -> None:
-    """PS3.3 C.7.6.2.1.1: P = S + X * spacing between columns * i + Y * spacing between rows * j, to pixel centres."""
+    """PS3.3 C.7.6.2.1.1: P = S + X * spacing between columns * i + Y * spacing between rows * j, to pixel centers."""
     position = np.array([-101.5, 33.25, 12.0])
     path = write_dicom(
         tmp_path / "a.dcm",

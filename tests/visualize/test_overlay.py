@@ -40,7 +40,7 @@ def test_line_lies_on_the_pixel_borders_of_a_non_square_image() -> None:
 
 @settings(max_examples=30)
 @given(x=st.floats(2.0, 10.0), scale=st.integers(2, 12), width=st.integers(1, 4))
-def test_line_is_centred_below_a_picture_pixel(x: float, scale: int, width: int) -> None:
+def test_line_is_centerd_below_a_picture_pixel(x: float, scale: int, width: int) -> None:
     vertical = np.array([[x, -5.0], [x, 20.0]])
     profile = draw_contours(BLACK, [(vertical, WHITE)], scale=scale, line_width=width)[4 * scale, :, 0].astype(float)
     assert (profile * (np.arange(profile.size) + 0.5)).sum() / profile.sum() == pytest.approx(x * scale, abs=0.02)

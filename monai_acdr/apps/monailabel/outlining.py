@@ -21,7 +21,7 @@ from monai_acdr.apps.contour_checks import NO_CONTRAST
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.prompts import CENTRE, Prompts, SlicePrompts, prompts_by_slice
+from monai_acdr.apps.monailabel.prompts import CENTER, Prompts, SlicePrompts, prompts_by_slice
 from monai_acdr.apps.outlines import Outline, outline_frames
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.geometry import nest_contours
@@ -174,7 +174,7 @@ def _corrected(outlined: Outlined, part: SlicePrompts, image: LabelImage, model:
     contradicted: dict[tuple[float, float], None] = {}
     for vertices, own in zip(bent, clicks, strict=True):
         contradicted |= dict.fromkeys((x, y) for x, y in contradicted_clicks(vertices, *own).tolist())
-    places = ", ".join(f"[{x - CENTRE:g}, {y - CENTRE:g}]" for x, y in contradicted)
+    places = ", ".join(f"[{x - CENTER:g}, {y - CENTER:g}]" for x, y in contradicted)
     warning = f"No contour obeys all points; not obeyed: {places}. Move or delete them." if contradicted else ""
     return replace(outlined, vertices=tuple(vertices.numpy() for vertices in bent), warning=warning)
 

@@ -4,7 +4,7 @@
 """What a client of MONAI Label asks for: points, a box, a slice, in voxels of the image that it was given.
 
 A voxel index (i, j, k) is (column, row, slice), as 3D Slicer's IJK and OHIF's volume index have it, and names the
-CENTRE of a voxel: in the pixels of :mod:`monai_acdr.geometry.coordinates` that is (x, y) = (i + 0.5, j + 0.5).
+CENTER of a voxel: in the pixels of :mod:`monai_acdr.geometry.coordinates` that is (x, y) = (i + 0.5, j + 0.5).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["Prompts", "SlicePrompts", "parse_prompts", "prompts_by_slice"]
 MAX_POINTS = 1000
 LARGEST = 1e9
 """Numbers beyond this, or NaN, are no index of a voxel."""
-CENTRE = 0.5
-"""From the index of a voxel to its centre, in pixels."""
+CENTER = 0.5
+"""From the index of a voxel to its center, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def prompts_by_slice(prompts: Prompts, num_slices: int) -> list[SlicePrompts]:
         slices = list(range(num_slices))
     box = None
     if prompts.box is not None:
-        x0, x1, y0, y1 = (value + CENTRE for value in prompts.box[:4])
+        x0, x1, y0, y1 = (value + CENTER for value in prompts.box[:4])
         box = (x0, y0, x1, y1)
     return [
         SlicePrompts(number, _on_slice(prompts.foreground, number), _on_slice(prompts.background, number), box)
@@ -131,7 +131,7 @@ def prompts_by_slice(prompts: Prompts, num_slices: int) -> list[SlicePrompts]:
 
 
 def _on_slice(points: Sequence[tuple[float, float, int]], number: int) -> Tensor:
-    found = [(i + CENTRE, j + CENTRE) for i, j, k in points if k == number]
+    found = [(i + CENTER, j + CENTER) for i, j, k in points if k == number]
     return torch.tensor(found, dtype=torch.float64).reshape(-1, 2)
 
 
@@ -153,7 +153,7 @@ def _points(values: Any, name: str, shape: Sequence[int]) -> tuple[tuple[float, 
     for value in values:
         i, j, k = (*_numbers(value, f"{name}` point `[i, j, k]", (2, 3)), 0.0)[:3]
         extents = shape[:3]
-        if not all(-CENTRE <= v <= n - CENTRE for v, n in zip((i, j, k), extents, strict=True)):
+        if not all(-CENTER <= v <= n - CENTER for v, n in zip((i, j, k), extents, strict=True)):
             raise ValueError(
                 f"Expected a {name} point inside the image of {tuple(extents)} voxels, indices from 0, but got "
                 f"[{i:g}, {j:g}, {k:g}]: indices are (column, row, slice)."
@@ -174,9 +174,9 @@ def _box(values: Any, shape: Sequence[int]) -> tuple[float, float, float, float,
             f"Expected `roi` to span at least a column and a row, but got {values}: it is "
             "[i_min, i_max, j_min, j_max, k_min, k_max], voxel indices of (column, row, slice)."
         )
-    if i1 < 0 or j1 < 0 or k1 < -CENTRE or i0 > shape[0] - 1 or j0 > shape[1] - 1 or k0 > shape[2] - CENTRE:
+    if i1 < 0 or j1 < 0 or k1 < -CENTER or i0 > shape[0] - 1 or j0 > shape[1] - 1 or k0 > shape[2] - CENTER:
         raise ValueError(f"Expected `roi` to meet the image of {tuple(shape[:3])} voxels, but got {values}.")
-    first, last = max(math.ceil(k0 - CENTRE), 0), min(math.floor(k1 + CENTRE), shape[2] - 1)
+    first, last = max(math.ceil(k0 - CENTER), 0), min(math.floor(k1 + CENTER), shape[2] - 1)
     return i0, i1, j0, j1, first, last
 
 

@@ -4,7 +4,7 @@
 """Chain codes to masks and contours.
 
 A chain code walks from pixel to pixel. DDSM's mask of it is the walked pixels and all that they enclose. The contour
-is the outline of that mask (:func:`monai_acdr.transforms.contour.mask_to_contour`), not the polygon through the centres
+is the outline of that mask (:func:`monai_acdr.transforms.contour.mask_to_contour`), not the polygon through the centers
 of the walked pixels: that would leave half of each border pixel out, and its mask would be smaller than DDSM's.
 """
 

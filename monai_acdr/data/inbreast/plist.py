@@ -5,7 +5,7 @@
 
 Points are ``Point_px``, strings ``"(x, y)"`` in continuous pixels of the full-resolution image. OsiriX's pixel (c, r)
 covers [c, c + 1) x [r, r + 1): its ``convertPixX:pixY:toDICOMCoords:`` subtracts half a pixel on the way to DICOM's
-pixel-centre positions. That is this package's rule, so points are taken as they are. Programs that fill the same
+pixel-center positions. That is this package's rule, so points are taken as they are. Programs that fill the same
 numbers as pixel indices draw masks half a pixel (0.035 mm) towards the lower right of these.
 """
 

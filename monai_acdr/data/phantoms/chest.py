@@ -35,7 +35,7 @@ def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int) ->
 
 @dataclass(frozen=True)
 class Ellipse:
-    """A soft ellipse: (2,) centre and (2,) half axes in mm, relative signal, softness of its border in mm."""
+    """A soft ellipse: (2,) center and (2,) half axes in mm, relative signal, softness of its border in mm."""
 
     center: np.ndarray
     radii: np.ndarray
@@ -54,7 +54,7 @@ class Chest:
     Args:
         rng: source of all random draws.
         size: (H, W) of the image.
-        x, y: (H, W) positions of the pixel centres in mm from the middle of the image.
+        x, y: (H, W) positions of the pixel centers in mm from the middle of the image.
     """
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], x: np.ndarray, y: np.ndarray) -> None:

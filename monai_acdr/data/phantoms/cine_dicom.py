@@ -59,7 +59,7 @@ class CineGeometry:
         return np.cross(self.row, self.column)
 
     def position(self, slice_index: int, size: tuple[int, int], spacing: tuple[float, float]) -> np.ndarray:
-        """Centre of the first pixel of a slice, (3,): ImagePositionPatient (DICOM PS3.3 C.7.6.2.1.1)."""
+        """Center of the first pixel of a slice, (3,): ImagePositionPatient (DICOM PS3.3 C.7.6.2.1.1)."""
         to_column = (size[1] - 1) / 2 * spacing[1] * self.row
         to_row = (size[0] - 1) / 2 * spacing[0] * self.column
         return self.center - to_column - to_row + slice_index * SLICE_DISTANCE * self.normal

@@ -3,7 +3,7 @@
 
 """The heart of the short-axis phantom: outlines in mm as a function of the level and of the contraction.
 
-Every outline is star-shaped: a centre and one radius for each of `NUM_ANGLES` equidistant angles. Lengths are mm;
+Every outline is star-shaped: a center and one radius for each of `NUM_ANGLES` equidistant angles. Lengths are mm;
 (x, y) is the position along a row and along a column (y down), from the middle of the image. `level` runs from 0
 (base) to 1 (apex), `contraction` from 0 (end-diastole, ED) to 1 (end-systole, ES).
 """
@@ -59,9 +59,9 @@ class Heart:
         es_ratio: endocardial radius at ES over that at ED.
         wall: myocardial thickness at the base at ED.
         taper: how much smaller the heart becomes towards the apex, below 1.
-        offset: (2,) centre of the heart from the middle of the image.
-        drift: (2,) displacement of the centre from base to apex (the axis is never quite perpendicular).
-        motion: (2,) displacement of the centre from ED to ES.
+        offset: (2,) center of the heart from the middle of the image.
+        drift: (2,) displacement of the center from base to apex (the axis is never quite perpendicular).
+        motion: (2,) displacement of the center from ED to ES.
         amplitudes, phases: (4,) harmonics 2 to 5 of the relative endocardial radius.
         twist: rotation of the harmonics from base to apex.
         septum: direction of the right ventricle.
@@ -112,7 +112,7 @@ class Heart:
         )
 
     def center(self, level: float, contraction: float) -> np.ndarray:
-        """Centre of the left ventricle, shape (2,)."""
+        """Center of the left ventricle, shape (2,)."""
         return self.offset + (level - 0.5) * self.drift + contraction * self.motion
 
     def cavity_radius(self, level: float, contraction: float) -> float:

@@ -145,7 +145,7 @@ class ShortAxisPhantom:
 
 
 def _positions(size: tuple[int, int], spacing: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions x and y of the pixel centres in mm from the middle of the image, each (H, W)."""
+    """Positions x and y of the pixel centers in mm from the middle of the image, each (H, W)."""
     rows = (np.arange(size[0]) + 0.5 - size[0] / 2) * spacing[0]
     columns = (np.arange(size[1]) + 0.5 - size[1] / 2) * spacing[1]
     y, x = np.meshgrid(rows, columns, indexing="ij")

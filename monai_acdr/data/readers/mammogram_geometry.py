@@ -93,7 +93,7 @@ def _spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[float,
 
 
 def image_affine(dataset: Any, spacing: tuple[float, float] | None) -> np.ndarray:
-    """(4, 4) affine from the index (row, column, slice) of pixel centres to mm, as MONAI's PydicomReader makes it.
+    """(4, 4) affine from the index (row, column, slice) of pixel centers to mm, as MONAI's PydicomReader makes it.
 
     Mammograms have no place in the patient: without ImageOrientationPatient and ImagePositionPatient the affine is
     ``diag(row spacing, column spacing, 1, 1)``. Distances and areas are true then, directions are the image's own.

@@ -28,7 +28,7 @@ def contour_from_box(boxes: Tensor, num_vertices: int, shape: str = "ellipse", s
         boxes: (..., 4) as (x0, y0, x1, y1) in pixels with x0 < x1 and y0 < y1.
         num_vertices: K.
         shape: ``ellipse``, touching all four sides, or ``circle``, of the smaller side's diameter.
-        scale: factor on the radii about the box's centre.
+        scale: factor on the radii about the box's center.
 
     Returns:
         (..., K, 2) vertices in pixels.

@@ -77,7 +77,7 @@ def mask_to_rings(mask: Tensor, level: float = TRACING_LEVEL) -> tuple[list[Tens
         if area < 0 and binary:  # from `level` to `1 - level`, away from the hole's pixels
             vertices = 2 * np.floor(vertices) + (vertices != np.floor(vertices)) - vertices
         if area != 0:
-            # Index i of the padded array is the centre of pixel i - 1.
+            # Index i of the padded array is the center of pixel i - 1.
             found.append((area, torch.from_numpy(vertices - 0.5)))
     if not any(area > 0 for area, _ in found):
         raise ValueError(

@@ -83,7 +83,7 @@ class BoxROI(Transform):
 
     Args:
         box: (x0, y0, x1, y1) in pixels, or None when it comes with the call.
-        scale: factor on both sides, about the centre.
+        scale: factor on both sides, about the center.
         margin: pixels added on every side, after scaling.
         square: make both sides the longer one.
         inside: move the ROI inside the image, whose ``size`` (H, W) is then asked for in the call.

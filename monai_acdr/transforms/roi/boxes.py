@@ -3,7 +3,7 @@
 
 """Regions of interest: rotated rectangles in the pixels of an image, and how they are made and changed.
 
-A ROI is a float64 tensor (5,) = (center_x, center_y, width, height, angle): centre and sides in image pixels
+A ROI is a float64 tensor (5,) = (center_x, center_y, width, height, angle): center and sides in image pixels
 (:mod:`monai_acdr.geometry.coordinates`), the angle in radians, counter-clockwise to the eye (x right, y down). The
 ROI's own x axis is (cos a, -sin a) in the image, its y axis (sin a, cos a).
 """
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def roi_from_box(box: Sequence[float] | Tensor) -> Tensor:
-    """The upright ROI that covers the box (x0, y0, x1, y1), in pixels (outer edges, not pixel centres).
+    """The upright ROI that covers the box (x0, y0, x1, y1), in pixels (outer edges, not pixel centers).
 
     Raises:
         ValueError: unless x0 < x1 and y0 < y1 are four finite numbers.
@@ -98,7 +98,7 @@ def roi_about_vertices(
 
 
 def expand_roi(roi: Tensor, scale: float = 1.0, margin: float = 0.0, square: bool = False) -> Tensor:
-    """Scale a ROI's sides about its centre, add ``margin`` pixels on every side, then optionally make it square."""
+    """Scale a ROI's sides about its center, add ``margin`` pixels on every side, then optionally make it square."""
     x, y, width, height, angle = _numbers(roi)
     width, height = width * scale + 2 * margin, height * scale + 2 * margin
     if square:
@@ -109,7 +109,7 @@ def expand_roi(roi: Tensor, scale: float = 1.0, margin: float = 0.0, square: boo
 def shift_roi_inside(roi: Tensor, size: Sequence[int]) -> Tensor:
     """Move a ROI, without changing its sides, so that its corners lie inside an image of ``size`` (H, W).
 
-    Along an axis on which it is larger than the image it is centred.
+    Along an axis on which it is larger than the image it is centerd.
     """
     x, y, width, height, angle = _numbers(roi)
     cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
@@ -122,7 +122,7 @@ def jitter_roi(roi: Tensor, shift: Sequence[float] = (0.0, 0.0), scale: float = 
 
     Args:
         roi: (5,) ROI.
-        shift: displacement of the centre along the ROI's own axes, as fractions of its width and height.
+        shift: displacement of the center along the ROI's own axes, as fractions of its width and height.
         scale: factor on both sides; above 1 the object looks smaller in the crop.
         angle: added to the ROI's angle, radians, counter-clockwise to the eye.
     """

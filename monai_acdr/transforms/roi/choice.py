@@ -13,13 +13,13 @@ from monai_acdr.transforms.roi.dictionary import BoxROId, CenterROId, LabelROId
 
 __all__ = ["ROI_KINDS", "roi_transform"]
 
-ROI_KINDS = ("centre", "label", "box")
-"""``centre``: nothing is known. ``label``: the position is known, the size is not. ``box``: a user drew it."""
+ROI_KINDS = ("center", "label", "box")
+"""``center``: nothing is known. ``label``: the position is known, the size is not. ``box``: a user drew it."""
 
 
 def roi_transform(
     kind: str,
-    centre_side: float = 112,
+    center_side: float = 112,
     label_side: float = 100,
     box: Sequence[float] | None = None,
     image_key: str = "image",
@@ -30,7 +30,7 @@ def roi_transform(
 
     Args:
         kind: one of :data:`ROI_KINDS`.
-        centre_side: side in pixels of the square about the image's centre.
+        center_side: side in pixels of the square about the image's center.
         label_side: side in pixels of the square about the reference contour's centroid.
         box: (x0, y0, x1, y1) in pixels, for ``box``.
         image_key: image to make the ROI for.
@@ -40,8 +40,8 @@ def roi_transform(
     Raises:
         ValueError: for another kind, or ``box`` without a box.
     """
-    if kind == "centre":
-        return CenterROId(image_key, centre_side, roi_key)
+    if kind == "center":
+        return CenterROId(image_key, center_side, roi_key)
     if kind == "label":
         return LabelROId(contour_key, label_side, image_key=image_key, roi_key=roi_key)
     if kind == "box":

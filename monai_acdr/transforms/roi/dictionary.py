@@ -87,7 +87,7 @@ class LabelROId(MapTransform):
         if self.keys[0] not in d:
             raise ValueError(
                 f"Expected a reference contour {self.keys[0]!r} to place the ROI by, but the image has none: use the "
-                "ROI 'centre' or 'box' for images without reference."
+                "ROI 'center' or 'box' for images without reference."
             )
         vertices = d[self.keys[0]]
         image = None if self.image_key is None else d[self.image_key]

@@ -31,7 +31,7 @@ class ExpertROId(MapTransform):
         box: (x0, y0, x1, y1) in pixels of the image's FILE, for all images; None takes that of the item.
         box_key: item with such a box; absent or None takes the bounding box of the reference contour.
         contour_key: reference contour (1, N, 2), MetaTensor of any frame of the image.
-        scale: factor on the sides, about the centre.
+        scale: factor on the sides, about the center.
         square: make both sides the longer one. The published protocol resizes the box as it is.
         inside: move the ROI inside the image, as the protocol does.
         roi_key: item to write, (5,) in the image's present pixels.

@@ -31,7 +31,7 @@ def roi_matrix(roi: Tensor, size: Sequence[int]) -> Tensor:
         size: (H, W) of the crop.
 
     Returns:
-        (3, 3) float64: (row, column, 1) of a crop pixel's centre to (row, column, 1) in the image, MONAI's order, so
+        (3, 3) float64: (row, column, 1) of a crop pixel's center to (row, column, 1) in the image, MONAI's order, so
         that the crop's affine is ``image.affine @ roi_matrix`` (padded to (4, 4)).
     """
     x, y, width, height, angle = roi.tolist()
@@ -86,7 +86,7 @@ def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilin
     """Bring what was computed in a crop back onto the image's grid; zero outside the ROI.
 
     Pixels that the ROI's border cuts get their share (``antialias``, where the crop is finer than the image) or
-    belong to the ROI when their centre does.
+    belong to the ROI when their center does.
 
     Args:
         crop: (C, h, w), floating point, any size: it covers the whole ROI.

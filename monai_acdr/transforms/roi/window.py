@@ -26,7 +26,7 @@ def roi_window(roi: Tensor, size: Sequence[int], scale: float = 2.0) -> tuple[in
     Args:
         roi: (5,) ROI in pixels.
         size: (H, W) of the image.
-        scale: factor on the ROI's sides, about its centre.
+        scale: factor on the ROI's sides, about its center.
 
     Returns:
         (left, top, right, bottom), the last two exclusive, inside the image and never empty.

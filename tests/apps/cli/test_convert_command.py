@@ -82,5 +82,5 @@ def test_help_has_formats_units_and_examples() -> None:
     text = run("--help").output
     for name in FORMATS:
         assert f"  {name} " in text
-    for words in ("Examples:", "--images STUDY", "in pixels", "mm", "--size ROWS COLUMNS", "centre of the first pixel"):
+    for words in ("Examples:", "--images STUDY", "in pixels", "mm", "--size ROWS COLUMNS", "center of the first pixel"):
         assert words in text

@@ -42,11 +42,11 @@ def test_every_verb_has_help_and_json(verb: str) -> None:
 
 def test_errors_end_in_one_message_and_a_status(tmp_path: Path) -> None:
     absent = str(tmp_path / "absent")
-    run = CliRunner().invoke(main, ["segment", absent, "-o", str(tmp_path / "out"), "--roi", "centre"])
+    run = CliRunner().invoke(main, ["segment", absent, "-o", str(tmp_path / "out"), "--roi", "center"])
     assert run.exit_code == 3
     assert run.stderr.startswith("Error: Expected a file or a folder, but")
     assert run.stdout == ""
-    run = CliRunner().invoke(main, ["segment", absent, "-o", str(tmp_path / "out"), "--roi", "centre", "--json"])
+    run = CliRunner().invoke(main, ["segment", absent, "-o", str(tmp_path / "out"), "--roi", "center", "--json"])
     assert json.loads(run.stdout)["exit_code"] == 3
     assert CliRunner().invoke(main, ["segment"]).exit_code == 2
     with pytest.raises(FileNotFoundError, match="absent"):

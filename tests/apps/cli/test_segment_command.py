@@ -28,8 +28,8 @@ def test_a_run(study: Path, tiny_heart: Path, tmp_path: Path) -> None:
     again = run(file, "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "point", 56, 50, "--json")
     assert again.exit_code == 4
     assert json.loads(again.stdout)["error"].startswith("Expected no results in")
-    done = run(file, "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre", "--overwrite", "--json")
-    assert json.loads(done.stdout)["roi"] == "centre"
+    done = run(file, "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "center", "--overwrite", "--json")
+    assert json.loads(done.stdout)["roi"] == "center"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_numbers_follow_the_word(monkeypatch: pytest.MonkeyPatch, words: tuple[o
 
 def test_missing_extras(study: Path, tiny_heart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "highdicom", None)
-    done = run(study, "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre", "--seg")
+    done = run(study, "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "center", "--seg")
     assert done.exit_code == 5
     assert "pip install 'monai_acdr[dicom-out]'" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -66,7 +66,7 @@ def test_missing_extras(study: Path, tiny_heart: Path, tmp_path: Path, monkeypat
 
 def test_a_picture_without_contrast_is_a_finding(tiny_heart: Path, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((90, 100), dtype=np.uint8)).save(tmp_path / "black.png")
-    for roi in ("centre", "auto"):
+    for roi in ("center", "auto"):
         words = ("-m", tiny_heart, "--roi", roi, "--html", "--mask", "--overlays", "--overwrite", "--json", "-d", "cpu")
         done = run(tmp_path / "black.png", "-o", tmp_path / "out", *words)
         assert done.exit_code == 0, done.output
@@ -82,7 +82,7 @@ def test_a_picture_without_contrast_is_a_finding(tiny_heart: Path, tmp_path: Pat
 
 def test_the_budget_of_memory(tiny_heart: Path, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((600, 600), dtype=np.uint8)).save(tmp_path / "a.png")
-    words = ("-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre")
+    words = ("-o", tmp_path / "out", "-m", tiny_heart, "--roi", "center")
     done = run(tmp_path / "a.png", *words, "--read-budget", 1)
     assert done.exit_code == 3
     assert "a.png to need at most 1 MiB of memory" in done.output
@@ -104,7 +104,7 @@ def test_a_spacing_that_is_not_plausible(
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (90, 100), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    done = run(tmp_path / "a.png", "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "centre", "--spacing", *spacing)
+    done = run(tmp_path / "a.png", "-o", tmp_path / "out", "-m", tiny_heart, "--roi", "center", "--spacing", *spacing)
     assert done.exit_code == 3
     assert text in done.output
     assert "--spacing" in done.output

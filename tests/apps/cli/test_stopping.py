@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="need
 
 def start(study: Path, output: Path, *options: str) -> subprocess.Popen[str]:
     code = "import sys; from monai_acdr.apps.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "segment", str(study), "-o", str(output), "--roi", "centre", *options]
+    command = [sys.executable, "-c", code, "segment", str(study), "-o", str(output), "--roi", "center", *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

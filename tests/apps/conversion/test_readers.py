@@ -29,7 +29,7 @@ def test_contour_files(study: Path, shape: np.ndarray, tmp_path: Path) -> None:
     assert inner.structure is LV_ENDOCARDIUM
     assert [frame.name for frame in inner.frames] == [f"IM-0001-000{n}-icontour-manual" for n in (1, 2, 3, 4)]
     path = tmp_path / "case.v2.txt"
-    np.savetxt(path, shape - 0.5)  # files have pixel-centre coordinates
+    np.savetxt(path, shape - 0.5)  # files have pixel-center coordinates
     (layer,), _ = read_layers(path, FORMATS["txt"], [])
     assert (layer.structure, layer.frames[0].name, layer.frames[0].size) == (TISSUE, "case.v2", None)
     np.testing.assert_allclose((layer.frames[0].contours or ())[0], shape)

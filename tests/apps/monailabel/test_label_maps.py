@@ -53,7 +53,7 @@ def test_extension(volume: LabelImage, series: LabelImage, picture: LabelImage) 
 
 
 def test_voxels(volume: LabelImage) -> None:
-    """By hand: (x, y) are the first two axes, of voxels whose centres are at + 0.5."""
+    """By hand: (x, y) are the first two axes, of voxels whose centers are at + 0.5."""
     labels = draw_labels(volume, [outlined(1)])
     expected = np.zeros((112, 100, 3), np.uint8)
     expected[20:26, 30:50, 1] = 1

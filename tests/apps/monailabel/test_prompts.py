@@ -21,7 +21,7 @@ def test_nothing() -> None:
     assert [part.slice for part in prompts_by_slice(prompts, 5)] == [0, 1, 2, 3, 4]
 
 
-def test_voxels_are_centres_of_pixels() -> None:
+def test_voxels_are_centers_of_pixels() -> None:
     (part,) = prompts_by_slice(parse_prompts({"foreground": [[10, 20, 3]], "background": [[0, 79, 3]]}, SHAPE), 5)
     assert part.slice == 3 and part.box is None
     assert part.foreground.tolist() == [[10.5, 20.5]] and part.background.tolist() == [[0.5, 79.5]]

@@ -41,7 +41,7 @@ def test_shading_rises_towards_the_coil() -> None:
     assert shading[20:28, 16:24].mean() == pytest.approx(1, abs=0.3)
 
 
-def test_noise_is_smooth_and_centred() -> None:
+def test_noise_is_smooth_and_centerd() -> None:
     noise = smooth_noise(np.random.default_rng(0), (90, 70), 10)
     assert noise.shape == (90, 70)
     assert abs(noise.mean()) < 0.3

@@ -40,7 +40,7 @@ def relative_files(folder: Path) -> set[str]:
 
 
 def points_of(path: Path) -> np.ndarray:
-    """(N, 2) pixel-centre coordinates, read without the package."""
+    """(N, 2) pixel-center coordinates, read without the package."""
     return np.loadtxt(path)
 
 
@@ -54,7 +54,7 @@ def pixels_of(studies: Path, patient: int, frame: int) -> np.ndarray:
 
 
 def centers_inside(points: np.ndarray) -> np.ndarray:
-    """Pixels (H, W) whose centre (integers in a contour file) lies inside the polygon: even-odd ray casting."""
+    """Pixels (H, W) whose center (integers in a contour file) lies inside the polygon: even-odd ray casting."""
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
     inside = np.zeros(SIZE, dtype=bool)
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
@@ -214,7 +214,7 @@ def test_position_agrees_with_monai_reader(studies: Path) -> None:
     reader = PydicomReader(swap_ij=False)
     array, meta = reader.get_data(reader.read(str(path)))
     assert array.shape[:2] == SIZE
-    # DICOM PS3.3 equation C.7.6.2.1-1, for the centre of the pixel in column 11, row 7.
+    # DICOM PS3.3 equation C.7.6.2.1-1, for the center of the pixel in column 11, row 7.
     row, column = np.array(dataset.ImageOrientationPatient, dtype=float).reshape(2, 3)
     expected = np.array(dataset.ImagePositionPatient, dtype=float) + 11 * SPACING[1] * row + 7 * SPACING[0] * column
     actual = pixel_to_world(torch.tensor([11.5, 7.5]), torch.as_tensor(meta["affine"]))

@@ -26,13 +26,13 @@ CLICK = [52, 61]  # (column, row): within the ventricle of all slices
 
 
 def inside(vertices: Any, shape: tuple[int, int]) -> np.ndarray:
-    """(X, Y) bool: voxels whose centre is in the polygon, by another program than ours."""
+    """(X, Y) bool: voxels whose center is in the polygon, by another program than ours."""
     x, y = np.meshgrid(np.arange(shape[0]) + 0.5, np.arange(shape[1]) + 0.5, indexing="ij")
     return np.asarray(shapely.contains_xy(shapely.Polygon(vertices).buffer(0), x, y))
 
 
 def same_but_border(labels: np.ndarray, vertices: Any) -> bool:
-    """Coverage of at least half and the centre inside differ on the border only."""
+    """Coverage of at least half and the center inside differ on the border only."""
     wanted = inside(vertices, labels.shape)
     return bool((labels > 0).sum() > 50 and np.logical_xor(labels > 0, wanted).sum() <= 0.06 * wanted.sum())
 
@@ -73,7 +73,7 @@ def test_click_on_a_volume(server: Any) -> None:
     assert (contour["slice"], contour["phase"], contour["prompt"]) == (1, 0, "point")
     assert contour["region"][:2] == [CLICK[0] + 0.5, CLICK[1] + 0.5]
     assert same_but_border(labels[:, :, 1] == 1, contour["vertices_px"])
-    # Pixels to mm by hand: voxel indices are centres, and RAS to LPS.
+    # Pixels to mm by hand: voxel indices are centers, and RAS to LPS.
     vertices = np.asarray(contour["vertices_px"])
     indices = np.column_stack([vertices - 0.5, np.ones(len(vertices)), np.ones(len(vertices))])
     lps = (reference.affine @ indices.T).T[:, :3] * [-1, -1, 1]
@@ -107,7 +107,7 @@ def test_box_of_slicer(server: Any) -> None:
 
 def test_nothing_is_asked_for(server: Any) -> None:
     contours = server.contours("volume", {})
-    assert len(contours) >= 2 and {contour["prompt"] for contour in contours} <= {"auto", "centre"}
+    assert len(contours) >= 2 and {contour["prompt"] for contour in contours} <= {"auto", "center"}
     auto = server.contours("volume", {"foreground": [[0, 0, 0]]}, model=f"{HEART}_auto")
     assert auto == contours  # prompts are not its affair
 
@@ -116,8 +116,8 @@ def test_nothing_is_asked_for(server: Any) -> None:
 def test_nothing_is_asked_for_on_other_images(server: Any, image: str, at_least: int) -> None:
     contours = server.cavities(image, {})
     assert len(contours) >= at_least
-    centres = np.array([contour["centroid_px"] for contour in contours])
-    assert np.abs(centres - [52, 61]).max() < 12
+    centers = np.array([contour["centroid_px"] for contour in contours])
+    assert np.abs(centers - [52, 61]).max() < 12
 
 
 def test_boxes_on_other_images(server: Any) -> None:
@@ -207,8 +207,8 @@ def test_mass_in_a_mammogram(server: Any) -> None:
     image = pydicom.dcmread(Path(server.studies) / "mammogram.dcm")
     box = {"roi": [60, 110, 90, 150, 0, 0]}
     (contour,) = server.contours("mammogram", box, MASS)
-    centre = np.mean(contour["vertices_px"], axis=0)
-    assert 60 < centre[0] < 110 and 90 < centre[1] < 150  # not flipped, though it is a right breast
+    center = np.mean(contour["vertices_px"], axis=0)
+    assert 60 < center[0] < 110 and 90 < center[1] < 150  # not flipped, though it is a right breast
     assert contour["vertices_mm"] is None
     clicked = server.contours(
         "mammogram", {"foreground": [[60, 120, 0], [110, 120, 0], [85, 90, 0], [85, 150, 0]]}, MASS

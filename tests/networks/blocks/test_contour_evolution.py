@@ -14,14 +14,14 @@ from monai_acdr.networks.blocks import evolve_contour, sample_displacement
 
 
 def linear_field(height: int, width: int, slope: float = 0.01, dtype: torch.dtype = torch.float64) -> Tensor:
-    """(1, 2, h, w) field with the values x -> slope * (column centre), y -> 2 * slope * (row centre)."""
+    """(1, 2, h, w) field with the values x -> slope * (column center), y -> 2 * slope * (row center)."""
     columns, rows = torch.arange(width, dtype=dtype) + 0.5, torch.arange(height, dtype=dtype) + 0.5
     field = torch.stack([columns[None].expand(height, width), 2 * rows[:, None].expand(height, width)])
     return slope * field[None]
 
 
 def bilinear(field: np.ndarray, x: float, y: float) -> float:
-    """A field (H, W), sampled at pixel centres, at one point in pixels; edge values continue."""
+    """A field (H, W), sampled at pixel centers, at one point in pixels; edge values continue."""
     height, width = field.shape
     column, row = np.clip(x - 0.5, 0, width - 1), np.clip(y - 0.5, 0, height - 1)
     left, top = min(int(column), max(width - 2, 0)), min(int(row), max(height - 2, 0))
@@ -31,7 +31,7 @@ def bilinear(field: np.ndarray, x: float, y: float) -> float:
     return float((1 - b) * upper + b * ((1 - a) * field[bottom, left] + a * field[bottom, right]))
 
 
-def test_sampling_is_bilinear_between_pixel_centres() -> None:
+def test_sampling_is_bilinear_between_pixel_centers() -> None:
     field = torch.randn(2, 2, 5, 7, dtype=torch.float64)
     vertices = torch.rand(2, 9, 2, dtype=torch.float64) * torch.tensor([9.0, 7.0]) - 1  # some beyond the border
     sampled = sample_displacement(field, vertices, (5, 7))

@@ -40,7 +40,7 @@ def oblique() -> torch.Tensor:
 
 
 def blob() -> torch.Tensor:
-    """(1, 64, 2) an asymmetric, off-centre outline in the pixels of an image of SIZE."""
+    """(1, 64, 2) an asymmetric, off-center outline in the pixels of an image of SIZE."""
     theta = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)
     radius = 18 + 5 * torch.cos(3 * theta) + 4 * torch.sin(theta)
     return torch.stack([70 + 1.2 * radius * torch.cos(theta), 45 + 0.8 * radius * torch.sin(theta)], -1)[None]
@@ -103,7 +103,7 @@ def test_vertices_follow_resampling(transform: Callable) -> None:
     vertices = FollowImage()(MetaTensor(blob(), affine=oblique()), image)
     mask = contour_to_mask(vertices.as_tensor(), image.shape[1:])
     (area, center), (image_area, image_center) = moments(mask), moments(image)
-    # Interpolation smears the border, but moves neither the area nor its centre.
+    # Interpolation smears the border, but moves neither the area nor its center.
     assert image_area == pytest.approx(area, rel=0.01)
     torch.testing.assert_close(image_center, center, rtol=0, atol=0.05)
     assert (torch.minimum(mask, image).sum() / torch.maximum(mask, image).sum()).item() > 0.95
@@ -197,7 +197,7 @@ def test_selecting() -> None:
 
 
 def test_monai_points_are_indices() -> None:
-    """MONAI's points are (row, column) indices of pixel centres, to RAS: same shape, other order and origin."""
+    """MONAI's points are (row, column) indices of pixel centers, to RAS: same shape, other order and origin."""
     affine = torch.eye(4, dtype=torch.float64)
     affine[:3, 0], affine[:3, 1] = torch.tensor([0.0, 0.6, 0.8]) * 1.4, torch.tensor([1.0, 0.0, 0.0]) * 0.7
     points = MetaTensor((blob() - 0.5).flip(-1), affine=affine)

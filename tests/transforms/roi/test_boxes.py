@@ -80,7 +80,7 @@ def test_shift_inside(x: float, y: float, width: float, height: float, angle: fl
     torch.testing.assert_close(shift_roi_inside(shifted, size), shifted, rtol=0, atol=1e-9)  # nothing left to move
 
 
-def test_shift_inside_centres_what_is_too_large() -> None:
+def test_shift_inside_centers_what_is_too_large() -> None:
     assert shift_roi_inside(make(5, 5, 200, 20, 0), (100, 120)).tolist() == [60, 10, 200, 20, 0]
 
 

@@ -18,7 +18,7 @@ SQUARE = MetaTensor(
 @pytest.mark.parametrize(
     ("kind", "options", "expected"),
     [
-        ("centre", {"centre_side": 50}, [60, 50, 50, 50, 0]),
+        ("center", {"center_side": 50}, [60, 50, 50, 50, 0]),
         ("label", {"label_side": 70}, [40, 50, 70, 70, 0]),
         ("box", {"box": [10, 20, 30, 60]}, [20, 40, 40, 40, 0]),
     ],
@@ -29,7 +29,7 @@ def test_kinds(kind: str, options: dict[str, object], expected: list[float]) -> 
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"one of \('centre', 'label', 'box'\), but got 'center'"):
-        roi_transform("center")
+    with pytest.raises(ValueError, match=r"one of \('center', 'label', 'box'\), but got 'middle'"):
+        roi_transform("middle")
     with pytest.raises(ValueError, match="add --roi_box"):
         roi_transform("box")

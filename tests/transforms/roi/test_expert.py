@@ -22,7 +22,7 @@ def item(**more: Any) -> dict[Any, Any]:
     return {"image": MetaTensor(torch.zeros(1, 100, 80), affine=AFFINE, meta=meta), **more}
 
 
-def test_the_bounding_box_of_the_mass_scaled_about_its_centre() -> None:
+def test_the_bounding_box_of_the_mass_scaled_about_its_center() -> None:
     roi = ExpertROId()(item(reference=vertices_in(MASS, AFFINE)))["roi"]
     torch.testing.assert_close(roi, torch.tensor([40.0, 40.0, 24.0, 48.0, 0.0], dtype=torch.float64))
     square = ExpertROId(scale=1.0, square=True)(item(reference=vertices_in(MASS, AFFINE)))["roi"]

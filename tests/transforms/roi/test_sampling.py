@@ -21,7 +21,7 @@ rois = st.builds(
 
 
 def ramps(height: int, width: int) -> torch.Tensor:
-    """(2, H, W) float64: at each pixel the x and y of its centre."""
+    """(2, H, W) float64: at each pixel the x and y of its center."""
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     return torch.stack([x, y]).double()
 
@@ -143,12 +143,12 @@ def mammogram(rows: int, columns: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
-@pytest.mark.parametrize("centre", [(300.0, 250.0), (2800.0, 3900.0)])
+@pytest.mark.parametrize("center", [(300.0, 250.0), (2800.0, 3900.0)])
 def test_a_crop_of_half_precision_is_that_of_float32_to_its_own_step(
-    dtype: torch.dtype, mode: str, centre: tuple[float, float]
+    dtype: torch.dtype, mode: str, center: tuple[float, float]
 ) -> None:
     image = mammogram(4096, 3072).to(dtype)
-    roi = torch.tensor([*centre, 300.0, 260.0, 0.3], dtype=torch.float64)
+    roi = torch.tensor([*center, 300.0, 260.0, 0.3], dtype=torch.float64)
     crop = crop_roi(image, roi, (128, 128), mode)
     assert crop.dtype == dtype
     expected = crop_roi(image.float(), roi, (128, 128), mode)

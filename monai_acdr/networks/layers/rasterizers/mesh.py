@@ -28,7 +28,7 @@ def rasterize_mesh(
 ) -> Tensor:
     """Silhouettes of triangles over the vertices of contours, as Kato et al. draw and differentiate them (CVPR 2018).
 
-    An image of ``anti_aliasing`` times the size is 1 where the centre of a pixel lies in any triangle, and its average
+    An image of ``anti_aliasing`` times the size is 1 where the center of a pixel lies in any triangle, and its average
     over blocks is the mask. The gradient is not that of this image, which has none, but the published approximation:
     see :mod:`~monai_acdr.networks.layers.rasterizers.mesh_gradient`. It reaches vertices far from where the mask should
     change, and is neither as long nor as directed as the derivative of the covered area.

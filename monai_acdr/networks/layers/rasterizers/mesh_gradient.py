@@ -3,8 +3,8 @@
 
 """The hand-made gradient of Kato et al., "Neural 3D Mesh Renderer" (CVPR 2018), section 3, for silhouettes.
 
-A pixel of a drawn triangle changes all at once where an edge sweeps over its centre. The published remedy is to act as
-if it changed gradually: if vertex i has to move by dx along an axis until one of its edges reaches the centre of pixel
+A pixel of a drawn triangle changes all at once where an edge sweeps over its center. The published remedy is to act as
+if it changed gradually: if vertex i has to move by dx along an axis until one of its edges reaches the center of pixel
 j, and the pixel's value then changes by dI, the derivative is dI / dx. It counts only where the loss asks for that
 change, grad_j * dI < 0; else it is zero. The axes are treated apart, and so are the edges of a triangle:
 
@@ -12,7 +12,7 @@ change, grad_j * dI < 0; else it is zero. The axes are treated apart, and so are
 - a pixel inside, drawn by this triangle, becomes 0 when the edge moves inwards over it, from either side;
 - an edge that borders on another triangle changes nothing: what appears behind it has the same value.
 
-An edge that crosses the pixel's row at x, a share t of the way from its start, reaches a centre at distance d when its
+An edge that crosses the pixel's row at x, a share t of the way from its start, reaches a center at distance d when its
 start moves by d / (1 - t), or its end by d / t.
 """
 
@@ -27,7 +27,7 @@ from monai_acdr.networks.layers.rasterizers.triangle_spans import Crossings, Spa
 __all__ = ["LEAST_DISTANCE", "silhouette_gradient"]
 
 LEAST_DISTANCE = 1 / 16
-"""Samples added to all distances between edges and centres, whose reciprocals have no bound: the paper is silent."""
+"""Samples added to all distances between edges and centers, whose reciprocals have no bound: the paper is silent."""
 
 _MOST_PIXELS = 2**17
 """Pixels of rows that are worked on at a time: it bounds the memory, and keeps them in the cache."""
@@ -68,7 +68,7 @@ def _gradient_along_rows(grad: Tensor, points: Tensor, faces: Tensor, owner: Ten
 def _is_visible(spans: Spans, drawn: Tensor, is_right: bool) -> Tensor:
     """(N,) whether an edge borders on the background: its inner neighbour is a drawn pixel, its outer one is not.
 
-    Whose pixel the inner one is does not matter: triangles may be too thin to hold a centre. Nothing is drawn outside
+    Whose pixel the inner one is does not matter: triangles may be too thin to hold a center. Nothing is drawn outside
     the frame, so that edges out there are not visible.
     """
     inner = spans.stop - 1 if is_right else spans.first

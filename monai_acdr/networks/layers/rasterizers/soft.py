@@ -1,9 +1,9 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A soft mask: the sigmoid of the signed distance between the centre of a pixel and the contour.
+"""A soft mask: the sigmoid of the signed distance between the center of a pixel and the contour.
 
-With q = a + u (b - a) the point of the contour nearest to the centre p, on the edge from a to b, and n the unit vector
+With q = a + u (b - a) the point of the contour nearest to the center p, on the edge from a to b, and n the unit vector
 that points from q to p inside the contour and against it outside,
 
     distance = n . (p - q)        d distance / da = -(1 - u) n        d distance / db = -u n
@@ -41,7 +41,7 @@ def rasterize_soft(
     """Sigmoid of the signed distance to the contour, positive inside, divided by ``softness``.
 
     The contour is where the mask is 0.5. The gradient is the true derivative, of the nearest edge only, and reaches
-    vertices from as far as the softness lets it. A pixel whose centre lies exactly on a vertex has none.
+    vertices from as far as the softness lets it. A pixel whose center lies exactly on a vertex has none.
 
     Args:
         vertices: (B * R, K, 2) polygons in pixels, float32 or float64.
@@ -115,14 +115,14 @@ def _sum_by_index(values: Tensor, index: Tensor, count: int) -> Tensor:
 
 
 def _centers(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions of pixel centres: (W,) of the columns along x, (H,) of the rows along y."""
+    """Positions of pixel centers: (W,) of the columns along x, (H,) of the rows along y."""
     height, width = size
     y, x = (torch.arange(number, dtype=like.dtype, device=like.device) + 0.5 for number in (height, width))
     return x, y
 
 
 def _nearest_edge(start: Tensor, end: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, H, W) int64 index of the nearest of the edges (B, E, 2) of each centre, the first one of equals."""
+    """(B, H, W) int64 index of the nearest of the edges (B, E, 2) of each center, the first one of equals."""
     batch, num_edges = start.shape[:2]
     height, width = size
     edge = torch.zeros(batch, height, width, dtype=torch.int64, device=start.device)
@@ -145,7 +145,7 @@ def _nearest_edge(start: Tensor, end: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _squared_distance(start: Tensor, end: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(B, E, H, W) squared distances between centres and edges (B, E, 2)."""
+    """(B, E, H, W) squared distances between centers and edges (B, E, 2)."""
     along = end - start
     share = along / _positive(along.square().sum(-1, keepdim=True))
     (along_x, along_y), (share_x, share_y) = along[..., None, None].unbind(2), share[..., None, None].unbind(2)
@@ -163,9 +163,9 @@ def _positive(values: Tensor) -> Tensor:
 
 
 def _is_inside(start: Tensor, end: Tensor, size: tuple[int, int], fill_rule: str) -> Tensor:
-    """(B, H, W) whether the winding number of edges (B, E, 2) around each centre is what the fill rule wants.
+    """(B, H, W) whether the winding number of edges (B, E, 2) around each center is what the fill rule wants.
 
-    An edge adds one to, or takes one from, all centres of a row from its crossing on. Rows are half open.
+    An edge adds one to, or takes one from, all centers of a row from its crossing on. Rows are half open.
     """
     batch, num_edges = start.shape[:2]
     height, width = size
@@ -189,7 +189,7 @@ def _is_inside(start: Tensor, end: Tensor, size: tuple[int, int], fill_rule: str
 def _signed_distance(
     start: Tensor, end: Tensor, edge: Tensor, inside: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Signed distance (B, H, W) of each centre to its edge, the nearest point's place u on it, and n (B, H, W, 2)."""
+    """Signed distance (B, H, W) of each center to its edge, the nearest point's place u on it, and n (B, H, W, 2)."""
     index = edge.flatten(1)[..., None].expand(-1, -1, 2)
     a, b = (ends.gather(1, index).view(*edge.shape, 2) for ends in (start, end))
     x, y = _centers(size, start)
@@ -203,7 +203,7 @@ def _signed_distance(
     length = _positive(squared_length).sqrt()
     perpendicular = torch.stack([-along[..., 1], along[..., 0]], dim=-1) / length[..., None]
     to_line = (offset * perpendicular).sum(-1)
-    # A centre on an edge counts as just right of it, or below it if it is horizontal, as it does in `_is_inside`.
+    # A center on an edge counts as just right of it, or below it if it is horizontal, as it does in `_is_inside`.
     on_line = torch.where(along[..., 1] != 0, -along[..., 1].sign(), along[..., 0].sign())
     side = torch.where(to_line == 0, on_line, to_line.sign())
     is_between = (position > 0) & (position < 1)

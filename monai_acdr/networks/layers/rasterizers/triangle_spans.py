@@ -1,9 +1,9 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Scan conversion: which pixel centres of each row a triangle covers, and where its edges cross the row.
+"""Scan conversion: which pixel centers of each row a triangle covers, and where its edges cross the row.
 
-A triangle meets a row of pixel centres in one span or not at all. The number of spans follows the heights of the
+A triangle meets a row of pixel centers in one span or not at all. The number of spans follows the heights of the
 triangles, not the area of the image. Rows and spans are half open, so that triangles that share an edge share no pixel.
 """
 
@@ -23,7 +23,7 @@ _MOST_ROWS = 2**20
 
 @dataclass(frozen=True)
 class Crossings:
-    """Where edges cross rows of pixel centres. All tensors are (N,).
+    """Where edges cross rows of pixel centers. All tensors are (N,).
 
     Attributes:
         x: position of the crossing.
@@ -53,8 +53,8 @@ class Spans:
     Attributes:
         face: index of the triangle.
         line: row of the batch, image * H + row.
-        first: first column whose centre is covered.
-        stop: column after the last one; both are within -1 .. W + 1 and equal where no centre is covered.
+        first: first column whose center is covered.
+        stop: column after the last one; both are within -1 .. W + 1 and equal where no center is covered.
         left: where the left edge crosses the row.
         right: where the right edge crosses it.
     """
@@ -68,7 +68,7 @@ class Spans:
 
 
 def cut_triangles(points: Tensor, faces: Tensor, size: tuple[int, int]) -> Iterator[Spans]:
-    """Spans of triangles at the rows of pixel centres of frames of ``size`` (H, W), some triangles at a time.
+    """Spans of triangles at the rows of pixel centers of frames of ``size`` (H, W), some triangles at a time.
 
     Args:
         points: (P, 2) finite vertices of all contours.
@@ -82,7 +82,7 @@ def cut_triangles(points: Tensor, faces: Tensor, size: tuple[int, int]) -> Itera
 
 
 def first_center(position: Tensor, limits: tuple[int, int]) -> Tensor:
-    """Number of the first pixel along an axis whose centre is not before a position, clamped."""
+    """Number of the first pixel along an axis whose center is not before a position, clamped."""
     return (position - 0.5).ceil().clamp(*limits).long()
 
 

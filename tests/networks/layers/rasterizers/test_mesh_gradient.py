@@ -85,7 +85,7 @@ def changing_moves(
 
 
 def neighbours(crossing: np.ndarray, edge: np.ndarray, axis: int, owner: np.ndarray) -> tuple[int, int]:
-    """What the pixels show whose centres are next to a crossing: on the third vertex's side, on the other side."""
+    """What the pixels show whose centers are next to a crossing: on the third vertex's side, on the other side."""
     before, after = crossing.copy(), crossing.copy()
     before[axis] = np.ceil(crossing[axis] - 0.5) - 0.5
     after[axis] = before[axis] + 1

@@ -83,7 +83,7 @@ def test_ring_of_the_same_orientation_fills_under_nonzero() -> None:
     assert masks[0, 5, 6] > 0.99
 
 
-def test_centres_on_the_contour_and_on_vertices() -> None:
+def test_centers_on_the_contour_and_on_vertices() -> None:
     square = torch.tensor([[[1.5, 1.5], [4.5, 1.5], [4.5, 4.5], [1.5, 4.5]]])
     mask = rasterize_soft(square, (6, 6))
     assert mask[0, 1, 1:5].tolist() == [0.5] * 4
@@ -112,8 +112,8 @@ def test_gradcheck_of_rings_and_of_crossing_edges() -> None:
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_gradient_of_centres_on_an_edge_is_that_of_both_sides(turns: int) -> None:
-    """The upper edge passes through the centres of row 2; the derivative there is a true one."""
+def test_gradient_of_centers_on_an_edge_is_that_of_both_sides(turns: int) -> None:
+    """The upper edge passes through the centers of row 2; the derivative there is a true one."""
     vertices = torch.tensor([[[0.2, 2.5], [7.8, 2.5], [6.0, 7.0], [2.0, 7.0]]], dtype=torch.float64)
     weights = torch.zeros(8, 8, dtype=torch.float64)
     weights[2, 2:6] = torch.tensor([1.0, -2.0, 3.0, 0.5])

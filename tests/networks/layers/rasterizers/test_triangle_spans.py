@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Spans of triangles, against a test of every pixel centre."""
+"""Spans of triangles, against a test of every pixel center."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE = (9, 11)
 
 
 def centers_inside(triangle: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) which centres lie on the same side of all three sides."""
+    """(H, W) which centers lie on the same side of all three sides."""
     columns, rows = np.meshgrid(np.arange(size[1]) + 0.5, np.arange(size[0]) + 0.5)
     ahead = np.roll(triangle, -1, axis=0) - triangle
     sides = [
@@ -40,7 +40,7 @@ def some_triangles() -> tuple[torch.Tensor, torch.Tensor]:
     return points, torch.arange(60).view(4, 5, 3)
 
 
-def test_spans_cover_the_centres_inside() -> None:
+def test_spans_cover_the_centers_inside() -> None:
     points, faces = some_triangles()
     expected = [centers_inside(points[face].numpy(), SIZE) for face in faces.flatten(0, 1)]
     assert np.array_equal(covered(points, faces), np.array(expected))
@@ -61,7 +61,7 @@ def test_crossings_lie_on_their_edges() -> None:
 
 
 def test_neighbours_share_no_pixel_and_leave_none_out() -> None:
-    # All vertices and crossings lie on centres or grid lines: the ties.
+    # All vertices and crossings lie on centers or grid lines: the ties.
     points = torch.tensor([[0.5, 0.5], [8.5, 0.5], [8.5, 8.5], [0.5, 8.5], [4.5, 4.5]], dtype=torch.float64)
     faces = torch.tensor([[[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]])
     count = covered(points, faces).sum(0)

@@ -57,7 +57,7 @@ def test_no_vertex_lies_in_a_circumcircle(seed: int) -> None:
     vertices = np.random.default_rng(seed).uniform(0, 64, (12, 2))
     for face in delaunay_faces(torch.from_numpy(vertices)).numpy():
         a, b, c = vertices[face]
-        # The centre has the same distance to a, b and c: two linear equations.
+        # The center has the same distance to a, b and c: two linear equations.
         center = np.linalg.solve(2 * np.array([b - a, c - a]), np.array([b @ b - a @ a, c @ c - a @ a]))
         radius = np.linalg.norm(a - center)
         assert (np.linalg.norm(vertices - center, axis=1) >= radius * (1 - 1e-7)).all()
