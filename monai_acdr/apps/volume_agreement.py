@@ -36,7 +36,7 @@ WALL_MEASURES = ("mass_g", "wall_mm")
 def agreement(
     studies: str | os.PathLike[str],
     output: str | os.PathLike[str],
-    model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
+    model: str | os.PathLike[str] | ContourModel = "sunnybrook_lv_acdr",
     roi: str = "auto",
     *,
     label: int = 3,
@@ -59,7 +59,8 @@ def agreement(
             (:mod:`monai_acdr.data.cardiac_nifti`), or DICOM files with contour files in one of Sunnybrook's layouts.
         output: folder for ``agreement.csv``, a row per patient, ``agreement.json``, statistics per measure, and
             ``agreement.png``, Bland-Altman plots.
-        model: a bundle's name or folder, of the endocardium of the left ventricle.
+        model: a bundle's name or folder, of the endocardium of the left ventricle, or a model that is loaded already;
+            ``checkpoint``, ``device`` and ``batch_size`` do not count then.
         roi: ``auto``, ``center``, or ``label``, a region about the reference: its position is known then.
         label: of the left ventricle's cavity in label maps; 3 in ACDC, 1 in M&Ms.
         myocardium: of the myocardium in label maps; 2 in both.
@@ -81,7 +82,8 @@ def agreement(
     if request is not None and request.kind not in ("auto", "center"):
         raise ValueError(f"Expected `roi` to be auto, center or label for many patients, but got {roi!r}.")
     with output_folder(output, RESULT_NAMES, overwrite) as folder:
-        contour_model = load_model(model, checkpoint, device, batch_size)
+        loaded = isinstance(model, ContourModel)
+        contour_model = model if loaded else load_model(model, checkpoint, device, batch_size)
         if LV_ENDOCARDIUM not in contour_model.structures:
             raise ValueError(
                 f"Expected a bundle that outlines {LV_ENDOCARDIUM.label}, but {contour_model.name} outlines "

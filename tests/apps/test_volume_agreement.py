@@ -20,7 +20,7 @@ from PIL import Image
 
 from monai_acdr.apps import agreement, volume_agreement
 from monai_acdr.apps.cli import main
-from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.data.phantoms.heart import ANGLES
@@ -233,3 +233,9 @@ def test_refused(tmp_path: Path, tiny_heart: Path, tiny_mass: Path) -> None:
     with pytest.raises(ValueError, match="Expected ED and ES of a on one grid"):
         agreement(data, tmp_path / "out", tiny_heart, label=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_loaded_already(tmp_path: Path, tiny_heart: Path, phantom: Path) -> None:
+    by_name = agreement(phantom, tmp_path / "name", tiny_heart, roi="label", device="cpu")
+    loaded = agreement(phantom, tmp_path / "model", load_model(tiny_heart, device="cpu"), roi="label")
+    assert loaded == by_name

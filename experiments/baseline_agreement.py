@@ -1,0 +1,96 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Volumes of the left ventricle by networks that give masks, by the protocol of ``monai-acdr agreement``.
+
+    python experiments/baseline_agreement.py STUDIES --overlays pixel_wise dynunet --weights last.pt --output OUT
+
+Regions, localizer, rule of the base, volumes and statistics are those of the Sunnybrook bundle; only what stands inside
+a region comes from another network. Its probabilities are traced at one half, with sub-pixel vertices, and the largest
+object of each structure counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+from torch import Tensor
+from train_network import find_overlay
+
+from monai_acdr.apps.model import load_model
+from monai_acdr.apps.volume_agreement import agreement
+from monai_acdr.bundle import bundle_root
+from monai_acdr.geometry import resample
+from monai_acdr.handlers import load_network
+from monai_acdr.inferers import ContourInferer
+from monai_acdr.transforms import ContourToImage, mask_to_contour
+
+BUNDLE = "sunnybrook_lv_acdr"
+NUM_VERTICES = 256
+
+
+class MaskInferer(ContourInferer):
+    """A :class:`~monai_acdr.inferers.ContourInferer` of a network that gives logits (B, C, h, w), C >= ``number``.
+
+    Its evolution has one step: from the region's center, without area, to the traced outline. A structure that is
+    not found stays without area.
+    """
+
+    def __init__(self, network: torch.nn.Module, like: ContourInferer, number: int) -> None:
+        super().__init__(network, like.crop, like.batch_size, like.device, nested=False)  # type: ignore[arg-type]
+        self.number = number
+        self.to_image = ContourToImage()
+
+    def __call__(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[Tensor]:
+        """(2, N, 256, 2) float64 for each image, in pixels of its file."""
+        results = []
+        for crops, batch in self._batches(images, rois):
+            with torch.inference_mode():
+                logits = self.network(batch)
+            logits = logits[:, 0] if logits.ndim == 5 else logits  # deep supervision: the full resolution
+            for crop, probability in zip(crops, logits[:, : self.number].float().sigmoid(), strict=True):
+                start = torch.tensor(crop.shape[-1:-3:-1], dtype=torch.float64) / 2
+                contours = start.expand(2, self.number, NUM_VERTICES, 2).clone()
+                for index, channel in enumerate(probability):
+                    if bool((channel > 0.5).any()):
+                        contours[1, index] = resample(mask_to_contour(channel, 0.5), NUM_VERTICES)
+                results.append(self.to_image(contours, crop).as_tensor())
+        return results
+
+    @property
+    def has_spread(self) -> bool:
+        """One network: none."""
+        return False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, and print the statistics."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("studies")
+    options.add_argument("--overlays", nargs="+", default=["pixel_wise"], help="of experiments/configs")
+    options.add_argument("--weights", required=True)
+    options.add_argument("--output", required=True)
+    options.add_argument("--roi", default="label")
+    chosen = options.parse_args(arguments)
+    model = load_model(BUNDLE)
+    own = bundle_root(BUNDLE) / "configs"
+    parser = ConfigParser()
+    parser.read_config([str(own / "train.json"), *(str(find_overlay(own, name)) for name in chosen.overlays)])
+    parser["bundle_root"] = str(bundle_root(BUNDLE))
+    parser["num_structures"] = len(model.structures)
+    network = load_network(parser.get_parsed_content("network_def"), chosen.weights).eval()
+    model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))
+    result = agreement(chosen.studies, chosen.output, model, chosen.roi, overwrite=True)
+    print(json.dumps({key: result[key] for key in ("lost_slices", "added_slices", "mean_dice", "measures")}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+from monai.data import MetaTensor
+from torch import Tensor, nn
+
+from monai_acdr.geometry import centroid, circle, signed_area
+from monai_acdr.inferers import ContourInferer
+from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.transforms import CheckImage, CropROId, roi_about_center
+
+
+class _Disk(nn.Module):
+    """Logits of a disk of 20 pixels in the first channel, of nothing in the others."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        disk = rasterize_polygons(circle(torch.tensor([48.0, 40.0]), 20.0, 64)[None], (96, 96))
+        return torch.cat([20 * disk - 10, torch.full_like(disk, -10).expand(-1, 2, -1, -1)], 1).expand(
+            len(image), -1, -1, -1
+        )
+
+
+def test_traced_outlines_come_back_in_pixels_of_the_file() -> None:
+    like = ContourInferer(nn.Identity(), [CropROId("image", "roi", (96, 96))])
+    infer = import_module("baseline_agreement").MaskInferer(_Disk(), like, 2)
+    image = CheckImage()(MetaTensor(torch.rand(1, 60, 80)))
+    (contours,) = infer([image], [roi_about_center((60, 80), 48)])
+    assert contours.shape == (2, 2, 256, 2)
+    outline = contours[1, 0]  # a pixel of the crop is half a pixel of the file, and (48, 48) is its middle, (40, 30)
+    torch.testing.assert_close(centroid(outline), torch.tensor([40.0, 26.0], dtype=torch.float64), atol=0.02, rtol=0)
+    assert abs(float(signed_area(outline)) / (torch.pi * 10**2) - 1) < 0.01
+    assert float(signed_area(contours[1, 1])) == 0 and not infer.has_spread
