@@ -127,7 +127,7 @@ demo: $(INSTALLED)
 	@echo
 	@echo 'Hearts:  figures in $(DEMO)/evaluate/metrics.csv and metrics.json, pictures in $(DEMO)/inference/*.png'
 	@echo 'Masses:  figures in $(DEMO)/mass_evaluate, pictures in $(DEMO)/mass_inference/*.png'
-	@echo 'A study, outlined by the weights that come along: $(DEMO)/segment/report.html'
+	@echo 'A real heart, outlined by the shipped weights: $(DEMO)/segment/report.html'
 	@echo '(initial contour blue, final yellow, reference green)'
 
 test: $(INSTALLED)

@@ -4,7 +4,7 @@
 """Which packages the wheel holds; metadata, requirements and extras are in setup.cfg.
 
 The bundles lie beside the package in the repository, where MONAI's tools expect them, and inside it in a wheel, so that
-an installed copy can find them (``monai_acdr.bundle.bundle_root``).
+an installed copy can find them (``monai_acdr.bundle.bundle_root``). A real study for first steps is inside the package.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ setup(
     package_dir={"monai_acdr.bundles": "bundles"},
     package_data={
         "monai_acdr": ["py.typed"],
+        "monai_acdr.data.examples": ["sunnybrook/**"],
         "monai_acdr.bundles": ["*/LICENSE", "*/configs/*", "*/docs/*", "*/models/*", "*/large_files.yml"],
     },
 )

@@ -208,16 +208,16 @@ def test_bundles_are_found_in_an_installed_wheel(wheel: Path, tmp_path: Path) ->
 
 
 def test_the_command_line_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    """Away from the repository: the bundle by its name, with the weights that come along."""
+    """Away from the repository: the bundle by its name with its weights, and the example study."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
-        "from monai_acdr.data.phantoms import write_short_axis_studies\n"
-        "study = write_short_axis_studies('data', 1, 2, 2) / 'dicoms'\n"
+        "from monai_acdr.data import example_study\n"
+        "study = example_study() / 'dicoms'\n"
         "from monai_acdr.apps.cli import main\n"
         "main(['segment', str(study), '-o', 'out', '-m', 'sunnybrook_lv_acdr', '--roi', 'center', '-d', 'cpu'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "4 of 4 frame(s) outlined" in done.stdout
+    assert "22 of 22 frame(s) outlined" in done.stdout
     assert (tmp_path / "out" / "contours.json").is_file()

@@ -485,16 +485,19 @@ def _agreement_lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
 @click.option(
     "-o", "--output", default="monai_acdr_demo", show_default=True, metavar="FOLDER", help="Where everything goes."
 )
+@click.option("--synthetic", is_flag=True, help="A synthetic beating heart, made for it, instead of the real one.")
 @overwrite_option
 @device_option
 @json_option
-def demo(output: str, overwrite: bool, device: str | None, as_json: bool) -> None:
-    """Make a synthetic beating heart as DICOM and outline it: contours, DICOM results, measures and pictures."""
+def demo(output: str, synthetic: bool, overwrite: bool, device: str | None, as_json: bool) -> None:
+    """Outline a real heart that comes with this package: contours, DICOM results, measures and pictures."""
     from monai_acdr.apps.demo_study import demo as run
+    from monai_acdr.data import example_study
 
     with TerminalProgress() as progress:
-        report = run(output, device=device, overwrite=overwrite, progress=progress)
-    lines = [*report.summary(), f"Open {output}/report.html; the synthetic study is in {output}/study."]
+        report = run(output, synthetic=synthetic, device=device, overwrite=overwrite, progress=progress)
+    study = f"{output}/study" if synthetic else example_study()
+    lines = [*report.summary(), f"Open {output}/report.html; the DICOM study is in {study}."]
     print_result(as_json, report.as_dict(), lines)
 
 

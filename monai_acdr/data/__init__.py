@@ -13,6 +13,7 @@ from monai_acdr.data.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
 from monai_acdr.data.cityscapes import cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
 from monai_acdr.data.ddsm import DDSMReader, bcrp_data_list, ddsm_data_list, read_ljpeg
+from monai_acdr.data.examples import example_study
 from monai_acdr.data.hdf5_images import HDF5ImageReader
 from monai_acdr.data.heart_frames import heart_frames
 from monai_acdr.data.images import image_data_list
@@ -78,6 +79,7 @@ __all__ = [
     "cityscapes_data_list",
     "ddsm_data_list",
     "default_exclusions",
+    "example_study",
     "excluded_patients",
     "find_mass_source",
     "heart_frames",

@@ -14,17 +14,17 @@ def test_without_the_extra_the_rest_is_written(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(demo_study, "find_spec", lambda _name: None)
     monkeypatch.setattr(demo_study, "NUM_SLICES", 2)
     monkeypatch.setattr(demo_study, "NUM_PHASES", 3)
-    report = demo(tmp_path / "demo", device="cpu")
+    report = demo(tmp_path / "demo", synthetic=True, device="cpu")
     assert report.num_outlined > 0
     names = {path.name for path in (tmp_path / "demo").iterdir()}
     assert {"rtstruct.dcm", "report.html", "study"} <= names
     assert not {"seg.dcm", "sr.dcm"} & names
-    demo(tmp_path / "demo", device="cpu", overwrite=True)
+    demo(tmp_path / "demo", synthetic=True, device="cpu", overwrite=True)
     assert {path.name for path in (tmp_path / "demo").iterdir()} == names
     before = (tmp_path / "demo" / "report.json").read_bytes()
     (tmp_path / "demo" / "study" / "link.csv").write_text("changed", encoding="utf-8")
     with pytest.raises(FileExistsError, match=r"link\.csv was changed since it was written"):
-        demo(tmp_path / "demo", device="cpu", overwrite=True)
+        demo(tmp_path / "demo", synthetic=True, device="cpu", overwrite=True)
     assert (tmp_path / "demo" / "report.json").read_bytes() == before
 
 
@@ -37,5 +37,5 @@ def test_a_demo_that_fails_leaves_no_study(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(demo_study, "NUM_SLICES", 1)
     monkeypatch.setattr(demo_study, "NUM_PHASES", 2)
     with pytest.raises(RuntimeError, match="out of memory"):
-        demo(tmp_path / "demo")
+        demo(tmp_path / "demo", synthetic=True)
     assert list(tmp_path.iterdir()) == []
