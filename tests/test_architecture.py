@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
 
 # Import names of packages that only an extra or another project installs.
 OPTIONAL = (
-    *("fire", "tqdm", "tensorboard", "yaml", "matplotlib", "torch_contour"),
+    *("fire", "tqdm", "tensorboard", "yaml", "torch_contour"),
     *("hypothesis", "jsonschema", "pytest", "shapely"),
     *(
         "cv2",

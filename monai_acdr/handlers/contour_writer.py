@@ -30,7 +30,7 @@ from monai_acdr.visualize import (
     save_png,
     structure_color,
 )
-from monai_acdr.visualize.overlay import Color
+from monai_acdr.visualize.pictures import Color
 
 idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")

@@ -5,22 +5,21 @@
 
 from __future__ import annotations
 
-from monai_acdr.visualize.bland_altman import bland_altman
-from monai_acdr.visualize.contact_sheet import contact_sheet
 from monai_acdr.visualize.evolution import evolution_frames, save_evolution_gif, save_gif
-from monai_acdr.visualize.html_report import html_report, save_html_report
-from monai_acdr.visualize.overlay import (
+from monai_acdr.visualize.pictures import (
     FINAL_COLOR,
     INITIAL_COLOR,
     REFERENCE_COLOR,
     STRUCTURE_COLORS,
+    contact_sheet,
     contour_crop_box,
     draw_contours,
+    save_png,
     structure_color,
+    window_image,
 )
-from monai_acdr.visualize.png import save_png
-from monai_acdr.visualize.volume_curve import volume_curve
-from monai_acdr.visualize.windowing import window_image
+from monai_acdr.visualize.plots import bland_altman, volume_curve
+from monai_acdr.visualize.report import html_report, save_html_report
 
 __all__ = [
     "FINAL_COLOR",

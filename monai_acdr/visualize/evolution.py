@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from monai_acdr.files import MissingFolderError, replace_file
-from monai_acdr.visualize.overlay import (
+from monai_acdr.visualize.pictures import (
     FINAL_COLOR,
     INITIAL_COLOR,
     REFERENCE_COLOR,
@@ -63,7 +63,7 @@ def evolution_frames(
             result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a color of its own.
         reference: (P, 2) contour of the expert, drawn below in green, or a list of them.
         scale: picture pixels for one image pixel.
-        crop_box: part of the image to show, see :func:`~monai_acdr.visualize.overlay.contour_crop_box`.
+        crop_box: part of the image to show, see :func:`~monai_acdr.visualize.pictures.contour_crop_box`.
         line_width: in picture pixels.
 
     Returns:

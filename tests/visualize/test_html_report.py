@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from monai_acdr.visualize.evolution import save_gif
-from monai_acdr.visualize.html_report import html_report, save_html_report
+from monai_acdr.visualize.report import html_report, save_html_report
 
 PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 VOID = {"meta", "img"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monai_acdr.visualize.legend import draw_legend
+from monai_acdr.visualize.pictures import draw_legend
 
 
 def test_names_are_written_in_their_colors_and_the_rest_is_kept() -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contours drawn over an image, in the colours of the paper's figures.
+"""Images with contours drawn over them, as uint8 RGB arrays: windowing, overlays, legends, contact sheets, PNG files.
 
 The coordinate rule holds at every zoom: pixel (c, r) covers [c, c + 1) x [r, r + 1), so that at `scale` s the point
 (x, y) lies at (x s, y s) of the picture, measured from the picture's upper left corner.
@@ -11,25 +11,118 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from monai_acdr.visualize.legend import draw_legend
-from monai_acdr.visualize.windowing import PERCENTILES, window_image
+from monai_acdr.files import MissingFolderError, replace_file
 
 __all__ = [
+    "Color",
+    "CropBox",
     "FINAL_COLOR",
     "INITIAL_COLOR",
     "REFERENCE_COLOR",
     "STRUCTURE_COLORS",
-    "Color",
-    "CropBox",
+    "contact_sheet",
     "contour_crop_box",
     "draw_contours",
+    "draw_legend",
+    "draw_line",
+    "save_png",
     "structure_color",
+    "window_image",
 ]
+
+PERCENTILES = (1.0, 99.0)
+"""Shown as black and as white."""
+
+
+def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> np.ndarray:
+    """Map an image to uint8 between two of its percentiles.
+
+    Args:
+        image: (H, W) or (1, H, W), array or tensor, any real dtype; values that are not finite become black.
+        percentiles: (low, high) within 0 .. 100, shown as 0 and 255.
+
+    Returns:
+        (H, W) uint8; all 0 for a constant image.
+
+    Raises:
+        ValueError: for another shape, for percentiles out of order, or when no value is finite.
+    """
+    array = _grey(image)
+    low, high = percentiles
+    if not 0 <= low < high <= 100:
+        raise ValueError(f"Expected `percentiles` to be 0 <= low < high <= 100, but got {percentiles}.")
+    finite = np.isfinite(array)
+    if not finite.any():
+        raise ValueError("Expected `image` to have finite values, but all are NaN or infinite: check how it was read.")
+    bottom, top = np.percentile(array[finite], [low, high])
+    if top <= bottom:
+        # A nearly empty image, such as a mask of a small object: its percentiles coincide.
+        bottom, top = array[finite].min(), array[finite].max()
+    shown = (np.where(finite, array, bottom) - bottom) / max(top - bottom, np.finfo(np.float64).tiny)
+    return np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
+
+
+def _grey(image: Any) -> np.ndarray:
+    if hasattr(image, "detach"):
+        image = image.detach().cpu()
+    array = np.asarray(image, dtype=np.float64)
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"Expected `image` to be (H, W) or (1, H, W), but got {array.shape}: pass one grey image.")
+    return array
+
+
+FONT_SIZE = 12
+PADDING = 4
+DARKEN = 0.35
+"""The picture behind the names keeps this share of its brightness."""
+
+
+def draw_legend(picture: np.ndarray, entries: Mapping[str, tuple[int, int, int]]) -> np.ndarray:
+    """Write `entries` (name to colour) into the upper left corner of a picture (H, W, 3); cut where it is too small.
+
+    Returns:
+        A new array of the dtype of `picture`, values 0 .. 255.
+    """
+    font = _font()
+    line = FONT_SIZE + PADDING
+    swatch = FONT_SIZE + PADDING
+    text_width = max((font.getbbox(name)[2] for name in entries), default=0)
+    width = min(picture.shape[1], int(text_width) + swatch + 3 * PADDING)
+    height = min(picture.shape[0], line * len(entries) + PADDING)
+    result = picture.copy()
+    result[:height, :width] = (result[:height, :width] * DARKEN).astype(picture.dtype)
+    corner = Image.fromarray(np.round(result[:height, :width]).astype(np.uint8))
+    pen = ImageDraw.Draw(corner)
+    for index, (name, color) in enumerate(entries.items()):
+        top = PADDING + index * line
+        middle = top + FONT_SIZE // 2
+        pen.line([(PADDING, middle), (PADDING + FONT_SIZE, middle)], fill=color, width=3)
+        pen.text((PADDING + swatch, top - 1), name, fill=color, font=font)
+    result[:height, :width] = np.asarray(corner)
+    return result
+
+
+def draw_line(picture: np.ndarray, text: str, color: tuple[int, int, int]) -> np.ndarray:
+    """Write one line of text on a uint8 picture (H, W, 3), from its left edge; what does not fit is cut off."""
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    ImageDraw.Draw(image).text((PADDING, PADDING // 2), text, fill=color, font=_font())
+    return np.asarray(image)
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.load_default(FONT_SIZE)
+    except TypeError:  # Pillow before 10.1 has one size only
+        return ImageFont.load_default()
+
 
 Color = tuple[int, int, int]
 """(red, green, blue), each 0 .. 255."""
@@ -192,3 +285,100 @@ def _check_box(box: Sequence[int], size: tuple[int, ...]) -> CropBox:
             f"but got {tuple(box)}."
         )
     return (left, top, right, bottom)
+
+
+GAP = 4
+BACKGROUND = 24
+CAPTION_HEIGHT = 18
+CAPTION_COLOR: Color = (210, 210, 210)
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    columns: int = 4,
+    gap: int = GAP,
+    captions: Sequence[str] | None = None,
+    caption_colors: Sequence[Color] | None = None,
+) -> np.ndarray:
+    """Put pictures into a grid, row by row.
+
+    Args:
+        images: uint8 pictures (H, W, 3) or grey (H, W); smaller ones are centered in the cell of the largest.
+        columns: pictures in a row, fewer if there are fewer pictures.
+        gap: dark pixels between cells and around the sheet.
+        captions: a short line below each picture, cut at the width of the cell.
+        caption_colors: of each caption; light grey by default.
+
+    Returns:
+        uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; H is 18 larger
+        with captions.
+
+    Raises:
+        ValueError: without pictures, for a wrong shape or dtype, for `columns` below 1, or unless there is a caption
+            and a color for each picture.
+    """
+    if columns < 1 or gap < 0:
+        raise ValueError(f"Expected `columns` to be at least 1 and `gap` at least 0, but got {columns} and {gap}.")
+    if len(images) == 0:
+        raise ValueError("Expected at least one picture in `images`, but got none.")
+    for name, values in (("captions", captions), ("caption_colors", caption_colors)):
+        if values is not None and len(values) != len(images):
+            raise ValueError(f"Expected `{name}` for each of {len(images)} pictures, but got {len(values)}.")
+    pictures = [_rgb(image, index) for index, image in enumerate(images)]
+    height = max(picture.shape[0] for picture in pictures)
+    width = max(picture.shape[1] for picture in pictures)
+    line = 0 if captions is None else CAPTION_HEIGHT
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    shape = rows * (height + line + gap) + gap, columns * (width + gap) + gap, 3
+    sheet = np.full(shape, BACKGROUND, dtype=np.uint8)
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        corner = gap + row * (height + line + gap), gap + column * (width + gap)
+        top = corner[0] + (height - picture.shape[0]) // 2
+        left = corner[1] + (width - picture.shape[1]) // 2
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+        if captions is not None:
+            color = CAPTION_COLOR if caption_colors is None else caption_colors[index]
+            below = slice(corner[0] + height, corner[0] + height + line), slice(corner[1], corner[1] + width)
+            sheet[below] = draw_line(sheet[below], captions[index], color)
+    return sheet
+
+
+def _rgb(image: np.ndarray, index: int) -> np.ndarray:
+    array = np.asarray(image)
+    if array.dtype != np.uint8:
+        raise ValueError(f"Expected picture {index} to be uint8, but got {array.dtype}: use window_image first.")
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(f"Expected picture {index} to be (H, W, 3) or (H, W), but got {array.shape}.")
+    return array
+
+
+def save_png(path: str | Path, array: np.ndarray) -> Path:
+    """Write a picture; an earlier file of that name is replaced when the new one is complete.
+
+    The name is the caller's: it must not hold a patient's identity.
+
+    Args:
+        path: file name ending in .png; its folder must exist.
+        array: uint8, (H, W, 3) or (H, W).
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: for another ending, shape or dtype.
+        FileNotFoundError: when the folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"Expected a file name ending in .png, but got {path.name}.")
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3):
+        raise ValueError(f"Expected `array` to be uint8 (H, W, 3) or (H, W), but got {array.dtype} {array.shape}.")
+    if not path.parent.is_dir():
+        raise MissingFolderError(f"Expected the folder {path.parent} to exist: create it first.")
+    with replace_file(path) as temporary:
+        Image.fromarray(array).save(temporary, format="PNG")
+    return path

@@ -1,0 +1,233 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Plots of measures: the volume of the ventricle over the heart's cycle, and Bland-Altman plots of agreement.
+
+Drawn by matplotlib's figures alone, without `pyplot` and its state: any thread may plot, and no window opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["bland_altman", "volume_curve"]
+
+Curve = Sequence[float | None]
+"""Volumes in mL, None or NaN where there is none."""
+
+COLORS = ("#1f63b8", "#009632", "#d67800", "#783ca0")
+AXIS, GRID = "#464646", "#e1e1e1"
+DPI = 100
+FONT_SIZE = 8.6
+"""In points: 12 picture pixels."""
+MINIMUM_CURVE = (160, 240)
+MINIMUM_PLOT = (160, 260)
+LIMITS = 1.96
+"""Standard deviations from the bias to each limit of agreement."""
+COLUMNS = 2
+"""Bland-Altman plots in a row."""
+
+
+def volume_curve(
+    volumes_ml: Curve | Mapping[str, Curve],
+    times_ms: Sequence[float | None] | None = None,
+    end_diastole: int | None = None,
+    end_systole: int | None = None,
+    size: tuple[int, int] = (360, 640),
+) -> np.ndarray:
+    """Plot volume over phase, or over time, with end-diastole (ED) and end-systole (ES) marked.
+
+    Args:
+        volumes_ml: volumes by phase in mL; or several curves by their names, such as prediction and reference. Phases
+            without a volume (None, NaN) interrupt the line.
+        times_ms: time of each phase after the R wave; None, or a None among them, plots over the phase's number.
+        end_diastole: its index in the first curve, where it is marked.
+        end_systole: its index in the first curve.
+        size: (H, W) of the picture.
+
+    Returns:
+        (H, W, 3) uint8, on white; write it with :func:`~monai_acdr.visualize.pictures.save_png`.
+
+    Raises:
+        ValueError: for no curve, curves of different lengths, no finite volume, a negative volume, an index out of
+            range, or a picture that is too small.
+    """
+    curves = _check_curves(volumes_ml)
+    count = len(next(iter(curves.values())))
+    if size[0] < MINIMUM_CURVE[0] or size[1] < MINIMUM_CURVE[1]:
+        raise ValueError(f"Expected `size` (H, W) to be at least {MINIMUM_CURVE}, but got {tuple(size)}.")
+    steps, label = _check_times(times_ms, count)
+    first = next(iter(curves.values()))
+    marks = _check_marks({"ED": end_diastole, "ES": end_systole}, first)
+    figure = _figure(size)
+    axes = _axes(figure, "Volume (mL)", label)
+    for number, (name, values) in enumerate(curves.items()):
+        color = COLORS[number % len(COLORS)]
+        axes.plot(steps, values, "o-", color=color, markersize=4.5, linewidth=1.5, label=_plain(name))
+    for name, index in marks.items():
+        place = float(steps[index]), float(first[index])
+        axes.plot(*place, "o", markersize=9, markerfacecolor="none", markeredgecolor=AXIS, markeredgewidth=1.5)
+        text, above = f"{name} {first[index]:.1f} mL", name == "ED"
+        axes.annotate(
+            text, place, (0, 9 if above else -9), textcoords="offset points", fontsize=FONT_SIZE, ha="center",
+            va="bottom" if above else "top",
+        )  # fmt: skip
+    axes.margins(x=0.08)
+    top = max(float(np.nanmax(values)) for values in curves.values())
+    axes.set_ylim(0, 1.15 * top if top > 0 else 1.0)
+    if label == "Phase":
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    if isinstance(volumes_ml, Mapping):
+        axes.legend(loc="lower right", ncols=len(curves), bbox_to_anchor=(1, 1), fontsize=FONT_SIZE, frameon=False)
+    return _pixels(figure)
+
+
+def bland_altman(
+    pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]], size: tuple[int, int] = (280, 440)
+) -> np.ndarray:
+    """Plot measured - reference over the mean of both, with bias and limits of agreement, for each measure.
+
+    Args:
+        pairs: name of each measure, with its unit, to its measured and reference values, of the same subjects in the
+            same order. With one subject there are no limits.
+        size: (H, W) of each plot.
+
+    Returns:
+        (rows H, columns W, 3) uint8, on white, plots in rows of two; write it with
+        :func:`~monai_acdr.visualize.save_png`.
+
+    Raises:
+        ValueError: for no measure, values that are not finite or not as many as references, or plots that are too
+            small.
+    """
+    if not pairs:
+        raise ValueError("Expected at least one measure to plot, but got none.")
+    if size[0] < MINIMUM_PLOT[0] or size[1] < MINIMUM_PLOT[1]:
+        raise ValueError(f"Expected plots of at least {MINIMUM_PLOT} (H, W), but got {tuple(size)}.")
+    checked = {name: _check_pair(name, *values) for name, values in pairs.items()}
+    columns = min(COLUMNS, len(checked))
+    rows = -(-len(checked) // columns)
+    figure = _figure((rows * size[0], columns * size[1]))
+    for number, (name, (means, differences)) in enumerate(checked.items(), 1):
+        axes = _axes(figure, "", "mean of both", (rows, columns, number))
+        axes.set_title(f"{name}: measured - reference", loc="left", fontsize=FONT_SIZE, parse_math=False)
+        axes.axhline(0, color=AXIS, linewidth=0.8)
+        bias = float(differences.mean())
+        lines = {f"bias {bias:+.1f}": bias}
+        if differences.size > 1:
+            spread = LIMITS * float(differences.std(ddof=1))
+            lines |= {f"{limit:+.1f}": limit for limit in (bias + spread, bias - spread)}
+        for value in lines.values():
+            axes.axhline(value, color=COLORS[2], linewidth=1.5)
+        axes.plot(means, differences, "o", color=COLORS[0], markersize=5)
+        axes.margins(0.1)
+        _name_lines(axes, lines, size[0])
+    return _pixels(figure)
+
+
+def _figure(size: tuple[int, int]) -> Figure:
+    """An empty figure of (H, W) pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height, width = ((pixels + 0.01) / DPI for pixels in size)  # matplotlib rounds down
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _axes(figure: Figure, vertical: str, horizontal: str, place: tuple[int, int, int] = (1, 1, 1)) -> Axes:
+    axes = figure.add_subplot(*place, facecolor="white")
+    axes.set_xlabel(horizontal, fontsize=FONT_SIZE)
+    axes.set_title(vertical, loc="left", fontsize=FONT_SIZE)
+    axes.tick_params(labelsize=FONT_SIZE, color=AXIS)
+    axes.grid(axis="y", color=GRID)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _name_lines(axes: Axes, lines: Mapping[str, float], height: int) -> None:
+    """Write the names of horizontal lines to their right; those of lines that nearly coincide, below each other."""
+    low, high = axes.get_ylim()
+    points = 0.75 * height * 72 / DPI / (high - low)
+    lowest = float("inf")
+    for words, value in sorted(lines.items(), key=lambda item: -item[1]):
+        lowest = min(points * value, lowest - FONT_SIZE)
+        axes.annotate(
+            words,
+            (1, value),
+            (4, lowest - points * value),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            color=COLORS[2],
+            fontsize=FONT_SIZE,
+            va="center",
+        )
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    canvas: Any = figure.canvas
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _plain(name: str) -> str:
+    """A caller's name in a legend, where matplotlib would read $...$ as a formula and hide what begins with _."""
+    return " " * name.startswith("_") + name.replace("$", r"\$")
+
+
+def _check_curves(volumes: Curve | Mapping[str, Curve]) -> dict[str, np.ndarray]:
+    named = dict(volumes) if isinstance(volumes, Mapping) else {"volume": volumes}
+    curves = {
+        name: np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        for name, values in named.items()
+    }
+    lengths = {name: curve.size for name, curve in curves.items()}
+    if not curves or len(set(lengths.values())) != 1 or min(lengths.values()) == 0:
+        raise ValueError(f"Expected curves with one volume a phase, all of one length, but got lengths {lengths}.")
+    for name, curve in curves.items():
+        if not np.isfinite(curve).any() or (curve[~np.isnan(curve)] < 0).any() or np.isinf(curve).any():
+            raise ValueError(
+                f"Expected volumes of at least 0 mL, not all missing, but got {curve.tolist()} in {name!r}."
+            )
+    return curves
+
+
+def _check_times(times: Sequence[float | None] | None, count: int) -> tuple[np.ndarray, str]:
+    """Positions along the axis, (count,), and what it shows."""
+    if times is None or any(time is None for time in times):
+        return np.arange(count, dtype=np.float64), "Phase"
+    values = np.asarray(times, dtype=np.float64)
+    if values.shape != (count,) or not np.isfinite(values).all():
+        raise ValueError(f"Expected `times_ms` to be {count} finite times, one a phase, but got {list(times)}.")
+    return values, "Time after the R wave (ms)"
+
+
+def _check_marks(marks: Mapping[str, int | None], curve: np.ndarray) -> dict[str, int]:
+    wanted = {name: index for name, index in marks.items() if index is not None}
+    for name, index in wanted.items():
+        if not 0 <= index < curve.size or not np.isfinite(curve[index]):
+            raise ValueError(f"Expected {name} to be the index of a phase with a volume, but got {index}.")
+    return wanted
+
+
+def _check_pair(name: str, measured: Sequence[float], reference: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Means and differences, (N,) each."""
+    one, other = (np.asarray(values, dtype=np.float64) for values in (measured, reference))
+    if one.ndim != 1 or one.shape != other.shape or one.size == 0:
+        raise ValueError(
+            f"Expected as many measured values as references of {name!r}, at least one, but got {one.shape} and "
+            f"{other.shape}."
+        )
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        raise ValueError(f"Expected finite values of {name!r}, but got NaN or infinity: leave those subjects out.")
+    return (one + other) / 2, one - other
