@@ -43,10 +43,12 @@ class ImageHeader:
     Attributes:
         size: (H, W) in pixels.
         has_spacing: whether DICOM's PixelSpacing is there, two positive numbers; always False for PNG.
+        spacing: PixelSpacing in mm, between rows and between columns; None where it is absent.
     """
 
     size: tuple[int, int]
     has_spacing: bool
+    spacing: tuple[float, float] | None = None
 
 
 def is_dicom_file(path: str | Path) -> bool:
@@ -108,7 +110,8 @@ def _read_dicom_header(path: Path) -> ImageHeader:
         check_spacing(
             path, spacing, (rows, columns), image_kind(getattr(dataset, "Modality", "")), "correct its header"
         )
-    return ImageHeader((rows, columns), has_spacing=spacing is not None)
+    known = None if spacing is None else (spacing[0], spacing[1])
+    return ImageHeader((rows, columns), spacing is not None, known)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import torch
 
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
+from monai_acdr.data.mask_values import foreground
 from monai_acdr.data.pictures import read_picture, verify_picture
-from monai_acdr.data.reference import foreground
 from monai_acdr.dicom import read_gray_image
 from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms.contour import mask_to_contour, mask_to_contours

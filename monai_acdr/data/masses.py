@@ -66,7 +66,8 @@ def mass_data_list(
     items = _function(name)(root, group=group, report=report, **options)
     for item in items:
         item.setdefault("has_spacing", name in ("inbreast", "ddsm"))
-        # A data loader cannot collate None.
+        # A data loader cannot collate None, and the readers of these sources know the spacing.
+        item.pop("spacing", None)
         item |= {key: item.get(key) or "" for key in _PROPERTIES}
     return items
 

@@ -1,58 +1,112 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which mask belongs to which image in folders of pairs: by name, or by order where no names agree."""
+"""Pairs of image and mask files in folders: which folders hold which kind, and which mask belongs to which image."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_acdr.data.files import natural_key, walk_data_set
+from monai_acdr.data.pair_groups import is_split_name
 from monai_acdr.data.report import QualityReport
 
-__all__ = ["IMAGE_SUFFIXES", "Pair", "find_pairs", "image_names", "pair_key"]
+__all__ = ["IMAGE_SUFFIXES", "Pair", "file_stem", "find_pairs", "image_names", "pair_key"]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".nii", ".nii.gz")
 """Files that are taken for images or masks."""
 
-_MASK_TOKEN = re.compile(r"(?:^|[_\- .])(?:mask|masks|label|gt)(?=$|[_\- .])", re.IGNORECASE)
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+_MASK_FOLDERS = (
+    *("masks", "mask", "labels", "label", "annotations", "annotation", "gt", "gts", "ground_truth", "groundtruth"),
+    *("segmentations", "segmentation", "segs", "seg"),
+)
+"""Names of folders in lower case; of several mask folders beside the same images the first one here is taken."""
+_NNUNET_SPLITS = {"tr": "training", "ts": "test", "val": "validation"}
+"""Endings of nnU-Net's folders, as in ``imagesTr`` and ``labelsTs``."""
+
+_MASK_TOKEN = re.compile(
+    r"(?:^|[_\- .])(?:masks?|labels?|gt|segs?|segmentations?|annotations?|ground[_-]?truth)(?=$|[_\- .])",
+    re.IGNORECASE,
+)
 """``X_mask``, ``building_mask_001``, ``mask-X``: what tells a mask's name from its image's."""
+_CHANNEL = re.compile(r"_(\d{4})$")
+"""nnU-Net's number of a channel, at the end of an image's name."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask; ``group`` is the name of the folder they are in, "" for the data set's own."""
+    """An image file and its mask file.
+
+    Attributes:
+        image: file of the image.
+        mask: file of the mask.
+        group: split that a folder or table names, "" where unknown.
+        row: further facts, such as the row of a table; the columns have their usual names.
+    """
 
     image: Path
     mask: Path
     group: str = ""
+    row: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Folders of the images and masks of one group; both are the same where names tell the masks."""
+
+    folder: Path
+    images: list[Path]
+    masks: list[Path]
+    group: str = ""
+    below: str = ""
 
 
 def find_pairs(root: Path, report: QualityReport) -> list[Pair]:
-    """Pair the files of ``images/`` and ``masks/``, or of one folder; in ``root`` itself or in folders of groups.
+    """Pair the files of folders of images and folders of masks, or of folders that hold both kinds.
 
-    Names are compared without suffix and without the word ``mask``: ``a.jpg`` goes with ``a.png``, ``a_mask.png`` and
-    ``mask-a.png``, ``building_001.tif`` with ``building_mask_001.tif``. Where no name of a folder agrees, files are
-    paired in natural order if there are as many images as masks (``paired_by_order`` in the report).
+    Folders of images are called ``images`` (``image``, ``imgs``, ``img``), those of masks ``masks``, ``labels``,
+    ``annotations``, ``gt``, ``ground_truth`` or ``segmentations``, singular or plural, in upper or lower case, or as
+    nnU-Net has them, ``imagesTr`` and ``labelsTr``. They may lie in folders of groups (``train/images``), have such
+    folders in them (``images/train``), or further ones (``images/patient1``). Images may also lie beside the folder of
+    masks.
+
+    Names are compared without suffix and without a word such as ``mask``, ``seg``, ``label`` or ``gt``: ``a.jpg`` goes
+    with ``a.png``, ``a_mask.png`` and ``mask-a.png``, ``building_001.tif`` with ``building_mask_001.tif``, nnU-Net's
+    ``a_0000.png`` with ``a.png``. Where no name of a folder agrees, files are paired in natural order if there are as
+    many images as masks (``paired_by_order`` in the report).
 
     Raises:
         ValueError: when no names agree and the numbers differ.
     """
-    folders = image_names(root, report)
+    sides = list(_sides(image_names(root, report), root, report))
+    if not any(is_split_name(side.group) for side in sides):
+        # Folders of classes or patients, not of a split.
+        sides = [_Side(s.folder, s.images, s.masks, "", "/".join(filter(None, (s.group, s.below)))) for s in sides]
     pairs: list[Pair] = []
-    for folder, images, masks in _sides(root, folders):
-        group = "" if folder == root else folder.relative_to(root).as_posix()
-        pairs += [Pair(image, mask, group) for image, mask in _match(root, folder, images, masks, report)]
-    return sorted(pairs, key=lambda pair: (natural_key(pair.group), natural_key(pair.image.name), str(pair.image)))
+    for side in sides:
+        row = {"folder": side.below} if side.below else {}
+        pairs += [Pair(image, mask, side.group, row) for image, mask in _match(root, side, report)]
+    return sorted(pairs, key=lambda p: (natural_key(p.group), natural_key(p.image.name), str(p.image)))
 
 
 def image_names(root: Path, report: QualityReport) -> dict[Path, list[str]]:
     """Folders below ``root`` with the names of the images and masks in them; ``report`` receives what is no file."""
     found = walk_data_set(root, IMAGE_SUFFIXES, report)
     return {folder: [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)] for folder, names in found}
+
+
+def file_stem(path: Path) -> str:
+    """The name of a file without its suffix, which may be ``.nii.gz``.
+
+    Example:
+        >>> file_stem(Path("images/a.b.nii.gz"))
+        'a.b'
+    """
+    return Path(path.stem).stem if path.name.lower().endswith(".nii.gz") else path.stem
 
 
 def pair_key(name: str) -> str:
@@ -62,31 +116,89 @@ def pair_key(name: str) -> str:
         >>> pair_key("building_mask_001.tif"), pair_key("x_mask.png"), pair_key("x.jpg")
         ('building_001', 'x', 'x')
     """
-    stem = Path(name).stem
+    stem = file_stem(Path(name))
     return _MASK_TOKEN.sub("", stem, count=1).strip("_- .") or stem
 
 
-def _sides(root: Path, folders: dict[Path, list[str]]) -> Iterator[tuple[Path, list[Path], list[Path]]]:
-    """(folder, images, masks): folders with ``images`` and ``masks``; else folders that hold both kinds."""
-    named = {(folder.parent, folder.name.lower()): folder for folder in folders if folder != root}
-    parents = [folder for folder in folders if {(folder, "images"), (folder, "masks")} <= named.keys()]
-    for parent in parents:
-        images, masks = (named[parent, kind] for kind in ("images", "masks"))
-        yield parent, [images / name for name in folders[images]], [masks / name for name in folders[masks]]
-    for folder, names in () if parents else folders.items():
-        masks_here = [folder / name for name in names if _MASK_TOKEN.search(Path(name).stem)]
-        if masks_here:
-            yield folder, [folder / name for name in names if folder / name not in masks_here], masks_here
+def _sides(folders: dict[Path, list[str]], root: Path, report: QualityReport) -> Iterator[_Side]:
+    """Folders of images with their folders of masks; without any, folders that hold both kinds."""
+    images: dict[tuple[str, ...], Path] = {}
+    masks: dict[tuple[str, ...], list[Path]] = {}
+    for folder, names in folders.items():
+        role, key = _role(folder.relative_to(root).parts)
+        if names and role == "image":
+            images.setdefault(key, folder)
+        elif names and role == "mask":
+            masks.setdefault(key, []).append(folder)
+    for key in masks:
+        parent = root.joinpath(*key[0])
+        if key not in images and not key[1] and not key[2] and folders.get(parent):
+            images[key] = parent
+    unmasked = [folder for key, folder in images.items() if key not in masks]
+    if masks.keys() & images.keys():
+        for key, folder in images.items():
+            of_masks = sorted(masks.get(key, []), key=lambda path: _priority(path, root))
+            if not of_masks and key[1]:
+                report.note(f"{folder.relative_to(root).as_posix()}: {len(folders[folder])} images without masks")
+                continue
+            if len(of_masks) > 1:
+                others = ", ".join(path.relative_to(root).as_posix() for path in of_masks[1:])
+                report.note(f"{of_masks[0].relative_to(root).as_posix()} has the masks; not used: {others}")
+            mask_files = [of_masks[0] / name for name in folders[of_masks[0]]] if of_masks else []
+            group, below = _group(key)
+            yield _Side(folder, [folder / name for name in folders[folder]], mask_files, group, below)
+        for key in masks.keys() - images.keys():
+            for folder in masks[key]:
+                yield _Side(folder, [], [folder / name for name in folders[folder]], *_group(key))
+        return
+    for folder, names in folders.items():
+        here = [folder / name for name in names if _MASK_TOKEN.search(file_stem(Path(name)))]
+        if here and folder not in unmasked:
+            group = "" if folder == root else _split_part(folder.relative_to(root).parts)
+            yield _Side(folder, [folder / name for name in names if folder / name not in here], here, group)
 
 
-def _match(
-    root: Path, folder: Path, images: list[Path], masks: list[Path], report: QualityReport
-) -> Iterator[tuple[Path, Path]]:
-    by_image = _by_key(root, ((path.stem, path) for path in images), report)
-    by_mask = _by_key(root, ((p.stem if p.stem in by_image else pair_key(p.name), p) for p in masks), report)
-    if images and masks and not by_image.keys() & by_mask.keys():
-        yield from _by_order(folder, images, masks)
-        report.add("paired_by_order", folder.name, f"{len(images)} images, such as {images[0].name}, {masks[0].name}")
+def _role(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Kind of a folder, "image", "mask" or "", and what its path has in common with that of the other kind."""
+    for index in range(len(parts) - 1, -1, -1):
+        name = parts[index].lower()
+        for ending in (*_NNUNET_SPLITS, ""):
+            base = name.removesuffix(ending)
+            role = "image" if base in _IMAGE_FOLDERS else "mask" if base in _MASK_FOLDERS else ""
+            if role and name == base + ending:
+                return role, (parts[:index], ending, parts[index + 1 :])  # type: ignore[return-value]
+    return "", ()
+
+
+def _priority(folder: Path, root: Path) -> int:
+    names = [part.lower() for part in folder.relative_to(root).parts]
+    return min((_MASK_FOLDERS.index(name) for name in names if name in _MASK_FOLDERS), default=0)
+
+
+def _group(key: tuple[str, ...]) -> tuple[str, str]:
+    """Name of the split, and of the folders below the folder of images."""
+    before, ending, below = key
+    if ending:
+        return _NNUNET_SPLITS[ending], "/".join(below)
+    if below and is_split_name(below[0]):
+        return below[0], "/".join(below[1:])
+    return _split_part(before), "/".join(below)  # type: ignore[arg-type]
+
+
+def _split_part(parts: Collection[str]) -> str:
+    return next((part for part in parts if is_split_name(part)), "/".join(parts))
+
+
+def _match(root: Path, side: _Side, report: QualityReport) -> Iterator[tuple[Path, Path]]:
+    mask_stems = {file_stem(path) for path in side.masks}
+    by_image = _by_key(root, _image_keys(root, side.images, mask_stems, report), report)
+    by_mask = _by_key(
+        root, ((s if (s := file_stem(p)) in by_image else pair_key(p.name), p) for p in side.masks), report
+    )
+    if side.images and side.masks and not by_image.keys() & by_mask.keys():
+        yield from _by_order(side.folder, side.images, side.masks)
+        detail = f"{len(side.images)} images, such as {side.images[0].name}, {side.masks[0].name}"
+        report.add("paired_by_order", side.folder.name, detail)
         return
     for key in sorted(by_image.keys() | by_mask.keys(), key=natural_key):
         if key not in by_mask:
@@ -95,6 +207,21 @@ def _match(
             report.add("mask_without_image", by_mask[key].relative_to(root).as_posix())
         else:
             yield by_image[key], by_mask[key]
+
+
+def _image_keys(
+    root: Path, images: Iterable[Path], mask_stems: Collection[str], report: QualityReport
+) -> Iterator[tuple[str, Path]]:
+    """Keys of images: their names, without nnU-Net's number of the channel where the mask has none."""
+    for path in images:
+        stem = file_stem(path)
+        channel = _CHANNEL.search(stem)
+        if channel is None or stem in mask_stems or stem[: -len(channel[0])] not in mask_stems:
+            yield stem, path
+        elif int(channel[1]) == 0:
+            yield stem[: -len(channel[0])], path
+        else:
+            report.add("other_channel", path.relative_to(root).as_posix())
 
 
 def _by_key(root: Path, entries: Iterable[tuple[str, Path]], report: QualityReport) -> dict[str, Path]:

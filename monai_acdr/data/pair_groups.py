@@ -16,17 +16,26 @@ from monai_acdr.data.files import natural_key
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.splits import GROUPS, Split, halves_by_patient, read_split
 
-__all__ = ["assign_groups", "fold_split", "group_name", "items_of_group"]
+__all__ = ["assign_groups", "check_apart", "fold_split", "group_name", "is_split_name", "items_of_group"]
 
 Items = list[dict[str, Any]]
 
-_NAMES = {"train": "training", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"}
+_NAMES = {
+    **{"train": "training", "tr": "training", "val": "validation", "valid": "validation", "dev": "validation"},
+    **{"testing": "test", "ts": "test", "online": "online", "training": "training", "validation": "validation"},
+    "test": "test",
+}
 
 
 def group_name(text: str) -> str:
     """A group's usual name: "train" is "training", "val" is "validation"; others stay, in lower case."""
     plain = text.strip().lower()
     return _NAMES.get(plain, plain)
+
+
+def is_split_name(text: str) -> bool:
+    """Whether a name is that of a group of a split, such as "train", "val" or "testing"; "benign" is not."""
+    return text.strip().lower() in _NAMES
 
 
 def fold_split(patients: Sequence[str], folds: int, fold: int) -> Split:
@@ -55,7 +64,7 @@ def assign_groups(
     fold: int | None,
     report: QualityReport,
 ) -> Items:
-    """Write ``group`` into each item and return those that have one; no patient is in two groups.
+    """Write ``group`` into each item and return those that have one; see also :func:`check_apart`.
 
     Args:
         items: with ``name``, ``patient`` and, where the data set tells it, ``group``.
@@ -66,7 +75,7 @@ def assign_groups(
         report: receives ``not_in_split`` and ``patient_absent``.
 
     Raises:
-        ValueError: when a patient would be in two groups, or the arguments contradict each other.
+        ValueError: when the arguments contradict each other.
     """
     if (folds is None) != (fold is None) or (folds is not None and split is not None):
         raise ValueError(
@@ -88,9 +97,7 @@ def assign_groups(
         item["group"] = group_name(found or "")
         if not item["group"]:
             report.add("not_in_split", item["name"])
-    kept = [item for item in items if item["group"]]
-    _check_apart(kept)
-    return kept
+    return [item for item in items if item["group"]]
 
 
 def items_of_group(items: Items, group: str | None) -> Items:
@@ -119,12 +126,24 @@ def _check_named(split: Split, items: Items, report: QualityReport) -> None:
             report.add("patient_absent", key, "is in the split file, but has no mask here")
 
 
-def _check_apart(items: Items) -> None:
+def check_apart(items: Items, report: QualityReport, strict: bool = True) -> None:
+    """Check that no patient is in two groups.
+
+    Args:
+        items: with ``patient`` and ``group``.
+        report: receives ``patient_in_two_groups`` for each such patient.
+        strict: raise the error; otherwise the report alone tells.
+
+    Raises:
+        ValueError: when a patient is in two groups.
+    """
     groups = defaultdict(set)
     for item in items:
         groups[item["patient"]].add(item["group"])
-    mixed = sorted(patient for patient, found in groups.items() if len(found) > 1)
-    if mixed:
+    mixed = sorted((patient for patient, found in groups.items() if len(found) > 1), key=natural_key)
+    for patient in mixed:
+        report.add("patient_in_two_groups", patient, ", ".join(sorted(groups[patient])))
+    if mixed and strict:
         raise ValueError(
             f"Expected each patient in one group, but {mixed[:3]} are in several: results would be too good; move all "
             "files of a patient to one group, or pass `split` or `folds`."

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.mass_tables import first_of, path_parts, read_table
-from monai_acdr.data.pair_files import Pair, find_pairs, image_names
+from monai_acdr.data.pair_files import Pair, file_stem, find_pairs, image_names
 from monai_acdr.data.pair_groups import group_name
 from monai_acdr.data.report import QualityReport
 
-__all__ = ["PAIR_COLUMNS", "TablePair", "pairs_of_table"]
+__all__ = ["PAIR_COLUMNS", "pairs_of_table"]
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "image": ("image", "file", "image_file", "image_path", "filename", "file_name"),
@@ -36,19 +35,9 @@ PAIR_COLUMNS = frozenset(
 """Columns that an item does not hold as they are."""
 
 
-@dataclass(frozen=True)
-class TablePair:
-    """A pair and the row that belongs to it, empty without a table; ``row`` has the columns' usual names."""
-
-    image: Path
-    mask: Path
-    group: str = ""
-    row: Mapping[str, str] = field(default_factory=dict)
-
-
 def pairs_of_table(
     root: Path, table: Path, where: Mapping[str, str | Sequence[str]], report: QualityReport
-) -> list[TablePair]:
+) -> list[Pair]:
     """The files of each row, in natural order of groups and names.
 
     Args:
@@ -83,7 +72,7 @@ def pairs_of_table(
             report.add("annotation_without_image", subject, f"{row['image']} {row['mask']}".strip())
         else:
             group = row["group"] or pair.group
-            found.append(TablePair(pair.image, pair.mask, group_name(group), row))
+            found.append(Pair(pair.image, pair.mask, group_name(group), row))
     files = _files_beside(root, named, report) if names_masks else [pair.image for pair in pairs]
     for path in files:
         if path not in named:
@@ -140,7 +129,7 @@ class _Index:
         self._by_name: dict[str, list[Pair]] = defaultdict(list)
         for pair in pairs:
             self._by_name[pair.image.name].append(pair)
-            self._by_name[pair.image.stem].append(pair)
+            self._by_name[file_stem(pair.image)].append(pair)
 
     def find(self, text: str, group: str) -> Pair | None:
         """The pair of an image; of several of the same name, the one of the group.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Data list of any data set of images and masks: ``images/`` and ``masks/``, and a table where there is one."""
+"""Data list of any data set of images and masks or polygons, in the usual layouts, without options."""
 
 from __future__ import annotations
 
@@ -10,30 +10,74 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
-from monai_acdr.data.mask_outline import MaskOutline, file_size, object_outlines, read_mask
-from monai_acdr.data.pair_files import find_pairs
-from monai_acdr.data.pair_groups import assign_groups, items_of_group
-from monai_acdr.data.pair_tables import PAIR_COLUMNS, TablePair, pairs_of_table
+from monai_acdr.data.mask_outline import MaskOutline, file_size, object_outlines
+from monai_acdr.data.mask_values import (
+    LabelPlan,
+    MaskFacts,
+    find_label_plan,
+    is_speck,
+    mask_facts,
+    object_facts,
+    read_mask_values,
+    structure_mask,
+)
+from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels
+from monai_acdr.data.pair_documents import Documents, find_documents, outlines_of_documents, pairs_of_data_list
+from monai_acdr.data.pair_files import Pair, file_stem, find_pairs
+from monai_acdr.data.pair_groups import assign_groups, check_apart, items_of_group
+from monai_acdr.data.pair_tables import PAIR_COLUMNS, pairs_of_table
+from monai_acdr.data.readers.nifti_slice import slice_name
 from monai_acdr.data.report import QualityReport
 from monai_acdr.geometry import signed_area
 
-__all__ = ["pair_folder_data_list"]
+__all__ = ["list_pair_items", "pair_folder_data_list"]
 
 _logger = logging.getLogger(__name__)
 
-_KEPT = ("paired_by_order", "several_objects", "ambiguous_pair")
-"""Findings about pairs that were kept."""
+KEPT_KINDS = (
+    *("paired_by_order", "several_objects", "ambiguous_pair", "smooth_mask", "jpeg_mask", "mask_format", "specks"),
+    *("object_at_border", "patient_in_two_groups", "hole_ignored", "contour_clipped", "other_channel"),
+)
+"""Findings about what was kept."""
+
+_FINDINGS = {
+    **{"empty": "empty_mask", "full": "invalid_mask", "image": "invalid_mask", "invalid": "invalid_mask"},
+    **{"colors": "color_mask", "dithered": "dithered_mask"},
+}
+"""Kinds of masks that are left out, and their findings."""
+_REASONS = {
+    "empty": "",
+    "full": "every pixel is set: is it a mask?",
+    "image": "is it an image? ",
+    "invalid": "expected whole numbers from 0 on, but got ",
+}
 
 _SIDE = re.compile(r"(?:^|[_\- .])(L|R|LEFT|RIGHT)(?=$|[_\- .])", re.IGNORECASE)
 _VIEW = re.compile(r"(?:^|[_\- .])(CC|MLO)(?=$|[_\- .])", re.IGNORECASE)
+_PATIENT = re.compile(r"((?:patient|pat|subject|subj|sub|case|pt|id|p|s)[\-_ ]?\d+)[_\- .]", re.IGNORECASE)
+_FRAME = re.compile(r"(.*\d.*?)[\-_ ](?:slice|sl|frame|fr|image|img|im|view|phase|t|z)[\-_ ]?\d+.*", re.IGNORECASE)
+"""``P12_L_CC`` and ``SC-HF-I-01-IM-0001-0048``: names that tell the patient."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """An image and its mask, each a file or a slice of one."""
+
+    pair: Pair
+    name: str
+    image: str
+    mask: str
+    size: tuple[int, int]
+    spacing: tuple[float, float] | None
+    patient: str | None = None
 
 
 def pair_folder_data_list(
@@ -48,11 +92,16 @@ def pair_folder_data_list(
     split_components: bool = False,
     min_area: float = 0.0,
 ) -> list[dict[str, Any]]:
-    """List the pairs of image and mask of a folder, in natural order of groups and names.
+    """List the images of a folder with their masks or outlines, in natural order of groups and names.
 
-    Layouts: ``images/`` and ``masks/``, or ``<group>/images/`` and ``<group>/masks/``, or both kinds in one folder;
-    names are compared as :func:`~monai_acdr.data.pair_files.find_pairs` says. PNG, JPEG, TIFF, BMP and DICOM; masks
-    have the values 0 and 1, 0 and 255, or 0 and 65535.
+    Layouts, in the order in which they are looked for: a table; a data list of MONAI's (``{"training": [{"image":
+    FILE, "label": FILE}]}``); folders of images and of masks, or both kinds in one folder, as
+    :func:`~monai_acdr.data.pair_files.find_pairs` says, nnU-Net's among them; polygons in COCO's JSON, or in GeoJSON
+    files of the images' names. PNG, JPEG, TIFF, BMP, DICOM and NIfTI, whose slices with an object are one item each.
+
+    Masks have the values 0 and 1, 0 and 255, or 0 and 65535, or one whole number per structure, which ``dataset.json``
+    may name: ``{"labels": {"background": 0, "lesion": 1}}``. A structure that surrounds another one in nine tenths of
+    its area is taken with it, as its outline is. What is doubtful or left out is in `report`.
 
     Args:
         dataset_dir: folder of the data set.
@@ -66,119 +115,348 @@ def pair_folder_data_list(
         fold: from 0.
         report: filled with what was left out, and why, and with counts.
         where: keep rows with these values, as in ``{"mass_like": "1", "view": ["CC", "MLO"]}``.
-        split_components: one item for each object of a mask, instead of one for the mask.
-        min_area: with ``split_components``, objects of fewer square pixels are left out.
+        split_components: one item for each object of a mask of one structure, instead of one for the mask; specks are
+            left out. Polygons always have one item each.
+        min_area: with ``split_components`` and for polygons, objects of fewer square pixels are left out.
 
     Returns:
-        One dict a mask: ``image`` and ``label`` (paths), ``name``, ``patient``, ``group``, ``has_spacing``,
-        ``laterality`` and ``view`` (from the table, else from names such as ``P1_L_CC``), ``birads``, ``pathology``;
-        None where unknown. A mask in DICOM, and each object with ``split_components``, comes as ``contour`` ((N, 2)
-        vertices in pixels, or a lazy :class:`~monai_acdr.data.mask_outline.MaskOutline`) instead of ``label``; objects
-        also have ``component``, 1 for the largest. Without a patient column each image is a patient of its own.
+        One dict a mask: ``image`` and ``label`` (paths, or slices as :func:`~monai_acdr.data.slice_name` writes them),
+        ``name``, ``patient``, ``group``, ``has_spacing``, ``spacing`` (mm between rows and between columns),
+        ``structures`` (names, inner ones first), ``label_values`` (for each structure the values of its pixels in the
+        label), ``laterality`` and ``view`` (from the table, else from names such as ``P1_L_CC``), ``birads``,
+        ``pathology``; None where unknown. A two-valued mask in DICOM, each object with ``split_components`` and each
+        polygon comes as ``contour`` ((N, 2) vertices in pixels, or a lazy
+        :class:`~monai_acdr.data.mask_outline.MaskOutline`) instead of ``label``; objects also have ``component``, 1 for
+        the largest. Without a patient column the patients are volumes, or guessed from names that tell them (a note in
+        the report), and else each image is a patient of its own.
 
     Raises:
         FileNotFoundError: when the folder or the table does not exist.
-        ValueError: when nothing usable is found, or a patient would be in two groups.
+        ValueError: when nothing usable is found, a document is no JSON, a stated patient would be in two groups, or
+            ``split_components`` meets several structures.
+    """
+    report = QualityReport() if report is None else report
+    items = list_pair_items(dataset_dir, table, where, report, split_components=split_components, min_area=min_area)
+    items = assign_groups(items, split, folds, fold, report)
+    is_guess = any(text.startswith(_GUESSED) for text in report.notes)
+    check_apart(items, report, strict=not is_guess)
+    report.log(_logger, Path(dataset_dir), KEPT_KINDS)
+    return items_of_group(items, group)
+
+
+def list_pair_items(
+    dataset_dir: str | Path,
+    table: str | Path | None,
+    where: Mapping[str, str | Sequence[str]] | None,
+    report: QualityReport,
+    *,
+    split_components: bool = False,
+    min_area: float = 0.0,
+) -> list[dict[str, Any]]:
+    """The items of :func:`pair_folder_data_list`, with the groups of the table, list or folders only.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`pair_folder_data_list`, except for what is about groups.
     """
     root = Path(dataset_dir)
-    report = QualityReport() if report is None else report
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
-    pairs = _pairs(root, table, where, report)
-    names = _names(pairs)
-    items = [
-        item
-        for pair, name in zip(pairs, names, strict=True)
-        for item in _items(root, pair, name, min_area if split_components else None, report)
-    ]
+    documents = Documents()
+    outlines = []
+    if table is not None or os.path.lexists(root / "index.csv"):  # what is no regular file is an error of the reader
+        pairs = pairs_of_table(root, root / "index.csv" if table is None else Path(table), where or {}, report)
+    elif where:
+        raise ValueError(
+            f"Expected a table for `where`, but {root / 'index.csv'} does not exist: write it, or pass `table`."
+        )
+    else:
+        documents = find_documents(root)
+        pairs = _pairs(root, documents, report)
+        if not pairs and (documents.coco or documents.geojson):
+            report.layout = report.layout or ("coco" if documents.coco else "geojson")
+            outlines = outlines_of_documents(root, documents, report)
+    items = _outline_items(outlines, min_area, report) if outlines else []
+    items += _mask_items(root, pairs, documents.labels, min_area if split_components else None, report)
     if not items:
         reasons = [f"{finding.subject}: {finding.detail}" for finding in report.findings[:1]]
         raise ValueError(
-            f"Expected images/ and masks/ with files of the same names in {root}, but found no usable pair (left out: "
+            f"Expected images/ and masks/ with files of the same names in {root}, or a data list, COCO or GeoJSON "
+            f"files, but found no usable pair (left out: "
             f"{report.kinds() or 'nothing'}{'; `where` matched no row' if where and not pairs else ''}): check the "
             f"folder and the table. {' '.join(reasons)}".rstrip()
         )
-    items = assign_groups(items, split, folds, fold, report)
+    _guess_patients(items, report)
     report.layout = report.layout or "pairs"
     report.counts |= {
         "images": len({item["image"] for item in items}),
         "masks": len(items),
         "patients": len({item["patient"] for item in items}),
     }
-    report.log(_logger, root, _KEPT)
-    return items_of_group(items, group)
+    if len(items[0]["structures"]) > 1:
+        report.counts["structures"] = len(items[0]["structures"])
+    return items
 
 
-def _pairs(
-    root: Path, table: str | Path | None, where: Mapping[str, str | Sequence[str]] | None, report: QualityReport
-) -> list[TablePair]:
-    path = root / "index.csv" if table is None else Path(table)
-    if table is None and not os.path.lexists(path):  # what is no regular file is an error of the reader
-        if where:
-            raise ValueError(f"Expected a table for `where`, but {path} does not exist: write it, or pass `table`.")
-        return [TablePair(pair.image, pair.mask, pair.group, {}) for pair in find_pairs(root, report)]
-    return pairs_of_table(root, path, where or {}, report)
+def _pairs(root: Path, documents: Documents, report: QualityReport) -> list[Pair]:
+    """Pairs of a data list, else of folders; in nnU-Net's folders the list of ``dataset.json`` says nothing new."""
+    has_folders = any(path.is_dir() and path.name.lower() == "imagestr" for path in root.iterdir())
+    if documents.data_lists and not has_folders:
+        report.layout = report.layout or "data list"
+        return [
+            pair for path, content in documents.data_lists for pair in pairs_of_data_list(root, path, content, report)
+        ]
+    if documents.coco or documents.geojson:
+        trial = QualityReport()
+        pairs = find_pairs(root, trial)
+        if not pairs:
+            return []
+        names = [path.relative_to(root).as_posix() for path, _ in documents.coco]
+        names += [path.relative_to(root).as_posix() for path in documents.geojson]
+        report.note(f"masks were found, so polygons were not used: {len(names)} files such as {names[0]}")
+        report.findings += trial.findings
+        report.notes += trial.notes
+        return pairs
+    return find_pairs(root, report)
 
 
-def _names(pairs: Sequence[TablePair]) -> list[str]:
-    """A unique name for each pair: the image's, with its group or a number where it occurs more than once."""
-    stems = Counter(pair.image.stem for pair in pairs)
-    named = [
-        f"{pair.group.replace('/', '-')}-{pair.image.stem}" if stems[pair.image.stem] > 1 and pair.group else None
-        for pair in pairs
+def _mask_items(
+    root: Path,
+    pairs: Sequence[Pair],
+    labels: Mapping[str, tuple[int, ...]] | None,
+    min_area: float | None,
+    report: QualityReport,
+) -> list[dict[str, Any]]:
+    """Items of masks: all values are looked at before it is decided what they mean."""
+    frames: list[_Frame] = []
+    facts: list[MaskFacts] = []
+    empty = 0
+    for pair, name in zip(pairs, _names(pairs), strict=True):
+        for frame in _frames(root, pair, name, report):
+            try:
+                fact = mask_facts(read_mask_values(frame.mask), frame.mask)
+            except (OSError, ValueError) as error:
+                report.add("invalid_mask", _subject(root, frame.mask), str(error))
+                continue
+            if fact.kind == "empty" and frame.patient is not None:
+                empty += 1
+                continue
+            frames.append(frame)
+            facts.append(fact)
+    if empty:
+        report.note(f"{empty} slices of volumes have no object and are no items")
+    plan, wrong = find_label_plan(facts, labels)
+    if min_area is not None and len(plan.structures) > 1:
+        raise ValueError(
+            f"Expected masks of one structure for `split_components`, but {root} has {list(plan.structures)}: leave "
+            "split_components out, or write masks of one structure."
+        )
+    items: list[dict[str, Any]] = []
+    for index, (frame, fact) in enumerate(zip(frames, facts, strict=True)):
+        items += _items(root, frame, fact, plan, wrong.get(index), min_area, report)
+    if len(plan.structures) > 1:
+        report.note(f"structures: {', '.join(plan.structures)}; values {', '.join(map(str, plan.values or ()))}")
+    return items
+
+
+def _frames(root: Path, pair: Pair, name: str, report: QualityReport) -> Iterator[_Frame]:
+    """Images with their masks on the same grid; slices of volumes one by one."""
+    subject = _subject(root, pair.image)
+    try:
+        if is_nifti(pair.image):
+            volume = read_nifti(pair.image)
+            if volume.num_phases > 1:
+                raise ValueError(
+                    f"Expected a volume (X, Y, Z), but {pair.image} has {volume.num_phases} phases: write each phase "
+                    "as a file of its own."
+                )
+            size, number = volume.voxels.shape[1::-1], int(volume.voxels.shape[2])
+            steps = np.linalg.norm(volume.frame_affine(0).numpy()[:3, :2], axis=0)
+            spacing: tuple[float, float] | None = (float(steps[0]), float(steps[1]))
+        else:
+            size, number = file_size(pair.image), 1
+            spacing = read_image_header(pair.image).spacing if is_dicom_file(pair.image) else None
+    except (OSError, ValueError) as error:
+        report.add("invalid_image", subject, str(error))
+        return
+    try:
+        if is_nifti(pair.mask):
+            shape = read_nifti_voxels(pair.mask).shape
+            mask_size, depth = (shape[1], shape[0]), int(np.prod(shape[2:], dtype=np.int64))
+        else:
+            mask_size, depth = file_size(pair.mask), 1
+    except (OSError, ValueError) as error:
+        report.add("invalid_mask", _subject(root, pair.mask), str(error))
+        return
+    if mask_size != tuple(size) or depth != number:
+        slices = f", {depth} slices and {number}" if depth != number else ""
+        report.add("mask_size", _subject(root, pair.mask), f"mask {mask_size}, image {tuple(size)} (H, W){slices}")
+        return
+    for index in range(number):
+        image = slice_name(pair.image, index) if is_nifti(pair.image) else str(pair.image)
+        mask = slice_name(pair.mask, index) if is_nifti(pair.mask) else str(pair.mask)
+        own_name, patient = (f"{name}-slice-{index:03d}", name) if number > 1 else (name, None)
+        yield _Frame(pair, own_name, image, mask, (int(size[0]), int(size[1])), spacing, patient)
+
+
+def _items(
+    root: Path,
+    frame: _Frame,
+    fact: MaskFacts,
+    plan: LabelPlan,
+    wrong: tuple[str, str] | None,
+    min_area: float | None,
+    report: QualityReport,
+) -> Iterator[dict[str, Any]]:
+    """Items of one mask; none, with a finding, when it cannot be used."""
+    subject = _subject(root, frame.mask)
+    if fact.kind in _FINDINGS and not (plan.stated and fact.kind == "colors" and wrong is None):
+        report.add(_FINDINGS[fact.kind], subject, (_REASONS.get(fact.kind, "") + fact.detail).strip())
+        return
+    if wrong is not None:
+        report.add(wrong[0], subject, wrong[1])
+        if wrong[0] != "mask_format":
+            return
+    if fact.kind in ("smooth", "jpeg"):
+        report.add(f"{fact.kind}_mask", subject, fact.detail)
+    if plan.counts_objects and min_area is None:
+        report.add("numbered_objects", subject, f"{len(fact.values)} values")
+        return
+    values = read_mask_values(frame.mask)
+    own = fact.kind in ("smooth", "jpeg") or plan.values is None
+    label_values = ((fact.values[-1],),) if own else plan.values or ()
+    masks = {
+        name: structure_mask(values, None if own else labels, frame.mask)
+        for name, labels in zip(plan.structures, label_values, strict=True)
+    }
+    if not any(mask.any() for mask in masks.values()):
+        report.add("empty_mask", subject, f"no pixel of {', '.join(plan.structures)}")
+        return
+    has_spacing = frame.spacing is not None
+    item = _metadata(frame.pair.row, file_stem(frame.pair.image), frame.name) | {
+        "image": frame.image,
+        "patient": frame.pair.row.get("patient") or frame.patient or frame.name,
+        "group": frame.pair.group,
+        "has_spacing": has_spacing,
+        "spacing": frame.spacing,
+        "structures": plan.structures,
+        "label_values": label_values,
+    }
+    if min_area is not None:
+        parts = [values == value for value in fact.values] if plan.counts_objects else list(masks.values())
+        yield from _components(item, parts, min_area, report)
+        return
+    for name, mask in masks.items():
+        _check_objects(item["name"], "" if len(masks) == 1 else f" ({name})", mask, report)
+    is_lazy = is_dicom_file(frame.pair.mask) and len(masks) == 1
+    yield item | ({"contour": MaskOutline(frame.mask, frame.size)} if is_lazy else {"label": frame.mask})
+
+
+def _check_objects(name: str, structure: str, mask: np.ndarray, report: QualityReport) -> None:
+    facts = object_facts(mask)
+    if len(facts.areas) > 1:
+        report.add("several_objects", name, f"{len(facts.areas)} objects{structure}")
+    _check_edges(name, structure, facts.specks, facts.at_border, len(facts.areas), report)
+
+
+def _check_edges(
+    name: str, structure: str, specks: Sequence[int], at_border: int, number: int, report: QualityReport
+) -> None:
+    if specks:
+        report.add("specks", name, f"{len(specks)} of at most {max(specks)} pixels{structure}")
+    if at_border:
+        report.add("object_at_border", name, f"{at_border} of {number} objects{structure}")
+
+
+def _components(
+    item: dict[str, Any], masks: Sequence[np.ndarray], min_area: float, report: QualityReport
+) -> Iterator[dict[str, Any]]:
+    """One item for each object. Objects inside the hole of another count as well."""
+    outlines = [outline for mask in masks for outline in object_outlines(mask)]
+    areas = np.array([float(signed_area(torch.from_numpy(outline))) for outline in outlines])
+    specks = is_speck(areas)
+    facts = [object_facts(mask) for mask in masks]
+    _check_edges(
+        item["name"],
+        "",
+        [round(area) for area in areas[specks]],
+        sum(fact.at_border for fact in facts),
+        sum(len(fact.areas) for fact in facts),
+        report,
+    )
+    order = sorted(np.flatnonzero(~specks), key=lambda index: -areas[index])
+    for number, index in enumerate(order, start=1):
+        name = f"{item['name']}-{number}"
+        if areas[index] < min_area:
+            report.add("small_object", name, f"{areas[index]:.1f} square pixels")
+        else:
+            yield item | {"contour": outlines[index], "name": name, "component": number}
+
+
+def _outline_items(outlines: Sequence[Any], min_area: float, report: QualityReport) -> list[dict[str, Any]]:
+    """Items of polygons, one each."""
+    images = {outline.image: Pair(outline.image, outline.image, outline.group) for outline in outlines}
+    names = dict(zip(images, _names(list(images.values())), strict=True))
+    headers: dict[Path, tuple[float, float] | None] = {}
+    numbers: Counter[Path] = Counter()
+    items = []
+    for outline in outlines:
+        path = outline.image
+        if path not in headers:
+            headers[path] = read_image_header(path).spacing if is_dicom_file(path) else None
+        numbers[path] += 1
+        name = f"{names[path]}-{numbers[path]}"
+        area = abs(float(signed_area(torch.from_numpy(outline.vertices))))
+        if area < min_area:
+            report.add("small_object", name, f"{area:.1f} square pixels")
+            continue
+        if outline.at_border:
+            report.add("object_at_border", name)
+        items.append(
+            _metadata({}, file_stem(path), name)
+            | {
+                "image": str(path),
+                "contour": outline.vertices,
+                "component": numbers[path],
+                "class_name": outline.class_name,
+                "patient": names[path],
+                "group": outline.group,
+                "has_spacing": headers[path] is not None,
+                "spacing": headers[path],
+                "structures": (outline.class_name,),
+                "label_values": ((1,),),
+            }
+        )
+    return items
+
+
+def _names(pairs: Sequence[Pair]) -> list[str]:
+    """A unique name for each pair: the image's, with its group or folder, or a number, where it occurs repeatedly."""
+    stems = [file_stem(pair.image) for pair in pairs]
+    stems = [  # without nnU-Net's number of the channel
+        stem[: -len("_0000")] if stem == f"{file_stem(pair.mask)}_0000" else stem
+        for stem, pair in zip(stems, pairs, strict=True)
     ]
-    names = [name or pair.image.stem for name, pair in zip(named, pairs, strict=True)]
+    numbers = Counter(stems)
+    prefixes = ["-".join(filter(None, (pair.group, pair.row.get("folder", "")))) for pair in pairs]
+    named = [
+        f"{prefix.replace('/', '-')}-{stem}" if prefix and numbers[stem] > 1 else stem
+        for prefix, stem in zip(prefixes, stems, strict=True)
+    ]
     seen: Counter[str] = Counter()
     unique = []
-    for name in names:
+    for name in named:
         seen[name] += 1
         unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return unique
 
 
-def _items(
-    root: Path, pair: TablePair, name: str, min_area: float | None, report: QualityReport
-) -> Iterator[dict[str, Any]]:
-    """Items of one pair; none, with a finding, when it cannot be used."""
-    size, has_spacing = _image(root, pair.image, report)
-    mask = _mask(root, pair.mask, size, report) if size else None
-    if size is None or mask is None:
-        return
-    item = _metadata(pair, name) | {"has_spacing": has_spacing}
-    if min_area is not None:
-        yield from _components(item, mask, min_area, report)
-        return
-    objects = int(ndimage.label(mask, np.ones((3, 3)))[1])
-    if objects > 1:
-        report.add("several_objects", name, f"{objects} objects")
-    is_dicom = is_dicom_file(pair.mask)
-    yield item | ({"contour": MaskOutline(str(pair.mask), size)} if is_dicom else {"label": str(pair.mask)})
-
-
-def _components(
-    item: dict[str, Any], mask: np.ndarray, min_area: float, report: QualityReport
-) -> Iterator[dict[str, Any]]:
-    """One item for each object. Objects inside the hole of another count as well."""
-    for number, outline in enumerate(object_outlines(mask), start=1):
-        name = f"{item['name']}-{number}"
-        area = float(signed_area(torch.from_numpy(outline)))
-        if area < min_area:
-            report.add("small_object", name, f"{area:.1f} square pixels")
-        else:
-            yield item | {"contour": outline, "name": name, "component": number}
-
-
-def _metadata(pair: TablePair, name: str) -> dict[str, Any]:
-    row, stem = pair.row, pair.image.stem
+def _metadata(row: Mapping[str, str], stem: str, name: str) -> dict[str, Any]:
     side, view = _SIDE.search(stem), _VIEW.search(stem)
     in_name = (side[1][0].upper(), view[1].upper()) if side and view else (None, None)
     other = {column: cell for column, cell in row.items() if column not in PAIR_COLUMNS}
     laterality = row.get("laterality", "")[:1].upper()
     return other | {
-        "image": str(pair.image),
         "name": name,
-        "patient": row.get("patient") or name,
-        "group": pair.group,
         "laterality": laterality if laterality in ("L", "R") else in_name[0],
         "view": row.get("view", "").upper() or in_name[1],
         "birads": row.get("birads") or None,
@@ -186,24 +464,36 @@ def _metadata(pair: TablePair, name: str) -> dict[str, Any]:
     }
 
 
-def _image(root: Path, path: Path, report: QualityReport) -> tuple[tuple[int, int] | None, bool]:
-    """(H, W), None with a finding when the image cannot be used; and whether it tells its pixel spacing."""
-    try:
-        size = file_size(path)
-        return size, is_dicom_file(path) and read_image_header(path).has_spacing
-    except (OSError, ValueError) as error:
-        report.add("invalid_image", path.relative_to(root).as_posix(), str(error))
-        return None, False
+_GUESSED = "patients were guessed"
 
 
-def _mask(root: Path, path: Path, size: tuple[int, int], report: QualityReport) -> np.ndarray | None:
-    """The mask; None, with a finding, when it cannot be used."""
-    subject = path.relative_to(root).as_posix()
-    try:
-        if file_size(path) != size:
-            report.add("mask_size", subject, f"mask {file_size(path)}, image {size} (H, W)")
-            return None
-        return read_mask(path)
-    except (OSError, ValueError) as error:
-        report.add("empty_mask" if "is empty" in str(error) else "invalid_mask", subject, str(error))
-        return None
+def _guess_patients(items: list[dict[str, Any]], report: QualityReport) -> None:
+    """Patients from names that tell them, where nothing else does and several images share one."""
+    own = {item["image"]: item["patient"] for item in items}
+    if len(set(own.values())) < len(own):
+        return
+    guessed = {}
+    for item in items:
+        folder = str(item.get("folder") or "")
+        stem = file_stem(Path(str(item["image"]).partition("#")[0]))
+        match = _PATIENT.match(stem) or _FRAME.fullmatch(stem)
+        if match is not None:
+            guessed[item["image"]] = match[1]
+        elif re.search(r"\d", folder):
+            guessed[item["image"]] = folder
+    patients = {guessed.get(image, patient) for image, patient in own.items()}
+    if not 2 <= len(patients) < len(own):
+        return
+    example = next(image for image in guessed)
+    report.note(
+        f"{_GUESSED} from names, {len(patients)} of {len(own)} images, such as {guessed[example]} of "
+        f"{Path(example).name}; a table with the columns image and patient sets them"
+    )
+    for item in items:
+        item["patient"] = guessed.get(item["image"], item["patient"])
+
+
+def _subject(root: Path, name: str | Path) -> str:
+    """A file or slice, relative to the data set's folder."""
+    path, mark, part = str(name).partition("#slice=")
+    return Path(path).relative_to(root).as_posix() + mark + part

@@ -34,7 +34,11 @@ __all__ = [
     "PICTURE_FORMATS",
     "PictureReader",
     "decode_picture",
+    "has_colors",
+    "picture_format",
+    "read_color_picture",
     "read_label_picture",
+    "read_label_values",
     "read_picture",
     "read_picture_frames",
     "verify_picture",
@@ -88,6 +92,63 @@ def read_label_picture(path: str | Path) -> np.ndarray:
             return np.asarray(_upright(image))
 
 
+def read_label_values(path: str | Path) -> np.ndarray:
+    """Read a picture of labels or of one object: of a palette with colors the index, else gray values.
+
+    A palette of grays only, as small PNG files have it, stands for its grays: the order of such a palette means
+    nothing.
+
+    Returns:
+        (H, W) as :func:`read_picture`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_picture`.
+    """
+    with _opened(path, str(path)) as image:
+        if image.mode != "P":
+            return _gray_values(image, str(path))
+        with _pillow_errors(str(path)):
+            image = _upright(image)
+            indices = np.asarray(image)
+            colors = np.asarray(image.getpalette("RGB")).reshape(-1, 3)[np.unique(indices)]
+        if bool((colors == colors[:, :1]).all()):
+            return _gray_values(image, str(path))
+        return indices
+
+
+def read_color_picture(path: str | Path) -> np.ndarray:
+    """Read a picture with its colors.
+
+    Returns:
+        (H, W) as :func:`read_picture`, or (H, W, 3) uint8.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_picture`.
+    """
+    with _opened(path, str(path)) as image:
+        return _colors(image, str(path))
+
+
+def has_colors(path: str | Path) -> bool:
+    """Whether any pixel of a picture is not gray.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_picture`.
+    """
+    values = read_color_picture(path)
+    return values.ndim == 3 and bool((values != values[..., :1]).any())
+
+
+def picture_format(path: str | Path) -> str:
+    """One of :data:`PICTURE_FORMATS`, by the content of the file.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_picture`.
+    """
+    with _opened(path, str(path), single=False) as image:
+        return "JPEG" if image.format == "MPO" else str(image.format)
+
+
 def read_picture_frames(path: str | Path) -> list[np.ndarray]:
     """Read all pages of a TIFF, (H, W) each as :func:`read_picture`; of another file its only picture.
 
@@ -123,10 +184,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
         ValueError: as :func:`read_picture`.
     """
     with _opened(data, name) as image:
-        if image.mode in ("1", *_GRAY_MODES):
-            return _gray_values(image, name)
-        with _pillow_errors(name):
-            return np.asarray(_opaque(_upright(image)))
+        return _colors(image, name)
 
 
 def verify_picture(path: str | Path) -> tuple[int, int]:
@@ -281,6 +339,14 @@ def _opaque(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     layers = Image.new("RGBA", image.size, (0, 0, 0, 255)), image.convert("RGBA")
     return Image.alpha_composite(*layers).convert("RGB")
+
+
+def _colors(image: Image.Image, name: str) -> np.ndarray:
+    """(H, W) of a gray picture, else (H, W, 3) uint8."""
+    if image.mode in ("1", *_GRAY_MODES):
+        return _gray_values(image, name)
+    with _pillow_errors(name):
+        return np.asarray(_opaque(_upright(image)))
 
 
 def _gray_values(image: Image.Image, name: str) -> np.ndarray:

@@ -19,8 +19,8 @@ from monai.utils.enums import MetaKeys
 from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
-from monai_acdr.data.pictures import PictureReader
-from monai_acdr.data.readers.nifti_slice import NiftiSliceReader, parse_slice_name
+from monai_acdr.data.mask_values import MAX_SMALL_LABEL, read_mask_values, structure_mask
+from monai_acdr.data.readers.nifti_slice import parse_slice_name
 from monai_acdr.geometry import resample
 from monai_acdr.transforms.contour import (
     MASK_RULE,
@@ -37,8 +37,6 @@ __all__ = ["LoadReference", "LoadReferenceD", "LoadReferenceDict", "LoadReferenc
 CONTOUR_SUFFIXES = (".txt",)
 """Files that hold a contour; every other file holds a mask."""
 
-_BYTE_THRESHOLD = 127  # of 8-bit masks, which a lossy step may have smeared
-
 
 class LoadReference(Transform):
     """Read a mask or a contour file that belongs to an image.
@@ -49,9 +47,8 @@ class LoadReference(Transform):
 
     Args:
         contour_reader: path to (N, 2) vertices in pixels, for contour files.
-        mask_reader: MONAI reader of masks, giving arrays in (row, column) order; None reads pictures
-            (:class:`~monai_acdr.data.PictureReader`) and slices of label maps in NIfTI
-            (:class:`~monai_acdr.data.NiftiSliceReader`).
+        mask_reader: MONAI reader of masks, giving arrays in (row, column) order; None reads pictures, DICOM files and
+            slices of label maps in NIfTI (:func:`~monai_acdr.data.mask_values.read_mask_values`).
         mask_rule: of mask files, "covered" or "drawn".
     """
 
@@ -66,7 +63,11 @@ class LoadReference(Transform):
         self.mask_rule = check_mask_rule(mask_rule, "mask_rule")
 
     def __call__(  # type: ignore[override]
-        self, path: str | Path, image: Tensor, mask_rule: str | None = None
+        self,
+        path: str | Path,
+        image: Tensor,
+        mask_rule: str | None = None,
+        label_values: Sequence[int] | None = None,
     ) -> tuple[MetaTensor, MetaTensor]:
         """Read the reference of ``image``.
 
@@ -75,6 +76,8 @@ class LoadReference(Transform):
                 (:func:`~monai_acdr.data.slice_name`).
             image: (1, H, W) MetaTensor as loaded, before any spatial transform.
             mask_rule: of this file, if it is a mask; None takes that of the transform.
+            label_values: values of the structure, where the file is a map of several labels; None takes it for a mask
+                of two values.
 
         Returns:
             Mask (1, H, W) float32 of 0 and 1, as in the file, with its rule in the metadata ("mask_rule"), and contour
@@ -99,7 +102,7 @@ class LoadReference(Transform):
                     f"but it spans {span}: does it belong to this image?"
                 )
         else:
-            mask = self._read_mask(path, size, file_name(image))
+            mask = self._read_mask(path, size, file_name(image), label_values)
             vertices = trace_mask(mask[0], rule)
         meta = {
             MetaKeys.SPATIAL_SHAPE: size,
@@ -109,19 +112,28 @@ class LoadReference(Transform):
         }
         return MetaTensor(mask, affine=affine, meta=meta), vertices_in(vertices[None], affine)
 
-    def _read_mask(self, path: str | Path, size: tuple[int, int], image_name: str) -> Tensor:
+    def _read_mask(
+        self, path: str | Path, size: tuple[int, int], image_name: str, label_values: Sequence[int] | None
+    ) -> Tensor:
         volume_slice = parse_slice_name(path)
         file = Path(path) if volume_slice is None else volume_slice.path
         if not file.is_file():
             raise FileNotFoundError(f"Expected a mask file, but {file} does not exist: check the dataset's folder.")
-        reader = self.mask_reader or (PictureReader() if volume_slice is None else NiftiSliceReader())
-        values = np.asarray(reader.get_data(reader.read(path))[0])
+        if self.mask_reader is None:
+            values = read_mask_values(path)
+        else:
+            values = np.asarray(self.mask_reader.get_data(self.mask_reader.read(path))[0])
         if values.shape != size:
             raise ValueError(
                 f"Expected {path} to have the size of {image_name}, {size[0]} x {size[1]} (H x W), but got "
                 f"{' x '.join(map(str, values.shape))}: do the two belong together?"
             )
-        return torch.from_numpy(foreground(values, path).astype(np.float32))[None]
+        mask = structure_mask(values, label_values, path)
+        if not mask.any():
+            raise ValueError(
+                f"Expected pixels of {list(label_values or ())} in {path}, but it has none: leave this frame out."
+            )
+        return torch.from_numpy(mask.astype(np.float32))[None]
 
 
 class LoadReferenced(MapTransform):
@@ -129,7 +141,8 @@ class LoadReferenced(MapTransform):
 
     With several keys, one for each structure from the innermost to the outermost, the masks and contours are stacked:
     the first key becomes the masks (N, H, W), the others are removed. A structure whose key an item lacks is unknown:
-    its mask and its contour are NaN.
+    its mask and its contour are NaN. One key whose item names the values of several structures
+    (:func:`~monai_acdr.data.pair_folder_data_list`) is stacked alike; a structure without pixels is NaN.
 
     Args:
         keys: items with the paths; the first becomes the masks.
@@ -140,6 +153,8 @@ class LoadReferenced(MapTransform):
         mask_rule: see :class:`LoadReference`; for items that do not tell it.
         rule_key: item with the rule of the masks, "covered" or "drawn", as data lists give it; None reads all by
             ``mask_rule``.
+        values_key: item with the values of the structures in the label map at the single key, one tuple for each; None
+            takes all files for masks of two values.
         num_vertices: of each contour of several structures, at equal arc length.
         allow_missing_keys: skip images without any reference.
 
@@ -158,8 +173,10 @@ class LoadReferenced(MapTransform):
         mask_rule: str = "covered",
         rule_key: str | None = MASK_RULE,
         num_vertices: int = 256,
+        values_key: str | None = "label_values",
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.values_key = values_key
         if num_vertices < 3:
             raise ValueError(f"Expected `num_vertices` to be at least 3, but got {num_vertices}.")
         self.image_key = image_key
@@ -179,9 +196,23 @@ class LoadReferenced(MapTransform):
                 f"Expected {file_name(image)} to come with one of {list(self.keys)}, but it has none: set "
                 "allow_missing_keys=True to keep images without a reference."
             )
-        loaded = [None if path is None else self.load(path, image, rule) for path in paths]
+        values = None if self.values_key is None else d.get(self.values_key)
+        if len(paths) == 1 and values is not None:
+            loaded = [self._load_structure(paths[0], image, rule, labels, len(values)) for labels in values]
+        else:
+            loaded = [None if path is None else self.load(path, image, rule) for path in paths]
         d[self.keys[0]], d[self.contour_key] = loaded[0] if len(loaded) == 1 else self._stack(loaded)  # type: ignore[misc]
         return d
+
+    def _load_structure(
+        self, path: str | Path, image: Tensor, rule: str | None, labels: Sequence[int], number: int
+    ) -> tuple[MetaTensor, MetaTensor] | None:
+        """One of `number` structures of a label map; None where there are others, but not this one."""
+        if number == 1 and len(labels) == 1 and labels[0] > MAX_SMALL_LABEL:
+            return self.load(path, image, rule)  # a mask of two values, whose edges may have others
+        if number > 1 and not bool(np.isin(read_mask_values(path), labels).any()):
+            return None
+        return self.load(path, image, rule, labels)
 
     def _stack(self, loaded: Sequence[tuple[MetaTensor, MetaTensor] | None]) -> tuple[MetaTensor, MetaTensor]:
         known = [pair for pair in loaded if pair is not None]
@@ -200,19 +231,6 @@ class LoadReferenced(MapTransform):
                 contours[index] = resample(pair[1].as_tensor()[0], self.num_vertices)
         meta = {key: value for key, value in first.meta.items() if key != MetaKeys.AFFINE}
         return MetaTensor(masks, affine=first.affine, meta=meta), vertices_in(contours, first.affine)
-
-
-def foreground(values: np.ndarray, path: str | Path) -> np.ndarray:
-    """Object pixels of a mask that was stored with the values 0 and 1, 0 and 255, or 0 and 65535."""
-    largest = values.max(initial=0)
-    if largest <= 0:
-        raise ValueError(f"Expected an object in {path}, but the mask is empty: leave this frame out.")
-    if largest <= _BYTE_THRESHOLD and np.unique(values).size > 2:
-        raise ValueError(
-            f"Expected a mask of two values in {path}, but got {np.unique(values)[:5].tolist()}: "
-            "a map of several labels has to be split into masks first."
-        )
-    return values > (_BYTE_THRESHOLD if _BYTE_THRESHOLD < largest <= 255 else largest / 2)
 
 
 LoadReferenceD = LoadReferenceDict = LoadReferenced

@@ -21,19 +21,30 @@ KINDS: dict[str, str] = {
     "ambiguous_pair": "two files have the name of one pair; the first one was used, remove the other",
     "annotation_without_image": "an annotation or row names an absent image; copy the missing DICOM files",
     "case_absent": "a listed case folder is absent; copy it or drop the line",
+    "color_mask": "the values of a mask are the brightness of colors, and which color is which structure is "
+    "unknown; it was left out, save labels as whole numbers 0, 1, 2, ...",
     "contour_clipped": "a part of the contour outside the image was cut off; nothing to do",
     "contour_open": "the gap between the last point and the first is far longer than any step, as in a file cut off; "
     "it was left out, export the contour again",
     "contour_outside": "the contour lies outside its image; it was left out",
     "contour_without_frame": "a contour names a frame whose image is absent; copy the missing image files",
+    "crowd_region": "an annotation stands for a crowd or a group, not for one object; it was left out, nothing to do",
+    "dithered_mask": "a mask was dithered to two values, so its edge is noise; it was left out, convert it "
+    "again by a threshold",
+    "duplicate_across_groups": "the same picture is in two groups, so results would be too good; remove one of them",
     "duplicate_image": "two files or rows have the same image number; the first one was used",
     "duplicate_patient": "a patient is listed twice; the first entry was used",
+    "duplicate_picture": "two images have the same pixels; remove one of them, or give both the same patient "
+    "in a table",
     "empty_mask": "the mask or contour marks no pixel; draw it again or delete it",
     "epicardium_displaced": "the epicardial contours of this patient are displaced in this copy; they were left out",
     "epicardium_not_around": "the epicardial contour does not enclose the endocardial one; do not use the former",
     "film_without_case": "a film has no .ics file of its case beside it; it was left out, copy that file",
-    "frame_without_mask": "an image has no mask of the same name; add the mask",
+    "frame_without_mask": "an image has no mask of the same name, or no annotation; add it, or move the image out "
+    "of the data set",
     "group_incomplete": "official patients are absent; figures are not those of the whole group",
+    "hole_ignored": "an outline has a hole, which a contour cannot have; the hole was filled",
+    "image_not_listed": "an image is not named in the annotations; it was left out, annotate it or remove it",
     "image_without_row": "an image has no row in the table; its BI-RADS is unknown",
     "invalid_annotation": "the annotation file cannot be used; see the message",
     "invalid_case": "the case's .ics file cannot be used; see the message",
@@ -41,10 +52,16 @@ KINDS: dict[str, str] = {
     "invalid_image": "the image cannot be used; see the message",
     "invalid_mask": "the mask cannot be used; see the message",
     "invalid_row": "a row of the table cannot be used; see the message",
+    "jpeg_mask": "a mask in a JPEG file has artifacts of compression; values above half of the largest are the "
+    "object, save masks as PNG",
     "laterality_conflict": "file name and table disagree about the side; the file name was used",
     "mask_displaced": "the masks do not lie on the bright blood pool, they look shifted; look at them, then exclude",
+    "mask_format": "a mask has another value for the object, or another file format, than most; it was used, "
+    "convert it like the others",
     "mask_resized": "mask and image differ in size; the mask is resized to the image with nearest neighbours",
     "mask_size": "mask and image differ in size; convert them again",
+    "mask_values": "a mask has more than two values where the others have two; it was left out, correct it or "
+    "name the labels in dataset.json",
     "mask_without_image": "a mask has no image of the same name; add the image",
     "no_contours": "a patient has images but no contours; unpack the contour archive",
     "no_pixel_spacing": "PixelSpacing is missing, so mm figures are impossible; pass spacing='allow' to keep the frame",
@@ -55,6 +72,10 @@ KINDS: dict[str, str] = {
     "not_in_split": "the split file names neither patient nor image; it was left out, add it to the file",
     "not_in_subset": "a mass of a BCRP case is not malignant and spiculated; it was left out",
     "not_in_table": "an image or mask has no row in the table; it was left out, add a row",
+    "numbered_objects": "the values of a mask number its objects; it was left out, pass split_components=True",
+    "object_at_border": "an object touches the border of its image, where it may be cut off; it was used, look "
+    "at some of them",
+    "other_channel": "a further channel of an image (nnU-Net's _0001 and so on) was not used; nothing to do",
     "other_lesion": "the lesion is no mass but, for example, a calcification; it was left out",
     "outline_absent": "the .ics file says OVERLAY, but there is no outline of that film; copy it",
     "outline_open": "an outline does not return to its start; a straight line closes it",
@@ -68,12 +89,16 @@ KINDS: dict[str, str] = {
     "several_objects": "a mask has several objects; the contour is that of the largest, or pass split_components=True",
     "several_series": "a patient has several series; the one that holds the contours was used",
     "small_object": "an object of a mask is smaller than min_area; it was left out",
+    "smooth_mask": "a mask has gray values at its edges, as from smoothing or resizing; values above half of "
+    "the largest are the object, save two values",
+    "specks": "objects of a few pixels lie beside far larger ones; they were not used as objects, erase them",
     "stray_outline": "an .OVERLAY file belongs to no case of its folder; it was not used",
     "subset_size": "the numbers of cases and masses are not the published ones; compare the list of cases",
     "too_few_points": "an outline has fewer than 3 points; it was left out, draw it again",
     "unknown_contour_name": "the name is not IM-0001-<frame>-icontour-manual.txt; rename the file",
     "unknown_image_name": "the name is not <image>_<patient>_MG_<side>_<view>_ANON.dcm; rename the file",
     "unknown_patient": "the folder is no patient of any table; name it in the table",
+    "unstated_value": "a mask has values that no list of labels states; it was left out, correct the mask or the list",
 }
 """Kinds of findings, what each means and the next step."""
 
@@ -104,11 +129,13 @@ class QualityReport:
         layout: recognised layout, empty before reading.
         counts: what is there, for example ``frames`` and ``patients``.
         findings: in the order in which they were made.
+        notes: what was assumed, or passed over because it is usual, such as patients that were guessed from names.
     """
 
     layout: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, kind: str, subject: str, detail: str = "") -> None:
         """Record one finding.
@@ -119,6 +146,11 @@ class QualityReport:
         if kind not in KINDS:
             raise ValueError(f"Expected a kind of {sorted(KINDS)}, but got {kind!r}.")
         self.findings.append(Finding(kind, subject, detail))
+
+    def note(self, text: str) -> None:
+        """Record what was assumed; the same text once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def of(self, kind: str) -> list[Finding]:
         """Findings of one kind."""
@@ -149,6 +181,7 @@ class QualityReport:
         """Text for people: counts, then each kind of finding with its meaning and its first subjects."""
         lines = [f"layout: {self.layout or 'unknown'}"]
         lines += [f"{name.replace('_', ' ')}: {count}" for name, count in self.counts.items()]
+        lines += [f"note: {text}" for text in self.notes]
         for kind, number in self.kinds().items():
             lines.append(f"[{number}] {kind}: {KINDS[kind]}")
             lines += [f"    {finding.subject}: {finding.detail}".rstrip(": ") for finding in self.of(kind)[:SHOWN]]

@@ -34,6 +34,11 @@ def _found(root: Path, report: QualityReport | None = None) -> list[tuple[str, s
         ("building_mask_001.tif", "building_001"),
         ("unmasked_1.png", "unmasked_1"),
         ("mask.png", "mask"),
+        ("ISIC_0000001_segmentation.png", "ISIC_0000001"),
+        ("x-mask.nii.gz", "x"),
+        ("x_gt.tif", "x"),
+        ("x_seg.bmp", "x"),
+        ("x_label.png", "x"),
     ],
 )
 def test_keys(name: str, key: str) -> None:
@@ -68,6 +73,50 @@ def test_one_folder(tmp_path: Path) -> None:
         ("x.png", "x_mask.png"),
     ]
     assert report.kinds() == {"frame_without_mask": 1}
+
+
+@pytest.mark.parametrize(
+    "masks",
+    ["masks", "Mask", "labels", "LABEL", "annotations", "annotation", "gt", "ground_truth", "segmentations", "seg"],
+)
+def test_names_of_folders(tmp_path: Path, masks: str) -> None:
+    _tree(tmp_path, "Images/a.png", f"{masks}/a.png")
+    report = QualityReport()
+    assert _found(tmp_path, report) == [("Images/a.png", f"{masks}/a.png", "")]
+    assert not report.findings
+
+
+def test_nnunet(tmp_path: Path) -> None:
+    _tree(tmp_path, "imagesTr/a_0000.png", "imagesTr/a_0001.png", "imagesTr/b_0000.nii.gz", "labelsTr/a.png")
+    _tree(tmp_path, "labelsTr/b.nii.gz", "imagesTs/c_0000.png", "imagesTs/d_0000.png")
+    report = QualityReport()
+    assert _found(tmp_path, report) == [
+        ("imagesTr/a_0000.png", "labelsTr/a.png", "training"),
+        ("imagesTr/b_0000.nii.gz", "labelsTr/b.nii.gz", "training"),
+    ]
+    assert report.kinds() == {"other_channel": 1}
+    assert report.notes == ["imagesTs: 2 images without masks"]
+    _tree(tmp_path, "labelsTs/c.png")
+    assert ("imagesTs/c_0000.png", "labelsTs/c.png", "test") in _found(tmp_path)
+
+
+def test_folders_in_folders(tmp_path: Path) -> None:
+    _tree(tmp_path, "images/Training/a.png", "labels/Training/a.png", "images/valid/b.png", "labels/valid/b.png")
+    assert [pair[2] for pair in _found(tmp_path)] == ["Training", "valid"]
+
+
+def test_folders_of_classes_are_no_groups(tmp_path: Path) -> None:
+    _tree(tmp_path, "benign/a.png", "benign/a_mask.png", "malignant/a.png", "malignant/a_mask.png")
+    assert [pair[2] for pair in _found(tmp_path)] == ["", ""]
+    assert [pair.row["folder"] for pair in find_pairs(tmp_path, QualityReport())] == ["benign", "malignant"]
+
+
+def test_images_beside_the_folder_of_masks(tmp_path: Path) -> None:
+    report = QualityReport()
+    _tree(tmp_path, "a.png", "b.png", "masks/a.png", "masks/c.png", "labels/a.png", "labels/notes.txt")
+    assert _found(tmp_path, report) == [("a.png", "masks/a.png", "")]
+    assert report.kinds() == {"frame_without_mask": 1, "mask_without_image": 1}
+    assert report.notes == ["masks has the masks; not used: labels"]
 
 
 def test_by_order(tmp_path: Path) -> None:

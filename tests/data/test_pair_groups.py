@@ -12,7 +12,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from monai_acdr.data.pair_groups import assign_groups, fold_split, group_name, items_of_group
+from monai_acdr.data.pair_groups import (
+    assign_groups,
+    check_apart,
+    fold_split,
+    group_name,
+    is_split_name,
+    items_of_group,
+)
 from monai_acdr.data.report import QualityReport
 
 
@@ -31,6 +38,7 @@ def test_names() -> None:
         "test",
         "online",
     ]
+    assert [is_split_name(name) for name in ("Valid", "test", "benign", "")] == [True, True, False, False]
 
 
 @given(st.integers(2, 40), st.integers(2, 7))
@@ -66,8 +74,11 @@ def test_from_a_file(tmp_path: Path) -> None:
 def test_from_the_data_set() -> None:
     assert _groups(_items("a", group="val"), None, None, None) == ["validation"]
     mixed = _items("a", group="train") + _items("a", group="test")
+    report = QualityReport()
+    check_apart(mixed, report, strict=False)
+    assert [(f.kind, f.subject, f.detail) for f in report.findings] == [("patient_in_two_groups", "a", "test, train")]
     with pytest.raises(ValueError, match=r"Expected each patient in one group, but \['a'\]"):
-        _groups(mixed, None, None, None)
+        check_apart(mixed, report)
     assert _groups(mixed + _items("b"), None, 2, 1)[0] == _groups(mixed + _items("b"), None, 2, 1)[1]
 
 

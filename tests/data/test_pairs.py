@@ -9,13 +9,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from PIL import Image
 
-from monai_acdr.data import LoadMassReferenced, PictureReader
+from monai_acdr.data import LoadMassReferenced, LoadReferenced, NiftiSliceReader, PictureReader
 from monai_acdr.data.mask_outline import MaskOutline
 from monai_acdr.data.pairs import pair_folder_data_list
 from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
@@ -60,6 +61,9 @@ def test_with_a_table(table_folder: Path) -> None:
         "birads": "3",
         "pathology": None,
         "mass_like": "1",
+        "spacing": None,
+        "structures": ("object",),
+        "label_values": ((255,),),
     }
     assert report.counts == {"images": 10, "masks": 10, "patients": 5}
     assert not report.findings
@@ -100,19 +104,20 @@ def test_one_item_for_each_object(tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         _save(tmp_path, "P1_R_CC.png", mask, folder)
     report = QualityReport()
-    items = pair_folder_data_list(tmp_path, split_components=True, min_area=10, report=report)
+    items = pair_folder_data_list(tmp_path, split_components=True, report=report)
     assert [(item["name"], item["component"], item["laterality"]) for item in items] == [
         ("P1_R_CC-1", 1, "R"),
         ("P1_R_CC-2", 2, "R"),
     ]
-    assert report.kinds() == {"small_object": 1}
+    assert report.kinds() == {"specks": 1}
     assert "label" not in items[0]
     for item, expected in zip(items, (large, small), strict=True):
         drawn = contour_to_mask(_load(item)["reference"][0].as_tensor(), (40, 48), threshold=0.5)[0].numpy()
         assert np.array_equal(drawn, expected)
     (item,) = pair_folder_data_list(tmp_path, report=(whole := QualityReport()))
     assert item["label"] == str(tmp_path / "masks" / "P1_R_CC.png")
-    assert whole.of("several_objects")[0].detail == "3 objects"
+    assert whole.of("several_objects")[0].detail == "2 objects"
+    assert whole.of("specks")[0].detail == "1 of at most 1 pixels"
 
 
 def test_what_is_left_out(tmp_path: Path) -> None:
@@ -156,6 +161,97 @@ def test_errors(tmp_path: Path, table_folder: Path) -> None:
         pair_folder_data_list(table_folder, table=tmp_path / "nothing.csv")
     with pytest.raises(ValueError, match="Expected `group` to be one of"):
         pair_folder_data_list(table_folder, "online")
+
+
+def _volume(path: Path, voxels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(voxels.transpose(2, 1, 0).astype(np.int16), np.diag([1.5, 1.2, 8, 1])), path)
+
+
+def test_slices_of_volumes(tmp_path: Path) -> None:
+    labels = np.zeros((5, 40, 48), dtype=np.int16)
+    for index in (1, 3):
+        labels[index] = np.where(_disc((20, 20), 6), 3, np.where(_disc((20, 20), 11), 2, 0))
+    labels[3][labels[3] == 3] = 0
+    for name in ("P1", "P2"):
+        _volume(tmp_path / "imagesTr" / f"{name}_0000.nii.gz", labels * 50 + 7)
+        _volume(tmp_path / "labelsTr" / f"{name}.nii.gz", labels)
+    (tmp_path / "dataset.json").write_text(
+        '{"labels": {"background": 0, "myocardium": 2, "cavity": 3}, "file_ending": ".nii.gz", "training": 2}'
+    )
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert [(item["name"], item["patient"]) for item in items] == [
+        (f"{name}-slice-00{index}", name) for name in ("P1", "P2") for index in (1, 3)
+    ]
+    first = items[0]
+    assert first["image"] == f"{tmp_path}/imagesTr/P1_0000.nii.gz#slice=1"
+    assert first["label"] == f"{tmp_path}/labelsTr/P1.nii.gz#slice=1"
+    assert first["spacing"] == pytest.approx((1.2, 1.5))
+    assert (first["structures"], first["label_values"]) == (("cavity", "myocardium"), ((3,), (2, 3)))
+    assert not report.findings
+    assert "6 slices of volumes have no object and are no items" in report.notes
+    steps = [LoadImaged("image", reader=NiftiSliceReader()), EnsureChannelFirstd("image"), LoadReferenced("label")]
+    loaded = Compose(steps)(first)
+    assert np.array_equal(loaded["label"].numpy(), [labels[1] == 3, labels[1] >= 2])
+    assert loaded["reference"].shape == (2, 256, 2)
+    hollow = Compose(steps)(items[1])
+    assert np.isnan(hollow["label"][0]).all()
+    assert np.array_equal(hollow["label"][1], labels[3] == 2)
+    with pytest.raises(ValueError, match="masks of one structure for `split_components`"):
+        pair_folder_data_list(tmp_path, split_components=True)
+
+
+def test_a_label_map_of_pictures(tmp_path: Path) -> None:
+    for name, shift in (("a", 0), ("b", 4)):
+        inner, outer = _disc((20, 20 + shift), 6), _disc((20, 20 + shift), 11)
+        _save(tmp_path, f"{name}.png", outer, "images")
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        values = np.where(inner, 1, np.where(outer, 2, 0)).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / "annotations" / f"{name}.png")
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert items[1]["structures"] == ("label 1", "label 2")
+    assert items[1]["label_values"] == ((1,), (2, 1))
+    assert not report.findings
+    steps = [LoadImaged("image", reader=PictureReader()), EnsureChannelFirstd("image"), LoadReferenced("label")]
+    assert np.array_equal(Compose(steps)(items[1])["label"].numpy(), [inner, outer])
+
+
+def test_patients_are_guessed_from_names(tmp_path: Path) -> None:
+    for index, name in enumerate(("SC-N-1-IM-0001-0048", "SC-N-1-IM-0001-0059", "SC-N-2-IM-0001-0001", "other")):
+        _save(tmp_path, f"{name}.png", _disc((20, 12 + index), 8))
+        _save(tmp_path, f"{name}.png", _disc((20, 12 + index), 8), "images")
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert [item["patient"] for item in items] == ["SC-N-1", "SC-N-1", "SC-N-2", "other"]
+    assert report.notes == [
+        "patients were guessed from names, 3 of 4 images, such as SC-N-1 of SC-N-1-IM-0001-0048.png; a table with the "
+        "columns image and patient sets them"
+    ]
+    assert items[0]["group"] == items[1]["group"]
+    assert not report.findings
+
+
+def test_masks_of_doubtful_values(tmp_path: Path) -> None:
+    good = _disc((20, 20), 8)
+    for name in ("a", "b", "smooth", "colors", "labels"):
+        _save(tmp_path, f"{name}.png", good, "images")
+        _save(tmp_path, f"{name}.png", good)
+    smooth = Image.open(tmp_path / "masks" / "smooth.png").resize((480, 400)).resize((48, 40), Image.Resampling.BICUBIC)
+    Image.fromarray(np.clip(np.asarray(smooth.rotate(7, Image.Resampling.BILINEAR)), 0, 255)).save(
+        tmp_path / "masks" / "smooth.png"
+    )
+    inner = _disc((20, 20), 4)
+    for name, values in (("colors", (76, 255)), ("labels", (1, 2))):
+        Image.fromarray(np.where(inner, values[1], good * values[0]).astype(np.uint8)).save(
+            tmp_path / "masks" / f"{name}.png"
+        )
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert [item["name"] for item in items] == ["a", "b", "smooth"]
+    assert report.kinds() == {"color_mask": 1, "mask_values": 1, "smooth_mask": 1}
+    assert _load(items[2])["label"].sum() == pytest.approx(good.sum(), rel=0.1)
 
 
 def test_cdd_cesm(shared_data: Path) -> None:

@@ -44,6 +44,7 @@ def test_json(tmp_path: Path) -> None:
         "counts": {"frames": 1},
         "findings": [{"kind": "no_contours", "subject": "SC-N-2", "detail": "détail"}],
         "kinds": {"no_contours": 1},
+        "notes": [],
     }
 
 

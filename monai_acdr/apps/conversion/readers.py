@@ -18,8 +18,8 @@ from monai_acdr.apps.conversion.formats import Format, source_files
 from monai_acdr.apps.conversion.volumes import read_volume
 from monai_acdr.apps.frame_names import SUNNYBROOK_NAME, check_name, frame_names
 from monai_acdr.data import read_contour
+from monai_acdr.data.mask_values import foreground
 from monai_acdr.data.pictures import read_picture
-from monai_acdr.data.reference import foreground
 from monai_acdr.dicom import (
     LV_ENDOCARDIUM,
     LV_EPICARDIUM,

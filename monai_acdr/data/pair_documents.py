@@ -1,0 +1,498 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""JSON documents of data sets: ``dataset.json``, MONAI's data lists, and polygons of COCO and GeoJSON files.
+
+They come from outside: what they name must lie within the data set's folder, sizes are bounded, and an entry that
+cannot be used is a finding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_acdr.data.files import natural_key, walk_files
+from monai_acdr.data.mask_outline import file_size, object_outlines
+from monai_acdr.data.mass_tables import path_parts
+from monai_acdr.data.pair_files import IMAGE_SUFFIXES, Pair, file_stem
+from monai_acdr.data.pair_groups import group_name, is_split_name
+from monai_acdr.data.report import QualityReport
+from monai_acdr.data.text_files import read_json
+from monai_acdr.geometry import signed_area
+from monai_acdr.read_budget import check_pixels
+
+__all__ = ["Documents", "Outline", "find_documents", "outlines_of_documents", "pairs_of_data_list", "stated_labels"]
+
+MAX_LABELS = 256
+"""Labels of one data set beyond this are refused."""
+
+MAX_DETAIL = 200
+"""Letters of a reason that are kept in a finding."""
+
+_MANY = 50
+"""In a folder of more JSON files than this, only those with a usual name are read."""
+_USUAL_NAMES = ("dataset", "datalist", "data_list", "instances", "coco", "annotations")
+_LIST_KEYS = ("training", "train", "validation", "val", "testing", "test")
+_CLASS_KEYS = ("classification", "class", "label", "name")
+_BORDER = 0.5
+"""An outline that comes within so many pixels of the image's border touches it."""
+
+
+@dataclass
+class Documents:
+    """JSON files of a data set by kind.
+
+    Attributes:
+        labels: names and values of structures that ``dataset.json`` states, None where it does not.
+        data_lists: MONAI's data lists, path and content.
+        coco: COCO's files, path and content.
+        geojson: paths of GeoJSON files.
+    """
+
+    labels: dict[str, tuple[int, ...]] | None = None
+    data_lists: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
+    coco: list[tuple[Path, dict[str, Any]]] = field(default_factory=list)
+    geojson: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """An object of an image, as a document has it.
+
+    Attributes:
+        image: file of the image.
+        size: (H, W) of the image.
+        vertices: (N, 2) float64, (x, y) in pixels, within the image.
+        class_name: of its category.
+        group: split of the document, "" where unknown.
+        at_border: whether it touches the border of the image.
+    """
+
+    image: Path
+    size: tuple[int, int]
+    vertices: np.ndarray
+    class_name: str
+    group: str
+    at_border: bool
+
+
+def find_documents(root: Path) -> Documents:
+    """Read the JSON files of a data set's folder and of the folders in it, and tell which kind they are.
+
+    Raises:
+        ValueError: when a file with a usual name (``dataset.json``, ``instances_train.json``) is no JSON; the message
+            has the line.
+    """
+    found = Documents()
+    for folder, names in walk_files(root):
+        if len(folder.relative_to(root).parts) > 2:
+            continue
+        found.geojson += [folder / name for name in names if name.lower().endswith(".geojson")]
+        files = [name for name in names if name.lower().endswith(".json")]
+        for name in files:
+            is_usual = any(word in name.lower() for word in _USUAL_NAMES)
+            if is_usual or len(files) <= _MANY:
+                _add_document(found, folder / name, is_usual)
+    return found
+
+
+def _add_document(found: Documents, path: Path, is_usual: bool) -> None:
+    try:
+        content = read_json(path, "a description of the data set")
+    except ValueError:
+        if is_usual:
+            raise
+        return
+    if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
+        found.coco.append((path, content))
+    elif isinstance(content, dict) and any(_is_list_of_images(content.get(key)) for key in _LIST_KEYS):
+        found.data_lists.append((path, content))
+    elif (isinstance(content, dict) and content.get("type") in ("FeatureCollection", "Feature")) or (
+        isinstance(content, list) and content and isinstance(content[0], dict) and content[0].get("type") == "Feature"
+    ):
+        found.geojson.append(path)
+    if isinstance(content, dict) and path.name.lower() == "dataset.json" and "labels" in content:
+        found.labels = stated_labels(content["labels"], path)
+
+
+def _is_list_of_images(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(entry, dict) and "image" in entry for entry in value[:10])
+
+
+def stated_labels(labels: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    """Names of structures with their values, from the labels of ``dataset.json``, without the background.
+
+    Args:
+        labels: ``{"background": 0, "tumor": 1, "all": [1, 2]}``, or as in older files ``{"0": "background", ...}``.
+        path: of the file, for messages.
+
+    Returns:
+        For each structure its values; one called "ignore" has its values under that name.
+
+    Raises:
+        ValueError: when it is neither.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    entries = labels.items() if isinstance(labels, dict) else ()
+    for key, value in entries:
+        name, values = (str(value), key) if str(key).isdecimal() else (str(key), value)
+        numbers = values if isinstance(values, list) else [values]
+        if not all(str(number).isdecimal() and len(str(number)) < 6 for number in numbers):
+            raise ValueError(
+                f"Expected whole numbers as values of labels in {path}, but {name[:40]!r} has {str(values)[:40]}: "
+                'write {"labels": {"background": 0, "lesion": 1}}.'
+            )
+        kept = tuple(dict.fromkeys(int(number) for number in numbers if int(number) != 0))
+        if kept:
+            found[name] = kept
+    if not 0 < len(found) <= MAX_LABELS:
+        raise ValueError(
+            f"Expected 1 .. {MAX_LABELS} labels beside the background in {path}, but got {len(found)}: "
+            'write {"labels": {"background": 0, "lesion": 1}}.'
+        )
+    return found
+
+
+def pairs_of_data_list(root: Path, path: Path, content: Mapping[str, Any], report: QualityReport) -> list[Pair]:
+    """Pairs that one of MONAI's data lists names, with the other texts and numbers of an entry as its row.
+
+    Args:
+        root: folder of the data set, which holds all files.
+        path: of the list; names are relative to its folder or to ``root``.
+        content: of the list.
+        report: receives entries that cannot be used; entries of "testing" without a label are usual, and a note.
+    """
+    pairs = []
+    for key in _LIST_KEYS:
+        entries, without = content.get(key), 0
+        for number, entry in enumerate(entries if isinstance(entries, list) else (), start=1):
+            subject = f"{path.name}, {key}, entry {number}"
+            is_test = group_name(key) == "test"
+            if is_test and (isinstance(entry, str) or (isinstance(entry, dict) and "label" not in entry)):
+                without += 1
+                continue
+            try:
+                pair = _listed_pair(root, path, entry, key)
+            except ValueError as error:
+                report.add("invalid_annotation", subject, str(error)[:MAX_DETAIL])
+                continue
+            if isinstance(pair, str):
+                report.add(pair, subject, str(entry)[:MAX_DETAIL])
+            else:
+                pairs.append(pair)
+        if without:
+            report.note(f"{path.name}: {without} test images without labels")
+    return sorted(pairs, key=lambda p: (natural_key(p.group), natural_key(p.image.name), str(p.image), str(p.mask)))
+
+
+def _listed_pair(root: Path, path: Path, entry: Any, key: str) -> Pair | str:
+    """The pair of an entry, or a kind of finding."""
+    if not isinstance(entry, dict) or "image" not in entry:
+        raise ValueError('Expected {"image": FILE, "label": FILE}: write the entry so.')
+    if "label" not in entry:
+        return "frame_without_mask"
+    names = [entry["image"], entry["label"]]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("Expected one file for the image and one for the label: keep the first channel, for example.")
+    image, mask = (_within(root, path.parent, name) for name in names)
+    if image is None or mask is None:
+        return "annotation_without_image"
+    facts = {
+        str(k): str(v) for k, v in entry.items() if k not in ("image", "label") and isinstance(v, (str, int, float))
+    }
+    return Pair(image, mask, key, facts)
+
+
+def _within(root: Path, folder: Path, text: str) -> Path | None:
+    """A file that a document names, in its folder or in that of the data set; nnU-Net's names lack the channel.
+
+    Raises:
+        ValueError: when the path is absolute or leads out of the folder.
+    """
+    relative = Path(*path_parts(text))
+    stem = file_stem(relative)
+    first_channel = relative.with_name(f"{stem}_0000{relative.name[len(stem) :]}")
+    candidates = (base / name for name in (relative, first_channel) for base in (folder, root))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def outlines_of_documents(root: Path, documents: Documents, report: QualityReport) -> list[Outline]:
+    """Objects that COCO's or, without these, GeoJSON files outline, in natural order of images, largest first.
+
+    COCO: polygons and run lengths; x and y are continuous pixels, as here. GeoJSON: one file per image, of the same
+    name, as QuPath exports them.
+    """
+    images = _images_below(root)
+    found: list[Outline] = []
+    if documents.coco:
+        named: set[Path] = set()
+        for path, content in documents.coco:
+            document = _Coco(root, path, content, images, report)
+            found += document.outlines()
+            named |= document.named
+        for path in (path for paths in images.values() for path in paths):
+            if path not in named:
+                report.add("image_not_listed", path.relative_to(root).as_posix())
+    else:
+        for path in sorted(documents.geojson, key=lambda path: natural_key(str(path))):
+            found += _of_geojson(root, path, images, report)
+        named_stems = {file_stem(path).split(".")[0] for path in documents.geojson} | {
+            file_stem(path) for path in documents.geojson
+        }
+        for path in (path for paths in images.values() for path in paths):
+            if file_stem(path) not in named_stems:
+                report.add("frame_without_mask", path.relative_to(root).as_posix(), "no GeoJSON file of the same name")
+    area = {id(o): abs(float(signed_area(torch.from_numpy(o.vertices)))) for o in found}
+    return sorted(found, key=lambda o: (natural_key(o.group), natural_key(o.image.name), str(o.image), -area[id(o)]))
+
+
+def _images_below(root: Path) -> dict[str, list[Path]]:
+    """Images of a data set by their names."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for folder, names in walk_files(root):
+        for name in names:
+            if name.lower().endswith(IMAGE_SUFFIXES):
+                found[name].append(folder / name)
+    return found
+
+
+class _Coco:
+    """One of COCO's files."""
+
+    def __init__(
+        self,
+        root: Path,
+        path: Path,
+        content: Mapping[str, Any],
+        images: Mapping[str, list[Path]],
+        report: QualityReport,
+    ) -> None:
+        self.root, self.path, self.report, self.files = root, path, report, images
+        words = path.stem.lower().replace("-", "_").replace("2017", "").replace("2014", "").split("_")
+        self.group = next((word for word in (*words, path.parent.name.lower()) if is_split_name(word)), "")
+        lists = [content.get(key) or [] for key in ("images", "annotations", "categories")]
+        if not all(isinstance(entries, list) and all(isinstance(e, dict) for e in entries) for entries in lists):
+            raise ValueError(
+                f"Expected lists of objects `images`, `annotations` and `categories` in {path}, but they differ: "
+                "export the file again in COCO's format."
+            )
+        self.images, self.annotations, categories = lists
+        self.named: set[Path] = set()
+        self.names = {str(entry.get("id")): str(entry.get("name") or "object") for entry in categories}
+
+    def outlines(self) -> Iterator[Outline]:
+        """All usable outlines; everything else is a finding."""
+        usable: dict[str, tuple[Path, tuple[int, int]]] = {}
+        for number, entry in enumerate(self.images, start=1):
+            image = self._image(entry, f"{self.path.name}, image {number}")
+            if image is not None:
+                usable[str(entry.get("id"))] = image
+        known = {str(entry.get("id")) for entry in self.images}
+        annotated = set()
+        for number, entry in enumerate(self.annotations, start=1):
+            subject, key = f"{self.path.name}, annotation {number}", str(entry.get("image_id"))
+            if key not in known:
+                self.report.add("annotation_without_image", subject, f"image_id {key[:40]}")
+                continue
+            annotated.add(key)
+            if key not in usable:
+                continue
+            if entry.get("iscrowd") and not isinstance(entry.get("segmentation"), list):
+                self.report.add("crowd_region", subject)
+                continue
+            image, size = usable[key]
+            name = self.names.get(str(entry.get("category_id")), "object")
+            rings = _readable(
+                subject, lambda entry=entry, size=size: _rings(entry.get("segmentation"), size), self.report
+            )
+            yield from _outlines(rings, image, size, name, self.group, subject, self.report)
+        for key, (image, _) in usable.items():
+            if key not in annotated:
+                self.report.add("frame_without_mask", image.relative_to(self.root).as_posix(), "no annotation")
+
+    def _image(self, entry: Mapping[str, Any], subject: str) -> tuple[Path, tuple[int, int]] | None:
+        """File and size of an image that can be used."""
+        try:
+            parts = path_parts(str(entry.get("file_name", "")))
+        except ValueError as error:
+            self.report.add("invalid_annotation", subject, str(error)[:MAX_DETAIL])
+            return None
+        relative = Path(*parts)
+        bases = (self.path.parent, self.path.parent / "images", self.root, self.root / "images")
+        beside = [base / relative for base in bases if (base / relative).is_file()]
+        same = [path for path in self.files.get(parts[-1], []) if path.parts[-len(parts) :] == parts]
+        fitting = beside[:1] or same or self.files.get(parts[-1], [])
+        if len(fitting) > 1:
+            in_group = [p for p in fitting if self.group and self.group in [part.lower() for part in p.parts]]
+            fitting = in_group if len(in_group) == 1 else []
+        if not fitting:
+            self.report.add("annotation_without_image", subject, relative.as_posix()[:MAX_DETAIL])
+            return None
+        image = fitting[0]
+        self.named.add(image)
+        try:
+            size = file_size(image)
+        except (OSError, ValueError) as error:
+            self.report.add("invalid_image", image.relative_to(self.root).as_posix(), str(error))
+            return None
+        stated = (entry.get("height", size[0]), entry.get("width", size[1]))
+        if stated != size:
+            detail = f"{self.path.name} says {str(stated)[:40]}, image {size} (H, W)"
+            self.report.add("mask_size", image.relative_to(self.root).as_posix(), detail)
+            return None
+        return image, size
+
+
+def _of_geojson(root: Path, path: Path, images: Mapping[str, list[Path]], report: QualityReport) -> Iterator[Outline]:
+    """Outlines of a GeoJSON file."""
+    subject = path.relative_to(root).as_posix()
+    stems = {path.stem, path.name.split(".")[0]}
+    fitting = [p for paths in images.values() for p in paths if file_stem(p) in stems or p.name == path.stem]
+    beside = [p for p in fitting if p.parent == path.parent]
+    chosen = beside if len(beside) == 1 else fitting
+    if len(chosen) != 1:
+        report.add("annotation_without_image", subject, f"{len(chosen)} images of the same name")
+        return
+    image = chosen[0]
+    try:
+        size = file_size(image)
+    except (OSError, ValueError) as error:
+        report.add("invalid_image", image.relative_to(root).as_posix(), str(error))
+        return
+    try:
+        content = read_json(path, "GeoJSON")
+    except (OSError, ValueError) as error:
+        report.add("invalid_annotation", subject, str(error))
+        return
+    features = content.get("features", [content]) if isinstance(content, dict) else content
+    group = next((part for part in image.relative_to(root).parts[:-1] if is_split_name(part)), "")
+    number = 0
+    for number, feature in enumerate(features if isinstance(features, list) else (), start=1):
+        where = f"{subject}, feature {number}"
+        rings = _readable(where, lambda feature=feature: _feature_rings(feature, where, report), report)  # noqa: B023
+        name = _feature_class(feature) if rings else ""
+        yield from _outlines(rings, image, size, name, group, where, report)
+    if not number:
+        report.add("frame_without_mask", image.relative_to(root).as_posix(), f"{path.name} has no features")
+
+
+def _readable(subject: str, read: Any, report: QualityReport) -> list[Any]:
+    try:
+        return list(read())
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+        report.add("invalid_annotation", subject, (str(error) or type(error).__name__)[:MAX_DETAIL])
+        return []
+
+
+def _feature_rings(feature: Any, subject: str, report: QualityReport) -> list[Any]:
+    geometry = feature["geometry"]
+    kind, coordinates = geometry["type"], geometry["coordinates"]
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ValueError(f"Expected a Polygon or MultiPolygon, but got {str(kind)[:40]}: draw an area.")
+    polygons = [coordinates] if kind == "Polygon" else coordinates
+    if any(len(polygon) > 1 for polygon in polygons):
+        report.add("hole_ignored", subject)
+    return [polygon[0] for polygon in polygons]
+
+
+def _feature_class(feature: Mapping[str, Any]) -> str:
+    """Name of a feature's class; QuPath has ``{"classification": {"name": "Tumor"}}``."""
+    properties = feature.get("properties")
+    for key in _CLASS_KEYS if isinstance(properties, dict) else ():
+        value = properties.get(key)  # type: ignore[union-attr]
+        value = value.get("name") if isinstance(value, dict) else value
+        if isinstance(value, str) and value.strip():
+            return value.strip()[:80]
+    return "object"
+
+
+def _rings(segmentation: Any, size: tuple[int, int]) -> Iterable[Any]:
+    """Outlines of COCO's ``segmentation``: polygons, or run lengths."""
+    if isinstance(segmentation, dict):
+        return object_outlines(decode_run_lengths(segmentation, size))
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError("Expected polygons or run lengths in `segmentation`: export the file again.")
+    return segmentation
+
+
+def decode_run_lengths(segmentation: Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
+    """Decode COCO's run lengths, as numbers or as text, into a mask.
+
+    Args:
+        segmentation: ``{"size": [H, W], "counts": [...]}``; columns first, and runs of 0 and 1 in turn.
+        size: (H, W) of the image, which it has to have.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        ValueError: for another size, or runs that do not fill the image.
+    """
+    if tuple(segmentation.get("size") or ()) != size:
+        raise ValueError(f"Expected run lengths of {size} (H, W), but got {str(segmentation.get('size'))[:40]}.")
+    check_pixels("run lengths", size)
+    counts = segmentation.get("counts")
+    runs = _text_runs(counts) if isinstance(counts, str) else np.asarray(counts)
+    if runs.ndim != 1 or runs.dtype.kind not in "iu" or (runs < 0).any() or (runs > math.prod(size)).any():
+        raise ValueError("Expected run lengths as whole numbers: export the file again.")
+    if int(runs.sum()) != math.prod(size):
+        raise ValueError(f"Expected run lengths of {math.prod(size)} pixels, but got {int(runs.sum())}.")
+    return np.repeat(np.arange(runs.size) % 2 == 1, runs).reshape(size[::-1]).T
+
+
+def _text_runs(text: str) -> np.ndarray:
+    """COCO's compressed text: five bits per letter, lowest first; later runs are differences to the last but one."""
+    runs: list[int] = []
+    value = shift = 0
+    for letter in text:
+        code = ord(letter) - 48
+        if not 0 <= code < 64 or shift > 35:
+            raise ValueError("Expected run lengths as COCO's text, but got other letters: export the file again.")
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            if code & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return np.asarray(runs, dtype=np.int64)
+
+
+def _outlines(
+    rings: Iterable[Any], image: Path, size: tuple[int, int], name: str, group: str, subject: str, report: QualityReport
+) -> Iterator[Outline]:
+    """Check rings and cut them to the image."""
+    for ring in rings:
+        try:
+            vertices = np.asarray(ring, dtype=np.float64)
+        except (ValueError, TypeError):
+            report.add("invalid_contour", subject, "values that are no numbers")
+            continue
+        if vertices.ndim == 1 and vertices.size % 2 == 0:
+            vertices = vertices.reshape(-1, 2)
+        if vertices.ndim != 2 or vertices.shape[1] < 2 or not np.isfinite(vertices).all():
+            report.add("invalid_contour", subject, f"shape {vertices.shape}, or values that are no numbers")
+            continue
+        vertices = vertices[:, :2]
+        if len(vertices) > 1 and np.array_equal(vertices[0], vertices[-1]):
+            vertices = vertices[:-1]
+        if len(vertices) < 3:
+            report.add("too_few_points", subject, f"{len(vertices)} points")
+            continue
+        limit = np.array([size[1], size[0]], dtype=np.float64)
+        inside = np.clip(vertices, 0, limit)
+        if abs(float(signed_area(torch.from_numpy(inside)))) <= 0:
+            report.add("contour_outside", subject)
+            continue
+        if np.abs(inside - vertices).max() > 1:
+            report.add("contour_clipped", subject)
+        touches = bool((inside < _BORDER).any() or (inside > limit - _BORDER).any())
+        yield Outline(image, size, inside, name, group_name(group), touches)
