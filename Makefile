@@ -111,14 +111,14 @@ demo: $(INSTALLED)
 	rm -rf $(DEMO)
 	$(PY) -m monai_acdr.data.phantoms $(DEMO)/studies
 	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/train.json \
-	    --output_dir $(DEMO)/train --max_epochs $(DEMO_EPOCHS) --ema_momentum 0.1
+	    --output_dir $(DEMO)/train --max_epochs $(DEMO_EPOCHS) --train#ema#momentum 0.1
 	$(RUN_BUNDLE) --config_file "['$(BUNDLE)/configs/train.json','$(BUNDLE)/configs/evaluate.json']" \
 	    --output_dir $(DEMO)/evaluate --group online
 	$(RUN_BUNDLE) --config_file $(BUNDLE)/configs/inference.json \
 	    --output_dir $(DEMO)/inference --group online
 	$(PY) -m monai_acdr.data.phantoms $(DEMO)/mammograms --kind inbreast
 	$(RUN_MASSES) --config_file $(MASS_BUNDLE)/configs/train.json \
-	    --output_dir $(DEMO)/mass_train --max_epochs 60 --ema_momentum 0.05
+	    --output_dir $(DEMO)/mass_train --max_epochs 60 --train#ema#momentum 0.05
 	$(RUN_MASSES) --config_file "['$(MASS_BUNDLE)/configs/train.json','$(MASS_BUNDLE)/configs/evaluate.json']" \
 	    --output_dir $(DEMO)/mass_evaluate
 	$(RUN_MASSES) --config_file $(MASS_BUNDLE)/configs/inference.json \

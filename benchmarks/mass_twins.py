@@ -73,7 +73,7 @@ def recover(kind: str, folder: Path, options: argparse.Namespace) -> dict[str, A
     schedule = {
         "max_epochs": options.epochs,
         "val_interval": min(10, options.epochs),
-        "ema_momentum": 0.05,
+        "train#ema#momentum": 0.05,
         "seed": options.seed,
     }
     run(config_file=train, output_dir=str(folder / "train"), logging_file=False, **places, **schedule)

@@ -19,10 +19,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from torch import Tensor
-from train_network import find_overlay
+from train_network import overlay_configs
 
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.volume_agreement import agreement
@@ -81,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     model = load_model(BUNDLE)
     own = bundle_root(BUNDLE) / "configs"
-    parser = ConfigParser()
-    parser.read_config([str(own / "train.json"), *(str(find_overlay(own, name)) for name in chosen.overlays)])
-    parser["bundle_root"] = str(bundle_root(BUNDLE))
+    parser = overlay_configs(own, chosen.overlays)
     parser["num_structures"] = len(model.structures)
     network = load_network(parser.get_parsed_content("network_def"), chosen.weights).eval()
     model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))

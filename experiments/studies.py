@@ -119,7 +119,9 @@ DATA = {
     ),
     "sunnybrook_known": _KNOWN,
     # The same in two sides: the bundle's, and the middle of the sides in training, which are 75 to 140 pixels.
-    "sunnybrook_sides": replace(_KNOWN, views={**_KNOWN.views, "label_107": {"roi": "label", "roi_side_label": 107}}),
+    "sunnybrook_sides": replace(
+        _KNOWN, views={**_KNOWN.views, "label_107": {"roi": "label", "region#label_side": 107}}
+    ),
     # Four patients as DICOM files, with the contours themselves: one of the validation group, three of training.
     "sunnybrook_dicom": Data(
         "sunnybrook_lv_acdr",
@@ -160,7 +162,10 @@ _BASELINES = (
     _OURS,
     Variant("ensemble", "ours: the fields of all seeds averaged", members="contour"),
     Variant(
-        "as_trained", "ours: with 32 vertices, as in training", settings={"num_vertices": 32}, weights_of="contour"
+        "as_trained",
+        "ours: with 32 vertices, as in training",
+        settings={"network_def#initial_contour#num_vertices": 32},
+        weights_of="contour",
     ),
     Variant("pixel_wise", "same network, pixel-wise", ("pixel_wise",)),
     Variant("unet", "MONAI UNet", ("pixel_wise", "unet")),
@@ -171,20 +176,23 @@ _BASELINES = (
         "reference_code",
         "preset `reference_code`, mesh renderer, a quarter of its width",
         ("reference_code",),
-        {**_SAME_AUGMENTATION, "channels": [32, 64, 128]},
+        {**_SAME_AUGMENTATION, "network_def#displacement_net#channels": [32, 64, 128]},
     ),
     Variant("chan_vese", "morphological Chan-Vese", ("pixel_wise", "chan_vese"), {"max_epochs": 0}),
 )
-_VERTICES = tuple(Variant(f"k{n}", f"K = {n}", (), {"num_vertices": n}, n) for n in (4, 8, 16, 32, 64, 128))
-_ITERATIONS = tuple(Variant(f"t{n}", f"T = {n}", (), {"num_iterations": n}, n) for n in (1, 2, 3, 4, 5))
+_VERTICES = tuple(
+    Variant(f"k{n}", f"K = {n}", (), {"network_def#initial_contour#num_vertices": n}, n)
+    for n in (4, 8, 16, 32, 64, 128)
+)
+_ITERATIONS = tuple(Variant(f"t{n}", f"T = {n}", (), {"network_def#num_iterations": n}, n) for n in (1, 2, 3, 4, 5))
 _SIZES = tuple(Variant(f"s{n}", f"{n} x {n}", (), {"roi_size": n}, n) for n in (16, 32, 64, 96, 128))
 _TERMS = (
     Variant("all", "all: Dice + balloon + curvature"),
-    Variant("segmentation", "Dice only", (), {"balloon_weight": 0.0, "curvature_weight": 0.0}),
-    Variant("curvature", "Dice + curvature", (), {"balloon_weight": 0.0}),
-    Variant("balloon", "Dice + balloon", (), {"curvature_weight": 0.0}),
-    Variant("mse", "mean squared error + balloon + curvature", (), {"segmentation_loss": "mse"}),
-    Variant("spacing", "all + even spacing of vertices", (), {"distance_weight": 0.1}),
+    Variant("segmentation", "Dice only", (), {"loss#balloon_weight": 0.0, "loss#curvature_weight": 0.0}),
+    Variant("curvature", "Dice + curvature", (), {"loss#balloon_weight": 0.0}),
+    Variant("balloon", "Dice + balloon", (), {"loss#curvature_weight": 0.0}),
+    Variant("mse", "mean squared error + balloon + curvature", (), {"loss#segmentation": "mse"}),
+    Variant("spacing", "all + even spacing of vertices", (), {"loss#distance_weight": 0.1}),
 )
 _RENDERERS = (
     Variant("exact", "`exact`"),
@@ -193,18 +201,20 @@ _RENDERERS = (
 )
 _RECIPE = (
     Variant("default", "default"),
-    Variant("paper_blocks", "blocks of the paper", (), {"blocks": "paper"}),
+    Variant("paper_blocks", "blocks of the paper", (), {"network_def#displacement_net#blocks": "paper"}),
     Variant("never_upright", "turned and flipped to the end", earlier=True),
     Variant("always_upright", "upright from the start", earlier=True),
     Variant("always_shifted", "always shifted", (), {"view#shift_prob": 1.0}),
     Variant("never_shifted", "never shifted", (), {"view#shift": 0.0}),
     Variant("no_cavity", "ventricles of their own size only", (), {"view#warp_prob": 0.0}),
-    Variant("no_dropout", "no dropout", (), {"dropout": 0.0}),
-    Variant("wide", "twice the width", (), {"channels": [32, 64, 128, 256]}),
+    Variant("no_dropout", "no dropout", (), {"network_def#displacement_net#dropout": 0.0}),
+    Variant("wide", "twice the width", (), {"network_def#displacement_net#channels": [32, 64, 128, 256]}),
 )
 _VIEWS = (
     Variant("default", "default: endocardium and epicardium"),
-    Variant("one", "endocardium alone", (), {"structures": ["endocardium"], "initial_diameter": 0.25}),
+    Variant(
+        "one", "endocardium alone", (), {"structures": ["endocardium"], "network_def#initial_contour#diameter": 0.25}
+    ),
     Variant("upright", "neither turned nor mirrored", (), {"view#angle": 0.0, "view#flip_prob": 0.0}),
     Variant("no_warp", "walls and ventricles of their own size only", (), {"view#warp_prob": 0.0}),
     Variant("no_stretch", "not stretched", (), {"view#stretch": 0.0}),
@@ -262,10 +272,15 @@ STUDIES = {
                 Variant(
                     "ensemble_as_trained",
                     "the first, with 32 vertices",
-                    settings={"num_vertices": 32},
+                    settings={"network_def#initial_contour#num_vertices": 32},
                     members="baselines/contour",
                 ),
-                Variant("shipped_as_trained", "the second, with 32", settings={"num_vertices": 32}, shipped=True),
+                Variant(
+                    "shipped_as_trained",
+                    "the second, with 32",
+                    settings={"network_def#initial_contour#num_vertices": 32},
+                    shipped=True,
+                ),
             ),
             figures=("mean_dice", "pooled_dice", "hd95_mm", "boundf", "apd_mm", "good_contours_percent"),
         ),

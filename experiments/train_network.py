@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from monai.bundle import ConfigParser
 from pixel_wise import MeanLogits
 from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
 
-from monai_acdr.bundle import bundle_root
+from monai_acdr.bundle import bundle_root, read_configs
 from monai_acdr.files import write_text_atomically
 from monai_acdr.handlers import load_checkpoint, write_ensemble
 from monai_acdr.metrics import summarize_cases
@@ -157,17 +158,32 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
 def read_config(data: Data, variant: Variant, values: Mapping[str, Any], purpose: str | None = None) -> ConfigParser:
     """The bundle's training configuration, one for another purpose, the variant's overlays, and values over all.
 
-    ``view#shift`` in values is the entry ``shift`` of ``view``. ``num_structures`` is added.
+    ``view#shift`` in values is the entry ``shift`` of ``view``. ``num_structures`` is the number of channels
+    of networks that give masks.
     """
     own = bundle_root(data.bundle) / "configs"
-    names = [own / "train.json", *([own / purpose] if purpose else [])]
-    names += [find_overlay(own, name) for name in variant.overlays]
-    parser = ConfigParser()
-    parser.read_config([str(name) for name in names])
-    parser["bundle_root"] = str(bundle_root(data.bundle))
+    parser = overlay_configs(own, [*([purpose] if purpose else []), *variant.overlays])
     for key, value in values.items():
         parser[key] = value
-    parser["num_structures"] = len(parser.get("structures", [data.bundle]))  # channels of networks that give masks
+    if "@num_structures" in str(parser.get()):
+        parser["num_structures"] = len(parser.get("structures", [data.bundle]))
+    return parser
+
+
+def overlay_configs(own: Path, names: Sequence[str]) -> ConfigParser:
+    """A bundle's train.json with other configs over it.
+
+    ``displacement_net`` is a copy of the bundle's own network for configs that make another use of it: the pixel-wise
+    baseline is the same network, and gives masks.
+    """
+    parser = read_configs([own / "train.json"])
+    parser["bundle_root"] = str(own.parent)
+    parser["displacement_net"] = deepcopy(parser["network_def"]["displacement_net"])
+    for name in names:
+        for key, value in ConfigParser.load_config_file(find_overlay(own, name)).items():
+            parser[key] = value
+    if "@displacement_net" not in str(parser.get()):
+        del parser.get()["displacement_net"]
     return parser
 
 
@@ -181,7 +197,11 @@ def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -
     epochs = int(values["max_epochs"])
     paths = {"output_dir": str(work), "checkpoint": str(work / "best.pt")}
     resume = (work / "last.pt").is_file()
-    schedule = {"val_interval": max(1, epochs // VALIDATIONS), "patience": epochs + 1, "resume": resume}
+    schedule = {
+        "val_interval": max(1, epochs // VALIDATIONS),
+        "train#early_stop#patience": epochs + 1,
+        "resume": resume,
+    }
     parser = read_config(data, variant, {**values, **paths, **schedule})
     parser.get_parsed_content("initialize")
     network = parser.get_parsed_content("network")
@@ -227,7 +247,7 @@ def evaluate(
         configuration names none.
     """
     paths = {"output_dir": str(output), "checkpoint": str(weights)}
-    parser = read_config(data, variant, {**values, **paths}, "evaluate.json")
+    parser = read_config(data, variant, {**values, **paths}, "evaluate")
     parser.get_parsed_content("initialize")
     parser.get_parsed_content("run")
     report = parser.get_parsed_content("report")

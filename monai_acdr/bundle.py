@@ -1,16 +1,44 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the bundles are, beside the package in a checkout and inside it in a wheel, and what their configs need."""
+"""Bundles of this installation: their folders, their config keys with meanings, and the check of a run's keys.
+
+``python -m monai_acdr.bundle run`` takes what ``python -m monai.bundle run`` takes. It is for the errors: JSON that
+cannot be read is named by file and line, and a run that fails ends with the reason instead of MONAI's wrapping of it.
+"""
 
 from __future__ import annotations
 
+import difflib
+import inspect
+import json
+import os
+import re
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from pydoc import locate
+from typing import Any, NamedTuple
 
-__all__ = ["bundle_names", "bundle_root", "explain_errors", "find_bundle_root", "flag"]
+from monai.bundle import ConfigComponent, ConfigParser, ConfigWorkflow, update_kwargs
+from monai.bundle.reference_resolver import ReferenceResolver
+from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
+from monai.utils import optional_import
+
+__all__ = [
+    "CONFIG_KEYS",
+    "ConfigKey",
+    "bundle_keys",
+    "bundle_names",
+    "bundle_root",
+    "check_config",
+    "find_bundle_root",
+    "keys",
+    "read_configs",
+    "reason",
+    "run",
+]
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "bundles", _PACKAGE.parent / "bundles")
@@ -59,40 +87,426 @@ def find_bundle_root(name: str) -> str:
     return str(bundle_root(name))
 
 
-def flag(value: bool | str) -> bool:
-    """A switch as the command line gives it: ``--resume true`` arrives as text, ``--resume True`` as a bool.
+CONFIG_KEYS = {
+    "bundle_root": "where defaults are looked for: the current folder if it is the bundle, else the installed one",
+    "dataset_dir": "folder of the data set; for inference also a folder or file of images",
+    "output_dir": "folder for results",
+    "checkpoint": "file of the network's weights: written by training, read by the others",
+    "device": "where the network runs, \"$torch.device('cpu')\"; CUDA when there is one",
+    "seed": "of all random numbers",
+    "resume": "True: go on from last.pt in output_dir",
+    "train_group": "group of the data set to train on",
+    "group": "group of the data set to validate, evaluate or infer on",
+    "exclude": "patients to leave out; null: those that the data set's layout is known to displace",
+    "pattern": 'only files whose path matches, "*/CINESAX_*/*.dcm"',
+    "source": "kind of data set that the data list reads",
+    "source_options": "options of that data list, such as a split file",
+    "holdout": "share of the training group's patients that validates instead",
+    "boxes": "CSV file with the columns file,x0,y0,x1,y1: one box per image, in pixels",
+    "structures": "what is outlined, innermost first",
+    "nested": "each structure contains the one before it",
+    "thinnest_wall": "share of the median wall below which the slice next to the base is none of the ventricle",
+    "doubtful_below": "confidence, 0 to 1, below which an outlined frame is doubtful",
+    "roi": "kind of region of interest: center, label or box",
+    "roi_box": "(x0, y0, x1, y1) in pixels, one region of interest for every image",
+    "roi_size": "rows and columns of the crop that the network sees",
+    "max_epochs": "epochs of the training",
+    "steps_per_epoch": "batches of an epoch",
+    "batch_size": "images per training step",
+    "val_interval": "epochs between validations; the last epoch is always validated",
+    "learning_rate": "largest learning rate of the schedule",
+    "max_gradient_norm": "gradients are scaled down to this norm, all weights together; null leaves them",
+    "rasterizer": "renders the masks of the loss: exact, soft, mesh (the paper's) or pytorch3d",
+    "overlay": "write a picture of each result",
+    "cine_dir": "further frames for the localizer, of whole cine studies",
+    "without_heart_weight": "how often frames without a heart are drawn, relative to those with one",
+    "width": "channels of the localizer's first level",
+    "members": "checkpoints whose networks become one ensemble",
+    "region": "transform that writes the region of interest",
+    "region#center_side": "side in pixels of the square for roi center",
+    "region#label_side": "side in pixels of the square for roi label",
+    "region#scale": "factor on both sides of the box about the reference or of roi_box",
+    "region#square": "make the region square",
+    "window": "transform that keeps the part of the image about the region",
+    "window#scale": "size of that part, in regions: jitter needs room",
+    "view": "random views of a training batch (RandView); lengths in sides of the region",
+    "view#scale": "range of the factor on the region's side",
+    "view#shift": "largest shift along x and y",
+    "view#shift_prob": "how often a view is shifted so far; otherwise up to 0.03",
+    "view#angle": "largest turn in degrees",
+    "view#flip_prob": "how often a view is mirrored",
+    "view#stretch": "largest logarithm of the factor along x; y gets the inverse",
+    "view#warp_prob": "how often the cavity and the wall get other sizes in the same surroundings",
+    "view#cavity": "range of the factor on the cavity's size",
+    "view#appearance": "random contrast, gamma, bias field, resolution and noise; null leaves intensities",
+    "network_def": "the network: an active contour and the network that gives its displacement field",
+    "network_def#displacement_net": "network that gives the displacement field",
+    "network_def#displacement_net#channels": "width of each level",
+    "network_def#displacement_net#num_convs": "convolutions in each block",
+    "network_def#displacement_net#dropout": "probability; off at inference",
+    "network_def#displacement_net#activation": "of the field: tanh, sigmoid, none",
+    "network_def#displacement_net#blocks": "normalized (batch norm and leaky ReLU after each convolution) or paper",
+    "network_def#initial_contour": "contour that the evolution starts from",
+    "network_def#initial_contour#num_vertices": "vertices K of each contour",
+    "network_def#initial_contour#diameter": "of the starting circle, as a fraction of the crop; one per structure",
+    "network_def#num_iterations": "steps T of the evolution",
+    "network_def#clamp": "keep vertices inside the crop, eq. 3",
+    "network": "network_def on the device",
+    "localizer": "finds the object without a click, for roi auto of monai-acdr",
+    "localizer#presence_threshold": "probability of the object from which a frame counts",
+    "localizer#presence_margin": "nearer to the threshold the first or last slice is a finding",
+    "loss": "the loss",
+    "loss#segmentation": "mse (eq. 5) or dice",
+    "loss#balloon_weight": "weight of the balloon term",
+    "loss#curvature_weight": "weight of the curvature term; lengths in [-1, 1]",
+    "loss#squared_curvature": "squared norm (Algorithm 1) or plain norm",
+    "loss#distance_weight": "weight of the published code's distance term",
+    "loss#rasterizer_settings": "of the rasterizer: \"{'backend': 'torch'}\", \"{'softness': 0.5}\"",
+    "optimizer": "the optimizer",
+    "optimizer#weight_decay": "of AdamW",
+    "lr_scheduler": "linear warm-up, then cosine to 0",
+    "frame": "random frames of a training batch of the localizer",
+    "ema": "average of the network's weights, which is validated and kept",
+    "train": "data, transforms, handlers and engine of the training",
+    "train#warmup_epochs": "epochs of the warm-up",
+    "train#frame_size": "rows and columns to which frames are padded or cut before a view is taken from them",
+    "train#jitter": "random shift, scale and turn of the region",
+    "train#jitter#shift": "largest shift in sides of the region",
+    "train#jitter#scale": "range of the factor on the region's sides",
+    "train#jitter#angle": "largest turn in degrees",
+    "train#dataloader#num_workers": "processes that load data",
+    "train#ema#momentum": "share of the new weights in the averaged network, each step",
+    "train#early_stop#patience": "validations without progress before training stops",
+    "train#preprocessing#transforms": "the training pipeline",
+    "train#data_list": "list of training images with their references",
+    "validate": "data, transforms, metrics and engine of the validation",
+    "validate#preprocessing#transforms": "the validation pipeline",
+    "validate#postprocessing#transforms": "from the network's contours to contours and masks of the image",
+    "validate#data_list": "list of validation images with their references",
+    "validate#key_metric": "decides which weights are kept",
+    "report": "writes and prints the evaluation's results",
+    "quality": "findings of the data list",
+    "data_list": "list of images",
+    "load_transforms": "from a file to an image with its region of interest",
+    "crop_transforms": "from an image to the network's input",
+    "postprocessing": "from the network's contours to contours and masks of the image",
+    "handlers": "what is done with each result",
+}
+"""Keys of the bundles' configs -> their meaning; nested keys as on the command line, ``optimizer#weight_decay``."""
+
+_STRUCTURAL = {
+    *("imports", "initialize", "run", "finalize", "training_checkpoint"),
+    *("preprocessing", "dataset", "dataloader", "inferer", "evaluator"),
+}
+"""Top-level keys that MONAI's bundles have in common; they need no meaning of ours."""
+
+
+class ConfigKey(NamedTuple):
+    """A key of a bundle's config.
+
+    Attributes:
+        name: as on the command line, without ``--``.
+        default: the value in the config, as JSON; "..." for a larger part.
+        meaning: what it is for; empty for the parts that every MONAI bundle has.
+    """
+
+    name: str
+    default: str
+    meaning: str
+
+
+def bundle_keys(root: str | os.PathLike[str], config: str = "train") -> list[ConfigKey]:
+    """List the keys of a config of a bundle, with defaults and meanings.
+
+    Args:
+        root: folder of the bundle.
+        config: name of the config, such as ``"train"``, ``"evaluate"`` or ``"inference"``.
+
+    Returns:
+        Top-level keys in the order of the file, each followed by the nested keys that have a meaning.
 
     Raises:
-        ValueError: for anything else than true and false, in any case.
+        FileNotFoundError: when there is no such config.
+        ValueError: when it cannot be read.
     """
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text not in ("true", "false"):
-        raise ValueError(f"Expected a switch to be true or false, but got {value!r}.")
-    return text == "true"
+    content: dict[str, Any] = {}  # a config that is put on top of another has keys such as `network_def#clamp`
+    _merge(content, _load(Path(root) / "configs" / f"{config}.json"))
+    keys = []
+    for key in content:
+        if key in _STRUCTURAL:
+            continue
+        names = [name for name in CONFIG_KEYS if name.startswith(f"{key}#") and _value(content, name) is not _ABSENT]
+        keys += [ConfigKey(n, _shown(_value(content, n)), CONFIG_KEYS.get(n, "")) for n in (key, *names)]
+    return keys
 
 
-def explain_errors() -> None:
-    """Have a run that fails end with the error that says what to do, below the whole traceback.
+def read_configs(files: Sequence[str | os.PathLike[str]]) -> ConfigParser:
+    """Read configs, later ones over earlier ones, as MONAI does; errors name the file and the line.
 
-    MONAI's bundle runner wraps an error in others, so that it stands far above the end of what Python prints. Meant to
-    be the first item of a config's ``initialize``.
+    Args:
+        files: JSON or YAML files.
+
+    Raises:
+        FileNotFoundError: when a file does not exist.
+        ValueError: when a file is not JSON or YAML, or has a key twice.
     """
-    if not isinstance(sys.excepthook, _Explanation):
-        sys.excepthook = _Explanation(sys.excepthook)
+    for file in files:
+        _load(file)
+    parser = ConfigParser()
+    parser.read_config([str(file) for file in files])
+    return parser
 
 
-class _Explanation:
-    """An exception hook on top of another."""
+def _load(file: str | os.PathLike[str]) -> dict[str, Any]:
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"Expected a config, but {file} is not a file: check the path.")
+    try:
+        content = ConfigParser.load_config_file(file)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"Expected JSON in {file}, but line {error.lineno}, column {error.colno} is not ({error.msg}): correct it."
+        ) from error
+    except Exception as error:  # YAML that is not, a key that occurs twice, an encoding
+        raise ValueError(f"Expected a config in {file}, but it cannot be read ({error}): correct it.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"Expected an object with keys in {file}, but got {type(content).__name__}: correct it.")
+    return content
 
-    def __init__(self, show: Callable[..., object]) -> None:
-        self.show = show
 
-    def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        self.show(kind, error, traceback)
-        cause = error
-        while isinstance(cause, RuntimeError) and cause.__cause__ is not None:
-            cause = cause.__cause__
-        if cause is not error:
-            sys.stderr.write(f"\nThe run stopped: {cause}\n")
+def check_config(root: str | os.PathLike[str], parser: ConfigParser | None = None) -> None:
+    """Refuse keys that a bundle does not have, arguments that a component does not take, and texts for numbers.
+
+    Meant to be the first item of a config's ``initialize``: MONAI adds a key that it does not know to the config, where
+    nothing reads it. A key of the user's own is fine where something in the config refers to it.
+
+    Args:
+        root: folder of the bundle; its configs say which keys there are.
+        parser: the config; None for the one in whose expression this is called.
+
+    Raises:
+        ValueError: when there are such keys or values; the message has all of them, and the nearest known key of each.
+    """
+    parser = _running_parser() if parser is None else parser
+    shipped: dict[str, Any] = {}
+    for path in sorted((Path(root) / "configs").glob("*.json")):
+        if path.name != "metadata.json":
+            _merge(shipped, _load(path))
+    if not shipped:
+        return
+    config = parser.get()
+    problems = [*_unknown_keys(config, shipped), *_unknown_arguments(config, shipped, parser)]
+    problems += _wrong_values(config, shipped)
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _running_parser() -> ConfigParser:
+    """The parser that evaluates the present expression: MONAI gives expressions no other way to their config."""
+    frame = inspect.currentframe()
+    resolver: Any = None
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, ReferenceResolver):
+            resolver = owner
+        if isinstance(owner, ConfigParser) and (resolver is None or owner.ref_resolver is resolver):
+            return owner
+        frame = frame.f_back
+    raise RuntimeError("Expected a call in an expression of a config, but there is none: pass the `parser`.")
+
+
+def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """Add the keys of a config to those of another; of values that differ, the first stays."""
+    for key, value in source.items():
+        name, *rest = ReferenceResolver.split_id(key)
+        for part in reversed(rest):
+            value = {part: value}
+        if isinstance(target.get(name), dict) and isinstance(value, dict):
+            _merge(target[name], value)
+        else:
+            target.setdefault(name, value)
+
+
+def _unknown_keys(config: Mapping[str, Any], shipped: Mapping[str, Any]) -> Iterator[str]:
+    """Top-level keys, and those of the parts ``train`` and ``validate``, that are new and that nothing refers to."""
+    references = set(_references(config))
+    known = {*shipped, *DEFAULT_MLFLOW_SETTINGS["configs"], *_STRUCTURAL, ConfigParser.meta_key}
+    for key, value in config.items():
+        if key not in known and key not in references and not _is_program(value):
+            yield f"Expected keys of this bundle, but it has no `{key}`{_nearest(key, '', shipped)}."
+        part = shipped.get(key)
+        if isinstance(value, dict) and isinstance(part, dict) and part and "_target_" not in {**part, **value}:
+            for name in value:
+                if name not in part and f"{key}::{name}" not in references:
+                    yield f"Expected keys of this bundle, but it has no `{key}#{name}`{_nearest(name, key, shipped)}."
+
+
+def _unknown_arguments(config: Any, shipped: Any, parser: ConfigParser, place: str = "") -> Iterator[str]:
+    """Arguments of components, other than those of the shipped configs, that its signature does not have."""
+    if isinstance(config, list):
+        for number, item in enumerate(config):
+            yield from _unknown_arguments(item, None, parser, f"{place}#{number}")
+    if not isinstance(config, dict):
+        return
+    known: Mapping[str, Any] = shipped if isinstance(shipped, dict) else {}
+    if ConfigComponent.is_instantiable(config):
+        given = [key for key in config if key not in known and key not in ConfigComponent.non_arg_keys]
+        accepted = _parameters(config, parser) if given else None
+        for name in given if accepted is not None else []:
+            if name not in accepted:  # type: ignore[operator]
+                near = difflib.get_close_matches(name, accepted, 1)  # type: ignore[arg-type]
+                yield (
+                    f"Expected arguments of {config['_target_']}, but `{place}#{name}` is not one"
+                    + (f": did you mean `{place}#{near[0]}`?" if near else ".")
+                )
+    for key, value in config.items():
+        yield from _unknown_arguments(value, known.get(key), parser, f"{place}#{key}" if place else str(key))
+
+
+def _parameters(component: Mapping[str, Any], parser: ConfigParser) -> list[str] | None:
+    """Names of the arguments of a component; None when it takes any, or cannot be found here."""
+    try:
+        target = ConfigComponent(config=dict(component), locator=parser.locator).resolve_module_name()
+        target = locate(target) if isinstance(target, str) else target
+        parameters = inspect.signature(target).parameters  # type: ignore[arg-type]
+    except Exception:  # whatever an import of the user's code raises: MONAI says so when it makes the component
+        return None
+    return None if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else list(parameters)
+
+
+def _wrong_values(config: Any, shipped: Any, place: str = "") -> Iterator[str]:
+    """Texts where the shipped config has a number or a switch; ``true`` and ``false`` are fine at the top level."""
+    if isinstance(config, dict) and isinstance(shipped, dict):
+        for key, value in config.items():
+            yield from _wrong_values(value, shipped.get(key), f"{place}#{key}" if place else str(key))
+    if not isinstance(config, str) or config[:1] in ("$", "@", "%"):
+        return
+    if isinstance(shipped, bool) and ("#" in place or config.lower() not in ("true", "false")):
+        yield f"Expected `{place}` to be True or False, but got {config!r}: write --{place} True or --{place} False."
+    if type(shipped) in (int, float):
+        yield f"Expected `{place}` to be a number, but got {config!r}: write --{place} {shipped}, for example."
+
+
+def _references(config: Any) -> Iterator[str]:
+    """Every id that a config refers to, and what it lies in: ``a::b::c`` gives ``a``, ``a::b`` and ``a::b::c``."""
+    if isinstance(config, (dict, list)):
+        for item in config.values() if isinstance(config, dict) else config:
+            yield from _references(item)
+    elif isinstance(config, str):
+        for name in ReferenceResolver.match_refs_pattern(config):
+            parts = ReferenceResolver.split_id(name)
+            yield from ("::".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+def _is_program(value: Any) -> bool:
+    """Whether a value is a list of expressions, which ``--run_id`` may name."""
+    return isinstance(value, list) and bool(value) and all(str(item).startswith("$") for item in value)
+
+
+def _nearest(name: str, part: str, shipped: Mapping[str, Any]) -> str:
+    """The known key that a name may mean: of the same part, else one that ends with the name, else a similar one."""
+    known = [*_names(shipped)]
+    same = [key for key in known if key.rpartition("#")[2] == name]
+    own = [key for key in known if key.rpartition("#")[0] == part]
+    close = difflib.get_close_matches(f"{part}#{name}" if part else name, own, 1)
+    leaves = {key.rpartition("#")[2]: key for key in reversed(known)}
+    close = close or same or [leaves[leaf] for leaf in difflib.get_close_matches(name, leaves, 1)]
+    return f": did you mean `{close[0]}`" + "?" if close else ": python -m monai_acdr.bundle keys NAME lists them"
+
+
+def _names(config: Any, place: str = "") -> Iterator[str]:
+    """Ids of all entries of dictionaries in a config, those with a meaning first."""
+    if not place:
+        yield from (name for name in CONFIG_KEYS if _value(config, name) is not _ABSENT)
+    for key, value in config.items() if isinstance(config, dict) else ():
+        if not key.startswith("_"):
+            yield f"{place}{key}"
+            yield from _names(value, f"{place}{key}#")
+
+
+_ABSENT = object()
+
+
+def _value(config: Any, name: str) -> Any:
+    for part in name.split("#"):
+        if not isinstance(config, dict) or part not in config:
+            return _ABSENT
+        config = config[part]
+    return config
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and value or isinstance(value, list) and "_target_" in str(value):
+        return "..."
+    return json.dumps(value)
+
+
+def run(config_file: str | Sequence[str] | None = None, args_file: str | None = None, **options: Any) -> None:
+    """Run a bundle as ``monai.bundle.run`` does. A config is code that is run: use those that you trust.
+
+    Args:
+        config_file: config or list of configs, later ones over earlier ones.
+        args_file: JSON or YAML file with defaults of all arguments.
+        options: other arguments of :class:`monai.bundle.ConfigWorkflow`, and values of config keys.
+
+    Raises:
+        FileNotFoundError, ValueError: when a config cannot be read; the message names the file and the line.
+        RuntimeError: MONAI's, about an error in the run, which is its cause.
+    """
+    arguments = update_kwargs(_load(args_file) if args_file else None, config_file=config_file, **options)
+    files = arguments.get("config_file")
+    if not files:
+        raise ValueError("Expected a config, but got none: add --config_file configs/train.json.")
+    files = files.split(",") if isinstance(files, str) and not Path(files).is_file() else files
+    for file in [files] if isinstance(files, str) else files:
+        _load(file)
+    workflow = ConfigWorkflow(**arguments)
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()
+
+
+def keys(bundle: str, config: str = "train") -> None:
+    """Print the keys of a bundle's config with their defaults and meanings.
+
+    Args:
+        bundle: name of a bundle of this installation, or folder of any.
+        config: name of the config: train, evaluate, inference, ...
+    """
+    root = Path(bundle) if (Path(bundle) / "configs").is_dir() else bundle_root(bundle)
+    found = bundle_keys(root, config)
+    width = max(len(key.name) for key in found)
+    lines = [f"Keys of {root.name}/configs/{config}.json, each an option of `python -m monai_acdr.bundle run`:", ""]
+    for key in found:
+        default = key.default if len(key.default) <= 40 else f"{key.default[:37]}..."
+        lines.append(f"--{key.name:{width}}  {key.meaning}{f' [{default}]' if default != '...' else ''}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _main(words: Sequence[str]) -> int:
+    fire, found = optional_import("fire")
+    if not found:
+        sys.stderr.write("Running a bundle needs fire, not installed here: pip install 'monai_acdr[bundle]'\n")
+        return 1
+    configs = [path for path in re.findall(r"[^\s'\",\[\]]+\.json", " ".join(words)) if Path(path).is_file()]
+    if {"-h", "--help"} & set(words) and words[0] == "run" and configs:  # fire knows the arguments of `run` alone
+        for path in map(Path, configs):
+            keys(str(path.resolve().parents[1]), path.stem)
+        return 0
+    try:
+        fire.Fire({"run": run, "keys": keys}, command=list(words), name="python -m monai_acdr.bundle")
+    except Exception as error:
+        traceback.print_exc()
+        sys.stderr.write(f"\nThe run stopped: {reason(error)}\n")
+        return 1
+    return 0
+
+
+def reason(error: BaseException) -> str:
+    """The message of the error that says what to do, below those that MONAI's runner wraps it in."""
+    while isinstance(error, RuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
+from monai.bundle import ConfigParser
 
 from monai_acdr import bundle
 
@@ -72,56 +72,132 @@ def test_configs_find_their_bundle_from_its_folder_and_elsewhere(
     assert bundle.find_bundle_root("heart") == str(installed)
 
 
-@pytest.mark.parametrize(("value", "expected"), [(True, True), ("true", True), ("False", False), (" TRUE ", True)])
-def test_flag(value: bool | str, expected: bool) -> None:
-    assert bundle.flag(value) is expected
+HEART = ROOT / "bundles" / "sunnybrook_lv_acdr"
 
 
-def test_flag_of_something_else() -> None:
-    with pytest.raises(ValueError, match="true or false, but got 'yes'"):
-        bundle.flag("yes")
+def config(*names: str, **changes: object) -> ConfigParser:
+    parser = bundle.read_configs([HEART / "configs" / f"{name}.json" for name in names or ("train",)])
+    for key, value in changes.items():
+        parser.set(value, key)
+    return parser
 
 
-def fail_as_the_runner_does() -> None:
+@pytest.mark.parametrize("names", [["train"], ["train", "evaluate"], ["inference"], ["localizer"], ["ensemble"]])
+def test_shipped_configs_are_fine(names: list[str]) -> None:
+    bundle.check_config(HEART, config(*names))
+    for preset in ("paper", "reference_code") if "localizer" not in names else ():
+        bundle.check_config(HEART, config(*names, preset))
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("learning_rat", "learning_rate"),
+        ("weight_decay", "optimizer#weight_decay"),
+        ("num_vertices", "network_def#initial_contour#num_vertices"),
+        ("optimizer#lrr", "optimizer#lr"),
+        ("network_def#displacement_net#chanels", "network_def#displacement_net#channels"),
+        ("train#frame_sise", "train#frame_size"),
+        ("train#dataset#dat", "train#dataset#data"),
+    ],
+)
+def test_unknown_keys_are_refused_with_the_nearest(key: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"`{key}`.*did you mean `{near}`"):
+        bundle.check_config(HEART, config(**{key: 0.1}))
+
+
+def test_an_unknown_key_like_no_other() -> None:
+    with pytest.raises(ValueError, match="has no `qqq`: python -m monai_acdr.bundle keys NAME lists them"):
+        bundle.check_config(HEART, config(qqq=1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("max_epochs", "ten", "`max_epochs` to be a number, but got 'ten'"),
+        ("network_def#clamp", "false", "`network_def#clamp` to be True or False, but got 'false'"),
+        ("resume", "yes", "`resume` to be True or False, but got 'yes'"),
+    ],
+)
+def test_texts_for_numbers_and_switches(key: str, value: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        bundle.check_config(HEART, config(**{key: value}))
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(ValueError, match=r"(?s)`learning_rat`.*`seed`"):
+        bundle.check_config(HEART, config(learning_rat=1, seed="x"))
+
+
+def test_keys_of_the_user_s_own_that_something_refers_to() -> None:
+    field = {"_target_": "torch.nn.Identity"}
+    own = {"field": field, "network_def#displacement_net": "@field", "train#more": 1, "holdout_share": 0.2}
+    with pytest.raises(ValueError, match="^Expected keys of this bundle, but it has no `holdout_share`"):
+        bundle.check_config(HEART, config(**own, **{"seed": "$@train#more"}))
+    bundle.check_config(HEART, config(resume="true", seed="$1 + 1", evaluate_all=["$@validate#evaluator.run()"]))
+
+
+def test_expressions_find_their_own_config(tmp_path: Path) -> None:
+    """As MONAI's runner does: the check is an expression of the config, which may have been read by another parser."""
+    parser = config(learning_rat=1)
+    with pytest.raises(RuntimeError, match="Failed to evaluate") as caught:
+        parser.get_parsed_content("initialize")
+    assert "did you mean `learning_rate`" in bundle.reason(caught.value)
+    with pytest.raises(RuntimeError, match="pass the `parser`"):
+        bundle.check_config(HEART)
+    bundle.check_config(tmp_path, parser)  # no bundle, no keys to hold it to
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", '{\n  "seed": 1,\n  "x" 2\n}', r"JSON in .*a\.json, but line 3, column 7 is not"),
+        ("a.json", "[1]", r"an object with keys in .*a\.json, but got list"),
+        ("a.yaml", "seed: [1", r"(?s)a config in .*a\.yaml, .*line 1"),
+    ],
+)
+def test_a_config_that_cannot_be_read_names_file_and_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        bundle.read_configs([HEART / "configs" / "train.json", tmp_path / name])
+    with pytest.raises(ValueError, match=message):
+        bundle.run([str(HEART / "configs" / "train.json"), str(tmp_path / name)])
+
+
+def test_no_config() -> None:
+    with pytest.raises(ValueError, match="add --config_file"):
+        bundle.run()
+    with pytest.raises(FileNotFoundError, match=r"absent\.json is not a file"):
+        bundle.run("absent.json")
+
+
+def test_run_is_monai_s(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text('{"value": 1, "run": ["$open(@path, \'w\').write(str(@value))"], "path": ""}')
+    (tmp_path / "args.json").write_text('{"value": 2}')
+    written = tmp_path / "written.txt"
+    options = {"path": str(written), "logging_file": False}
+    bundle.run(str(tmp_path / "own.json"), str(tmp_path / "args.json"), **options)
+    assert written.read_text() == "2"
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert bundle._main(["keys", "sunnybrook_lv_acdr"]) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"--optimizer#weight_decay +of AdamW \[0\.0001\]", listed)
+    assert bundle._main(["run", "--config_file", str(HEART / "configs" / "train.json"), "--help"]) == 0
+    assert capsys.readouterr().out == listed
+    (tmp_path / "broken.json").write_text("{")
+    assert bundle._main(["run", "--config_file", str(tmp_path / "broken.json")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("The run stopped: Expected JSON in ") and "line 1, column 2" in last
+
+
+def test_the_reason_is_below_what_the_runner_wraps_it_in() -> None:
     try:
         try:
             raise ValueError("line 3: remove that point")
         except ValueError as error:
-            raise RuntimeError("applying transform") from error
+            raise RuntimeError("Failed to evaluate ConfigExpression") from error
     except RuntimeError as error:
-        raise RuntimeError("Failed to evaluate ConfigExpression") from error
-
-
-def printed(capsys: pytest.CaptureFixture[str], function: Callable[[], None]) -> str:
-    """What Python prints when a function fails."""
-    try:
-        function()
-    except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    return capsys.readouterr().err
-
-
-def test_a_failed_run_ends_with_the_error_that_helps(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
-    bundle.explain_errors()
-    bundle.explain_errors()
-    text = printed(capsys, fail_as_the_runner_does)
-    assert text.startswith("Traceback (most recent call last)")
-    assert text.endswith(
-        "RuntimeError: Failed to evaluate ConfigExpression\n\nThe run stopped: line 3: remove that point\n"
-    )
-    assert text.count("The run stopped") == 1
-
-
-@pytest.mark.parametrize("error", [ValueError("alone"), RuntimeError("alone"), KeyboardInterrupt("alone")])
-def test_an_error_that_nobody_wrapped_is_not_repeated(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
-) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
-    bundle.explain_errors()
-    assert printed(capsys, fail).endswith(f"{type(error).__name__}: alone\n")
+        assert bundle.reason(error) == "line 3: remove that point"
+    assert bundle.reason(RuntimeError("alone")) == "alone"

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from monai.bundle import ConfigParser
-
 from monai_acdr.apps.model import find_bundle, find_device, find_weights
+from monai_acdr.bundle import check_config, read_configs
 from monai_acdr.files import output_folder
 
 __all__ = ["evaluate"]
@@ -59,15 +58,13 @@ def evaluate(
     _require_extra()
     root = find_bundle(model)
     weights = find_weights(root, checkpoint)
-    parser = ConfigParser()
-    parser.read_config([str(root / "configs" / name) for name in ("train.json", "evaluate.json")])
+    parser = read_configs([root / "configs" / name for name in ("train.json", "evaluate.json")])
     given = {"group": group, "roi": roi}
     changes = {name: value for name, value in given.items() if value is not None} | dict(options or {})
-    unknown = [name for name in changes if name.split("::")[0].split("#")[0] not in parser.get()]
-    if unknown:
-        raise ValueError(f"Expected options of the bundle {root.name}, but its config has no {', '.join(unknown)}.")
+    for name, value in changes.items():
+        parser.set(value, name)
+    check_config(root, parser)
     with output_folder(output, RESULT_NAMES, overwrite) as folder:
-        parser.update(changes)
         parser.update({"bundle_root": str(root), "dataset_dir": str(dataset), "output_dir": str(folder)})
         parser.update({"checkpoint": str(weights), "device": find_device(device)})
         parser.parse(reset=True)

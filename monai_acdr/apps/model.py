@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ _NEEDED = ("network", "crop_transforms")
 
 @dataclass(frozen=True)
 class RegionRules:
-    """How a bundle's regions of interest are made; sides in pixels of the images it was trained on.
+    """How a bundle's regions of interest are made, as its metadata states; sides in pixels of its training images.
 
     Attributes:
         center_side: of the square about the image's center; None where nothing but a box will do.
@@ -194,7 +194,7 @@ def load_model(
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
         localizer: Any = parser.get_parsed_content("localizer") if config.get("localizer") else None
-        regions, nested = _regions(config), _nested(config)
+        nested = _nested(config)
         doubtful_below, thinnest_wall = _share(config, "doubtful_below"), _share(config, "thinnest_wall")
     except Exception as error:  # a config is code: it raises whatever it likes
         reason = (str(error).splitlines() or [""])[0][:200]
@@ -221,7 +221,7 @@ def load_model(
         checkpoint_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
         structures=bundle_structures(metadata),
         infer=ContourInferer(network, crop, batch_size, chosen, nested),
-        regions=regions,
+        regions=_regions(metadata, root / "configs" / "metadata.json"),
         device=chosen,
         nested=nested,
         doubtful_below=doubtful_below,
@@ -385,25 +385,28 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER  # NaN fails too
 
 
-def _regions(config: dict[str, Any]) -> RegionRules:
+def _regions(metadata: Mapping[str, Any], path: Path) -> RegionRules:
+    """The object ``regions`` of the metadata; without one, only boxes as they are make regions."""
+    stated = metadata.get("regions", {})
+    known = [field.name for field in fields(RegionRules)]
+    unknown = sorted(set(stated) - set(known)) if isinstance(stated, dict) else ["no object"]
+    if unknown:
+        raise ValueError(f'Expected "regions" of {path} to be an object with {known}, but got {unknown}: correct it.')
+    sides = ("center_side", "point_side", "pixel_mm", "localized_scale")
+    switches = {"square": True, "align_laterality": False}
+    for name, default in switches.items():
+        if not isinstance(stated.get(name, default), bool):
+            raise ValueError(f"Expected {name} of {path} to be true or false, but got {str(stated[name])[:40]!r}.")
     return RegionRules(
-        center_side=_positive(config, "roi_side_center"),
-        point_side=_positive(config, "roi_side_label"),
-        pixel_mm=_positive(config, "roi_pixel_mm"),
-        box_scale=_positive(config, "roi_scale") or 1.0,
-        square=bool(config.get("roi_square", True)),
-        align_laterality=any(_is_alignment(item) for item in config.get("load_transforms", [])),
-        localized_scale=_positive(config, "roi_localized_scale"),
+        **{name: _positive(stated, name, path) for name in sides},
+        **{name: stated.get(name, default) for name, default in switches.items()},
+        box_scale=_positive(stated, "box_scale", path) or 1.0,
     )
 
 
-def _positive(config: dict[str, Any], key: str) -> float | None:
-    """A number of the config; None where it has none."""
-    value = config.get(key)
+def _positive(stated: Mapping[str, Any], key: str, path: Path) -> float | None:
+    """A number of the metadata; None where it has none."""
+    value = stated.get(key)
     if value is not None and (type(value) not in (int, float) or not 0 < value < LARGEST_NUMBER):
-        raise ValueError(f"Expected {key} to be a positive number or null, but got {str(value)[:40]!r}.")
+        raise ValueError(f"Expected {key} of {path} to be a positive number or null, but got {str(value)[:40]!r}.")
     return value
-
-
-def _is_alignment(item: Any) -> bool:
-    return isinstance(item, dict) and str(item.get("_target_", "")).endswith("AlignLateralityd")

@@ -20,7 +20,7 @@ from monai_acdr.handlers.metric_handlers import (
     WeightedCoverage,
 )
 from monai_acdr.handlers.prepare_batch import PrepareFrames, PrepareViews
-from monai_acdr.handlers.progress import TrainingProgress
+from monai_acdr.handlers.progress import TrainingProgress, ValidationHandler
 from monai_acdr.handlers.training_checkpoint import TrainingCheckpoint
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "PrepareViews",
     "TrainingCheckpoint",
     "TrainingProgress",
+    "ValidationHandler",
     "WeightedCoverage",
     "contour_record",
     "evaluate_output",

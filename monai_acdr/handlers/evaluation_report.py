@@ -44,11 +44,22 @@ __all__ = ["EvaluationReport", "evaluate_output"]
 _DECIMALS = 6
 _RULE, _PREDICTED_RULE = MASK_RULE, f"predicted_{MASK_RULE}"
 
+_SHOWN = {
+    "mean_dice": "mean Dice",
+    "pooled_dice": "pooled Dice",
+    "hd95_{unit}": "HD95 ({unit})",
+    "apd_{unit}": "APD ({unit})",
+    "boundf": "BoundF",
+}
+"""Values of the summary in the table that a run prints, and its column titles."""
+
 logger = logging.getLogger(__name__)
 
 
 class EvaluationReport:
     """Measure every case of an evaluator's run, and write two files, both of them or none, when the run is complete.
+
+    A table of the most used values goes to the log.
 
     Masks follow from contours by a rule (:mod:`monai_acdr.transforms.contour.drawn`), which their metadata tell: the
     table has that of the reference as "mask_rule", and "mask_rules" of the JSON counts those of references and
@@ -137,7 +148,7 @@ class EvaluationReport:
         ):
             write_text_atomically(new / "metrics.csv", self._table())
             write_text_atomically(new / "metrics.json", text)
-        logger.info("Wrote metrics of %d cases to %s", len(self.records), self.output_dir)
+        logger.info("Wrote metrics of %d cases to %s\n%s", len(self.records), self.output_dir, self._results())
 
     def _start(self, _engine: Engine) -> None:
         self.records, self.summary = [], {}
@@ -198,6 +209,18 @@ class EvaluationReport:
             )
         counts = (dict(sorted(Counter(rules).items())) for rules in zip(*pairs, strict=True)) if pairs else ({}, {})
         return dict(zip(("reference", "prediction"), counts, strict=True)) | {"different": different}
+
+    def _results(self) -> str:
+        """The table of the most used values: one row per structure, means with their 95 % intervals."""
+        rows = [("", "cases", *_SHOWN.values())]
+        parts = self.summary.get("by_structure") or {"all": self.summary}
+        unit = "mm" if self.summary["num_with_spacing"] == self.summary["num_cases"] else "px"
+        for label, part in parts.items():
+            cells = [_shown(part, key.format(unit=unit)) for key in _SHOWN]
+            rows.append((label, str(part["num_cases"]), *cells))
+        rows[0] = tuple(cell.format(unit=unit) for cell in rows[0])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
     def _excluded(self, record: CaseRecord) -> bool:
         return record["patient"] in self.excluded_patients
@@ -309,6 +332,14 @@ def _gather(records: Sequence[CaseRecord]) -> list[CaseRecord]:
         return list(records)
     lines = string_list_all_gather([json.dumps(record) for record in records])
     return [json.loads(line) for line in dict.fromkeys(lines) if line]
+
+
+def _shown(part: Mapping[str, Any], key: str) -> str:
+    """A value with its interval, if there is one; a dash for none."""
+    value, interval = part.get(key), part.get(f"{key}_ci95")
+    if value is None:
+        return "-"
+    return f"{value:.4f}" + (f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else "")
 
 
 def _cell(value: Any) -> Any:

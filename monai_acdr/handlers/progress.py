@@ -1,12 +1,14 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One progress bar for a whole run."""
+"""Progress of a run: a bar, a line of the log per epoch, and a validation that always follows the last epoch."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+import monai.handlers
 from monai.utils import IgniteInfo, min_version, optional_import
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
@@ -20,38 +22,83 @@ if not _found:  # its place before ignite 0.5
 if TYPE_CHECKING:
     from ignite.engine import Engine
 
-__all__ = ["TrainingProgress"]
+__all__ = ["TrainingProgress", "ValidationHandler"]
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingProgress:
-    """Show what is done, the time left and the last loss; nothing where the output is no terminal.
+    """Show what is done and the time left in a bar, and write a line to the log after each epoch of a training.
+
+    Bar and line have the mean loss of the epoch and the metrics of the last validation. The bar is not shown where the
+    output is no terminal.
 
     Args:
         desc: label in front of the bar.
         unit: ``epoch`` for a training, ``iteration`` for an evaluation or inference.
+        validator: engine that validates; attach after the handler that runs it. None for a training without.
 
     Raises:
         ModuleNotFoundError: when tqdm is missing (``pip install "monai_acdr[bundle]"``).
     """
 
-    def __init__(self, desc: str = "Training", unit: str = "epoch") -> None:
+    def __init__(self, desc: str = "Training", unit: str = "epoch", validator: Engine | None = None) -> None:
         if unit not in ("epoch", "iteration"):
             raise ValueError(f"Expected `unit` to be 'epoch' or 'iteration', but got {unit!r}.")
         self.unit = unit
+        self.validator = validator
         self.bar = ProgressBar(desc=desc, persist=True, disable=None)
+        self._loss_sum, self._batches = 0.0, 0
 
     def attach(self, engine: Engine) -> None:
         """Attach to a trainer or an evaluator."""
         epochs = self.unit == "epoch"
+        if epochs:
+            engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
+            engine.add_event_handler(Events.ITERATION_COMPLETED, self._add_loss)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._log_epoch)
         self.bar.attach(
             engine,
             event_name=Events.EPOCH_COMPLETED if epochs else Events.ITERATION_COMPLETED,
             closing_event_name=Events.COMPLETED if epochs else Events.EPOCH_COMPLETED,
-            output_transform=_last_loss,
+            output_transform=lambda _output: self._numbers(),
         )
 
+    def _start_epoch(self, _engine: Engine) -> None:
+        self._loss_sum, self._batches = 0.0, 0
 
-def _last_loss(output: object) -> dict[str, float]:
-    """The loss of the last batch in MONAI's trainer output, a list of dictionaries or one of them."""
-    first = output[0] if isinstance(output, list) and output else output
-    return {"loss": float(first["loss"])} if isinstance(first, dict) and "loss" in first else {}
+    def _add_loss(self, engine: Engine) -> None:
+        output = engine.state.output
+        first = output[0] if isinstance(output, list) and output else output
+        if isinstance(first, dict) and "loss" in first:
+            self._loss_sum, self._batches = self._loss_sum + float(first["loss"]), self._batches + 1
+
+    def _log_epoch(self, engine: Engine) -> None:
+        validated = self.validator is not None and self.validator.state.epoch == engine.state.epoch
+        numbers = self._numbers() if validated else {k: v for k, v in self._numbers().items() if k == "loss"}
+        text = ", ".join(f"{name} {value:.4f}" for name, value in numbers.items()) or "done"
+        if validated and getattr(self.validator.state, "best_metric_epoch", None) == engine.state.epoch:  # type: ignore[union-attr]
+            text += " (best so far)"
+        logger.info("Epoch %d/%s: %s", engine.state.epoch, engine.state.max_epochs, text)
+
+    def _numbers(self) -> dict[str, float]:
+        """Mean loss of the epoch, and the metrics of the last validation that are single numbers."""
+        numbers = {"loss": self._loss_sum / self._batches} if self._batches else {}
+        metrics = {} if self.validator is None else self.validator.state.metrics
+        return numbers | {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float))}
+
+
+class ValidationHandler(monai.handlers.ValidationHandler):
+    """MONAI's, that always validates after the last epoch as well, whether or not the interval divides its number.
+
+    Arguments are those of :class:`monai.handlers.ValidationHandler`.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to a trainer."""
+        super().attach(engine)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._validate_the_last)
+
+    def _validate_the_last(self, engine: Engine) -> None:
+        if engine.state.epoch == engine.state.max_epochs and self.validator.state.epoch != engine.state.epoch:  # type: ignore[union-attr]
+            self(engine)

@@ -104,10 +104,25 @@ class TrainingCheckpoint:
             os.replace(self.best_path, previous)
             self.logger.info("Kept the earlier %s as %s", self.best_path.name, previous.name)
 
-    def finish(self, _engine: Engine | None = None) -> None:
-        """Let another process go on with the training."""
+    def finish(self, engine: Engine | None = None) -> None:
+        """Let another process go on with the training; a network that never validated is kept as it is at the end."""
+        if engine is not None and self.best["epoch"] == 0 and engine.state.epoch > 0 and idist.get_rank() == 0:
+            with self._released_after_an_error():
+                self._keep_last(engine)
         while self._claimed:
             release_file(self._claimed.pop())
+
+    def _keep_last(self, engine: Engine) -> None:
+        if self.best_path is None or self.best_network is None:
+            return
+        save_checkpoint(self.best_network.state_dict(), self.best_path)
+        self.logger.warning(
+            "No validation of this training gave a number for %s: %s has the weights of the last epoch, %d. Check the "
+            "references of the validation data.",
+            self.key_metric,
+            self.best_path,
+            engine.state.epoch,
+        )
 
     def give_up(self, _engine: Engine, error: BaseException) -> None:
         """Let another process go on with a training that ends with an error of any part, and pass that on."""

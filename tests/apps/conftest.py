@@ -128,7 +128,13 @@ def _tiny_bundle(name: str, folder: Path, **changes: object) -> Path:
     shutil.copytree(bundle_root(name) / "configs", root / "configs")
     path = root / "configs" / "inference.json"
     config = json.loads(path.read_text())
-    config |= {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16, **changes}
+    config |= {
+        "network_def#displacement_net#channels": [4, 8],
+        "network_def#displacement_net#num_convs": 1,
+        "roi_size": 32,
+        "network_def#initial_contour#num_vertices": 16,
+        **changes,
+    }
     path.write_text(json.dumps(config))
     parser = ConfigParser()
     parser.read_config(str(path))
@@ -152,7 +158,7 @@ def tiny_heart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_cavity(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Likewise, of the endocardium alone."""
-    changes = {"structures": ["endocardium"], "initial_diameter": 0.25, "nested": False}
+    changes = {"structures": ["endocardium"], "network_def#initial_contour#diameter": 0.25, "nested": False}
     root = _tiny_bundle("sunnybrook_lv_acdr", tmp_path_factory.mktemp("bundle"), **changes)
     path = root / "configs" / "metadata.json"
     metadata = json.loads(path.read_text())

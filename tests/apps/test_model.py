@@ -81,13 +81,17 @@ def test_refused(tiny_heart: Path, tmp_path: Path) -> None:
         path.write_text(wrong)
         with pytest.raises(ValueError, match=r"Expected .*inference\.json"):
             load_model(copy)
-    for key, value in (("roi_side_center", "wide"), ("roi_pixel_mm", -1), ("roi_scale", float("nan"))):
-        path.write_text(json.dumps({**config, key: value}))
-        with pytest.raises(
-            ValueError, match=rf"inference\.json, but it cannot be used \(ValueError: Expected {key} to be"
-        ):
-            load_model(copy)
     path.write_text(json.dumps(config))
+    stated = json.loads((copy / "configs" / "metadata.json").read_text())
+    for key, value in (("center_side", "wide"), ("pixel_mm", -1), ("box_scale", float("nan")), ("square", "yes")):
+        wrong_regions = {**stated["regions"], key: value}
+        (copy / "configs" / "metadata.json").write_text(json.dumps({**stated, "regions": wrong_regions}))
+        with pytest.raises(ValueError, match=rf"Expected {key} of .*metadata\.json to be"):
+            load_model(copy)
+    for wrong_regions in ([], {"centre_side": 5}):
+        (copy / "configs" / "metadata.json").write_text(json.dumps({**stated, "regions": wrong_regions}))
+        with pytest.raises(ValueError, match=r'Expected "regions" of .*metadata\.json to be an object'):
+            load_model(copy)
     for wrong in ({"network_data_format": 3}, {"network_data_format": {"outputs": ["pred"]}, "version": [1] * 99}):
         (copy / "configs" / "metadata.json").write_text(json.dumps(wrong))
         model = load_model(copy)
@@ -151,9 +155,10 @@ def test_the_localizer(tiny_heart: Path, tmp_path: Path) -> None:
     assert model.localizer_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     torch.testing.assert_close(dict(model.localizer.network.state_dict()), torch.load(path, weights_only=True))
     config = json.loads((root / "configs" / "inference.json").read_text())
-    assert model.localizer.presence_threshold == config["presence_threshold"]
-    assert model.localizer.presence_margin == config["presence_margin"]
-    assert model.regions.localized_scale == config["roi_localized_scale"]
+    assert model.localizer.presence_threshold == config["localizer"]["presence_threshold"]
+    assert model.localizer.presence_margin == config["localizer"]["presence_margin"]
+    metadata = json.loads((root / "configs" / "metadata.json").read_text())
+    assert model.regions.localized_scale == metadata["regions"]["localized_scale"]
 
 
 def test_a_localizer_without_weights(tiny_heart: Path, tmp_path: Path) -> None:

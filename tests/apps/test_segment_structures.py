@@ -186,8 +186,8 @@ def test_a_bundle_of_two_structures(study: Path, tiny_heart: Path, tmp_path: Pat
     root = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
     path = root / "configs" / "inference.json"
     config = json.loads(path.read_text())
-    config["displacement_net"]["num_structures"] = 2
-    config["initial_contour"]["diameter"] = [0.25, 0.4]
+    config["network_def"]["displacement_net"]["num_structures"] = 2
+    config["network_def"]["initial_contour"]["diameter"] = [0.25, 0.4]
     path.write_text(json.dumps({**config, "nested": True}))
     metadata = json.loads((root / "configs" / "metadata.json").read_text())
     metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = {"1": "lv", "2": "lv_epicardium"}

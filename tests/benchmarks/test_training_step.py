@@ -39,13 +39,14 @@ def test_defaults_are_the_target_case_and_the_bundles_network(script: ModuleType
     options = script.read_options([])
     config = json.loads((ROOT / "bundles/sunnybrook_lv_acdr/configs/train.json").read_text())
     assert (options.batch_size, options.size, options.num_vertices, options.num_iterations) == (100, 64, 32, 3)
-    assert options.channels == config["channels"]
-    assert options.num_convs == config["num_convs"]
-    assert options.dropout == config["dropout"]
-    assert options.initial_diameter == config["initial_diameter"][0]  # one structure
-    assert config["segmentation_loss"] == "dice"
-    assert {key: config[key] for key in script.LOSS} == script.LOSS
-    assert script.OPTIMIZER == {"lr": config["learning_rate"], "weight_decay": config["weight_decay"]}
+    network, loss = config["network_def"], config["loss"]
+    assert options.channels == network["displacement_net"]["channels"]
+    assert options.num_convs == network["displacement_net"]["num_convs"]
+    assert options.dropout == network["displacement_net"]["dropout"]
+    assert options.initial_diameter == network["initial_contour"]["diameter"][0]  # one structure
+    assert loss["segmentation"] == "dice"
+    assert {key: loss[key] for key in script.LOSS} == script.LOSS
+    assert script.OPTIMIZER == {"lr": config["learning_rate"], "weight_decay": config["optimizer"]["weight_decay"]}
 
 
 def test_both_steps_have_the_same_network(script: ModuleType) -> None:

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,17 @@ from monai.bundle import ConfigWorkflow, run
 from monai.utils import set_determinism
 from PIL import Image
 
+from monai_acdr.bundle import reason
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY: dict[str, Any] = {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "batch_size": 2, "device": "cpu"}
+TINY: dict[str, Any] = {
+    "network_def#displacement_net#channels": [4, 8],
+    "network_def#displacement_net#num_convs": 1,
+    "roi_size": 32,
+    "batch_size": 2,
+    "device": "cpu",
+}
 SIZE = (96, 104)
 
 
@@ -44,7 +49,7 @@ class Sunnybrook:
 
     def train(self, dataset_dir: Path, output_dir: Path, **overrides: Any) -> None:
         fixed = {"dataset_dir": dataset_dir, "output_dir": output_dir, "checkpoint": output_dir / "model.pt"}
-        self.run(["train"], **{**fixed, "max_epochs": 3, "val_interval": 1, "warmup_epochs": 1, **overrides})
+        self.run(["train"], **{**fixed, "max_epochs": 3, "val_interval": 1, "train#warmup_epochs": 1, **overrides})
 
     def evaluate(self, dataset_dir: Path, output_dir: Path, checkpoint: Path, **overrides: Any) -> dict[str, Any]:
         fixed = {"dataset_dir": dataset_dir, "output_dir": output_dir, "checkpoint": checkpoint, "group": "online"}
@@ -69,9 +74,8 @@ def sunnybrook() -> Sunnybrook:
 
 @pytest.fixture(autouse=True)
 def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The runner extends `sys.path`, the configs seed everything and replace the hook for errors."""
+    """The runner extends `sys.path`, and the configs seed everything."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     yield
     set_determinism(None)
 
@@ -117,15 +121,13 @@ def png_set(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def failure() -> Callable[..., str]:
-    """Run something that must fail, and return the end of what Python prints then: what the user reads first."""
+    """Run something that must fail, and return the reason that `python -m monai_acdr.bundle run` ends with."""
 
     def text_of(function: Callable[..., Any], *values: Any, **named: Any) -> str:
         try:
             function(*values, **named)
         except Exception as error:
-            with redirect_stderr(io.StringIO()) as printed:
-                sys.excepthook(type(error), error, error.__traceback__)
-            return printed.getvalue().rpartition("\nThe run stopped: ")[2].strip()
+            return reason(error)
         raise AssertionError("Expected an error, but it ran through.")
 
     return text_of

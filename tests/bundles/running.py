@@ -18,7 +18,11 @@ BUNDLE = ROOT / "bundles" / "sunnybrook_lv_acdr"
 TRAIN = BUNDLE / "configs" / "train.json"
 INFERENCE = BUNDLE / "configs" / "inference.json"
 EVALUATE = [str(TRAIN), str(BUNDLE / "configs" / "evaluate.json")]
-TINY: dict[str, Any] = {"channels": [4, 8], "roi_size": 32, "num_vertices": 16}
+TINY: dict[str, Any] = {
+    "network_def#displacement_net#channels": [4, 8],
+    "roi_size": 32,
+    "network_def#initial_contour#num_vertices": 16,
+}
 """Overrides that make every run small."""
 
 

@@ -27,7 +27,12 @@ Failure = Callable[..., str]
 
 BUNDLES = {"inbreast_mass_acdr": "inbreast", "ddsm_bcrp_mass_acdr": "ddsm"}
 SIZE = (128, 104)
-QUICK: dict[str, Any] = {"max_epochs": 2, "val_interval": 1, "warmup_epochs": 1, "num_vertices": 16}
+QUICK: dict[str, Any] = {
+    "max_epochs": 2,
+    "val_interval": 1,
+    "train#warmup_epochs": 1,
+    "network_def#initial_contour#num_vertices": 16,
+}
 
 
 def write_twin(source: str, folder: Path, num_patients: int, size: tuple[int, int] = SIZE) -> Path:
@@ -103,7 +108,8 @@ def test_workflow(
 ) -> None:
     checkpoint = tmp_path / "model.pt" if configs == ["train"] else trained_on_masses / "model.pt"
     places = {"dataset_dir": masses, "output_dir": tmp_path / "out", "checkpoint": checkpoint}
-    workflow = bundle.workflow(configs, kind, group="test", **{**QUICK, "max_epochs": 1}, **places)
+    quick = {**QUICK, "max_epochs": 1} if kind == "train" else {}
+    workflow = bundle.workflow(configs, kind, group="test", **quick, **places)
     workflow.initialize()
     assert workflow.check_properties() == []
     workflow.run()
@@ -117,7 +123,7 @@ def test_figures_are_those_of_the_whole_mammogram(
 ) -> None:
     """Evaluation works in a window; drawn on the whole image, contours and references give the same."""
     checkpoint = trained_on_masses / "model.pt"
-    settings = {"num_vertices": 16, "group": "test"}
+    settings = {"network_def#initial_contour#num_vertices": 16, "group": "test"}
     figures = bundle.evaluate(masses, tmp_path / "evaluation", checkpoint, **settings)
     bundle.infer(masses, tmp_path / "inference", checkpoint, **settings)
     items = {item["name"]: item for item in mass_data_list(masses, BUNDLES[bundle.root.name], "test")}
@@ -143,8 +149,13 @@ def test_figures_are_those_of_the_whole_mammogram(
 @pytest.mark.slow
 def test_known_masks_are_recovered(bundle: Any, tmp_path: Path) -> None:
     data = write_twin(BUNDLES[bundle.root.name], tmp_path / "data", 10)
-    settings: dict[str, Any] = {"channels": [16, 32, 64, 128], "num_convs": 2, "roi_size": 64, "batch_size": 8}
-    fast = {"max_epochs": 50, "val_interval": 25, "warmup_epochs": 5, "ema_momentum": 0.05}
+    settings: dict[str, Any] = {
+        "network_def#displacement_net#channels": [16, 32, 64, 128],
+        "network_def#displacement_net#num_convs": 2,
+        "roi_size": 64,
+        "batch_size": 8,
+    }
+    fast = {"max_epochs": 50, "val_interval": 25, "train#warmup_epochs": 5, "train#ema#momentum": 0.05}
     bundle.train(data, tmp_path / "train", **settings, **fast)
     figures = bundle.evaluate(data, tmp_path / "evaluation", tmp_path / "train" / "model.pt", group="test", **settings)
     assert figures["mean_dice"] > 0.90
@@ -170,7 +181,12 @@ def test_other_sources_train_with_the_same_bundle(sunnybrook: Any, tmp_path: Pat
     bundle.train(tmp_path / "data", tmp_path / "train", source=source, **QUICK)
     checkpoint = tmp_path / "train" / "model.pt"
     figures = bundle.evaluate(
-        tmp_path / "data", tmp_path / "out", checkpoint, source=source, group="test", num_vertices=16
+        tmp_path / "data",
+        tmp_path / "out",
+        checkpoint,
+        source=source,
+        group="test",
+        **{"network_def#initial_contour#num_vertices": 16},
     )
     assert figures["num_cases"] > 0
     assert figures["mean_dice"] > 0
@@ -182,7 +198,11 @@ def test_inference_on_images_with_boxes(sunnybrook: Any, tmp_path: Path) -> None
     bundle.train(tmp_path / "data", tmp_path / "train", **QUICK)
     image = mass_data_list(tmp_path / "data")[0]["image"]
     shutil.copy(image, tmp_path / "scan.dcm")
-    places = {"output_dir": tmp_path / "out", "checkpoint": tmp_path / "train" / "model.pt", "num_vertices": 16}
+    places = {
+        "output_dir": tmp_path / "out",
+        "checkpoint": tmp_path / "train" / "model.pt",
+        "network_def#initial_contour#num_vertices": 16,
+    }
     bundle.run(["inference"], dataset_dir=tmp_path / "scan.dcm", source=None, roi_box=[20, 30, 60, 80], **places)
     record = json.loads((tmp_path / "out" / "scan.json").read_text())
     initial = np.array(record["initial_vertices_px"])

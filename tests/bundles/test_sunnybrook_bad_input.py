@@ -182,7 +182,7 @@ def test_checkpoint(
         assert "weights_only` set to `False" not in text  # torch's own advice would run code of the file
     torch.save([1, 2], path)
     assert f"Expected a dictionary in checkpoint {path}" in failure(function, *places, path)
-    text = failure(function, *places, trained / "model.pt", channels=[4, 8, 16])
+    text = failure(function, *places, trained / "model.pt", **{"network_def#displacement_net#channels": [4, 8, 16]})
     assert f"in {trained / 'model.pt'}, but it is a checkpoint of another architecture" in text
     assert "Use the network_def that it was trained with" in text
     assert files(tmp_path / "out") == []

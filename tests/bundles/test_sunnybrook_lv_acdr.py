@@ -155,7 +155,13 @@ def test_presets(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) ->
     assert loss.segmentation.kind == "mse"
     assert network.num_iterations == 3
     field, circle, adam = network.displacement_net, network.initial_contour, optimizer.param_groups[0]
-    drawn = (circle.num_vertices, circle.diameter * 64, network.clamp, field.activation, len(parsed("channels")))
+    drawn = (
+        circle.num_vertices,
+        circle.diameter * 64,
+        network.clamp,
+        field.activation,
+        len(parsed("network_def#displacement_net#channels")),
+    )
     convolutions = [layer for layer in field.encoder[0].convolutions if isinstance(layer, torch.nn.Conv2d)]
     dropout = field.encoder[0].convolutions[1].p
     trained_with = (type(optimizer), adam["lr"], adam["weight_decay"], parsed("batch_size"))
@@ -167,7 +173,11 @@ def test_presets(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) ->
         assert (tuple(view.scales.tolist()), tuple(view.angles.tolist())) == (PAPER_SCALES, PAPER_ANGLES)
     else:
         assert drawn == (70, 20, False, "tanh", 3)
-        assert (len(convolutions), dropout, parsed("channels")) == (2, 0.1, [128, 256, 512])
+        assert (len(convolutions), dropout, parsed("network_def#displacement_net#channels")) == (
+            2,
+            0.1,
+            [128, 256, 512],
+        )
         assert trained_with == (torch.optim.Adam, 1e-4, 5e-5, 64)
         assert parsed("lr_scheduler").step_size == 200 * len(parsed("train#dataloader"))
 
@@ -214,7 +224,7 @@ def test_a_copied_bundle_keeps_to_its_own_folder(
 @pytest.mark.slow
 def test_relative_paths_from_the_bundle_s_folder(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
     """As a user types it; the logging config is that of the bundle, without a line for each reader and file."""
-    options = {key: value for key, value in sunnybrook.tiny.items() if key in ("channels", "num_convs", "roi_size")}
+    options = {key: value for key, value in sunnybrook.tiny.items() if key != "device"}
     places = {"dataset_dir": studies, "output_dir": tmp_path / "out", "checkpoint": trained / "model.pt"}
     options |= {key: os.path.relpath(path, sunnybrook.root) for key, path in places.items()}
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.json"]

@@ -195,9 +195,10 @@ def test_evaluation_in_another_roi(sunnybrook: Any, studies: Path, trained: Path
 def test_numbers_of_vertices_and_iterations(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
     """Neither is a property of the weights."""
     places = (studies, tmp_path / "out", trained / "model.pt")
-    sunnybrook.infer(*places, group="online", num_vertices=48, num_iterations=5, overlay=False)
+    changed = {"network_def#initial_contour#num_vertices": 48, "network_def#num_iterations": 5}
+    sunnybrook.infer(*places, group="online", overlay=False, **changed)
     assert [len(part["vertices_px"]) for part in record(tmp_path / "out", NAMES[0])["structures"]] == [48, 48]
-    figures = sunnybrook.evaluate(*places, num_vertices=48, num_iterations=5)
+    figures = sunnybrook.evaluate(*places, **changed)
     assert (figures["metadata"]["num_vertices"], figures["metadata"]["num_iterations"]) == (48, 5)
 
 

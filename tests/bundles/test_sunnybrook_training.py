@@ -78,7 +78,7 @@ def test_killed_and_resumed_is_undisturbed(
 ) -> None:
     """Four frames in batches of 2 make two iterations an epoch: the fifth is the first of epoch 3."""
     output = tmp_path / "killed"
-    settings: dict[str, Any] = {**sunnybrook.tiny, "max_epochs": 3, "val_interval": 1, "warmup_epochs": 1}
+    settings: dict[str, Any] = {**sunnybrook.tiny, "max_epochs": 3, "val_interval": 1, "train#warmup_epochs": 1}
     settings |= {"dataset_dir": studies, "output_dir": output, "checkpoint": output / "model.pt"}
     config = Path(sunnybrook.configs("train")[0])
     configs = [str(config.relative_to(ROOT)), str(_kill_after(5, config, tmp_path / "kill.json"))]
@@ -124,7 +124,13 @@ def test_resume_without_a_training_or_with_another_network(
     assert f"{tmp_path / 'new' / 'last.pt'} does not exist" in text
     sunnybrook.train(studies, tmp_path / "out", max_epochs=1)
     before = (tmp_path / "out" / "last.pt").read_bytes()
-    text = failure(sunnybrook.train, studies, tmp_path / "out", resume=True, channels=[4, 8, 16])
+    text = failure(
+        sunnybrook.train,
+        studies,
+        tmp_path / "out",
+        resume=True,
+        **{"network_def#displacement_net#channels": [4, 8, 16]},
+    )
     assert f"Expected 'network' in {tmp_path / 'out' / 'last.pt'} to fit this configuration" in text
     assert (tmp_path / "out" / "last.pt").read_bytes() == before
 
@@ -158,8 +164,8 @@ def test_a_full_disk_loses_one_epoch(
 
 def test_stops_early(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
     """A figure that never improves: the first epoch sets it, then patience runs out."""
-    constant = {"early_stop#score_function": "$lambda engine: 0.5"}
-    sunnybrook.train(studies, tmp_path, max_epochs=40, patience=2, **constant)
+    constant = {"train#early_stop#score_function": "$lambda engine: 0.5", "train#early_stop#patience": 2}
+    sunnybrook.train(studies, tmp_path, max_epochs=40, **constant)
     state = load_checkpoint(tmp_path / "last.pt")
     assert state["trainer"]["iteration"] == 3 * 2
     assert state["early_stop"]["counter"] == 2
@@ -167,14 +173,14 @@ def test_stops_early(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
 
 
 def test_loss_weights_and_numbers_are_overrides(sunnybrook: Any, studies: Path, tmp_path: Path) -> None:
-    weights: dict[str, Any] = {"balloon_weight": 0.3, "curvature_weight": 0.4, "distance_weight": 0.5}
-    numbers = {"num_vertices": 20, "num_iterations": 5, "max_epochs": 7}
+    weights: dict[str, Any] = {"loss#balloon_weight": 0.3, "loss#curvature_weight": 0.4, "loss#distance_weight": 0.5}
+    numbers = {"network_def#initial_contour#num_vertices": 20, "network_def#num_iterations": 5, "max_epochs": 7}
     places = {"dataset_dir": studies, "output_dir": tmp_path}
     for kind in ("mse", "dice"):
-        changed = {**weights, **numbers, "segmentation_loss": kind}
+        changed = {**weights, **numbers, "loss#segmentation": kind}
         parser = sunnybrook.workflow(["train"], None, **places, **changed).parser
         loss, network = parser.get_parsed_content("loss"), parser.get_parsed_content("network_def")
-        assert {name: getattr(loss, name) for name in weights} == weights
+        assert {name: getattr(loss, name.removeprefix("loss#")) for name in weights} == weights
         assert loss.segmentation.kind == kind
         assert network(torch.rand(2, 1, 32, 32)).shape == (2, 5, 2, 20, 2)
     assert parser.get_parsed_content("train#trainer").state.max_epochs == 7
@@ -199,8 +205,8 @@ def test_slices_of_nifti_stacks_by_the_config_of_the_page(sunnybrook: Any, tmp_p
     settings = {
         **sunnybrook.tiny,
         **places,
-        "roi_side_label": 44,
-        "frame_size": 64,
+        "region#label_side": 44,
+        "train#frame_size": 64,
         "exclude": [],
         "logging_file": False,
     }

@@ -141,33 +141,3 @@ def test_options_in_the_text(page: Any) -> None:
         spans = re.findall(r"`([^`\n]+)`", page.prose)
         named = {option for span in spans for option in OPTION.findall(span)} - {"key"}
         assert not named - known, f"{page}: {sorted(named - known)} are no options"
-
-
-def test_the_reference_has_all_keys_with_their_defaults(docs: Any) -> None:
-    rows = {row[0].strip("`"): row[1:3] for row in docs("reference/config_keys.md").rows()}
-    for column, name in enumerate(("train.json", "inference.json")):
-        config = json.loads((BUNDLE / "configs" / name).read_text(encoding="utf-8"))
-        for key, value in config.items():
-            if isinstance(value, dict) or key in ("imports", "initialize", "run") or _is_part(key, value):
-                continue
-            assert key in rows, f"{key} of {name} is not in the reference"
-            shown = _default(rows[key], column)
-            if isinstance(value, str) and value.startswith("$"):
-                continue
-            assert shown == value, f"{key} of {name} is {value!r}, but the reference says {shown!r}"
-
-
-def _is_part(key: str, value: Any) -> bool:
-    """Larger parts of a config, which the reference names in its last paragraph only."""
-    if key in ("network", "data_list", "image_reader"):
-        return True
-    return isinstance(value, list) and "_target_" in str(value)
-
-
-def _default(cells: list[str], column: int) -> Any:
-    text = cells[0] if column and cells[1] == "same" else cells[column]
-    text = text.partition(":")[0].strip("`")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

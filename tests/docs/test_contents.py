@@ -61,5 +61,5 @@ def test_differences_state_the_presets_weights(docs: Any) -> None:
     rows = {row[4].strip("`-"): row for row in docs("explanation/paper_and_code.md").rows() if len(row) == 5}
     for column, preset in ((1, "paper"), (2, "reference_code")):
         for option in options:
-            stated = rows[option][column].replace("none", "0")
+            stated = rows[f"loss#{option}"][column].replace("none", "0")
             assert float(stated) == PRESETS[preset][option], f"{preset}: {option}"

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from monai_acdr.data.phantoms import write_short_axis_studies
 
-TINY = json.dumps({"max_epochs": 2, "channels": [4, 8], "batch_size": 4})
+TINY = json.dumps({"max_epochs": 2, "network_def#displacement_net#channels": [4, 8], "batch_size": 4})
 
 
 @pytest.mark.slow
@@ -56,7 +56,13 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     write_short_axis_studies(tmp_path / "data", 5, 2, 2, (96, 96))
     training, studies = import_module("train_network"), import_module("studies")
     data, variant = studies.DATA["sunnybrook"], studies.STUDIES["baselines"].variants[0]
-    values = {"dataset_dir": str(tmp_path / "data"), "seed": 0, "channels": [4, 8], "batch_size": 4, **data.settings}
+    values = {
+        "dataset_dir": str(tmp_path / "data"),
+        "seed": 0,
+        "network_def#displacement_net#channels": [4, 8],
+        "batch_size": 4,
+        **data.settings,
+    }
     _, first = training.train(data, variant, {**values, "max_epochs": 1}, tmp_path / "work")
     _, both = training.train(data, variant, {**values, "max_epochs": 2}, tmp_path / "work")
     assert both[0] == first[0]

@@ -336,7 +336,12 @@ class Seeds:
         shutil.copytree(bundle_root("sunnybrook_lv_acdr") / "configs", root / "configs")
         path = root / "configs" / "inference.json"
         config = json.loads(path.read_text())
-        config |= {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
+        config |= {
+            "network_def#displacement_net#channels": [4, 8],
+            "network_def#displacement_net#num_convs": 1,
+            "roi_size": 32,
+            "network_def#initial_contour#num_vertices": 16,
+        }
         path.write_text(json.dumps(config))
         parser = ConfigParser()
         parser.read_config(str(path))

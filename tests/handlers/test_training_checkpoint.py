@@ -81,6 +81,13 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         Training(tmp_path).run(1)
 
 
+def test_a_network_is_kept_without_any_validation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No number for the metric, as without references: the weights of the last epoch, and a warning."""
+    training = Training(tmp_path, [float("nan")] * 3).run(3)
+    torch.testing.assert_close(load_checkpoint(tmp_path / "model.pt"), dict(training.network.state_dict()))
+    assert "has the weights of the last epoch, 3" in caplog.text
+
+
 def test_resume_without_a_training(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"last\.pt does not exist: leave out --resume"):
         Training(tmp_path, resume=True).run(1)

@@ -185,7 +185,7 @@ def _train(
     # An ensemble's members were trained apart, which is why they differ where they are unsure; trained on together they
     # would not. So one goes on, the first, and it has to become better than all of them were together.
     load_network(parser.get_parsed_content("network"), store.path, parser["device"], member=0)
-    checkpoint = parser.get_parsed_content("training_checkpoint")
+    checkpoint = parser.get_parsed_content("train#checkpoint")
     parser.get_parsed_content("initialize")
     parser.get_parsed_content("train#trainer").run()
     after, epoch = float(checkpoint.best["metric"]), int(checkpoint.best["epoch"])
@@ -230,15 +230,15 @@ def _overrides(
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "val_interval": max(1, options.max_epochs // 10),
-        "warmup_epochs": min(1, options.max_epochs - 1),
-        "ema_momentum": 0.1,
-        "num_workers": 0,
+        "train#warmup_epochs": min(1, options.max_epochs - 1),
+        "train#ema#momentum": 0.1,
+        "train#dataloader#num_workers": 0,
     }
-    if "frame_size" in parser.get():  # frames of a batch are padded or cropped to it, and nothing is to be cut off
-        values["frame_size"] = max(int(parser["frame_size"]), data.side)
-    if "roi_side_label" in parser.get() and data.pixel_mm is not None:
-        inference = ConfigParser.load_config_file(str(store.root / "configs" / "inference.json"))
-        pixel_mm = inference.get("roi_pixel_mm")
+    if "train#frame_size" in parser:  # frames of a batch are padded or cropped to it, and nothing is to be cut off
+        values["train#frame_size"] = max(int(parser["train#frame_size"]), data.side)
+    if "region#label_side" in parser and data.pixel_mm is not None:
+        metadata = ConfigParser.load_config_file(str(store.root / "configs" / "metadata.json"))
+        pixel_mm = metadata.get("regions", {}).get("pixel_mm")
         if pixel_mm:
-            values["roi_side_label"] = float(parser["roi_side_label"]) * float(pixel_mm) / data.pixel_mm
+            values["region#label_side"] = float(parser["region#label_side"]) * float(pixel_mm) / data.pixel_mm
     return values

@@ -73,7 +73,12 @@ def test_one_at_a_time(heart_store: ModelStore, labelled: Any, figures: dict[str
 def make_training_small(root: Path, **changes: object) -> None:
     path = root / "configs" / "train.json"
     config = json.loads(path.read_text())
-    small = {"channels": [4, 8], "num_convs": 1, "roi_size": 32, "num_vertices": 16}
+    small = {
+        "network_def#displacement_net#channels": [4, 8],
+        "network_def#displacement_net#num_convs": 1,
+        "roi_size": 32,
+        "network_def#initial_contour#num_vertices": 16,
+    }
     path.write_text(json.dumps(config | small | changes))
 
 
