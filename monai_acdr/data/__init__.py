@@ -14,6 +14,7 @@ from monai_acdr.data.cityscapes import cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
 from monai_acdr.data.ddsm import DDSMReader, bcrp_data_list, ddsm_data_list, read_ljpeg
 from monai_acdr.data.examples import example_study
+from monai_acdr.data.fingerprint import DatasetFingerprint, dataset_fingerprint
 from monai_acdr.data.hdf5_images import HDF5ImageReader
 from monai_acdr.data.heart_frames import heart_frames
 from monai_acdr.data.images import image_data_list
@@ -53,6 +54,7 @@ __all__ = [
     "DISPLACED_PATIENTS",
     "MASS_SOURCES",
     "DDSMReader",
+    "DatasetFingerprint",
     "DrawLabelD",
     "DrawLabelDict",
     "DrawLabeld",
@@ -77,6 +79,7 @@ __all__ = [
     "cardiac_nifti_data_list",
     "cbis_ddsm_data_list",
     "cityscapes_data_list",
+    "dataset_fingerprint",
     "ddsm_data_list",
     "default_exclusions",
     "example_study",

@@ -196,7 +196,7 @@ def _kind_of_levels(
     largest = float(unique[-1])
     between = (values > 0) & (values < largest)
     far = (values > largest / 8) & (values < largest * 7 / 8)
-    even = ndimage.maximum_filter(values, 3) == ndimage.minimum_filter(values, 3)
+    even = _is_even(values)
     detail = f"{int(between.sum())} pixels are neither 0 nor {largest:g}, such as {_listed(unique)}"
     # Artifacts of JPEG are near 0 and the largest; areas are counted where they are far from both.
     in_areas = far & even
@@ -286,9 +286,14 @@ def foreground(values: np.ndarray, path: str | Path) -> np.ndarray:
 
 def object_facts(mask: np.ndarray) -> ObjectFacts:
     """Count the objects of a mask (H, W); pixels that touch by a corner are one object."""
-    labels, number = ndimage.label(mask, np.ones((3, 3)))
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return ObjectFacts((), (), 0)
+    labels, number = ndimage.label(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=number + 1)[1:]
-    edge = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
+    sides = (labels[0], rows[0] == 0), (labels[-1], rows[-1] == mask.shape[0] - 1)
+    sides += (labels[:, 0], columns[0] == 0), (labels[:, -1], columns[-1] == mask.shape[1] - 1)
+    edge = np.concatenate([np.zeros(1, labels.dtype), *(side for side, is_border in sides if is_border)])
     touching = np.isin(np.arange(1, number + 1), edge)
     speck = is_speck(areas)
     order = sorted((int(area) for area in areas[~speck]), reverse=True)
@@ -346,6 +351,17 @@ def _around(values: np.ndarray, labels: Sequence[int]) -> dict[tuple[int, int], 
         for outer in labels
         if inner != outer
     }
+
+
+def _is_even(values: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels whose four neighbors have their value; False at the border."""
+    even = np.zeros(values.shape, dtype=bool)
+    center = values[1:-1, 1:-1]
+    inner = np.ones(center.shape, dtype=bool)
+    for neighbor in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
+        inner &= neighbor == center
+    even[1:-1, 1:-1] = inner
+    return even
 
 
 def _isolated(mask: np.ndarray) -> int:

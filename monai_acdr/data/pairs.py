@@ -152,8 +152,11 @@ def list_pair_items(
     *,
     split_components: bool = False,
     min_area: float = 0.0,
+    allow_none: bool = False,
 ) -> list[dict[str, Any]]:
     """The items of :func:`pair_folder_data_list`, with the groups of the table, list or folders only.
+
+    With ``allow_none`` a data set in which no mask is usable, but `report` says why, gives no items and no error.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`pair_folder_data_list`, except for what is about groups.
@@ -177,6 +180,8 @@ def list_pair_items(
             outlines = outlines_of_documents(root, documents, report)
     items = _outline_items(outlines, min_area, report) if outlines else []
     items += _mask_items(root, pairs, documents.labels, min_area if split_components else None, report)
+    if not items and allow_none and report.findings:
+        return items
     if not items:
         reasons = [f"{finding.subject}: {finding.detail}" for finding in report.findings[:1]]
         raise ValueError(

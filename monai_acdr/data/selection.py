@@ -15,7 +15,7 @@ from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
 from monai_acdr.data.sunnybrook_cases import find_case, patient_name
 from monai_acdr.data.sunnybrook_layouts import find_layout, scan_tree
 
-__all__ = ["default_exclusions", "excluded_patients", "inference_data_list"]
+__all__ = ["default_exclusions", "excluded_patients", "inference_data_list", "is_sunnybrook"]
 
 
 def default_exclusions(dataset_dir: str | Path) -> tuple[str, ...]:
@@ -79,12 +79,13 @@ def inference_data_list(
         Data items; see the two functions.
     """
     root = Path(dataset_dir)
-    if pattern is None and root.is_dir() and _is_dataset(root):
+    if pattern is None and root.is_dir() and is_sunnybrook(root):
         return sunnybrook_data_list(root, group, exclude, spacing="allow", report=report, structures=structures)
     return image_data_list(root, pattern, report)
 
 
-def _is_dataset(root: Path) -> bool:
+def is_sunnybrook(root: Path) -> bool:
+    """Whether a folder has one of Sunnybrook's layouts."""
     try:
         find_layout(root, scan_tree(root))
     except ValueError:
