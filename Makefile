@@ -45,11 +45,13 @@ RUN_MASSES := $(PY) -m monai.bundle run --bundle_root $(MASS_BUNDLE) --dataset_d
     --checkpoint $(DEMO)/mass_train/model.pt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint fuzz benchmark test-oldest label-venv label-server label-test clean
+.PHONY: help venv demo test docs pictures lint fuzz benchmark test-oldest label-venv label-server label-test clean
 
 help:
 	@echo 'make demo         make synthetic hearts and mammograms, train, evaluate, infer; says where the pictures are'
 	@echo 'make test         run all tests (PYTEST_ARGS="-k rasterizer" for some, TEST_WORKERS=0 for one process)'
+	@echo 'make docs         build the documentation site into build/site, every warning an error'
+	@echo 'make pictures     draw the pictures of the documentation again, with the shipped weights'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make fuzz         read mutated files of every format for MINUTES (60), and say what failed'
 	@echo 'make benchmark    training step, rasterizers, reading of mammograms: time and more'
@@ -135,6 +137,13 @@ test: $(INSTALLED)
 
 test-oldest: $(INSTALLED_OLDEST)
 	OMP_NUM_THREADS=1 $(PY_OLDEST) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo 'The site is in build/site: $(PY) -m http.server --directory build/site'
+
+pictures: $(INSTALLED)
+	$(PY) docs/scripts/pictures.py
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .
