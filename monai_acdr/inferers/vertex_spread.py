@@ -138,5 +138,5 @@ def spread_in_mm(spread: Tensor, vertices: Tensor, spacing: Sequence[float]) -> 
 
 def _follow(network: ActiveContourNet, field: Tensor, image: Tensor, vertices: Tensor) -> Tensor:
     """Algorithm 1 with a field that is known."""
-    known = ActiveContourNet(_Known(field), network.initial_contour, network.num_iterations, network.clamp)
+    known = ActiveContourNet(_Known(field), network.initial_contour, network.num_iterations, network.clamp, bound=None)
     return known(image, vertices)

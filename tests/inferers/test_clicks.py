@@ -28,7 +28,7 @@ class Shift(nn.Module):
 
 
 def make_inferer(share: float = 0.0) -> ContourInferer:
-    network = ActiveContourNet(Shift(share), CenteredCircle(32, 0.25), 1)
+    network = ActiveContourNet(Shift(share), CenteredCircle(32, 0.25), 1, bound=None)
     return ContourInferer(network.eval(), [CropROId("image", "roi", (32, 32))])
 
 

@@ -29,7 +29,7 @@ class Shift(nn.Module):
 
 
 def make_inferer(num_iterations: int = 2, batch_size: int = 32, net: nn.Module | None = None) -> ContourInferer:
-    network = ActiveContourNet(net or Shift(), CenteredCircle(16, 0.25), num_iterations, clamp=False)
+    network = ActiveContourNet(net or Shift(), CenteredCircle(16, 0.25), num_iterations, clamp=False, bound=None)
     crop = [CropROId("image", "roi", (32, 32)), NormalizeIntensityd("image")]
     return ContourInferer(network.eval(), crop, batch_size)
 
@@ -154,7 +154,7 @@ class TwoShifts(nn.Module):
 
 
 def two_structures(net: nn.Module, nested: bool = False) -> ContourInferer:
-    network = ActiveContourNet(net, CenteredCircle(16, (0.25, 0.35)), 2, clamp=False)
+    network = ActiveContourNet(net, CenteredCircle(16, (0.25, 0.35)), 2, clamp=False, bound=None)
     return ContourInferer(network.eval(), [CropROId("image", "roi", (32, 32))], batch_size=2, nested=nested)
 
 

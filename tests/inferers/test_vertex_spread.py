@@ -38,7 +38,7 @@ SHIFTS = [(0.1, 0.0), (-0.05, 0.2), (0.0, 0.05)]
 
 def ensemble(num_iterations: int = 2) -> ActiveContourNet:
     members = DisplacementEnsemble(Shift(*shift) for shift in SHIFTS)
-    return ActiveContourNet(members, CenteredCircle(12, 0.25), num_iterations)
+    return ActiveContourNet(members, CenteredCircle(12, 0.25), num_iterations, bound=None)
 
 
 def test_each_member_moves_a_contour_of_its_own() -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_acdr.networks.blocks import CenteredCircle, evolve_contour
+from monai_acdr.networks.nets.bounded_displacement import bound_displacement
 from monai_acdr.networks.nets.displacement_ensemble import grow_ensemble
 
 __all__ = ["ActiveContourNet"]
@@ -29,13 +30,16 @@ class ActiveContourNet(nn.Module):
     (B, N, K, 2) are N of them, from the innermost to the outermost.
 
     Args:
-        displacement_net: (B, C, H, W) to (B, 2, h, w), J = D(E(I)), eq. 1, in half image sizes. Any network with two
-            output channels will do: :class:`DisplacementUNet`, MONAI's UNet, FlexibleUNet, ... N structures need 2 N
-            channels, in the order (x_1, y_1, x_2, y_2, ...).
+        displacement_net: (B, C, H, W) to (B, 2, h, w), J = D(E(I)), eq. 1. :class:`DisplacementUNet` gives a field in
+            half image sizes and is taken as it is. Any other network with two output channels and no final activation,
+            MONAI's UNet, SegResNet, ..., gets the head :class:`BoundedDisplacement`, so that its field starts near
+            zero and stays bounded. N structures need 2 N channels, in the order (x_1, y_1, x_2, y_2, ...).
         initial_contour: the oracle A, (B, C, H, W) to (B, K, 2) or (B, N, K, 2) in pixels; a circle in the middle if
             None.
         num_iterations: T, at least 1. Not a property of the weights: it may be changed after training.
         clamp: truncate vertices to the image, eq. 3 (yes in the paper, no in its published code).
+        bound: of the head of other networks: the largest displacement of one step along an axis, as a fraction of the
+            crop's side. None gives no network a head: its output is the field, in half image sizes.
 
     Weights of several members (``displacement_net.members.0. ...``) turn ``displacement_net`` into a
     :class:`DisplacementEnsemble` of as many when they are loaded: do that before an optimizer is given the parameters.
@@ -56,11 +60,12 @@ class ActiveContourNet(nn.Module):
         initial_contour: Callable[[Tensor], Tensor] | None = None,
         num_iterations: int = 3,
         clamp: bool = True,
+        bound: float | None = 0.25,
     ) -> None:
         super().__init__()
         if num_iterations < 1:
             raise ValueError(f"Expected `num_iterations` to be at least 1, but got {num_iterations}.")
-        self.displacement_net = displacement_net
+        self.displacement_net = displacement_net if bound is None else bound_displacement(displacement_net, bound)
         self.initial_contour = CenteredCircle() if initial_contour is None else initial_contour
         self.num_iterations = num_iterations
         self.clamp = clamp

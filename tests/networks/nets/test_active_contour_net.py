@@ -66,7 +66,7 @@ def test_defaults() -> None:
 def test_a_constant_field_shifts_by_as_much_each_step(size: tuple[int, int]) -> None:
     height, width = size
     field = Field(torch.tensor([0.1, -0.05]).view(1, 2, 1, 1))
-    contours = ActiveContourNet(field, CenteredCircle(8, 0.25), num_iterations=3)(torch.rand(2, 1, *size))
+    contours = ActiveContourNet(field, CenteredCircle(8, 0.25), num_iterations=3, bound=None)(torch.rand(2, 1, *size))
     start = circle(torch.tensor([width / 2, height / 2]), min(size) / 8, 8)
     for step in range(3):
         shift = (step + 1) * torch.tensor([0.1 * width / 2, -0.05 * height / 2])
@@ -82,7 +82,7 @@ def test_a_linear_field_by_hand() -> None:
         columns = (torch.arange(width // scale, dtype=torch.float64) + 0.5) * scale
         field = torch.zeros(1, 2, height // scale, width // scale, dtype=torch.float64)
         field[0, 0] = slope * (columns - center) / (width / 2)
-        net = ActiveContourNet(Field(field), num_iterations=3)
+        net = ActiveContourNet(Field(field), num_iterations=3, bound=None)
         contours = net(torch.rand(1, 1, height, width), torch.tensor([start], dtype=torch.float64))
         for step in range(3):
             for k, (x, y) in enumerate(start):
@@ -94,7 +94,7 @@ def test_the_field_is_read_where_the_contour_has_moved() -> None:
     """A vertex on a step function stops where the field ends: it is not moved thrice by its first displacement."""
     field = torch.zeros(1, 2, 8, 32)
     field[..., :10] = 0.25  # 4 pixels of 32 along x
-    net = ActiveContourNet(Field(field * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)), num_iterations=3)
+    net = ActiveContourNet(Field(field * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)), num_iterations=3, bound=None)
     contours = net(torch.rand(1, 1, 8, 32), torch.tensor([[[3.0, 4.0], [9.0, 4.0], [20.0, 4.0]]]))
     assert contours[0, :, 0, 0].tolist() == [7.0, 11.0, 11.0]
     assert contours[0, :, 1, 0].tolist() == [13.0, 13.0, 13.0]
@@ -104,10 +104,10 @@ def test_the_field_is_read_where_the_contour_has_moved() -> None:
 def test_clamp_truncates_each_step_and_can_be_left_out() -> None:
     field = Field(torch.tensor([0.5, -0.75]).view(1, 2, 1, 1))
     image, start = torch.rand(1, 1, 8, 20), torch.tensor([[[12.0, 4.0], [2.0, 8.0]]])
-    clamped = ActiveContourNet(field)(image, start)
+    clamped = ActiveContourNet(field, bound=None)(image, start)
     assert clamped[0, :, 0].tolist() == [[17.0, 1.0], [20.0, 0.0], [20.0, 0.0]]
     assert clamped[0, :, 1].tolist() == [[7.0, 5.0], [12.0, 2.0], [17.0, 0.0]]
-    free = ActiveContourNet(field, clamp=False)(image, start)
+    free = ActiveContourNet(field, clamp=False, bound=None)(image, start)
     assert free[0, 2].tolist() == [[27.0, -5.0], [17.0, -1.0]]
 
 
@@ -147,10 +147,10 @@ def test_each_structure_moves_as_it_would_alone_in_its_two_channels(memory_forma
     field = (0.2 * torch.randn(2, 6, 12, 16)).to(memory_format=memory_format)
     image = torch.rand(2, 1, 24, 32)
     starts = torch.rand(2, 3, 7, 2) * 24
-    together = ActiveContourNet(Given(field))(image, starts)
+    together = ActiveContourNet(Given(field), bound=None)(image, starts)
     assert together.shape == (2, 3, 3, 7, 2)
     for index in range(3):
-        alone = ActiveContourNet(Given(field[:, 2 * index : 2 * index + 2]))(image, starts[:, index])
+        alone = ActiveContourNet(Given(field[:, 2 * index : 2 * index + 2]), bound=None)(image, starts[:, index])
         assert torch.equal(together[:, :, index], alone)
 
 
@@ -196,7 +196,7 @@ def test_gradcheck_in_the_field_and_in_the_initial_contour() -> None:
     field = (0.1 * torch.randn(1, 2, 4, 5, dtype=torch.float64)).requires_grad_()
 
     def contours(displacement: Tensor, vertices: Tensor) -> Tensor:
-        net = ActiveContourNet(nn.Identity(), clamp=False)
+        net = ActiveContourNet(nn.Identity(), clamp=False, bound=None)
         net.displacement_net = Given(displacement)
         return net(image, vertices)
 
@@ -314,7 +314,7 @@ def test_vertices_of_a_wrong_shape(shape: tuple[int, ...]) -> None:
 def test_displacement_networks_with_other_than_two_channels(channels: int) -> None:
     net = ActiveContourNet(nn.Conv2d(1, channels, 1))
     with pytest.raises(
-        ValueError, match=rf"Expected `displacement_net` to give.*but got \[2, {channels}, 8, 8\].*2 out"
+        ValueError, match=rf"Expected `displacement_net` to give.*but got \[2, {channels}, 2, 2\].*2 out"
     ):
         net(torch.rand(2, 1, 8, 8))
 
@@ -324,7 +324,7 @@ def test_a_field_for_another_number_of_structures_names_the_channels_it_needs(st
     net = ActiveContourNet(nn.Conv2d(1, channels, 1), CenteredCircle(8, [0.5] * structures))
     message = (
         rf"Expected `displacement_net` to give \(B, {2 * structures}, h, w\).*for each of {structures} structures.*"
-        rf"got \[2, {channels}, 8, 8\]: build it with {2 * structures} output channels"
+        rf"got \[2, {channels}, 2, 2\]: build it with {2 * structures} output channels"
     )
     with pytest.raises(ValueError, match=message):
         net(torch.rand(2, 1, 8, 8))
