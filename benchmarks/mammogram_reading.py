@@ -29,7 +29,7 @@ from timing import Table, parser, prepare, spread, write_record
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import mass_data_list, read_ljpeg
 from monai_acdr.data.phantoms import write_inbreast_twin
-from monai_acdr.data.phantoms.lossless_jpeg import encode_ljpeg
+from monai_acdr.data.phantoms.mammograms import encode_ljpeg
 
 QUESTION = "seconds and peak memory from the file of a mammogram to the contour of a mass"
 CONFIG = Path(bundle_root("inbreast_mass_acdr")) / "configs" / "inference.json"

@@ -29,8 +29,8 @@ from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.data import QualityReport, read_contour, sunnybrook_data_list
 from monai_acdr.data.cardiac_nifti import PHASES, SAME_PLACE, CardiacCase, find_cardiac_cases
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
-from monai_acdr.data.sunnybrook import STRUCTURES
-from monai_acdr.data.sunnybrook_layouts import find_layout, scan_tree
+from monai_acdr.data.sunnybrook.layouts import find_layout, scan_tree
+from monai_acdr.data.sunnybrook.pairing import STRUCTURES
 from monai_acdr.dicom import read_instance
 from monai_acdr.measures import (
     MYOCARDIUM_G_PER_ML,

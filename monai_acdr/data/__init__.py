@@ -9,16 +9,14 @@ Checks have a command line as well: ``python -m monai_acdr.data.quality DATASET_
 from __future__ import annotations
 
 from monai_acdr.data.cardiac_nifti import cardiac_nifti_data_list
-from monai_acdr.data.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
-from monai_acdr.data.cityscapes import cityscapes_data_list
+from monai_acdr.data.cityscapes import HDF5ImageReader, cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
-from monai_acdr.data.ddsm import DDSMReader, bcrp_data_list, ddsm_data_list, read_ljpeg
 from monai_acdr.data.examples import example_study
 from monai_acdr.data.fingerprint import DatasetFingerprint, dataset_fingerprint
-from monai_acdr.data.hdf5_images import HDF5ImageReader
 from monai_acdr.data.heart_frames import heart_frames
 from monai_acdr.data.images import image_data_list
-from monai_acdr.data.inbreast import inbreast_data_list
+from monai_acdr.data.mammography import DDSMReader, bcrp_data_list, ddsm_data_list, inbreast_data_list, read_ljpeg
+from monai_acdr.data.mammography.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
 from monai_acdr.data.mask_alignment import MaskFit, judge_masks, mask_contrast
 from monai_acdr.data.mask_outline import MaskOutline
 from monai_acdr.data.mass_inference import mass_inference_list, read_boxes
@@ -44,9 +42,14 @@ from monai_acdr.data.readers import (
 from monai_acdr.data.reference import LoadReference, LoadReferenceD, LoadReferenced, LoadReferenceDict
 from monai_acdr.data.report import Finding, QualityReport
 from monai_acdr.data.selection import default_exclusions, excluded_patients, inference_data_list
-from monai_acdr.data.sunnybrook import DISPLACED_EPICARDIA, DISPLACED_PATIENTS, sunnybrook_data_list
-from monai_acdr.data.sunnybrook_cases import CASES, SunnybrookCase
-from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
+from monai_acdr.data.sunnybrook import (
+    CASES,
+    DISPLACED_EPICARDIA,
+    DISPLACED_PATIENTS,
+    SunnybrookCase,
+    sunnybrook_data_list,
+    sunnybrook_quality_report,
+)
 
 __all__ = [
     "CASES",

@@ -28,10 +28,10 @@ from scipy import ndimage
 
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
-from monai_acdr.data.readers.nifti_slice import slice_name
+from monai_acdr.data.readers import slice_name
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.splits import Split, halves_by_patient, read_split
-from monai_acdr.data.sunnybrook import STRUCTURES
+from monai_acdr.data.sunnybrook.pairing import STRUCTURES
 from monai_acdr.transforms import MASK_RULE
 
 __all__ = ["PHASES", "CardiacCase", "cardiac_nifti_data_list", "find_cardiac_cases"]

@@ -19,7 +19,7 @@ from scipy import ndimage
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.mask_values import MAX_SMALL_LABEL, is_speck, read_mask_values, structure_mask
 from monai_acdr.data.pictures import read_color_picture
-from monai_acdr.data.readers.nifti_slice import NiftiSliceReader, parse_slice_name
+from monai_acdr.data.readers import NiftiSliceReader, parse_slice_name
 from monai_acdr.dicom import read_gray_image
 from monai_acdr.geometry import signed_area
 

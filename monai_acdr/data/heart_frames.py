@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
-from monai_acdr.data.frame_pixels import is_contour_file, load_gray, load_mask
+from monai_acdr.data.frame_checks import is_contour_file, load_gray, load_mask
 from monai_acdr.data.report import QualityReport
-from monai_acdr.data.sunnybrook import sunnybrook_data_list
+from monai_acdr.data.sunnybrook.pairing import sunnybrook_data_list
 from monai_acdr.dicom import elements
 from monai_acdr.dicom.files import load_dataset
 from monai_acdr.geometry import centroid, signed_area

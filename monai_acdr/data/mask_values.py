@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.pictures import has_colors, picture_format, read_label_values
-from monai_acdr.data.readers.nifti_slice import NiftiSliceReader, parse_slice_name
+from monai_acdr.data.readers import NiftiSliceReader, parse_slice_name
 from monai_acdr.dicom import read_gray_image
 
 __all__ = [

@@ -19,9 +19,9 @@ from monai_acdr.data.report import QualityReport
 __all__ = ["MASS_SOURCES", "find_mass_source", "hold_out", "mass_data_list"]
 
 MASS_SOURCES: dict[str, tuple[str, str]] = {
-    "inbreast": ("monai_acdr.data.inbreast", "inbreast_data_list"),
-    "ddsm": ("monai_acdr.data.ddsm", "ddsm_data_list"),
-    "cbis_ddsm": ("monai_acdr.data.cbis_ddsm", "cbis_ddsm_data_list"),
+    "inbreast": ("monai_acdr.data.mammography", "inbreast_data_list"),
+    "ddsm": ("monai_acdr.data.mammography", "ddsm_data_list"),
+    "cbis_ddsm": ("monai_acdr.data.mammography.cbis_ddsm", "cbis_ddsm_data_list"),
     "cityscapes": ("monai_acdr.data.cityscapes", "cityscapes_data_list"),
     "pairs": ("monai_acdr.data.pairs", "pair_folder_data_list"),
 }

@@ -34,7 +34,7 @@ from monai_acdr.data.pair_documents import Documents, find_documents, outlines_o
 from monai_acdr.data.pair_files import Pair, file_stem, find_pairs
 from monai_acdr.data.pair_groups import assign_groups, check_apart, items_of_group
 from monai_acdr.data.pair_tables import PAIR_COLUMNS, pairs_of_table
-from monai_acdr.data.readers.nifti_slice import slice_name
+from monai_acdr.data.readers import slice_name
 from monai_acdr.data.report import QualityReport
 from monai_acdr.geometry import signed_area
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.mask_values import MAX_SMALL_LABEL, read_mask_values, structure_mask
-from monai_acdr.data.readers.nifti_slice import parse_slice_name
+from monai_acdr.data.readers import parse_slice_name
 from monai_acdr.geometry import resample
 from monai_acdr.transforms.contour import (
     MASK_RULE,

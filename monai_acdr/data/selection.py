@@ -11,9 +11,9 @@ from typing import Any
 
 from monai_acdr.data.images import image_data_list
 from monai_acdr.data.report import QualityReport
-from monai_acdr.data.sunnybrook import DISPLACED_PATIENTS, sunnybrook_data_list
-from monai_acdr.data.sunnybrook_cases import find_case, patient_name
-from monai_acdr.data.sunnybrook_layouts import find_layout, scan_tree
+from monai_acdr.data.sunnybrook.cases import find_case, patient_name
+from monai_acdr.data.sunnybrook.layouts import find_layout, scan_tree
+from monai_acdr.data.sunnybrook.pairing import DISPLACED_PATIENTS, sunnybrook_data_list
 
 __all__ = ["default_exclusions", "excluded_patients", "inference_data_list", "is_sunnybrook"]
 

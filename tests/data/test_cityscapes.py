@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_acdr.data.cityscapes import cityscapes_data_list
-from monai_acdr.data.hdf5_images import HDF5ImageReader
+from monai_acdr.data.cityscapes import HDF5ImageReader, cityscapes_data_list
 from monai_acdr.data.report import QualityReport
 from monai_acdr.read_budget import read_budget
 

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from monai_acdr.data import QualityReport, example_study, sunnybrook_data_list
-from monai_acdr.data.sunnybrook import STRUCTURES
+from monai_acdr.data.sunnybrook.pairing import STRUCTURES
 
 FILES = sorted((example_study() / "dicoms").rglob("*.dcm"), key=lambda path: int(path.stem))
 FOUR_MB = 4_000_000

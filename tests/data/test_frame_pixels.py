@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_acdr.data.frame_pixels import load_gray, load_mask
+from monai_acdr.data.frame_checks import load_gray, load_mask
 
 Writer = Callable[..., Path]
 

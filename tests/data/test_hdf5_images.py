@@ -13,12 +13,12 @@ import pytest
 from monai.transforms import LoadImage
 from PIL import Image
 
-from monai_acdr.data import hdf5_images
-from monai_acdr.data.hdf5_images import HDF5ImageReader, open_hdf5
+from monai_acdr.data import cityscapes
+from monai_acdr.data.cityscapes import HDF5ImageReader, open_hdf5
 
 
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5_images, "optional_import", lambda name: (None, False))
+    monkeypatch.setattr(cityscapes, "optional_import", lambda name: (None, False))
     with pytest.raises(ImportError, match=r"a.h5, but it is not installed: pip install 'monai_acdr\[hdf5\]'"):
         open_hdf5(tmp_path / "a.h5")
 

@@ -19,7 +19,7 @@ from PIL import Image
 from monai_acdr.data import LoadMassReferenced, LoadReferenced, NiftiSliceReader, PictureReader
 from monai_acdr.data.mask_outline import MaskOutline
 from monai_acdr.data.pairs import pair_folder_data_list
-from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.report import QualityReport
 from monai_acdr.transforms import contour_to_mask

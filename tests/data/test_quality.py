@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
+from monai_acdr.data.phantoms.mammograms import write_inbreast_twin
 from monai_acdr.data.quality import KINDS, main, pair_quality_report
 
 

@@ -12,7 +12,7 @@ import torch
 
 from monai_acdr import geometry
 from monai_acdr.data.report import KINDS
-from monai_acdr.data.sunnybrook_layouts import LAYOUTS
+from monai_acdr.data.sunnybrook.layouts import LAYOUTS
 from monai_acdr.losses import PRESETS
 from monai_acdr.metrics import evaluate_case, summarize_cases
 

@@ -24,16 +24,24 @@ from monai_acdr.apps.model import load_model
 from monai_acdr.apps.monailabel.saved_labels import read_label
 from monai_acdr.apps.study_files import find_series
 from monai_acdr.data import cbis_ddsm_data_list, load_cbis_mask, read_mammogram
-from monai_acdr.data.cityscapes import cityscapes_data_list
+from monai_acdr.data.cityscapes import HDF5ImageReader, cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour
-from monai_acdr.data.ddsm import chain_contour, chain_mask, ddsm_data_list, read_ics, read_ljpeg, read_overlay
-from monai_acdr.data.hdf5_images import HDF5ImageReader
 from monai_acdr.data.images import image_data_list
-from monai_acdr.data.inbreast import inbreast_data_list, read_inbreast_rois, read_inbreast_table
+from monai_acdr.data.mammography import (
+    chain_contour,
+    chain_mask,
+    ddsm_data_list,
+    inbreast_data_list,
+    read_ics,
+    read_inbreast_rois,
+    read_inbreast_table,
+    read_ljpeg,
+    read_overlay,
+)
 from monai_acdr.data.pairs import pair_folder_data_list
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.splits import read_split
-from monai_acdr.data.sunnybrook_quality import sunnybrook_quality_report
+from monai_acdr.data.sunnybrook.quality import sunnybrook_quality_report
 from monai_acdr.dicom import read_rtstruct, read_seg
 from monai_acdr.handlers import load_network
 

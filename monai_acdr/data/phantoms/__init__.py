@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
-from monai_acdr.data.phantoms.ddsm import write_ddsm_cases
-from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
+from monai_acdr.data.phantoms.heart import END_DIASTOLE, FrameContours, ShortAxisPhantom, end_systole
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin, write_ddsm_cases, write_inbreast_twin
 from monai_acdr.data.phantoms.output_folder import check_replaceable
 from monai_acdr.data.phantoms.pairs import write_pair_folder
-from monai_acdr.data.phantoms.phantom import END_DIASTOLE, FrameContours, ShortAxisPhantom, end_systole
 from monai_acdr.data.phantoms.short_axis import split_groups, write_short_axis_studies
 
 __all__ = [

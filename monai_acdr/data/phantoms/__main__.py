@@ -11,9 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from monai_acdr.data.phantoms.cbis_ddsm import write_cbis_ddsm_twin
-from monai_acdr.data.phantoms.ddsm import write_ddsm_cases
-from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin, write_ddsm_cases, write_inbreast_twin
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.phantoms.short_axis import write_short_axis_studies
 from monai_acdr.signals import stop_on_signals

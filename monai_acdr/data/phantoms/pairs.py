@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom, check_twin
+from monai_acdr.data.phantoms.mammograms import LARGEST_VALUE, BreastPhantom, check_twin
 from monai_acdr.data.phantoms.output_folder import replace_output
 from monai_acdr.transforms.contour import contour_to_mask
 

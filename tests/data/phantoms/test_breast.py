@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation
 from shapely import contains_xy, unary_union
 from shapely.geometry import Polygon
 
-from monai_acdr.data.phantoms.breast import LARGEST_VALUE, BreastPhantom
+from monai_acdr.data.phantoms.mammograms import LARGEST_VALUE, BreastPhantom
 
 SIZE = (128, 104)
 

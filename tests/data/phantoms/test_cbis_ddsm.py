@@ -11,7 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from monai_acdr.data.phantoms.cbis_ddsm import COLUMNS, write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.mammograms import COLUMNS, write_cbis_ddsm_twin
 
 
 def _digest(root: Path) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_acdr.data.phantoms.chest import AIR, FAT, Chest, smooth_noise
+from monai_acdr.data.phantoms.heart import AIR, FAT, Chest, smooth_noise
 
 SIZE = (48, 40)
 Y, X = np.mgrid[-90:90:48j, -80:80:40j]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_acdr.data.phantoms.cine_dicom import SLICE_DISTANCE, CineGeometry, CineStudy, _decimal
+from monai_acdr.data.phantoms.short_axis import SLICE_DISTANCE, CineGeometry, CineStudy, _decimal
 
 SIZE, SPACING = (6, 4), (1.5, 2.5)
 

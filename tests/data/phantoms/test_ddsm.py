@@ -12,9 +12,9 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from monai_acdr.data.ddsm import DDSMReader, bcrp_data_list, ddsm_data_list
+from monai_acdr.data.mammography import DDSMReader, bcrp_data_list, ddsm_data_list
 from monai_acdr.data.masses import find_mass_source
-from monai_acdr.data.phantoms.ddsm import draw_film, write_ddsm_cases
+from monai_acdr.data.phantoms.mammograms import draw_film, write_ddsm_cases
 from monai_acdr.data.report import QualityReport
 from monai_acdr.transforms.contour import contour_to_mask
 

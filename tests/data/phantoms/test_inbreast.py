@@ -12,8 +12,8 @@ import pydicom
 import pytest
 import torch
 
-from monai_acdr.data.inbreast import inbreast_data_list, read_inbreast_rois, read_inbreast_table
-from monai_acdr.data.phantoms.inbreast import write_inbreast_twin
+from monai_acdr.data.mammography import inbreast_data_list, read_inbreast_rois, read_inbreast_table
+from monai_acdr.data.phantoms.mammograms import write_inbreast_twin
 from monai_acdr.data.readers import read_mammogram
 from monai_acdr.data.report import QualityReport
 from monai_acdr.networks.layers.rasterizer import rasterize_polygons

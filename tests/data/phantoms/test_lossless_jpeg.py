@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_acdr.data.ddsm.ljpeg import read_ljpeg
-from monai_acdr.data.phantoms.lossless_jpeg import encode_ljpeg
+from monai_acdr.data.mammography.ddsm_film import read_ljpeg
+from monai_acdr.data.phantoms.mammograms import encode_ljpeg
 
 
 @pytest.fixture

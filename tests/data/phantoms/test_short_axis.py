@@ -19,7 +19,7 @@ from shapely.geometry import Polygon
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.phantoms import ShortAxisPhantom, end_systole, split_groups, write_short_axis_studies
 from monai_acdr.data.phantoms.__main__ import main
-from monai_acdr.data.phantoms.cine_dicom import SLICE_DISTANCE
+from monai_acdr.data.phantoms.short_axis import SLICE_DISTANCE
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.networks.layers.rasterizer import rasterize_polygons
 

@@ -17,7 +17,7 @@ from monai.transforms import Compose, LoadImage
 
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.data import DicomFrameReader
-from monai_acdr.data.frame_pixels import load_gray
+from monai_acdr.data.frame_checks import load_gray
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 

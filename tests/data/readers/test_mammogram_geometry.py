@@ -16,13 +16,13 @@ from monai.data import PydicomReader
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from monai_acdr.data.readers import read_mammogram
-from monai_acdr.data.readers.mammogram_geometry import (
+from monai_acdr.data.readers import (
     check_spacing,
     image_affine,
     implant,
     laterality,
     pixel_spacing_of,
+    read_mammogram,
     view,
 )
 
@@ -136,7 +136,7 @@ def test_view(mammogram: Make, elements: dict[str, Any], expected: str) -> None:
 def test_view_codes_are_those_of_dicom() -> None:
     from pydicom.sr.codedict import codes
 
-    from monai_acdr.data.readers.mammogram_geometry import _VIEWS
+    from monai_acdr.data.readers import _VIEWS
 
     names = {"CC": "CranioCaudal", "MLO": "MedioLateralObliqueProjection", "ML": "MedioLateralProjection"}
     names |= {"LM": "LateroMedial", "LMO": "LateroMedialOblique", "FB": "CaudoCranial"}

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
-from monai_acdr.data.readers.mammogram import _stored_pixels as stored_pixels
+from monai_acdr.data.readers import _stored_pixels as stored_pixels
 from monai_acdr.dicom import pixels as pixels_module
 from monai_acdr.dicom.pixels import stored_range
 
