@@ -35,7 +35,7 @@ from monai_acdr.dicom import (
     SourceFrame,
     Structure,
 )
-from monai_acdr.dicom.structures import KNOWN_STRUCTURES
+from monai_acdr.dicom.regions import KNOWN_STRUCTURES
 from monai_acdr.files import write_text_atomically
 from monai_acdr.inferers import spread_in_mm
 

@@ -30,8 +30,7 @@ from monai_acdr.dicom import (
     write_seg,
     write_sr,
 )
-from monai_acdr.dicom.seg import check_seg_sources
-from monai_acdr.dicom.seg_frames import slice_distance
+from monai_acdr.dicom.seg import check_seg_sources, slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
 from monai_acdr.measures import Finding, VentricleVolumes, VentricleWall

@@ -15,7 +15,7 @@ from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom import SourceFrame, order_sources, read_instance
 from monai_acdr.dicom.files import storage_class
-from monai_acdr.dicom.frames import NO_ANATOMY
+from monai_acdr.dicom.plane import NO_ANATOMY
 from monai_acdr.read_budget import check_pixels
 
 __all__ = ["Skipped", "choose_series", "find_series", "left_out", "left_out_images", "not_a_file"]

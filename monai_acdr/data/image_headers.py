@@ -21,7 +21,7 @@ from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
 from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import ReadRefusal, dicom_stream, end_of_data
-from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
+from monai_acdr.dicom.plane import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
 

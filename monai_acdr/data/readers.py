@@ -33,10 +33,9 @@ from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
 from monai_acdr.dicom.elements import quiet_values, text
 from monai_acdr.dicom.files import load_dataset
-from monai_acdr.dicom.frames import NO_ANATOMY, frame_component
 from monai_acdr.dicom.gray import VOI, GrayImage, apply_voi, gray_values
 from monai_acdr.dicom.pixels import MONOCHROME, pixel_format, stored_frames
-from monai_acdr.dicom.plane import frame_plane
+from monai_acdr.dicom.plane import NO_ANATOMY, frame_component, frame_plane
 from monai_acdr.plausibility import PROJECTION
 from monai_acdr.plausibility import check_spacing as check_plausible
 

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from monai_acdr.dicom.gray import gray_values, read_gray_frames, read_gray_image
 from monai_acdr.dicom.identity import Algorithm
-from monai_acdr.dicom.regions import MaskRegion, Region, as_regions, iterate_contours, rasterize_region
-from monai_acdr.dicom.rtstruct import write_rtstruct
-from monai_acdr.dicom.rtstruct_reader import read_rtstruct
-from monai_acdr.dicom.seg import write_seg
-from monai_acdr.dicom.seg_reader import read_seg
-from monai_acdr.dicom.source import SourceFrame, check_sources, order_sources, read_instance, read_sources
-from monai_acdr.dicom.sr import MEASURES, VOLUMES, WALL, write_sr
-from monai_acdr.dicom.structures import (
+from monai_acdr.dicom.regions import (
     BREAST_MASS,
     LV_BLOOD_POOL,
     LV_ENDOCARDIUM,
     LV_EPICARDIUM,
     LV_MYOCARDIUM,
     TISSUE,
+    MaskRegion,
+    Region,
     Structure,
+    as_regions,
+    iterate_contours,
+    rasterize_region,
 )
-from monai_acdr.dicom.web import DicomWeb, RemoteSeries
-from monai_acdr.dicom.web_address import DicomWebError, parse_study_url
+from monai_acdr.dicom.rtstruct import read_rtstruct, write_rtstruct
+from monai_acdr.dicom.seg import read_seg, write_seg
+from monai_acdr.dicom.source import SourceFrame, check_sources, order_sources, read_instance, read_sources
+from monai_acdr.dicom.sr import MEASURES, VOLUMES, WALL, write_sr
+from monai_acdr.dicom.web import DicomWeb, DicomWebError, RemoteSeries, parse_study_url
 
 __all__ = [
     "BREAST_MASS",

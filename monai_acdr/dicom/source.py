@@ -19,8 +19,7 @@ from torch import Tensor
 
 from monai_acdr.dicom.elements import code, codes, number, text, whole_number
 from monai_acdr.dicom.files import read_dataset
-from monai_acdr.dicom.frames import FrameTime, frame_component, frame_time
-from monai_acdr.dicom.plane import frame_plane, frame_thickness, plane_affine
+from monai_acdr.dicom.plane import FrameTime, frame_component, frame_plane, frame_thickness, frame_time, plane_affine
 from monai_acdr.geometry import pixel_to_world, world_to_pixel
 
 __all__ = [
@@ -60,7 +59,7 @@ class SourceFrame:
         position: ImagePositionPatient, the center of the first pixel in mm, LPS, or None.
         frame_of_reference: its UID, the same in a series, or None, as in projections.
         thickness: SliceThickness in mm, or None.
-        component: of the complex MR signal: see :func:`~monai_acdr.dicom.frames.frame_component`.
+        component: of the complex MR signal: see :func:`~monai_acdr.dicom.plane.frame_component`.
         time: when it was taken, as far as its header says.
     """
 

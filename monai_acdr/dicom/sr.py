@@ -15,17 +15,53 @@ import numpy as np
 import torch
 from pydicom.sr.coding import Code
 
-from monai_acdr.dicom.clipping import clip_polygon
 from monai_acdr.dicom.elements import quiet_values, text
 from monai_acdr.dicom.files import check_target, choose_transfer_syntax, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
-from monai_acdr.dicom.regions import Region, as_regions, iterate_contours
+from monai_acdr.dicom.regions import LV_ENDOCARDIUM, LV_MYOCARDIUM, Region, Structure, as_regions, iterate_contours
 from monai_acdr.dicom.source import SourceFrame, check_sources
-from monai_acdr.dicom.structures import LV_ENDOCARDIUM, LV_MYOCARDIUM, Structure
 from monai_acdr.dicom.toolkit import require_highdicom, source_errors
 from monai_acdr.geometry import signed_area
 
-__all__ = ["MEASURES", "VOLUMES", "WALL", "write_sr"]
+__all__ = [
+    "MEASURES",
+    "VOLUMES",
+    "WALL",
+    "clip_polygon",
+    "write_sr",
+]
+
+
+def clip_polygon(vertices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The part of a polygon (K, 2) within [0, W] x [0, H], by Sutherland and Hodgman (1974).
+
+    Where a concave polygon falls into pieces, the pieces stay joined along the border. A polygon within the image is
+    returned as it is, one outside of it as (0, 2).
+    """
+    height, width = size
+    if vertices.min() >= 0 and np.all(vertices <= [width, height]):
+        return vertices
+    for axis, limit in ((0, width), (1, height)):
+        vertices = _cut(vertices, axis, 0.0, 1.0)
+        vertices = _cut(vertices, axis, float(limit), -1.0)
+    return vertices
+
+
+def _cut(vertices: np.ndarray, axis: int, limit: float, sign: float) -> np.ndarray:
+    """Keep where ``sign * (coordinate - limit) >= 0``."""
+    kept: list[np.ndarray] = []
+    inside = sign * (vertices[:, axis] - limit) >= 0 if len(vertices) else np.zeros(0, dtype=bool)
+    for index, vertex in enumerate(vertices):
+        previous = vertices[index - 1]
+        if inside[index] != inside[index - 1]:
+            share = (limit - previous[axis]) / (vertex[axis] - previous[axis])
+            crossing = previous + share * (vertex - previous)
+            crossing[axis] = limit  # not a rounding error beyond it
+            kept.append(crossing)
+        if inside[index]:
+            kept.append(vertex)
+    return np.array(kept).reshape(-1, 2)
+
 
 _MM = Code("mm", "UCUM", "millimeter")
 _ML = Code("ml", "UCUM", "milliliter")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon, box
 
-from monai_acdr.dicom.clipping import clip_polygon
+from monai_acdr.dicom.sr import clip_polygon
 
 STAR = np.array([[5, -3], [7, 3], [15, 4], [8, 6], [6, 12], [3, 6], [-4, 5], [3, 3]], dtype=np.float64)
 

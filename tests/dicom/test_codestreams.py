@@ -10,7 +10,7 @@ import struct
 import numpy as np
 import pytest
 
-from monai_acdr.dicom.codestreams import check_codestream
+from monai_acdr.dicom.pixels import check_codestream
 
 JPEG, LOSSLESS, JPEG_LS, JPEG_2000, RLE = (f"1.2.840.10008.1.2.{end}" for end in ("4.50", "4.70", "4.80", "4.90", "5"))
 SIZE = (24, 40)

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from monai_acdr.dicom.frames import FrameTime, date_time_ms, frame_component, frame_time
+from monai_acdr.dicom.plane import FrameTime, date_time_ms, frame_component, frame_time
 
 
 def header(modality: str = "MR", **values: Any) -> Dataset:

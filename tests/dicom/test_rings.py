@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from monai_acdr.dicom.rings import MAX_RINGS, find_holes, join_keyholes, rasterize_rings, split_keyholes
+from monai_acdr.dicom.regions import MAX_RINGS, find_holes, join_keyholes, rasterize_rings, split_keyholes
 from monai_acdr.read_budget import read_budget
 
 

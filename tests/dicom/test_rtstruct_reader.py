@@ -24,10 +24,10 @@ from monai_acdr.dicom import (
     rasterize_region,
     read_rtstruct,
     read_sources,
-    rtstruct_reader,
+    rtstruct,
     write_rtstruct,
 )
-from monai_acdr.dicom.rtstruct_reader import read_structure_set
+from monai_acdr.dicom.rtstruct import read_structure_set
 from monai_acdr.dicom.source import SourceFrame
 
 
@@ -318,6 +318,6 @@ def test_number_of_points(
     change: Callable[..., Path], sources: list[SourceFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = change(lambda dataset: None)
-    monkeypatch.setattr(rtstruct_reader, "MAX_POINTS", 5)
+    monkeypatch.setattr(rtstruct, "MAX_POINTS", 5)
     with pytest.raises(ValueError, match=r"points \(x, y, z\) in mm, at most 5, but"):
         read_rtstruct(path, sources)

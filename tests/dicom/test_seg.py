@@ -25,8 +25,7 @@ from monai_acdr.dicom import (
     read_sources,
     write_seg,
 )
-from monai_acdr.dicom.seg import check_seg_sources, cielab
-from monai_acdr.dicom.seg_frames import source_of_frame
+from monai_acdr.dicom.seg import check_seg_sources, cielab, source_of_frame
 
 pytest.importorskip("highdicom")
 

@@ -12,7 +12,7 @@ import pytest
 
 from monai_acdr.dicom import read_sources, write_seg
 from monai_acdr.dicom.identity import without_identity
-from monai_acdr.dicom.seg_frames import source_of_frame, spread_positions
+from monai_acdr.dicom.seg import source_of_frame, spread_positions
 
 
 def test_slices_and_phases_are_dimensions(made: SimpleNamespace, tmp_path: Path) -> None:

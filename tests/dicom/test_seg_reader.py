@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import RLELossless
 
-from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources, seg_reader, write_seg
+from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources, seg, write_seg
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.read_budget import read_budget
 
@@ -204,7 +204,7 @@ def test_label_maps(made: SimpleNamespace, two: Path, sources: list[SourceFrame]
     """A frame for each image, whose values are numbers of segments (PS3.3 A.51, 2024)."""
     expected = read_seg(two, sources)
     dataset = pydicom.dcmread(two)
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = seg_reader.LABEL_MAP_STORAGE
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = seg.LABEL_MAP_STORAGE
     dataset.SegmentationType, dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = "LABELMAP", 8, 8, 7
     values = np.zeros((2, *made.SIZE), np.uint8)
     for region in expected:

@@ -17,7 +17,7 @@ from typing import Any
 import pydicom
 import pytest
 
-from monai_acdr.dicom import DicomWeb, DicomWebError, RemoteSeries, web, web_session
+from monai_acdr.dicom import DicomWeb, DicomWebError, RemoteSeries, web
 from monai_acdr.read_budget import read_budget
 
 pytest.importorskip("dicomweb_client")
@@ -390,8 +390,8 @@ def test_instances_within_the_budget(server: StandIn, made: Any, files: list[Pat
 
 def test_sizes_are_bounded(server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value, message in (
-        (web_session, "MAX_ANSWER_BYTES", 100, "at most 100 bytes"),
-        (web_session, "MAX_INSTANCE_BYTES", -65000, "at most 536 bytes"),
+        (web, "MAX_ANSWER_BYTES", 100, "at most 100 bytes"),
+        (web, "MAX_INSTANCE_BYTES", -65000, "at most 536 bytes"),
         (web, "MAX_INSTANCES", 2, "at most 2 instances"),
         (web, "MAX_STUDY_BYTES", 1500, "a study of at most 1500 bytes"),
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from monai_acdr.dicom.web_address import DicomWebError, check_uid, check_url, origin, parse_study_url
+from monai_acdr.dicom.web import DicomWebError, check_uid, check_url, origin, parse_study_url
 
 BASE = "https://host:8443/a/dicom-web"
 

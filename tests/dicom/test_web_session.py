@@ -12,8 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from monai_acdr.dicom.toolkit import require_dicomweb
-from monai_acdr.dicom.web_address import DicomWebError
-from monai_acdr.dicom.web_session import Authorization, explain, find_credentials, open_client
+from monai_acdr.dicom.web import Authorization, DicomWebError, explain, find_credentials, open_client
 
 pytest.importorskip("dicomweb_client")
 URL = "https://host/dicom-web"

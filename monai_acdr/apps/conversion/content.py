@@ -15,7 +15,7 @@ from monai_acdr.apps.contour_document import match_frames
 from monai_acdr.apps.label_values import overlap_in_part, stack_masks
 from monai_acdr.dicom import Algorithm, SourceFrame, Structure
 from monai_acdr.dicom.reading import choose_number, shown_labels
-from monai_acdr.dicom.rings import rasterize_rings
+from monai_acdr.dicom.regions import rasterize_rings
 from monai_acdr.dicom.seg import THRESHOLD
 from monai_acdr.read_budget import ReadBudget
 from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, mask_to_rings
@@ -47,7 +47,7 @@ class Frame:
         name: of the frame, a plain file name.
         size: (H, W), None where it is not known.
         contours: (K, 2) polygons in pixels, float64, None before a mask was traced.
-        holes: for each polygon whether it is a hole in those before it (:mod:`monai_acdr.dicom.rings`); empty where
+        holes: for each polygon whether it is a hole in those before it (:mod:`monai_acdr.dicom.regions`); empty where
             none is.
         mask: (H, W) float32, the covered share of each pixel; None before contours were rasterized.
         spacing: (between rows, between columns) in mm, or None.

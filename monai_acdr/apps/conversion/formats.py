@@ -12,7 +12,7 @@ from monai_acdr.data.files import natural_key
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom.files import storage_class
 from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE
-from monai_acdr.dicom.seg_reader import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE
+from monai_acdr.dicom.seg import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE
 
 __all__ = ["FORMATS", "Format", "source_files", "source_format", "target_format"]
 

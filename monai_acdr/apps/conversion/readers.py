@@ -29,8 +29,8 @@ from monai_acdr.dicom import (
     SourceFrame,
     Structure,
 )
-from monai_acdr.dicom.rtstruct_reader import read_structure_set
-from monai_acdr.dicom.seg_reader import Segmentation, read_segmentation
+from monai_acdr.dicom.rtstruct import read_structure_set
+from monai_acdr.dicom.seg import Segmentation, read_segmentation
 from monai_acdr.read_budget import ReadBudget
 
 __all__ = ["read_layers"]

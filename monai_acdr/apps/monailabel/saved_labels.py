@@ -20,7 +20,7 @@ from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
 from monai_acdr.data.nifti import is_nifti, read_nifti_voxels
 from monai_acdr.data.pictures import SUFFIXES, read_label_picture
 from monai_acdr.dicom import Algorithm, MaskRegion, Structure, write_seg
-from monai_acdr.dicom.seg_reader import read_segmentation
+from monai_acdr.dicom.seg import read_segmentation
 
 __all__ = [
     "check_label",
