@@ -177,7 +177,7 @@ def mask_facts(values: np.ndarray, name: str | Path) -> MaskFacts:
     largest = int(unique[-1])
     if largest <= MAX_SMALL_LABEL and file_format != "JPEG":
         return MaskFacts("labels", *found, detail, file_format, _around(values, found[0]))
-    return MaskFacts(*_kind_of_levels(values, unique, name, file_format), file_format=file_format)  # type: ignore[call-arg]
+    return MaskFacts(*_kind_of_levels(values, unique, name, file_format), file_format=file_format)
 
 
 def _count_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -253,7 +253,7 @@ def find_label_plan(
         if fact.kind == "binary" and not set(fact.values) <= set(values) and fact.values[0] > MAX_SMALL_LABEL:
             wrong[index] = ("unstated_value", f"{fact.values[0]}, where others have the labels {values}")
     values = sorted(set(values) | {v for fact in binary for v in fact.values if v <= MAX_SMALL_LABEL})
-    names = {f"label {value}": (value,) for value in values}
+    names: dict[str, tuple[int, ...]] = {f"label {value}": (value,) for value in values}
     return LabelPlan(*_nested(names, facts)), wrong
 
 
@@ -291,8 +291,8 @@ def object_facts(mask: np.ndarray) -> ObjectFacts:
         return ObjectFacts((), (), 0)
     labels, number = ndimage.label(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=number + 1)[1:]
-    sides = (labels[0], rows[0] == 0), (labels[-1], rows[-1] == mask.shape[0] - 1)
-    sides += (labels[:, 0], columns[0] == 0), (labels[:, -1], columns[-1] == mask.shape[1] - 1)
+    sides = [(labels[0], rows[0] == 0), (labels[-1], rows[-1] == mask.shape[0] - 1)]
+    sides += [(labels[:, 0], columns[0] == 0), (labels[:, -1], columns[-1] == mask.shape[1] - 1)]
     edge = np.concatenate([np.zeros(1, labels.dtype), *(side for side, is_border in sides if is_border)])
     touching = np.isin(np.arange(1, number + 1), edge)
     speck = is_speck(areas)

@@ -29,7 +29,16 @@ from monai_acdr.data.text_files import read_json
 from monai_acdr.geometry import signed_area
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["Documents", "Outline", "find_documents", "outlines_of_documents", "pairs_of_data_list", "stated_labels"]
+__all__ = [
+    "Documents",
+    "Outline",
+    "decode_run_lengths",
+    "find_documents",
+    "outlines_of_documents",
+    "pairs_of_data_list",
+    "read_stated_labels",
+    "stated_labels",
+]
 
 MAX_LABELS = 256
 """Labels of one data set beyond this are refused."""
@@ -37,6 +46,7 @@ MAX_LABELS = 256
 MAX_DETAIL = 200
 """Letters of a reason that are kept in a finding."""
 
+_LABELS_FILE = "dataset.json"
 _MANY = 50
 """In a folder of more JSON files than this, only those with a usual name are read."""
 _USUAL_NAMES = ("dataset", "datalist", "data_list", "instances", "coco", "annotations")
@@ -119,8 +129,19 @@ def _add_document(found: Documents, path: Path, is_usual: bool) -> None:
         isinstance(content, list) and content and isinstance(content[0], dict) and content[0].get("type") == "Feature"
     ):
         found.geojson.append(path)
-    if isinstance(content, dict) and path.name.lower() == "dataset.json" and "labels" in content:
+    if isinstance(content, dict) and path.name.lower() == _LABELS_FILE and "labels" in content:
         found.labels = stated_labels(content["labels"], path)
+
+
+def read_stated_labels(root: Path) -> dict[str, tuple[int, ...]] | None:
+    """Labels that ``dataset.json`` of a data set's folder states, None where there is no such file or no labels in it.
+
+    Raises:
+        ValueError: when it is no JSON, or as :func:`stated_labels`.
+    """
+    path = root / _LABELS_FILE
+    content = read_json(path, "a description of the data set") if path.is_file() else None
+    return stated_labels(content["labels"], path) if isinstance(content, dict) and "labels" in content else None
 
 
 def _is_list_of_images(value: Any) -> bool:
@@ -244,11 +265,9 @@ def outlines_of_documents(root: Path, documents: Documents, report: QualityRepor
     else:
         for path in sorted(documents.geojson, key=lambda path: natural_key(str(path))):
             found += _of_geojson(root, path, images, report)
-        named_stems = {file_stem(path).split(".")[0] for path in documents.geojson} | {
-            file_stem(path) for path in documents.geojson
-        }
+        named_stems = {stem for path in documents.geojson for stem in (path.stem, path.name.split(".")[0])}
         for path in (path for paths in images.values() for path in paths):
-            if file_stem(path) not in named_stems:
+            if not {file_stem(path), path.name} & named_stems:
                 report.add("frame_without_mask", path.relative_to(root).as_posix(), "no GeoJSON file of the same name")
     area = {id(o): abs(float(signed_area(torch.from_numpy(o.vertices)))) for o in found}
     return sorted(found, key=lambda o: (natural_key(o.group), natural_key(o.image.name), str(o.image), -area[id(o)]))
@@ -292,9 +311,9 @@ class _Coco:
         """All usable outlines; everything else is a finding."""
         usable: dict[str, tuple[Path, tuple[int, int]]] = {}
         for number, entry in enumerate(self.images, start=1):
-            image = self._image(entry, f"{self.path.name}, image {number}")
-            if image is not None:
-                usable[str(entry.get("id"))] = image
+            readable = self._image(entry, f"{self.path.name}, image {number}")
+            if readable is not None:
+                usable[str(entry.get("id"))] = readable
         known = {str(entry.get("id")) for entry in self.images}
         annotated = set()
         for number, entry in enumerate(self.annotations, start=1):
@@ -314,9 +333,9 @@ class _Coco:
                 subject, lambda entry=entry, size=size: _rings(entry.get("segmentation"), size), self.report
             )
             yield from _outlines(rings, image, size, name, self.group, subject, self.report)
-        for key, (image, _) in usable.items():
+        for key, (path, _) in usable.items():
             if key not in annotated:
-                self.report.add("frame_without_mask", image.relative_to(self.root).as_posix(), "no annotation")
+                self.report.add("frame_without_mask", path.relative_to(self.root).as_posix(), "no annotation")
 
     def _image(self, entry: Mapping[str, Any], subject: str) -> tuple[Path, tuple[int, int]] | None:
         """File and size of an image that can be used."""

@@ -37,6 +37,10 @@ _CHANNEL = re.compile(r"_(\d{4})$")
 """nnU-Net's number of a channel, at the end of an image's name."""
 
 
+_Key = tuple[tuple[str, ...], str, tuple[str, ...]]
+"""What a folder of images and its folder of masks have in common: folders above, nnU-Net's ending, folders below."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """An image file and its mask file.
@@ -122,8 +126,8 @@ def pair_key(name: str) -> str:
 
 def _sides(folders: dict[Path, list[str]], root: Path, report: QualityReport) -> Iterator[_Side]:
     """Folders of images with their folders of masks; without any, folders that hold both kinds."""
-    images: dict[tuple[str, ...], Path] = {}
-    masks: dict[tuple[str, ...], list[Path]] = {}
+    images: dict[_Key, Path] = {}
+    masks: dict[_Key, list[Path]] = {}
     for folder, names in folders.items():
         role, key = _role(folder.relative_to(root).parts)
         if names and role == "image":
@@ -158,7 +162,7 @@ def _sides(folders: dict[Path, list[str]], root: Path, report: QualityReport) ->
             yield _Side(folder, [folder / name for name in names if folder / name not in here], here, group)
 
 
-def _role(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def _role(parts: tuple[str, ...]) -> tuple[str, _Key]:
     """Kind of a folder, "image", "mask" or "", and what its path has in common with that of the other kind."""
     for index in range(len(parts) - 1, -1, -1):
         name = parts[index].lower()
@@ -166,8 +170,8 @@ def _role(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
             base = name.removesuffix(ending)
             role = "image" if base in _IMAGE_FOLDERS else "mask" if base in _MASK_FOLDERS else ""
             if role and name == base + ending:
-                return role, (parts[:index], ending, parts[index + 1 :])  # type: ignore[return-value]
-    return "", ()
+                return role, (parts[:index], ending, parts[index + 1 :])
+    return "", ((), "", ())
 
 
 def _priority(folder: Path, root: Path) -> int:
@@ -175,14 +179,14 @@ def _priority(folder: Path, root: Path) -> int:
     return min((_MASK_FOLDERS.index(name) for name in names if name in _MASK_FOLDERS), default=0)
 
 
-def _group(key: tuple[str, ...]) -> tuple[str, str]:
+def _group(key: _Key) -> tuple[str, str]:
     """Name of the split, and of the folders below the folder of images."""
     before, ending, below = key
     if ending:
         return _NNUNET_SPLITS[ending], "/".join(below)
     if below and is_split_name(below[0]):
         return below[0], "/".join(below[1:])
-    return _split_part(before), "/".join(below)  # type: ignore[arg-type]
+    return _split_part(before), "/".join(below)
 
 
 def _split_part(parts: Collection[str]) -> str:

@@ -30,7 +30,13 @@ from monai_acdr.data.mask_values import (
     structure_mask,
 )
 from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels
-from monai_acdr.data.pair_documents import Documents, find_documents, outlines_of_documents, pairs_of_data_list
+from monai_acdr.data.pair_documents import (
+    Documents,
+    find_documents,
+    outlines_of_documents,
+    pairs_of_data_list,
+    read_stated_labels,
+)
 from monai_acdr.data.pair_files import Pair, file_stem, find_pairs
 from monai_acdr.data.pair_groups import assign_groups, check_apart, items_of_group
 from monai_acdr.data.pair_tables import PAIR_COLUMNS, pairs_of_table
@@ -168,6 +174,7 @@ def list_pair_items(
     outlines = []
     if table is not None or os.path.lexists(root / "index.csv"):  # what is no regular file is an error of the reader
         pairs = pairs_of_table(root, root / "index.csv" if table is None else Path(table), where or {}, report)
+        documents.labels = read_stated_labels(root)
     elif where:
         raise ValueError(
             f"Expected a table for `where`, but {root / 'index.csv'} does not exist: write it, or pass `table`."

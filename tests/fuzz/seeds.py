@@ -262,6 +262,43 @@ class Seeds:
         other = write_pair_folder(self.folder / "buildings", num_patients=2, size=(64, 48), layout="vaihingen")
         return [_content(folder), _content(other)]
 
+    def _make_own_data(self) -> list[Files]:
+        """COCO's polygons and run lengths, GeoJSON, a data list, and nnU-Net's folders with volumes."""
+        mask = np.zeros((40, 48), dtype=np.uint8)
+        mask[10:30, 12:36] = 1
+        picture, label = io.BytesIO(), io.BytesIO()
+        Image.fromarray(mask * 200 + 20).save(picture, format="PNG")
+        Image.fromarray(mask + mask * (np.arange(48) > 20).astype(np.uint8)).save(label, format="PNG")
+        square = [12, 10, 36, 10, 36, 30, 12, 30]
+        runs = {"size": [40, 48], "counts": [490, *[20, 20] * 23, 20, 490]}
+        coco = {
+            "images": [{"id": 1, "file_name": "a.png", "height": 40, "width": 48}],
+            "categories": [{"id": 1, "name": "cell"}],
+            "annotations": [
+                {"image_id": 1, "category_id": 1, "segmentation": each}
+                for each in ([square], runs, runs | {"counts": "zA"})
+            ],
+        }
+        ring = [[12, 10], [36, 10], [36, 30], [12, 10]]
+        feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
+        pair = {"image": "a.png", "label": "b.png", "patient": "P1"}
+        volumes = {}
+        for name, values in (("imagesTr/a_0000", 50 * mask), ("labelsTr/a", mask)):
+            image = nib.Nifti1Image(np.stack([values, values * 0], -1), np.diag([1.5, 1.5, 8, 1]))
+            volumes[f"{name}.nii"] = image.to_bytes()
+        pictures = {"a.png": picture.getvalue()}
+
+        def document(content: object) -> bytes:
+            return json.dumps(content).encode()
+
+        return [
+            pictures | {"instances.json": document(coco)},
+            pictures | {"a.geojson": document({"type": "FeatureCollection", "features": [feature]})},
+            pictures
+            | {"b.png": label.getvalue(), "datalist.json": document({"training": [pair], "testing": ["a.png"]})},
+            volumes | {"dataset.json": document({"labels": {"background": 0, "lesion": 1}})},
+        ]
+
     def _make_inbreast(self) -> list[Files]:
         folder = write_inbreast_twin(self.folder / "inbreast", num_patients=1, size=(64, 48))
         for path in folder.rglob("*.dcm"):

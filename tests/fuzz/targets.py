@@ -23,7 +23,7 @@ from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.monailabel.saved_labels import read_label
 from monai_acdr.apps.study_files import find_series
-from monai_acdr.data import cbis_ddsm_data_list, load_cbis_mask, read_mammogram
+from monai_acdr.data import cbis_ddsm_data_list, dataset_fingerprint, load_cbis_mask, read_mammogram
 from monai_acdr.data.cityscapes import HDF5ImageReader, cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.images import image_data_list
@@ -39,6 +39,7 @@ from monai_acdr.data.mammography import (
     read_overlay,
 )
 from monai_acdr.data.pairs import pair_folder_data_list
+from monai_acdr.data.quality import pair_quality_report
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.splits import read_split
 from monai_acdr.data.sunnybrook.quality import sunnybrook_quality_report
@@ -59,6 +60,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     **{
         "*.dcm": mutate_dicom,
         "*.json": mutate_json,
+        "*.geojson": mutate_json,
         "*.csv": mutate_csv,
         "*.xml": mutate_xml,
         "*.pt": mutate_checkpoint,
@@ -141,6 +143,14 @@ def _data_list(function: Callable[..., list[dict[str, Any]]], *arguments: Any, *
         vertices = np.asarray(item["contour"]) if "contour" in item else np.zeros((3, 2))
         assert vertices.ndim == 2, "contours are (N, 2)"
         assert bool(np.isfinite(vertices).all()), "contours are finite"
+    return _findings(report)
+
+
+def _own_data(folder: Path) -> list[str]:
+    """A data set of images with masks or polygons: its report, and its fingerprint where anything can be read."""
+    report = pair_quality_report(folder)
+    items = pair_folder_data_list(folder)
+    dataset_fingerprint(items)
     return _findings(report)
 
 
@@ -242,6 +252,7 @@ TARGETS: dict[str, Target] = {
     "ddsm": Target("ddsm", lambda seeds, folder: _data_list(ddsm_data_list, folder)),
     "cbis": Target("cbis", lambda seeds, folder: _cbis(folder), "*.dcm *.csv"),
     "pairs": Target("pairs", lambda seeds, folder: _data_list(pair_folder_data_list, folder, split_components=True)),
+    "own_data": Target("own_data", lambda seeds, folder: _own_data(folder)),
     "sunnybrook": Target("sunnybrook", lambda seeds, folder: _findings(sunnybrook_quality_report(folder))),
     "cityscapes": Target("cityscapes", lambda seeds, folder: _data_list(cityscapes_data_list, folder)),
     "split": Target("split", _call(read_split)),
