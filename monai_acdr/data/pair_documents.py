@@ -10,6 +10,7 @@ cannot be used is a finding.
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -242,7 +243,7 @@ def _within(root: Path, folder: Path, text: str) -> Path | None:
     stem = file_stem(relative)
     first_channel = relative.with_name(f"{stem}_0000{relative.name[len(stem) :]}")
     candidates = (base / name for name in (relative, first_channel) for base in (folder, root))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if os.path.isfile(path)), None)  # pathlib's fails for long names
 
 
 def outlines_of_documents(root: Path, documents: Documents, report: QualityReport) -> list[Outline]:
@@ -346,7 +347,7 @@ class _Coco:
             return None
         relative = Path(*parts)
         bases = (self.path.parent, self.path.parent / "images", self.root, self.root / "images")
-        beside = [base / relative for base in bases if (base / relative).is_file()]
+        beside = [base / relative for base in bases if os.path.isfile(base / relative)]
         same = [path for path in self.files.get(parts[-1], []) if path.parts[-len(parts) :] == parts]
         fitting = beside[:1] or same or self.files.get(parts[-1], [])
         if len(fitting) > 1:
@@ -406,7 +407,7 @@ def _of_geojson(root: Path, path: Path, images: Mapping[str, list[Path]], report
 def _readable(subject: str, read: Any, report: QualityReport) -> list[Any]:
     try:
         return list(read())
-    except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, AttributeError) as error:
         report.add("invalid_annotation", subject, (str(error) or type(error).__name__)[:MAX_DETAIL])
         return []
 

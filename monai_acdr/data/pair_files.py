@@ -33,6 +33,8 @@ _MASK_TOKEN = re.compile(
     re.IGNORECASE,
 )
 """``X_mask``, ``building_mask_001``, ``mask-X``: what tells a mask's name from its image's."""
+_FURTHER = re.compile(r"[_\- ]\d{1,4}$")
+"""Number of a further mask of an image, as in ``a_mask_1``, whose key is ``a_1``."""
 _CHANNEL = re.compile(r"_(\d{4})$")
 """nnU-Net's number of a channel, at the end of an image's name."""
 
@@ -80,8 +82,9 @@ def find_pairs(root: Path, report: QualityReport) -> list[Pair]:
 
     Names are compared without suffix and without a word such as ``mask``, ``seg``, ``label`` or ``gt``: ``a.jpg`` goes
     with ``a.png``, ``a_mask.png`` and ``mask-a.png``, ``building_001.tif`` with ``building_mask_001.tif``, nnU-Net's
-    ``a_0000.png`` with ``a.png``. Where no name of a folder agrees, files are paired in natural order if there are as
-    many images as masks (``paired_by_order`` in the report).
+    ``a_0000.png`` with ``a.png``. An image may have several masks, one per object, each of them a pair: ``a_mask.png``
+    and ``a_mask_1.png``, or all files of a folder of masks that belongs to a single image. Where no other name agrees,
+    files are paired in natural order if there are as many images as masks (``paired_by_order`` in the report).
 
     Raises:
         ValueError: when no names agree and the numbers differ.
@@ -199,6 +202,10 @@ def _match(root: Path, side: _Side, report: QualityReport) -> Iterator[tuple[Pat
     by_mask = _by_key(
         root, ((s if (s := file_stem(p)) in by_image else pair_key(p.name), p) for p in side.masks), report
     )
+    if len(by_image) == 1 and len(side.masks) > 1 and not by_image.keys() & by_mask.keys():
+        (image,) = by_image.values()
+        yield from ((image, mask) for mask in side.masks)
+        return
     if side.images and side.masks and not by_image.keys() & by_mask.keys():
         yield from _by_order(side.folder, side.images, side.masks)
         detail = f"{len(side.images)} images, such as {side.images[0].name}, {side.masks[0].name}"
@@ -207,6 +214,8 @@ def _match(root: Path, side: _Side, report: QualityReport) -> Iterator[tuple[Pat
     for key in sorted(by_image.keys() | by_mask.keys(), key=natural_key):
         if key not in by_mask:
             report.add("frame_without_mask", by_image[key].relative_to(root).as_posix())
+        elif key not in by_image and (first := _FURTHER.sub("", key)) in by_image.keys() & by_mask.keys():
+            yield by_image[first], by_mask[key]
         elif key not in by_image:
             report.add("mask_without_image", by_mask[key].relative_to(root).as_posix())
         else:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -119,7 +120,7 @@ def _named_pair(root: Path, row: Mapping[str, str]) -> Pair | None:
 
 def _resolve(root: Path, folder: str, text: str) -> Path | None:
     relative = Path(*path_parts(text))
-    return next((path for path in (root / relative, root / folder / relative) if path.is_file()), None)
+    return next((path for path in (root / relative, root / folder / relative) if os.path.isfile(path)), None)
 
 
 class _Index:

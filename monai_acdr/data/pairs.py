@@ -83,7 +83,8 @@ class _Frame:
     mask: str
     size: tuple[int, int]
     spacing: tuple[float, float] | None
-    patient: str | None = None
+    patient: str
+    is_slice: bool = False
 
 
 def pair_folder_data_list(
@@ -242,14 +243,19 @@ def _mask_items(
     frames: list[_Frame] = []
     facts: list[MaskFacts] = []
     empty = 0
+    own: dict[Path, str] = {}
+    numbers = Counter(pair.image for pair in pairs)
+    shared = [image for image, number in numbers.items() if number > 1]
+    if shared:
+        report.note(f"{len(shared)} images have several masks, such as {_subject(root, shared[0])}: one item per mask")
     for pair, name in zip(pairs, _names(pairs), strict=True):
-        for frame in _frames(root, pair, name, report):
+        for frame in _frames(root, pair, name, own.setdefault(pair.image, name), report):
             try:
                 fact = mask_facts(read_mask_values(frame.mask), frame.mask)
             except (OSError, ValueError) as error:
                 report.add("invalid_mask", _subject(root, frame.mask), str(error))
                 continue
-            if fact.kind == "empty" and frame.patient is not None:
+            if fact.kind == "empty" and frame.is_slice:
                 empty += 1
                 continue
             frames.append(frame)
@@ -270,7 +276,7 @@ def _mask_items(
     return items
 
 
-def _frames(root: Path, pair: Pair, name: str, report: QualityReport) -> Iterator[_Frame]:
+def _frames(root: Path, pair: Pair, name: str, patient: str, report: QualityReport) -> Iterator[_Frame]:
     """Images with their masks on the same grid; slices of volumes one by one."""
     subject = _subject(root, pair.image)
     try:
@@ -306,8 +312,8 @@ def _frames(root: Path, pair: Pair, name: str, report: QualityReport) -> Iterato
     for index in range(number):
         image = slice_name(pair.image, index) if is_nifti(pair.image) else str(pair.image)
         mask = slice_name(pair.mask, index) if is_nifti(pair.mask) else str(pair.mask)
-        own_name, patient = (f"{name}-slice-{index:03d}", name) if number > 1 else (name, None)
-        yield _Frame(pair, own_name, image, mask, (int(size[0]), int(size[1])), spacing, patient)
+        own_name = f"{name}-slice-{index:03d}" if number > 1 else name
+        yield _Frame(pair, own_name, image, mask, (int(size[0]), int(size[1])), spacing, patient, number > 1)
 
 
 def _items(
@@ -346,7 +352,7 @@ def _items(
     has_spacing = frame.spacing is not None
     item = _metadata(frame.pair.row, file_stem(frame.pair.image), frame.name) | {
         "image": frame.image,
-        "patient": frame.pair.row.get("patient") or frame.patient or frame.name,
+        "patient": frame.pair.row.get("patient") or frame.patient,
         "group": frame.pair.group,
         "has_spacing": has_spacing,
         "spacing": frame.spacing,

@@ -62,7 +62,7 @@ def test_a_data_list(tmp_path: Path) -> None:
             {"image": "../a.png", "label": "truth/a.png"},
             {"image": "/etc/a.png", "label": "truth/a.png"},
             {"image": "scans/b.png"},
-            {"image": "scans/z.png", "label": "truth/a.png"},
+            {"image": "x" * 400, "label": "truth/a.png"},
             7,
         ],
         "validation": [{"image": "scans/b.png", "label": "truth/b.png"}],
@@ -207,6 +207,7 @@ def test_geojson(tmp_path: Path) -> None:
             [[[22, 22], [30, 22], [30, 30], [22, 22]]], [[[31, 5], [40, 5], [40, 9], [31, 5]]], kind="MultiPolygon"
         ),
         feature(3, 4, kind="Point"),
+        feature([], kind="MultiPolygon"),
     ]
     _write(tmp_path / "a.geojson", {"type": "FeatureCollection", "features": features})
     _write(tmp_path / "b.geojson", [feature(outer)])
@@ -223,7 +224,7 @@ def test_geojson(tmp_path: Path) -> None:
         "annotation_without_image": 1,
         "frame_without_mask": 1,
         "hole_ignored": 1,
-        "invalid_annotation": 1,
+        "invalid_annotation": 2,
     }
     assert report.layout == "geojson"
 

@@ -119,6 +119,20 @@ def test_images_beside_the_folder_of_masks(tmp_path: Path) -> None:
     assert report.notes == ["masks has the masks; not used: labels"]
 
 
+def test_several_masks_of_an_image(tmp_path: Path) -> None:
+    names = ("benign (1).png", "benign (1)_mask.png", "benign (1)_mask_1.png", "benign (2).png", "benign (2)_mask.png")
+    report = QualityReport()
+    _tree(tmp_path / "busi", *names, "benign (3)_mask_1.png")
+    assert [mask for _, mask, _ in _found(tmp_path / "busi", report)] == list(names[1:3]) + [names[4]]
+    assert report.kinds() == {"mask_without_image": 1}
+    _tree(tmp_path / "dsb", "a/images/a.png", "a/masks/x.png", "a/masks/y.png", "b/images/b.png", "b/masks/z.png")
+    assert [pair[:2] for pair in _found(tmp_path / "dsb")] == [
+        ("a/images/a.png", "a/masks/x.png"),
+        ("a/images/a.png", "a/masks/y.png"),
+        ("b/images/b.png", "b/masks/z.png"),
+    ]
+
+
 def test_by_order(tmp_path: Path) -> None:
     report = QualityReport()
     _tree(tmp_path, "images/img10.png", "images/img9.png", "masks/seg1.png", "masks/seg2.png")

@@ -218,6 +218,21 @@ def test_a_label_map_of_pictures(tmp_path: Path) -> None:
     assert np.array_equal(Compose(steps)(items[1])["label"].numpy(), [inner, outer])
 
 
+def test_several_masks_of_an_image(tmp_path: Path) -> None:
+    for name, center in (("a_mask", (12, 12)), ("a_mask_1", (28, 34)), ("b_mask", (20, 20))):
+        _save(tmp_path, f"{name}.png", _disc(center, 7), ".")
+        _save(tmp_path, f"{name[0]}.png", _disc(center, 7), ".")
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert [(item["name"], item["patient"], Path(item["label"]).name) for item in items] == [
+        ("a", "a", "a_mask.png"),
+        ("a-2", "a", "a_mask_1.png"),
+        ("b", "b", "b_mask.png"),
+    ]
+    assert report.notes == ["1 images have several masks, such as a.png: one item per mask"]
+    assert not report.findings
+
+
 def test_patients_are_guessed_from_names(tmp_path: Path) -> None:
     for index, name in enumerate(("SC-N-1-IM-0001-0048", "SC-N-1-IM-0001-0059", "SC-N-2-IM-0001-0001", "other")):
         _save(tmp_path, f"{name}.png", _disc((20, 12 + index), 8))
