@@ -71,19 +71,22 @@ def bundle_root(name: str) -> Path:
     return next(folder / name for folder in _FOLDERS if (folder / name / "configs" / "metadata.json").is_file())
 
 
-def find_bundle_root(name: str) -> str:
+def find_bundle_root(name: str, folder: str | None = None) -> str:
     """The default of ``bundle_root`` in a bundle's configs: right from the bundle's folder and from everywhere else.
 
     Args:
-        name: name of the bundle.
+        name: name of the bundle's folder.
+        folder: where a bundle was written that does not come with this installation.
 
     Returns:
-        Absolute path of the current folder if that is a bundle of this name (a copy, for example), else that of the
-        bundle that comes with this installation.
+        Absolute path of the current folder if that is a bundle of this name (a copy, for example), else ``folder``, or
+        that of the bundle that comes with this installation.
     """
     here = Path.cwd()
     if here.name == name and (here / "configs" / "metadata.json").is_file():
         return str(here)
+    if folder is not None:
+        return folder
     return str(bundle_root(name))
 
 
@@ -101,6 +104,7 @@ CONFIG_KEYS = {
     "pattern": 'only files whose path matches, "*/CINESAX_*/*.dcm"',
     "source": "kind of data set that the data list reads",
     "source_options": "options of that data list, such as a split file",
+    "data_options": "further arguments of pair_folder_data_list, such as a table, a split or the smallest object",
     "holdout": "share of the training group's patients that validates instead",
     "boxes": "CSV file with the columns file,x0,y0,x1,y1: one box per image, in pixels",
     "structures": "what is outlined, innermost first",
@@ -125,6 +129,8 @@ CONFIG_KEYS = {
     "region": "transform that writes the region of interest",
     "region#center_side": "side in pixels of the square for roi center",
     "region#label_side": "side in pixels of the square for roi label",
+    "region#side": "side in pixels of a square about the object's centroid; null takes the scaled box of the object",
+    "region#pixel_mm": "size of the pixels that the side is counted in, for images that tell their spacing",
     "region#scale": "factor on both sides of the box about the reference or of roi_box",
     "region#square": "make the region square",
     "window": "transform that keeps the part of the image about the region",
@@ -170,6 +176,7 @@ CONFIG_KEYS = {
     "train": "data, transforms, handlers and engine of the training",
     "train#warmup_epochs": "epochs of the warm-up",
     "train#frame_size": "rows and columns to which frames are padded or cut before a view is taken from them",
+    "train#room": "factor on the region for the frame that is kept of each object, within which views are drawn",
     "train#jitter": "random shift, scale and turn of the region",
     "train#jitter#shift": "largest shift in sides of the region",
     "train#jitter#scale": "range of the factor on the region's sides",

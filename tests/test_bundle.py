@@ -43,6 +43,15 @@ def test_either_place_is_searched(folders: tuple[Path, Path]) -> None:
     assert bundle.bundle_root("mass") == mass
 
 
+def test_a_bundle_that_was_written_elsewhere(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, moved = add_bundle(tmp_path / "out" / "bundle"), add_bundle(tmp_path / "moved" / "bundle")
+    assert bundle.find_bundle_root("bundle", str(written)) == str(written)
+    monkeypatch.chdir(moved)
+    assert bundle.find_bundle_root("bundle", str(written)) == str(moved)
+
+
 def test_folder_without_metadata_is_no_bundle(folders: tuple[Path, Path]) -> None:
     (folders[1] / "scratch" / "configs").mkdir(parents=True)
     assert bundle.bundle_names() == []

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from monai_acdr.apps.evaluate_bundle import evaluate
     from monai_acdr.apps.installation import info
     from monai_acdr.apps.segment_study import segment
+    from monai_acdr.apps.train_bundle import train
     from monai_acdr.apps.volume_agreement import agreement
 
-__all__ = ["agreement", "convert", "demo", "evaluate", "info", "segment"]
+__all__ = ["agreement", "convert", "demo", "evaluate", "info", "segment", "train"]
 
 _MODULES = {
     "agreement": "volume_agreement",
@@ -28,6 +29,7 @@ _MODULES = {
     "evaluate": "evaluate_bundle",
     "info": "installation",
     "segment": "segment_study",
+    "train": "train_bundle",
 }
 
 

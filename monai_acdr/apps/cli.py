@@ -380,6 +380,50 @@ def convert(kind: str, as_json: bool, **arguments: Any) -> None:
 @click.command(
     epilog="""\b
 Examples:
+  monai-acdr train DATA --output OUT
+  monai-acdr train DATA --output OUT --folds 5 --structure "breast lesion"
+  monai-acdr train DATA --output OTHER --plan OUT/plan.json
+
+A run that was stopped goes on when the same command is given again.
+""",
+)
+@click.argument("data")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the bundle, its card and metrics go.")
+@click.option("--folds", type=click.IntRange(1), help="Cross-validate by patient. Default: a fifth is held out.")
+@click.option("--plan", metavar="FILE", help="A plan.json of an earlier run, edited. Default: made from the data.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the objects. Default: the plan's.")
+@click.option("--minutes", type=float, help="Epochs for about this time of training instead.")
+@click.option("--structure", metavar="NAME", help="Name of the object, where masks have one label.")
+@click.option("--seed", type=click.IntRange(0), help="Of weights, order and augmentation. Default: 0.")
+@click.option("--table", metavar="CSV", help="Table of the images. Default: index.csv of DATA, if there is one.")
+@click.option("--patient-column", metavar="NAME", help="Column by which images belong together. Default: patient.")
+@read_budget_option
+@overwrite_option
+@device_option
+@json_option
+def train(as_json: bool, **arguments: Any) -> None:
+    """Train a contour model on images and masks, and measure it on patients that it has not seen.
+
+    DATA is a folder of images and masks, in any of the usual layouts. It is checked first; OUT/plan.json says what was
+    chosen and why, OUT/card.md what came out, and OUT/bundle is for segment, evaluate, MONAI Label and monai.bundle.
+    """
+    from monai_acdr.apps.train_bundle import train as run
+
+    result = run(say=lambda text: print_line(text, err=as_json), **arguments)
+    print_result(as_json, result.as_dict(), _train_lines(result))
+
+
+def _train_lines(result: Any) -> Iterator[str]:
+    for name, values in result.metrics["by_structure"].items():
+        low, high = values["mean_dice_ci95"] or (None, None)
+        interval = "" if low is None else f" ({low:.4f} .. {high:.4f})"
+        yield f"{name}: mean Dice {values['mean_dice']:.4f}{interval} of {values['num_cases']} held-out objects"
+    yield f"{result.seconds:.0f} s in all"
+
+
+@click.command(
+    epilog="""\b
+Examples:
   monai-acdr evaluate /data/sunnybrook --output OUT --group validation --roi center
   monai-acdr evaluate /data/inbreast --model inbreast_mass_acdr --checkpoint model.pt --output OUT
 """,
@@ -594,5 +638,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, evaluate, agreement, convert, demo, info, label_app):
+for command in (segment, train, evaluate, agreement, convert, demo, info, label_app):
     main.add_command(command)

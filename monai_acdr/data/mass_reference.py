@@ -15,7 +15,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
 from torch import Tensor
 
-from monai_acdr.data.reference import LoadReference
+from monai_acdr.data.reference import LoadReferenced
 from monai_acdr.transforms.contour import FollowImage, contour_to_mask, file_name, present_grid, vertices_in
 
 __all__ = [
@@ -31,12 +31,15 @@ __all__ = [
 class LoadMassReferenced(MapTransform):
     """Write the reference contour of a mass, and its mask where the data set has one.
 
+    A label map whose item says which values are which structure (``label_values``) gives masks (N, H, W) and contours
+    (N, P, 2), as :class:`LoadReferenced` does.
+
     Args:
         label_key: path of a mask on the image's grid; becomes the mask (1, H, W). Absent where vertices are given.
         vertices_key: (N, 2) vertices in pixels of the image's file, N >= 3; removed.
         image_key: the image, as loaded.
         contour_key: item to write, (1, N, 2) vertices with the image's affine.
-        mask_reader: see :class:`LoadReference`.
+        mask_reader: see :class:`LoadReferenced`.
 
     Raises:
         ValueError: when an item has neither vertices nor a mask, or the vertices lie outside the image.
@@ -55,7 +58,7 @@ class LoadMassReferenced(MapTransform):
         self.vertices_key = vertices_key
         self.image_key = image_key
         self.contour_key = contour_key
-        self.load = LoadReference(mask_reader=mask_reader)
+        self.load = LoadReferenced(label_key, image_key, contour_key, mask_reader=mask_reader)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
@@ -65,7 +68,7 @@ class LoadMassReferenced(MapTransform):
             d.pop(key, None)
             d[self.contour_key] = vertices_in(_check(vertices, image)[None], present_grid(image)[1])
         elif d.get(key) is not None:
-            d[key], d[self.contour_key] = self.load(d[key], image)
+            d = self.load(d)
         elif not self.allow_missing_keys:
             raise ValueError(
                 f"Expected {file_name(image)} to come with {self.vertices_key!r} or {key!r}, but it has neither: "

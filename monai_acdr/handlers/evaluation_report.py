@@ -137,7 +137,11 @@ class EvaluationReport:
 
     def __call__(self, engine: Engine) -> None:
         """Join the records of all processes, compute the figures and write both files."""
-        self.records = _gather(self.records)
+        self.write(_gather(self.records))
+
+    def write(self, records: Sequence[CaseRecord]) -> None:
+        """Compute the figures of records, of several evaluations for example, and write both files."""
+        self.records = list(records)
         if idist.get_rank() != 0:
             return
         self.summary = self._summarize()

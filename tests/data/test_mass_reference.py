@@ -36,6 +36,18 @@ def test_vertices_of_the_data_list() -> None:
     assert torch.equal(item["reference"].affine, image().affine)
 
 
+def test_a_label_map_of_several_structures(tmp_path: Path) -> None:
+    values = np.zeros(SIZE, np.uint8)
+    values[20:40, 10:40], values[25:35, 20:30] = 2, 1
+    Image.fromarray(values).save(tmp_path / "label.png")
+    known = {"image": image(), "label": str(tmp_path / "label.png"), "label_values": ((1,), (1, 2), (3,))}
+    item = LoadMassReferenced()(known)
+    assert item["label"].shape == (3, *SIZE)
+    assert item["label"][:2].sum((1, 2)).tolist() == [100, 600]
+    assert bool(item["label"][2].isnan().all()) and bool(item["reference"][2].isnan().all())
+    np.testing.assert_allclose(item["reference"][1].amax(0), [40, 40], atol=0.01)
+
+
 def test_a_mask_file(tmp_path: Path) -> None:
     mask = np.zeros(SIZE, np.uint8)
     mask[10:20, 30:45] = 255

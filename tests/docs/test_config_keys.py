@@ -15,7 +15,7 @@ from monai_acdr.bundle import CONFIG_KEYS, bundle_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "config_keys.md"
-HEADINGS = {"sunnybrook_lv_acdr": "Hearts", "inbreast_mass_acdr": "Masses"}
+HEADINGS = {"sunnybrook_lv_acdr": "Hearts", "inbreast_mass_acdr": "Masses", "contour_acdr": "Objects of your own"}
 
 
 def table(bundle: str) -> str:

@@ -85,6 +85,17 @@ def test_files(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "new")) == ["metrics.csv", "metrics.json"]
 
 
+def test_records_of_several_evaluations_give_one_report(tmp_path: Path) -> None:
+    first, second, both = (EvaluationReport(tmp_path / name) for name in ("first", "second", "both"))
+    _run(first, [_case(index) for index in range(3)])
+    _run(second, [_case(index) for index in range(3, 7)])
+    both.write([*first.records, *second.records])
+    whole = EvaluationReport(tmp_path / "whole")
+    _run(whole, [_case(index) for index in range(7)])
+    assert both.summary == whole.summary
+    assert (tmp_path / "both" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
+
+
 def test_unknown_spacing_gives_no_mm(tmp_path: Path) -> None:
     cases = [_case(index, has_spacing=False) for index in range(4)]
     del cases[3]["has_spacing"]

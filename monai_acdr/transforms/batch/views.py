@@ -20,6 +20,7 @@ from monai_acdr.transforms.batch.rings import RingWarp, polar_radii
 
 __all__ = ["RandView", "View", "standardize"]
 
+ANCHORS = ("contour", "image")
 _FAR = 1.6
 """From this many times the outermost contour's distance on nothing is warped."""
 _THINNEST = 0.07
@@ -67,6 +68,9 @@ class RandView:
         wall: distance in sides of the region from the innermost contour to where its wall is taken to end where no
             further contour is known.
         appearance: :class:`RandAppearance`, or None to leave intensities as they are.
+        anchor: "contour" places views about the innermost contour's centroid; "image" about the middle of the image,
+            for images that are cut about their regions already. Contours are then not warped, may all be missing, and
+            the contrast of walls is left as it is: nothing is assumed about the shape of the object.
 
     Example:
         >>> view = RandView(96, 100)(images, contours)  # (B, 1, H, W) and (B, 2, P, 2)
@@ -92,7 +96,10 @@ class RandView:
         appearance: RandAppearance | None = None,
         scales: Sequence[float] | None = None,
         angles: Sequence[float] | None = None,
+        anchor: str = "contour",
     ) -> None:
+        if anchor not in ANCHORS:
+            raise ValueError(f"Expected `anchor` to be one of {ANCHORS}, but got {anchor!r}.")
         if size < 2 or not side > 0:
             raise ValueError(f"Expected `size` of at least 2 pixels and a positive `side`, but got {size} and {side}.")
         for name, (low, high) in (("scale", scale), ("cavity", cavity)):
@@ -103,6 +110,7 @@ class RandView:
         self.angle, self.flip_prob, self.stretch = angle, flip_prob, stretch
         self.warp_prob, self.cavity, self.tiny, self.bend, self.wall = warp_prob, cavity, tiny, bend, wall
         self.appearance = appearance
+        self.anchor = anchor
         self.scales = None if scales is None else torch.tensor([float(each) for each in scales])
         self.angles = None if angles is None else torch.tensor([float(each) for each in angles])
 
@@ -111,21 +119,25 @@ class RandView:
 
         Args:
             image: (B, 1, H, W) floating point.
-            contours: (B, N, P, 2) in its pixels, innermost first. The first one is never missing; others are NaN where
-                they are.
+            contours: (B, N, P, 2) in its pixels, innermost first, NaN where missing. With the anchor "contour" the
+                first one is never missing.
 
         Raises:
             ValueError: for other shapes, or a missing first contour.
         """
-        _check(image, contours)
+        _check(image, contours, self.anchor)
         image = at_least_float32(image)
         contours = contours.to(image)
-        centers = centroid(contours[:, 0])
-        warp = self._warp(contours, centers)
+        warp = None
+        if self.anchor == "contour":
+            centers = centroid(contours[:, 0])
+            warp = self._warp(contours, centers)
+        else:
+            centers = image.new_tensor([image.shape[-1] / 2, image.shape[-2] / 2]).expand(len(image), 2)
         matrix, shift = self._place(image)
         unit = unit_points(self.size, image)  # (1, M, 2) in sides
         offsets = unit @ matrix.transpose(1, 2) + shift[:, None]
-        sources = centers[:, None] + warp.sources(offsets)
+        sources = centers[:, None] + (offsets if warp is None else warp.sources(offsets))
         grid = pixel_to_normalized(sources, (image.shape[-2], image.shape[-1]))
         grid = grid.view(len(image), self.size, self.size, 2)
         crop = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
@@ -135,7 +147,8 @@ class RandView:
         if self.appearance is not None:
             crop = crop * _uniform(crop, 0.8, 1.2) + _uniform(crop, -0.2, 0.2)
         points = contours.flatten(1, 2) - centers[:, None]
-        moved = (warp.targets(points) - shift[:, None]) @ torch.linalg.inv(matrix).transpose(1, 2)
+        points = points if warp is None else warp.targets(points)
+        moved = (points - shift[:, None]) @ torch.linalg.inv(matrix).transpose(1, 2)
         return View(crop, (moved.view_as(contours) + 0.5) * self.size)
 
     def _warp(self, contours: Tensor, centers: Tensor) -> RingWarp:
@@ -178,8 +191,11 @@ class RandView:
         shift = (torch.rand(batch, 2) * 2 - 1) * reach * side[:, None]
         return (similarity(turn, flip, stretch) * side[:, None, None]).to(image), shift.to(image)
 
-    def _rings(self, warp: RingWarp, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        """Soft masks of the inside of the first contour and of the ring about it."""
+    def _rings(self, warp: RingWarp | None, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """Soft masks of the inside of the first contour and of the ring about it; empty ones without a warp."""
+        if warp is None:
+            empty = offsets.new_zeros(len(offsets), 1, self.size, self.size)
+            return empty, empty
         distance = torch.linalg.vector_norm(offsets, dim=-1)
         inside = [torch.sigmoid((warp.radius(offsets, ring) - distance) / (_SOFT * self.side)) for ring in (0, 1)]
         first, second = (each.view(len(offsets), 1, self.size, self.size) for each in inside)
@@ -192,14 +208,14 @@ def standardize(image: Tensor) -> Tensor:
     return (image - mean) / torch.where(deviation > 0, deviation, torch.ones_like(deviation))
 
 
-def _check(image: Tensor, contours: Tensor) -> None:
+def _check(image: Tensor, contours: Tensor, anchor: str) -> None:
     if image.ndim != 4 or image.shape[1] != 1 or not image.is_floating_point():
         raise ValueError(f"Expected `image` to be floating point (B, 1, H, W), but got {tuple(image.shape)}.")
     if contours.ndim != 4 or contours.shape[0] != len(image) or contours.shape[-1] != 2 or contours.shape[1] < 1:
         raise ValueError(
             f"Expected `contours` to be ({len(image)}, N, P, 2), one nest an image, but got {tuple(contours.shape)}."
         )
-    if not bool(torch.isfinite(contours[:, 0]).all()):
+    if anchor == "contour" and not bool(torch.isfinite(contours[:, 0]).all()):
         raise ValueError("Expected the first contour of every image, but one is missing or not finite: leave it out.")
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The region of interest that a reader marks: the box about a mass, somewhat larger than the mass itself."""
+"""The region of interest that a reader marks: a box about an object, somewhat larger than it, or its place alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
 from torch import Tensor
 
-from monai_acdr.geometry import map_vertices
+from monai_acdr.geometry import map_vertices, pixel_spacing
 from monai_acdr.transforms.contour.frames import file_grid, present_grid
 from monai_acdr.transforms.roi.array import LabelROI
+from monai_acdr.transforms.roi.boxes import shift_roi_inside
 
 __all__ = ["EXPERT_SCALE", "ExpertROID", "ExpertROIDict", "ExpertROId"]
 
@@ -24,7 +25,10 @@ EXPERT_SCALE = 1.2
 
 
 class ExpertROId(MapTransform):
-    """Write the ROI about a mass: its bounding box, or one that a user drew, scaled and moved inside the image.
+    """Write the ROI about an object: its bounding box, or one that a user drew, scaled and moved inside the image.
+
+    With ``side`` the ROI is a square of that side about the middle of the box or the centroid of the reference: the
+    place of the object is known, its size is not.
 
     Args:
         image_key: image (C, H, W), MetaTensor, flipped or not.
@@ -35,6 +39,11 @@ class ExpertROId(MapTransform):
         square: make both sides the longer one. The published protocol resizes the box as it is.
         inside: move the ROI inside the image, as the protocol does.
         roi_key: item to write, (5,) in the image's present pixels.
+        side: width and height of the ROI in pixels; None takes the scaled box.
+        pixel_mm: size of the pixels that ``side`` is counted in, for images that tell their spacing; None counts in
+            the pixels of each image.
+        spacing_key: item that says whether the image tells its spacing.
+        room: factor on both sides of the ROI in the end, for views that are drawn at random within it.
 
     Raises:
         ValueError: when there is neither a box nor a contour, or the box has no area.
@@ -50,20 +59,33 @@ class ExpertROId(MapTransform):
         square: bool = False,
         inside: bool = True,
         roi_key: str = "roi",
+        side: float | None = None,
+        pixel_mm: float | None = None,
+        spacing_key: str = "has_spacing",
+        room: float = 1.0,
     ) -> None:
         super().__init__(image_key)
+        if not room > 0 or not (side is None or side > 0):
+            raise ValueError(f"Expected positive `side` and `room`, but got {side} and {room}.")
         self.box = box
         self.box_key = box_key
         self.contour_key = contour_key
         self.roi_key = roi_key
-        self.make = LabelROI(None, None, scale, square, inside)
+        self.side, self.pixel_mm, self.spacing_key, self.room = side, pixel_mm, spacing_key, room
+        self.inside = inside
+        self.make = LabelROI(side, None, None if side is not None else scale, square)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
         image = d[self.keys[0]]
         size, present = present_grid(image)
         vertices, affine = self._marked(d, image)
-        d[self.roi_key] = self.make(map_vertices(vertices, affine, present), size)
+        roi = self.make(map_vertices(vertices, affine, present))
+        if self.side is not None and self.pixel_mm is not None and d.get(self.spacing_key):
+            rows, columns = pixel_spacing(present).tolist()
+            roi[2:4] = torch.tensor([self.side * self.pixel_mm / columns, self.side * self.pixel_mm / rows])
+        roi[2:4] *= self.room
+        d[self.roi_key] = shift_roi_inside(roi, size) if self.inside else roi
         return d
 
     def _marked(self, d: Mapping[Hashable, Any], image: Tensor) -> tuple[Tensor, Tensor]:

@@ -207,3 +207,31 @@ def test_standardize() -> None:
     torch.testing.assert_close(out.mean((1, 2, 3)), torch.zeros(5), atol=1e-5, rtol=0)
     torch.testing.assert_close(out.std((1, 2, 3), correction=0), torch.ones(5), atol=1e-5, rtol=0)
     assert bool((standardize(torch.full((1, 1, 4, 4), 3.0)) == 0).all())
+
+
+def test_views_about_the_middle_of_an_image() -> None:
+    """For images that are cut about their regions: no contour is needed, and none is warped."""
+    image, contours = _hearts(1)
+    still = {**STILL, "warp_prob": 1.0}
+    view = RandView(40, 40, anchor="image", **still)(image, contours)
+    part = standardize(image[..., 60 - 20 : 60 + 20, 64 - 20 : 64 + 20])
+    torch.testing.assert_close(view.image, part, atol=1e-4, rtol=0)
+    torch.testing.assert_close(view.contours, contours - torch.tensor([44.0, 40.0]), atol=1e-4, rtol=0)
+    contours[:, 0] = torch.nan
+    missing = RandView(40, 40, anchor="image", appearance=RandAppearance(), **still)(image, contours)
+    assert bool(missing.contours[:, 0].isnan().all()) and bool(missing.image.isfinite().all())
+    with pytest.raises(ValueError, match="Expected the first contour"):
+        RandView(40, 40, **still)(image, contours)
+    with pytest.raises(ValueError, match="Expected `anchor` to be one of"):
+        RandView(40, 40, anchor="corner")
+
+
+def test_moved_views_about_the_middle_carry_their_contours() -> None:
+    torch.manual_seed(3)
+    image, contours = _hearts(8)
+    view = RandView(96, 70, anchor="image", shift=0.05)(image, contours)
+    masks = rasterize_polygons(view.contours.flatten(0, 1), (96, 96)).view(8, 2, 96, 96)
+    for each, mask in zip(view.image[:, 0], masks, strict=True):
+        disk, ring = mask[0] > 0.999, (mask[1] > 0.999) & (mask[0] < 1e-3)
+        assert disk.sum() > 20 and ring.sum() > 20
+        assert each[disk].median() > each[ring].median() + 1

@@ -51,6 +51,25 @@ def test_moved_inside() -> None:
     torch.testing.assert_close(free(item())["roi"][:4], torch.tensor([75.0, 5, 12, 12], dtype=torch.float64))
 
 
+def test_a_fixed_side_about_the_centroid() -> None:
+    reference = vertices_in(MASS, AFFINE)
+    x, y = MASS[0].mean(0).tolist()  # of a triangle
+    roi = ExpertROId(side=36, inside=False)(item(reference=reference, has_spacing=True))["roi"]
+    torch.testing.assert_close(roi[:4], torch.tensor([x, y, 36, 36], dtype=torch.float64))
+    with_room = ExpertROId(side=36, room=2, inside=False)(item(reference=reference))["roi"]
+    torch.testing.assert_close(with_room[:4], torch.tensor([x, y, 72, 72], dtype=torch.float64))
+
+
+def test_a_side_in_mm() -> None:
+    """AFFINE has pixels of 0.1 mm: 36 pixels of 0.05 mm are 18 of them."""
+    marked = {"reference": vertices_in(MASS, AFFINE)}
+    region = ExpertROId(side=36, pixel_mm=0.05, inside=False)
+    assert region(item(has_spacing=True, **marked))["roi"][2:4].tolist() == pytest.approx([18, 18])
+    assert region(item(has_spacing=False, **marked))["roi"][2:4].tolist() == [36, 36]
+    with pytest.raises(ValueError, match="Expected positive `side` and `room`"):
+        ExpertROId(side=0)
+
+
 def test_nothing_marked() -> None:
     with pytest.raises(ValueError, match="Expected a box or a reference contour .* add --roi_box"):
         ExpertROId()(item())

@@ -1,0 +1,529 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From images and masks to a measured contour model: the function behind ``monai-acdr train``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+
+from monai_acdr.apps.model import find_device
+from monai_acdr.apps.training_plan import TrainingFacts, TrainingPlan, make_plan, read_plan, training_facts
+from monai_acdr.apps.training_results import (
+    RESULT_NAMES,
+    WORST,
+    Case,
+    WorstCases,
+    worst_picture,
+    write_bundle,
+    write_card,
+    write_metrics,
+)
+from monai_acdr.bundle import bundle_root
+from monai_acdr.data import QualityReport, hold_out
+from monai_acdr.data.pair_groups import check_apart, fold_split, group_name
+from monai_acdr.data.pairs import list_pair_items
+from monai_acdr.data.splits import GROUPS
+from monai_acdr.files import lock_folder, publish_results, write_text_atomically
+from monai_acdr.geometry import signed_area
+from monai_acdr.handlers import join_checkpoints, save_checkpoint
+from monai_acdr.metrics import CaseRecord
+from monai_acdr.visualize import save_png
+
+__all__ = ["TrainingResult", "train"]
+
+Say = Callable[[str], None]
+Items = list[dict[str, Any]]
+
+BUNDLE = "contour_acdr"
+NEEDED = ("tensorboard", "tqdm")
+HELD_OUT = 0.2
+"""Share of the patients that are not trained on, where the data set has no groups of its own."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Outcome of a training.
+
+    Attributes:
+        bundle: folder of the trained bundle, for ``segment``, ``evaluate``, MONAI Label and ``monai.bundle run``.
+        plan: choices that were made.
+        metrics: content of ``metrics.json``, of cases that their network did not see.
+        findings: number of findings of each kind in the data set.
+        held_out: number of objects that were measured.
+        seconds: that this call took.
+        first_metric_seconds: until the first Dice of held-out objects; None where all was done before.
+    """
+
+    bundle: Path
+    plan: TrainingPlan
+    metrics: Mapping[str, Any]
+    findings: Mapping[str, int]
+    held_out: int
+    seconds: float
+    first_metric_seconds: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "bundle": str(self.bundle),
+            "plan": {name: entry["value"] for name, entry in self.plan.as_dict().items()},
+            "metrics": dict(self.metrics),
+            "findings": dict(self.findings),
+            "held_out": self.held_out,
+            "seconds": round(self.seconds, 1),
+            "first_metric_seconds": self.first_metric_seconds,
+        }
+
+
+def train(
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    folds: int | None = None,
+    plan: str | os.PathLike[str] | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    structure: str | None = None,
+    seed: int | None = None,
+    table: str | os.PathLike[str] | None = None,
+    patient_column: str | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    say: Say | None = None,
+) -> TrainingResult:
+    """Train a contour model on images and masks, and measure it on patients that it has not seen.
+
+    The data set is checked, a plan is made from its objects (``plan.json``, every choice with its reason), networks are
+    trained by MONAI's engines with the bundle ``contour_acdr``, and measured. A run that was stopped goes on where it
+    was when it is called again with the same arguments.
+
+    Args:
+        data: data set that :func:`monai_acdr.data.pair_folder_data_list` reads.
+        output: folder for the results: ``bundle/``, ``card.md``, ``metrics.json``, ``metrics.csv``,
+            ``worst_cases.png``, ``plan.json``, ``quality.json``, ``split.csv``, and ``training/`` to go on from.
+        folds: number of folds by patient for a cross-validation, whose networks become one ensemble; None or 1 holds a
+            fifth of the patients out, or what the data set itself does not call training.
+        plan: edited plan instead of one that is made; ``folds``, ``epochs`` and ``seed`` go before it.
+        epochs: passes over the objects, instead of the budget of the plan.
+        minutes: epochs for about so many minutes of training on this machine, all folds together.
+        structure: name of the object, where masks have one label.
+        seed: of weights, order and augmentation; 0 if None.
+        table: see :func:`monai_acdr.data.pair_folder_data_list`.
+        patient_column: column of the table by which images belong together: no group is trained and measured on.
+        device: as in :func:`monai_acdr.apps.segment`.
+        overwrite: replace the results of an earlier run, and start from the beginning.
+        say: told each step in a line of text.
+
+    Raises:
+        FileExistsError, OSError: when there are results already, another run writes there, or it cannot be written.
+        FileNotFoundError, ValueError: for data, a plan or options that cannot be used; the message says what to do.
+        ImportError: without the extra ``bundle``.
+    """
+    start, tell = time.monotonic(), say or _ignore
+    _require_extra()
+    _check_options(folds, epochs, minutes)
+    chosen = find_device(device)
+    with lock_folder(output) as target:
+        _make_room(target, overwrite)
+        report = QualityReport()
+        given = read_plan(plan) if plan is not None else _earlier_plan(target)
+        items, options = _list(Path(data), table, patient_column, report)
+        facts = training_facts(items)
+        settled = given or make_plan(facts, _structures(items), folds or 1)
+        settled = _with_options(settled, folds, epochs, seed, structure)
+        if minutes is not None and given is None:
+            settled = _for_minutes(settled, facts, minutes, chosen)
+        _agrees_with_earlier(target, settled)
+        items = _large_enough(items, settled.min_area, report)
+        runs = _splits(items, settled)
+        _write_beginning(target, report, settled, runs, tell)
+        config = settled.config(facts.pixel_mm)
+        options |= {"min_area": settled.min_area} if options else {}
+        work = _Work(target / "training", settled, config, chosen, tell, start)
+        records, worst = work.run(runs)
+        origin = {"dataset_dir": str(data), **work.origin(runs)}
+        with publish_results(target, RESULT_NAMES, overwrite=True) as new:
+            metrics = write_metrics(new, records, settled, origin)
+            save_png(new / "worst_cases.png", worst_picture(worst))
+            write_bundle(new / "bundle", settled, config, options, work.join(len(runs)), runs, target / "bundle")
+            write_card(new, settled, facts, metrics, report, origin)
+        tell(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
+        held_out = sum(len(held) for _, held in runs)
+        seconds = time.monotonic() - start
+        return TrainingResult(target / "bundle", settled, metrics, report.kinds(), held_out, seconds, work.first_metric)
+
+
+def _write_beginning(
+    target: Path, report: QualityReport, plan: TrainingPlan, runs: Sequence[tuple[Items, Items]], tell: Say
+) -> None:
+    """Write the checks, the plan and the split, and tell them, before anything is trained."""
+    report.write(target / "quality.json")
+    (target / "training").mkdir(exist_ok=True)
+    plan.write(target / "plan.json")
+    _write_split(target / "split.csv", runs)
+    for line in report.summary().splitlines():
+        tell(line)
+    for name, entry in plan.as_dict().items():
+        tell(f"  {name}: {_short(entry['value'])} ({entry['why']})")
+
+
+def _require_extra() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"Training needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"
+        )
+
+
+def _check_options(folds: int | None, epochs: int | None, minutes: float | None) -> None:
+    if folds is not None and folds < 1:
+        raise ValueError(f"Expected `folds` to be at least 1, but got {folds}.")
+    if epochs is not None and minutes is not None:
+        raise ValueError(f"Expected `epochs` or `minutes`, but got both, {epochs} and {minutes}: leave one out.")
+    if (epochs is not None and epochs < 1) or (minutes is not None and not minutes > 0):
+        raise ValueError(f"Expected positive `epochs` and `minutes`, but got {epochs} and {minutes}.")
+
+
+def _make_room(target: Path, overwrite: bool) -> None:
+    """Refuse a folder with results; with `overwrite` remove what an earlier run trained."""
+    finished = [name for name in RESULT_NAMES if os.path.lexists(target / name)]
+    if finished and not overwrite:
+        raise FileExistsError(
+            f"Expected no results in {target}, but {', '.join(finished)} exist: choose another folder, or start again "
+            "with --overwrite (overwrite=True)."
+        )
+    if overwrite:
+        shutil.rmtree(target / "training", ignore_errors=True)
+        (target / "plan.json").unlink(missing_ok=True)
+
+
+def _earlier_plan(target: Path) -> TrainingPlan | None:
+    """The plan of a run that was stopped."""
+    path = target / "plan.json"
+    return read_plan(path) if path.is_file() and (target / "training").is_dir() else None
+
+
+def _agrees_with_earlier(target: Path, plan: TrainingPlan) -> None:
+    earlier = _earlier_plan(target)
+    if earlier is None or earlier == plan:
+        return
+    old, new = earlier.as_dict(), plan.as_dict()
+    different = [
+        f"{name} {_short(old[name]['value'])}, now {_short(new[name]['value'])}"
+        for name in old
+        if old[name]["value"] != new[name]["value"]
+    ]
+    raise ValueError(
+        f"Expected to go on with the training in {target}, but its plan has {'; '.join(different)}: give the same "
+        "options, choose another folder, or start again with --overwrite (overwrite=True)."
+    )
+
+
+def _list(
+    data: Path, table: str | os.PathLike[str] | None, patient_column: str | None, report: QualityReport
+) -> tuple[Items, dict[str, Any]]:
+    """Items, and further arguments of the data list: an item for each object, or for each image of several structures.
+
+    Raises:
+        ValueError: when a value of the patients' column is missing.
+    """
+    components = QualityReport()
+    try:
+        items = list_pair_items(data, table, None, components, split_components=True)
+        options: dict[str, Any] = {"split_components": True}
+    except ValueError as error:
+        if "leave split_components out" not in str(error):
+            raise
+        components = QualityReport()
+        items, options = list_pair_items(data, table, None, components), {}
+    report.layout, report.counts = components.layout, components.counts
+    report.findings, report.notes = components.findings, components.notes
+    if patient_column is not None:
+        without = [item["name"] for item in items if not item.get(patient_column)]
+        if without:
+            raise ValueError(
+                f"Expected a column {patient_column!r} with a value for every image, but {len(without)} of "
+                f"{len(items)} have none, such as {without[0]}: check --patient-column and the table."
+            )
+        for item in items:
+            item["patient"] = str(item[patient_column])
+    check_apart(items, report, strict=False)
+    return items, options
+
+
+def _structures(items: Items) -> tuple[str, ...]:
+    """Names of the structures; polygons of several classes are objects of one kind."""
+    names = {tuple(item["structures"]) for item in items}
+    return names.pop() if len(names) == 1 else ("object",)
+
+
+def _with_options(
+    plan: TrainingPlan, folds: int | None, epochs: int | None, seed: int | None, structure: str | None
+) -> TrainingPlan:
+    given: dict[str, Any] = {"folds": folds, "epochs": epochs, "seed": seed}
+    if structure is not None:
+        if len(plan.structures) != 1:
+            raise ValueError(
+                f"Expected one structure for `structure`, but the masks have {list(plan.structures)}: leave it out."
+            )
+        given["structures"] = (structure,)
+    changes = {name: value for name, value in given.items() if value is not None and value != getattr(plan, name)}
+    return replace(plan, **changes, reasons={**plan.reasons, **dict.fromkeys(changes, "given as an option")})
+
+
+def _for_minutes(plan: TrainingPlan, facts: TrainingFacts, minutes: float, device: torch.device) -> TrainingPlan:
+    """Epochs for a time, from a few steps on random regions; a fifth is kept for reading, validation and results."""
+    from monai_acdr.losses import ActiveContourLoss
+    from monai_acdr.networks.blocks import CenteredCircle
+    from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
+
+    count, size = len(plan.structures), plan.input_size
+    field = DisplacementUNet(1, (16, 32, 64, 128), 2, 0.1, blocks="normalized", num_structures=count)
+    network = ActiveContourNet(field, CenteredCircle(plan.vertices, plan.initial_diameter)).to(device).train()
+    loss = ActiveContourLoss()
+    image = torch.rand(plan.batch_size, 1, size, size, device=device)
+    target = torch.zeros(plan.batch_size, count, size, size, device=device)
+    target[..., size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
+    seconds = []
+    for _ in range(4):
+        start = time.monotonic()
+        loss(network(image), target).backward()
+        seconds.append(time.monotonic() - start)
+    share = 0.8 if plan.folds == 1 else plan.folds - 1
+    steps = max(1, round(facts.objects * share / plan.batch_size))
+    epochs = max(1, int(0.8 * 60 * minutes / (steps * float(np.median(seconds[1:])) * 1.3)))
+    why = {**plan.reasons, "epochs": f"about {minutes:g} minutes on this machine"}
+    return replace(plan, epochs=epochs, reasons=why)
+
+
+def _large_enough(items: Items, min_area: float, report: QualityReport) -> Items:
+    kept = []
+    for item in items:
+        area = math.inf if item.get("contour") is None else _area(item["contour"])
+        if area < min_area:
+            report.add("small_object", item["name"], f"{area:.1f} square pixels")
+        else:
+            kept.append(item)
+    if not kept:
+        raise ValueError(f"Expected objects of at least {min_area:g} square pixels, but none is: lower min_area.")
+    return kept
+
+
+def _area(contour: Any) -> float:
+    return abs(float(signed_area(torch.from_numpy(np.asarray(contour, dtype=np.float64)))))
+
+
+def _splits(items: Items, plan: TrainingPlan) -> list[tuple[Items, Items]]:
+    """(trained on, held out) of each network."""
+    patients = [str(item["patient"]) for item in items]
+    if plan.folds > 1:
+        parts = []
+        for fold in range(plan.folds):
+            groups = fold_split(patients, plan.folds, fold).groups
+            test = [item for item in items if groups[str(item["patient"])] != GROUPS[0]]
+            parts.append(([item for item in items if groups[str(item["patient"])] == GROUPS[0]], test))
+        return parts
+    seen = [item for item in items if group_name(item["group"]) == GROUPS[0]]
+    held = [item for item in items if item["group"] and group_name(item["group"]) != GROUPS[0]]
+    if seen and held:
+        return [(seen, held)]
+    seen, held = hold_out(items, HELD_OUT, seed=0)
+    if not held:
+        raise ValueError(
+            f"Expected at least two patients, to measure on one that was not trained on, but got {len(set(patients))}."
+        )
+    return [(seen, held)]
+
+
+def _write_split(path: Path, runs: Sequence[tuple[Items, Items]]) -> None:
+    several = len(runs) > 1
+    groups = {
+        str(item["patient"]): f"fold {number + 1}" if several else group
+        for number, run in enumerate(runs)
+        for part, group in zip(run, GROUPS, strict=True)
+        if group == GROUPS[1] or not several
+        for item in part
+    }
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([("patient", "group"), *groups.items()])
+    write_text_atomically(path, stream.getvalue())
+
+
+class _Work:
+    """Trainings and measurements of one plan, in one folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: TrainingPlan,
+        config: Mapping[str, Any],
+        device: torch.device,
+        tell: Say,
+        start: float,
+    ) -> None:
+        self.folder, self.plan, self.config = folder, plan, dict(config)
+        self.device, self.tell, self.start = device, tell, start
+        self.first_metric: float | None = None
+
+    def run(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
+        """Train what is not trained yet, and measure all of it."""
+        try:
+            for number, (seen, held) in enumerate(runs):
+                self.train(number, len(runs), seen, held)
+        except BaseException:
+            self.tell(f"Stopped. The same command goes on after the last complete epoch in {self.folder}.")
+            raise
+        return self.measure(runs)
+
+    def checkpoint(self, number: int) -> Path:
+        """Weights of a network, written when its training is complete."""
+        return self.folder / f"fold-{number + 1}" / "model.pt"
+
+    def train(self, number: int, total: int, seen: Items, held: Items) -> None:
+        """Train one network, from its last complete epoch on; nothing where it is done."""
+        if self.checkpoint(number).is_file():
+            return
+        folder = self.checkpoint(number).parent
+        resume = (folder / "last.pt").is_file()
+        title = f"fold {number + 1} of {total}: " if total > 1 else ""
+        self.tell(
+            f"{title}{len(seen)} objects to train on, {len(held)} held out, {self.plan.epochs} epochs"
+            + (", going on" if resume else "")
+        )
+        with _parsed(["train"], self._overrides(folder, number) | {"resume": resume}, seen, held) as parser:
+            parser.get_parsed_content("initialize")
+            _Lines(self, title, parser).attach()
+            parser.get_parsed_content("run")
+
+    def measure(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
+        """Records of all held-out cases, and the worst of them."""
+        records: list[CaseRecord] = []
+        worst: list[Case] = []
+        for number, (seen, held) in enumerate(runs):
+            folder = self.checkpoint(number).parent / "evaluation"
+            with _parsed(["train", "evaluate"], self._overrides(folder, number), seen, held) as parser:
+                parser.get_parsed_content("initialize")
+                evaluator = parser.get_parsed_content("validate#evaluator")
+                kept = WorstCases(self.plan.structures)
+                kept.attach(evaluator)
+                parser.get_parsed_content("run")
+                records += parser.get_parsed_content("report").records
+                worst += kept.cases
+        return records, sorted(worst, key=lambda case: case.dice)[:WORST]
+
+    def join(self, total: int) -> Path:
+        """The weights of the result: those of the network, or of the ensemble of all folds."""
+        if total == 1:
+            return self.checkpoint(0)
+        path = self.folder / "ensemble.pt"
+        save_checkpoint(join_checkpoints([self.checkpoint(number) for number in range(total)]), path)
+        return path
+
+    def origin(self, runs: Sequence[tuple[Items, Items]]) -> dict[str, Any]:
+        """Where the metrics come from."""
+        box = self.plan.region == "box"
+        return {
+            "folds": len(runs),
+            "region": "box of the reference" if box else "square about the centroid of the reference",
+            "roi_scale": self.plan.region_scale,
+            "roi_side_label": self.plan.region_side,
+            "trained_on": [len(seen) for seen, _ in runs],
+            "held_out": [len(held) for _, held in runs],
+        }
+
+    def _overrides(self, folder: Path, number: int) -> dict[str, Any]:
+        return {
+            **self.config,
+            "output_dir": str(folder),
+            "checkpoint": str(self.checkpoint(number)),
+            "device": self.device,
+            "seed": self.plan.seed + number,
+        }
+
+
+@contextmanager
+def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, held: Items) -> Iterator[ConfigParser]:
+    """The configs of the bundle with other values, and with data lists that are there already."""
+    root = bundle_root(BUNDLE)
+    parser = ConfigParser(globals={"items_seen": seen, "items_held_out": held})
+    parser.read_config([str(root / "configs" / f"{name}.json") for name in names])
+    silent = ("TrainingProgress", "StatsHandler")  # lines of text tell the same
+    for part in ("train", "validate"):
+        handlers = parser[part]["handlers"]
+        kept = [item for item in handlers if not isinstance(item, dict) or _class_name(item) not in silent]
+        parser[part]["handlers"] = kept
+    parser.update({**overrides, "bundle_root": str(root), "dataset_dir": "", "train#data_list": "$items_seen"})
+    parser.update({"validate#data_list": "$items_held_out"})
+    parser.parse(reset=True)
+    yield parser
+
+
+def _class_name(item: Mapping[str, Any]) -> str:
+    return str(item.get("_target_", "")).rpartition(".")[2]
+
+
+class _Lines:
+    """A line of text now and then: epoch, loss, Dice of held-out objects, time left."""
+
+    def __init__(self, work: _Work, title: str, parser: ConfigParser) -> None:
+        self.work, self.title = work, title
+        self.trainer = parser.get_parsed_content("train#trainer")
+        self.evaluator = parser.get_parsed_content("validate#evaluator")
+        self.start = time.monotonic()
+        self.first_epoch = 0
+        self.losses: list[float] = []
+
+    def attach(self) -> None:
+        from ignite.engine import Events
+
+        self.trainer.add_event_handler(Events.STARTED, self._started)
+        self.trainer.add_event_handler(Events.ITERATION_COMPLETED, self._loss)
+        self.trainer.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
+        self.evaluator.add_event_handler(Events.COMPLETED, self._validated)
+
+    def _started(self) -> None:
+        self.first_epoch, self.start = self.trainer.state.epoch, time.monotonic()
+
+    def _loss(self) -> None:
+        self.losses.append(float(self.trainer.state.output[0]["loss"]))
+
+    def _epoch(self) -> None:
+        epoch, last = self.trainer.state.epoch, self.trainer.state.max_epochs
+        if epoch % max(1, last // 10) == 0 or epoch in (self.first_epoch + 1, last):
+            spent = time.monotonic() - self.start
+            left = spent / max(1, epoch - self.first_epoch) * (last - epoch)
+            loss = float(np.mean(self.losses))
+            self.work.tell(f"{self.title}epoch {epoch} of {last}: loss {loss:.4f}, {spent:.0f} s, {left:.0f} s left")
+        self.losses.clear()
+
+    def _validated(self) -> None:
+        metrics = self.evaluator.state.metrics
+        if self.work.first_metric is None:
+            self.work.first_metric = round(time.monotonic() - self.work.start, 1)
+        self.work.tell(
+            f"{self.title}held out after epoch {self.trainer.state.epoch}: mean Dice {metrics['val_mean_dice']:.4f}"
+        )
+
+
+def _short(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _ignore(_text: str) -> None:
+    """No-op callback."""

@@ -1,0 +1,328 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Results of a training: metrics of held-out cases, pictures of the worst, a bundle with its weights, and a card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from monai_acdr.apps.training_plan import TrainingFacts, TrainingPlan
+from monai_acdr.bundle import bundle_root
+from monai_acdr.data import QualityReport
+from monai_acdr.handlers import EvaluationReport
+from monai_acdr.metrics import CaseRecord
+from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, draw_contours, structure_color
+
+__all__ = [
+    "RESULT_NAMES",
+    "WORST",
+    "Case",
+    "WorstCases",
+    "worst_picture",
+    "write_bundle",
+    "write_card",
+    "write_metrics",
+]
+
+Items = list[dict[str, Any]]
+
+BUNDLE = "contour_acdr"
+RESULT_NAMES = ("card.md", "worst_cases.png", "metrics.csv", "metrics.json", "bundle")
+"""Results of a complete training, beside ``plan.json``, ``quality.json``, ``split.csv`` and ``training/``."""
+TRAINED_ON = "trained_on.txt"
+"""File of a trained bundle, beside its configs: the patients that its weights have seen."""
+WORST = 10
+LINE = 119
+PICTURE = 240
+"""Pixels of the longer side of a picture of a case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A measured case, with what is needed to draw it: contours in pixels of its window, NaN ones left out."""
+
+    name: str
+    dice: float
+    image: np.ndarray
+    contours: list[np.ndarray]
+    references: list[np.ndarray]
+
+
+class WorstCases:
+    """Keep what is needed to draw the cases of the lowest Dice of an evaluator."""
+
+    def __init__(self, structures: Sequence[str]) -> None:
+        self.structures = tuple(structures)
+        self.cases: list[Case] = []
+
+    def attach(self, evaluator: Any) -> None:
+        from ignite.engine import Events
+
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+
+    def _collect(self, engine: Any) -> None:
+        batch = cast(list[dict[str, Any]], engine.state.batch)
+        for known, found in zip(batch, cast(list[dict[str, Any]], engine.state.output), strict=True):
+            case = {**known, **found}
+            values = torch.as_tensor(case["roi_dice"], dtype=torch.float64)
+            dice = float(values.nanmean())
+            if len(self.cases) >= WORST and dice >= self.cases[-1].dice:
+                continue
+            kept = Case(
+                str(case["name"]),
+                dice,
+                torch.as_tensor(case["window"])[0].cpu().numpy(),
+                _known(case["pred_window"]),
+                _known(case["reference"]),
+            )
+            self.cases = sorted([*self.cases, kept], key=lambda each: each.dice)[:WORST]
+
+
+def _known(contours: Any) -> list[np.ndarray]:
+    plain = torch.as_tensor(contours).detach().cpu().numpy()
+    return [vertices for vertices in plain if np.isfinite(vertices).all()]
+
+
+def worst_picture(cases: Sequence[Case]) -> np.ndarray:
+    """The worst cases with their Dice: references green, contours yellow or in the colors of their structures."""
+    pictures, captions = [], []
+    for case in cases:
+        longest = max(case.image.shape)
+        image, factor = case.image, 1.0
+        if longest > PICTURE:
+            factor = PICTURE / longest
+            size = [max(1, round(side * factor)) for side in case.image.shape]
+            image = F.interpolate(torch.from_numpy(case.image)[None, None].float(), size, mode="area")[0, 0].numpy()
+        ratio = np.array([image.shape[1] / case.image.shape[1], image.shape[0] / case.image.shape[0]])
+        lines = [(vertices * ratio, REFERENCE_COLOR) for vertices in case.references]
+        several = len(case.contours) > 1
+        lines += [
+            (vertices * ratio, structure_color(index) if several else FINAL_COLOR)
+            for index, vertices in enumerate(case.contours)
+        ]
+        pictures.append(draw_contours(image, lines, scale=max(1, PICTURE // max(image.shape))))
+        captions.append(f"{case.dice:.3f}  {case.name}")
+    return contact_sheet(pictures, columns=5, captions=captions)
+
+
+def write_metrics(
+    folder: Path, records: list[CaseRecord], plan: TrainingPlan, origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write ``metrics.json`` and ``metrics.csv`` of the held-out cases of all folds together; returns the former."""
+    report = EvaluationReport(folder, origin, contour_key="pred_window", structures=plan.structures)
+    report.write(records)
+    return report.summary
+
+
+def write_bundle(
+    folder: Path,
+    plan: TrainingPlan,
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    checkpoint: Path,
+    runs: Sequence[tuple[Items, Items]],
+    place: Path,
+) -> None:
+    """Write the bundle with the values of a plan, its weights, and the patients that they have seen.
+
+    Args:
+        folder: to make.
+        plan: of the training.
+        config: values of keys of its configs, nested ones as ``region#scale``.
+        options: of the data list.
+        checkpoint: weights.
+        runs: (trained on, held out) of each network.
+        place: where the folder will be in the end.
+    """
+    shutil.copytree(bundle_root(BUNDLE), folder, ignore=shutil.ignore_patterns("models", "runs", "data"))
+    (folder / "models").mkdir()
+    shutil.copyfile(checkpoint, folder / "models" / "model.pt")
+    seen = sorted({str(item["patient"]) for run in runs for item in run[0]})
+    (folder / "configs" / TRAINED_ON).write_text("\n".join(seen) + "\n", encoding="utf-8")
+    values = {
+        **config,
+        "bundle_root": f"$monai_acdr.bundle.find_bundle_root({place.name!r}, {str(place)!r})",
+        "data_options": {
+            **{name: value for name, value in options.items() if name != "table"},
+            "split": f"$@bundle_root + '/configs/{TRAINED_ON}'",
+        },
+    }
+    for name in ("train", "inference"):
+        path = folder / "configs" / f"{name}.json"
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for key, value in values.items():
+            _set(content, key.split("#"), value)
+        path.write_text(_config_text(content) + "\n", encoding="utf-8")
+    path = folder / "configs" / "metadata.json"
+    metadata = _metadata(json.loads(path.read_text(encoding="utf-8")), plan, config)
+    path.write_text(_config_text(metadata) + "\n", encoding="utf-8")
+
+
+def _metadata(metadata: dict[str, Any], plan: TrainingPlan, config: Mapping[str, Any]) -> dict[str, Any]:
+    names = " and ".join(plan.structures)
+    size = [plan.input_size, plan.input_size]
+    metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] = size
+    pred = metadata["network_data_format"]["outputs"]["pred"]
+    pred["spatial_shape"] = [len(plan.structures), plan.vertices, 2]
+    pred["value_range"] = [0, plan.input_size]
+    pred["channel_def"] = {"0": "background"} | {str(i): name for i, name in enumerate(plan.structures, 1)}
+    metadata["regions"] |= {
+        "point_side": config["region#side"],
+        "pixel_mm": config["region#pixel_mm"],
+        "box_scale": config["region#scale"],
+    }
+    return metadata | {
+        "name": f"Contours of {names} (ACDR)",
+        "task": f"Contour of {names} in a region of interest of a 2-D image",
+        "description": metadata["description"].split(" Comes without")[0],
+        "image_classes": f"one gray image, region of interest resampled to {size[0]} x {size[1]}",
+        "label_classes": f"outline of {names}",
+    }
+
+
+def _set(content: dict[str, Any], names: Sequence[str], value: Any) -> None:
+    """Replace a value of a config; nothing where this config has no such key."""
+    for name in names[:-1]:
+        content = content.get(name, {})
+    if names[-1] in content:
+        content[names[-1]] = value
+
+
+def _config_text(value: Any, indent: int = 0, before: int = 0) -> str:
+    """JSON whose lists and objects stand on one line where they fit, as people write it."""
+    flat = json.dumps(value)
+    if indent + before + len(flat) <= LINE or not isinstance(value, (dict, list)) or not value:
+        return flat
+    inner = " " * (indent + 4)
+    if isinstance(value, dict):
+        names = [json.dumps(name) for name in value]
+        texts = [_config_text(item, indent + 4, len(n) + 3) for n, item in zip(names, value.values(), strict=True)]
+        lines, (first, last) = [f"{inner}{n}: {text}" for n, text in zip(names, texts, strict=True)], "{}"
+    else:
+        lines, (first, last) = [inner + _config_text(item, indent + 4, 1) for item in value], "[]"
+    return f"{first}\n" + ",\n".join(lines) + f"\n{' ' * indent}{last}"
+
+
+def write_card(
+    folder: Path,
+    plan: TrainingPlan,
+    facts: TrainingFacts,
+    metrics: Mapping[str, Any],
+    report: QualityReport,
+    origin: Mapping[str, Any],
+) -> None:
+    """Write ``card.md``, and the same as the bundle's ``docs/README.md``: data, choices, metrics, use and limits."""
+    box = plan.region == "box"
+    names = " and ".join(plan.structures)
+    folds = origin["folds"]
+    how = (
+        f"{folds} folds by patient: each case was measured by a network that did not see its patient"
+        if folds > 1
+        else f"{origin['held_out'][0]} objects that the network did not see, none of their patients either"
+    )
+    region = (
+        f"the box of the reference, {plan.region_scale:g} times as large: the size of the object is given"
+        if box
+        else f"a square of {plan.region_side:g} {plan.region_unit} about the centroid of the reference: the place of "
+        "the object is given, its size is not"
+    )
+    ask = "box X0 Y0 X1 Y1" if box else "point X Y"
+    kinds = report.kinds()
+    findings = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "none"
+    low, middle, high = facts.extents
+    text = f"""# Contours of {names}
+
+Made by `monai-acdr train`. Research only; not a medical device.
+
+## Data
+
+{facts.images} images of {facts.patients} patients, {facts.objects} objects, {facts.several} images with several.
+Objects are {low:.3g}, {middle:.3g} and {high:.3g} {facts.unit} long (5 %, 50 %, 95 %).
+Findings of the check: {findings}; `quality.json` names them.
+
+## Results
+
+Measured on {how}.
+The weights are those of the last epoch, so none were chosen on these cases.
+Regions of the measurement: {region}.
+
+{_results_table(metrics, plan)}
+
+Intervals are 95 % bootstrap intervals over patients. `metrics.csv` has every case, `worst_cases.png` the {WORST} of the
+lowest Dice (references green).{_ensemble_note(folds)}
+
+## Choices
+
+| choice | value | why |
+|---|---|---|
+{_choices_table(plan)}
+
+Change them in `plan.json`, and train with `--plan plan.json`.
+
+## Use
+
+```bash
+monai-acdr segment IMAGE --model bundle --roi {ask} --output OUT
+monai-acdr evaluate OTHER_DATA --model bundle --output OUT
+python -m monai.bundle run --config_file bundle/configs/inference.json --dataset_dir IMAGES --boxes boxes.csv \\
+    --output_dir OUT
+```
+
+`evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). There is no ROI `auto`: nothing
+was trained that finds the object.
+
+## Limitations
+
+- Research only. One closed contour for each object and structure; holes are filled.
+- It outlines what somebody has found: a region without object gets an outline as well.
+- Images from other devices, and regions that are placed otherwise than here, were not measured.
+"""
+    (folder / "card.md").write_text(text, encoding="utf-8")
+    (folder / "bundle" / "docs" / "README.md").write_text(text, encoding="utf-8")
+
+
+def _results_table(metrics: Mapping[str, Any], plan: TrainingPlan) -> str:
+    shown = {"mean_dice": "mean Dice", "pooled_dice": "pooled Dice", "hd95_px": "HD95, px", "hd95_mm": "HD95, mm"}
+    known = {key: title for key, title in shown.items() if metrics.get(key) is not None}
+    lines = [f"| structure | cases | patients | {' | '.join(known.values())} |", "|---" * (3 + len(known)) + "|"]
+    for name in plan.structures:
+        values = metrics["by_structure"][name]
+        cells = [_with_interval(values, key) for key in known]
+        lines.append(f"| {name} | {values['num_cases']} | {values['num_patients']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _with_interval(values: Mapping[str, Any], key: str) -> str:
+    if values.get(key) is None:
+        return "not known"
+    digits = 4 if "dice" in key else 2
+    interval = values.get(f"{key}_ci95")
+    text = f"{values[key]:.{digits}f}"
+    return text if interval is None else f"{text} ({interval[0]:.{digits}f} .. {interval[1]:.{digits}f})"
+
+
+def _choices_table(plan: TrainingPlan) -> str:
+    return "\n".join(
+        f"| {name} | {', '.join(map(str, entry['value'])) if isinstance(entry['value'], list) else entry['value']} | "
+        f"{entry['why']} |"
+        for name, entry in plan.as_dict().items()
+    )
+
+
+def _ensemble_note(folds: int) -> str:
+    if folds == 1:
+        return ""
+    return (
+        f"\nThe weights of the bundle are the ensemble of all {folds} networks. As a whole it has seen every patient: "
+        "its own Dice on these images would be too good, and on new ones is about the one above."
+    )

@@ -1,0 +1,269 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A training from images and masks to a bundle that the other commands take, on tiny synthetic pairs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from monai.bundle import ConfigWorkflow
+from monai.utils import set_determinism
+from PIL import Image
+
+from monai_acdr.apps import evaluate, segment, train, train_bundle
+from monai_acdr.apps.cli import main
+from monai_acdr.apps.training_plan import read_plan
+from monai_acdr.apps.training_results import RESULT_NAMES
+from monai_acdr.handlers import load_checkpoint
+
+NUMBER, SIZE = 6, 96
+
+
+@pytest.fixture(autouse=True)
+def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    yield
+    set_determinism(None)
+
+
+def write_disks(folder: Path, radii: list[list[float]], labels: bool = False) -> Path:
+    """Bright disks on noise; a list of radii for each image. ``labels`` puts a disk of 1 into each disk of 2."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    rows = [("file", "patient", "site")]
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for index, of_image in enumerate(radii):
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        for place, radius in enumerate(of_image):
+            center = (26 + 44 * (place % 2), 26 + 44 * (place // 2)) if len(of_image) > 1 else (48, 48)
+            distance = np.hypot(x - center[0], y - center[1])
+            mask[distance <= radius] = 2 if labels else 255
+            if labels:
+                mask[distance <= radius / 2] = 1
+        image = np.clip(80 + 90 * (mask > 0) + 40 * (mask == 1) + rng.normal(0, 10, mask.shape), 0, 255)
+        name = f"im{index:02d}.png"
+        Image.fromarray(image.astype(np.uint8)).save(folder / "images" / name)
+        Image.fromarray(mask).save(folder / "masks" / name)
+        rows.append((name, f"patient {index // 2}", f"site {index // 3}"))
+    with (folder / "index.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six images of three patients, of which the first two have two objects; sizes differ by a factor of two."""
+    radii = [[9.0, 16.0], [10.0, 15.0], [20.0], [11.0], [18.0], [12.0]]
+    return write_disks(tmp_path_factory.mktemp("disks") / "data", radii)
+
+
+@pytest.fixture(scope="module")
+def tiny_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("plan") / "tiny.json"
+    path.write_text(json.dumps({"input_size": 32, "vertices": 16, "batch_size": 4, "epochs": 2}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(disks: Path, tiny_plan: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[str]]:
+    """Output, result and lines of a training that nobody changes."""
+    output, lines = tmp_path_factory.mktemp("trained") / "out", []
+    result = train(disks, output, plan=tiny_plan, structure="bright disk", device="cpu", say=lines.append)
+    return output, result, lines
+
+
+def test_files_and_lines(trained: tuple[Path, Any, list[str]]) -> None:
+    output, result, lines = trained
+    names = {path.name for path in output.iterdir()}
+    assert names == {*RESULT_NAMES, "plan.json", "quality.json", "split.csv", "training"}
+    assert result.metrics == json.loads((output / "metrics.json").read_text())
+    assert result.held_out == result.metrics["num_cases"] == len((output / "metrics.csv").read_text().splitlines()) - 1
+    assert result.first_metric_seconds < result.seconds
+    text = "\n".join(lines)
+    assert "epoch 2 of 2: loss" in text
+    assert "held out after epoch 2: mean Dice" in text
+    assert "input_size: 32 (given)" in text
+    card = (output / "card.md").read_text()
+    assert "bright disk" in card
+    assert f"{result.metrics['mean_dice']:.4f}" in card
+    assert "the size of the object is given" in card
+    assert Image.open(output / "worst_cases.png").size[0] > 200
+
+
+def test_objects_have_regions_of_their_own_and_patients_stay_apart(trained: tuple[Path, Any, list[str]]) -> None:
+    output, result, _ = trained
+    seen, held = result.metrics["metadata"]["trained_on"], result.metrics["metadata"]["held_out"]
+    assert seen[0] + held[0] == 8  # 6 images, two of which have two
+    groups = dict(list(csv.reader((output / "split.csv").open()))[1:])
+    assert sorted(groups) == ["patient 0", "patient 1", "patient 2"]
+    assert sorted(groups.values()) == ["test", "training", "training"]
+    trained_on = (output / "bundle" / "configs" / "trained_on.txt").read_text().splitlines()
+    assert trained_on == sorted(patient for patient, group in groups.items() if group == "training")
+
+
+def test_the_other_commands_take_the_bundle(trained: tuple[Path, Any, list[str]], disks: Path, tmp_path: Path) -> None:
+    output, result, _ = trained
+    bundle = output / "bundle"
+    again = evaluate(disks, tmp_path / "evaluated", bundle, device="cpu")
+    assert again["mean_dice"] == pytest.approx(result.metrics["mean_dice"], abs=1e-6)
+    assert again["num_cases"] == result.held_out
+    report = segment(disks / "images" / "im02.png", tmp_path / "segmented", bundle, roi="box 28 28 68 68", device="cpu")
+    assert report.structures == ("bright disk",)
+    assert report.frames[0].region == (48.0, 48.0, 48.0, 48.0)  # 1.2 times as large
+    with pytest.raises(ValueError, match="has no localizer; give --roi box X0 Y0 X1 Y1, in pixels"):
+        segment(disks / "images" / "im02.png", tmp_path / "auto", bundle, device="cpu")
+
+
+def test_another_data_set_is_evaluated_whole(trained: tuple[Path, Any, list[str]], tmp_path: Path) -> None:
+    others = write_disks(tmp_path / "others", [[14.0], [12.0]])
+    (others / "index.csv").unlink()
+    assert evaluate(others, tmp_path / "out", trained[0] / "bundle", device="cpu")["num_cases"] == 2
+
+
+@pytest.mark.parametrize(("configs", "kind"), [(("train",), "train"), (("inference",), "infer")])
+def test_monai_runs_the_bundle(
+    trained: tuple[Path, Any, list[str]], disks: Path, tmp_path: Path, configs: tuple[str, ...], kind: str
+) -> None:
+    files = [str(trained[0] / "bundle" / "configs" / f"{name}.json") for name in configs]
+    places = {"dataset_dir": str(disks), "output_dir": str(tmp_path / "out"), "device": "cpu"}
+    if kind == "train":
+        places |= {"checkpoint": str(tmp_path / "model.pt"), "max_epochs": 1}
+    workflow = ConfigWorkflow(config_file=files, workflow_type=kind, logging_file=False, **places)
+    workflow.initialize()
+    assert workflow.check_properties() == []
+    workflow.run()
+    workflow.finalize()
+    written = {"train": tmp_path / "model.pt", "infer": tmp_path / "out" / "im00-1.json"}
+    assert kind == "infer" or written[kind].is_file()
+    assert kind == "train" or list((tmp_path / "out").glob("im00*.json"))
+
+
+def test_results_are_not_replaced_unasked(trained: tuple[Path, Any, list[str]], disks: Path) -> None:
+    with pytest.raises(FileExistsError, match=r"Expected no results in .*--overwrite"):
+        train(disks, trained[0])
+
+
+def test_a_stopped_training_goes_on(
+    trained: tuple[Path, Any, list[str]], disks: Path, tiny_plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one of two epochs; the weights are those of a training that was not stopped."""
+    lines: list[str] = []
+
+    def stop(text: str) -> None:
+        lines.append(text)
+        if text.startswith("held out after epoch 2"):
+            raise KeyboardInterrupt("by a test")
+
+    options: dict[str, Any] = {"plan": tiny_plan, "structure": "bright disk", "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt, match="by a test"):
+        train(disks, tmp_path / "out", say=stop, **options)
+    assert lines[-1].startswith("Stopped. The same command goes on")
+    assert not (tmp_path / "out" / "bundle").exists()
+    with pytest.raises(ValueError, match="Expected to go on .*seed 0, now 5"):
+        train(disks, tmp_path / "out", seed=5, **options)
+    lines.clear()
+    train(disks, tmp_path / "out", say=lines.append, **options)
+    assert any(text.endswith("going on") for text in lines)
+    one, other = (
+        load_checkpoint(folder / "bundle" / "models" / "model.pt") for folder in (trained[0], tmp_path / "out")
+    )
+    for name, values in one.items():
+        torch.testing.assert_close(other[name], values)
+
+
+def test_folds_by_patient(disks: Path, tiny_plan: Path, tmp_path: Path) -> None:
+    result = train(disks, tmp_path / "out", plan=tiny_plan, folds=3, epochs=1, device="cpu")
+    assert result.plan.epochs == 1
+    assert result.held_out == result.metrics["num_cases"] == 8
+    groups = list(csv.reader((tmp_path / "out" / "split.csv").open()))[1:]
+    assert sorted(group for _, group in groups) == ["fold 1", "fold 2", "fold 3"]
+    weights = load_checkpoint(tmp_path / "out" / "bundle" / "models" / "model.pt")
+    assert {name.split(".")[2] for name in weights if name.startswith("displacement_net.members")} == {"0", "1", "2"}
+    assert "ensemble of all 3 networks" in (tmp_path / "out" / "card.md").read_text()
+
+
+def test_groups_of_the_data_set_are_kept(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = [("file", "patient", "group")]
+    rows += [(f"im{i:02d}.png", f"p{i}", "val" if i in (0, 4) else "train") for i in range(NUMBER)]
+    with table.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    train(disks, tmp_path / "out", plan=tiny_plan, epochs=1, table=table, device="cpu")
+    groups = dict(list(csv.reader((tmp_path / "out" / "split.csv").open()))[1:])
+    assert {patient for patient, group in groups.items() if group == "test"} == {"p0", "p4"}
+
+
+def test_another_column_keeps_images_together(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:
+    train(disks, tmp_path / "out", plan=tiny_plan, epochs=1, patient_column="site", device="cpu")
+    groups = dict(list(csv.reader((tmp_path / "out" / "split.csv").open()))[1:])
+    assert sorted(groups) == ["site 0", "site 1"]
+    with pytest.raises(ValueError, match="Expected a column 'ward'.*check --patient-column"):
+        train(disks, tmp_path / "other", patient_column="ward")
+
+
+def test_labels_are_structures(tmp_path: Path, tiny_plan: Path) -> None:
+    data = write_disks(tmp_path / "data", [[16.0], [18.0], [20.0], [17.0]], labels=True)
+    text = {
+        "structures": ["core", "rim"],
+        "initial_diameter": [0.3, 0.5],
+        "input_size": 32,
+        "vertices": 16,
+        "epochs": 1,
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(text))
+    result = train(data, tmp_path / "out", plan=tmp_path / "plan.json", device="cpu")
+    assert set(result.metrics["by_structure"]) == {"core", "rim"}
+    report = segment(data / "images" / "im00.png", tmp_path / "seg", tmp_path / "out" / "bundle", roi="box 30 30 66 66")
+    assert report.structures == ("core", "rim")
+
+
+def test_minutes_set_the_epochs(disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = []
+    monkeypatch.setattr(train_bundle, "_write_beginning", lambda *values: plans.append(values[2]) or _stop())
+    with pytest.raises(InterruptedError, match="by a test"):
+        train(disks, tmp_path / "out", minutes=0.5, device="cpu")
+    assert plans[0].epochs >= 1
+    assert "0.5 minutes" in plans[0].reasons["epochs"]
+
+
+def _stop() -> None:
+    raise InterruptedError("by a test")
+
+
+def test_refused(disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileNotFoundError, match="Expected the folder of a data set"):
+        train(tmp_path / "absent", tmp_path / "out")
+    with pytest.raises(ValueError, match="leave one out"):
+        train(disks, tmp_path / "out", epochs=1, minutes=1)
+    with pytest.raises(ValueError, match="`folds` to be at least 1"):
+        train(disks, tmp_path / "out", folds=0)
+    with pytest.raises(ValueError, match="positive `epochs`"):
+        train(disks, tmp_path / "out", minutes=0)
+    with pytest.raises(ValueError, match="Expected at least 4 patients"):
+        train(disks, tmp_path / "out", folds=4)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(train_bundle, "find_spec", lambda name: None if name == "tqdm" else name)
+    with pytest.raises(ImportError, match=r"Training needs tqdm.*pip install 'monai_acdr\[bundle\]'"):
+        train(disks, tmp_path / "out")
+
+
+def test_command(disks: Path, tiny_plan: Path, tmp_path: Path) -> None:
+    words = ["train", str(disks), "-o", str(tmp_path / "out"), "--plan", str(tiny_plan), "--epochs", "1", "--json"]
+    result = CliRunner().invoke(main, [*words, "-d", "cpu"])
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    assert record["plan"]["epochs"] == 1
+    assert record["metrics"]["num_cases"] == record["held_out"]
+    assert read_plan(tmp_path / "out" / "plan.json").epochs == 1
+    assert CliRunner().invoke(main, [*words, "-d", "cpu"]).exit_code == 4
