@@ -109,7 +109,10 @@ CONFIG_KEYS = {
     "boxes": "CSV file with the columns file,x0,y0,x1,y1: one box per image, in pixels",
     "structures": "what is outlined, innermost first",
     "nested": "each structure contains the one before it",
-    "thinnest_wall": "share of the median wall below which the slice next to the base is none of the ventricle",
+    "thinnest_wall": (
+        "share of the median wall below which the slice next to the base, by its wall less twice the spread of its "
+        "endocardium, is none of the ventricle"
+    ),
     "doubtful_below": "confidence, 0 to 1, below which an outlined frame is doubtful",
     "roi": "kind of region of interest: center, label or box",
     "roi_box": "(x0, y0, x1, y1) in pixels, one region of interest for every image",

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABOVE_BASE",
+    "BELOW_APEX",
     "MIN_CONTRAST",
     "NO_CONTRAST",
-    "above_base_finding",
+    "beyond_ends_findings",
     "contour_findings",
     "contour_place",
     "doubtful_finding",
@@ -45,6 +46,9 @@ __all__ = [
 
 ABOVE_BASE = "the wall is too thin for a ventricle: above the base"
 """Why a frame next to the base has no contour in the results."""
+
+BELOW_APEX = "the networks disagree by more than the wall about a cavity: below the apex"
+"""Why the last frame at the apex has no contour in the results."""
 
 MIN_CONTRAST = 0.002
 """Least contrast of a region (:func:`region_contrast`) in which a contour is drawn; of a constant region it is 0.
@@ -180,9 +184,15 @@ def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
     return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
 
 
-def above_base_finding(names: Sequence[str]) -> list[Finding]:
-    """One finding for all frames that have no contour for :data:`ABOVE_BASE`: a reader may see it otherwise."""
-    return [Finding("above_base", _listed([f"frame {name}" for name in names], ABOVE_BASE))] if names else []
+def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Finding]:
+    """A finding for all frames without a contour for :data:`ABOVE_BASE`, and one for those for :data:`BELOW_APEX`.
+
+    A reader may see both otherwise.
+    """
+    kinds = (("above_base", above, ABOVE_BASE), ("below_apex", below, BELOW_APEX))
+    return [
+        Finding(kind, _listed([f"frame {name}" for name in names], reason)) for kind, names, reason in kinds if names
+    ]
 
 
 def doubtful_slice_finding(

@@ -13,13 +13,13 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.apps.contour_checks import ABOVE_BASE, MIN_CONTRAST, NO_CONTRAST, region_contrast
+from monai_acdr.apps.contour_checks import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.earlier_contours import earlier_contours
 from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
 from monai_acdr.inferers import LocatedHeart
-from monai_acdr.measures import CineGrid, measure_wall, slices_above_base
+from monai_acdr.measures import CineGrid, measure_wall, slices_above_base, slices_below_apex
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 
@@ -135,7 +135,7 @@ def _outlines(
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
     if request.kind == "auto" and not all_frames:
-        places = _below_base(places, evolutions, model, grid)
+        places = _in_ventricle(places, evolutions, spreads, model, grid)
     return [
         Outline(
             evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i), _is_doubtful(p, model), p.close_call
@@ -144,24 +144,38 @@ def _outlines(
     ]
 
 
-def _below_base(
-    places: list[_Place], evolutions: Mapping[int, np.ndarray], model: ContourModel, grid: CineGrid | None
+def _in_ventricle(
+    places: list[_Place],
+    evolutions: Mapping[int, np.ndarray],
+    spreads: Mapping[int, np.ndarray],
+    model: ContourModel,
+    grid: CineGrid | None,
 ) -> list[_Place]:
-    """Places whose contours surround the atrium do not count (:func:`monai_acdr.measures.slices_above_base`)."""
+    """Places whose contours surround the atrium, or muscle alone below the apex, do not count.
+
+    See :func:`monai_acdr.measures.slices_above_base` and :func:`monai_acdr.measures.slices_below_apex`.
+    """
     if grid is None or model.thinnest_wall is None or not model.nested:
         return places
     areas = np.full((max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
-    walls = areas.copy()
+    walls, spread = areas.copy(), areas.copy()
     for index, evolution in evolutions.items():
         if not places[index].reason:
             cell = grid.slice_index[index], grid.phase[index]
             wall = measure_wall(0.0, evolution[-1, 0], evolution[-1, -1], (1.0, 1.0))  # in pixels: only shares count
             areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
-    above = slices_above_base(areas, walls, model.thinnest_wall)
-    return [
-        replace(place, reason=ABOVE_BASE) if not place.reason and above[grid.slice_index[i], grid.phase[i]] else place
-        for i, place in enumerate(places)
-    ]
+            if index in spreads:
+                spread[cell] = float(spreads[index][0].mean())
+    reasons = {
+        BELOW_APEX: slices_below_apex(areas, walls, spread),
+        ABOVE_BASE: slices_above_base(areas, walls, model.thinnest_wall, spread),
+    }
+    results = list(places)
+    for i, place in enumerate(places):
+        for reason, beyond in reasons.items():
+            if not place.reason and beyond[grid.slice_index[i], grid.phase[i]]:
+                results[i] = replace(place, reason=reason)
+    return results
 
 
 def _evolution(contours: Tensor) -> np.ndarray:

@@ -15,8 +15,9 @@ import torch
 
 from monai_acdr.apps.contour_checks import (
     ABOVE_BASE,
+    BELOW_APEX,
     NO_CONTRAST,
-    above_base_finding,
+    beyond_ends_findings,
     doubtful_finding,
     doubtful_slice_finding,
     no_contrast_finding,
@@ -207,7 +208,7 @@ def _findings(
         *no_contrast_finding(names(NO_CONTRAST)),
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
-        *above_base_finding(names(ABOVE_BASE)),
+        *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
         *measured.findings,
         *result_findings(wanted, inputs),
     ]

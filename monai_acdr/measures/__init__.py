@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from monai_acdr.measures.agreement import Agreement, compute_agreement
-from monai_acdr.measures.base_slices import find_base_end, slices_above_base
+from monai_acdr.measures.base_slices import find_base_end, slices_above_base, slices_below_apex
 from monai_acdr.measures.cine_grid import CineGrid, FrameHeader, group_frames
 from monai_acdr.measures.myocardium import (
     MYOCARDIUM_G_PER_ML,
@@ -44,6 +44,7 @@ __all__ = [
     "measure_wall",
     "phase_volumes",
     "slices_above_base",
+    "slices_below_apex",
     "ventricle_volumes",
     "ventricle_wall",
 ]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.contour_checks import ABOVE_BASE, above_base_finding, doubtful_slice_finding
+from monai_acdr.apps.contour_checks import ABOVE_BASE, BELOW_APEX, beyond_ends_findings, doubtful_slice_finding
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.outlines import _below_base, _Place, outline_frames
+from monai_acdr.apps.outlines import _in_ventricle, _Place, outline_frames
 from monai_acdr.apps.regions import parse_region
 from monai_acdr.geometry import circle
 from monai_acdr.inferers import LocatedHeart
@@ -154,9 +154,16 @@ def test_thin_walls_at_the_base_do_not_count(nested_model: ContourModel, changes
         rings = torch.stack([circle(center, inner, 64), circle(center, inner + wall, 64)])
         evolutions[index] = rings.numpy()[None]
     places = [_Place(None) for _ in evolutions]
-    found = _below_base(places, evolutions, model, grid)  # type: ignore[arg-type]
-    assert [place.reason for place in found] == ["", "" if changes else ABOVE_BASE, *[""] * 10]
-    assert _below_base(places, evolutions, model, None) == places
+    spreads = {
+        index: np.full((2, 64), 8.0 if index == 10 else 0.5) for index in evolutions
+    }  # 10: the apex, first phase
+    found = _in_ventricle(places, evolutions, spreads, model, grid)  # type: ignore[arg-type]
+    expected = ["", *["" if changes else ABOVE_BASE], *[""] * 8, *["" if changes else BELOW_APEX], ""]
+    assert [place.reason for place in found] == expected
+    assert _in_ventricle(places, evolutions, spreads, model, None) == places
+    alone = _in_ventricle(places, evolutions, {}, model, grid)  # type: ignore[arg-type]
+    assert [place.reason for place in alone] == [*expected[:10], "", ""]
     if not changes:
-        (finding,) = above_base_finding(["a", "b"])
-        assert finding.kind == "above_base" and "frame a" in finding.text and above_base_finding([]) == []
+        above, below = beyond_ends_findings(["a", "b"], ["c"])
+        assert (above.kind, below.kind) == ("above_base", "below_apex")
+        assert "frame a" in above.text and "frame c" in below.text and beyond_ends_findings([], []) == []

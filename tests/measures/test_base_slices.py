@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monai_acdr.measures import find_base_end, slices_above_base
+from monai_acdr.measures import find_base_end, slices_above_base, slices_below_apex
 
 AREAS = np.array([[9.0, 6.0], [10, 5], [9, 4], [8, 3], [5, 2], [2, 1]])
 WALLS = np.array([[9.0, 4.0], [9, 12], [10, 13], [10, 13], [9, 12], [8, 5]])
@@ -61,5 +61,24 @@ def test_the_base_is_the_wide_end() -> None:
     ("areas", "walls", "share"), [(AREAS[0], WALLS[0], 0.5), (AREAS, WALLS.T, 0.5), (AREAS, WALLS, 2)]
 )
 def test_refusals(areas: np.ndarray, walls: np.ndarray, share: float) -> None:
-    with pytest.raises(ValueError, match="Expected `areas` and `walls`"):
+    with pytest.raises(ValueError, match="Expected `areas`, `walls` and `spreads`"):
         slices_above_base(areas, walls, share)
+
+
+def test_what_counts_is_the_wall_less_two_spreads() -> None:
+    spreads = np.full(AREAS.shape, np.nan)
+    spreads[0, 0] = 2.6  # 9 - 5.2 is less than half of the median, 9
+    assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 0], [0, 1]]
+    spreads[0, 0] = 2.2
+    assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_apex_that_no_two_networks_see_alike(turned: bool) -> None:
+    spreads = np.full(AREAS.shape, 1.0)
+    spreads[5, 1] = 2.6  # the wall is 5
+    spreads[4, 0] = spreads[0, 0] = 9.0  # neither the last slice nor the base is looked at
+    arrays = [array[::-1] if turned else array for array in (AREAS, WALLS, spreads)]
+    assert np.argwhere(slices_below_apex(*arrays)).tolist() == [[0 if turned else 5, 1]]
+    assert not slices_below_apex(AREAS, WALLS, np.full(AREAS.shape, np.nan)).any()
+    assert not slices_below_apex(AREAS[:3], WALLS[:3], spreads[:3] + 9).any()
