@@ -286,12 +286,11 @@ STUDIES = {
         ),
         Study(
             "weights",
-            "the weights that come along: trained on both groups, so its figures say how well these were learnt",
+            "the weights that come along, trained on the group training",
             "sunnybrook",
-            60,
+            160,
             (0, 1, 2),
             _WEIGHTS,
-            settings={"train_group": "training+validation"},
         ),
         Study("recipe", "what each choice is worth", "sunnybrook", 40, (0,), _RECIPE, settings=_SMALL),
         Study(
