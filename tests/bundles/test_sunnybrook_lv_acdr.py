@@ -166,7 +166,7 @@ def test_presets(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) ->
     dropout = field.encoder[0].convolutions[1].p
     trained_with = (type(optimizer), adam["lr"], adam["weight_decay"], parsed("batch_size"))
     if preset == "paper":
-        assert drawn == (32, 16, True, "sigmoid", 2)
+        assert drawn == (32, 16, True, "sigmoid", 4)
         assert (len(convolutions), dropout) == (3, 0.2)
         assert trained_with == (torch.optim.Adam, 1e-3, 0, 100)
         view = parsed("view")
