@@ -240,6 +240,13 @@ Examples:
 @click.option(
     "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not tell it."
 )
+@click.option(
+    "--structure",
+    metavar="NAME",
+    multiple=True,
+    help="Name of what is outlined, in report, SEG, RTSTRUCT and SR; once per structure, the innermost first. Known "
+    "names, such as 'breast mass' or 'kidney', are coded.",
+)
 @click.option("--seg", is_flag=True, help="Write a DICOM segmentation, a segment for each structure.")
 @click.option(
     "--seg-kind",
@@ -272,7 +279,7 @@ Examples:
 @overwrite_option
 @device_option
 @json_option
-def segment(seg: bool, seg_kind: str, as_json: bool, **arguments: Any) -> None:
+def segment(seg: bool, seg_kind: str, as_json: bool, structure: tuple[str, ...], **arguments: Any) -> None:
     """Outline the images of one STUDY.
 
     STUDY is a DICOM file or folder, a picture or a folder of them, a NIfTI volume, or the URL of a study on a DICOMweb
@@ -281,7 +288,7 @@ def segment(seg: bool, seg_kind: str, as_json: bool, **arguments: Any) -> None:
     from monai_acdr.apps.segment_study import segment as run
 
     with TerminalProgress() as progress:
-        report = run(seg=seg_kind.upper() if seg else None, progress=progress, **arguments)
+        report = run(seg=seg_kind.upper() if seg else None, structure=structure or None, progress=progress, **arguments)
     lines = [
         *report.summary(),
         f"Results: {arguments['output']} ({', '.join(report.files[:6])}"

@@ -35,7 +35,7 @@ from monai_acdr.dicom import (
     SourceFrame,
     Structure,
 )
-from monai_acdr.dicom.regions import KNOWN_STRUCTURES
+from monai_acdr.dicom.regions import KNOWN_STRUCTURES, named_structure
 from monai_acdr.files import write_text_atomically
 from monai_acdr.inferers import spread_in_mm
 
@@ -232,9 +232,13 @@ def _check_labels(labels: Sequence[str]) -> None:
 
 
 def structure_of(label: str) -> Structure:
-    """The structure of a label: one that this package knows by it, else something that only has a name."""
+    """The structure of a label: a known one, one whose name is coded, or something that only has a name."""
     known = next((item for item in KNOWN_STRUCTURES if item.label.casefold() == label.strip().casefold()), None)
-    return known or Structure(label.strip(), TISSUE.category, TISSUE.property_type)
+    if known is not None:
+        return known
+    text = label.strip()
+    coded = named_structure(text) if text.isprintable() and "\\" not in text else TISSUE
+    return replace(coded, label=text)
 
 
 def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[int]:

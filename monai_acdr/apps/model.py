@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from monai.bundle import ConfigParser
 
 from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
-from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure
+from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure, named_structure
 from monai_acdr.handlers import load_network
 from monai_acdr.inferers import ContourInferer, Localizer
 from monai_acdr.networks.nets import ActiveContourNet
@@ -33,10 +34,11 @@ __all__ = [
     "find_device",
     "find_weights",
     "load_model",
+    "name_structures",
 ]
 
 STRUCTURES = {"lv": LV_ENDOCARDIUM, "lv_epicardium": LV_EPICARDIUM, "mass": BREAST_MASS}
-"""Class names of ``channel_def`` in the metadata of bundles -> what is outlined."""
+"""Class names of ``channel_def`` in the metadata of the shipped bundles -> what is outlined; see `named_structure`."""
 
 MAX_STRUCTURES = 16
 """Structures of a bundle; more are not read."""
@@ -123,6 +125,7 @@ class ContourModel:
         infer: crops, evolves and maps back.
         regions: how its regions are made.
         device: where it runs.
+        modality: DICOM's code of the images that it was trained on, such as MR; empty where the metadata names none.
         nested: whether each structure contains the one before it.
         doubtful_below: confidence below which a contour is doubtful; None where the bundle states none.
         thinnest_wall: share of the median wall below which the slice next to the base is none of the ventricle
@@ -142,6 +145,7 @@ class ContourModel:
     infer: ContourInferer
     regions: RegionRules
     device: torch.device
+    modality: str = ""
     nested: bool = False
     doubtful_below: float | None = None
     thinnest_wall: float | None = None
@@ -223,6 +227,7 @@ def load_model(
         infer=ContourInferer(network, crop, batch_size, chosen, nested),
         regions=_regions(metadata, root / "configs" / "metadata.json"),
         device=chosen,
+        modality=_modality(metadata),
         nested=nested,
         doubtful_below=doubtful_below,
         thinnest_wall=thinnest_wall,
@@ -338,11 +343,45 @@ def bundle_structures(metadata: Mapping[str, Any]) -> tuple[Structure, ...]:
         if not isinstance(name, str) or not name.strip():
             break
         names.append(name.strip())
-    return tuple(map(_named_structure, names)) or (TISSUE,)
+    return tuple(map(_class_structure, names)) or (TISSUE,)
 
 
-def _named_structure(name: str) -> Structure:
-    return STRUCTURES.get(name.lower()) or Structure(name[:64], TISSUE.category, TISSUE.property_type)
+def _class_structure(name: str) -> Structure:
+    printable = "".join(letter for letter in name if letter.isprintable() and letter != "\\").strip()
+    return STRUCTURES.get(name.lower()) or (named_structure(printable[:64]) if printable else TISSUE)
+
+
+def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> ContourModel:
+    """A model whose results have the user's names for its structures.
+
+    Args:
+        model: the model.
+        names: one per structure, from the innermost to the outermost; see :func:`monai_acdr.dicom.named_structure`.
+            None leaves the model as it is.
+
+    Raises:
+        ValueError: when their number is another, two are equal, or one cannot be a label.
+    """
+    if names is None:
+        return model
+    names = [names] if isinstance(names, str) else list(names)
+    if len(names) != len(model.structures):
+        raise ValueError(
+            f"Expected a name for each structure of {model.name} ({model.label}), but got {len(names)}: give "
+            f"--structure {len(model.structures)} times, from the innermost to the outermost."
+        )
+    structures = tuple(map(named_structure, names))
+    if len({structure.label.lower() for structure in structures}) != len(structures):
+        raise ValueError(f"Expected different names for the structures, but got {names}.")
+    return replace(model, structures=structures)
+
+
+def _modality(metadata: Mapping[str, Any]) -> str:
+    """The modality of the network's input, where it is one of DICOM's codes: two capital letters."""
+    value: Any = metadata
+    for key in ("network_data_format", "inputs", "image", "modality"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Z]{2}", value) else ""
 
 
 def _nested(config: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from monai_acdr.apps.contour_checks import (
 )
 from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
-from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.apps.model import ContourModel, load_model, name_structures
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.apps.segment_report import FrameReport, SegmentReport
@@ -39,7 +39,8 @@ from monai_acdr.apps.segment_results import (
 )
 from monai_acdr.apps.stopwatch import Stopwatch
 from monai_acdr.apps.study_server import fetch_study, store_results
-from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.dicom import LV_ENDOCARDIUM, TISSUE
+from monai_acdr.dicom.elements import text
 from monai_acdr.files import check_inputs_kept, lock_folder, publish_results
 from monai_acdr.inferers import spread_in_mm
 from monai_acdr.measures import Finding
@@ -53,6 +54,7 @@ def segment(
     model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
     roi: str | os.PathLike[str] | Sequence[object] = "auto",
     *,
+    structure: str | Sequence[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     series: str | None = None,
     spacing: Sequence[float] | None = None,
@@ -82,6 +84,8 @@ def segment(
         model: a bundle's name or folder. A bundle's config is code: use those that you trust.
         roi: ``auto`` (finds the left ventricle), ``center``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
             covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
+        structure: name in all results, one per structure, the innermost first, see :func:`named_structure`; None takes
+            the bundle's, and in DICOM images of another modality than the bundle's "Region".
         checkpoint: other weights than the bundle's.
         series: SeriesNumber or SeriesInstanceUID, where the study has several series.
         spacing: (between rows, between columns) in mm for images that do not tell it.
@@ -119,9 +123,10 @@ def segment(
         with ExitStack() as stack:
             folder = stack.enter_context(publish_results(target, RESULT_NAMES, overwrite))
             with watch("model"):
-                contour_model = load_model(model, checkpoint, device, batch_size)
+                contour_model = name_structures(load_model(model, checkpoint, device, batch_size), structure)
             path = stack.enter_context(fetch_study(study, tell))
             inputs = _read(path, series, spacing, strict, watch, tell)
+            contour_model, inputs = _without_foreign_names(contour_model, inputs, structure is not None)
             read = [*input_files(path, inputs), request.path, checkpoint]
             check_inputs_kept([target / name for name in RESULT_NAMES], read)
             check_wanted(wanted, inputs, bool(store))
@@ -141,6 +146,22 @@ def _read(
             f"({first.reason}): remove them, or run without --strict."
         )
     return inputs
+
+
+def _without_foreign_names(model: ContourModel, inputs: Inputs, named: bool) -> tuple[ContourModel, Inputs]:
+    """In images of another modality than the model's, its structures are regions: what it found there, nobody knows."""
+    modalities = {text(frame.source.header, "Modality") for frame in inputs.frames if frame.source is not None}
+    foreign = sorted(modalities - {"", model.modality})
+    if named or not foreign or not model.modality:
+        return model, inputs
+    number = len(model.structures)
+    labels = [TISSUE.label] if number == 1 else [f"{TISSUE.label} {n + 1}" for n in range(number)]
+    message = (
+        f"{model.name} was trained on {model.modality} images, and these are {', '.join(foreign)}: its contours are "
+        f"called {' and '.join(labels)}, not {model.label}. Give --structure to name them, or another --model."
+    )
+    model = replace(model, structures=tuple(replace(TISSUE, label=label) for label in labels))
+    return model, replace(inputs, findings=[*inputs.findings, Finding("modality", message)])
 
 
 def _stored(report: SegmentReport, store: str | None, folder: Path, watch: Stopwatch) -> SegmentReport:

@@ -19,6 +19,7 @@ from monai_acdr.dicom.regions import (
     Structure,
     as_regions,
     iterate_contours,
+    named_structure,
     rasterize_region,
 )
 from monai_acdr.dicom.rtstruct import read_rtstruct, write_rtstruct
@@ -61,4 +62,5 @@ __all__ = [
     "write_rtstruct",
     "write_seg",
     "write_sr",
+    "named_structure",
 ]

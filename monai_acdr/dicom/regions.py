@@ -16,8 +16,9 @@ Contours beside each other, or that overlap, are united, unless they are CLOSEDP
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ __all__ = [
     "find_holes",
     "iterate_contours",
     "join_keyholes",
+    "named_structure",
     "rasterize_region",
     "rasterize_rings",
     "split_keyholes",
@@ -118,6 +120,87 @@ TISSUE = Structure("Region", Code("85756007", "SCT", "Tissue"), Code("85756007",
 
 KNOWN_STRUCTURES = (LV_ENDOCARDIUM, LV_BLOOD_POOL, LV_EPICARDIUM, LV_MYOCARDIUM, BREAST_MASS)
 """Structures that are recognized by their label, or by the code of their property type, the first one of a code."""
+
+
+_ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+_CODED = {
+    **dict.fromkeys(("lv", "left ventricle", "endocardium"), LV_ENDOCARDIUM),
+    "epicardium": LV_EPICARDIUM,
+    "myocardium": LV_MYOCARDIUM,
+    "blood pool": LV_BLOOD_POOL,
+    **dict.fromkeys(("breast mass", "breast lesion", "breast tumor"), BREAST_MASS),
+    **{
+        meaning.lower(): Structure(meaning, _ANATOMY, Code(value, "SCT", meaning), interpreted_type="ORGAN")
+        for value, meaning in (
+            ("10200004", "Liver"),
+            ("64033007", "Kidney"),
+            ("78961009", "Spleen"),
+            ("39607008", "Lung"),
+            ("80891009", "Heart"),
+            ("41216001", "Prostate"),
+            ("12738006", "Brain"),
+            ("15776009", "Pancreas"),
+            ("35039007", "Uterus"),
+            ("76752008", "Breast"),
+            ("82471001", "Left atrium"),
+            ("53085002", "Right ventricle"),
+            ("15825003", "Aorta"),
+            ("28231008", "Gallbladder"),
+            ("69695003", "Stomach"),
+            ("32849002", "Esophagus"),
+            ("44567001", "Trachea"),
+            ("2748008", "Spinal cord"),
+            ("71341001", "Femur"),
+            ("51282000", "Vertebra"),
+            ("81745001", "Eye"),
+        )
+    },
+    **{
+        meaning.lower(): Structure(meaning, _ABNORMAL, Code(value, "SCT", meaning))
+        for value, meaning in (
+            ("4147007", "Mass"),
+            ("52988006", "Lesion"),
+            ("27925004", "Nodule"),
+            ("108369006", "Neoplasm"),
+            ("108369006", "Tumor"),
+            ("367643001", "Cyst"),
+            ("35566002", "Hematoma"),
+            ("6574001", "Necrosis"),
+        )
+    },
+}
+"""Names in lower case -> structures with the codes of SNOMED CT that pydicom's dictionary has for them."""
+
+
+def named_structure(name: str) -> Structure:
+    """A structure by a user's name for it: with codes where they are known, otherwise a tissue that only has a name.
+
+    Args:
+        name: the label in results, 1 to 64 characters. Case, underscores and a plural "s" make no difference for the
+            codes; the labels of :data:`KNOWN_STRUCTURES` mean these.
+
+    Raises:
+        ValueError: for an empty name, one that is too long, or one with characters that cannot be printed.
+
+    Example:
+        >>> named_structure("kidneys").property_type.meaning
+        'Kidney'
+        >>> named_structure("Optic disc").property_type.meaning
+        'Tissue'
+    """
+    label = name.strip()
+    if not label or len(label) > 64 or not label.isprintable() or "\\" in label:
+        raise ValueError(
+            f"Expected the name of a structure to have 1 to 64 printable characters and no backslash, but got {name!r}."
+        )
+    plain = re.sub(r"[\s_-]+", " ", label.lower())
+    for structure in KNOWN_STRUCTURES:
+        if structure.label.lower() == plain and structure is not BREAST_MASS:  # "mass" alone names no breast
+            return structure
+    known = _CODED.get(plain) or _CODED.get(plain.removesuffix("s"))
+    if known is LV_ENDOCARDIUM or known is LV_EPICARDIUM:  # their measures depend on what they are: volumes, mass
+        return known
+    return replace(known or TISSUE, label=label)
 
 
 def code_item(code: Code) -> Dataset:
@@ -382,7 +465,7 @@ def as_regions(contours: Sequence[Any], sources: Sequence[SourceFrame], structur
         contours: :class:`Region`s; or, for one region, an entry for each source: (K, 2) or (1, K, 2) vertices, array or
             tensor, a list of several such, or None.
         sources: the frames.
-        structure: of the region in the second case, LV endocardium by default.
+        structure: of the region in the second case; by default a tissue without a name of its own.
 
     Raises:
         ValueError: when the number of entries, a shape or a value is wrong, or when there is no contour at all.
@@ -390,7 +473,7 @@ def as_regions(contours: Sequence[Any], sources: Sequence[SourceFrame], structur
     regions = list(contours)
     if not regions or not all(isinstance(region, Region) for region in regions):
         polygons = tuple(_polygons(entry) for entry in regions)
-        regions = [Region(structure or LV_ENDOCARDIUM, polygons)]
+        regions = [Region(structure or TISSUE, polygons)]
     for region in regions:
         check_length(region.contours, sources)
         if region.holes and [len(entry) for entry in region.holes] != [len(entry) for entry in region.contours]:

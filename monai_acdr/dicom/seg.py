@@ -37,7 +37,6 @@ from monai_acdr.dicom.pixels import stored_frames
 from monai_acdr.dicom.plane import frame_plane
 from monai_acdr.dicom.reading import broken_file_errors, choose_number, element_integer, element_label, element_text
 from monai_acdr.dicom.regions import (
-    LV_ENDOCARDIUM,
     TISSUE,
     MaskRegion,
     Structure,
@@ -420,7 +419,7 @@ def _instances(sources: Sequence[SourceFrame]) -> list[Dataset]:
 
 
 def _describe(highdicom: Any, number: int, segment: MaskRegion, algorithm: Algorithm) -> Any:
-    structure = segment.structure or LV_ENDOCARDIUM
+    structure = segment.structure or TISSUE
     identification = highdicom.AlgorithmIdentificationSequence(
         name=algorithm.name,
         family=algorithm.family,

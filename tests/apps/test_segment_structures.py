@@ -77,6 +77,47 @@ def test_all_results_have_both_structures(run: tuple[SegmentReport, Path], study
         np.testing.assert_array_equal(picture, np.where(masks[0] > 0, 255, np.where(masks[1] > 0, 128, 0)))
 
 
+def test_names_of_the_user_go_through(study: Path, model: ContourModel, tmp_path: Path) -> None:
+    """Into report, contour document, structure set, segmentation and structured report; never the bundle's own."""
+    pytest.importorskip("highdicom")
+    out, names = tmp_path / "out", ["Kidney", "Capsule"]
+    report = segment(study, out, structure=names, seg="BINARY", rtstruct=True, sr=True, device="cpu")
+    assert list(report.structures) == names and report.volumes is None
+    sources = read_sources(sorted(study.iterdir()))
+    document = read_contour_document(out / "contours.json").to_regions(sources)
+    for found in (document, read_rtstruct(out / "rtstruct.dcm", sources), read_seg(out / "seg.dcm", sources)):
+        assert [region.structure.label for region in found] == names
+    for found in (document, read_seg(out / "seg.dcm", sources)):
+        assert [region.structure.property_type.meaning for region in found] == ["Kidney", "Tissue"]
+    written = str(pydicom.dcmread(out / "sr.dcm"))
+    assert all(name in written for name in names)
+    assert not [path for path in out.rglob("*") if path.is_file() and b"LV endocardium" in path.read_bytes()]
+
+
+def test_names_that_do_not_fit(study: Path, model: ContourModel, tmp_path: Path) -> None:
+    for names, message in (
+        ("Kidney", r"a name for each structure of .* but got 1: give --structure 2 times"),
+        (["Kidney", "kidney"], "different names"),
+        (["Kidney", ""], "1 to 64 printable characters"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            segment(study, tmp_path / "out", structure=names, device="cpu")
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_images_of_another_modality(study: Path, model: ContourModel, tmp_path: Path) -> None:
+    """A network for MR on ultrasound outlines something, and nobody knows what."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment_study, "load_model", lambda *_args: replace(model, modality="US"))
+        report = segment(study, tmp_path / "out", device="cpu")
+        assert report.structures == ("Region 1", "Region 2")
+        (finding,) = (finding for finding in report.findings if finding.kind == "modality")
+        assert "trained on US images, and these are MR" in finding.text and "Give --structure" in finding.text
+        named = segment(study, tmp_path / "named", structure=LABELS, device="cpu")
+    assert list(named.structures) == LABELS
+    assert not [finding for finding in named.findings if finding.kind == "modality"]
+
+
 def test_the_report_of_both_structures(run: tuple[SegmentReport, Path]) -> None:
     """Reference: polygons of 32 vertices in pixels of 1.3 mm."""
     report, out = run

@@ -12,7 +12,6 @@ import torch
 from shapely.geometry import Polygon, box
 
 from monai_acdr.dicom import (
-    LV_ENDOCARDIUM,
     TISSUE,
     Region,
     as_regions,
@@ -32,7 +31,7 @@ def test_forms_of_contours(made: SimpleNamespace, sources: list[SourceFrame]) ->
     shape = made.SHAPE
     for entry in (shape, shape.tolist(), torch.tensor(shape)[None], [shape]):
         (region,) = as_regions([entry, None], sources, None)
-        assert region.structure is LV_ENDOCARDIUM and region.contours[1] == ()
+        assert region.structure is TISSUE and region.contours[1] == ()
         assert np.array_equal(region.contours[0][0], shape)
     (region,) = as_regions([[shape, shape + 1], None], sources, TISSUE)
     assert [len(entry) for entry in region.contours] == [2, 0]
