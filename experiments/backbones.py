@@ -4,8 +4,8 @@
 """Does any backbone learn? MONAI's 2-D networks as displacement networks, by the same call, on three data sets.
 
 Each network is `ActiveContourNet(network)` with the default loss, Adam, one learning rate and crops of zero mean and
-unit variance; nothing is tuned for any of them. `DisplacementUNet` stands beside them, and MONAI's UNet with Tanh in place
-of the head (`bound=None`), as the README once recommended. Training is short: the question is whether the loss falls.
+unit variance; nothing is tuned for any of them. `DisplacementUNet` stands beside them, and MONAI's UNet with Tanh in
+place of the head (`bound=None`), as the README once recommended. Training is short: does the loss fall?
 
 Data: synthetic short-axis hearts, made here; `DATA/sunnybrook_png`; `DATA/cdd_cesm`. Crops about the reference. Dice is
 measured on crops of other patients, with the statistics of batch norms taken from all training crops.

@@ -121,6 +121,8 @@ def test_imports_run_one_way(path: Path) -> None:
     part = part_of(dotted(path))
     ours = {part_of(name) for name in imported_modules(path) if name.split(".")[0] == "monai_acdr"}
     ours -= LEAVES
+    if path == PACKAGE / "__init__.py":  # `load_model`, for type checkers and when it is asked for, is there on top
+        ours -= {"apps"}
     if part in {"", "networks", *LEAVES}:
         assert not ours - {""}, f"{relative(path)} should import nothing of the package, but imports {sorted(ours)}"
         return

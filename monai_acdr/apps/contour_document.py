@@ -13,6 +13,7 @@ spacing is known, ``vertex_spread_mm``; ``mean_spread_px`` and ``mean_spread_mm`
 ``confidence`` is the probability that there is something to outline, where it was estimated, and ``"doubtful": true``
 marks contours below the threshold of their model. Contours of a frame and structure are united; one with
 ``"hole": true`` removes what it covers from those before it. The document names no patient; UIDs are references.
+:func:`contour_document_schema` is its JSON Schema.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from monai_acdr.inferers import spread_in_mm
 __all__ = [
     "ContourDocument",
     "FrameContours",
+    "contour_document_schema",
     "match_frames",
     "structure_of",
     "write_contour_document",
@@ -292,6 +294,13 @@ def _check_world(frame: Any, source: SourceFrame) -> None:
                 f"up to {distance:.4g} mm apart: give the images that the contours were drawn on, or correct one of "
                 "the two, or leave out those in mm."
             )
+
+
+def contour_document_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of version 2, of `contour_document.schema.json` beside this file."""
+    path = Path(__file__).with_name("contour_document.schema.json")
+    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema
 
 
 def write_contour_document(path: str | os.PathLike[str], document: ContourDocument, overwrite: bool = False) -> Path:

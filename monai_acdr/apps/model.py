@@ -13,8 +13,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.bundle import ConfigParser
+from torch import Tensor
 
 from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
@@ -163,6 +165,45 @@ class ContourModel:
     def algorithm(self) -> Algorithm:
         """As results name it."""
         return Algorithm(self.name, self.version, (("weights SHA-256", self.checkpoint_sha256),))
+
+    def outline(
+        self,
+        image: np.ndarray | Tensor | Sequence[np.ndarray | Tensor],
+        roi: Any = None,
+        *,
+        spacing: Any = None,
+        laterality: str | Sequence[str] = "",
+    ) -> Any:
+        """Outline the structures of this model on one or several images, as `monai-acdr segment` does.
+
+        Args:
+            image: gray values of any dtype and range, a numpy array, tensor or MetaTensor: (H, W) or (1, H, W) for one
+                image, (B, 1, H, W) for several, or a list of images, which may differ in size.
+            roi: where to look: ``"auto"`` (the model's localizer), ``"center"``, a point (x, y), a box (x0, y0, x1, y1)
+                in pixels, or a list or (B, 2) or (B, 4) array with one for each image. None is ``"auto"`` where the
+                model has a localizer, else ``"center"``.
+            spacing: mm (between rows, between columns), as one number, two, or (B, 2); of the affine of a MetaTensor if
+                None, unless that is the identity. Unknown spacing assumes the pixels of the training images.
+            laterality: ``"L"`` or ``"R"`` of a breast, for all images or for each; models of masses flip right ones.
+
+        Returns:
+            :class:`monai_acdr.apps.image_contours.ImageContours` for one image, a list of them for several. An image
+            without contrast in its region, or in which nothing was found, has ``vertices_px`` None and a ``reason``.
+
+        Raises:
+            TypeError: when `image` is neither an array nor a tensor.
+            ValueError: for other shapes, values that are not finite, regions that miss the image or that the model
+                cannot make, or a spacing that is not positive or not plausible.
+
+        Example:
+            >>> model = load_model("sunnybrook_lv_acdr")  # doctest: +SKIP
+            >>> contours = model.outline(image, roi="center", spacing=1.4)  # doctest: +SKIP
+            >>> contours.vertices_mm.shape, contours.mask().shape  # doctest: +SKIP
+            ((2, 64, 2), (2, 256, 256))
+        """
+        from monai_acdr.apps.image_contours import outline_images  # here, for it imports this module
+
+        return outline_images(self, image, roi, spacing, laterality)
 
 
 def load_model(

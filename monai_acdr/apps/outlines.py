@@ -71,32 +71,35 @@ class _Place:
 
 
 def outline_frames(
-    request: RegionRequest,
+    request: RegionRequest | Sequence[RegionRequest],
     inputs: Inputs,
     model: ContourModel,
     grid: CineGrid | None,
     all_frames: bool = False,
     progress: Progress | None = None,
+    none_is_an_error: bool = True,
 ) -> list[Outline]:
     """Outline the structures of a model on every frame that has a region with something in it.
 
     A region without contrast gets no contour, whatever the network would draw there.
 
     Args:
-        request: where to look.
+        request: where to look, in all frames or, in a list, in each.
         inputs: the frames.
         model: the bundle.
         grid: slice and phase of each frame, where known.
         all_frames: with ``auto``, keep contours where no ventricle was found.
         progress: told ("outline", done, all).
+        none_is_an_error: raise an error when no frame has a contour.
 
     Raises:
         ValueError: when a region cannot be made, the network has not as many structures as the model names, or no
             frame has a contour, unless all that had a region lack contrast.
     """
+    requests = [request] * len(inputs.frames) if isinstance(request, RegionRequest) else list(request)
     with one_thread():
-        outlines = _outlines(request, inputs, model, grid, all_frames, progress)
-    if not any(outline.final is not None or outline.reason == NO_CONTRAST for outline in outlines):
+        outlines = _outlines(requests, inputs, model, grid, all_frames, progress)
+    if none_is_an_error and not any(outline.final is not None or outline.reason == NO_CONTRAST for outline in outlines):
         reasons = sorted({outline.reason for outline in outlines})
         raise ValueError(
             f"Expected something to outline, but no frame has a contour: {'; '.join(reasons)}. Give another region, or "
@@ -106,7 +109,7 @@ def outline_frames(
 
 
 def _outlines(
-    request: RegionRequest,
+    requests: Sequence[RegionRequest],
     inputs: Inputs,
     model: ContourModel,
     grid: CineGrid | None,
@@ -116,7 +119,7 @@ def _outlines(
     images = [_aligned(frame.image, frame.laterality, model) for frame in inputs.frames]
     places = [
         _Place(place.region, 0.0, NO_CONTRAST) if _is_empty(frame.image, place.region) else place
-        for frame, place in zip(inputs.frames, _places(request, inputs, images, model, grid, all_frames), strict=True)
+        for frame, place in zip(inputs.frames, _places(requests, inputs, images, model, grid, all_frames), strict=True)
     ]
     looked = [index for index, place in enumerate(places) if place.region is not None and not place.reason]
     evolutions: dict[int, np.ndarray] = {}
@@ -134,7 +137,7 @@ def _outlines(
         _check_structures(evolutions[batch[0]], model)
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
-    if request.kind == "auto" and not all_frames:
+    if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, evolutions, spreads, model, grid)
     return [
         Outline(
@@ -206,25 +209,35 @@ def _is_doubtful(place: _Place, model: ContourModel) -> bool:
 
 
 def _places(
-    request: RegionRequest,
+    requests: Sequence[RegionRequest],
     inputs: Inputs,
     images: Sequence[MetaTensor],
     model: ContourModel,
     grid: CineGrid | None,
     all_frames: bool,
 ) -> list[_Place]:
-    if request.kind == "auto":
-        return _find_hearts(inputs, images, model, grid, all_frames)
-    if request.kind == "contours":
-        assert request.path is not None
-        known = earlier_contours(request.path, inputs, model.structures)
-        return [
-            _Place(make_region(request, frame, model.regions, [torch.from_numpy(vertices) for vertices in contours]))
-            if contours
-            else _Place(None, reason="no earlier contour")
-            for frame, contours in zip(inputs.frames, known, strict=True)
-        ]
-    return [_Place(make_region(request, frame, model.regions)) for frame in inputs.frames]
+    """The place of each frame; the localizer sees all frames at once when it is asked for all of them."""
+    automatic = [index for index, request in enumerate(requests) if request.kind == "auto"]
+    hearts: dict[int, _Place] = {}
+    if automatic:
+        part = replace(inputs, frames=[inputs.frames[index] for index in automatic])
+        whole = grid if len(automatic) == len(requests) else None
+        found = _find_hearts(part, [images[index] for index in automatic], model, whole, all_frames)
+        hearts = dict(zip(automatic, found, strict=True))
+    paths = {request.path for request in requests if request.path is not None}
+    known = {path: earlier_contours(path, inputs, model.structures) for path in paths}
+    places = []
+    for index, (request, frame) in enumerate(zip(requests, inputs.frames, strict=True)):
+        if index in hearts:
+            places.append(hearts[index])
+        elif request.path is None:
+            places.append(_Place(make_region(request, frame, model.regions)))
+        elif contours := known[request.path][index]:
+            earlier = [torch.from_numpy(vertices) for vertices in contours]
+            places.append(_Place(make_region(request, frame, model.regions, earlier)))
+        else:
+            places.append(_Place(None, reason="no earlier contour"))
+    return places
 
 
 def _is_empty(image: MetaTensor, region: Tensor | None) -> bool:

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from monai_acdr.apps.contour_document import (
     ContourDocument,
     FrameContours,
+    contour_document_schema,
     match_frames,
     structure_of,
     write_contour_document,
@@ -181,3 +185,52 @@ def test_structures_by_label() -> None:
     assert structure_of(" lv EPIcardium") is LV_EPICARDIUM
     other = structure_of("Infarct")
     assert (other.label, other.property_type.meaning) == ("Infarct", "Tissue")
+
+
+# --- JSON Schema ----------------------------------------------------------------------------------------------------
+
+
+def validator() -> jsonschema.Draft202012Validator:
+    schema = contour_document_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_what_is_written_is_as_the_schema_says(tmp_path: Path) -> None:
+    world = np.concatenate([SHAPE, np.ones((6, 1))], 1)
+    everything = frame(
+        contours=(SHAPE, SHAPE + 1, SHAPE),
+        spacing=(0.7, 1.9),
+        sop_instance_uid="1.2.3",
+        world=(world, world, world),
+        spread=(np.arange(6) / 10,) * 3,
+        holes=(False, True, False),
+        structures=(0, 0, 1),
+        confidence=(0.5, None, 0.25),
+        doubtful=(False, False, True),
+    )
+    for document in (
+        ContourDocument((LV_ENDOCARDIUM, LV_EPICARDIUM), (everything, frame("b", contours=())), Algorithm("net", "1")),
+        ContourDocument((LV_ENDOCARDIUM,), (frame(),)),
+    ):
+        data = json.loads(write_contour_document(tmp_path / "contours.json", document, overwrite=True).read_text())
+        validator().validate(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.update(version=3), "2 was expected"),
+        (lambda data: data.update(structures=[]), "should be non-empty"),
+        (lambda data: data["frames"][0].pop("size"), "'size' is a required property"),
+        (lambda data: data["frames"][0]["contours"][0].update(vertices_px=[[0, 0], [1, 1]]), "is too short"),
+        (lambda data: data["frames"][0]["contours"][0]["vertices_px"].append([1, 2, 3]), "is too long"),
+        (lambda data: data["frames"][0]["contours"][0].update(confidence=1.5), "1.5 is greater than the maximum"),
+    ],
+)
+def test_the_schema_refuses(tmp_path: Path, change: Callable[[Any], object], message: str) -> None:
+    document = ContourDocument((LV_ENDOCARDIUM,), (frame(),))
+    data = json.loads(write_contour_document(tmp_path / "contours.json", document).read_text())
+    change(data)
+    with pytest.raises(jsonschema.ValidationError, match=message):
+        validator().validate(data)
