@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.networks.layers import rasterize_polygons
-from monai_acdr.networks.layers.rasterizers.backends import available_backends
+from monai_acdr.networks.layers.rasterizers.operator import available_backends
 
 Rasterize = Callable[[Tensor], Any]
 """(B, K, 2) vertices to (B, H, W) masks: a tensor, or an array where nothing can be differentiated."""

@@ -17,7 +17,7 @@ import torch
 
 from monai_acdr import __version__
 from monai_acdr.bundle import bundle_names, bundle_root
-from monai_acdr.networks.layers.rasterizers.backends import available_backends
+from monai_acdr.networks.layers.rasterizers.operator import available_backends
 
 __all__ = ["info"]
 

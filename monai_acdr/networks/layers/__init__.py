@@ -13,7 +13,7 @@ from monai_acdr.networks.layers.rasterizer_modules import (
     Pytorch3dRasterizer,
     SoftRasterizer,
 )
-from monai_acdr.networks.layers.rasterizers.backends import available_backends, rasterizer_backend
+from monai_acdr.networks.layers.rasterizers.operator import available_backends, rasterizer_backend
 
 __all__ = [
     "RASTERIZER_METHODS",

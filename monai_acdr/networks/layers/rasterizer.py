@@ -15,11 +15,10 @@ from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from monai_acdr.geometry import check_vertices
-from monai_acdr.networks.layers.rasterizers.backends import BACKENDS, is_dense
 from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
 from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, rasterize_plain
 from monai_acdr.networks.layers.rasterizers.first_order import check_reverse_mode
-from monai_acdr.networks.layers.rasterizers.operator import rasterize
+from monai_acdr.networks.layers.rasterizers.operator import BACKENDS, is_dense, is_transformed, rasterize
 
 __all__ = ["RASTERIZER_METHODS", "rasterize_polygons"]
 
@@ -129,7 +128,7 @@ def _rasterize_plain(polygons: Tensor, size: tuple[int, int], fill_rule: str, ri
     try:
         return rasterize_plain(polygons, size, fill_rule, rings)
     except RuntimeError as error:
-        if not torch._C._are_functorch_transforms_active():
+        if not is_transformed(polygons):
             raise
         raise NotImplementedError(
             "Expected a transform of torch.func that shapes may depend on data in (not vmap) for "

@@ -26,7 +26,7 @@ def check_reverse_mode(vertices: Tensor, method: str) -> None:
     Raises:
         NotImplementedError: within a transform of ``torch.func``, and for forward-mode derivatives.
     """
-    if torch._C._are_functorch_transforms_active() or forward_ad.unpack_dual(vertices).tangent is not None:
+    if torch.func.debug_unwrap(vertices) is not vertices or forward_ad.unpack_dual(vertices).tangent is not None:
         raise NotImplementedError(_message(method))
 
 

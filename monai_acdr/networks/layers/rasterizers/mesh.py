@@ -1,26 +1,73 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The paper's renderer (R in Algorithm 1, eq. 4): silhouettes of triangles, with a hand-made gradient."""
+"""The paper's renderer (R in Algorithm 1, eq. 4): silhouettes of triangles, with a hand-made gradient.
+
+The triangles are a Delaunay triangulation of the initial contour (L in Algorithm 1). The faces are found once and stay
+fixed while the vertices move: a contour that has evolved far is drawn as moved triangles, which may overlap or reach
+outside the polygon. A triangle meets a row of pixel centers in one span or not at all; rows and spans are half open, so
+that triangles that share an edge share no pixel.
+
+The gradient is that of Kato et al., "Neural 3D Mesh Renderer" (CVPR 2018), section 3, for silhouettes. A pixel of a
+drawn triangle changes all at once where an edge sweeps over its center. The published remedy is to act as if it changed
+gradually: if vertex i has to move by dx along an axis until one of its edges reaches the center of pixel j, and the
+pixel's value then changes by dI, the derivative is dI / dx. It counts only where the loss asks for that change,
+grad_j * dI < 0; otherwise it is zero. The axes are treated separately, and so are the edges of a triangle:
+
+- a pixel outside that is not drawn becomes 1 when the edge moves outwards over it;
+- a pixel inside, drawn by this triangle, becomes 0 when the edge moves inwards over it, from either side;
+- an edge that borders on another triangle changes nothing: what appears behind it has the same value.
+
+An edge that crosses the pixel's row at x, a share t of the way from its start, reaches a center at distance d when its
+start moves by d / (1 - t), or its end by d / t.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
 import torch
+from scipy.spatial import Delaunay, QhullError
 from torch import Tensor
 from torch.nn import functional as F
 
+from monai_acdr.geometry import check_vertices, circle
 from monai_acdr.networks.layers.rasterizers.first_order import first_derivative_only
-from monai_acdr.networks.layers.rasterizers.mesh_gradient import silhouette_gradient
-from monai_acdr.networks.layers.rasterizers.triangle_spans import cut_triangles, expand_ranges
-from monai_acdr.networks.layers.rasterizers.triangulation import circle_faces
 
-__all__ = ["checked_faces", "rasterize_mesh"]
+__all__ = [
+    "LEAST_DISTANCE",
+    "Crossings",
+    "Spans",
+    "checked_faces",
+    "circle_faces",
+    "cut_triangles",
+    "delaunay_faces",
+    "expand_ranges",
+    "first_center",
+    "rasterize_mesh",
+    "silhouette_gradient",
+]
 
 _MOST_PIXELS = 2**20
 """Pixels of triangles that are painted at a time: it bounds the memory."""
 
 _FARTHEST = 1e30
 """Coordinates are clamped to this: products and differences of them are finite, in float32 as well."""
+
+LEAST_DISTANCE = 1 / 16
+"""Samples added to all distances between edges and centers, whose reciprocals have no bound: the paper is silent."""
+
+_MOST_GRADIENT_PIXELS = 2**17
+"""Pixels of rows that are worked on at a time: it bounds the memory, and keeps them in the cache."""
+
+_MOST_ROWS = 2**20
+"""Rows of triangles, those outside them included, that are worked on at a time: it bounds the memory."""
+
+_CIRCLE_RADIUS = 2**20
+"""Vertices of a circle of this radius are rounded to integers: the same faces on every machine."""
 
 
 def rasterize_mesh(
@@ -30,7 +77,7 @@ def rasterize_mesh(
 
     An image of ``anti_aliasing`` times the size is 1 where the center of a pixel lies in any triangle, and its average
     over blocks is the mask. The gradient is not that of this image, which has none, but the published approximation:
-    see :mod:`~monai_acdr.networks.layers.rasterizers.mesh_gradient`. It reaches vertices far from where the mask should
+    see :func:`silhouette_gradient`. It reaches vertices far from where the mask should
     change, and is neither as long nor as directed as the derivative of the covered area.
 
     Limits. What is drawn are the moved triangles of the initial contour, not the polygon: where the contour has become
@@ -42,7 +89,7 @@ def rasterize_mesh(
         vertices: (B, K, 2) contours in pixels, float32 or float64.
         size: (H, W).
         faces: (M, 3) or (B, M, 3) vertex indices of the triangles, of either orientation, as
-            :func:`~monai_acdr.networks.layers.rasterizers.triangulation.delaunay_faces` gives them for the initial
+            :func:`delaunay_faces` gives them for the initial
             contour; they stay the same while it evolves. None: those of a circle with K vertices.
         anti_aliasing: samples of a pixel along each axis; 2 in the paper's renderer, 1 for hard-edged masks.
 
@@ -138,3 +185,227 @@ def _portions(lengths: Tensor) -> list[tuple[int, int]]:
     limits = torch.tensor(range(_MOST_PIXELS, pixels, _MOST_PIXELS), dtype=torch.int64, device=total.device)
     bounds = [0, *torch.searchsorted(total, limits).tolist(), len(lengths)]
     return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def delaunay_faces(vertices: Tensor) -> Tensor:
+    """Delaunay triangulation of the vertices of one contour.
+
+    The triangles cover the convex hull of the vertices, whatever the order of the contour. They are meant to be kept
+    while the contour evolves: see :func:`rasterize_mesh`.
+
+    Args:
+        vertices: (K, 2) initial contour in any unit. Vertices may repeat; all but the first of equal ones are unused.
+
+    Returns:
+        (M, 3) int64 vertex indices on the device of ``vertices``, each triangle of positive
+        :func:`~monai_acdr.geometry.signed_area`; (0, 3) if there are fewer than three distinct vertices, or if all lie
+        on a line.
+
+    Raises:
+        ValueError: if ``vertices`` are not (K, 2), or not finite.
+
+    Example:
+        >>> delaunay_faces(torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 3.0]])).sort().values
+        tensor([[0, 1, 2]])
+    """
+    check_vertices(vertices, minimum=1)
+    if vertices.ndim != 2:
+        raise ValueError(f"Expected `vertices` of one contour, (K, 2), but got {tuple(vertices.shape)}.")
+    points = vertices.detach().to("cpu", torch.float64).numpy()
+    if not np.isfinite(points).all():
+        raise ValueError("Expected finite `vertices`, but got NaN or Inf: triangulate the contour before it evolves.")
+    return torch.from_numpy(_triangulate(points)).to(vertices.device)
+
+
+@lru_cache(maxsize=64)
+def circle_faces(num_vertices: int) -> Tensor:
+    """Delaunay triangulation (max(K - 2, 0), 3) int64, on the CPU, of K vertices equally spaced on a circle.
+
+    This is what the paper starts from. Any triangulation of a circle's vertices is a Delaunay triangulation; which
+    one comes out here depends on K alone. Do not change the result in place: it is kept and given out again.
+    """
+    if num_vertices < 3:
+        return torch.zeros(0, 3, dtype=torch.int64)
+    return delaunay_faces(circle(torch.zeros(2, dtype=torch.float64), _CIRCLE_RADIUS, num_vertices).round())
+
+
+def _triangulate(points: np.ndarray) -> np.ndarray:
+    points = points - points.mean(0)  # a small contour far from the origin is not a point
+    distinct, first = np.unique(points, axis=0, return_index=True)
+    if len(distinct) < 3:
+        return np.zeros((0, 3), dtype=np.int64)
+    try:
+        faces = Delaunay(distinct).simplices.astype(np.int64)
+    except QhullError:  # all on a line
+        return np.zeros((0, 3), dtype=np.int64)
+    corners = distinct[faces]
+    edges = corners[:, 1:] - corners[:, :1]
+    doubled_area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
+    faces = np.where(doubled_area[:, None] < 0, faces[:, ::-1], faces)
+    return np.ascontiguousarray(first[faces[doubled_area != 0]])
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Where edges cross rows of pixel centers. All tensors are (N,).
+
+    Attributes:
+        x: position of the crossing.
+        start: index of the edge's vertex with lower y.
+        end: index of its other vertex.
+        t: share of the way from ``start`` to ``end``, in [0, 1).
+    """
+
+    x: Tensor
+    start: Tensor
+    end: Tensor
+    t: Tensor
+
+    def where(self, condition: Tensor, other: Crossings) -> Crossings:
+        """These crossings where ``condition`` holds, else the ``other`` ones."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Crossings(*(torch.where(condition, mine, theirs) for mine, theirs in pairs))
+
+    def __getitem__(self, index: Tensor) -> Crossings:
+        return Crossings(*(values[index] for values in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Rows of triangles. All tensors are (N,).
+
+    Attributes:
+        face: index of the triangle.
+        line: row of the batch, image * H + row.
+        first: first column whose center is covered.
+        stop: column after the last one; both are within -1 .. W + 1 and equal where no center is covered.
+        left: where the left edge crosses the row.
+        right: where the right edge crosses it.
+    """
+
+    face: Tensor
+    line: Tensor
+    first: Tensor
+    stop: Tensor
+    left: Crossings
+    right: Crossings
+
+
+def cut_triangles(points: Tensor, faces: Tensor, size: tuple[int, int]) -> Iterator[Spans]:
+    """Spans of triangles at the rows of pixel centers of frames of ``size`` (H, W), some triangles at a time.
+
+    Args:
+        points: (P, 2) finite vertices of all contours.
+        faces: (B, M, 3) indices into ``points``, in either orientation.
+        size: (H, W).
+    """
+    step = max(1, _MOST_ROWS // size[0])
+    faces_per_image, triangles = faces.shape[1], faces.flatten(0, 1)
+    for begin in range(0, len(triangles), step):
+        yield _cut_some(points, triangles[begin : begin + step], begin, faces_per_image, size)
+
+
+def first_center(position: Tensor, limits: tuple[int, int]) -> Tensor:
+    """Number of the first pixel along an axis whose center is not before a position, clamped."""
+    return (position - 0.5).ceil().clamp(*limits).long()
+
+
+def expand_ranges(first: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
+    """Index into and value of all whole numbers first .. stop - 1 of each of (F,) ranges, one after the other."""
+    counts = stop - first
+    owner = torch.repeat_interleave(counts)
+    offset = counts.cumsum(0) - counts
+    return owner, torch.arange(len(owner), device=counts.device) + (first - offset)[owner]
+
+
+def _cut_some(points: Tensor, faces: Tensor, begin: int, faces_per_image: int, size: tuple[int, int]) -> Spans:
+    height, width = size
+    heights = points[:, 1][faces]
+    order = heights.argsort(dim=1, stable=True)
+    rows = first_center(heights.gather(1, order), (0, height))
+    face, row = expand_ranges(rows[:, 0], rows[:, 2])
+    low, middle, high = faces.gather(1, order)[face].unbind(1)
+    y = row.to(points.dtype) + 0.5
+    is_upper = y < points[:, 1][middle]
+    long = _cross(points, low, high, y)
+    short = _cross(points, torch.where(is_upper, low, middle), torch.where(is_upper, middle, high), y)
+    swapped = short.x < long.x
+    left, right = short.where(swapped, long), long.where(swapped, short)
+    first, stop = (first_center(end.x, (-1, width + 1)) for end in (left, right))
+    face = face + begin
+    line = face.div(faces_per_image, rounding_mode="floor") * height + row
+    return Spans(face, line, first, stop, left, right)
+
+
+def _cross(points: Tensor, start: Tensor, end: Tensor, y: Tensor) -> Crossings:
+    """Crossings at heights ``y`` that edges meet; their bits are the same for both triangles at an edge."""
+    x0, y0 = points[start].unbind(1)
+    x1, y1 = points[end].unbind(1)
+    t = (y - y0) / (y1 - y0)
+    return Crossings(x0 + t * (x1 - x0), start, end, t)
+
+
+def silhouette_gradient(grad: Tensor, points: Tensor, faces: Tensor, owner: Tensor) -> Tensor:
+    """Gradient (P, 2) with respect to the vertices of silhouettes, given that of the pixels.
+
+    Args:
+        grad: (B, H, W) dL/dI of the pixels.
+        points: (P, 2) finite vertices of all contours, in pixels.
+        faces: (B, M, 3) indices into ``points``.
+        owner: (B, H, W) number of the triangle, out of B * M, that a pixel shows; B * M for none.
+    """
+    along_x = _gradient_along_rows(grad, points, faces, owner)
+    transposed = grad.transpose(1, 2), points.flip(1), faces, owner.transpose(1, 2)
+    return torch.stack([along_x, _gradient_along_rows(*transposed)], dim=1)
+
+
+def _gradient_along_rows(grad: Tensor, points: Tensor, faces: Tensor, owner: Tensor) -> Tensor:
+    """Gradient (P,) with respect to the coordinate along the rows of the images."""
+    drawn = owner < faces.shape[0] * faces.shape[1]
+    # What the loss asks for: a pixel that is not drawn can only become brighter, one that is only darker.
+    asked = torch.where(drawn, grad.clamp(min=0), grad.clamp(max=0)).flatten(0, 1)
+    drawn = F.pad(drawn, (2, 2)).flatten(0, 1)
+    owner = owner.flatten(0, 1)
+    result = torch.zeros(len(points), dtype=points.dtype, device=points.device)
+    for spans in cut_triangles(points, faces, (grad.shape[1], grad.shape[2])):
+        for is_right in (False, True):
+            visible = _is_visible(spans, drawn, is_right).nonzero()[:, 0]
+            for some in visible.split(max(1, _MOST_GRADIENT_PIXELS // grad.shape[2])):
+                crossings = (spans.right if is_right else spans.left)[some]
+                pull = _pull(spans, some, crossings.x, asked, owner, is_right)
+                result = _add(result, crossings, pull)
+    return result
+
+
+def _is_visible(spans: Spans, drawn: Tensor, is_right: bool) -> Tensor:
+    """(N,) whether an edge borders on the background: its inner neighbour is a drawn pixel, its outer one is not.
+
+    Whose pixel the inner one is does not matter: triangles may be too thin to hold a center. Nothing is drawn outside
+    the frame, so that edges out there are not visible.
+    """
+    inner = spans.stop - 1 if is_right else spans.first
+    outer = inner + 1 if is_right else inner - 1
+    margin = 2
+    return drawn[spans.line, inner + margin] & ~drawn[spans.line, outer + margin]
+
+
+def _pull(spans: Spans, some: Tensor, x: Tensor, asked: Tensor, owner: Tensor, is_right: bool) -> Tensor:
+    """(n,) sum of dI / d over the pixels of a row, where the edge changes them as asked."""
+    line = spans.line[some]
+    column = torch.arange(asked.shape[1], device=x.device)
+    is_outside = column >= spans.stop[some, None] if is_right else column < spans.first[some, None]
+    is_own = owner.index_select(0, line) == spans.face[some, None]
+    asked = asked.index_select(0, line)
+    asked = torch.where(is_own, asked, asked.clamp(max=0).mul_(is_outside))
+    distance = ((column + 0.5).to(asked.dtype) - x.to(asked.dtype)[:, None]).abs_().add_(LEAST_DISTANCE)
+    pull = asked.div_(distance).sum(1).to(x.dtype)
+    return pull if is_right else -pull
+
+
+def _add(result: Tensor, crossings: Crossings, pull: Tensor) -> Tensor:
+    """Share the pull between the ends of the edges; in a fixed order on every device."""
+    index = torch.cat([crossings.start, crossings.end])
+    values = torch.cat([(1 - crossings.t) * pull, crossings.t * pull])
+    if result.device.type == "cpu":
+        return result.index_add_(0, index, values)
+    return result.index_put_((index,), values, accumulate=True)

@@ -1,57 +1,291 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The exact rasterizer as one differentiable operation, whatever backend computes it.
+"""The exact rasterizer as operators of torch with a kernel per device, and as one differentiable function.
 
-Eagerly and in the transforms of ``torch.func`` it is a ``torch.autograd.Function`` with all its derivatives up to the
-second: reverse mode by the backend, forward mode and second order in plain torch. Third derivatives raise an error.
-To ``torch.compile`` and ``torch.export`` it is the operator ``monai_acdr::rasterize``: a single node, instead of shapes
-that depend on data.
+``monai_acdr::rasterize`` and ``monai_acdr::rasterize_backward`` are the two passes. The kernels registered for the CPU
+and for CUDA are compiled, by numba and by triton; the default for any other device, and their fallback, is plain torch.
+To ``torch.compile`` and ``torch.export`` a rasterization is one node.
+
+Eagerly, and in the transforms of ``torch.func``, the passes belong to a ``torch.autograd.Function``, which adds what
+the registration of an operator has no room for: forward mode, second derivatives (both in plain torch) and vmap. Third
+derivatives raise an error. It calls the kernels without torch's dispatcher: the way through that takes 15 us in Python,
+longer than the kernel takes for one small polygon.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from monai_acdr.networks.layers.rasterizers import exact
-from monai_acdr.networks.layers.rasterizers.backends import run
 from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
 
-__all__ = ["rasterize"]
+__all__ = [
+    "BACKENDS",
+    "available_backends",
+    "is_dense",
+    "is_transformed",
+    "rasterize",
+    "rasterizer_backend",
+    "resolve_backend",
+]
+
+BACKENDS = ("auto", "torch", "numba", "triton", "dense")
+"""``torch``: any device. ``numba``: CPU. ``triton``: CUDA. ``dense``: elementwise, for export, never by ``auto``."""
+
+_COMPILED = {"cpu": "numba", "cuda": "triton"}
+"""Compiled kernel of each kind of device that has one."""
+
+_INSTALL = {
+    "numba": "The fast CPU rasterizer needs numba: pip install 'monai_acdr[fast]'",
+    "triton": "The fast GPU rasterizer needs triton, which torch brings: install torch for CUDA on Linux",
+}
 
 _NO_THIRD_ORDER = (
     "Expected at most second derivatives of `rasterize_polygons`, at most one of them in forward mode: use "
     "backend='dense', which has derivatives of every kind."
 )
 
+_logger = logging.getLogger(__name__)
+_preferred = "auto"
+_failed: dict[str, str] = {}
+
+
+# --- Choice of the backend ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def rasterizer_backend(name: str) -> Iterator[None]:
+    """Let ``auto`` mean this backend within the block, in all threads: to compare, or for the same bits everywhere.
+
+    Args:
+        name: one of :data:`BACKENDS`.
+
+    Raises:
+        ValueError: for another name.
+
+    Example:
+        >>> with rasterizer_backend("torch"):
+        ...     pass  # train here
+    """
+    global _preferred
+    _check_name(name)
+    previous, _preferred = _preferred, name
+    try:
+        yield
+    finally:
+        _preferred = previous
+
+
+def available_backends(device: torch.device | str = "cpu") -> tuple[str, ...]:
+    """Names of the backends that can run on a device, the one that ``auto`` picks first."""
+    name = _COMPILED.get(torch.device(device).type)
+    compiled = (name,) if name is not None and _is_installed(name) and name not in _failed else ()
+    return (*compiled, "torch", "dense")
+
+
+def resolve_backend(backend: str, device: torch.device) -> str:
+    """Name of the backend that runs: ``auto`` becomes the fastest one that is installed and fits the device.
+
+    Raises:
+        ValueError: for an unknown name, or a backend that does not run on this device.
+        ImportError: for a backend that is named, but not installed.
+    """
+    name = _preferred if backend == "auto" else backend
+    if name == "auto":
+        return _fastest(device.type)
+    _check_name(name)
+    if name in _INSTALL:
+        fitting = [kind for kind, compiled in _COMPILED.items() if compiled == name]
+        if name == "triton" and os.environ.get("TRITON_INTERPRET") == "1":
+            fitting.append("cpu")  # triton's interpreter, for tests
+        if device.type not in fitting:
+            raise ValueError(
+                f"Expected vertices on {' or '.join(fitting)} for backend {name!r}, but got {device.type}."
+            )
+        if not _is_installed(name):
+            raise ImportError(f"{_INSTALL[name]}. Or leave `backend` at 'auto'.")
+    return name
+
+
+def is_dense(backend: str) -> bool:
+    """True where the elementwise form is asked for, which is not a kernel but plain operations of torch."""
+    return (_preferred if backend == "auto" else backend) == "dense"
+
+
+def is_transformed(tensor: Tensor) -> bool:
+    """True within a transform of ``torch.func`` that this tensor is an argument of."""
+    return torch.func.debug_unwrap(tensor, recurse=False) is not tensor
+
+
+def _check_name(name: str) -> None:
+    if name not in BACKENDS:
+        raise ValueError(f"Expected `backend` to be one of {BACKENDS}, but got {name!r}.")
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+@cache
+def _fastest(device_type: str) -> str:
+    name = available_backends(device_type)[0]
+    _logger.info(f"Exact rasterizer on {device_type}: backend {name!r}.")
+    return name
+
+
+def _kernel(backend: str, vertices: Tensor) -> ModuleType | None:
+    """Module of the compiled passes for these vertices; None if plain torch is to compute them."""
+    name = resolve_backend(backend, vertices.device)
+    if name not in _INSTALL:
+        return None
+    try:
+        return _load(name, vertices.device, vertices.dtype)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if backend != "auto" or _preferred != "auto":
+            raise
+        _failed[name] = f"{type(error).__name__}: {error}".partition("\n")[0]
+        _fastest.cache_clear()
+        warnings.warn(
+            f"The {name} rasterizer does not work here ({_failed[name]}); plain torch takes its place, more slowly.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return None
+
+
+@cache
+def _load(name: str, device: torch.device, dtype: torch.dtype) -> ModuleType:
+    """Import a compiled kernel when it is first needed, and try it on one triangle."""
+    module = import_module(f"monai_acdr.networks.layers.rasterizers.{name}_kernel")
+    triangle = torch.tensor([[[1.0, 1.0], [5.5, 1.5], [2.5, 6.0]]], device=device, dtype=dtype)
+    module.rasterize_forward(triangle, (8, 8), "nonzero", 1, True)
+    return module
+
+
+# --- Operators ------------------------------------------------------------------------------------------------------
+
+
+def _rasterize_torch(
+    vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str, keep_winding: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Masks and signed coverage (B, H, W) in plain torch; the latter is empty unless ``keep_winding``."""
+    with torch.autocast(vertices.device.type, enabled=False):
+        mask, winding = exact.rasterize_forward(vertices, (height, width), fill_rule, rings)
+    return mask, winding if keep_winding else winding.new_empty(0, 0, 0)
+
+
+_rasterize = torch.library.custom_op("monai_acdr::rasterize", _rasterize_torch, mutates_args=())
+
+
+@_rasterize.register_kernel(["cpu", "cuda"])
+def _rasterize_compiled(
+    vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str, keep_winding: bool = True
+) -> tuple[Tensor, Tensor]:
+    kernel = _kernel(backend, vertices)
+    if kernel is None:
+        return _rasterize_torch(vertices, height, width, fill_rule, rings, backend, keep_winding)
+    return kernel.rasterize_forward(vertices, (height, width), fill_rule, rings, keep_winding)
+
+
+def _rasterize_backward_torch(
+    grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str
+) -> Tensor:
+    """Gradient of the vertices, given that of the masks, in plain torch."""
+    with torch.autocast(vertices.device.type, enabled=False):
+        return exact.rasterize_backward(grad, vertices, winding, fill_rule, rings)
+
+
+_rasterize_backward = torch.library.custom_op(
+    "monai_acdr::rasterize_backward", _rasterize_backward_torch, mutates_args=()
+)
+
+
+@_rasterize_backward.register_kernel(["cpu", "cuda"])
+def _rasterize_backward_compiled(
+    grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str
+) -> Tensor:
+    kernel = _kernel(backend, vertices)
+    if kernel is None:
+        return _rasterize_backward_torch(grad, vertices, winding, fill_rule, rings, backend)
+    return kernel.rasterize_backward(grad, vertices, winding, fill_rule, rings)
+
+
+@_rasterize.register_fake
+def _(
+    vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str, keep_winding: bool = True
+) -> tuple[Tensor, Tensor]:
+    shape = (vertices.shape[0] // rings, height, width)
+    return vertices.new_empty(shape), vertices.new_empty(shape if keep_winding else (0, 0, 0))
+
+
+@_rasterize_backward.register_fake
+def _(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str) -> Tensor:
+    return torch.empty_like(vertices)
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    vertices, _, _, *ctx.settings, _ = inputs
+    ctx.save_for_backward(vertices, output[1])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx, grad_mask, grad_winding):  # type: ignore[no-untyped-def]
+    grad = None if grad_mask is None else _BACKWARD(grad_mask, *ctx.saved_tensors, *ctx.settings)
+    return grad, None, None, None, None, None, None
+
+
+_rasterize.register_autograd(_backward, setup_context=_setup_context)
+
+_FORWARD, _BACKWARD = torch.ops.monai_acdr.rasterize.default, torch.ops.monai_acdr.rasterize_backward.default
+
+
+# --- Differentiable function ----------------------------------------------------------------------------------------
+
 
 class _Settings(NamedTuple):
-    """What is not a tensor; ``pieces`` takes what the forward pass keeps for the backward pass of the same call."""
+    """Arguments that are not tensors; ``pieces`` takes what the plain forward pass keeps for its own backward pass."""
 
     size: tuple[int, int]
     fill_rule: str
     rings: int
     backend: str
-    pieces: list[Any] | None = None
+    pieces: list[exact.EdgePieces] | None = None
 
 
 def rasterize(vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int, backend: str) -> Tensor:
     """Masks (B, H, W) of polygons (B * R, K, 2) float32 or float64, twice differentiable; R rings for each mask."""
-    is_transformed = torch._C._are_functorch_transforms_active()
     if torch.compiler.is_compiling():
-        if is_transformed:  # the operator has no forward mode, and nobody would tell
-            return rasterize_dense(vertices, size, fill_rule, rings)
-        return torch.ops.monai_acdr.rasterize(vertices, *size, fill_rule, rings, backend)[0]
+        return _rasterize_traced(vertices, *size, fill_rule, rings, backend)
+    transformed = is_transformed(vertices)
     is_differentiated = vertices.requires_grad and torch.is_grad_enabled()
-    if not (is_transformed or is_differentiated or forward_ad.unpack_dual(vertices).tangent is not None):
-        return _run_forward(vertices, size, fill_rule, rings, backend, needs_winding=False)[0]
-    settings = _Settings(size, fill_rule, rings, backend, None if is_transformed else [])
-    return _Mask.apply(vertices, settings)[0]
+    if transformed or is_differentiated or forward_ad.unpack_dual(vertices).tangent is not None:
+        return _Mask.apply(vertices, _Settings(size, fill_rule, rings, backend, None if transformed else []))[0]
+    return _rasterize_compiled(vertices, *size, fill_rule, rings, backend, keep_winding=False)[0]
+
+
+@torch.compiler.allow_in_graph
+def _rasterize_traced(vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str) -> Tensor:
+    """One operator in a graph; within transforms elementwise operations, since an operator has no forward mode."""
+    if is_transformed(vertices) or forward_ad.unpack_dual(vertices).tangent is not None:
+        return rasterize_dense(vertices, (height, width), fill_rule, rings)
+    return _FORWARD(vertices, height, width, fill_rule, rings, backend, True)[0]
 
 
 class _Mask(torch.autograd.Function):
@@ -60,10 +294,14 @@ class _Mask(torch.autograd.Function):
     @staticmethod
     def forward(vertices, settings):  # type: ignore[no-untyped-def]
         size, fill_rule, rings, backend, pieces = settings
-        mask, winding, kept = _run_forward(vertices, size, fill_rule, rings, backend, needs_winding=True)
-        if pieces is not None:
-            pieces.append(kept)
-        return mask, winding
+        kernel = _kernel(backend, vertices)
+        if kernel is not None:
+            return kernel.rasterize_forward(vertices, size, fill_rule, rings, True)
+        with torch.autocast(vertices.device.type, enabled=False):
+            cut = exact.cut_polygons(vertices, size)
+            if pieces is not None:
+                pieces.append(cut)
+            return exact.rasterize_forward(vertices, size, fill_rule, rings, cut)
 
     @staticmethod
     def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
@@ -78,7 +316,7 @@ class _Mask(torch.autograd.Function):
         if grad is None:
             return None, None
         vertices, winding = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_transformed(grad):
             return _Gradient.apply(grad, vertices, winding, ctx.settings), None
         return _gradient(grad, vertices, winding, ctx.settings), None
 
@@ -94,7 +332,7 @@ class _Mask(torch.autograd.Function):
 
 
 class _Derivative(torch.autograd.Function):
-    """What first derivatives share: three tensors and the settings are their inputs, and all that they save."""
+    """Base of the first derivatives, whose inputs, all of them saved, are three tensors and the settings."""
 
     @staticmethod
     def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
@@ -161,7 +399,7 @@ class _SecondOrder(torch.autograd.Function):
 
     @staticmethod
     def forward(grad, vertices, direction, settings):  # type: ignore[no-untyped-def]
-        with _own_precision(vertices.device.type):
+        with torch.autocast(vertices.device.type, enabled=False):
             return exact.rasterize_second_order(grad, vertices, direction, settings.fill_rule, settings.rings)
 
     @staticmethod
@@ -182,83 +420,22 @@ class _SecondOrder(torch.autograd.Function):
 
 
 def _gradient(grad: Tensor, vertices: Tensor, winding: Tensor, settings: _Settings) -> Tensor:
-    kept = settings.pieces[0] if settings.pieces else None
-    # autograd's `is_grads_batched`: only plain operations take such tensors
-    backend = "torch" if torch._C._functorch.is_legacy_batchedtensor(grad) else settings.backend
-    return _run_backward(grad, vertices, winding, settings.fill_rule, settings.rings, backend, kept)
+    size, fill_rule, rings, backend, pieces = settings
+    kernel = None if pieces else _kernel(backend, vertices)
+    if kernel is None:
+        with torch.autocast(vertices.device.type, enabled=False):
+            return exact.rasterize_backward(grad, vertices, winding, fill_rule, rings, pieces[0] if pieces else None)
+    try:
+        return kernel.rasterize_backward(grad, vertices, winding, fill_rule, rings)
+    except RuntimeError:  # gradients of autograd's `is_grads_batched` have no memory: torch takes the batch apart
+        return _BACKWARD(grad, vertices, winding, fill_rule, rings, backend)
 
 
 def _apply_merged(function, info, in_dims, tensors, settings):  # type: ignore[no-untyped-def]
     """Apply a function of three tensors with vmap's dimension merged into the batch."""
     merged = [_merge(tensor, dim, info.batch_size) for tensor, dim in zip(tensors, in_dims[:3], strict=True)]
+    settings = settings._replace(pieces=None)  # those of the polygons before the merge
     return function.apply(*merged, settings).unflatten(0, (info.batch_size, -1)), 0
-
-
-def _run_forward(
-    vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int, backend: str, needs_winding: bool
-) -> tuple[Tensor, Tensor, Any]:
-    with _own_precision(vertices.device.type):
-        return run(
-            backend, vertices.device, lambda kernel: kernel.forward(vertices, size, fill_rule, rings, needs_winding)
-        )
-
-
-def _run_backward(  # type: ignore[no-untyped-def]
-    grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str, kept=None
-) -> Tensor:
-    with _own_precision(vertices.device.type):
-        return run(
-            backend,
-            vertices.device,
-            lambda kernel: kernel.backward(grad, vertices, winding, fill_rule, rings, kept),
-        )
-
-
-def _own_precision(device_type: str) -> AbstractContextManager[object]:
-    """Autocast off, where it is on: to enter that context for nothing takes as long as a small polygon."""
-    return torch.autocast(device_type, enabled=False) if torch.is_autocast_enabled(device_type) else nullcontext()
-
-
-@torch.library.custom_op("monai_acdr::rasterize", mutates_args=())
-def _rasterize(
-    vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str
-) -> tuple[Tensor, Tensor]:
-    return _run_forward(vertices, (height, width), fill_rule, rings, backend, needs_winding=True)[:2]
-
-
-@torch.library.custom_op("monai_acdr::rasterize_backward", mutates_args=())
-def _rasterize_backward(
-    grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str
-) -> Tensor:
-    return _run_backward(grad, vertices, winding, fill_rule, rings, backend)
-
-
-@_rasterize.register_fake
-def _(vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str) -> tuple[Tensor, Tensor]:
-    shape = (vertices.shape[0] // rings, height, width)
-    return vertices.new_empty(shape), vertices.new_empty(shape)
-
-
-@_rasterize_backward.register_fake
-def _(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str) -> Tensor:
-    return torch.empty_like(vertices)
-
-
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    vertices, _, _, *ctx.settings = inputs
-    ctx.save_for_backward(vertices, output[1])
-    ctx.set_materialize_grads(False)
-
-
-def _backward(ctx, grad_mask, grad_winding):  # type: ignore[no-untyped-def]
-    vertices, winding = ctx.saved_tensors
-    grad = None
-    if grad_mask is not None:
-        grad = torch.ops.monai_acdr.rasterize_backward(grad_mask, vertices, winding, *ctx.settings)
-    return grad, None, None, None, None, None
-
-
-_rasterize.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _merge(tensor: Tensor, dim: int | None, repeats: int) -> Tensor:

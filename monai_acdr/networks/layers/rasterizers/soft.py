@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.networks.layers.rasterizers.first_order import first_derivative_only
-from monai_acdr.networks.layers.rasterizers.triangle_spans import first_center
+from monai_acdr.networks.layers.rasterizers.mesh import first_center
 
 __all__ = ["SOFT_FILL_RULES", "rasterize_soft"]
 

@@ -18,7 +18,7 @@ import torch
 from packaging.version import Version
 
 from monai_acdr.networks.layers import available_backends, rasterize_polygons, rasterizer_backend
-from monai_acdr.networks.layers.rasterizers import backends
+from monai_acdr.networks.layers.rasterizers import operator
 
 CPU = torch.device("cpu")
 TRIANGLE = torch.tensor([[[1.0, 1.0], [5.5, 1.5], [2.5, 6.0]]])
@@ -26,25 +26,20 @@ TRIANGLE = torch.tensor([[[1.0, 1.0], [5.5, 1.5], [2.5, 6.0]]])
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(backends, "_failed", {})
-    monkeypatch.setattr(backends, "_announced", set())
+    monkeypatch.setattr(operator, "_failed", {})
+    operator._fastest.cache_clear()
     yield
+    operator._fastest.cache_clear()
 
 
 def pretend_installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    monkeypatch.setattr(backends, "_is_installed", lambda package: package in names)
+    monkeypatch.setattr(operator, "_is_installed", lambda package: package in names)
+    operator._fastest.cache_clear()
 
 
-class _Broken:
-    """A backend whose kernels do not compile."""
-
-    calls = 0
-
-    def forward(self, *arguments: Any) -> Any:
-        _Broken.calls += 1
-        raise RuntimeError("LLVM says no\nand a long trace")
-
-    backward = forward
+def does_not_compile(*arguments: Any) -> Any:
+    """A compiled kernel that fails when it is tried."""
+    raise RuntimeError("LLVM says no\nand a long trace")
 
 
 @pytest.mark.skipif(os.environ.get("CI") != "true" or sys.platform != "linux", reason="for CI on Linux")
@@ -58,15 +53,15 @@ def test_auto_takes_the_fastest_that_is_installed(monkeypatch: pytest.MonkeyPatc
     assert available_backends("cpu") == ("numba", "torch", "dense")
     assert available_backends("cuda:1") == ("triton", "torch", "dense")
     assert available_backends("mps") == ("torch", "dense")
-    assert backends.resolve_backend("auto", CPU) == "numba"
+    assert operator.resolve_backend("auto", CPU) == "numba"
     pretend_installed(monkeypatch)
     assert available_backends("cpu") == ("torch", "dense")
-    assert backends.resolve_backend("auto", CPU) == "torch"
+    assert operator.resolve_backend("auto", CPU) == "torch"
 
 
 def test_auto_says_once_what_it_took(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     pretend_installed(monkeypatch)
-    with caplog.at_level(logging.INFO, logger=backends.__name__):
+    with caplog.at_level(logging.INFO, logger=operator.__name__):
         for _ in range(3):
             rasterize_polygons(TRIANGLE, (8, 8))
     assert [record.message for record in caplog.records] == ["Exact rasterizer on cpu: backend 'torch'."]
@@ -81,32 +76,31 @@ def test_a_missing_backend_says_what_to_install(
 ) -> None:
     pretend_installed(monkeypatch)
     with pytest.raises(ImportError, match=command):
-        backends.resolve_backend(name, torch.device(device))
+        operator.resolve_backend(name, torch.device(device))
 
 
 def test_a_backend_for_another_device() -> None:
     with pytest.raises(ValueError, match="Expected vertices on cpu for backend 'numba', but got cuda"):
-        backends.resolve_backend("numba", torch.device("cuda"))
+        operator.resolve_backend("numba", torch.device("cuda"))
 
 
 def test_a_backend_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_installed(monkeypatch, "numba")
     with rasterizer_backend("torch"):
-        assert backends.resolve_backend("auto", CPU) == "torch"
-        assert backends.resolve_backend("numba", CPU) == "numba"  # a name given in the call goes first
+        assert operator.resolve_backend("auto", CPU) == "torch"
+        assert operator.resolve_backend("numba", CPU) == "numba"  # a name given in the call goes first
         with pytest.raises(KeyError, match="anything"), rasterizer_backend("dense"):
-            assert backends.is_dense("auto")
+            assert operator.is_dense("auto")
             raise KeyError("anything")
-        assert backends.resolve_backend("auto", CPU) == "torch"
-    assert backends.resolve_backend("auto", CPU) == "numba"
+        assert operator.resolve_backend("auto", CPU) == "torch"
+    assert operator.resolve_backend("auto", CPU) == "numba"
     with pytest.raises(ValueError, match="Expected `backend` to be one of"), rasterizer_backend("fast"):
         pass
 
 
 def test_a_kernel_that_fails_gives_way_with_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_installed(monkeypatch, "numba")
-    monkeypatch.setattr(backends, "_compiled", lambda name: _Broken())
-    _Broken.calls = 0
+    monkeypatch.setattr(operator, "_load", does_not_compile)
     vertices = TRIANGLE.clone().requires_grad_()
     expected = rasterize_polygons(TRIANGLE, (8, 8), backend="torch")
     with pytest.warns(RuntimeWarning, match=r"numba rasterizer does not work here \(RuntimeError: LLVM says no\)"):
@@ -119,14 +113,13 @@ def test_a_kernel_that_fails_gives_way_with_one_warning(monkeypatch: pytest.Monk
     assert torch.equal(again, expected)
     assert vertices.grad is not None
     assert vertices.grad.any()
-    assert _Broken.calls == 1
     assert available_backends("cpu") == ("torch", "dense")
 
 
 @pytest.mark.parametrize("by_name", [True, False])
 def test_a_kernel_that_was_asked_for_fails_aloud(monkeypatch: pytest.MonkeyPatch, by_name: bool) -> None:
     pretend_installed(monkeypatch, "numba")
-    monkeypatch.setattr(backends, "_compiled", lambda name: _Broken())
+    monkeypatch.setattr(operator, "_load", does_not_compile)
     with pytest.raises(RuntimeError, match="LLVM says no"):
         if by_name:
             rasterize_polygons(TRIANGLE, (8, 8), backend="numba")
@@ -136,11 +129,11 @@ def test_a_kernel_that_was_asked_for_fails_aloud(monkeypatch: pytest.MonkeyPatch
 
 
 def test_memory_is_not_a_reason_to_change_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    def out_of_memory(name: str) -> Any:
+    def out_of_memory(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     pretend_installed(monkeypatch, "numba")
-    monkeypatch.setattr(backends, "_compiled", out_of_memory)
+    monkeypatch.setattr(operator, "_load", out_of_memory)
     with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
         rasterize_polygons(TRIANGLE, (8, 8))
     assert available_backends("cpu")[0] == "numba"

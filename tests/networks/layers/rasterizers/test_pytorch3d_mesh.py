@@ -15,9 +15,8 @@ import torch
 
 from monai_acdr.geometry import circle, ellipse
 from monai_acdr.networks.layers.rasterizers.exact import rasterize_forward
-from monai_acdr.networks.layers.rasterizers.mesh import rasterize_mesh
+from monai_acdr.networks.layers.rasterizers.mesh import circle_faces, rasterize_mesh
 from monai_acdr.networks.layers.rasterizers.pytorch3d_mesh import is_available, pixel_to_ndc, rasterize_pytorch3d
-from monai_acdr.networks.layers.rasterizers.triangulation import circle_faces
 
 VERTICES = torch.tensor([[[0.0, 0.0], [48.0, 0.0], [48.0, 32.0], [24.0, 16.0], [0.5, 0.5]]])
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -20,7 +22,7 @@ from monai_acdr.networks.layers.rasterizers import exact
 HAS_CUDA = torch.cuda.is_available()
 # The interpreter of older versions does not take numpy 2.4's arrays.
 MIN_VERSION = None if HAS_CUDA else "3.7"
-pytest.importorskip("triton", minversion=MIN_VERSION, reason=".ci/run installs it beside a CPU build of torch")
+triton = pytest.importorskip("triton", minversion=MIN_VERSION, reason=".ci/run installs it beside a CPU build of torch")
 DEVICE = torch.device("cuda" if HAS_CUDA else "cpu")
 SIZE = (6, 7)
 
@@ -28,16 +30,14 @@ SIZE = (6, 7)
 @pytest.fixture(scope="module")
 def module() -> Iterator[ModuleType]:
     """The kernels' module as this machine can run it. Triton decides for good when the kernels are defined."""
-    names = [f"monai_acdr.networks.layers.rasterizers.triton_{name}" for name in ("cover", "programs", "kernel")]
-    modules = [importlib.import_module(name) for name in names]
+    module = importlib.import_module("monai_acdr.networks.layers.rasterizers.triton_kernel")
     if HAS_CUDA:
-        yield modules[-1]
+        yield module
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        yield [importlib.reload(module) for module in modules][-1]
-    for module in modules:
-        importlib.reload(module)
+        yield importlib.reload(module)
+    importlib.reload(module)
 
 
 @pytest.fixture
@@ -240,3 +240,75 @@ def test_the_face_of_the_rasterizer_takes_it_by_name(kernel: ModuleType) -> None
 def test_where_it_runs(module: ModuleType) -> None:
     assert module.is_available("cuda")
     assert module.is_available("cpu") is not HAS_CUDA
+
+
+ROWS, COLUMNS, STEPS = 4, 8, 40_000
+
+
+def by_steps(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
+    """The same as a sum over short pieces of the edge."""
+    t = (np.arange(STEPS) + 0.5) / STEPS
+    x, y, dy = x0 + t * (x1 - x0), y0 + t * (y1 - y0), (y1 - y0) / STEPS
+    shares = np.clip(np.arange(1, COLUMNS + 1) - x[:, None], 0, 1) * dy
+    return np.stack([shares[(y >= row) & (y < row + 1)].sum(0) for row in range(ROWS)])
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="by the interpreter, where there is no GPU")
+@pytest.mark.parametrize(
+    "edge",
+    [(1.3, 0.4, 6.2, 3.1), (6.2, 3.1, 1.3, 0.4), (2.5, 0.0, 2.5, 4.0), (-3.0, -2.0, 12.0, 6.0), (9.0, 1.0, 10.0, 3.0)],
+    ids=["slanted", "backwards", "upright", "through", "right of the frame"],
+)
+def test_one_edge(module: ModuleType, monkeypatch: pytest.MonkeyPatch, edge: tuple[float, ...]) -> None:
+    import triton.language as tl
+
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    monkeypatch.setitem(globals(), "tl", tl)  # triton's functions see globals only
+    monkeypatch.setitem(globals(), "closed_form", module.cover)
+
+    def probe(result, x0, y0, x1, y1, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]
+        rows, columns = tl.arange(0, ROWS), tl.arange(0, COLUMNS)
+        ends = tl.load(x0), tl.load(y0), tl.load(x1), tl.load(y1)
+        top, right = rows.to(tl.float32)[:, None], (columns + 1).to(tl.float32)[None, :]
+        shares = closed_form(ends[0], ends[1], ends[2], ends[3], top, right)  # noqa: F821
+        tl.store(result + rows[:, None] * COLUMNS + columns[None, :], shares)
+
+    result = torch.zeros(ROWS, COLUMNS)
+    numbers = [torch.tensor([value]) for value in edge]
+    triton.jit(probe)[(1,)](result, *numbers, ROWS=ROWS, COLUMNS=COLUMNS)
+    np.testing.assert_allclose(result.numpy(), by_steps(*edge), rtol=0, atol=3e-4)
+    inside = [min(max(value, 0), ROWS) for value in (edge[1], edge[3])]
+    if max(edge[0], edge[2]) < COLUMNS:
+        assert result[:, -1].sum().item() == pytest.approx(inside[1] - inside[0], abs=1e-5)
+
+
+OPTIONS = {"num_warps": 1, "enable_fp_fusion": True}
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="the tests above compile them for the GPU that is here")
+def test_compiles_for_gpus_that_are_not_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    spec = importlib.util.find_spec("monai_acdr.networks.layers.rasterizers.triton_kernel")
+    assert spec is not None
+    assert spec.loader is not None
+    programs = importlib.util.module_from_spec(spec)  # a second copy, which is not interpreted
+    spec.loader.exec_module(programs)
+    settings = {
+        "forward": {"KEEP_WINDING": True, "ROWS": 2, "COLUMNS": 64, "EDGES": 32, "axis_stride": 1},
+        "backward": {"VERTICES": 16, "axis_stride": 1, "column_stride": 1, "width": 1},  # as triton treats any 1
+    }
+    pointers = ("vertices", "mask", "winding", "grad", "result")
+    for (name, constants), (rule, dtype) in zip(
+        [*settings.items()] * 2, [(0, "fp32"), (1, "fp32"), (2, "fp64"), (1, "fp64")], strict=True
+    ):
+        function = getattr(programs, name)
+        constants = {"RULE": rule, **constants}
+        signature = {key: f"*{dtype}" if key in pointers else "i32" for key in function.arg_names}
+        signature.update(dict.fromkeys(constants, "constexpr"))
+        source = ASTSource(function, signature, constexprs=constants)
+        compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=OPTIONS)
+        assert compiled.asm["cubin"]
