@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own = bundle_root(BUNDLE) / "configs"
     parser = overlay_configs(own, chosen.overlays)
     parser["num_structures"] = len(model.structures)
-    network = load_network(parser.get_parsed_content("network_def"), chosen.weights).eval()
+    network = load_network(parser.get_parsed_content("mask_network"), chosen.weights).eval()
     model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))
     result = agreement(chosen.studies, chosen.output, model, chosen.roi, overwrite=True)
     print(json.dumps({key: result[key] for key in ("lost_slices", "added_slices", "mean_dice", "measures")}, indent=1))

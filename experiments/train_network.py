@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -171,19 +170,12 @@ def read_config(data: Data, variant: Variant, values: Mapping[str, Any], purpose
 
 
 def overlay_configs(own: Path, names: Sequence[str]) -> ConfigParser:
-    """A bundle's train.json with other configs over it.
-
-    ``displacement_net`` is a copy of the bundle's own network for configs that make another use of it: the pixel-wise
-    baseline is the same network, and gives masks.
-    """
+    """A bundle's train.json with other configs over it, one after the other."""
     parser = read_configs([own / "train.json"])
     parser["bundle_root"] = str(own.parent)
-    parser["displacement_net"] = deepcopy(parser["network_def"]["displacement_net"])
     for name in names:
         for key, value in ConfigParser.load_config_file(find_overlay(own, name)).items():
             parser[key] = value
-    if "@displacement_net" not in str(parser.get()):
-        del parser.get()["displacement_net"]
     return parser
 
 
