@@ -58,6 +58,12 @@ _PURE_COLORS = frozenset({29, 76, 105, 150, 179, 226, 255})
 _COHERENT = 0.1
 """Fraction of the pixels of values in between that lie in even areas, from which on they are areas, not edges."""
 
+_COHERENT_BLOCKS = 0.3
+"""As ``_COHERENT``, of blocks of 2 x 2 pixels where a mask has few values: a thin ring has no larger areas."""
+
+_JPEG_COLOR = 64
+"""Difference of channels from which on a pixel of a JPEG file has a color."""
+
 _NO_MASK = 0.5
 """Fraction of all pixels above 0 that have values far from 0 and the largest, from which on it is no mask."""
 
@@ -196,19 +202,20 @@ def _kind_of_levels(
     largest = float(unique[-1])
     between = (values > 0) & (values < largest)
     far = (values > largest / 8) & (values < largest * 7 / 8)
-    even = _is_even(values)
     detail = f"{int(between.sum())} pixels are neither 0 nor {largest:g}, such as {_listed(unique)}"
-    # Artifacts of JPEG are near 0 and the largest; areas are counted where they are far from both.
-    in_areas = far & even
-    is_coherent = in_areas.sum() >= max(_COHERENT * far.sum(), 4)
-    if is_coherent:
+    # Artifacts of JPEG and blurred edges have many values, near 0 and the largest ones; areas are not of these.
+    has_few_values = unique.size <= 2 * MAX_STRUCTURES
+    odd = between if has_few_values else far
+    even = _in_even_blocks(values) if has_few_values else _is_even(values)
+    in_areas = (odd & even).sum()
+    is_color = file_format == "JPEG" and _has_colors(name, _JPEG_COLOR)
+    if is_color or in_areas >= max((_COHERENT_BLOCKS if has_few_values else _COHERENT) * odd.sum(), 4):
         levels, counts = np.unique(values[even & (values > 0)], return_counts=True)
         kept = counts >= max(4, 0.01 * counts.sum())
         found = tuple(int(v) for v in levels[kept]), tuple(int(c) for c in counts[kept])
-        is_color = (set(found[0]) <= _PURE_COLORS and len(found[0]) > 1) or _has_colors(name)
-        if is_color:
-            return "colors", *found, f"values {_listed(np.asarray(found[0]))} are the brightness of colors"
-        if unique.size <= 2 * MAX_STRUCTURES:
+        if is_color or (set(found[0]) <= _PURE_COLORS and len(found[0]) > 1) or _has_colors(name):
+            return "colors", *found, f"values such as {_listed(unique)} are the brightness of colors"
+        if has_few_values:
             return "levels", *found, f"values {_listed(unique)}"
     if far.sum() > _NO_MASK * (values > 0).sum() and unique.size > 2 * MAX_STRUCTURES:
         return "image", (), (), detail
@@ -364,6 +371,16 @@ def _is_even(values: np.ndarray) -> np.ndarray:
     return even
 
 
+def _in_even_blocks(values: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels of blocks of 2 x 2 pixels of one value."""
+    even = np.zeros(values.shape, dtype=bool)
+    corner = values[:-1, :-1]
+    block = (values[1:, :-1] == corner) & (values[:-1, 1:] == corner) & (values[1:, 1:] == corner)
+    for part in (even[:-1, :-1], even[1:, :-1], even[:-1, 1:], even[1:, 1:]):
+        part |= block
+    return even
+
+
 def _isolated(mask: np.ndarray) -> int:
     """Pixels inside the image whose four neighbors all have the other value."""
     center = mask[1:-1, 1:-1]
@@ -374,8 +391,8 @@ def _isolated(mask: np.ndarray) -> int:
     return int(alone.sum())
 
 
-def _has_colors(name: str | Path) -> bool:
-    return parse_slice_name(name) is None and not is_dicom_file(name) and has_colors(name)
+def _has_colors(name: str | Path, difference: int = 0) -> bool:
+    return parse_slice_name(name) is None and not is_dicom_file(name) and has_colors(name, difference)
 
 
 def _format(name: str | Path) -> str:

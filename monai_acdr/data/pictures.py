@@ -129,14 +129,14 @@ def read_color_picture(path: str | Path) -> np.ndarray:
         return _colors(image, str(path))
 
 
-def has_colors(path: str | Path) -> bool:
-    """Whether any pixel of a picture is not gray.
+def has_colors(path: str | Path, difference: int = 0) -> bool:
+    """Whether any pixel of a picture has channels (0 to 255) that differ by more than ``difference``.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`read_picture`.
     """
     values = read_color_picture(path)
-    return values.ndim == 3 and bool((values != values[..., :1]).any())
+    return values.ndim == 3 and bool((np.ptp(values, axis=2) > difference).any())
 
 
 def picture_format(path: str | Path) -> str:

@@ -71,6 +71,29 @@ def test_kinds(tmp_path: Path) -> None:
     assert mask_facts(np.array([[0.0, 0.5], [1.0, 0.0]]), tmp_path / "a.png").kind == "invalid"
 
 
+@pytest.mark.parametrize(
+    ("ring", "disc", "kind"),
+    [(76, 255, "colors"), (29, 150, "colors"), (128, 255, "levels"), (1, 2, "labels")],
+)
+def test_a_thin_ring_is_no_smooth_edge(tmp_path: Path, ring: int, disc: int, kind: str) -> None:
+    values = np.where(_disc(18), disc, np.where(_disc(20), ring, 0)).astype(np.uint8)
+    assert _facts(Image.fromarray(values), tmp_path / "a.png").kind == kind
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95])
+def test_colors_in_a_jpeg_file(tmp_path: Path, quality: int) -> None:
+    _colored().save(tmp_path / "a.jpg", quality=quality)
+    assert mask_facts(read_mask_values(tmp_path / "a.jpg"), tmp_path / "a.jpg").kind == "colors"
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.8, 1.7, 3])
+@pytest.mark.parametrize("method", ["BILINEAR", "BICUBIC", "LANCZOS"])
+def test_resized_masks_are_smooth(tmp_path: Path, scale: float, method: str) -> None:
+    image = Image.fromarray((255 * _disc(20)).astype(np.uint8))
+    resized = image.resize((int(96 * scale), int(80 * scale)), Image.Resampling[method])
+    assert _facts(resized, tmp_path / "a.png").kind == "smooth"
+
+
 def test_palettes(tmp_path: Path) -> None:
     indices = np.where(_disc(10), 2, np.where(_disc(20), 1, 0)).astype(np.uint8)
     image = Image.fromarray(indices).convert("P")
