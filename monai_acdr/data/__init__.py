@@ -33,6 +33,9 @@ from monai_acdr.data.pairs import pair_folder_data_list
 from monai_acdr.data.pictures import PictureReader
 from monai_acdr.data.readers import (
     DicomFrameReader,
+    LoadImageD,
+    LoadImaged,
+    LoadImageDict,
     MammogramReader,
     NiftiSliceReader,
     parse_slice_name,
@@ -66,6 +69,9 @@ __all__ = [
     "LoadMassReferenceD",
     "LoadMassReferenceDict",
     "LoadMassReferenced",
+    "LoadImageD",
+    "LoadImageDict",
+    "LoadImaged",
     "LoadReference",
     "LoadReferenceD",
     "LoadReferenceDict",

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from os import PathLike
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from monai import transforms
 from monai.config import PathLike as MonaiPath
 from monai.data.image_reader import ImageReader
 from monai.utils import ensure_tuple
@@ -42,6 +44,9 @@ from monai_acdr.plausibility import check_spacing as check_plausible
 __all__ = [
     "DicomFileReader",
     "DicomFrameReader",
+    "LoadImageD",
+    "LoadImageDict",
+    "LoadImaged",
     "MammogramReader",
     "NiftiSlice",
     "NiftiSliceReader",
@@ -56,6 +61,24 @@ __all__ = [
     "slice_name",
     "view",
 ]
+
+
+class LoadImaged(transforms.LoadImaged):
+    """MONAI's, without its warning that NVIDIA's decoder is not installed: the readers of this package do not use it.
+
+    Arguments are those of :class:`monai.transforms.LoadImaged`.
+
+    Example:
+        ``LoadImaged("image", reader=DicomFrameReader())``
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "NvImgCodecPydicomReader", UserWarning)
+            super().__init__(*args, **kwargs)
+
+
+LoadImageD = LoadImageDict = LoadImaged
 
 Spacing: TypeAlias = "float | tuple[float, float] | str | None"
 """What to do with a file that does not tell its spacing; see :class:`MammogramReader`."""

@@ -9,6 +9,7 @@ MONAI computes the distance; this adds what a report needs: a spacing per image,
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,13 +66,15 @@ def _distance(pred: Tensor, reference: Tensor, spacing: Any, percentile: float) 
     filled = bool(pred.any()), bool(reference.any())
     if not all(filled):
         return image_diagonal(pred.shape, spacing) if any(filled) else 0.0
-    value = compute_hausdorff_distance(
-        pred[None, None],
-        reference[None, None],
-        include_background=True,
-        percentile=percentile,
-        spacing=list(check_spacing(spacing)),
-    )
+    with warnings.catch_warnings():  # of MONAI about a call within MONAI
+        warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
+        value = compute_hausdorff_distance(
+            pred[None, None],
+            reference[None, None],
+            include_background=True,
+            percentile=percentile,
+            spacing=list(check_spacing(spacing)),
+        )
     return float(value)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -86,3 +87,11 @@ def test_one_spacing_per_image() -> None:
 def test_image_diagonal() -> None:
     assert image_diagonal((3, 4)) == 5
     assert image_diagonal((3, 2), (1, 2)) == 5
+
+
+def test_no_warning_of_a_call_within_monai() -> None:
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., 2:5, 2:5] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compute_hausdorff95(mask, mask).item() == 0
