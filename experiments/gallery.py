@@ -3,13 +3,14 @@
 
 """The frames that an evaluation got worst, as one contact sheet.
 
-A record says which frames these are; pictures of them come from the bundle's inference with the same weights.
+The evaluation's metrics.csv says which frames these are; pictures of them come from the bundle's inference with the
+same weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,22 +27,24 @@ SHARE = 0.42
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the sheet, and a line of text for each picture, in order."""
     options = read_options(arguments)
-    cases = json.loads(options.record.read_text(encoding="utf-8"))["cases"][options.view]
-    worst = sorted(cases, key=lambda case: case["dice"])[: options.count]
+    with options.metrics.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["dice"] and row["excluded"] == "False"]
+    first = rows[0].get("structure")  # of several structures the first one is looked at
+    worst = sorted((row for row in rows if row.get("structure") == first), key=lambda row: float(row["dice"]))
+    worst = worst[: options.count]
     pictures = [
         middle(np.asarray(Image.open(options.pictures / f"{case['name']}.png").convert("RGB"))) for case in worst
     ]
     save_png(options.output, contact_sheet(pictures, options.columns))
     for case in worst:
-        print(f"{case['name']}: Dice {case['dice']:.2f}, reference {case['reference_area_px']} px")
+        print(f"{case['name']}: Dice {float(case['dice']):.2f}, reference {case['reference_area_px']} px")
     return 0
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--record", type=Path, required=True, help="of the run in question")
-    options.add_argument("--view", required=True, help="whose figures are looked at, such as `center`")
+    options.add_argument("--metrics", type=Path, required=True, help="metrics.csv of the evaluation in question")
     options.add_argument("--pictures", type=Path, required=True, help="the output folder of an inference")
     options.add_argument("--output", type=Path, required=True, help="PNG file to write")
     options.add_argument("--count", type=int, default=12)

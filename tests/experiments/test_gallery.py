@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from pathlib import Path
 
@@ -15,11 +14,12 @@ from PIL import Image
 
 
 def test_the_worst_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cases = [{"name": f"c{n}", "dice": dice, "reference_area_px": 10 * n} for n, dice in enumerate((0.9, 0.2, 0.5))]
-    (tmp_path / "run.json").write_text(json.dumps({"cases": {"center": cases}}))
+    rows = [f"c{n},{dice},{10 * n},cavity,False" for n, dice in enumerate((0.9, 0.2, 0.5))]
+    rows += ["c3,0.1,30,cavity,True", "c4,,0,cavity,False", "c0,0.05,50,wall,False"]
+    (tmp_path / "metrics.csv").write_text("\n".join(["name,dice,reference_area_px,structure,excluded", *rows]) + "\n")
     for number in range(3):
         Image.new("RGB", (100, 100), (80 * number, 0, 0)).save(tmp_path / f"c{number}.png")
-    command = ["--record", str(tmp_path / "run.json"), "--view", "center", "--pictures", str(tmp_path)]
+    command = ["--metrics", str(tmp_path / "metrics.csv"), "--pictures", str(tmp_path)]
     gallery = import_module("gallery")
     assert gallery.main([*command, "--output", str(tmp_path / "sheet.png"), "--count", "2", "--columns", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == [
