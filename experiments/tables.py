@@ -3,10 +3,10 @@
 
 """Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
 
-Writes experiments/tables/STUDY.csv, docs/images/study_STUDY.png for studies with an axis, and the tables between the
-marks `<!-- table: STUDY VIEW -->` (`STUDY VIEW VARIANT` for one line, `STUDY VIEW differences` for those from the first
-variant) and `<!-- end -->` of the documents. Figures are means over all seeds; intervals are 95 % bootstrap intervals
-over patients, the seeds of a patient staying together.
+Writes docs/tables/STUDY.csv with all values and differences, docs/images/study_STUDY.png for studies with an axis, and
+the tables between the marks `<!-- table: STUDY VIEW -->` (`STUDY VIEW VARIANT` for one row, `STUDY VIEW brief` for the
+main columns) and `<!-- end -->` of the documents. Values are means over all seeds; intervals are 95 % bootstrap
+intervals over patients, the seeds of a patient staying together.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from monai_acdr.metrics import CASE_COLUMNS, bootstrap_interval, summarize_cases
 
 HERE = Path(__file__).resolve().parent
 DOCUMENTS = (
+    HERE.parent / "README.md",
     HERE.parent / "docs" / "accuracy.md",
     *sorted((HERE.parent / "bundles").glob("*/docs/README.md")),
 )
 IMAGES = HERE.parent / "docs" / "images"
-TABLES = HERE / "tables"
+TABLES = HERE.parent / "docs" / "tables"
 
 FIGURES = {
     "mean_dice": ("mean Dice", 4),
@@ -50,13 +51,14 @@ FIGURES = {
 }
 """What tables show: the key of a summary, its heading, its decimals."""
 
-COMPARED = {
-    "dice": ("Dice", 4, 1),
-    "hd95_px": ("HD95, px", 2, -1),
-    "boundf": ("BoundF", 4, 1),
-    "apd_px": ("APD, px", 2, -1),
-}
-"""What differences are shown of: the key of a case, its heading, its decimals, and 1 where more is better, else -1."""
+BRIEF = ("mean_dice", "hd95_px", "hd95_mm")
+"""Columns of a brief table, of those that the study has."""
+
+DIFFERENCE = "dDice (first - this)"
+"""Heading: mean Dice of the first variant minus that of this row, case by case, with its interval."""
+
+COMPARED = ("dice", "hd95_px", "boundf", "apd_px")
+"""Values of a case whose differences from the first variant are in the CSV files."""
 
 REACHED = 0.005
 """A training has arrived when its Dice is this near to the best of its study."""
@@ -107,8 +109,9 @@ def fill(document: str, folder: Path) -> str:
         records = read_records(study, folder)
         if match[3] == "cost":
             lines = cost_table(study, records)
-        elif match[4] == "differences":
-            lines = difference_table(study, records, match[3])
+        elif match[4] == "brief":
+            chosen = {name: runs for name, runs in records.items() if all(match[3] in run["cases"] for run in runs)}
+            lines = figure_table(study, chosen, match[3], brief=True)
         else:
             chosen = {
                 name: [run for run in runs if match[3] in run["cases"]]
@@ -121,33 +124,22 @@ def fill(document: str, folder: Path) -> str:
     return _MARK.sub(table, document)
 
 
-def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str) -> list[str]:
-    """Figures with intervals, one line a variant, and the difference of the first variant's Dice to each other one."""
-    headings = ["", "seeds", *(FIGURES[key][0] for key in study.figures), "frames"]
+def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str, brief: bool = False) -> list[str]:
+    """Values with intervals, one row per variant, and the difference of the first variant's Dice to each other one."""
+    keys = [key for key in study.figures if not brief or key in BRIEF]
+    headings = ["", "seeds", *(FIGURES[key][0] for key in keys), *([] if brief else ["frames"])]
     compared = len(records) > 1
-    headings += ["Dice below the first"] * compared
+    headings += [DIFFERENCE] * compared
     first = next(iter(records), None)
     rows = []
     for variant in with_records(study, records):
         runs = records[variant.name]
         summary = summarize(runs, view)
-        cells = [_with_interval(summary, key, FIGURES[key][1]) for key in study.figures]
-        cells.append(str(summary["num_cases"] // len(runs)))
-        below = "" if variant.name == first else _difference(records[first], runs, view, "dice", 4)
-        rows.append([variant.title, str(len(runs)), *cells, *[below] * compared])
+        cells = [_with_interval(summary, key, FIGURES[key][1]) for key in keys]
+        cells += [] if brief else [str(summary["num_cases"] // len(runs))]
+        difference = "" if variant.name == first else _difference(records[first], runs, view, "dice", 4)
+        rows.append([variant.title, str(len(runs)), *cells, *[difference] * compared])
     return _markdown(headings, rows)
-
-
-def difference_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str) -> list[str]:
-    """For each other variant, by how much the first one is better, frame by frame; above 0 it is."""
-    first = next(iter(records), None)
-    rows = []
-    for variant in with_records(study, records):
-        if variant.name != first:
-            pair = records[first], records[variant.name]
-            cells = [_difference(*pair, view, key, decimals, sign) for key, (_, decimals, sign) in COMPARED.items()]
-            rows.append([variant.title, *cells])
-    return _markdown(["the first is better by", *(heading for heading, _, _ in COMPARED.values())], rows)
 
 
 def cost_table(study: Study, records: dict[str, list[dict[str, Any]]]) -> list[str]:
@@ -175,9 +167,14 @@ def last_dice(run: dict[str, Any]) -> float:
 
 
 def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
-    """Every figure and interval of every variant and view, seeds together and one by one."""
+    """All values and intervals of every variant and view, seeds together and one by one, and differences.
+
+    `first_minus_this_KEY` is the paired difference of the first variant from this one, over the seeds that both have.
+    """
     stream = io.StringIO()
-    keys = [name for key in study.figures for name in (key, f"{key}_low", f"{key}_high")]
+    compared = [f"first_minus_this_{key}" for key in COMPARED]
+    keys = [name for key in (*study.figures, *compared) for name in (key, f"{key}_low", f"{key}_high")]
+    first = next(iter(records), None)
     writer = csv.DictWriter(stream, ["variant", "view", "seed", "cases", *keys], lineterminator="\n")
     writer.writeheader()
     for name, runs in records.items():
@@ -188,6 +185,10 @@ def to_csv(study: Study, records: dict[str, list[dict[str, Any]]]) -> str:
                 for key in study.figures:
                     low, high = summary[f"{key}_ci95"] or (None, None)
                     row |= {key: _number(summary[key]), f"{key}_low": _number(low), f"{key}_high": _number(high)}
+                if seed == "all" and name != first and all(view in run["cases"] for run in records[first]):
+                    for key, column in zip(COMPARED, compared, strict=True):
+                        value, low, high = difference(records[first], runs, view, key)
+                        row |= {column: _number(value), f"{column}_low": _number(low), f"{column}_high": _number(high)}
                 writer.writerow(row)
     return stream.getvalue()
 
@@ -213,22 +214,32 @@ def with_records(study: Study, records: dict[str, Any]) -> list[Variant]:
     return [variant for variant in study.variants if variant.name in records]
 
 
-def _difference(
-    first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str, key: str, decimals: int, sign: int = 1
-) -> str:
-    """Mean of the first variant less that of these runs, of seeds and cases that both have, with its interval."""
+def difference(
+    first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str, key: str
+) -> tuple[float | None, float | None, float | None]:
+    """Mean of the first variant minus that of these runs, of seeds and cases that both have, and its interval."""
     seeds = {run["seed"] for run in first} & {run["seed"] for run in runs}
     ours = _by_case([run for run in first if run["seed"] in seeds], view, key)
     theirs = _by_case([run for run in runs if run["seed"] in seeds], view, key)
-    pairs = [(sign * (ours[case] - value), case[0]) for case, value in theirs.items() if case in ours]
+    pairs = [(ours[case] - value, case[0]) for case, value in theirs.items() if case in ours]
     if not pairs:
-        return ""
+        return None, None, None
     values = np.array([value for value, _ in pairs])
     patients = [patient for _, patient in pairs]
     if len(set(patients)) < 2:
-        return f"{values.mean():+.{decimals}f}"
+        return float(values.mean()), None, None
     low, high = bootstrap_interval(values, patients, np.mean, 0.95, 2000, 0)
-    return f"{values.mean():+.{decimals}f} ({low:+.{decimals}f} .. {high:+.{decimals}f})"
+    return float(values.mean()), low, high
+
+
+def _difference(
+    first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str, key: str, decimals: int
+) -> str:
+    value, low, high = difference(first, runs, view, key)
+    if value is None:
+        return ""
+    bounds = "" if low is None else f" ({low:+.{decimals}f} .. {high:+.{decimals}f})"
+    return f"{value:+.{decimals}f}{bounds}"
 
 
 def _by_case(runs: Sequence[dict[str, Any]], view: str, key: str) -> dict[tuple[str, str], float]:

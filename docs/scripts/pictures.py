@@ -4,8 +4,8 @@
 """Pictures of the documentation, from the shipped weights, the example study and the import graph: `make pictures`.
 
 Writes into docs/images: `heart.png` (two frames with contours and references), `gallery.png` (ten frames),
-`evolution.gif` (the contours of one frame step by step), and the diagrams `layers.svg` and `data_flow.svg`. To be run
-again when the weights or the layers change.
+`evolution.gif` (the contours of one frame step by step), and the diagrams `layers.svg` and `data_flow.svg`. Runs the
+notebooks, and keeps what their cells print. To be run again when the weights or the layers change.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import notebook
 import numpy as np
 import pydicom
 import torch
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     captions = {name: f"slice {(int(name) - 1) // 20}" for name in GALLERY}
     save_png(output / "gallery.png", sheet(frames, captions, columns=5, scale=2))
     save_film(output / "evolution.gif", frames[FILM])
+    for path in notebook.NOTEBOOKS:
+        notebook.refresh(path)
     return 0
 
 

@@ -15,12 +15,16 @@ import importlib
 import inspect
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import griffe
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
+sys.path.insert(0, str(Path(__file__).parent))
+import notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -93,6 +97,9 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the API pages, and the repository files that pages link to."""
     for name, text in api_pages().items():
         files.append(File.generated(config, name, content=text))
+    for path in notebook.NOTEBOOKS:
+        name = path.relative_to(DOCS).with_suffix(".md").as_posix()
+        files.append(File.generated(config, name, content=notebook.to_markdown(path)))
     waiting = [DOCS / file.src_uri for file in files.documentation_pages() if (DOCS / file.src_uri).is_file()]
     while waiting:
         page = waiting.pop()
@@ -130,6 +137,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     def rewrite(match: re.Match[str]) -> str:
         path = (source.parent / match[1]).resolve()
         inside = path.is_relative_to(DOCS)
+        if path in notebook.NOTEBOOKS:
+            return f"]({match[1].removesuffix('.ipynb')}.md{match[2] or ''})"
         if (inside and source.is_relative_to(DOCS)) or not path.is_relative_to(ROOT) or not path.exists():
             return match[0]
         target = path.relative_to(DOCS).as_posix() if inside else _mirrored(path)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from importlib import import_module
 from pathlib import Path
@@ -58,7 +60,7 @@ def test_figures_and_differences(records: Path) -> None:
     assert other[-1] == "+0.0100 (+0.0000 .. +0.0200) |"
 
 
-def test_how_much_the_first_is_better(records: Path) -> None:
+def test_differences_of_other_values(records: Path) -> None:
     tables, studies = import_module("tables"), import_module("studies")
     study = studies.STUDIES["baselines"]
     read = tables.read_records(study, records)
@@ -66,13 +68,21 @@ def test_how_much_the_first_is_better(records: Path) -> None:
         for name, value in (("contour", ours), ("unet", theirs)):
             for run in read[name]:
                 run["cases"]["label"][number]["hd95_px"] = value
-    heading, _, other = (line.split(" | ") for line in tables.difference_table(study, read, "label"))
-    assert heading[:3] == ["| the first is better by", "Dice", "HD95, px"]
-    assert other[0] == "| MONAI UNet"
-    assert other[1] == "+0.0100 (+0.0000 .. +0.0200)"
-    # a smaller distance is better; the case without a mask is left out: of 0.5, -0.1 and 0 two are one patient's
-    assert other[2] == "+0.13 (+0.00 .. +0.20)"
-    assert other[3:] == ["", " |"]
+    rows = list(csv.DictReader(io.StringIO(tables.to_csv(study, read))))
+    (row,) = (row for row in rows if (row["variant"], row["view"], row["seed"]) == ("unet", "label", "all"))
+    assert (row["first_minus_this_dice"], row["first_minus_this_dice_low"]) == ("0.01", "0.0")
+    # The case without a mask is left out: of -0.5, 0.1 and 0 two are one patient's.
+    assert row["first_minus_this_hd95_px"] == "-0.13333"
+    assert (row["first_minus_this_hd95_px_low"], row["first_minus_this_hd95_px_high"]) == ("-0.2", "0.0")
+    assert row["first_minus_this_boundf"] == ""
+
+
+def test_a_brief_table(records: Path) -> None:
+    tables, studies = import_module("tables"), import_module("studies")
+    study = studies.STUDIES["baselines"]
+    lines = tables.figure_table(study, tables.read_records(study, records), "label", brief=True)
+    assert lines[0] == "|  | seeds | mean Dice | HD95, px | dDice (first - this) |"
+    assert lines[3].endswith("| +0.0100 (+0.0000 .. +0.0200) |")
 
 
 def test_cost(records: Path) -> None:
