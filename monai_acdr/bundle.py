@@ -160,6 +160,7 @@ CONFIG_KEYS = {
     "network_def#initial_contour#diameter": "of the starting circle, as a fraction of the crop; one per structure",
     "network_def#num_iterations": "steps T of the evolution",
     "network_def#clamp": "keep vertices inside the crop, eq. 3",
+    "network_def#num_members": "networks in the checkpoint: more than one for an ensemble",
     "network": "network_def on the device",
     "localizer": "finds the object without a click, for roi auto of monai-acdr",
     "localizer#presence_threshold": "probability of the object from which a frame counts",

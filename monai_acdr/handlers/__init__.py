@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from monai_acdr.handlers.checkpoint_files import load_checkpoint, load_network, save_checkpoint
+from monai_acdr.handlers.checkpoint_files import count_members, load_checkpoint, load_network, save_checkpoint
 from monai_acdr.handlers.contour_writer import ContourWriter, contour_record
 from monai_acdr.handlers.ensemble_checkpoint import join_checkpoints, write_ensemble
 from monai_acdr.handlers.epoch_seed import EpochSeed
@@ -42,6 +42,7 @@ __all__ = [
     "contour_record",
     "evaluate_output",
     "image_spacing",
+    "count_members",
     "join_checkpoints",
     "load_checkpoint",
     "load_network",

@@ -20,7 +20,7 @@ from monai_acdr.files import replace_file
 from monai_acdr.handlers.member_weights import network_weights, split_members
 from monai_acdr.read_budget import check_bytes
 
-__all__ = ["load_checkpoint", "load_network", "save_checkpoint"]
+__all__ = ["count_members", "load_checkpoint", "load_network", "save_checkpoint"]
 
 
 def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
@@ -91,8 +91,8 @@ def load_network(
     """Load weights into ``network`` from a checkpoint file.
 
     The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken,
-    else those of ``network``. Weights of an ensemble (:func:`join_checkpoints`) turn the displacement network of an
-    ``ActiveContourNet`` into an ensemble of as many members.
+    else those of ``network``. The displacement network of an ``ActiveContourNet`` becomes an ensemble of as many
+    members as the weights have (:func:`join_checkpoints`), or one network if they are of one.
 
     Args:
         network: changed in place.
@@ -111,6 +111,9 @@ def load_network(
     weights = network_weights(load_checkpoint(path, map_location))
     try:
         chosen = weights if member is None else _only(weights, member, path)
+        match_members = getattr(network, "match_members", None)
+        if match_members is not None:
+            match_members(chosen)
         _check_dtypes(network, chosen, path)
         network.load_state_dict(chosen)
     except (RuntimeError, TypeError, AttributeError) as error:
@@ -126,6 +129,20 @@ def load_network(
                 "file is damaged; take an earlier checkpoint."
             )
     return network
+
+
+def count_members(path: str | os.PathLike[str]) -> int:
+    """Number of networks in a checkpoint file: 1 unless it is an ensemble's, and 1 where there is no such file.
+
+    In a bundle's config it is the ``num_members`` of ``network_def``, so that MONAI's own loaders can fill it.
+
+    Raises:
+        ValueError: when it is no checkpoint, or its members are not numbered 0, 1, ...
+    """
+    if not Path(path).is_file():
+        return 1
+    weights = network_weights(load_checkpoint(path))
+    return len(split_members(weights)) if isinstance(weights, dict) else 1
 
 
 def _differences(own: dict[str, Any], weights: Any) -> str:

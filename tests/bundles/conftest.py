@@ -45,7 +45,8 @@ class Sunnybrook:
 
     def run(self, names: list[str], **overrides: Any) -> None:
         settings = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}
-        run(config_file=self.configs(*names), logging_file=False, **{**self.tiny, **settings})
+        tiny = {} if names == ["ensemble"] else self.tiny  # which has no network
+        run(config_file=self.configs(*names), logging_file=False, **{**tiny, **settings})
 
     def train(self, dataset_dir: Path, output_dir: Path, **overrides: Any) -> None:
         fixed = {"dataset_dir": dataset_dir, "output_dir": output_dir, "checkpoint": output_dir / "model.pt"}

@@ -49,7 +49,7 @@ def test_train_apart_and_join(
 
 
 def test_export_to_torchscript(sunnybrook: Any, members: list[str], tmp_path: Path) -> None:
-    """MONAI's own loading, not load_network: the weights alone make the ensemble."""
+    """MONAI's own loading, not load_network: the config makes as many members as the checkpoint has."""
     ensemble = tmp_path / "ensemble.pt"
     sunnybrook.run(["ensemble"], members=members, checkpoint=ensemble)
     ckpt_export(
@@ -58,6 +58,7 @@ def test_export_to_torchscript(sunnybrook: Any, members: list[str], tmp_path: Pa
         ckpt_file=str(ensemble),
         meta_file=str(sunnybrook.root / "configs" / "metadata.json"),
         config_file=sunnybrook.configs("inference")[0],
+        checkpoint=str(ensemble),
         **sunnybrook.tiny,
     )
     network = sunnybrook.workflow(["inference"], None).parser.get_parsed_content("network_def").eval()

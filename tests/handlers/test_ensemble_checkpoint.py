@@ -14,7 +14,14 @@ import pytest
 import torch
 from torch import nn
 
-from monai_acdr.handlers import join_checkpoints, load_checkpoint, load_network, save_checkpoint, write_ensemble
+from monai_acdr.handlers import (
+    count_members,
+    join_checkpoints,
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+    write_ensemble,
+)
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble, DisplacementUNet
 
@@ -42,6 +49,9 @@ def test_joined_networks_are_their_ensemble(files: list[Path], tmp_path: Path) -
     fields = [network(seed).displacement_net(image) for seed in range(3)]
     torch.testing.assert_close(ensemble.fields(image), torch.stack(fields))
     torch.testing.assert_close(ensemble(image), sum(fields) / 3)
+    assert [count_members(file) for file in (path, files[0], tmp_path / "none.pt")] == [3, 1, 1]
+    load_network(loaded, files[1])  # an ensemble becomes one network again
+    torch.testing.assert_close(loaded.displacement_net(image), fields[1])
 
 
 def test_one_member_of_it(files: list[Path], tmp_path: Path) -> None:

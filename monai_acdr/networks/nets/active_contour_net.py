@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from monai_acdr.networks.blocks import CenteredCircle, evolve_contour
 from monai_acdr.networks.nets.bounded_displacement import bound_displacement
-from monai_acdr.networks.nets.displacement_ensemble import grow_ensemble
+from monai_acdr.networks.nets.displacement_ensemble import copy_members, match_ensemble
 
 __all__ = ["ActiveContourNet"]
 
@@ -40,9 +40,8 @@ class ActiveContourNet(nn.Module):
         clamp: truncate vertices to the image, eq. 3 (yes in the paper, no in its published code).
         bound: of the head of other networks: the largest displacement of one step along an axis, as a fraction of the
             crop's side. None gives no network a head: its output is the field, in half image sizes.
-
-    Weights of several members (``displacement_net.members.0. ...``) turn ``displacement_net`` into a
-    :class:`DisplacementEnsemble` of as many when they are loaded: do that before an optimizer is given the parameters.
+        num_members: make ``displacement_net`` a :class:`DisplacementEnsemble` of as many copies, to load the weights of
+            an ensemble into; see :meth:`match_members`.
 
     Example:
         >>> net = ActiveContourNet(DisplacementUNet(channels=(8, 16)), CenteredCircle(num_vertices=32))
@@ -61,11 +60,16 @@ class ActiveContourNet(nn.Module):
         num_iterations: int = 3,
         clamp: bool = True,
         bound: float | None = 0.25,
+        num_members: int = 1,
     ) -> None:
         super().__init__()
         if num_iterations < 1:
             raise ValueError(f"Expected `num_iterations` to be at least 1, but got {num_iterations}.")
+        if num_members < 1:
+            raise ValueError(f"Expected `num_members` to be at least 1, but got {num_members}.")
         self.displacement_net = displacement_net if bound is None else bound_displacement(displacement_net, bound)
+        if num_members > 1:
+            self.displacement_net = copy_members(self.displacement_net, num_members)
         self.initial_contour = CenteredCircle() if initial_contour is None else initial_contour
         self.num_iterations = num_iterations
         self.clamp = clamp
@@ -114,7 +118,15 @@ class ActiveContourNet(nn.Module):
             )
         return displacement
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        """Called by ``load_state_dict`` before it goes on to the parts of this module."""
-        self.displacement_net = grow_ensemble(self.displacement_net, state_dict, f"{prefix}displacement_net.")
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+    def match_members(self, weights: Mapping[str, Any]) -> None:
+        """Make ``displacement_net`` an ensemble, or one network, as weights by name are: before they are loaded.
+
+        Call it before an optimizer is given the parameters: :func:`monai_acdr.handlers.load_network` does both.
+
+        Args:
+            weights: a state dictionary, of which only the names are looked at. If they do not fit this network, it
+                stays as it is, and ``load_state_dict`` says what is wrong.
+        """
+        prefix = "displacement_net."
+        names = {name[len(prefix) :] for name in weights if name.startswith(prefix)}
+        self.displacement_net = match_ensemble(self.displacement_net, names)

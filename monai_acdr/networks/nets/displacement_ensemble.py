@@ -10,13 +10,12 @@ NeurIPS 2017. Fields are averaged, not contours, so that Algorithm 1 stays as it
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DisplacementEnsemble", "grow_ensemble"]
+__all__ = ["DisplacementEnsemble", "copy_members", "match_ensemble"]
 
 MEMBERS = "members."
 """How the names of an ensemble's weights start; the number of the member follows."""
@@ -70,30 +69,31 @@ class DisplacementEnsemble(nn.Module):
         return self.fields(image).mean(0)
 
 
-def grow_ensemble(network: nn.Module, state: Mapping[str, Any], prefix: str = "") -> nn.Module:
-    """The network that takes weights: itself, or an ensemble of copies of it where the weights are those of members.
+def copy_members(network: nn.Module, number: int) -> DisplacementEnsemble:
+    """An ensemble of deep copies of a network, which keep its device, dtype, memory format, mode and values."""
+    return DisplacementEnsemble(copy.deepcopy(network) for _ in range(number)).train(network.training)
+
+
+def match_ensemble(network: nn.Module, names: Collection[str]) -> nn.Module:
+    """The network that takes weights of these names: itself, an ensemble of copies, or one network of an ensemble.
 
     Args:
         network: a displacement network, or an ensemble of them.
-        state: weights by name. Nothing but the names is looked at.
-        prefix: with which the names of this network's weights start.
+        names: of the weights. Those of members 0, 1, ... M - 1 ask for an ensemble of M.
 
     Returns:
-        ``network``, unless ``state`` has the weights of members 0, 1, ... M - 1 and each has exactly the names of
-        ``network`` (of its first member, if it is an ensemble): then a :class:`DisplacementEnsemble` of M deep copies,
-        which keep device, dtype, memory format and mode. Their values are still those of ``network``.
+        ``network`` where it has as many members already, or where the names are not exactly those of its copies.
     """
-    start = prefix + MEMBERS
-    names: dict[str, set[str]] = {}
-    for name in state:
-        if name.startswith(start):
-            number, _, rest = name[len(start) :].partition(".")
-            names.setdefault(number, set()).add(rest)
-    present = len(network.members) if isinstance(network, DisplacementEnsemble) else 0
-    if len(names) in (0, present) or set(names) != {str(index) for index in range(len(names))}:
-        return network
     template = network.members[0] if isinstance(network, DisplacementEnsemble) else network
+    own = set(template.state_dict())
+    members: dict[str, set[str]] = {}
+    for name in names:
+        if name.startswith(MEMBERS):
+            number, _, rest = name[len(MEMBERS) :].partition(".")
+            members.setdefault(number, set()).add(rest)
+    if not members:
+        return template if set(names) == own else network
+    present = len(network.members) if isinstance(network, DisplacementEnsemble) else 0
     # Copies are made for weights that are there, so a small file cannot ask for a million of them.
-    if any(found != set(template.state_dict()) for found in names.values()):
-        return network
-    return DisplacementEnsemble(copy.deepcopy(template) for _ in names).train(network.training)
+    fitting = set(members) == set(map(str, range(len(members)))) and all(found == own for found in members.values())
+    return copy_members(template, len(members)) if fitting and len(members) != present else network

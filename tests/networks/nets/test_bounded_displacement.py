@@ -105,6 +105,7 @@ def test_plain_networks_get_a_head_and_members_one_each() -> None:
 def test_weights_of_several_members_grow_an_ensemble_of_heads() -> None:
     members = ActiveContourNet(DisplacementEnsemble([nn.Conv2d(1, 2, 1) for _ in range(3)]))
     network = ActiveContourNet(nn.Conv2d(1, 2, 1))
+    network.match_members(members.state_dict())
     network.load_state_dict(members.state_dict())
     image = torch.rand(2, 1, 16, 16)
     torch.testing.assert_close(network(image), members(image))

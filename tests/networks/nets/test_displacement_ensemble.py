@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 
 import pytest
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble, DisplacementUNet
-from monai_acdr.networks.nets.displacement_ensemble import grow_ensemble
+from monai_acdr.networks.nets.displacement_ensemble import match_ensemble
 
 
 def unet(seed: int = 0) -> DisplacementUNet:
@@ -98,18 +97,25 @@ def test_weights_of_members_make_an_ensemble(before: int) -> None:
     """The network is one, as from a bundle's config, or an ensemble of another size."""
     start = unet(9) if before == 1 else DisplacementEnsemble(unet(seed) for seed in range(5, 5 + before))
     net, image = contour_net(start), torch.rand(2, 1, 16, 16)
+    net.match_members(state_of(3))
     assert str(net.load_state_dict(state_of(3))) == "<All keys matched successfully>"
     assert isinstance(net.displacement_net, DisplacementEnsemble)
     assert len({id(member) for member in net.displacement_net.members}) == 3
     for seed, field in enumerate(net.displacement_net.fields(image)):
         assert torch.equal(field, unet(seed)(image))
-    net.load_state_dict(state_of(3))  # again: it is one already
+    same = net.displacement_net
+    net.match_members(state_of(3))  # again: it is one already
+    assert net.displacement_net is same
+    net.match_members(unet_state := contour_net(unet(4)).state_dict())
+    net.load_state_dict(unet_state)
+    assert torch.equal(net.displacement_net(image), unet(4)(image))
 
 
 @pytest.mark.parametrize("mode", [True, False])
 def test_copies_keep_mode_dtype_memory_format_and_what_is_frozen(mode: bool) -> None:
     net = contour_net(unet()).double().to(memory_format=torch.channels_last).train(mode)  # type: ignore[call-overload]
     net.displacement_net.requires_grad_(False)
+    net.match_members(state_of(2))
     net.load_state_dict(state_of(2))
     assert all(module.training == mode for module in net.modules())
     for member in net.displacement_net.members:  # type: ignore[union-attr]
@@ -118,16 +124,26 @@ def test_copies_keep_mode_dtype_memory_format_and_what_is_frozen(mode: bool) -> 
         assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_part_of_another_module() -> None:
-    whole = nn.ModuleDict({"inner": contour_net(unet(9))})
-    whole.load_state_dict({f"inner.{name}": value for name, value in state_of(2).items()})
-    assert len(whole["inner"].displacement_net.members) == 2  # type: ignore[union-attr, arg-type]
+def test_nothing_grows_by_loading_alone() -> None:
+    net = contour_net(unet())
+    with pytest.raises(RuntimeError, match="Missing key"):
+        net.load_state_dict(state_of(2))
+    assert isinstance(net.displacement_net, DisplacementUNet)
+
+
+def test_members_by_number() -> None:
+    net = ActiveContourNet(unet(3), CenteredCircle(8), num_members=2)
+    assert isinstance(net.displacement_net, DisplacementEnsemble)
+    assert net.displacement_net.members[0] is not net.displacement_net.members[1]
+    assert str(net.load_state_dict(state_of(2))) == "<All keys matched successfully>"
+    with pytest.raises(ValueError, match="Expected `num_members` to be at least 1, but got 0"):
+        ActiveContourNet(unet(), num_members=0)
 
 
 def test_weights_of_one_network_change_nothing() -> None:
     net = contour_net(unet(9))
     same = net.displacement_net
-    net.load_state_dict(contour_net(unet(1)).state_dict())
+    net.match_members(contour_net(unet(1)).state_dict())
     assert net.displacement_net is same
 
 
@@ -138,8 +154,9 @@ def test_a_network_with_members_of_its_own_is_left_alone() -> None:
             self.members = nn.ModuleList([nn.Conv2d(1, 2, 1), nn.Conv2d(1, 2, 1)])
 
     net = contour_net(Own())
-    net.load_state_dict(copy.deepcopy(net.state_dict()))
-    assert isinstance(net.displacement_net, Own)
+    same = net.displacement_net
+    net.match_members(net.state_dict())
+    assert net.displacement_net is same
 
 
 def spoilt(change: str) -> dict[str, Tensor]:
@@ -160,13 +177,12 @@ def spoilt(change: str) -> dict[str, Tensor]:
 def test_names_that_do_not_fit_grow_nothing(change: str) -> None:
     net = contour_net(unet())
     same = net.displacement_net
-    with pytest.raises(RuntimeError, match="Missing key"):
-        net.load_state_dict(spoilt(change))
+    net.match_members(spoilt(change))
     assert net.displacement_net is same
 
 
-def test_grow_looks_at_names_only() -> None:
+def test_one_member_is_an_ensemble() -> None:
     network = nn.Conv2d(1, 2, 1)
-    grown = grow_ensemble(network, dict.fromkeys(["members.0.weight", "members.0.bias"]))
+    grown = match_ensemble(network, ["members.0.weight", "members.0.bias"])
     assert isinstance(grown, DisplacementEnsemble) and len(grown.members) == 1
     torch.testing.assert_close(grown.members[0].state_dict(), network.state_dict())
