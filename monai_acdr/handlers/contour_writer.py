@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["ContourWriter", "contour_record"]
 
 _DECIMALS = 4
+DOCUMENT_FORMAT, DOCUMENT_VERSION = "monai_acdr.contours", 2
+"""Of the contour document, as `monai_acdr.apps.contour_document` reads and writes it."""
 
 
 class ContourWriter:
@@ -49,8 +51,10 @@ class ContourWriter:
     (1, H, W) in its pixels, ``has_spacing``, and may have ``initial`` and ``reference`` (1, P, 2). File names come from
     ``name`` alone, and no header of the source is copied.
 
+    ``NAME.json`` is a contour document, which ``monai-acdr convert`` and ``read_contour_document`` read.
+
     With several structures, from the innermost to the outermost, contours are (N, K, 2) and ``pred_mask`` is (N, H, W).
-    ``NAME.json`` then has them under ``structures``, ``NAME.nii.gz`` is a label map, in which a pixel has the number of
+    ``NAME.nii.gz`` then is a label map, in which a pixel has the number of
     the innermost structure that it is in, from 1, and in the picture each final contour has a color of its own.
     References that are NaN everywhere are missing.
 
@@ -60,7 +64,7 @@ class ContourWriter:
             :data:`monai_acdr.visualize.STRUCTURE_COLORS` for several), reference green.
         scale: picture pixels for one image pixel.
         margin: pixels shown around the contours; None shows the whole image.
-        structures: names of several structures, for the record and the picture; numbers if None.
+        structures: names of the structures, for the record and the picture; numbers if None.
     """
 
     def __init__(
@@ -147,39 +151,39 @@ class ContourWriter:
 
 
 def contour_record(case: Mapping[str, Any], structures: Sequence[str] | None = None) -> dict[str, Any]:
-    """What ``NAME.json`` says of a case: vertices in pixels, and in mm and LPS when the spacing is known.
+    """What ``NAME.json`` says of a case: a contour document of version 2 with one frame (docs/reference).
 
     Args:
         case: see :class:`ContourWriter`.
-        structures: names of several structures.
+        structures: names of the structures, from the innermost to the outermost; their numbers from 1 if None.
 
     Returns:
-        For one structure its vertices, area and perimeter beside what holds for the image; for several these under
-        "structures", a list from the innermost to the outermost, each with its name as "structure".
+        The document, whose contours are the last ones: vertices in pixels, and in mm and LPS when the spacing is known.
+        On top each contour has its area, perimeter and the vertices that it started from.
 
     Raises:
-        ValueError: when there is not one name for each of several structures.
+        ValueError: when there is not one name for each structure.
     """
     contours = plain_vertices(case["pred"]).detach().to("cpu", torch.float64)
     size, affine = file_grid(case["full_image"])
-    record: dict[str, Any] = {
-        "name": str(case["name"]),
-        "image_size": {"rows": size[0], "columns": size[1]},
-        "coordinates": "(x, y) = (column, row); pixel (c, r) covers [c, c + 1) x [r, r + 1)",
-    }
     has_spacing = bool(case.get("has_spacing", False))
+    names = _structure_names(len(contours), structures)
     parts = [_contour_items(case, index, affine if has_spacing else None) for index in range(len(contours))]
-    if len(parts) == 1:
-        record |= parts[0]
-    record["pixel_spacing_mm"] = None
-    if has_spacing:
-        spacing = pixel_spacing(affine)
-        record["pixel_spacing_mm"] = {"between_rows": float(spacing[0]), "between_columns": float(spacing[1])}
-        record["world"] = "(x, y, z) in mm, patient coordinates, LPS"
-    if len(parts) > 1:
-        names = _structure_names(len(parts), structures)
-        record["structures"] = [{"structure": name, **part} for name, part in zip(names, parts, strict=True)]
-    return record
+    frame = {
+        "name": str(case["name"]),
+        "size": [int(size[0]), int(size[1])],
+        "spacing_mm": pixel_spacing(affine).tolist() if has_spacing else None,
+        "contours": [{"structure": name, **part} for name, part in zip(names, parts, strict=True)],
+    }
+    return {
+        "format": DOCUMENT_FORMAT,
+        "version": DOCUMENT_VERSION,
+        "coordinates": "(x, y) = (column, row); pixel (c, r) covers [c, c + 1) x [r, r + 1)",
+        "world": "(x, y, z) in mm, patient coordinates, LPS",
+        "structures": list(names),
+        "algorithm": None,
+        "frames": [frame],
+    }
 
 
 def _contour_items(case: Mapping[str, Any], index: int, affine: Tensor | None) -> dict[str, Any]:
@@ -211,13 +215,12 @@ def _structure_names(number: int, names: Sequence[str] | None) -> tuple[str, ...
 
 def _one_line_a_key(record: Mapping[str, Any]) -> str:
     """JSON that people can read: thousands of coordinates do not take thousands of lines."""
-    lines = []
-    for key, value in record.items():
-        if key == "structures":
-            parts = ["{\n" + ",\n".join(_lines(part, "      ")) + "\n    }" for part in value]
-            lines.append(f"  {json.dumps(key)}: [\n    " + ",\n    ".join(parts) + "\n  ]")
-        else:
-            lines += _lines({key: value}, "  ")
+    (frame,) = record["frames"]
+    contours = ["        {\n" + ",\n".join(_lines(part, " " * 10)) + "\n        }" for part in frame["contours"]]
+    lines = _lines({key: value for key, value in record.items() if key != "frames"}, "  ")
+    inside = _lines({key: value for key, value in frame.items() if key != "contours"}, " " * 6)
+    inside.append('      "contours": [\n' + ",\n".join(contours) + "\n      ]")
+    lines.append('  "frames": [\n    {\n' + ",\n".join(inside) + "\n    }\n  ]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

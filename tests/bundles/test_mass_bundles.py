@@ -134,13 +134,13 @@ def test_figures_are_those_of_the_whole_mammogram(
 
     dice = []
     for name, item in items.items():
-        record = json.loads((tmp_path / "inference" / f"{name}.json").read_text())
-        size = (record["image_size"]["rows"], record["image_size"]["columns"])
+        (frame,) = json.loads((tmp_path / "inference" / f"{name}.json").read_text())["frames"]
+        (record,), size = frame["contours"], tuple(frame["size"])
         vertices = torch.tensor(record["vertices_px"], dtype=torch.float64)
         pred = contour_to_mask(vertices, size, threshold=0.5)
         label = contour_to_mask(torch.as_tensor(np.asarray(item["contour"])), size, threshold=0.5)
         dice.append(float(2 * (pred * label).sum() / (pred.sum() + label.sum())))
-        assert record["pixel_spacing_mm"] is not None
+        assert frame["spacing_mm"] is not None
         assert len(record["vertices_mm"][0]) == 3
         assert (tmp_path / "inference" / f"{name}.png").is_file()
     assert figures["mean_dice"] == pytest.approx(np.mean(dice), abs=2e-3)
@@ -204,7 +204,7 @@ def test_inference_on_images_with_boxes(sunnybrook: Any, tmp_path: Path) -> None
         "network_def#initial_contour#num_vertices": 16,
     }
     bundle.run(["inference"], dataset_dir=tmp_path / "scan.dcm", source=None, roi_box=[20, 30, 60, 80], **places)
-    record = json.loads((tmp_path / "out" / "scan.json").read_text())
+    (record,) = json.loads((tmp_path / "out" / "scan.json").read_text())["frames"][0]["contours"]
     initial = np.array(record["initial_vertices_px"])
     np.testing.assert_allclose(initial.mean(0), [40, 55], atol=0.01)
 

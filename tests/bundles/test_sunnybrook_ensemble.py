@@ -39,7 +39,8 @@ def test_train_apart_and_join(
     sunnybrook.infer(studies, tmp_path / "out", ensemble, **infer)
     sunnybrook.infer(studies, tmp_path / "one", trained / "model.pt", **infer)
     name = "SYN-03-IM-0001-0001.json"
-    found, one = (json.loads((tmp_path / folder / name).read_text())["structures"] for folder in ("out", "one"))
+    documents = [json.loads((tmp_path / folder / name).read_text()) for folder in ("out", "one")]
+    found, one = (document["frames"][0]["contours"] for document in documents)
     for joined, single in zip(found, one, strict=True):
         assert joined["structure"] == single["structure"]
         moved = torch.tensor(joined["vertices_px"]) - torch.tensor(single["vertices_px"])

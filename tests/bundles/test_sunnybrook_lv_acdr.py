@@ -187,7 +187,8 @@ def test_presets_train_and_infer(sunnybrook: Any, studies: Path, tmp_path: Path,
     places = {"dataset_dir": studies, "checkpoint": tmp_path / "model.pt"}
     sunnybrook.run(["train", preset], **places, output_dir=tmp_path / "train", max_epochs=1, val_interval=1)
     sunnybrook.run(["inference", preset], **places, output_dir=tmp_path / "out", group="online", overlay=False)
-    record = json.loads((tmp_path / "out" / "SYN-03-IM-0001-0001.json").read_text())
+    document = json.loads((tmp_path / "out" / "SYN-03-IM-0001-0001.json").read_text())
+    (record,) = document["frames"][0]["contours"]
     assert len(record["vertices_px"]) == {"paper": 32, "reference_code": 70}[preset]
 
 

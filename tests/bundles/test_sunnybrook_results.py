@@ -41,7 +41,9 @@ def contour_of(studies: Path, name: str, structure: str = "endocardium") -> Any:
 
 
 def record(folder: Path, name: str) -> dict[str, Any]:
-    return dict(json.loads((folder / f"{name}.json").read_text()))
+    """The frame of a contour document of one."""
+    (frame,) = json.loads((folder / f"{name}.json").read_text())["frames"]
+    return dict(frame)
 
 
 def labels(folder: Path, name: str) -> np.ndarray:
@@ -120,17 +122,15 @@ def test_contour_in_pixels_and_mm(studies: Path, inferred: Path) -> None:
         header = pydicom.dcmread(studies / "dicoms" / "SYN0000003" / f"{int(name[-4:])}.dcm", stop_before_pixels=True)
         along_row, along_column = np.array(header.ImageOrientationPatient, dtype=float).reshape(2, 3)
         between_rows, between_columns = (float(value) for value in header.PixelSpacing)
-        assert [part["structure"] for part in found["structures"]] == STRUCTURES
-        for part in found["structures"]:
+        assert [part["structure"] for part in found["contours"]] == STRUCTURES
+        for part in found["contours"]:
             x, y = (np.array(part["vertices_px"]) - 0.5).T  # from the corner of the first pixel to its center
             expected = np.array(header.ImagePositionPatient, dtype=float) + (
                 np.outer(x, between_columns * along_row) + np.outer(y, between_rows * along_column)
             )
             np.testing.assert_allclose(part["vertices_mm"], expected, atol=1e-3)
-        assert found["image_size"] == {"rows": SIZE[0], "columns": SIZE[1]}
-        assert found["pixel_spacing_mm"] == pytest.approx(
-            {"between_rows": between_rows, "between_columns": between_columns}
-        )
+        assert found["size"] == list(SIZE)
+        assert found["spacing_mm"] == pytest.approx([between_rows, between_columns])
         pixels = np.argwhere(mask(inferred, name))
         middle = pixels.mean(0)[::-1]
         image = nib.load(inferred / f"{name}.nii.gz")
@@ -144,7 +144,7 @@ def test_contour_in_pixels_and_mm(studies: Path, inferred: Path) -> None:
 
 def test_each_epicardium_contains_its_endocardium(inferred: Path) -> None:
     for name in NAMES:
-        inner, outer = record(inferred, name)["structures"]
+        inner, outer = record(inferred, name)["contours"]
         assert bool(is_nested(torch.tensor([inner["vertices_px"], outer["vertices_px"]])))
         assert outer["area_px2"] > inner["area_px2"] > 0
         assert set(np.unique(labels(inferred, name))) == {0, 1, 2}
@@ -180,7 +180,7 @@ def test_roi(sunnybrook: Any, studies: Path, trained: Path, inferred: Path, tmp_
             "box": (50, 50, 60),
         }
         for kind, (x, y, side) in expected.items():
-            for part, diameter in zip(record(folders[kind], name)["structures"], (0.25, 0.4), strict=True):
+            for part, diameter in zip(record(folders[kind], name)["contours"], (0.25, 0.4), strict=True):
                 circle = np.array(part["initial_vertices_px"])
                 np.testing.assert_allclose(circle.mean(0), [x, y], atol=0.01)
                 np.testing.assert_allclose(np.ptp(circle, axis=0), side * diameter, atol=0.01)
@@ -197,7 +197,7 @@ def test_numbers_of_vertices_and_iterations(sunnybrook: Any, studies: Path, trai
     places = (studies, tmp_path / "out", trained / "model.pt")
     changed = {"network_def#initial_contour#num_vertices": 48, "network_def#num_iterations": 5}
     sunnybrook.infer(*places, group="online", overlay=False, **changed)
-    assert [len(part["vertices_px"]) for part in record(tmp_path / "out", NAMES[0])["structures"]] == [48, 48]
+    assert [len(part["vertices_px"]) for part in record(tmp_path / "out", NAMES[0])["contours"]] == [48, 48]
     figures = sunnybrook.evaluate(*places, **changed)
     assert (figures["metadata"]["num_vertices"], figures["metadata"]["num_iterations"]) == (48, 5)
 
@@ -216,7 +216,7 @@ def test_a_folder_of_dicom_files_and_no_patient(sunnybrook: Any, studies: Path, 
     for path in written:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         assert b"secret" not in content.lower()
-    assert all(part["vertices_mm"] is not None for part in record(tmp_path / "out", "1")["structures"])
+    assert all(part["vertices_mm"] is not None for part in record(tmp_path / "out", "1")["contours"])
 
 
 def test_png_files_and_a_single_one(sunnybrook: Any, png_set: Path, trained: Path, tmp_path: Path) -> None:
@@ -226,9 +226,9 @@ def test_png_files_and_a_single_one(sunnybrook: Any, png_set: Path, trained: Pat
     sunnybrook.infer(images / "SC-N-05-IM-0001-0007.png", tmp_path / "file", trained / "model.pt", overlay=False)
     found = record(tmp_path / "file", "SC-N-05-IM-0001-0007")
     assert found == record(tmp_path / "folder", "SC-N-05-IM-0001-0007")
-    assert found["pixel_spacing_mm"] is None
-    assert all(part["vertices_mm"] is part["area_mm2"] is None for part in found["structures"])
-    assert found["image_size"] == {"rows": SIZE[0], "columns": SIZE[1]}
+    assert found["spacing_mm"] is None
+    assert all(part["vertices_mm"] is part["area_mm2"] is None for part in found["contours"])
+    assert found["size"] == list(SIZE)
 
 
 def test_dicom_without_spacing_gives_pixels_only(
@@ -240,9 +240,9 @@ def test_dicom_without_spacing_gives_pixels_only(
     dataset.save_as(path)
     sunnybrook.infer(path, tmp_path / "out", trained / "model.pt", overlay=False)
     found = record(tmp_path / "out", "1")
-    assert found["pixel_spacing_mm"] is None
-    assert [len(part["vertices_px"]) for part in found["structures"]] == [64, 64]
-    assert all(part["vertices_mm"] is None for part in found["structures"])
+    assert found["spacing_mm"] is None
+    assert [len(part["vertices_px"]) for part in found["contours"]] == [64, 64]
+    assert all(part["vertices_mm"] is None for part in found["contours"])
 
 
 def test_the_displaced_patient_counts_beside_the_figures(

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import nibabel as nib
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from ignite.engine import Engine
 from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 
+from monai_acdr.apps.contour_document import FORMAT, VERSION, contour_document_schema
+from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.handlers import ContourWriter, contour_record
 from monai_acdr.networks.layers import rasterize_polygons
@@ -51,22 +54,45 @@ def _case(name: str = "study-1", **extra: Any) -> dict[str, Any]:
 
 
 def test_record_in_pixels_and_mm() -> None:
-    record = contour_record(_case(initial=TRIANGLE + 1))
+    document = contour_record(_case(initial=TRIANGLE + 1))
+    assert (document["format"], document["version"]) == (FORMAT, VERSION)
+    (frame,) = document["frames"]
+    (record,) = frame["contours"]
+    assert (document["structures"], record["structure"]) == (["1"], "1")
+    assert (frame["name"], frame["size"]) == ("study-1", [HEIGHT, WIDTH])
     np.testing.assert_allclose(record["vertices_px"], TRIANGLE[0])
     np.testing.assert_allclose(record["initial_vertices_px"], TRIANGLE[0] + 1)
     area = abs(30 * 22 - 4 * 4) / 2  # half the cross product of two sides
     assert record["area_px2"] == pytest.approx(area)
     assert record["area_mm2"] == pytest.approx(area * 1.5 * 0.75)
-    assert record["pixel_spacing_mm"] == pytest.approx({"between_rows": 1.5, "between_columns": 0.75})
+    assert frame["spacing_mm"] == pytest.approx([1.5, 0.75])
     sides = np.linalg.norm(np.diff(record["vertices_mm"], axis=0), axis=1)
     np.testing.assert_allclose(sides, [math.hypot(30 * 0.75, 4 * 1.5), math.hypot(26 * 0.75, 18 * 1.5)], atol=1e-3)
 
 
 def test_no_mm_without_spacing() -> None:
-    record = contour_record(_case(has_spacing=False))
+    (frame,) = contour_record(_case(has_spacing=False))["frames"]
+    (record,) = frame["contours"]
     assert record["vertices_mm"] is None
     assert record["area_mm2"] is None
-    assert record["pixel_spacing_mm"] is None
+    assert frame["spacing_mm"] is None
+
+
+@pytest.mark.parametrize("has_spacing", [True, False])
+def test_the_record_is_a_contour_document(tmp_path: Path, has_spacing: bool) -> None:
+    ContourWriter(tmp_path, overlay=False, structures=["lv", "wall"]).write(_two(has_spacing=has_spacing))
+    path = tmp_path / "study-1.json"
+    jsonschema.Draft202012Validator(contour_document_schema()).validate(json.loads(path.read_text()))
+    document = read_contour_document(path)
+    assert [structure.label for structure in document.structures] == ["lv", "wall"]
+    (frame,) = document.frames
+    assert (frame.name, frame.size, frame.indices) == ("study-1", (HEIGHT, WIDTH), (0, 1))
+    assert frame.spacing == (pytest.approx((1.5, 0.75)) if has_spacing else None)
+    np.testing.assert_allclose(frame.contours[0], TRIANGLE[0], atol=1e-4)
+    assert (frame.world is not None) == has_spacing
+    if has_spacing:
+        world = pixel_to_world(TRIANGLE[0].to(torch.float64), _affine())
+        np.testing.assert_allclose(frame.world[0], world, atol=1e-4)
 
 
 def test_files(tmp_path: Path) -> None:
@@ -82,7 +108,7 @@ def test_files(tmp_path: Path) -> None:
         "study-1.png",
     ]
     text = (tmp_path / "out" / "study-1.json").read_text()
-    assert json.loads(text)["name"] == "study-1"
+    assert json.loads(text)["frames"][0]["name"] == "study-1"
     assert "Doe" not in text
     assert Image.open(tmp_path / "out" / "study-1.png").size == (3 * WIDTH, 3 * HEIGHT)
 
@@ -122,15 +148,14 @@ def _two(**extra: Any) -> dict[str, Any]:
 def test_a_record_of_several_structures() -> None:
     case = _two()
     record = contour_record(case, ["lv", "lv_epicardium"])
-    assert [part["structure"] for part in record["structures"]] == ["lv", "lv_epicardium"]
-    for index, part in enumerate(record["structures"]):
+    assert record["structures"] == ["lv", "lv_epicardium"]
+    parts = record["frames"][0]["contours"]
+    assert [part["structure"] for part in parts] == ["lv", "lv_epicardium"]
+    for index, part in enumerate(parts):
         alone = {key: case[key][index : index + 1] for key in ("pred", "pred_mask", "initial")}
-        one = contour_record(_case(**alone))
-        assert {key: value for key, value in part.items() if key != "structure"} == {
-            key: one[key] for key in part if key != "structure"
-        }
-        assert set(one) - set(part) == set(record) - {"structures"}
-    assert [part["structure"] for part in contour_record(case)["structures"]] == ["1", "2"]
+        (one,) = contour_record(_case(**alone), [part["structure"]])["frames"][0]["contours"]
+        assert part == one
+    assert contour_record(case)["structures"] == ["1", "2"]
     with pytest.raises(ValueError, match=r"Expected a name for each of 2 structures, but got `structures` \['lv'\]"):
         contour_record(case, ["lv"])
 
@@ -139,7 +164,7 @@ def test_files_of_several_structures(tmp_path: Path) -> None:
     reference = torch.cat([TRIANGLE + 0.5, torch.full_like(TRIANGLE, torch.nan)])  # no reference of the outer one
     ContourWriter(tmp_path, scale=3, margin=None, structures=["lv", "lv_epicardium"]).write(_two(reference=reference))
     text = (tmp_path / "study-1.json").read_text()
-    assert json.loads(text)["structures"][1]["structure"] == "lv_epicardium"
+    assert json.loads(text)["frames"][0]["contours"][1]["structure"] == "lv_epicardium"
     assert max(len(line) for line in text.splitlines()) < 400 and len(text.splitlines()) < 40
     labels = np.asarray(nib.load(tmp_path / "study-1.nii.gz").dataobj)[:, :, 0].T
     inner, outer = _two()["pred_mask"].bool().numpy()
