@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from timing import ROOT
 
@@ -23,6 +24,8 @@ from monai_acdr.files import write_text_atomically
 RECORDS = ROOT / "benchmarks" / "records"
 DOCUMENTS = (ROOT / "docs" / "results.md",)
 
+_HEADINGS = {"figure": "value"}
+_THRESHOLD = re.compile(r" (?:>=|<=|<|>) [\d.]+$")
 _MARK = re.compile(r"(<!-- benchmark: (\w+) ([\w, ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -47,12 +50,26 @@ def fill(document: str, records: Path) -> str:
 
     def table(match: re.Match[str]) -> str:
         record = json.loads((records / f"{match[2]}.json").read_text(encoding="utf-8"))
-        found = record["tables"][match[3]]
-        lines = [found["header"], ["---"] * len(found["header"]), *found["rows"]]
+        header, *rows = published(record["tables"][match[3]])
+        lines = [header, ["---"] * len(header), *rows]
         text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         return f"{match[1]}\n{text}\n\n{match[4]}"
 
     return _MARK.sub(table, document)
+
+
+def published(table: dict[str, Any]) -> list[list[str]]:
+    """Heading and rows of a table as readers need them: what was measured, without the thresholds of its makers.
+
+    A first column "target" names ratios and thresholds: the ratios stay, rows that could not be measured go.
+    """
+    header, rows = list(table["header"]), [list(row) for row in table["rows"]]
+    if header[0] == "target":
+        header = ["ratio", *header[1:-1]]
+        rows = [[_THRESHOLD.sub("", row[0]), *row[1:-1]] for row in rows if row[header.index("measured")]]
+    kept = [index for index, name in enumerate(header) if name != "target"]
+    header = [_HEADINGS.get(name, name) for name in header]
+    return [[row[index] for index in kept] for row in (header, *rows)]
 
 
 if __name__ == "__main__":

@@ -33,6 +33,17 @@ def test_tables_go_between_their_marks(tmp_path: Path) -> None:
         report.fill("<!-- benchmark: other times -->\n<!-- end -->", tmp_path)
 
 
+def test_thresholds_are_not_published() -> None:
+    published = import_module("report").published
+    plain = {"header": ["figure", "target", "measured"], "rows": [["Dice", "> 0.9", "0.95"]]}
+    assert published(plain) == [["value", "measured"], ["Dice", "0.95"]]
+    ratios = {
+        "header": ["target", "device", "measured", ""],
+        "rows": [["soft / exact >= 1.5", "cpu", "2", "met"], ["triton <= 60", "cuda", "", "not measured"]],
+    }
+    assert published(ratios) == [["ratio", "device", "measured"], ["soft / exact", "cpu", "2"]]
+
+
 def test_documents_are_what_the_records_say() -> None:
     report = import_module("report")
     for document in report.DOCUMENTS:
