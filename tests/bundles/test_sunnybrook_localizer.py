@@ -40,7 +40,7 @@ def test_training_and_use(sunnybrook: Sunnybrook, studies: Path, trained: Path, 
     shutil.copytree(sunnybrook.root / "configs", root / "configs")
     path = root / "configs" / "inference.json"
     config = json.loads(path.read_text())
-    config |= {key: value for key, value in sunnybrook.tiny.items() if key in config and key != "device"}
+    config |= {key: value for key, value in sunnybrook.tiny.items() if key.split("#")[0] in config and key != "device"}
     config["localizer"]["network"]["width"] = 4
     path.write_text(json.dumps(config))
     (root / "models").mkdir()
