@@ -35,7 +35,7 @@ COLORS = {
     "torch.cumsum": "#bdbdbd",
     "torch.fill": "#d9d9d9",
 }
-"""Ours blue, the paper's meshes orange, what cannot be differentiated grey."""
+"""Ours blue, the paper's meshes orange, what cannot be differentiated gray."""
 AXES = {"size": "image rows and columns, K 32", "num_vertices": "vertices K, image 64 x 64"}
 
 
@@ -73,7 +73,7 @@ def speed_figure(speed: dict[str, Any], device: str) -> Figure | None:
         axes.grid(alpha=0.3)
     panels[1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     figure.suptitle(
-        f"Forward, loss and backward, {speed['sweep_batch']} masks, {device} (grey: forward only)", fontsize=11
+        f"Forward, loss and backward, {speed['sweep_batch']} masks, {device} (gray: forward only)", fontsize=11
     )
     return figure
 

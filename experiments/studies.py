@@ -318,7 +318,7 @@ STUDIES = {
         ),
         Study(
             "mass_weights",
-            "the weights that come along: trained on all masses, so its figures say how well these were learnt",
+            "the weights that come along: trained on all masses, so its figures say how well these were learned",
             "cdd_cesm_all",
             150,
             (0, 1, 2),

@@ -202,6 +202,6 @@ def test_functions_are_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["monai_acdr", "tests", "benchmarks", "experiments"])
-def test_files_name_their_licence(folder: str) -> None:
+def test_files_name_their_license(folder: str) -> None:
     missing = [p for p in (ROOT / folder).rglob("*.py") if not p.read_text(encoding="utf-8").startswith(HEADER)]
     assert not missing, f"These do not start with the two header lines: {[relative(path) for path in missing]}"

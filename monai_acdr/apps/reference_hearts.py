@@ -3,7 +3,7 @@
 
 """Hearts with references: NIfTI stacks with label maps, and DICOM cines with readers' contour files.
 
-Of a label map the volumes are voxels times their size, since every slice is labelled. Readers contour some frames of a
+Of a label map the volumes are voxels times their size, since every slice is labeled. Readers contour some frames of a
 cine, the endocardium at end-diastole and end-systole and the epicardium mostly at end-diastole: there the volumes are
 disc sums of the contours' areas, and measured contours count on the same frames only.
 """

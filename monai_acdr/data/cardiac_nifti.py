@@ -11,7 +11,7 @@ This is the layout that users of ACDC and M&Ms have.
 ACDC labels the right ventricle 1, the myocardium 2 and the cavity of the left ventricle 3; M&Ms the left ventricle 1,
 the myocardium 2 and the right ventricle 3.
 
-The licence of ACDC's images (CC BY-NC-SA 4.0) is that of weights trained on them, too.
+The license of ACDC's images (CC BY-NC-SA 4.0) is that of weights trained on them, too.
 """
 
 from __future__ import annotations

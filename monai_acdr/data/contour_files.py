@@ -141,6 +141,6 @@ def _parse_line(line: str, where: str) -> tuple[float, float]:
     if max(abs(x), abs(y)) > MAX_COORDINATE:
         raise ValueError(
             f"Expected pixel coordinates within +-{MAX_COORDINATE:g}, but got {line.strip()[:40]!r} in {where}: "
-            "is the file in millimetres or damaged?"
+            "is the file in millimeters or damaged?"
         )
     return x, y

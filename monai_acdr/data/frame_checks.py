@@ -50,7 +50,7 @@ def load_mask(path: str | Path, size: tuple[int, int]) -> Tensor:
     """Read a label as (H, W) float32 coverage in [0, 1] on the pixel grid of its image.
 
     Args:
-        path: contour file, rasterised exactly, or PNG mask, whose pixels above half of its maximum are 1.
+        path: contour file, rasterized exactly, or PNG mask, whose pixels above half of its maximum are 1.
         size: (H, W) of the image.
 
     Raises:

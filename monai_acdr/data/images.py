@@ -28,7 +28,7 @@ def image_data_list(
 ) -> list[dict[str, Any]]:
     """List the images of a file or folder, in natural order of their paths.
 
-    Files are recognised by content, not by suffix. Files that are no images, are truncated or hold several frames are
+    Files are recognized by content, not by suffix. Files that are no images, are truncated or hold several frames are
     left out; each is recorded in ``report`` with its reason, and their number is logged.
 
     Args:

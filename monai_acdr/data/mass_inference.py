@@ -34,7 +34,7 @@ def mass_inference_list(
 
     Args:
         dataset_dir: a data set that :func:`mass_data_list` knows, or a mammogram (DICOM, PNG), or a folder of them.
-        source: see :func:`mass_data_list`; None recognises it, and takes the folder as images where it is none.
+        source: see :func:`mass_data_list`; None recognizes it, and takes the folder as images where it is none.
         group: of the data set; None or ``all`` for all of it.
         boxes: CSV with the columns :data:`BOX_COLUMNS`, one row a mass; the images it names are inferred on.
         pattern: keep only images whose path matches, see :func:`monai_acdr.data.image_data_list`.

@@ -42,7 +42,7 @@ def mass_data_list(
 
     Args:
         dataset_dir: folder of the data set.
-        source: one of :data:`MASS_SOURCES`; None recognises it.
+        source: one of :data:`MASS_SOURCES`; None recognizes it.
         group: ``training``, ``test`` or whatever the source's split names; None for all.
         report: filled with findings and counts when given.
         options: of the source's own function: ``split``, ``cases``, ``where``, ``folds`` ...
@@ -54,7 +54,7 @@ def mass_data_list(
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` does not exist.
-        ValueError: for an unknown source, or when nothing is recognised or nothing remains.
+        ValueError: for an unknown source, or when nothing is recognized or nothing remains.
     """
     root = Path(dataset_dir)
     if not root.is_dir():
@@ -73,7 +73,7 @@ def mass_data_list(
 
 
 def find_mass_source(dataset_dir: str | Path) -> str:
-    """Recognise a data set by its files.
+    """Recognize a data set by its files.
 
     Raises:
         ValueError: naming what was looked for.

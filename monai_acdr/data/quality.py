@@ -55,7 +55,7 @@ def data_quality_report(dataset_dir: str | Path, group: str | None = None, check
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` does not exist.
-        ValueError: when no layout is recognised, or nothing can be used and no finding says why.
+        ValueError: when no layout is recognized, or nothing can be used and no finding says why.
     """
     root = Path(dataset_dir)
     if not root.is_dir():

@@ -58,7 +58,7 @@ KINDS: dict[str, str] = {
     "mask_displaced": "the masks do not lie on the bright blood pool, they look shifted; look at them, then exclude",
     "mask_format": "a mask has another value for the object, or another file format, than most; it was used, "
     "convert it like the others",
-    "mask_resized": "mask and image differ in size; the mask is resized to the image with nearest neighbours",
+    "mask_resized": "mask and image differ in size; the mask is resized to the image with nearest neighbors",
     "mask_size": "mask and image differ in size; convert them again",
     "mask_values": "a mask has more than two values where the others have two; it was left out, correct it or "
     "name the labels in dataset.json",
@@ -126,7 +126,7 @@ class QualityReport:
     """Findings and counts of one data set; functions that read data sets fill a report that they are given.
 
     Attributes:
-        layout: recognised layout, empty before reading.
+        layout: recognized layout, empty before reading.
         counts: what is there, for example ``frames`` and ``patients``.
         findings: in the order in which they were made.
         notes: what was assumed, or passed over because it is usual, such as patients that were guessed from names.

@@ -37,7 +37,7 @@ def excluded_patients(
         exclude: names, ``SC-N-6`` or ``SC-N-06``; None means :func:`default_exclusions`, ``()`` nobody.
 
     Raises:
-        ValueError: for a name that is no patient of the data set or of Sunnybrook, most likely misspelt.
+        ValueError: for a name that is no patient of the data set or of Sunnybrook, most likely misspelled.
     """
     if isinstance(exclude, str):
         raise ValueError(f"Expected `exclude` to be a list of patients, but got {exclude!r}: write [{exclude!r}].")
@@ -64,7 +64,7 @@ def inference_data_list(
 ) -> list[dict[str, Any]]:
     """List images for inference: those with a reference of a Sunnybrook layout, else every DICOM and PNG file.
 
-    A data set in one of the four layouts gives its labelled frames, so that pictures show the reference beside the
+    A data set in one of the four layouts gives its labeled frames, so that pictures show the reference beside the
     result; any other folder, or a single file, gives all its images.
 
     Args:

@@ -40,7 +40,7 @@ _FORMATS = {
     "PatientSex": r"[MFO]",
     "PatientAge": r"\d{3}[DWMY]",
 }
-"""Anonymisers leave dates such as 20120000, which no validator and few viewers accept: such values are left empty."""
+"""Anonymizers leave dates such as 20120000, which no validator and few viewers accept: such values are left empty."""
 
 
 @dataclass(frozen=True)

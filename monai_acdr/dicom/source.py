@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 _MAX_SIDE = 65535
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _PLANE_STEP = 0.01
-"""Neighbouring positions that differ by less, in mm along the normal, are one slice."""
+"""Neighboring positions that differ by less, in mm along the normal, are one slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +283,7 @@ def _ordered(series: list[SourceFrame]) -> list[SourceFrame]:
 
 
 def _one_frame_of_reference(series: list[SourceFrame]) -> list[SourceFrame]:
-    """A series has one frame of reference (PS3.3 C.7.4.1), but some anonymisers give each instance its own."""
+    """A series has one frame of reference (PS3.3 C.7.4.1), but some anonymizers give each instance its own."""
     references = {source.frame_of_reference for source in series}
     if len(references) < 2 or None in references:
         return series

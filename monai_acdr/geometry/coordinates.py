@@ -130,7 +130,7 @@ def map_vertices(vertices: Tensor, source_affine: Tensor, target_affine: Tensor)
 
 
 def pixel_spacing(affine: Tensor) -> Tensor:
-    """Distance between neighbouring pixels in mm: tensor([between rows, between columns]), DICOM's order, float64."""
+    """Distance between neighboring pixels in mm: tensor([between rows, between columns]), DICOM's order, float64."""
     _, columns = _plane(affine)
     return torch.linalg.vector_norm(columns, dim=0).flip(0)
 

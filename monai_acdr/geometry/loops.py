@@ -16,7 +16,7 @@ from monai_acdr.geometry.polygons import check_vertices, keep_open
 __all__ = ["SMALL_LOOP", "cut_loops", "settle_contours"]
 
 SMALL_LOOP = 0.05
-"""Share of the rest of a contour's area that a loop has at most to be no more than neighbours changing places."""
+"""Share of the rest of a contour's area that a loop has at most to be no more than neighbors changing places."""
 
 
 class _Loop(NamedTuple):
@@ -31,7 +31,7 @@ class _Loop(NamedTuple):
 def settle_contours(contours: Tensor) -> Tensor:
     """What an evolution gives: :func:`keep_open` at each step, and the last contour without its small loops.
 
-    Where the field draws vertices together, neighbours may change places; what is inside such a loop, programs that
+    Where the field draws vertices together, neighbors may change places; what is inside such a loop, programs that
     read contours do not agree about. A loop above :data:`SMALL_LOOP` may be the object as well as the rest: it is left,
     for its user to see.
 

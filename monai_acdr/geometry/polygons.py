@@ -51,7 +51,7 @@ def ellipse(center: Tensor, radii: Tensor, num_vertices: int) -> Tensor:
         num_vertices: K, at least 3.
 
     Returns:
-        (..., K, 2) vertices; the first lies on the positive x-axis, the next ones towards positive y, so that
+        (..., K, 2) vertices; the first lies on the positive x-axis, the next ones toward positive y, so that
         :func:`signed_area` is positive.
     """
     if num_vertices < 3:
@@ -70,7 +70,7 @@ def circle(center: Tensor, radius: Tensor | float, num_vertices: int) -> Tensor:
 
 
 def signed_area(vertices: Tensor) -> Tensor:
-    """Shoelace area (...) in square pixels of (..., K, 2); positive where the contour turns from +x towards +y.
+    """Shoelace area (...) in square pixels of (..., K, 2); positive where the contour turns from +x toward +y.
 
     With y pointing down, as in images, positive is clockwise to the eye.
     """
@@ -162,7 +162,7 @@ def _pairs_meet(start: Tensor, end: Tensor) -> Tensor:
         | ((side_a == 0) & _within(c, d, a))
         | ((side_b == 0) & _within(c, d, b))
     )
-    # The joint of neighbours is no contact, a neighbour folding back onto its edge is.
+    # The joint of neighbors is no contact, a neighbor folding back onto its edge is.
     folding = (side_d == 0) & ((b - a) * (d - c)).sum(-1).lt(0)
     joined = _joined(start, end)
     contact = torch.where(joined, folding, crossing | touching)
@@ -193,7 +193,7 @@ def _joined(start: Tensor, end: Tensor) -> Tensor:
 def keep_open(contours: Tensor) -> Tensor:
     """Let a contour stay where it was before a step that shuts it.
 
-    A field that points inwards everywhere, learnt for ventricles of few pixels, can draw a contour together until it
+    A field that points inwards everywhere, learned for ventricles of few pixels, can draw a contour together until it
     is a line, whose mask is empty. The first step, from a start of any size, may shrink it as it likes.
 
     Args:

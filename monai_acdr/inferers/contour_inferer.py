@@ -31,7 +31,7 @@ class ContourInferer:
     Args:
         network: in evaluation mode, on its device.
         crop: dictionary transforms from ``image`` (C, H, W), MetaTensor, and ``roi`` (5,), in its present pixels, to
-            the network's input ``image`` (C, h, w), MetaTensor: CropROId and a normalisation, as in training. A list,
+            the network's input ``image`` (C, h, w), MetaTensor: CropROId and a normalization, as in training. A list,
             not a Compose, which would wrap errors and write the image's metadata to the log.
         batch_size: crops at once.
         device: where the network is.

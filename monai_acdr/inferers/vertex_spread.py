@@ -85,7 +85,7 @@ def outward_normals(vertices: Tensor) -> Tensor:
         vertices: (..., K, 2) closed polygons in pixels, K >= 3, in either orientation.
 
     Returns:
-        (..., K, 2). At the tip of a spike, where the neighbours coincide, it points from them to the tip; zero where
+        (..., K, 2). At the tip of a spike, where the neighbors coincide, it points from them to the tip; zero where
         all three coincide.
     """
     check_vertices(vertices)

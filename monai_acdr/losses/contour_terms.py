@@ -53,7 +53,7 @@ def reduce_known(values: Tensor, known: Tensor, reduction: str) -> Tensor:
 def check_reference(target: Tensor) -> None:
     """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced or transformed.
 
-    A mask of {0, 255} or class numbers would train towards nonsense, and NaN to NaN, without a word. Channels that are
+    A mask of {0, 255} or class numbers would train toward nonsense, and NaN to NaN, without a word. Channels that are
     NaN everywhere are missing references, not wrong ones, and have to be taken out before.
     """
     if torch.compiler.is_compiling() or target.numel() == 0:
@@ -116,7 +116,7 @@ class BalloonLoss(_Loss):
 
 
 class CurvatureLoss(_Loss):
-    """Mean over the vertices of |p[j-1] - 2 p[j] + p[j+1]|, eq. 7, in the normalised [-1, 1] square.
+    """Mean over the vertices of |p[j-1] - 2 p[j] + p[j+1]|, eq. 7, in the normalized [-1, 1] square.
 
     Args:
         squared: squared norm, as in Algorithm 1 of the paper; plain norm, as in the published code, if False.
@@ -136,7 +136,7 @@ class CurvatureLoss(_Loss):
 
 
 class DistanceLoss(_Loss):
-    """Sum over the vertices of |p[j] - p[j-1]|^2 in the normalised square: short, evenly spaced edges.
+    """Sum over the vertices of |p[j] - p[j-1]|^2 in the normalized square: short, evenly spaced edges.
 
     A term of the published code, not of the paper; like there a sum, so that it falls with 1 / K for a given shape.
     """

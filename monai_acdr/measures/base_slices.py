@@ -3,7 +3,7 @@
 
 """Slices beyond the ends of the ventricle: above the base, where the wall is thin, and below the apex.
 
-In systole the base moves towards the apex, so that the slice nearest to the base shows the ventricle at end-diastole
+In systole the base moves toward the apex, so that the slice nearest to the base shows the ventricle at end-diastole
 and the atrium at end-systole. Its contour would count into the end-systolic volume. The wall of an atrium has a third
 to two thirds of the thickness of the ventricle's at that moment, and that of the ventricle's base has more. The apex
 moves little, but its cavity closes: a slice of muscle alone is left, where the networks of an ensemble each see another

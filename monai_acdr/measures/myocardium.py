@@ -135,7 +135,7 @@ def ventricle_wall(
     Args:
         slices: one entry a slice, in any order; entries without any contour may be there or not.
         stack_positions_mm: positions of all slices of the series, which give the height of the outermost ones.
-        slice_spacing_mm: needed for a single slice only, which has no distance to a neighbour.
+        slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
 
     Returns:
         The measures, with what was missing.

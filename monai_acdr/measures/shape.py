@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Area, perimeter, diameters and circularity of a contour, in millimetres.
+"""Area, perimeter, diameters and circularity of a contour, in millimeters.
 
 The definitions are those of DICOM's planar measurements (PS3.16, TID 1410 and TID 1419): "Long Axis" is the longest
 distance between two points of the contour, "Short Axis" the longest line perpendicular to it. As radiologists draw it

@@ -66,12 +66,12 @@ def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[fl
 def slice_heights(positions_mm: Sequence[float], slice_spacing_mm: float | None = None) -> list[float]:
     """How many mm along the normal each slice stands for.
 
-    Half of the distance to either neighbour. Outwards of the outermost slices it is half of the usual (median)
+    Half of the distance to either neighbor. Outwards of the outermost slices it is half of the usual (median)
     distance, so that a uniform stack gets the plain disc sum, area times distance.
 
     Args:
         positions_mm: of the slices, ascending, all different.
-        slice_spacing_mm: distance to assume for a single slice, which has no neighbour.
+        slice_spacing_mm: distance to assume for a single slice, which has no neighbor.
 
     Raises:
         ValueError: for a single slice without `slice_spacing_mm`, or a spacing that is not positive.

@@ -8,7 +8,7 @@ from the slices' positions (:mod:`monai_acdr.measures.slice_stack`). Slices that
 
 - BETWEEN its contoured slices the contour is missing. The slice is reported, and its area interpolated linearly in
   position (``missing="interpolate"``), or its disc left out (``missing="omit"``).
-- BEYOND its contoured slices there may be no ventricle: in systole the base moves towards the apex and leaves the
+- BEYOND its contoured slices there may be no ventricle: in systole the base moves toward the apex and leaves the
   outermost slices. These are reported too, and never invented.
 
 The disc sum ends the ventricle half-way between two slices: its base is known to half a slice distance, not better.
@@ -143,7 +143,7 @@ def ventricle_volumes(
         areas: one entry for each contour, at most one a slice and phase.
         stack_positions_mm: positions of all slices of the series, with or without contours: tells slices that lack a
             contour in every phase, and the height of the outermost ones. None takes the contoured slices only.
-        slice_spacing_mm: needed for a single slice only, which has no distance to a neighbour.
+        slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
         thickness_mm: SliceThickness, to report overlaps and gaps; volumes do not depend on it.
         missing: ``interpolate`` or ``omit``, see the module.
         end_diastole: phase to take instead of that of the largest volume.

@@ -30,7 +30,7 @@ BOUNDARY_TOLERANCES = (1.0, 2.0, 3.0, 4.0, 5.0)
 def boundary_map(mask: np.ndarray) -> np.ndarray:
     """DAVIS' one pixel wide boundary of a mask (H, W), bool.
 
-    A pixel belongs to it when its right, lower or lower right neighbour differs. Neighbours beyond the image repeat
+    A pixel belongs to it when its right, lower or lower right neighbor differs. Neighbors beyond the image repeat
     its last row and column, so where an object leaves the image it has no boundary.
     """
     padded = np.pad(np.asarray(mask, dtype=bool), ((0, 1), (0, 1)), mode="edge")

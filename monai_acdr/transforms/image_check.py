@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is asked of a loaded image before anything else: one grey 2-D frame, channel first, with a known grid."""
+"""What is asked of a loaded image before anything else: one gray 2-D frame, channel first, with a known grid."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ __all__ = ["evolution_color", "evolution_frames", "save_evolution_gif", "save_gi
 FRAME_MS = 300
 LAST_FRAME_MS = 1500
 """The last frame stays longer, so that the result can be looked at before the film starts again."""
-GREYS = 128
-"""A GIF frame has 256 colours: so many greys, and the rest mixes grey with the frame's line colours."""
+GRAYS = 128
+"""A GIF frame has 256 colors: so many grays, and the rest mixes gray with the frame's line colors."""
 MIXES = (1.0, 0.75, 0.5, 0.25)
-"""Shares of the line colour in the mixed colours."""
+"""Shares of the line color in the mixed colors."""
 
 
 def evolution_color(index: int, count: int, structure: int = 0) -> Color:
-    """Colour of contour `index` of `count`: the first is blue, the last that of its structure, linear in between."""
+    """Color of contour `index` of `count`: the first is blue, the last that of its structure, linear in between."""
     if not 0 <= index < count:
         raise ValueError(f"Expected `index` to be within 0 .. {count - 1}, but got {index}.")
     share = index / (count - 1) if count > 1 else 1.0
@@ -117,10 +117,10 @@ def save_gif(
 
     Args:
         path: file name ending in .gif; its folder must exist.
-        frames: uint8 pictures (H, W, 3), all of one size. Of equal neighbours one is kept, for the time of both.
+        frames: uint8 pictures (H, W, 3), all of one size. Of equal neighbors one is kept, for the time of both.
         frame_ms: how long a frame is shown, in ms; GIF counts in steps of 10 ms.
         last_frame_ms: how long the last frame is shown.
-        colors: colours of the lines of each frame, which its palette then holds; None for the two of an evolution.
+        colors: colors of the lines of each frame, which its palette then holds; None for the two of an evolution.
 
     Raises:
         ValueError: for another ending, no frames, another shape or dtype, or a time below 10 ms.
@@ -157,12 +157,12 @@ def _check_frames(frames: Sequence[np.ndarray]) -> None:
 
 
 def _to_palette(frame: np.ndarray, colors: Sequence[Color]) -> Image.Image:
-    """A picture in 256 colours that are sure to hold the lines': adaptive palettes lose lines that are thin."""
-    levels = np.linspace(0, 255, GREYS)
+    """A picture in 256 colors that are sure to hold the lines': adaptive palettes lose lines that are thin."""
+    levels = np.linspace(0, 255, GRAYS)
     entries = [np.repeat(levels[:, None], 3, axis=1)]
     mixes = list(itertools.product(colors, MIXES))
     for color, share in mixes:
-        under = np.linspace(0, 255, (256 - GREYS) // len(mixes)) if share < 1 else np.zeros(1)
+        under = np.linspace(0, 255, (256 - GRAYS) // len(mixes)) if share < 1 else np.zeros(1)
         entries.append(share * np.array(color, dtype=np.float64) + (1 - share) * under[:, None])
     table = np.round(np.concatenate(entries)).astype(np.uint8)
     holder = Image.new("P", (1, 1))

@@ -53,7 +53,7 @@ def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> 
     Raises:
         ValueError: for another shape, for percentiles out of order, or when no value is finite.
     """
-    array = _grey(image)
+    array = _gray(image)
     low, high = percentiles
     if not 0 <= low < high <= 100:
         raise ValueError(f"Expected `percentiles` to be 0 <= low < high <= 100, but got {percentiles}.")
@@ -68,14 +68,14 @@ def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> 
     return np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
 
 
-def _grey(image: Any) -> np.ndarray:
+def _gray(image: Any) -> np.ndarray:
     if hasattr(image, "detach"):
         image = image.detach().cpu()
     array = np.asarray(image, dtype=np.float64)
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"Expected `image` to be (H, W) or (1, H, W), but got {array.shape}: pass one grey image.")
+        raise ValueError(f"Expected `image` to be (H, W) or (1, H, W), but got {array.shape}: pass one gray image.")
     return array
 
 
@@ -86,7 +86,7 @@ DARKEN = 0.35
 
 
 def draw_legend(picture: np.ndarray, entries: Mapping[str, tuple[int, int, int]]) -> np.ndarray:
-    """Write `entries` (name to colour) into the upper left corner of a picture (H, W, 3); cut where it is too small.
+    """Write `entries` (name to color) into the upper left corner of a picture (H, W, 3); cut where it is too small.
 
     Returns:
         A new array of the dtype of `picture`, values 0 .. 255.
@@ -154,7 +154,7 @@ def draw_contours(
     smooth: bool = True,
     legend: bool = False,
 ) -> np.ndarray:
-    """Draw closed contours over a grey image.
+    """Draw closed contours over a gray image.
 
     Args:
         image: (H, W) or (1, H, W), array or tensor; shown between its `percentiles`, taken before cropping.
@@ -166,7 +166,7 @@ def draw_contours(
         line_width: in picture pixels.
         percentiles: see `window_image`.
         smooth: interpolate between pixels (bicubic); otherwise pixels are squares.
-        legend: write the names of a mapping into the upper left corner, in their colours.
+        legend: write the names of a mapping into the upper left corner, in their colors.
 
     Returns:
         (H * scale, W * scale, 3) uint8, H and W those of the crop box if there is one.
@@ -182,9 +182,9 @@ def draw_contours(
     if legend and not isinstance(contours, Mapping):
         raise ValueError("Expected `contours` to be a mapping from names to contours for a legend: pass a dict.")
     named = dict(contours) if isinstance(contours, Mapping) else {f"#{i}": pair for i, pair in enumerate(contours)}
-    grey = window_image(image, percentiles)
-    box = (0, 0, grey.shape[1], grey.shape[0]) if crop_box is None else _check_box(crop_box, grey.shape)
-    picture = _enlarge(grey[box[1] : box[3], box[0] : box[2]], int(scale), smooth)
+    gray = window_image(image, percentiles)
+    box = (0, 0, gray.shape[1], gray.shape[0]) if crop_box is None else _check_box(crop_box, gray.shape)
+    picture = _enlarge(gray[box[1] : box[3], box[0] : box[2]], int(scale), smooth)
     for name, (vertices, color) in named.items():
         checked = _check_color(color, name)
         for one in vertices if _is_list_of_contours(vertices) else [vertices]:
@@ -215,11 +215,11 @@ def contour_crop_box(vertices: Sequence[Any], size: tuple[int, int], margin: flo
     return _check_box((left, top, right, bottom), size)
 
 
-def _enlarge(grey: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
+def _enlarge(gray: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
     """(h, w) uint8 to a float32 (h * scale, w * scale, 3) picture."""
-    size = (grey.shape[1] * scale, grey.shape[0] * scale)
+    size = (gray.shape[1] * scale, gray.shape[0] * scale)
     method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    enlarged = np.asarray(Image.fromarray(grey).resize(size, method), dtype=np.float32)
+    enlarged = np.asarray(Image.fromarray(gray).resize(size, method), dtype=np.float32)
     return np.repeat(enlarged[:, :, None], 3, axis=2)
 
 
@@ -303,11 +303,11 @@ def contact_sheet(
     """Put pictures into a grid, row by row.
 
     Args:
-        images: uint8 pictures (H, W, 3) or grey (H, W); smaller ones are centered in the cell of the largest.
+        images: uint8 pictures (H, W, 3) or gray (H, W); smaller ones are centered in the cell of the largest.
         columns: pictures in a row, fewer if there are fewer pictures.
         gap: dark pixels between cells and around the sheet.
         captions: a short line below each picture, cut at the width of the cell.
-        caption_colors: of each caption; light grey by default.
+        caption_colors: of each caption; light gray by default.
 
     Returns:
         uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; H is 18 larger

@@ -34,7 +34,7 @@ def run(study: Path) -> tuple[Inputs, list[Outline], Measurements]:
 
 
 def drawn(path: Path) -> int:
-    """Pixels of a picture that have the contour's colour."""
+    """Pixels of a picture that have the contour's color."""
     return int((np.abs(np.asarray(Image.open(path).convert("RGB")).astype(int) - FINAL_COLOR).sum(-1) < 60).sum())
 
 

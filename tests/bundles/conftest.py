@@ -83,7 +83,7 @@ def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SYN-01 training, SYN-02 validation, SYN-03 online: 2 slices, 3 phases, 4 labelled frames each."""
+    """SYN-01 training, SYN-02 validation, SYN-03 online: 2 slices, 3 phases, 4 labeled frames each."""
     folder = tmp_path_factory.mktemp("data") / "studies"
     return write_short_axis_studies(folder, num_patients=3, num_slices=2, num_phases=3, size=SIZE)
 

@@ -26,7 +26,7 @@ def disc(center: tuple[float, float], radius: float) -> np.ndarray:
 
 
 def heart_image(center: tuple[float, float] = (36.0, 32.0)) -> np.ndarray:
-    """(H, W) uint8: bright blood of radius 8, dark wall to radius 14, grey around."""
+    """(H, W) uint8: bright blood of radius 8, dark wall to radius 14, gray around."""
     pixels = np.full(SIZE, 90, dtype=np.uint8)
     pixels[disc(center, 14)] = 20
     pixels[disc(center, 8)] = 220

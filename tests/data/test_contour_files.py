@@ -53,7 +53,7 @@ def test_byte_order_mark_crlf_tabs_and_empty_lines(tmp_path: Path) -> None:
         ("1 1\n1 1\n1 1\n", "at least 3 different points in .* got 1"),
         ("1 2\nnan 3\n", "Expected finite numbers, but got 'nan 3' in .*line 2"),
         ("1 2\n3 inf\n", "Expected finite numbers"),
-        ("1 2\n3 1e300\n", "millimetres or damaged"),
+        ("1 2\n3 1e300\n", "millimeters or damaged"),
         (b"\xff\xfe\x00\x01" * 8, "Expected text, but .* is it a contour file"),
         (b"1 2\n" * (MAX_CONTOUR_BYTES // 4 + 1), "at most 1000000 bytes"),
     ],

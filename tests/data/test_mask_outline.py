@@ -43,10 +43,10 @@ def test_values_and_formats(tmp_path: Path, name: str, dtype: type, value: int) 
     assert np.array_equal(read_mask(path), _two_objects())
 
 
-def test_colour_and_losses(tmp_path: Path) -> None:
-    colour = np.repeat(_two_objects()[..., None] * np.uint8(255), 3, axis=2)
-    assert np.array_equal(read_mask(_save(tmp_path / "m.png", colour)), _two_objects())
-    assert np.array_equal(read_mask(_save(tmp_path / "m.jpg", colour)), _two_objects())
+def test_color_and_losses(tmp_path: Path) -> None:
+    color = np.repeat(_two_objects()[..., None] * np.uint8(255), 3, axis=2)
+    assert np.array_equal(read_mask(_save(tmp_path / "m.png", color)), _two_objects())
+    assert np.array_equal(read_mask(_save(tmp_path / "m.jpg", color)), _two_objects())
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from monai_acdr.data.masses import find_mass_source, hold_out, mass_data_list
         ("data/masks/a.png", "pairs"),
     ],
 )
-def test_sources_are_recognised(tmp_path: Path, file: str, source: str) -> None:
+def test_sources_are_recognized(tmp_path: Path, file: str, source: str) -> None:
     path = tmp_path / file
     path.parent.mkdir(parents=True)
     path.touch()

@@ -50,7 +50,7 @@ def test_mask(tmp_path: Path, image: MetaTensor, value: int, dtype: type) -> Non
     assert torch.equal(contour_to_mask(reference.as_tensor(), (20, 30), 0.5), label.as_tensor())
 
 
-def test_smeared_and_colour_masks(tmp_path: Path, image: MetaTensor) -> None:
+def test_smeared_and_color_masks(tmp_path: Path, image: MetaTensor) -> None:
     smeared = rectangle()
     smeared[3, 10:22], smeared[12, 10:22] = 100, 120
     label, _ = LoadReference()(save(tmp_path / "mask.png", smeared), image)

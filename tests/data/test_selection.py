@@ -35,7 +35,7 @@ def test_exclusions_by_layout(studies: Path, tmp_path: Path) -> None:
         default_exclusions(tmp_path / "absent")
 
 
-def test_a_data_set_gives_its_labelled_frames(studies: Path) -> None:
+def test_a_data_set_gives_its_labeled_frames(studies: Path) -> None:
     items = inference_data_list(studies)
     assert items
     assert all("label" in item for item in items)

@@ -20,7 +20,7 @@ from monai_acdr.dicom import BREAST_MASS, SourceFrame, read_sources, write_rtstr
 
 pytest.importorskip("highdicom")
 
-# StudyDate 20120000 and an empty StudyID are the anonymiser's; its names have no component of a given name.
+# StudyDate 20120000 and an empty StudyID are the anonymizer's; its names have no component of a given name.
 KNOWN_WARNINGS = {
     "</StudyDate(0008,0020)> - Missing attribute or value that would be needed to build DICOMDIR",
     "</StudyID(0020,0010)> - Missing attribute or value that would be needed to build DICOMDIR",

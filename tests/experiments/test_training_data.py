@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Nothing that is shipped trains on ACDC, whose licence is not ours: it is for measuring and choosing settings only."""
+"""Nothing that is shipped trains on ACDC, whose license is not ours: it is for measuring and choosing settings only."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_programs_that_train(folder: str) -> None:
 
 @pytest.mark.parametrize("name", bundle_names())
 def test_weights_name_other_data(name: str) -> None:
-    """Licence and data statement of a bundle's weights name what they were trained on."""
+    """License and data statement of a bundle's weights name what they were trained on."""
     statement = (bundle_root(name) / "docs" / "data_license.txt").read_text(encoding="utf-8")
     assert not re.search(r"\bACDC\b", statement)
 

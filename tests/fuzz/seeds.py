@@ -227,7 +227,7 @@ class Seeds:
         return [files for files in self.labels if "label.nrrd" not in files]
 
     def _make_picture(self) -> list[Files]:
-        """One picture of each kind: grey, of 16 bits, with a palette, in colour; pages."""
+        """One picture of each kind: gray, of 16 bits, with a palette, in color; pages."""
         rng = np.random.default_rng(0)
         pixels = rng.integers(0, 255, (24, 20), dtype=np.uint8)
         wide = rng.integers(0, 65535, (24, 20), dtype=np.uint16)

@@ -82,10 +82,10 @@ def as_points(points: list[tuple[float, float]]) -> Tensor:
     return torch.tensor(points, dtype=torch.float64)
 
 
-# --- Normalised coordinates -----------------------------------------------------------------------------------------
+# --- Normalized coordinates -----------------------------------------------------------------------------------------
 
 
-def test_corners_of_the_image_are_the_corners_of_the_normalised_square() -> None:
+def test_corners_of_the_image_are_the_corners_of_the_normalized_square() -> None:
     corners = torch.tensor([[0.0, 0.0], [640.0, 0.0], [640.0, 480.0], [320.0, 240.0]])
     expected = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [0.0, 0.0]])
     torch.testing.assert_close(pixel_to_normalized(corners, (480, 640)), expected)
@@ -100,7 +100,7 @@ def test_grid_sample_reads_a_pixel_at_its_center() -> None:
 
 
 @given(points=POINTS, size=SIZES)
-def test_normalised_and_back(points: list[tuple[float, float]], size: tuple[int, int]) -> None:
+def test_normalized_and_back(points: list[tuple[float, float]], size: tuple[int, int]) -> None:
     vertices = as_points(points)
     there = pixel_to_normalized(vertices, size)
     torch.testing.assert_close(there, vertices * 2 / torch.tensor([size[1], size[0]]) - 1, rtol=1e-12, atol=1e-12)
@@ -115,7 +115,7 @@ def test_centers_are_half_a_pixel_away(points: list[tuple[float, float]]) -> Non
 
 
 @pytest.mark.parametrize("convert", [pixel_to_normalized, normalized_to_pixel])
-def test_normalised_keeps_dtype_and_shape_and_passes_gradients(convert) -> None:  # type: ignore[no-untyped-def]
+def test_normalized_keeps_dtype_and_shape_and_passes_gradients(convert) -> None:  # type: ignore[no-untyped-def]
     single = torch.rand(2, 3, 5, 2)
     assert convert(single, (4, 6)).dtype == torch.float32
     assert convert(single, (4, 6)).shape == single.shape

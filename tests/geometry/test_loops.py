@@ -20,7 +20,7 @@ SQUARE = torch.tensor([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]], dtype=to
 
 
 def _swapped(number: int, at: int, length: int) -> Tensor:
-    """A circle on which ``length`` neighbours from ``at`` on are in reverse order."""
+    """A circle on which ``length`` neighbors from ``at`` on are in reverse order."""
     points = circle(torch.tensor([20.0, 30.0], dtype=torch.float64), 10.0, number)
     index = (at + torch.arange(length)) % number
     points[index] = points[index.flip(0)]
@@ -33,7 +33,7 @@ def _bow_tie(height: float) -> Tensor:
 
 
 @given(st.integers(24, 80), st.integers(0, 79), st.integers(2, 5))
-def test_neighbours_that_changed_places(number: int, at: int, length: int) -> None:
+def test_neighbors_that_changed_places(number: int, at: int, length: int) -> None:
     points = _swapped(number, at, length)
     assert not bool(is_simple(points))
     cut = cut_loops(points)

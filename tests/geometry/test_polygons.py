@@ -80,7 +80,7 @@ def test_measures_are_shapely_s(vertices: list[tuple[float, float]]) -> None:
     assert bounding_box(tensor).tolist() == list(ring.bounds)
     polygon = shapely.Polygon(vertices)
     assume(polygon.is_valid and polygon.area > 1e-3)
-    sign = 1 if ring.is_ccw else -1  # counter-clockwise with y up: from +x towards +y
+    sign = 1 if ring.is_ccw else -1  # counter-clockwise with y up: from +x toward +y
     assert signed_area(tensor).item() == pytest.approx(sign * polygon.area, rel=1e-9)
     expected = [polygon.centroid.x, polygon.centroid.y]
     assert centroid(tensor).tolist() == pytest.approx(expected, rel=1e-6, abs=1e-6)

@@ -30,7 +30,7 @@ def make_blob(seed: int, roughness: float = 0.3, num_vertices: int = 24) -> Tens
 
 
 def make_clicks(seed: int, most: int = 5) -> tuple[Tensor, Tensor]:
-    """Anywhere in the neighbourhood, in any mixture, sometimes one of both kinds at one place."""
+    """Anywhere in the neighborhood, in any mixture, sometimes one of both kinds at one place."""
     generator = torch.Generator().manual_seed(seed + 1)
     numbers = torch.randint(0, most + 1, (2,), generator=generator).tolist()
     places = [torch.rand(n, 2, generator=generator, dtype=torch.float64) * 80 + torch.tensor([0, -10]) for n in numbers]

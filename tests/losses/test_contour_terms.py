@@ -28,7 +28,7 @@ def polygons(batch: int = 3, num_vertices: int = 7) -> Tensor:
     return torch.rand(batch, num_vertices, 2, dtype=torch.float64) * 20
 
 
-def normalised(vertices: Tensor) -> np.ndarray:
+def normalized(vertices: Tensor) -> np.ndarray:
     return vertices.numpy() / np.array([SIZE[1] / 2, SIZE[0] / 2]) - 1
 
 
@@ -56,9 +56,9 @@ def test_balloon_is_equation_6() -> None:
 
 
 @pytest.mark.parametrize("squared", [True, False])
-def test_curvature_is_equation_7_in_the_normalised_square(squared: bool) -> None:
+def test_curvature_is_equation_7_in_the_normalized_square(squared: bool) -> None:
     vertices = polygons()
-    points = normalised(vertices)
+    points = normalized(vertices)
     expected = []
     for polygon in points:
         total = 0.0
@@ -69,9 +69,9 @@ def test_curvature_is_equation_7_in_the_normalised_square(squared: bool) -> None
     np.testing.assert_allclose(CurvatureLoss(squared, reduction="none")(vertices, SIZE).numpy(), expected)
 
 
-def test_distance_is_the_sum_of_squared_edges_in_the_normalised_square() -> None:
+def test_distance_is_the_sum_of_squared_edges_in_the_normalized_square() -> None:
     vertices = polygons()
-    points = normalised(vertices)
+    points = normalized(vertices)
     expected = ((points - np.roll(points, 1, axis=1)) ** 2).sum((1, 2))
     np.testing.assert_allclose(DistanceLoss(reduction="none")(vertices, SIZE).numpy(), expected)
 

@@ -56,7 +56,7 @@ def test_spacing_turn_shift_and_steps_of_pixels() -> None:
     moved = measure_wall(0.0, np.roll(inner + 1000, 7, axis=0), outer[::-1] + 1000, (1.0, 1.0)).thickness_mm
     assert moved == pytest.approx(plain, rel=1e-3)
     chains = []
-    for radius in (20, 28):  # as readers' files: neighbours on a grid of half pixels
+    for radius in (20, 28):  # as readers' files: neighbors on a grid of half pixels
         points = np.round(2 * ellipse(radius, radius, 2000)) / 2
         chains.append(points[(points != np.roll(points, 1, axis=0)).any(axis=1)])
     assert measure_wall(0.0, *chains, (1.0, 1.0)).thickness_mm == pytest.approx(8, rel=0.02)

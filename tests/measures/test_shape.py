@@ -122,7 +122,7 @@ def test_scaling_and_anisotropy(seed: int, factor: float, row: float, column: fl
     np.testing.assert_allclose(
         values(measure_shape(points, (factor * row, factor * column))), values(base) * factor**powers, rtol=1e-6
     )
-    # The same contour in millimetres.
+    # The same contour in millimeters.
     np.testing.assert_allclose(values(measure_shape(points * [column, row], (1.0, 1.0))), values(base), rtol=1e-6)
     assert base.perpendicular_diameter_mm <= base.longest_diameter_mm * (1 + 1e-9)
     assert 0 < base.circularity <= 1

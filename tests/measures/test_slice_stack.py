@@ -33,7 +33,7 @@ def test_clusters_do_not_depend_on_the_order(steps: list[int], seed: int) -> Non
 
 def test_heights() -> None:
     assert slice_heights([0, 10, 20]) == [10, 10, 10]
-    # A slice is missing at 20 mm: its neighbours stand for half of it each.
+    # A slice is missing at 20 mm: its neighbors stand for half of it each.
     assert slice_heights([0, 10, 30, 40]) == [10, 15, 15, 10]
     assert slice_heights([5.0], slice_spacing_mm=8) == [8]
 

@@ -25,8 +25,8 @@ def _davis_boundary(mask: np.ndarray) -> np.ndarray:
     for row in range(height):
         for column in range(width):
             below, right = min(row + 1, height - 1), min(column + 1, width - 1)
-            neighbours = mask[row, right], mask[below, column], mask[below, right]
-            boundary[row, column] = any(neighbour != mask[row, column] for neighbour in neighbours)
+            neighbors = mask[row, right], mask[below, column], mask[below, right]
+            boundary[row, column] = any(neighbor != mask[row, column] for neighbor in neighbors)
     return boundary
 
 

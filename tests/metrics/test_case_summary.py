@@ -135,7 +135,7 @@ def test_degenerate_cases_are_named_and_scored() -> None:
         evaluate_case(None, mask, name="missing"),
         evaluate_case(torch.zeros_like(mask), mask, name="lost"),
         evaluate_case(mask, torch.zeros_like(mask), name="invented"),
-        evaluate_case(mask, None, name="unlabelled"),
+        evaluate_case(mask, None, name="unlabeled"),
     ]
     summary = summarize_cases(records, num_samples=20)
     assert summary["num_cases"] == summary["num_patients"] == 4
@@ -144,7 +144,7 @@ def test_degenerate_cases_are_named_and_scored() -> None:
     assert summary["missing_predictions"] == ["missing"]
     assert summary["empty_predictions"] == ["lost"]
     assert summary["empty_references"] == ["invented"]
-    assert summary["without_reference"] == ["unlabelled"]
+    assert summary["without_reference"] == ["unlabeled"]
     assert np.isfinite(summary["hd95_px"])
 
 

@@ -93,13 +93,13 @@ def test_png(tmp_path: Path) -> None:
     torch.testing.assert_close(image.meta["original_affine"], torch.eye(4, dtype=torch.float64))
 
 
-def test_png_of_16_bits_and_of_colour(tmp_path: Path) -> None:
+def test_png_of_16_bits_and_of_color(tmp_path: Path) -> None:
     values = PIXELS * 1000
     Image.fromarray(values).save(tmp_path / "deep.png")
     np.testing.assert_array_equal(load(tmp_path / "deep.png").numpy()[0], values)
-    colour = np.repeat(PIXELS.astype(np.uint8)[..., None], 3, axis=2)
-    Image.fromarray(colour).save(tmp_path / "colour.png")
-    np.testing.assert_array_equal(load(tmp_path / "colour.png").numpy()[0], PIXELS)
+    color = np.repeat(PIXELS.astype(np.uint8)[..., None], 3, axis=2)
+    Image.fromarray(color).save(tmp_path / "color.png")
+    np.testing.assert_array_equal(load(tmp_path / "color.png").numpy()[0], PIXELS)
 
 
 def test_refusals_name_the_file() -> None:

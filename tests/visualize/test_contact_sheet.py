@@ -20,7 +20,7 @@ def test_sheet_places_pictures_row_by_row() -> None:
     assert (sheet[6:10, 1:7] == 150).all()
 
 
-def test_smaller_and_grey_pictures_are_centerd() -> None:
+def test_smaller_and_gray_pictures_are_centerd() -> None:
     sheet = contact_sheet([np.full((4, 4), 200, dtype=np.uint8), np.full((2, 2, 3), 99, dtype=np.uint8)], gap=0)
     assert sheet.shape == (4, 8, 3)
     assert (sheet[1:3, 5:7] == 99).all()

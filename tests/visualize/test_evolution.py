@@ -67,7 +67,7 @@ def test_gif_holds_every_frame(tmp_path: Path, count: int) -> None:
     if count > 1:
         assert times == [300, 300, 300, 1500]
     for frame, drawn in zip(frames, expected, strict=True):
-        # 256 colours: close everywhere, and the lines keep theirs.
+        # 256 colors: close everywhere, and the lines keep theirs.
         difference = np.abs(frame.astype(int) - drawn)
         assert difference.mean() < 3
         assert difference.max() < 50

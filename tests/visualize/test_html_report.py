@@ -53,7 +53,7 @@ class Reader(HTMLParser):
 def report(**changes: Any) -> str:
     contents: dict[str, Any] = {
         "title": "Left ventricle",
-        "pictures": [("Slice 1", PICTURE), ("Grey", PICTURE[..., 0])],
+        "pictures": [("Slice 1", PICTURE), ("Gray", PICTURE[..., 0])],
         "measures": [
             {"name": "a", "area_mm2": 1234.56, "self_crossing": False},
             {"name": "b", "area_mm2": 7.891, "longest_diameter_ends_px": ((1.0, 2.0), (3.0, 4.0))},

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contours land on the right picture pixels, in the right colours, at every zoom."""
+"""Contours land on the right picture pixels, in the right colors, at every zoom."""
 
 from __future__ import annotations
 

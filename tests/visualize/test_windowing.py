@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Grey values to 8 bits."""
+"""Gray values to 8 bits."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def one_training(folder: Path) -> Iterator[None]:
 
 def fine_tune(
     store: ModelStore,
-    labelled: Iterable[tuple[str, LabelImage, np.ndarray]],
+    labeled: Iterable[tuple[str, LabelImage, np.ndarray]],
     scratch: Path,
     options: FineTuning | None = None,
 ) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def fine_tune(
 
     Args:
         store: whose weights are the start; of an ensemble those of its first member.
-        labelled: image id, image, and label map on its grid.
+        labeled: image id, image, and label map on its grid.
         scratch: folder for the data and checkpoints of this training; emptied before and removed after it.
         options: of the training.
 
@@ -124,7 +124,7 @@ def fine_tune(
     with one_training(store.folder):
         shutil.rmtree(scratch, ignore_errors=True)
         try:
-            data = write_training_set(scratch / "data", labelled, options.val_split, len(keys), store.nested)
+            data = write_training_set(scratch / "data", labeled, options.val_split, len(keys), store.nested)
             _logger.info("Training %s on %s frames", store.bundle, data.frames)
             before, after, epoch = _train(store, scratch, data, options, keys)
             record = {

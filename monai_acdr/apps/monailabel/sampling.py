@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 __all__ = ["choose_uncertain"]
 
 MAX_IMAGES = 50
-"""Images that are looked at for one answer: the first ones that are not labelled."""
+"""Images that are looked at for one answer: the first ones that are not labeled."""
 
 _logger = logging.getLogger(__name__)
 

@@ -142,7 +142,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
                     with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
                         instance.save_as(file.name)
                         return labels_of_seg(Path(file.name), image)
-        raise ValueError("Expected a segmentation of a labelled series, but the server has none.")
+        raise ValueError("Expected a segmentation of a labeled series, but the server has none.")
 
     def save_label(
         self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any], label_id: str = ""
@@ -160,7 +160,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
                 raise HTTPException(status_code=502, detail=detail) from error
             finally:
                 os.unlink(seg)
-            DICOMWebDatastore.get_labeled_images.cache_clear()  # else it is offered as unlabelled for two hours
+            DICOMWebDatastore.get_labeled_images.cache_clear()  # else it is offered as unlabeled for two hours
             image = self.get_image_info(image_id)
             info.update({key: image.get(key) for key in ("Modality", "PatientID", "StudyInstanceUID")})
         return self._store_label(image_id, file, check_tag(label_tag), info)

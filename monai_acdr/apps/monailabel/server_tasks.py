@@ -97,15 +97,15 @@ class FineTuneTask(TrainTask):
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # the server next door keeps answering
-        labelled = []
+        labeled = []
         for image_id in sorted(set(datastore.get_labeled_images())):  # named once for each of its segmentations
             try:
                 image = datastore.label_image(image_id)
-                labelled.append((image_id, image, datastore.saved_label(image_id, image)))
+                labeled.append((image_id, image, datastore.saved_label(image_id, image)))
             except (ValueError, OSError) as error:
                 _logger.warning("A label is left out of the training: %s", error)
         scratch = self.app_dir / "training" / self.store.bundle
-        return fine_tune(self.store, labelled, scratch, FineTuning.from_request(request))
+        return fine_tune(self.store, labeled, scratch, FineTuning.from_request(request))
 
 
 class UncertaintyStrategy(Strategy):

@@ -52,7 +52,7 @@ def is_held_out(image_id: str, share: float) -> bool:
 
 def write_training_set(
     folder: Path,
-    labelled: Iterable[tuple[str, LabelImage, np.ndarray]],
+    labeled: Iterable[tuple[str, LabelImage, np.ndarray]],
     share: float = 0.25,
     num_structures: int = 1,
     nested: bool = False,
@@ -66,7 +66,7 @@ def write_training_set(
 
     Args:
         folder: to write into, empty or absent.
-        labelled: image id, image, and label map on its grid.
+        labeled: image id, image, and label map on its grid.
         share: of images that are held out for validation; at least one, and at least one is not.
         num_structures: N; with one all values of a label map count.
         nested: whether each structure contains the one before it, so that label maps have rings
@@ -75,7 +75,7 @@ def write_training_set(
     Raises:
         ValueError: when there are fewer than two images with a label.
     """
-    items = sorted(labelled, key=lambda item: item[0])
+    items = sorted(labeled, key=lambda item: item[0])
     read = [(name, image, _frame_masks(labels, image, num_structures, nested)) for name, image, labels in items]
     filled = [(name, image, masks) for name, image, masks in read if any(_is_large(frame[0]) for frame in masks)]
     if len(filled) < 2:
@@ -145,7 +145,7 @@ def _masks(place: int) -> str:
 
 
 def _sixteen_bit(pixels: np.ndarray) -> np.ndarray:
-    """Values as 16 bits; crops are normalised, so scale and offset do not matter."""
+    """Values as 16 bits; crops are normalized, so scale and offset do not matter."""
     low, high = float(pixels.min()), float(pixels.max())
     return np.round((pixels - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)
 

@@ -104,7 +104,7 @@ def open_name(name: str) -> str:
 
 
 def read_bytes(path: Path, limit: int | None, what: str) -> bytes:
-    """Content of a file, unpacked when it is gzipped (recognised by content).
+    """Content of a file, unpacked when it is gzipped (recognized by content).
 
     Args:
         path: the file.
@@ -163,7 +163,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 DIGITIZERS = {"DBA": 42.0, "HOWTEK": 43.5, "LUMISYS": 50.0}
-"""Film digitizers and their resolution in micrometres."""
+"""Film digitizers and their resolution in micrometers."""
 
 MAX_SIDE = 65535
 """Largest side that a JPEG header can express."""
@@ -176,7 +176,7 @@ class DDSMFilm:
     Attributes:
         size: (H, W): LINES and PIXELS_PER_LINE.
         bits: BITS_PER_PIXEL; None when absent.
-        resolution: micrometres between pixels; None when absent.
+        resolution: micrometers between pixels; None when absent.
         has_overlay: the line says OVERLAY.
     """
 

@@ -3,7 +3,7 @@
 
 """The films of DDSM: lossless JPEG files, their optical density, and a MONAI image reader of them.
 
-The standard predicts the first line from the left neighbour, whatever predictor the scan names. PVRG applies the
+The standard predicts the first line from the left neighbor, whatever predictor the scan names. PVRG applies the
 scan's predictor there too, over a virtual line of 2^(P - 1). Predictors 1, 4 and 5 give the same either way; 2, 3, 6
 and 7 come out wrong from every decoder that follows the standard, all over the image. The differences that such a
 decoder read are right, though: they follow from its result, and PVRG's rule turns them into the true samples.
@@ -16,8 +16,8 @@ The header of some files has height and width swapped; and the first line is pre
     HOWTEK, institution D    g <= 4003            3.96604096 - 0.000990558 g
     LUMISYS                  g in [61, 4097]      (g - 4096.99) / -1009.01
 
-Grey levels are clamped to the range first. Dense tissue lets less light through: low optical density, bright on the
-film, high grey level.
+Gray levels are clamped to the range first. Dense tissue lets less light through: low optical density, bright on the
+film, high gray level.
 """
 
 from __future__ import annotations
@@ -168,13 +168,13 @@ _BLOCK_ROWS = 256
 
 
 def predict(predictor: int, left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
-    """Prediction from the three neighbours, signed integers of at least 32 bits, not yet taken modulo 65536.
+    """Prediction from the three neighbors, signed integers of at least 32 bits, not yet taken modulo 65536.
 
     Args:
         predictor: 1 to 7.
         left: Ra.
         above: Rb.
-        corner: Rc, above the left neighbour.
+        corner: Rc, above the left neighbor.
     """
     if predictor == 1:
         return left
@@ -218,7 +218,7 @@ def standard_differences(samples: np.ndarray, predictor: int, precision: int) ->
 def pvrg_samples(differences: np.ndarray, predictor: int, precision: int) -> np.ndarray:
     """Samples from differences by PVRG's rule, in place.
 
-    A sample needs its left and upper neighbours, so the diagonals from lower left to upper right are computed one
+    A sample needs its left and upper neighbors, so the diagonals from lower left to upper right are computed one
     after the other, each at once.
 
     Args:
@@ -262,7 +262,7 @@ def read_ljpeg(path: str | Path, shape: tuple[int, int] | None = None) -> np.nda
             which is swapped in some files: the image then looks like noise along slanted lines.
 
     Returns:
-        (H, W) uint16 grey levels.
+        (H, W) uint16 gray levels.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -349,14 +349,14 @@ _LINEAR: dict[tuple[str, str], tuple[int, int, float, float]] = {
     ("HOWTEK", "D"): (0, 4003, 3.96604096, -0.000990558),
     ("LUMISYS", ""): (61, 4097, 4096.99 / 1009.01, -1 / 1009.01),
 }
-"""By digitizer and institution: lowest and highest grey level, offset, slope."""
+"""By digitizer and institution: lowest and highest gray level, offset, slope."""
 
 
-def optical_density(grey: np.ndarray, digitizer: str, institution: str = "") -> np.ndarray:
-    """Optical density of grey levels.
+def optical_density(gray: np.ndarray, digitizer: str, institution: str = "") -> np.ndarray:
+    """Optical density of gray levels.
 
     Args:
-        grey: grey levels of any shape, unsigned integers as stored.
+        gray: gray levels of any shape, unsigned integers as stored.
         digitizer: ``"DBA"``, ``"HOWTEK"`` or ``"LUMISYS"``.
         institution: first letter of the file names, ``"A"`` to ``"D"``; only HOWTEK's calibration depends on it.
 
@@ -366,22 +366,22 @@ def optical_density(grey: np.ndarray, digitizer: str, institution: str = "") -> 
     Raises:
         ValueError: for a combination that has no calibration.
     """
-    grey = np.asarray(grey)
+    gray = np.asarray(gray)
     if digitizer == "DBA":
-        clamped = np.clip(grey, 4, 64064).astype(np.float32)
+        clamped = np.clip(gray, 4, 64064).astype(np.float32)
         return (np.log10(clamped) - np.float32(4.80662)) / np.float32(-1.07553)
     key = (digitizer, institution if digitizer == "HOWTEK" else "")
     if key not in _LINEAR:
         raise ValueError(
             "Expected the digitizer DBA, LUMISYS, or HOWTEK of institution A or D, but got "
-            f"{digitizer!r} of institution {institution!r}: correct DIGITIZER in the .ics file, or read grey levels."
+            f"{digitizer!r} of institution {institution!r}: correct DIGITIZER in the .ics file, or read gray levels."
         )
     lowest, highest, offset, slope = _LINEAR[key]
-    clamped = np.clip(grey, lowest, highest).astype(np.float32)
+    clamped = np.clip(gray, lowest, highest).astype(np.float32)
     return np.float32(offset) + np.float32(slope) * clamped
 
 
-OUTPUTS = ("grey_level", "optical_density")
+OUTPUTS = ("gray_level", "optical_density")
 
 
 class DDSMFilmImage:
@@ -400,7 +400,7 @@ class DDSMFilmImage:
 class DDSMReader(ImageReader):
     """Read one film of DDSM, ``.LJPEG`` or ``.LJPEG.gz``; the case's ``.ics`` file must lie beside it.
 
-    The array is (H, W) float32 in the file's own orientation: grey levels, in which dense tissue is bright, or optical
+    The array is (H, W) float32 in the file's own orientation: gray levels, in which dense tissue is bright, or optical
     densities, which are comparable among digitizers and in which dense tissue is dark. The metadata hold ``affine`` and
     ``original_affine`` ((4, 4), RAS mm, rows along the first array axis, as MONAI's readers give it for images without
     orientation), ``spacing`` (row, column) in mm, NaN when unknown (the affine then counts pixels), ``has_spacing``,
@@ -408,7 +408,7 @@ class DDSMReader(ImageReader):
     ``bits_stored``, ``spatial_shape``, ``original_channel_dim`` and ``space``.
 
     Args:
-        output: ``"grey_level"`` or ``"optical_density"``.
+        output: ``"gray_level"`` or ``"optical_density"``.
 
     Raises:
         FileNotFoundError: when the image or the ``.ics`` file is absent.
@@ -419,7 +419,7 @@ class DDSMReader(ImageReader):
         ``LoadImaged(keys="image", reader=DDSMReader("optical_density"), image_only=True)``
     """
 
-    def __init__(self, output: str = "grey_level") -> None:
+    def __init__(self, output: str = "gray_level") -> None:
         super().__init__()
         if output not in OUTPUTS:
             raise ValueError(f"Expected `output` to be one of {OUTPUTS}, but got {output!r}.")

@@ -6,7 +6,7 @@
 Points are ``Point_px``, strings ``"(x, y)"`` in continuous pixels of the full-resolution image. OsiriX's pixel (c, r)
 covers [c, c + 1) x [r, r + 1): its ``convertPixX:pixY:toDICOMCoords:`` subtracts half a pixel on the way to DICOM's
 pixel-center positions. That is this package's rule, so points are taken as they are. Programs that fill the same
-numbers as pixel indices draw masks half a pixel (0.035 mm) towards the lower right of these.
+numbers as pixel indices draw masks half a pixel (0.035 mm) toward the lower right of these.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class InbreastROI:
 
 
 def is_mass(name: str) -> bool:
-    """True for ``Mass``, however it is spelt (case, blanks around it); not for ``Spiculated Region``."""
+    """True for ``Mass``, however it is spelled (case, blanks around it); not for ``Spiculated Region``."""
     return name.strip().casefold() == "mass"
 
 
@@ -451,7 +451,7 @@ def inbreast_data_list(
 
     The folder holds ``AllDICOMs/``, ``AllXML/`` and ``INbreast.csv`` (or ``INbreast.xls``), itself or in a folder
     below it. Images, outlines and rows are joined by the image's number; the patient is known from the file's name
-    only. Regions named ``Mass`` count, however spelt. Images without an outline file are normal ones.
+    only. Regions named ``Mass`` count, however spelled. Images without an outline file are normal ones.
 
     Args:
         dataset_dir: folder of the archive.

@@ -94,7 +94,7 @@ class Chest:
     def signal(self, level: float) -> np.ndarray:
         """Relative signal (H, W) at a level between 0 (base) and 1 (apex)."""
         image = MUSCLE * np.ones_like(self.x)
-        # Organs move away from the heart's axis as the slices descend: a static background could be learnt by heart.
+        # Organs move away from the heart's axis as the slices descend: a static background could be learned by heart.
         shift = 12.0 * (level - 0.5)
         x, y = self.x + 3.0 * self.wave, self.y + shift + 3.0 * self.wave
         for organ in self.organs:
@@ -185,7 +185,7 @@ class Outline:
 
     Attributes:
         center: shape (2,), (x, y) in mm from the middle of the image.
-        radii: shape (NUM_ANGLES,), mm, at the angles 2 pi k / NUM_ANGLES from +x towards +y.
+        radii: shape (NUM_ANGLES,), mm, at the angles 2 pi k / NUM_ANGLES from +x toward +y.
     """
 
     center: np.ndarray
@@ -208,7 +208,7 @@ class Heart:
         radius: endocardial radius at the base at ED.
         es_ratio: endocardial radius at ES over that at ED.
         wall: myocardial thickness at the base at ED.
-        taper: how much smaller the heart becomes towards the apex, below 1.
+        taper: how much smaller the heart becomes toward the apex, below 1.
         offset: (2,) center of the heart from the middle of the image.
         drift: (2,) displacement of the center from base to apex (the axis is never quite perpendicular).
         motion: (2,) displacement of the center from ED to ES.

@@ -12,7 +12,7 @@ line of 2^(P - 1), and height and width may be swapped in the header. Simple and
     phantom.json                                             what was written, with digests: see `output_folder.py`
 
 Each patient has one or two masses in one breast, seen in both views; the other breast is normal. As in the original,
-``Mass`` is spelt in several ways and other kinds of regions stand beside it.
+``Mass`` is spelled in several ways and other kinds of regions stand beside it.
 
     cancers/cancer_01/case9001/A-9001-1.ics
     cancers/cancer_01/case9001/A_9001_1.LEFT_CC.LJPEG           one breast, two views, each with one mass
@@ -410,7 +410,7 @@ def _save(dataset: FileDataset, path: Path, pixels: np.ndarray) -> None:
 
 BREAST_HEIGHT = 150.0
 """mm that the rows of a film span."""
-GREY_LEVELS = 4096
+GRAY_LEVELS = 4096
 VIEWS = ("CC", "MLO")
 SMALLEST_SIZE = 48
 
@@ -488,7 +488,7 @@ def draw_film(rng: np.random.Generator, size: tuple[int, int], side: str = "LEFT
     walk = _walk(outline)
     softened = gaussian_filter(chain_mask(walk, size).astype(np.float64), 0.008 * min(size))
     values = 250 + breast * (inside - 250) + 900 * softened + rng.normal(0, 25, size)
-    pixels = np.clip(np.rint(values), 0, GREY_LEVELS - 1).astype(np.uint16)
+    pixels = np.clip(np.rint(values), 0, GRAY_LEVELS - 1).astype(np.uint16)
     if side == "RIGHT":
         pixels, walk = np.ascontiguousarray(pixels[:, ::-1]), np.stack([width - 1 - walk[:, 0], walk[:, 1]], 1)[::-1]
     return FilmPhantom(pixels, walk)
@@ -508,7 +508,7 @@ def _pixel_outline(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarra
 
 
 def _walk(outline: np.ndarray) -> np.ndarray:
-    """Pixels that a dense outline passes through, each step to one of eight neighbours, closed."""
+    """Pixels that a dense outline passes through, each step to one of eight neighbors, closed."""
     pixels = np.floor(outline).astype(np.int64)
     pixels = pixels[np.any(pixels != np.roll(pixels, 1, axis=0), axis=1)]
     return np.concatenate([pixels, pixels[:1]])

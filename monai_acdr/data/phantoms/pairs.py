@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 PAIR_LAYOUTS = ("table", "vaihingen", "bing")
 """``table``: mammograms as 8-bit PNG, with patients; ``vaihingen``: ``building_001.tif`` and ``building_mask_001.tif``,
-colour, masks of 0 and 255; ``bing``: PNG from 000 on, masks of 16 bit, 0 and 65535."""
+color, masks of 0 and 255; ``bing``: PNG from 000 on, masks of 16 bit, 0 and 65535."""
 
 
 def write_pair_folder(

@@ -56,8 +56,8 @@ class CineGeometry:
     """Where the slices of a patient lie: LPS, mm.
 
     Attributes:
-        row: (3,) unit vector along a row, towards higher columns.
-        column: (3,) unit vector along a column, towards higher rows.
+        row: (3,) unit vector along a row, toward higher columns.
+        column: (3,) unit vector along a column, toward higher rows.
         center: (3,) middle of the first (most basal) slice.
     """
 

@@ -37,7 +37,7 @@ LAYOUTS: dict[str, str] = {
     "atlas": "Cardiac Atlas Project: SCD0000101/CINESAX_300/IM-0003-0059.dcm with "
     "SC-HF-I-01/contours-manual/IRCCI-expert/IM-0001-0059-icontour-manual.txt",
 }
-"""Layouts and the files they are recognised by."""
+"""Layouts and the files they are recognized by."""
 
 CONTOUR_NAME = re.compile(r"IM-\d+-(\d{1,9})-([io])contour-manual\.txt", re.IGNORECASE)
 """Contour file: the first number is constant, the last one is the frame; i is the endocardium, o the epicardium."""
@@ -55,7 +55,7 @@ Keep = Callable[[str, str], bool]
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """The files of one labelled frame; ``label`` is the endocardium, ``epi`` the epicardium."""
+    """The files of one labeled frame; ``label`` is the endocardium, ``epi`` the epicardium."""
 
     name: str
     patient: str
@@ -82,7 +82,7 @@ def scan_tree(root: Path, report: QualityReport | None = None) -> Tree:
 
 
 def find_layout(root: Path, tree: Tree) -> str:
-    """Recognise the layout of a folder, which may also be nested in ``root``.
+    """Recognize the layout of a folder, which may also be nested in ``root``.
 
     Returns:
         A key of ``LAYOUTS``.

@@ -386,7 +386,7 @@ def sunnybrook_data_list(
             and nobody in the others, ``()`` keeps all.
         spacing: ``require`` leaves out DICOM frames without PixelSpacing, since figures in mm would be wrong; ``allow``
             keeps them with ``has_spacing`` False. PNG files have no spacing and are kept in either case.
-        layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognises it.
+        layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognizes it.
         report: filled with findings and counts when given.
         structures: ``("endocardium",)``, or ``("endocardium", "epicardium")`` for ``label_epi`` as well.
         mask_rule: how PNG masks follow from their contours, ``covered`` or ``drawn``; None means ``drawn`` for the 45
@@ -404,7 +404,7 @@ def sunnybrook_data_list(
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` does not exist.
-        ValueError: when no layout is recognised or no frame remains; the message says what was looked for.
+        ValueError: when no layout is recognized or no frame remains; the message says what was looked for.
     """
     root = Path(dataset_dir)
     report = QualityReport() if report is None else report
@@ -464,7 +464,7 @@ class _Selection:
         return True
 
     def check_exclude(self) -> None:
-        """Raise a ValueError for names that are no patients at all, most likely misspelt."""
+        """Raise a ValueError for names that are no patients at all, most likely misspelled."""
         wrong = sorted(n for n in self._exclude if n not in self.patients and find_case(n) is None)
         if wrong:
             raise ValueError(

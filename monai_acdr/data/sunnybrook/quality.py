@@ -40,12 +40,12 @@ def sunnybrook_quality_report(
     Args:
         dataset_dir: folder of the data set, or one that contains it.
         group: ``training``, ``validation``, ``online`` (or ``test``); None or ``all`` for all frames.
-        layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognises it.
-        check_pixels: also run the checks that decode pixels and rasterise contours, about 10 ms a frame.
+        layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognizes it.
+        check_pixels: also run the checks that decode pixels and rasterize contours, about 10 ms a frame.
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` does not exist.
-        ValueError: when no layout is recognised or no frame can be used.
+        ValueError: when no layout is recognized or no frame can be used.
     """
     report = QualityReport()
     items = sunnybrook_data_list(

@@ -50,7 +50,7 @@ def evolve_contour(vertices: Tensor, displacement: Tensor, size: tuple[int, int]
     Args:
         vertices: (B, K, 2) in pixels of the image, or (B, N, K, 2) for N structures.
         displacement: (B, 2, h, w), or (B, 2 N, h, w) for N structures, in half image sizes: 1 is W / 2 pixels along x
-            and H / 2 along y, the unit of the normalised [-1, 1] square, so that a network's range does not depend on
+            and H / 2 along y, the unit of the normalized [-1, 1] square, so that a network's range does not depend on
             the size of its input.
         size: (H, W) of the image.
         clamp: keep the vertices within [0, W] x [0, H]. A coordinate that was moved back passes no gradient; one that

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Encoder and decoder blocks that normalise and rectify after EACH convolution, unlike those of the paper.
+"""Encoder and decoder blocks that normalize and rectify after EACH convolution, unlike those of the paper.
 
 The paper's blocks are linear from one pooling to the next: convolutions in a row, then one rectifier. These have as
 many non-linearities as convolutions, at the same number of weights.

@@ -56,7 +56,7 @@ def rasterize_polygons(
             computed and returned in float32, under autocast too. Vertices may lie outside the frame.
         size: (H, W) of the masks.
         fill_rule: ``nonzero`` (everything wound around at least once), ``evenodd`` (holes where the contour overlaps
-            itself) or ``signed`` (the winding number's integral: counter-orientated parts are negative).
+            itself) or ``signed`` (the winding number's integral: counter-oriented parts are negative).
         lengths: number of valid vertices of each polygon, integers of the shape of ``vertices`` without its last two
             dimensions; the rest is ignored. At least 1, or 0 for a ring that is not there. All K if None.
         differentiate: ``analytic`` (fused backward pass; second derivatives and one in forward mode, in the transforms

@@ -94,7 +94,7 @@ class Pytorch3dRasterizer(PolygonRasterizer):
     Args:
         size: (H, W) of the masks.
         faces: (M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
-        sigma: softness of the silhouette, in squared units of pytorch3d's normalised coordinates.
+        sigma: softness of the silhouette, in squared units of pytorch3d's normalized coordinates.
     """
 
     def __init__(self, size: tuple[int, int], faces: Tensor | None = None, sigma: float = 1e-4) -> None:

@@ -21,7 +21,7 @@ def polar_radii(contours: Tensor, centers: Tensor, num_angles: int = 72) -> Tens
     Args:
         contours: (B, P, 2) in pixels; NaN where a contour is missing.
         centers: (B, 2) in the same pixels.
-        num_angles: A, directions at 2 pi a / A, counted from +x towards +y.
+        num_angles: A, directions at 2 pi a / A, counted from +x toward +y.
 
     Returns:
         (B, A) of the contours' dtype, float32 at least. Exact for polygons that are star-shaped about the center; of

@@ -20,7 +20,7 @@ from monai_acdr.handlers.member_weights import join_members
 
 
 @pytest.fixture()
-def labelled(volume: LabelImage) -> list[tuple[str, LabelImage, np.ndarray]]:
+def labeled(volume: LabelImage) -> list[tuple[str, LabelImage, np.ndarray]]:
     x, y, z = np.meshgrid(*(np.arange(size) for size in volume.shape), indexing="ij")
     labels = ((x - 50 - 4 * z) ** 2 + (y - 40) ** 2 < 15**2).astype(np.uint8)
     return [("a", volume, labels), ("b", volume, labels)]
@@ -41,12 +41,12 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_better_weights_are_published(
-    heart_store: ModelStore, labelled: Any, figures: dict[str, Any], tmp_path: Path
+    heart_store: ModelStore, labeled: Any, figures: dict[str, Any], tmp_path: Path
 ) -> None:
     old = heart_store.path.read_bytes()
     (tmp_path / "scratch").mkdir()
     (tmp_path / "scratch" / "left").write_text("of a training that was killed")
-    record = fine_tune(heart_store, labelled, tmp_path / "scratch")
+    record = fine_tune(heart_store, labeled, tmp_path / "scratch")
     assert record["published"] and record["epoch"] == 3 and record == heart_store.history()[-1]
     assert heart_store.path.read_bytes() == b"better" and heart_store.previous.read_bytes() == old
     assert figures["scratch"] == ["data"] and not (tmp_path / "scratch").exists()
@@ -55,19 +55,19 @@ def test_better_weights_are_published(
 
 @pytest.mark.parametrize("after", [0.8, 0.1, -1.0])
 def test_others_are_not(
-    heart_store: ModelStore, labelled: Any, figures: dict[str, Any], tmp_path: Path, after: float
+    heart_store: ModelStore, labeled: Any, figures: dict[str, Any], tmp_path: Path, after: float
 ) -> None:
     old = heart_store.path.read_bytes()
     figures["result"] = (0.8, after, 1)
-    record = fine_tune(heart_store, labelled, tmp_path / "scratch")
+    record = fine_tune(heart_store, labeled, tmp_path / "scratch")
     assert not record["published"] and heart_store.history() == [record]
     assert heart_store.path.read_bytes() == old and not heart_store.previous.exists()
 
 
-def test_one_at_a_time(heart_store: ModelStore, labelled: Any, figures: dict[str, Any], tmp_path: Path) -> None:
+def test_one_at_a_time(heart_store: ModelStore, labeled: Any, figures: dict[str, Any], tmp_path: Path) -> None:
     with one_training(heart_store.folder), pytest.raises(Busy, match="Expected no other training"):
-        fine_tune(heart_store, labelled, tmp_path / "scratch")
-    assert fine_tune(heart_store, labelled, tmp_path / "scratch")["published"]
+        fine_tune(heart_store, labeled, tmp_path / "scratch")
+    assert fine_tune(heart_store, labeled, tmp_path / "scratch")["published"]
 
 
 def make_training_small(root: Path, **changes: object) -> None:
@@ -83,18 +83,18 @@ def make_training_small(root: Path, **changes: object) -> None:
 
 
 @pytest.mark.parametrize("wall", [0, 8])
-def test_the_training_itself(heart_store: ModelStore, labelled: Any, tmp_path: Path, wall: int) -> None:
+def test_the_training_itself(heart_store: ModelStore, labeled: Any, tmp_path: Path, wall: int) -> None:
     """The tiny network of the fixture, with the bundle's own configuration of its training.
 
     Labels have a cavity, with a myocardium about it or without one. The frames are larger than the bundle's own, and
     the object lies where it would be cut off if they were cropped.
     """
     make_training_small(heart_store.root, frame_size=32)
-    for _, volume, labels in labelled if wall else []:
+    for _, volume, labels in labeled if wall else []:
         x, y, z = np.meshgrid(*(np.arange(size) for size in volume.shape), indexing="ij")
         labels[(labels == 0) & ((x - 50 - 4 * z) ** 2 + (y - 40) ** 2 < (15 + wall) ** 2)] = 2
     options = FineTuning(max_epochs=3, learning_rate=0.01, batch_size=2, device="cpu")
-    record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
+    record = fine_tune(heart_store, labeled, tmp_path / "scratch", options)
     assert record["frames"] == {"training": 3, "validation": 3} and 0 < record["dice_before"] < 1
     assert record["published"] == (record["dice_after"] > record["dice_before"]) and record["epoch"] >= 1
     assert heart_store.load().checkpoint_sha256
@@ -115,7 +115,7 @@ def test_requests() -> None:
             FineTuning.from_request(wrong)
 
 
-def test_an_ensemble_goes_on_with_its_first_member(heart_store: ModelStore, labelled: Any, tmp_path: Path) -> None:
+def test_an_ensemble_goes_on_with_its_first_member(heart_store: ModelStore, labeled: Any, tmp_path: Path) -> None:
     """The second member throws every contour out of the image, so the two together are bad, the first alone is not."""
     make_training_small(heart_store.root)
     first = load_checkpoint(heart_store.path)
@@ -123,7 +123,7 @@ def test_an_ensemble_goes_on_with_its_first_member(heart_store: ModelStore, labe
     second["displacement_net.head.0.bias"] += 100
     save_checkpoint(join_members([first, second]), heart_store.path)
     options = FineTuning(max_epochs=1, learning_rate=1e-6, batch_size=2, device="cpu")
-    record = fine_tune(heart_store, labelled, tmp_path / "scratch", options)
+    record = fine_tune(heart_store, labeled, tmp_path / "scratch", options)
     assert record["dice_before"] < 0.1 < record["dice_after"] and record["published"]
     found = load_checkpoint(heart_store.path)
     assert set(found) == set(first)

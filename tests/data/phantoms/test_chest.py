@@ -34,7 +34,7 @@ def test_levels_and_patients_differ() -> None:
     assert np.array_equal(chest.signal(0.5), make(0).signal(0.5))
 
 
-def test_shading_rises_towards_the_coil() -> None:
+def test_shading_rises_toward_the_coil() -> None:
     shading = make(3).shading()
     assert shading.min() > 0
     assert shading[:8, :8].mean() > 1.2 * shading[-8:, -8:].mean()  # the chest wall is above left

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The phantom's heart: walls of positive thickness, shrinking towards the apex and at systole."""
+"""The phantom's heart: walls of positive thickness, shrinking toward the apex and at systole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_wall_surrounds_the_cavity(heart: Heart, level: float, contraction: floa
 
 
 @given(heart=hearts, level=st.floats(0, 0.95), contraction=shares)
-def test_cavity_shrinks_towards_apex_and_at_systole(heart: Heart, level: float, contraction: float) -> None:
+def test_cavity_shrinks_toward_apex_and_at_systole(heart: Heart, level: float, contraction: float) -> None:
     assert heart.cavity_radius(level + 0.05, contraction) < heart.cavity_radius(level, contraction)
     assert heart.cavity_radius(level, 1.0) <= heart.cavity_radius(level, contraction)
 

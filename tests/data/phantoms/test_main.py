@@ -14,7 +14,7 @@ from monai_acdr.data.phantoms.__main__ import WRITERS, main
 
 
 @pytest.mark.parametrize("kind", ["inbreast", "ddsm", "cbis_ddsm", "pairs"])
-def test_twins_are_recognised(tmp_path: Path, kind: str) -> None:
+def test_twins_are_recognized(tmp_path: Path, kind: str) -> None:
     assert main([str(tmp_path / "twin"), "--kind", kind, "--num-patients", "4", "--size", "96", "80"]) == 0
     assert find_mass_source(tmp_path / "twin") == kind
 

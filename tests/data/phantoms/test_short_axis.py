@@ -26,7 +26,7 @@ from monai_acdr.networks.layers.rasterizer import rasterize_polygons
 SIZE = (80, 64)
 SPACING = (1.9, 2.2)
 SMALL = {"num_patients": 3, "num_slices": 2, "num_phases": 4, "size": SIZE, "spacing": SPACING, "seed": 5}
-LABELLED = (1, 2, 5, 6)
+LABELED = (1, 2, 5, 6)
 """Frames with an endocardial contour: slice 0 has frames 1 to 4, and end-systole is the second phase of four."""
 
 
@@ -69,7 +69,7 @@ def test_layout_is_that_of_sunnybrook(studies: Path) -> None:
     for patient in (1, 2, 3):
         expected |= {f"dicoms/SYN{patient:07d}/{frame}.dcm" for frame in range(1, 9)}
         folder = f"contourfiles/SYN-{patient:02d}"
-        expected |= {f"{folder}/i-contours/IM-0001-{frame:04d}-icontour-manual.txt" for frame in LABELLED}
+        expected |= {f"{folder}/i-contours/IM-0001-{frame:04d}-icontour-manual.txt" for frame in LABELED}
         expected |= {f"{folder}/o-contours/IM-0001-{frame:04d}-ocontour-manual.txt" for frame in (1, 5)}
     assert relative_files(studies) == expected
 

@@ -12,7 +12,7 @@ from monai_acdr.data import sunnybrook_data_list
 from monai_acdr.data.sunnybrook.layouts import PATIENT_FOLDER, find_layout, path_part, scan_tree
 
 
-def test_nothing_recognised(tmp_path: Path, miccai_tree: Path) -> None:
+def test_nothing_recognized(tmp_path: Path, miccai_tree: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is none: check `dataset_dir`"):
         sunnybrook_data_list(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
@@ -32,7 +32,7 @@ def test_two_layouts_need_a_choice(miccai_tree: Path, png_tree: Path) -> None:
     assert len(sunnybrook_data_list(miccai_tree, layout="miccai")) == 3
 
 
-def test_contours_and_images_of_two_releases_are_recognised_apart(atlas_tree: Path, link_tree: Path) -> None:
+def test_contours_and_images_of_two_releases_are_recognized_apart(atlas_tree: Path, link_tree: Path) -> None:
     for root in (atlas_tree, link_tree):
         with pytest.raises(ValueError, match=r"found \['link', 'atlas'\]"):
             find_layout(root, scan_tree(root))

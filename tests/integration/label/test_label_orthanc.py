@@ -192,9 +192,9 @@ def test_unknown_series(label_server: Any, image: str) -> None:
 
 
 def test_the_next_sample(label_server: Any) -> None:
-    """Searches are kept for two hours, but what was labelled here is known at once."""
+    """Searches are kept for two hours, but what was labeled here is known at once."""
     answer = label_server.call("POST", f"/activelearning/uncertainty_{HEART}")
-    assert answer.json() == {}  # the both MR series are labelled
+    assert answer.json() == {}  # the both MR series are labeled
 
 
 def test_training_and_scores_on_the_archive(label_server: Any, heart: str, other: str) -> None:

@@ -48,8 +48,8 @@ def test_encoder_values() -> None:
     assert isinstance(convolution, nn.Conv2d)
     rectified = F.conv2d(image, convolution.weight, convolution.bias, padding=1).clamp(min=0)
     mean, variance = rectified.mean((0, 2, 3), keepdim=True), rectified.var((0, 2, 3), unbiased=False, keepdim=True)
-    normalised = (rectified - mean) / (variance + block.norm.eps).sqrt()
-    expected = normalised.unflatten(3, (4, 2)).unflatten(2, (3, 2)).amax((3, 5))
+    normalized = (rectified - mean) / (variance + block.norm.eps).sqrt()
+    expected = normalized.unflatten(3, (4, 2)).unflatten(2, (3, 2)).amax((3, 5))
     torch.testing.assert_close(block(image), expected)
 
 

@@ -32,8 +32,8 @@ def test_shapes_follow_the_image_and_the_skip_connection() -> None:
 
 def _rectified(features: torch.Tensor) -> torch.Tensor:
     mean, variance = features.mean((0, 2, 3), keepdim=True), features.var((0, 2, 3), unbiased=False, keepdim=True)
-    normalised = (features - mean) / (variance + 1e-5).sqrt()
-    return torch.where(normalised > 0, normalised, 0.01 * normalised)
+    normalized = (features - mean) / (variance + 1e-5).sqrt()
+    return torch.where(normalized > 0, normalized, 0.01 * normalized)
 
 
 def test_values() -> None:

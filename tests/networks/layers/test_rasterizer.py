@@ -77,7 +77,7 @@ def test_float64_is_the_exact_area_to_1e_12(
     exact_coverage: Callable[..., np.ndarray], polygon: np.ndarray, size: tuple[int, int]
 ) -> None:
     expected = exact_coverage(polygon, size)
-    # shapely's is_ccw has y up: from +x towards +y. Such a contour is wound around negatively.
+    # shapely's is_ccw has y up: from +x toward +y. Such a contour is wound around negatively.
     sign = -1 if shapely.LinearRing(polygon).is_ccw else 1
     for fill_rule, factor in [("nonzero", 1), ("evenodd", 1), ("signed", sign)]:
         mask = render(polygon, size, fill_rule=fill_rule)
@@ -202,7 +202,7 @@ def test_self_intersections_are_exact_but_for_a_handful_of_pixels_at_the_crossin
     present = np.stack([outside > 1e-9, *(area > 1e-9 for area in areas.values())])
     numbers = np.array([0, *areas])[:, None, None]
     spread = np.where(present, numbers, -9).max(0) - np.where(present, numbers, 9).min(0)
-    plain = spread <= 1  # at most two neighbouring winding numbers, hence no crossing
+    plain = spread <= 1  # at most two neighboring winding numbers, hence no crossing
 
     for fill_rule, value in [("nonzero", lambda n: n != 0), ("evenodd", lambda n: n % 2)]:
         expected = sum(float(value(number)) * area for number, area in areas.items())
@@ -212,7 +212,7 @@ def test_self_intersections_are_exact_but_for_a_handful_of_pixels_at_the_crossin
         assert (error > 1e-12).sum() <= 2 * crossings
     signed = render(polygon, size, fill_rule="signed").numpy()
     expected = sum(number * area for number, area in areas.items())
-    np.testing.assert_allclose(-signed, expected, rtol=0, atol=1e-12)  # from +x towards +y counts as negative
+    np.testing.assert_allclose(-signed, expected, rtol=0, atol=1e-12)  # from +x toward +y counts as negative
 
 
 def test_holes_by_a_second_ring_in_one_polygon(exact_coverage: Callable[..., np.ndarray]) -> None:

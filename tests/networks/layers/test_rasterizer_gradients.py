@@ -89,7 +89,7 @@ def test_gradient_of_the_area_is_that_of_the_shoelace_formula() -> None:
     (gradient,) = torch.autograd.grad(rasterize_polygons(vertices, SIZE).sum(), vertices)
     previous, following = torch.roll(vertices, 1, dims=1), torch.roll(vertices, -1, dims=1)
     chord = (following - previous).detach()
-    expected = 0.5 * torch.stack([chord[..., 1], -chord[..., 0]], dim=-1)  # this polygon turns from +x towards +y
+    expected = 0.5 * torch.stack([chord[..., 1], -chord[..., 0]], dim=-1)  # this polygon turns from +x toward +y
     torch.testing.assert_close(gradient, expected)
 
 

@@ -85,7 +85,7 @@ def test_every_parameter_learns() -> None:
     net = DisplacementUNet(channels=(4, 8), dropout=0.0)
     net(torch.rand(2, 1, 16, 16)).square().sum().backward()
     idle = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
-    # A bias before a batch norm may be cancelled by it, never a weight.
+    # A bias before a batch norm may be canceled by it, never a weight.
     assert [name for name in idle if not name.endswith("bias")] == []
 
 

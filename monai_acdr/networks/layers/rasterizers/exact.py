@@ -4,7 +4,7 @@
 """Exact area coverage of polygons, in plain torch: the value of a pixel is the area of the polygon inside it.
 
 Forward: each piece of an edge within a pixel adds its signed height, split by its mean horizontal position, to the
-pixel and to its right neighbour; a cumulative sum along x turns this into the signed coverage w (the integral of the
+pixel and to its right neighbor; a cumulative sum along x turns this into the signed coverage w (the integral of the
 winding number over the pixel), and a fill rule folds w into [0, 1].
 
 Backward: Reynolds' transport theorem. With G = dL/dw at the crossed pixels and e = P1 - P0,
@@ -52,7 +52,7 @@ KINK_TOLERANCE = 1e-6
 """Coverage this far above 1 still counts as 1: float32 sums of a pixel that is just full."""
 
 SIDE_STEP = 1e-3
-"""Step from one side of a grid line towards the other at which the slope of the fill rule is read."""
+"""Step from one side of a grid line toward the other at which the slope of the fill rule is read."""
 
 FAR = float(2**20)
 """Edges start from an integer base point within this many pixels, so that indices of any finite input fit int64."""
@@ -399,9 +399,9 @@ def _slopes(pieces: EdgePieces, winding: Tensor, num_edges: int, fill_rule: str)
         return [(index, fold_slope(here, fill_rule))]
     other = index - pieces.on_row_line.long() * columns - pieces.on_column_line.long()
     there = flat.index_select(0, other).to(dtype)
-    towards = torch.where(on_line, (there - here) * SIDE_STEP, 0)
+    toward = torch.where(on_line, (there - here) * SIDE_STEP, 0)
     share = torch.where(on_line, 0.5, 1.0).to(dtype)
     return [
-        (index, fold_slope(here + towards, fill_rule) * share),
-        (other, fold_slope(there - towards, fill_rule) * (1 - share)),
+        (index, fold_slope(here + toward, fill_rule) * share),
+        (other, fold_slope(there - toward, fill_rule) * (1 - share)),
     ]

@@ -378,7 +378,7 @@ def _gradient_along_rows(grad: Tensor, points: Tensor, faces: Tensor, owner: Ten
 
 
 def _is_visible(spans: Spans, drawn: Tensor, is_right: bool) -> Tensor:
-    """(N,) whether an edge borders on the background: its inner neighbour is a drawn pixel, its outer one is not.
+    """(N,) whether an edge borders on the background: its inner neighbor is a drawn pixel, its outer one is not.
 
     Whose pixel the inner one is does not matter: triangles may be too thin to hold a center. Nothing is drawn outside
     the frame, so that edges out there are not visible.

@@ -271,8 +271,8 @@ def _density(grad, winding, row, column, flags, rule):  # type: ignore[no-untype
     inside = 0 <= row < grad.shape[0] and 0 <= column < grad.shape[1]
     there_grad = np.float64(grad[row, column]) if inside else 0.0
     there = np.float64(winding[row, column]) if inside else 0.0
-    towards = (there - here) * SIDE_STEP
-    return 0.5 * (here_grad * _slope(here + towards, rule) + there_grad * _slope(there - towards, rule))
+    toward = (there - here) * SIDE_STEP
+    return 0.5 * (here_grad * _slope(here + toward, rule) + there_grad * _slope(there - toward, rule))
 
 
 @_compile

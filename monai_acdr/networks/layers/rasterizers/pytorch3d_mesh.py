@@ -83,7 +83,7 @@ def rasterize_pytorch3d(
 
 
 def pixel_to_ndc(vertices: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pixels (..., 2) to pytorch3d's normalised coordinates: x to the left, y up, the short side of the image -1 .. 1.
+    """Pixels (..., 2) to pytorch3d's normalized coordinates: x to the left, y up, the short side of the image -1 .. 1.
 
     These end at the outer sides of the border pixels, as ours do.
     """

@@ -351,9 +351,9 @@ def _density(
     there_grad, there = _read(
         grads, windings, other_row, other_column, wanted & on_line, height, width, row_stride, column_stride
     )
-    towards = tl.where(on_line, (there - here) * _SIDE_STEP, 0.0)
-    density = here_grad * _slope(here + towards, RULE)
-    return tl.where(on_line, 0.5 * (density + there_grad * _slope(there - towards, RULE)), density)
+    toward = tl.where(on_line, (there - here) * _SIDE_STEP, 0.0)
+    density = here_grad * _slope(here + toward, RULE)
+    return tl.where(on_line, 0.5 * (density + there_grad * _slope(there - toward, RULE)), density)
 
 
 @triton.jit

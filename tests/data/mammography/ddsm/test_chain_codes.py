@@ -27,7 +27,7 @@ def closed() -> np.ndarray:
 
 
 def flood_fill(walked: set[tuple[int, int]], size: tuple[int, int]) -> np.ndarray:
-    """What cannot be reached from outside in steps of four neighbours, an independent computation."""
+    """What cannot be reached from outside in steps of four neighbors, an independent computation."""
     height, width = size
     outside, stack = set(), [(-1, -1)]
     while stack:

@@ -34,7 +34,7 @@ def test_other_names(name: str) -> None:
     assert parse_name(name) is None
 
 
-def test_gzip_is_recognised_by_content(tmp_path: Path) -> None:
+def test_gzip_is_recognized_by_content(tmp_path: Path) -> None:
     path = tmp_path / "a.ics"
     path.write_bytes(gzip.compress(b"text"))
     assert read_bytes(path, 4, "a file") == b"text"

@@ -14,7 +14,7 @@ from monai_acdr.data.mammography.ddsm_film import optical_density
 
 
 @pytest.mark.parametrize(
-    ("digitizer", "institution", "grey", "expected"),
+    ("digitizer", "institution", "gray", "expected"),
     [
         ("DBA", "A", 1000, (math.log10(1000) - 4.80662) / -1.07553),
         ("DBA", "A", 0, (math.log10(4) - 4.80662) / -1.07553),
@@ -28,8 +28,8 @@ from monai_acdr.data.mammography.ddsm_film import optical_density
         ("LUMISYS", "", 65535, (4097 - 4096.99) / -1009.01),
     ],
 )
-def test_formulas(digitizer: str, institution: str, grey: int, expected: float) -> None:
-    density = optical_density(np.full((2, 3), grey, dtype=np.uint16), digitizer, institution)
+def test_formulas(digitizer: str, institution: str, gray: int, expected: float) -> None:
+    density = optical_density(np.full((2, 3), gray, dtype=np.uint16), digitizer, institution)
     assert density.dtype == np.float32
     np.testing.assert_allclose(density, np.full((2, 3), expected), atol=2e-6)
 

@@ -27,7 +27,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cancers" / "cancer_01" / "case9001"
 
 
-def test_grey_levels(case: Path) -> None:
+def test_gray_levels(case: Path) -> None:
     path = case / "A_9001_1.LEFT_MLO.LJPEG"  # its header is swapped
     load = LoadImaged("image", reader=DDSMReader(), image_only=True, ensure_channel_first=True)
     image = load({"image": path})["image"]
@@ -73,7 +73,7 @@ def test_without_resolution_pixels_are_the_unit(case: Path, tmp_path: Path) -> N
     assert not meta["has_spacing"]
     assert np.isnan(meta["spacing"]).all()
     assert np.array_equal(meta["affine"], np.eye(4))
-    with pytest.raises(ValueError, match="Expected the digitizer .*or read grey levels"):
+    with pytest.raises(ValueError, match="Expected the digitizer .*or read gray levels"):
         DDSMReader("optical_density").read(tmp_path / "A_9001_1.LEFT_CC.LJPEG")
 
 

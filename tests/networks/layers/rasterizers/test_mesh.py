@@ -219,8 +219,8 @@ def cross(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def is_inside(point: np.ndarray, triangle: np.ndarray) -> bool:
-    ahead, towards = np.roll(triangle, -1, axis=0) - triangle, point - triangle
-    sides = ahead[:, 0] * towards[:, 1] - ahead[:, 1] * towards[:, 0]
+    ahead, toward = np.roll(triangle, -1, axis=0) - triangle, point - triangle
+    sides = ahead[:, 0] * toward[:, 1] - ahead[:, 1] * toward[:, 0]
     return bool((sides > 0).all() or (sides < 0).all())
 
 
@@ -254,7 +254,7 @@ def changing_moves(
     crossing = pixel.copy()
     share = (pixel[across] - moving[across]) / (fixed[across] - moving[across])
     crossing[axis] = moving[axis] + share * (fixed[axis] - moving[axis])
-    inner, outer = neighbours(crossing, edge, axis, owner)
+    inner, outer = neighbors(crossing, edge, axis, owner)
     if inner < 0 or outer >= 0:
         return
     at_pixel = owner[int(pixel[1]), int(pixel[0])]
@@ -266,7 +266,7 @@ def changing_moves(
         yield -cross(to_fixed, moving - pixel) / cross(to_fixed, unit)
 
 
-def neighbours(crossing: np.ndarray, edge: np.ndarray, axis: int, owner: np.ndarray) -> tuple[int, int]:
+def neighbors(crossing: np.ndarray, edge: np.ndarray, axis: int, owner: np.ndarray) -> tuple[int, int]:
     """What the pixels show whose centers are next to a crossing: on the third vertex's side, on the other side."""
     before, after = crossing.copy(), crossing.copy()
     before[axis] = np.ceil(crossing[axis] - 0.5) - 0.5
@@ -404,7 +404,7 @@ def test_crossings_lie_on_their_edges() -> None:
         assert (corners == crossings.end[:, None]).any(1).all()
 
 
-def test_neighbours_share_no_pixel_and_leave_none_out() -> None:
+def test_neighbors_share_no_pixel_and_leave_none_out() -> None:
     # All vertices and crossings lie on centers or grid lines: the ties.
     points = torch.tensor([[0.5, 0.5], [8.5, 0.5], [8.5, 8.5], [0.5, 8.5], [4.5, 4.5]], dtype=torch.float64)
     faces = torch.tensor([[[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]])

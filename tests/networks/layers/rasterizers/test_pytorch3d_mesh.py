@@ -29,7 +29,7 @@ VERTICES = torch.tensor([[[0.0, 0.0], [48.0, 0.0], [48.0, 32.0], [24.0, 16.0], [
         ((64, 48), [[1, 64 / 48], [-1, 64 / 48], [-1, 0], [0, 32 / 48], [47 / 48, 63 / 48]]),
     ],
 )
-def test_normalised_coordinates(size: tuple[int, int], expected: list[list[float]]) -> None:
+def test_normalized_coordinates(size: tuple[int, int], expected: list[list[float]]) -> None:
     torch.testing.assert_close(pixel_to_ndc(VERTICES, size), torch.tensor([expected]).float())
 
 
