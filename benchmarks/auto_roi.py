@@ -27,10 +27,9 @@ from timing import Table, parser, prepare, write_record
 from torch import Tensor
 from torch.nn import functional as F
 
-from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.inputs import make_image, read_inputs
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.pixels import make_image
 from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.inferers import Localizer, LocatedHeart
 from monai_acdr.transforms import (

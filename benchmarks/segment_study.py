@@ -23,7 +23,7 @@ from unittest.mock import patch
 from peak_memory import peak, reset_peak
 from timing import Table, parser, prepare, spread, write_record
 
-from monai_acdr.apps import pixels, segment
+from monai_acdr.apps import inputs, segment
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 QUESTION = "seconds, frames per second and peak memory of `segment` for a whole cine study"
@@ -88,7 +88,7 @@ def measure(name: str, small: str, study: str, folder: str, options: argparse.Na
     out = Path(folder) / "out"
     segment(small, out, device="cpu", overwrite=True, **JOBS[name])
     decoded: list[str] = []
-    read = pixels.read_gray_frames
+    read = inputs.read_gray_frames
 
     def counted(path: Path, frames: Sequence[int]) -> Any:
         decoded.append(str(path))
@@ -98,7 +98,7 @@ def measure(name: str, small: str, study: str, folder: str, options: argparse.Na
     for _ in range(options.repeats):
         decoded.clear()
         start = time.perf_counter()
-        with patch.object(pixels, "read_gray_frames", counted):
+        with patch.object(inputs, "read_gray_frames", counted):
             report = segment(study, out, device="cpu", overwrite=True, **JOBS[name])
         seconds.append(time.perf_counter() - start)
         steps = dict(report.seconds)

@@ -106,7 +106,7 @@ def compare(study: Path, items: list[dict[str, Any]], out: Path, options: argpar
 
 
 def _contours(out: Path, inputs: Any) -> list[np.ndarray | None]:
-    from monai_acdr.apps.contour_document_reader import read_contour_document
+    from monai_acdr.apps.documents import read_contour_document
 
     region, *_ = read_contour_document(out / "contours.json").to_regions(inputs.sources)  # the endocardium
     return [contours[0] if contours else None for contours in region.contours]

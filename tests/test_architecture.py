@@ -73,7 +73,7 @@ OPTIONAL = (
 BACKENDS = {
     "monai_acdr.networks.layers.rasterizers.numba_": "numba",
     "monai_acdr.networks.layers.rasterizers.triton_": "triton",
-    "monai_acdr.apps.monailabel.server_": "monailabel",
+    "monai_acdr.apps.monailabel.server": "monailabel",
 }
 
 # Folders of tests/ that mirror no part of the package.

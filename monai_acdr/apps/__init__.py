@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from monai_acdr.apps.convert_contours import convert
-    from monai_acdr.apps.demo_study import demo
     from monai_acdr.apps.evaluate_bundle import evaluate
     from monai_acdr.apps.installation import info
-    from monai_acdr.apps.segment_study import segment
+    from monai_acdr.apps.segment_study import demo, segment
     from monai_acdr.apps.train_bundle import train
     from monai_acdr.apps.volume_agreement import agreement
 
@@ -25,7 +24,7 @@ __all__ = ["agreement", "convert", "demo", "evaluate", "info", "segment", "train
 _MODULES = {
     "agreement": "volume_agreement",
     "convert": "convert_contours",
-    "demo": "demo_study",
+    "demo": "segment_study",
     "evaluate": "evaluate_bundle",
     "info": "installation",
     "segment": "segment_study",

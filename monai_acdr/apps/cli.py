@@ -542,7 +542,7 @@ def _agreement_lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
 @json_option
 def demo(output: str, synthetic: bool, overwrite: bool, device: str | None, as_json: bool) -> None:
     """Outline a real heart that comes with this package: contours, DICOM results, measures and pictures."""
-    from monai_acdr.apps.demo_study import demo as run
+    from monai_acdr.apps.segment_study import demo as run
     from monai_acdr.data import example_study
 
     with TerminalProgress() as progress:

@@ -17,11 +17,10 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.inputs import Frame, Inputs
+from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.inputs import Frame, Inputs, make_image
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.outlines import Outline, outline_frames
-from monai_acdr.apps.pixels import make_image
 from monai_acdr.apps.regions import KINDS, RegionRequest, parse_region
 from monai_acdr.dicom import Algorithm, Structure
 from monai_acdr.geometry import pixel_spacing, pixel_to_world

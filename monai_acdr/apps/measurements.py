@@ -1,32 +1,300 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is measured on the contours of one run: each frame's shape, and the ventricle over its cycle."""
+"""What is measured on the contours of one run, what no contour is drawn on, and what is odd about those that are.
+
+A network draws a contour into any region, a black one too, and mm follow any header. Numbers that cannot be right are
+not corrected here: they become findings, so that nobody reads them without knowing.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from monai_acdr.apps.contour_checks import contour_findings, contour_place, volume_findings
 from monai_acdr.apps.inputs import Frame
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Structure
+from monai_acdr.geometry import signed_area
 from monai_acdr.measures import (
     CineGrid,
     Finding,
     ShapeMeasures,
     VentricleVolumes,
     VentricleWall,
+    WallSlice,
     group_frames,
     measure_shape,
     measure_wall,
     ventricle_volumes,
     ventricle_wall,
 )
+from monai_acdr.read_budget import check_pixels
+from monai_acdr.transforms import contour_to_mask
+from monai_acdr.transforms.roi import roi_window
 
-__all__ = ["Measurements", "find_grid", "measure_contours"]
+if TYPE_CHECKING:
+    from monai_acdr.apps.outlines import Outline
+
+__all__ = [
+    "ABOVE_BASE",
+    "BELOW_APEX",
+    "MIN_CONTRAST",
+    "Measurements",
+    "NO_CONTRAST",
+    "beyond_ends_findings",
+    "contour_findings",
+    "contour_place",
+    "doubtful_finding",
+    "doubtful_slice_finding",
+    "find_grid",
+    "measure_contours",
+    "no_contrast_finding",
+    "outside_share",
+    "region_contrast",
+    "volume_findings",
+    "join_wall",
+    "wall_slices",
+    "Contours",
+]
+
+Contours = tuple[np.ndarray | None, np.ndarray | None]
+"""Endocardium and epicardium of a frame, (K, 2) pixels each; None where there is none."""
+
+ABOVE_BASE = "the wall is too thin for a ventricle: above the base"
+"""Why a frame next to the base has no contour in the results."""
+
+BELOW_APEX = "the networks disagree by more than the wall about a cavity: below the apex"
+"""Why the last frame at the apex has no contour in the results."""
+
+MIN_CONTRAST = 0.002
+"""Least contrast of a region (:func:`region_contrast`) in which a contour is drawn; of a constant region it is 0.
+
+The least of 400 regions about the reference in Sunnybrook's images is 0.17, the least of masses in CDD-CESM 0.21, but a
+mass in a raw mammogram, whose air has 25 times the values of the breast, or an organ beside padding of -3024 has 0.01.
+"""
+
+NO_CONTRAST = "no contrast in the region of interest"
+"""Reason of frames without a contour."""
+
+MAX_OUTSIDE = 0.05
+"""Share of a contour's area outside of its image beyond which that is a finding."""
+
+END_DIASTOLIC_VOLUME_ML = (10.0, 700.0)
+"""Left ventricles from small children to the largest dilated hearts; adults have 60 to 250 mL."""
+
+EJECTION_FRACTION_PERCENT = (5.0, 95.0)
+"""Below, nothing moves; above, the ventricle vanishes: neither is compatible with life."""
+
+_ROUNDING = 1e-6
+_MOST_SAMPLES = 1_000_000
+_LISTED = 3
+
+
+def region_contrast(pixels: Tensor, region: Tensor) -> float:
+    """The range of a region's values as a share of the range of its image, both without extremes.
+
+    The ranges are those of the 2nd to the 98th percentile in the upright box about the region, and of the 0.1th to the
+    99.9th percentile in the image: a few bright or dead pixels are no contrast. Scale and offset of the values do not
+    matter.
+
+    Args:
+        pixels: (1, H, W).
+        region: (5,) in pixels.
+
+    Returns:
+        From 0; about 1 for a region that has what the image has, 0 for a constant one.
+
+    Raises:
+        ValueError: when the region does not meet the image.
+    """
+    values = pixels[0].numpy()
+    left, top, right, bottom = roi_window(region, values.shape, 1.0)
+    low, high = np.percentile(_sample(values[top:bottom, left:right]), [2, 98])
+    darkest, brightest = np.percentile(_sample(values), [0.1, 99.9])
+    if high <= low:
+        return 0.0
+    return float(high - low) / max(float(brightest - darkest), float(high - low))
+
+
+def contour_findings(
+    frames: Sequence[Frame],
+    contours: Sequence[np.ndarray | None],
+    shapes: Sequence[Sequence[ShapeMeasures | None]],
+    structures: Sequence[Structure],
+) -> list[Finding]:
+    """What is odd about contours, one finding for each kind.
+
+    Args:
+        frames: the images.
+        contours: (N, K, 2) pixels of each, or None.
+        shapes: of each frame and structure, None without contour or spacing.
+        structures: the N structures.
+    """
+    outside: list[str] = []
+    areas: list[str] = []
+    for frame, found, measured in zip(frames, contours, shapes, strict=True):
+        for index, vertices in enumerate(() if found is None else found):
+            place = contour_place(frame, structures, index)
+            share = outside_share(vertices, frame.size)
+            if share > MAX_OUTSIDE:
+                outside.append(f"{place}: {100 * share:.0f} % of the contour's area")
+            shape = measured[index]
+            problem = None if shape is None else _area_problem(shape, frame)
+            if problem:
+                areas.append(f"{place}: {problem}")
+    kinds = (("contour_outside", outside, "lie outside of the image"), ("implausible_area", areas, ""))
+    return [Finding(kind, _listed(texts, end)) for kind, texts, end in kinds if texts]
+
+
+def contour_place(frame: Frame, structures: Sequence[Structure], index: int) -> str:
+    """The frame, and of several structures which one, for the text of a finding."""
+    return f"frame {frame.name}" + (f", {structures[index].label}" if len(structures) > 1 else "")
+
+
+def doubtful_finding(
+    frames: Sequence[Frame], outlines: Sequence[Outline], threshold: float | None, in_volumes: int | None
+) -> list[Finding]:
+    """One finding for all frames whose contours are kept with a low confidence, the lowest ones named.
+
+    Args:
+        frames: the images.
+        outlines: of each.
+        threshold: confidence below which contours are doubtful.
+        in_volumes: how many of these frames the reported volumes are made of; None without volumes.
+    """
+    low = sorted(
+        (
+            (outline.confidence or 0.0, frame.name)
+            for frame, outline in zip(frames, outlines, strict=True)
+            if outline.doubtful
+        ),
+    )
+    if not low:
+        return []
+    outlined = sum(outline.final is not None for outline in outlines)
+    named = _listed([f"frame {name} ({confidence:.2f})" for confidence, name in low], "")
+    counted = "" if in_volumes is None else f"; {in_volumes} of them at end-diastole or end-systole, in the volumes"
+    text = f"{len(low)} of {outlined} outlined frame(s) have a confidence below {threshold:g}: {named}{counted}"
+    return [Finding("doubtful", text)]
+
+
+def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
+    """Volumes that no heart has: the scale, the order of the phases or the contours are wrong then."""
+    findings = []
+    values = (
+        ("end-diastolic volume", volumes.end_diastolic_volume_ml, "mL", END_DIASTOLIC_VOLUME_ML),
+        ("ejection fraction", volumes.ejection_fraction_percent, "%", EJECTION_FRACTION_PERCENT),
+    )
+    for name, value, unit, (low, high) in values:
+        if not low <= value <= high:
+            text = (
+                f"{name} {value:.4g} {unit}, in hearts {low:g} to {high:g} {unit}: check the spacing, the distance of "
+                "the slices, the phases and the contours"
+            )
+            findings.append(Finding("implausible_volume", text))
+    return findings
+
+
+def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
+    """One finding for all frames that have no contour for :data:`NO_CONTRAST`."""
+    return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
+
+
+def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Finding]:
+    """A finding for all frames without a contour for :data:`ABOVE_BASE`, and one for those for :data:`BELOW_APEX`.
+
+    A reader may see both otherwise.
+    """
+    kinds = (("above_base", above, ABOVE_BASE), ("below_apex", below, BELOW_APEX))
+    return [
+        Finding(kind, _listed([f"frame {name}" for name in names], reason)) for kind, names, reason in kinds if names
+    ]
+
+
+def doubtful_slice_finding(
+    frames: Sequence[Frame], outlines: Sequence[Outline], grid: CineGrid | None
+) -> list[Finding]:
+    """One finding for the slices at the base and the apex that might as well count otherwise.
+
+    Args:
+        frames: the images.
+        outlines: of each.
+        grid: slice of each frame; None for single frames.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, outline in enumerate(outlines):
+        if outline.close_call and outline.reason != NO_CONTRAST:
+            groups.setdefault(index if grid is None else grid.slice_index[index], []).append(index)
+    texts: list[str] = []
+    for key in sorted(groups):
+        members = [outlines[index] for index in groups[key]]
+        kept = sum(outline.final is not None for outline in members)
+        values = sorted(outline.confidence or 0.0 for outline in members)
+        span = f"{values[0]:.2f}" if len(values) == 1 else f"{values[0]:.2f} to {values[-1]:.2f}"
+        if grid is None:
+            texts.append(f"frame {frames[key].name} ({span}): {'kept' if kept else 'left out'}")
+        else:
+            number = len(set(grid.slice_index))
+            texts.append(
+                f"slice {key + 1} of {number} ({span} at {len(members)} phase(s)): kept at {kept} of these phases"
+            )
+    if not texts:
+        return []
+    return [Finding("doubtful_slice", f"probability of a ventricle near the threshold in {_listed(texts, '')}")]
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Every n-th pixel of a large image: percentiles do not need more."""
+    step = max(1, math.isqrt(values.size // _MOST_SAMPLES))
+    return values[::step, ::step]
+
+
+def outside_share(vertices: np.ndarray, size: tuple[int, int]) -> float:
+    """Share of a contour's area that lies outside of its image.
+
+    Args:
+        vertices: (K, 2) pixels.
+        size: (H, W) of the image.
+    """
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    if (low >= 0).all() and high[0] <= size[1] and high[1] <= size[0]:
+        return 0.0
+    points = torch.from_numpy(np.ascontiguousarray(vertices, dtype=np.float64))
+    area = abs(float(signed_area(points)))
+    # Only where contour and image meet: the size that a document gives its image may be anything.
+    first = np.clip(np.floor(low), 0, (size[1], size[0]))
+    last = np.clip(np.ceil(high), 0, (size[1], size[0]))
+    columns, rows = (int(extent) for extent in last - first)
+    if min(rows, columns) == 0:
+        return 1.0 if area > 0 else 0.0
+    check_pixels("the part of an image that a contour covers", (rows, columns))
+    inside = float(contour_to_mask(points[None] - torch.from_numpy(first), (rows, columns))[0].sum())
+    return min(max(1 - inside / area, 0.0), 1.0) if area > 0 else 0.0
+
+
+def _area_problem(shape: ShapeMeasures, frame: Frame) -> str:
+    assert frame.spacing is not None
+    whole = frame.size[0] * frame.size[1] * frame.spacing[0] * frame.spacing[1]
+    if shape.area_mm2 > whole * (1 + _ROUNDING):
+        return f"an area of {shape.area_mm2:.4g} mm2, the image has {whole:.4g} mm2"
+    # of all shapes of one diameter the circle is the largest (Bieberbach's isodiametric inequality)
+    largest = math.pi / 4 * shape.longest_diameter_mm**2
+    if shape.area_mm2 > largest * (1 + _ROUNDING):
+        return f"an area of {shape.area_mm2:.4g} mm2, its diameter allows {largest:.4g} mm2"
+    return ""
+
+
+def _listed(texts: Sequence[str], end: str) -> str:
+    """The first texts, how many there are, and what they have in common."""
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return f"{'; '.join(texts[:_LISTED])}{more}{': ' if end else ''}{end}"
+
 
 SAME_THICKNESS = 0.01
 """Largest difference of slice thicknesses in mm that are the same but for rounding."""
@@ -97,25 +365,30 @@ def measure_contours(
         cavity = [measured[list(structures).index(LV_ENDOCARDIUM)] for measured in shapes]
         volumes = _volumes(frames, cavity, grid, findings)
     if volumes is not None and LV_EPICARDIUM in structures:
-        wall = _wall(frames, contours, structures, grid, volumes.end_diastole_phase, findings)
+        inner, outer = (list(structures).index(structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
+        pairs = [(None, None) if found is None else (found[inner], found[outer]) for found in contours]
+        wall = join_wall(wall_slices(frames, pairs, grid, volumes.end_diastole_phase), grid, findings)
     return Measurements(shapes, grid, volumes, tuple(findings), wall)
 
 
-def _wall(
-    frames: Sequence[Frame],
-    contours: Sequence[np.ndarray | None],
-    structures: Sequence[Structure],
-    grid: CineGrid,
-    phase: int,
-    findings: list[Finding],
-) -> VentricleWall | None:
-    """The wall in one phase; without it a finding says why."""
-    inner, outer = (list(structures).index(structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
-    slices = [
-        measure_wall(grid.positions_mm[grid.slice_index[index]], found[inner], found[outer], frame.spacing)
-        for index, (frame, found) in enumerate(zip(frames, contours, strict=True))
-        if grid.phase[index] == phase and found is not None and frame.spacing is not None
+def wall_slices(frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid, phase: int) -> list[WallSlice]:
+    """The wall on each frame of one phase that has a contour and a spacing.
+
+    Args:
+        frames: the images.
+        contours: endocardium and epicardium of each.
+        grid: slice and phase of each.
+        phase: of the grid.
+    """
+    return [
+        measure_wall(grid.positions_mm[grid.slice_index[index]], inner, outer, frame.spacing)
+        for index, (frame, (inner, outer)) in enumerate(zip(frames, contours, strict=True))
+        if grid.phase[index] == phase and frame.spacing is not None and not (inner is None and outer is None)
     ]
+
+
+def join_wall(slices: Sequence[WallSlice], grid: CineGrid, findings: list[Finding]) -> VentricleWall | None:
+    """The wall of the ventricle from its slices; without it a finding says why."""
     try:
         wall = ventricle_wall(slices, grid.positions_mm)
     except ValueError as error:

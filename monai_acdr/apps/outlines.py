@@ -13,9 +13,9 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.apps.contour_checks import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, NO_CONTRAST, region_contrast
-from monai_acdr.apps.earlier_contours import earlier_contours
 from monai_acdr.apps.inputs import Frame, Inputs
+from monai_acdr.apps.layers import earlier_contours
+from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
 from monai_acdr.inferers import LocatedHeart

@@ -1,42 +1,531 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The files of one run of `segment`."""
+"""The files of one run of `segment`: report, pictures, contours and masks, and how long each step took."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.inputs import Inputs
+import numpy as np
+
+from monai_acdr import __version__
+from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.inputs import Frame, Inputs
 from monai_acdr.apps.label_values import draw_label_map, picture_values
 from monai_acdr.apps.measurements import Measurements
+from monai_acdr.apps.model import VOLUME_KEYS, VolumeAgreement
 from monai_acdr.apps.outlines import Outline
-from monai_acdr.apps.segment_pictures import Pictures, write_html, write_overlays, write_pictures
-from monai_acdr.apps.segment_report import SegmentReport
-from monai_acdr.apps.stopwatch import Stopwatch
+from monai_acdr.apps.study_files import Skipped
 from monai_acdr.data.nifti import write_masks
-from monai_acdr.dicom import (
-    MEASURES,
-    Algorithm,
-    Region,
-    SourceFrame,
-    Structure,
-    write_rtstruct,
-    write_seg,
-    write_sr,
-)
+from monai_acdr.dicom import MEASURES, Algorithm, Region, SourceFrame, Structure, write_rtstruct, write_seg, write_sr
+from monai_acdr.dicom.elements import text
 from monai_acdr.dicom.seg import check_seg_sources, slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
 from monai_acdr.measures import Finding, VentricleVolumes, VentricleWall
-from monai_acdr.visualize import save_png
+from monai_acdr.visualize import (
+    contact_sheet,
+    contour_crop_box,
+    draw_contours,
+    save_evolution_gif,
+    save_html_report,
+    save_png,
+    structure_color,
+    volume_curve,
+)
 
-__all__ = ["RESULT_NAMES", "Results", "Wanted", "check_wanted", "result_findings", "write_report", "write_results"]
+__all__ = [
+    "FrameReport",
+    "Pictures",
+    "RESULT_NAMES",
+    "Results",
+    "SegmentReport",
+    "Stopwatch",
+    "Wanted",
+    "check_wanted",
+    "heart_measures",
+    "in_words",
+    "result_findings",
+    "write_html",
+    "write_overlays",
+    "write_pictures",
+    "write_report",
+    "write_results",
+]
+
+
+class Stopwatch:
+    """Adds up wall-clock seconds by the name of a step."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Time a block."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[step] = self._seconds.get(step, 0.0) + time.perf_counter() - started
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Step -> seconds, rounded to milliseconds."""
+        return {step: round(value, 3) for step, value in self._seconds.items()}
+
+
+_NAMED = 3
+"""Frames of the lowest confidence that a terminal names."""
+_NUM_VOLUMES = 4
+"""The first measures of a heart are volumes and what follows from them, the others are of the wall at end-diastole."""
+
+
+def in_words(finding: Finding) -> str:
+    """A finding for people: the texts alone do not say what they are about."""
+    return f"{finding.kind.replace('_', ' ')}: {finding.text}"
+
+
+@dataclass(frozen=True)
+class FrameReport:
+    """One frame.
+
+    Attributes:
+        name: as in the contour document and in file names.
+        sop_instance_uid: of the image, None where it is no DICOM.
+        frame: number within the instance, from 1.
+        slice_index, phase: place in the stack, from 0, None where it cannot be told.
+        outlined: whether it has a contour in the results.
+        reason: why not.
+        confidence: that there is something to outline, 0 to 1, where it was estimated.
+        region: (center x, center y, width, height) in pixels, where there was one.
+        measures: label of each structure to the numbers of its :class:`monai_acdr.measures.ShapeMeasures`, in mm and
+            mm2; empty without spacing.
+        spread: label of each structure to the mean over its vertices of how far the members of an ensemble disagree:
+            ``mean_px``, and ``mean_mm`` where the spacing is known; empty with one network.
+        doubtful: whether it is outlined with a confidence below the model's threshold.
+    """
+
+    name: str
+    sop_instance_uid: str | None
+    frame: int
+    slice_index: int | None
+    phase: int | None
+    outlined: bool
+    reason: str
+    confidence: float | None
+    region: tuple[float, ...] | None
+    measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    doubtful: bool = False
+
+    @property
+    def place(self) -> str:
+        """Slice and phase, counted from 0 as in the report; the name where they are not known."""
+        return self.name if self.slice_index is None else f"slice {self.slice_index}, phase {self.phase}"
+
+    def mean_spread(self, unit: str) -> float | None:
+        """Mean spread over its structures in ``px`` or ``mm``; None where it is not known."""
+        values = [spread[f"mean_{unit}"] for spread in self.spread.values() if f"mean_{unit}" in spread]
+        return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """One run.
+
+    Attributes:
+        model: name, version and SHA-256 of the weights, with ROI ``auto`` those of the localizer as well.
+        device: where the network ran.
+        kind: of the input: ``dicom``, ``pictures`` or ``nifti``.
+        roi: what was asked for.
+        structures: labels of what was outlined, from the innermost to the outermost.
+        frames: one entry a frame, in spatial and temporal order.
+        volumes: of the ventricle, None where they cannot be told.
+        skipped: files that were left out.
+        findings: what was not as it should be.
+        files: what was written, relative to the output folder.
+        stored: instances that were sent to a server.
+        seconds: time of each step.
+        wall: mass and mean thickness of the left ventricle's wall at end-diastole, None where they cannot be told.
+        agreement: limits of agreement of the measures, as the bundle states them for its own weights.
+        doubtful_below: confidence below which a frame is doubtful; None where the bundle states none.
+    """
+
+    model: Mapping[str, str]
+    device: str
+    kind: str
+    roi: str
+    structures: Sequence[str]
+    frames: Sequence[FrameReport]
+    volumes: VentricleVolumes | None
+    skipped: Sequence[Skipped]
+    findings: Sequence[Finding]
+    files: Sequence[str] = ()
+    stored: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    wall: VentricleWall | None = None
+    agreement: VolumeAgreement | None = None
+    doubtful_below: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The labels of its structures."""
+        return " and ".join(self.structures)
+
+    @property
+    def num_outlined(self) -> int:
+        """Frames with a contour."""
+        return sum(frame.outlined for frame in self.frames)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything by name, ready for JSON."""
+        return {"program": "monai-acdr segment", "version": __version__, **dataclasses.asdict(self)}
+
+    def summary(self) -> list[str]:
+        """Lines for a terminal: a result that may not be right says so, with every kind of finding."""
+        lines = [f"{self.num_outlined} of {len(self.frames)} frame(s) outlined: {self.label}"]
+        lines += self._heart_lines()
+        lines += self._confidence_lines()
+        if self.skipped:
+            lines.append(
+                f"{len(self.skipped)} file(s) left out; the first is {self.skipped[0].file}: {self.skipped[0].reason}"
+            )
+        first: dict[str, Finding] = {}
+        for finding in self.findings:
+            if finding.kind == "doubtful":  # the line of confidences says it
+                continue
+            first.setdefault(finding.kind, finding)
+        counts = Counter(finding.kind for finding in self.findings)
+        for kind, finding in first.items():
+            more = f" (and {counts[kind] - 1} more of this kind in report.json)" if counts[kind] > 1 else ""
+            lines.append(f"Finding: {in_words(finding)}{more}")
+        return lines
+
+    def worst_first(self) -> list[FrameReport]:
+        """Outlined frames by confidence, the lowest first, then by spread, the largest first."""
+        outlined = [frame for frame in self.frames if frame.outlined]
+        return sorted(outlined, key=lambda f: (2.0 if f.confidence is None else f.confidence, -(_spread(f) or 0.0)))
+
+    def limits_of(self, key: str) -> str:
+        """Limits of agreement of a measure in words; empty where the bundle states none.
+
+        Args:
+            key: of :data:`monai_acdr.apps.model.VOLUME_KEYS`.
+        """
+        limits = None if self.agreement is None else self.agreement.limits.get(key)
+        if limits is None:
+            return ""
+        return f" (limits of agreement {limits.lower:+.3g} to {limits.upper:+.3g} {VOLUME_KEYS[key]})"
+
+    def _heart_lines(self) -> list[str]:
+        if self.volumes is None:
+            return []
+        measures = heart_measures(self)
+        words = [f"{name} {value:.1f} {unit}{self.limits_of(key)}" for key, name, value, unit in measures]
+        lines = [", ".join(words[:_NUM_VOLUMES])]
+        if words[_NUM_VOLUMES:]:
+            lines.append(f"At end-diastole: {', '.join(words[_NUM_VOLUMES:])}")
+        if self.agreement is not None and any(self.limits_of(key) for key, *_ in measures):
+            lines.append(f"Limits of agreement: measured minus reference, {self.agreement.source}")
+        return lines
+
+    def _confidence_lines(self) -> list[str]:
+        """How sure the model is of the outlined frames, where it tells."""
+        worst, lines = self.worst_first(), []
+        known = [frame for frame in worst if frame.confidence is not None]
+        if known:
+            lowest = ", ".join(f"{frame.name} ({frame.confidence:.2f})" for frame in known[:_NAMED])
+            count = sum(frame.doubtful for frame in known)
+            doubtful = (
+                ""
+                if self.doubtful_below is None
+                else f"{count} of {len(known)} outlined frame(s) doubtful (below {self.doubtful_below:g}), "
+            )
+            lines.append(f"Confidence: {doubtful}lowest: {lowest}")
+        spreads = {frame.name: value for frame in worst if (value := _spread(frame)) is not None}
+        if spreads:
+            name = max(spreads, key=lambda key: spreads[key])
+            unit = "mm" if worst[0].mean_spread("mm") is not None else "px"
+            mean = sum(spreads.values()) / len(spreads)
+            lines.append(
+                f"Spread of the ensemble: mean {mean:.2f} {unit}, largest in {name} ({spreads[name]:.2f} {unit})"
+            )
+        return lines
+
+
+def heart_measures(report: SegmentReport) -> list[tuple[str, str, float, str]]:
+    """Measures of the heart: key of its limits of agreement, name, value and unit of each; empty without volumes."""
+    volumes = report.volumes
+    if volumes is None:
+        return []
+    return [
+        ("edv_ml", "EDV", volumes.end_diastolic_volume_ml, "mL"),
+        ("esv_ml", "ESV", volumes.end_systolic_volume_ml, "mL"),
+        ("sv_ml", "stroke volume", volumes.stroke_volume_ml, "mL"),
+        ("ef_percent", "ejection fraction", volumes.ejection_fraction_percent, "%"),
+        *_wall_measures(report.wall),
+    ]
+
+
+def _wall_measures(wall: VentricleWall | None) -> list[tuple[str, str, float, str]]:
+    if wall is None:
+        return []
+    measures = [("mass_g", "myocardial mass", wall.mass_g, "g")]
+    if wall.mean_thickness_mm is not None:
+        measures.append(("wall_mm", "mean wall thickness", wall.mean_thickness_mm, "mm"))
+    return measures
+
+
+def _spread(frame: FrameReport) -> float | None:
+    """In mm where the spacing is known, otherwise in pixels."""
+    in_mm = frame.mean_spread("mm")
+    return frame.mean_spread("px") if in_mm is None else in_mm
+
+
+MAX_SHEET = 48
+"""Frames on a contact sheet."""
+CELL = 224
+"""Side of a cell, in picture pixels, as far as whole scales allow."""
+MAX_UNCERTAIN = 12
+"""Frames that the report shows first, those of the lowest confidence."""
+DOUBTFUL_COLOR = (255, 90, 60)
+"""Captions of doubtful frames."""
+COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
+"""Words for :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
+MARGIN = 0.6
+"""Shown around the contours of a sheet, as a share of their common box."""
+COLUMNS = 8
+
+
+class Pictures:
+    """The pictures of one run, each drawn when it is first asked for, and once."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        outlines: Sequence[Outline],
+        measured: Measurements,
+        structures: Sequence[Structure],
+    ) -> None:
+        self.inputs = inputs
+        self.outlines = outlines
+        self.measured = measured
+        self.structures = structures
+        self.shown = _shown(outlines, measured)
+
+    @cached_property
+    def sheet(self) -> np.ndarray:
+        """Contact sheet, each tile with its slice and phase, and its confidence where that is doubtful."""
+        frames = self.inputs.frames
+        sizes = {frames[index].size for index in self.shown}
+        common = _box([self.outlines[index] for index in self.shown], sizes.pop()) if len(sizes) == 1 else None
+        pictures = []
+        for index in self.shown:
+            frame, outline = frames[index], self.outlines[index]
+            pictures.append(_overlay(frame, outline, common or _box([outline], frame.size)))
+        return contact_sheet(
+            pictures,
+            columns=COLUMNS if len(pictures) > 6 else max(len(pictures), 1),
+            captions=[self._caption(index) for index in self.shown],
+            caption_colors=[
+                DOUBTFUL_COLOR if self.outlines[index].doubtful else (210, 210, 210) for index in self.shown
+            ],
+        )
+
+    def tile(self, index: int) -> np.ndarray:
+        """One frame with its contours, the names of several structures, and a line below where it is doubtful."""
+        frame, outline = self.inputs.frames[index], self.outlines[index]
+        labels = [structure.label for structure in self.structures]
+        picture = _overlay(frame, outline, _box([outline], frame.size), labels if len(labels) > 1 else None)
+        if not outline.doubtful:
+            return picture
+        return contact_sheet([picture], gap=0, captions=[self._caption(index)], caption_colors=[DOUBTFUL_COLOR])
+
+    @property
+    def legend(self) -> str:
+        """The colors of the contours in words; empty where there is one structure."""
+        if len(self.structures) == 1:
+            return ""
+        colors = itertools.cycle(COLOR_NAMES)
+        return ", ".join(
+            f"{structure.label} {color}" for structure, color in zip(self.structures, colors, strict=False)
+        )
+
+    def _caption(self, index: int) -> str:
+        grid, outline = self.measured.grid, self.outlines[index]
+        name = self.inputs.frames[index].name
+        place = name if grid is None else f"slice {grid.slice_index[index]}, phase {grid.phase[index]}"
+        return place + (f": doubtful {outline.confidence:.2f}" if outline.doubtful else "")
+
+    @cached_property
+    def curve(self) -> np.ndarray | None:
+        """Volume over the cycle; None where there are no volumes."""
+        volumes, grid = self.measured.volumes, self.measured.grid
+        if volumes is None or grid is None:
+            return None
+        marks = volumes.end_diastole_phase, volumes.end_systole_phase
+        return volume_curve(volumes.curve(len(grid.times_ms)), grid.times_ms, *marks)
+
+
+def write_pictures(folder: Path, pictures: Pictures) -> None:
+    """Write ``contact_sheet.png``, ``evolution.gif`` and, for a ventricle with volumes, ``volume_curve.png``.
+
+    Without any contour there is nothing to show, and nothing is written.
+    """
+    if not pictures.shown:
+        return
+    save_png(folder / "contact_sheet.png", pictures.sheet)
+    middle = pictures.shown[len(pictures.shown) // 2]
+    frame, outline = pictures.inputs.frames[middle], pictures.outlines[middle]
+    box = _box([outline], frame.size)
+    save_evolution_gif(folder / "evolution.gif", frame.image, outline.evolution, scale=_scale(box), crop_box=box)
+    if pictures.curve is not None:
+        save_png(folder / "volume_curve.png", pictures.curve)
+
+
+def write_overlays(folder: Path, pictures: Pictures) -> None:
+    """Write ``NAME.png`` for each frame that has a contour."""
+    folder.mkdir()
+    for index, (frame, outline) in enumerate(zip(pictures.inputs.frames, pictures.outlines, strict=True)):
+        if outline.final is not None:
+            save_png(folder / f"{frame.name}.png", pictures.tile(index))
+
+
+def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity: bool = False) -> None:
+    """Write ``report.html``, which holds its pictures in itself; with the patient's name and ID only if asked for.
+
+    Frames come worst first: by confidence, then by the spread of the ensemble.
+    """
+    measured = pictures.measured
+    shown: list[tuple[str, Any]] = []
+    if pictures.curve is not None:
+        shown.append(("Volume over the cycle", pictures.curve))
+    caption = "End-diastole and end-systole of each slice" if measured.volumes is not None else "Contours"
+    if pictures.shown:
+        legend = f"; {pictures.legend}" if pictures.legend else ""
+        shown.append((f"{caption}; slices and phases count from 0{legend}", pictures.sheet))
+    left_out = [f"frame {frame.name} is left out: {frame.reason}" for frame in report.frames if not frame.outlined]
+    notes = [
+        f"{report.label}: {report.num_outlined} of {len(report.frames)} frames outlined by {report.model['name']} "
+        f"{report.model['version']}, region of interest: {report.roi}",
+        *(in_words(finding) for finding in report.findings),
+        *(f"file {entry.file} is left out: {entry.reason}" for entry in report.skipped),
+        *left_out,
+    ]
+    volumes = _volumes(report)
+    if volumes is not None and report.agreement is not None:
+        notes.insert(1, f"Limits of agreement: measured minus reference, {report.agreement.source}")
+    save_html_report(
+        folder / "report.html",
+        f"{report.label}: contours and measures",
+        pictures=shown,
+        measures=[row for frame in report.worst_first() for row in _rows(frame, report)],
+        volumes=volumes,
+        notes=notes,
+        identity=_identity(pictures.inputs) if identity else None,
+        uncertain=_uncertain(pictures, report),
+    )
+
+
+def _uncertain(pictures: Pictures, report: SegmentReport) -> list[tuple[str, np.ndarray]]:
+    """Captions and pictures of the frames to check first; none where the model does not tell how sure it is."""
+    worst = [frame for frame in report.worst_first() if frame.confidence is not None or frame.spread]
+    index = {frame.name: number for number, frame in enumerate(report.frames)}
+    return [(_certainty(frame), pictures.tile(index[frame.name])) for frame in worst[:MAX_UNCERTAIN]]
+
+
+def _certainty(frame: FrameReport) -> str:
+    """Caption of a frame: its place, how sure the model is of it, and whether it is doubtful."""
+    words = [frame.place if frame.place == frame.name else f"{frame.place} ({frame.name})"]
+    if frame.confidence is not None:
+        words.append(f"confidence {frame.confidence:.2f}")
+    for unit in ("mm", "px"):
+        spread = frame.mean_spread(unit)
+        if spread is not None:
+            words.append(f"spread {spread:.2f} {unit}")
+            break
+    return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])
+
+
+def _rows(frame: FrameReport, report: SegmentReport) -> list[dict[str, Any]]:
+    """Rows of the table, one per structure."""
+    rows = []
+    for label in report.structures:
+        row: dict[str, Any] = {"frame": frame.name, "slice": frame.slice_index, "phase": frame.phase}
+        if len(report.structures) > 1:
+            row["structure"] = label
+        if frame.confidence is not None:
+            row["confidence"] = float(frame.confidence)
+        if report.doubtful_below is not None:
+            row["doubtful"] = frame.doubtful
+        row |= {f"spread_{key[len('mean_') :]}": value for key, value in frame.spread.get(label, {}).items()}
+        rows.append(row | _numbers(frame.measures.get(label, {})))
+    return rows
+
+
+def _volumes(report: SegmentReport) -> dict[str, Any] | None:
+    """Measures of the heart, with limits of agreement beside the number where the bundle states them."""
+    measures = heart_measures(report)
+    return {f"{name} ({unit})": f"{value:.1f}{report.limits_of(key)}" for key, name, value, unit in measures} or None
+
+
+def _numbers(measures: Any) -> dict[str, Any]:
+    names = ("area_mm2", "longest_diameter_mm", "perpendicular_diameter_mm", "perimeter_mm", "circularity")
+    return {name: round(float(measures[name]), 2) for name in names if name in measures}
+
+
+def _identity(inputs: Inputs) -> dict[str, str]:
+    if not inputs.sources:
+        return {}
+    header = inputs.sources[0].header
+    return {"Patient": text(header, "PatientName"), "Patient ID": text(header, "PatientID")}
+
+
+def _shown(outlines: Sequence[Outline], measured: Measurements) -> list[int]:
+    """Frames of the sheet: end-diastole and end-systole of each slice, else frames spread over the series."""
+    drawn = [index for index, outline in enumerate(outlines) if outline.final is not None]
+    if measured.volumes is not None and measured.grid is not None:
+        phases = (measured.volumes.end_diastole_phase, measured.volumes.end_systole_phase)
+        grid = measured.grid
+        chosen = [index for index in drawn if grid.phase[index] in phases]
+        drawn = sorted(chosen, key=lambda i: (grid.slice_index[i], phases.index(grid.phase[i]))) or drawn
+    if len(drawn) <= MAX_SHEET:
+        return drawn
+    return [drawn[round(i)] for i in np.linspace(0, len(drawn) - 1, MAX_SHEET)]
+
+
+def _overlay(
+    frame: Frame, outline: Outline, box: tuple[int, int, int, int], names: Sequence[str] | None = None
+) -> np.ndarray:
+    """The contours of a frame, each structure in its color; `names` are written in the corner."""
+    assert outline.final is not None
+    drawn = [(vertices, structure_color(index)) for index, vertices in enumerate(outline.final)]
+    if names is None:
+        return draw_contours(frame.image, drawn, _scale(box), box)
+    return draw_contours(frame.image, dict(zip(names, drawn, strict=True)), _scale(box), box, legend=True)
+
+
+def _box(outlines: Sequence[Outline], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    contours = [outline.final for outline in outlines if outline.final is not None]
+    points = np.concatenate(contours).reshape(-1, 2)
+    return contour_crop_box([points], size, MARGIN * float(np.ptp(points, axis=0).max()) + 4)
+
+
+def _scale(box: tuple[int, int, int, int]) -> int:
+    return max(1, CELL // max(box[2] - box[0], box[3] - box[1]))
+
 
 RESULT_NAMES = (
     *("contours.json", "mask.nii.gz", "masks"),

@@ -1,51 +1,107 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a study to contours, measures and DICOM results: the function behind ``monai-acdr segment``."""
+"""From a study to contours, measures and DICOM results: the functions behind ``monai-acdr segment`` and ``demo``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-from monai_acdr.apps.contour_checks import (
+from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
+from monai_acdr.apps.measurements import (
     ABOVE_BASE,
     BELOW_APEX,
     NO_CONTRAST,
+    Measurements,
     beyond_ends_findings,
     doubtful_finding,
     doubtful_slice_finding,
+    find_grid,
+    measure_contours,
     no_contrast_finding,
 )
-from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
-from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model, name_structures
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
-from monai_acdr.apps.segment_report import FrameReport, SegmentReport
 from monai_acdr.apps.segment_results import (
     RESULT_NAMES,
+    FrameReport,
     Results,
+    SegmentReport,
+    Stopwatch,
     Wanted,
     check_wanted,
     result_findings,
     write_report,
     write_results,
 )
-from monai_acdr.apps.stopwatch import Stopwatch
-from monai_acdr.apps.study_server import fetch_study, store_results
-from monai_acdr.dicom import LV_ENDOCARDIUM, TISSUE
+from monai_acdr.data import example_study
+from monai_acdr.data.phantoms import check_replaceable, write_short_axis_studies
+from monai_acdr.dicom import LV_ENDOCARDIUM, TISSUE, DicomWeb, parse_study_url
 from monai_acdr.dicom.elements import text
 from monai_acdr.files import check_inputs_kept, lock_folder, publish_results
 from monai_acdr.inferers import spread_in_mm
 from monai_acdr.measures import Finding
 
-__all__ = ["segment"]
+__all__ = [
+    "demo",
+    "fetch_study",
+    "segment",
+    "store_results",
+]
+
+
+@contextmanager
+def fetch_study(
+    study: str | os.PathLike[str], progress: Callable[[str, int, int], None] | None = None
+) -> Iterator[Path]:
+    """A path to read: that of a file or folder, or of a temporary copy of what lies on a server.
+
+    Args:
+        study: path, or URL of a study or series.
+        progress: told ("fetch", done, all).
+
+    Yields:
+        The path; a copy is gone when the block ends.
+    """
+    if not str(study).lower().startswith(("http://", "https://")):
+        yield Path(study)
+        return
+    base, study_uid, series_uid = parse_study_url(str(study))
+    server = DicomWeb(base)
+    with tempfile.TemporaryDirectory(prefix="monai_acdr-") as folder:
+        server.retrieve(
+            study_uid,
+            Path(folder) / "study",
+            series_uid,
+            images_only=True,  # not the results of an earlier run
+            progress=None if progress is None else lambda done, total: progress("fetch", done, total),
+        )
+        yield Path(folder) / "study"
+
+
+def store_results(url: str, folder: Path, files: Sequence[str]) -> int:
+    """Send the DICOM files among the results to a server.
+
+    Args:
+        url: of the service.
+        folder: with the results.
+        files: names of all results.
+
+    Returns:
+        How many were sent.
+    """
+    paths = [folder / name for name in files if name.endswith(".dcm")]
+    DicomWeb(url).store(paths)
+    return len(paths)
 
 
 def segment(
@@ -286,3 +342,54 @@ def _mean_spreads(frame: Frame, outline: Outline, labels: Sequence[str]) -> dict
 
 def _ignore(step: str, done: int, total: int) -> None:
     """No-op progress callback."""
+
+
+NUM_SLICES, NUM_PHASES = 6, 10
+
+
+def demo(
+    output: str | os.PathLike[str] = "monai_acdr_demo",
+    *,
+    synthetic: bool = False,
+    device: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SegmentReport:
+    """Outline a heart with the bundle that comes with this package: a real one, or a synthetic one made for it.
+
+    Args:
+        output: folder for the results of :func:`monai_acdr.apps.segment`, all that this installation can write.
+        synthetic: outline a synthetic beating heart (6 slices, 10 phases), written as DICOM to ``study`` in the output
+            folder, instead of the real study of :func:`monai_acdr.data.example_study` (11 slices, end-diastole and
+            end-systole), which is read from where it is installed.
+        device: see :func:`monai_acdr.apps.segment`.
+        overwrite: replace an earlier demo; a synthetic study that was changed since is never touched.
+        progress: called with (step, done, total).
+
+    Returns:
+        As :func:`monai_acdr.apps.segment`.
+
+    Raises:
+        FileExistsError: when the folder holds anything else, or an earlier demo and ``overwrite`` is false.
+    """
+    with_dicom = find_spec("highdicom") is not None
+    with lock_folder(output) as folder:
+        check_replaceable(folder / "study")
+        with publish_results(folder, ("study", *RESULT_NAMES), overwrite) as new:
+            return segment(
+                _write_study(new / "study") if synthetic else example_study() / "dicoms",
+                new,
+                "sunnybrook_lv_acdr",
+                "auto",
+                seg="BINARY" if with_dicom else None,
+                rtstruct=True,
+                sr=with_dicom,
+                html=True,
+                device=device,
+                progress=progress,
+            )
+
+
+def _write_study(folder: Path) -> Path:
+    """Write the synthetic study, and return the folder of its DICOM files."""
+    return write_short_axis_studies(folder, 1, NUM_SLICES, NUM_PHASES) / "dicoms"

@@ -1,7 +1,12 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Volumes, mass and wall thickness of a set of hearts against references: the function of ``monai-acdr agreement``."""
+"""Volumes, mass and wall thickness of a set of hearts against references: the function of ``monai-acdr agreement``.
+
+Of a label map the volumes are voxels times their size, since every slice is labeled. Readers contour some frames of a
+cine, the endocardium at end-diastole and end-systole and the epicardium mostly at end-diastole: there the volumes are
+disc sums of the contours' areas, and measured contours count on the same frames only.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +14,340 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
+import torch
 
 from monai_acdr import __version__
+from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
 from monai_acdr.apps.label_values import draw_pixels
+from monai_acdr.apps.measurements import Contours, find_grid, join_wall, wall_slices
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
-from monai_acdr.apps.reference_hearts import MEASURES, Contours, ReferenceHeart, find_hearts, measure_heart
 from monai_acdr.apps.regions import RegionRequest, parse_region
-from monai_acdr.data.cardiac_nifti import PHASES
-from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
+from monai_acdr.data import QualityReport, read_contour, sunnybrook_data_list
+from monai_acdr.data.cardiac_nifti import PHASES, SAME_PLACE, CardiacCase, find_cardiac_cases
+from monai_acdr.data.nifti import NiftiVolume, read_nifti
+from monai_acdr.data.sunnybrook.layouts import find_layout, scan_tree
+from monai_acdr.data.sunnybrook.pairing import STRUCTURES
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, read_instance
 from monai_acdr.files import output_folder, write_text_atomically
-from monai_acdr.measures import Finding, compute_agreement
+from monai_acdr.measures import (
+    MYOCARDIUM_G_PER_ML,
+    CineGrid,
+    Finding,
+    compute_agreement,
+    measure_shape,
+    phase_volumes,
+    ventricle_volumes,
+)
+from monai_acdr.transforms import mask_to_contour
 from monai_acdr.visualize import bland_altman, save_png
 
-__all__ = ["agreement"]
+__all__ = [
+    "HeartMeasures",
+    "MEASURES",
+    "ReferenceHeart",
+    "ReferenceSet",
+    "agreement",
+    "find_hearts",
+    "measure_heart",
+]
+
+MEASURES = {
+    "edv_ml": "end-diastolic volume, mL",
+    "esv_ml": "end-systolic volume, mL",
+    "sv_ml": "stroke volume, mL",
+    "ef_percent": "ejection fraction, %",
+    "mass_g": "left ventricular mass, g",
+    "wall_mm": "mean wall thickness at end-diastole, mm",
+}
+"""What is compared, by its column in agreement.csv."""
+
+HeartMeasures = dict[str, float | None]
+"""Values of ``MEASURES``, None for what could not be measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceHeart:
+    """A heart, and what its reference says.
+
+    Attributes:
+        name: of the patient.
+        inputs: the frames.
+        grid: slice and phase of each.
+        phases: phases of the grid that are end-diastole and end-systole.
+        cavity: (H, W) bool of each frame, where its reference has the cavity; None for a frame without reference.
+        myocardium: the same of the myocardium; None where the phase has none.
+        measures: of the reference.
+        findings: what is odd about the images or the reference.
+    """
+
+    name: str
+    inputs: Inputs
+    grid: CineGrid
+    phases: tuple[int, int]
+    cavity: tuple[np.ndarray | None, ...]
+    myocardium: tuple[np.ndarray | None, ...]
+    measures: HeartMeasures
+    findings: tuple[Finding, ...] = ()
+
+    @contextmanager
+    def region(self) -> Iterator[RegionRequest]:
+        """A region about the reference, given by a file of masks, as users give one."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            if self.inputs.volume is not None:
+                voxels = np.zeros(self.inputs.volume.voxels.shape, dtype=np.uint8)
+                for (z, t), mask in zip(self.inputs.volume.places, self.cavity, strict=True):
+                    voxels[:, :, z, t] = 0 if mask is None else mask.T
+                path = folder / "label.nii"
+                nib.save(nib.Nifti1Image(voxels, self.inputs.volume.affine), path)
+                yield RegionRequest("contours", path=path)
+                return
+            for frame, mask in zip(self.inputs.frames, self.cavity, strict=True):
+                if mask is not None and mask.any():
+                    save_png(folder / f"{frame.name}.png", 255 * mask.astype(np.uint8))
+            yield RegionRequest("contours", path=folder)
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """The hearts of a folder, read one at a time.
+
+    Attributes:
+        layout: ``nifti``, or a DICOM layout of Sunnybrook: ``link``, ``miccai``, ``atlas``.
+        cases: one entry a patient, for :meth:`read`.
+        left_out: patients that are incomplete, in words.
+        label: of the cavity in label maps.
+        myocardium: of the myocardium in label maps.
+    """
+
+    layout: str
+    cases: tuple[Any, ...]
+    left_out: tuple[str, ...]
+    label: int
+    myocardium: int
+
+    def name(self, case: Any) -> str:
+        """The patient's name."""
+        return str(case.name if isinstance(case, CardiacCase) else case[0]["patient"])
+
+    def read(self, case: Any) -> ReferenceHeart:
+        """Read images and reference of one patient.
+
+        Raises:
+            FileNotFoundError, ValueError: when they cannot be used, or do not belong together.
+        """
+        if isinstance(case, CardiacCase):
+            return _read_stack(case, self.label, self.myocardium)
+        return _read_cine(case)
+
+
+def find_hearts(folder: str | os.PathLike[str], label: int, myocardium: int) -> ReferenceSet:
+    """Find the patients of a folder, in either layout.
+
+    Args:
+        folder: ``PATIENT/{ED,ES}.nii.gz`` with ``{ED,ES}_gt.nii.gz``, or DICOM files with contour files in one of
+            Sunnybrook's layouts (:func:`monai_acdr.data.sunnybrook_data_list`).
+        label: of the cavity in label maps.
+        myocardium: of the myocardium in label maps.
+
+    Raises:
+        FileNotFoundError: when there is no such folder.
+        ValueError: when no patient can be used.
+    """
+    root = Path(folder)
+    layout = _sunnybrook_layout(root)
+    if not layout:
+        cases, left_out = find_cardiac_cases(root)
+        return ReferenceSet("nifti", tuple(cases), tuple(left_out), label, myocardium)
+    if layout == "png":
+        raise ValueError(
+            f"Expected DICOM or NIfTI in {root}, but got pictures, which have no spacing and no positions of slices: "
+            "volumes need them."
+        )
+    report = QualityReport()
+    patients: dict[str, list[dict[str, Any]]] = {}
+    for item in sunnybrook_data_list(root, layout=layout, report=report, structures=STRUCTURES):
+        patients.setdefault(item["patient"], []).append(item)
+    kinds = ("patient_absent", "no_contours", "unknown_patient", "invalid_contour", "invalid_image", "no_pixel_spacing")
+    left_out = [
+        ": ".join(filter(None, (finding.subject, finding.kind, finding.detail)))
+        for kind in kinds
+        for finding in report.of(kind)
+    ]
+    return ReferenceSet(layout, tuple(patients.values()), tuple(left_out), label, myocardium)
+
+
+def measure_heart(
+    frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid, phases: tuple[int, int]
+) -> tuple[HeartMeasures, list[Finding]]:
+    """Volumes, mass and wall thickness of contours at end-diastole and end-systole.
+
+    Args:
+        frames: the images, with spacing.
+        contours: of each.
+        grid: slice and phase of each.
+        phases: of the grid, end-diastole and end-systole.
+
+    Returns:
+        The measures, and what is odd about the wall.
+    """
+    areas = _cavity_areas(frames, contours)
+    volumes: dict[int, float] = {}
+    if areas:
+        found, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm)
+        volumes = {volume.phase: volume.volume_ml for volume in found}
+    measures = _function(*(volumes.get(phase) for phase in phases))
+    slices = wall_slices(frames, contours, grid, phases[0])
+    if not any(wall.area_mm2 is not None for wall in slices):
+        return measures, []
+    findings: list[Finding] = []
+    joined = join_wall(slices, grid, findings)
+    if joined is not None:
+        measures |= {"mass_g": joined.mass_g, "wall_mm": joined.mean_thickness_mm}
+    return measures, findings
+
+
+def _cavity_areas(frames: Sequence[Frame], contours: Sequence[Contours]) -> dict[int, float]:
+    """Area in mm2 inside of each endocardium, by the number of its frame."""
+    return {
+        index: measure_shape(inner, frame.spacing).area_mm2
+        for index, (frame, (inner, _)) in enumerate(zip(frames, contours, strict=True))
+        if inner is not None
+    }
+
+
+def _function(diastole: float | None, systole: float | None) -> HeartMeasures:
+    """Volumes and what follows from them; None where one is missing."""
+    measures: HeartMeasures = dict.fromkeys(MEASURES)
+    if diastole is None or systole is None or not diastole > 0:
+        return measures
+    stroke = diastole - systole
+    return measures | {
+        "edv_ml": diastole,
+        "esv_ml": systole,
+        "sv_ml": stroke,
+        "ef_percent": 100 * stroke / diastole,
+    }
+
+
+def _sunnybrook_layout(root: Path) -> str:
+    """The layout of a folder; "" where it is none of Sunnybrook's."""
+    if not root.is_dir():
+        return ""
+    try:
+        return find_layout(root, scan_tree(root))
+    except ValueError as error:
+        if "Expected one layout" in str(error):  # several
+            raise
+        return ""
+
+
+def _grid(inputs: Inputs) -> CineGrid:
+    grid, reason = find_grid(inputs.frames)
+    if grid is None:
+        raise ValueError(f"Expected a short-axis stack, but {reason}.")
+    return grid
+
+
+def _read_stack(case: CardiacCase, label: int, myocardium: int) -> ReferenceHeart:
+    volumes = [read_nifti(path) for path in case.images]
+    maps = [read_nifti(path) for path in case.labels]
+    labels = [volume.voxels[..., 0] for volume in maps]
+    first = _check_stack(case, volumes, maps, label)
+    joined = np.concatenate([volume.voxels for volume in volumes], axis=3)
+    findings = tuple(dict.fromkeys(finding for volume in volumes for finding in volume.findings))
+    inputs = volume_inputs(NiftiVolume.from_voxels(joined, first.affine))
+    grid = _grid(inputs)
+    assert inputs.volume is not None
+    cavity = [labels[t][:, :, z].T == label for z, t in inputs.volume.places]
+    wall = [
+        labels[t][:, :, z].T == myocardium if (labels[t] == myocardium).any() else None for z, t in inputs.volume.places
+    ]
+    voxel_ml = abs(float(np.linalg.det(first.affine[:3, :3]))) / 1000
+    measures = _function(*(voxel_ml * float((values == label).sum()) for values in labels))
+    number = int((labels[0] == myocardium).sum())
+    if number:
+        measures["mass_g"] = MYOCARDIUM_G_PER_ML * voxel_ml * number
+        pairs = [_outlines(inner, outer) for inner, outer in zip(cavity, wall, strict=True)]
+        measures["wall_mm"] = measure_heart(inputs.frames, pairs, grid, (0, 1))[0]["wall_mm"]
+    return ReferenceHeart(case.name, inputs, grid, (0, 1), tuple(cavity), tuple(wall), measures, findings)
+
+
+def _check_stack(case: CardiacCase, volumes: list[NiftiVolume], maps: list[NiftiVolume], label: int) -> NiftiVolume:
+    """The first of two phases on one grid, with label maps on it that have the cavity."""
+    first, second = volumes
+    if first.num_phases > 1 or second.num_phases > 1:
+        raise ValueError(f"Expected one phase in each image of {case.name}, but got {first.shape} and {second.shape}.")
+    if first.voxels.shape != second.voxels.shape or not np.allclose(first.affine, second.affine, atol=SAME_PLACE):
+        raise ValueError(
+            f"Expected {' and '.join(PHASES)} of {case.name} on one grid, but their shapes are {first.shape} and "
+            f"{second.shape}, or their affines differ: resample one of them."
+        )
+    for path, volume in zip(case.labels, maps, strict=True):
+        voxels = volume.voxels[..., 0]
+        if voxels.shape != first.voxels.shape[:3]:
+            raise ValueError(f"Expected {path} to have the shape of its image, {first.shape}, but got {volume.shape}.")
+        if not np.allclose(volume.affine, first.affine, atol=SAME_PLACE):
+            raise ValueError(f"Expected {path} on the grid of its image, but its affine differs: resample it.")
+        if not (voxels == label).any():
+            values = np.unique(voxels).tolist()
+            raise ValueError(
+                f"Expected the label {label} in {path}, but its values are {values[:8]}: choose the left ventricle's "
+                "cavity with --label."
+            )
+    return first
+
+
+def _outlines(cavity: np.ndarray, wall: np.ndarray | None) -> Contours:
+    """Outlines of a cavity and of its wall, where both are there."""
+    if wall is None or not (cavity.any() and wall.any()):
+        return None, None
+    inner, outer = (mask_to_contour(torch.from_numpy(mask)).numpy() for mask in (cavity, cavity | wall))
+    return inner, outer
+
+
+def _read_cine(items: list[dict[str, Any]]) -> ReferenceHeart:
+    name, folders = items[0]["patient"], {Path(item["image"]).parent for item in items}
+    if len(folders) > 1:
+        raise ValueError(f"Expected the images of {name} in one folder, but they are in {len(folders)}.")
+    (folder,) = folders
+    series = str(read_instance(items[0]["image"])[0].header.SeriesInstanceUID)
+    inputs = read_inputs(folder, series)
+    grid = _grid(inputs)
+    places = {source.path: index for index, source in enumerate(inputs.sources)}
+    contours: list[Contours] = [(None, None)] * len(inputs.frames)
+    for item in items:
+        index = places.get(Path(item["image"]))
+        if index is None:
+            raise ValueError(f"Expected {item['name']} in the series of the other frames, but it is not: check them.")
+        outer = read_contour(item["label_epi"]).numpy() if "label_epi" in item else None
+        contours[index] = read_contour(item["label"]).numpy(), outer
+    phases = _find_phases(inputs.frames, contours, grid)
+    measures, findings = measure_heart(inputs.frames, contours, grid, phases)
+    cavity, wall = [], []
+    for frame, (inner, outer) in zip(inputs.frames, contours, strict=True):
+        mask = None if inner is None else draw_pixels(inner, frame.size)
+        cavity.append(mask)
+        wall.append(None if mask is None or outer is None else draw_pixels(outer, frame.size) & ~mask)
+    return ReferenceHeart(
+        name, inputs, grid, phases, tuple(cavity), tuple(wall), measures, (*inputs.findings, *findings)
+    )
+
+
+def _find_phases(frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid) -> tuple[int, int]:
+    volumes = ventricle_volumes(grid.contour_areas(_cavity_areas(frames, contours)), grid.positions_mm)
+    return volumes.end_diastole_phase, volumes.end_systole_phase
+
 
 RESULT_NAMES = ("agreement.csv", "agreement.json", "agreement.png")
 WALL_MEASURES = ("mass_g", "wall_mm")

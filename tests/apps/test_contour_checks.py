@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.contour_checks import (
+from monai_acdr.apps.inputs import Frame, make_image
+from monai_acdr.apps.measurements import (
     MIN_CONTRAST,
     contour_findings,
     no_contrast_finding,
@@ -19,8 +20,6 @@ from monai_acdr.apps.contour_checks import (
     region_contrast,
     volume_findings,
 )
-from monai_acdr.apps.inputs import Frame
-from monai_acdr.apps.pixels import make_image
 from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.measures import ContourArea, measure_shape, ventricle_volumes
 from monai_acdr.transforms import roi_about_center

@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from monai_acdr.apps.contour_document import (
+from monai_acdr.apps.documents import (
     ContourDocument,
     FrameContours,
     contour_document_schema,

@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_acdr.apps import contour_document_reader
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, structure_of, write_contour_document
-from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps import documents
+from monai_acdr.apps.documents import (
+    ContourDocument,
+    FrameContours,
+    read_contour_document,
+    structure_of,
+    write_contour_document,
+)
 from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm
 from monai_acdr.read_budget import read_budget
 
@@ -162,7 +167,7 @@ def test_frames_twice(tmp_path: Path) -> None:
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(minimal()), encoding="utf-8")
-    monkeypatch.setattr(contour_document_reader, "MAX_POINTS", 5)
+    monkeypatch.setattr(documents, "MAX_POINTS", 5)
     with pytest.raises(ValueError, match="at most 5 vertices"):
         read_contour_document(path)
 

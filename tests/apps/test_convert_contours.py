@@ -17,9 +17,8 @@ import shapely
 import torch
 from PIL import Image
 
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.apps.convert_contours import ConversionReport, convert
+from monai_acdr.apps.documents import ContourDocument, FrameContours, read_contour_document, write_contour_document
 from monai_acdr.data import read_contour
 from monai_acdr.data.phantoms import write_short_axis_studies
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Algorithm, Region, read_rtstruct, read_seg, read_sources

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps import demo, demo_study
+from monai_acdr.apps import demo, segment_study
 
 
 def test_without_the_extra_the_rest_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_study, "find_spec", lambda _name: None)
-    monkeypatch.setattr(demo_study, "NUM_SLICES", 2)
-    monkeypatch.setattr(demo_study, "NUM_PHASES", 3)
+    monkeypatch.setattr(segment_study, "find_spec", lambda _name: None)
+    monkeypatch.setattr(segment_study, "NUM_SLICES", 2)
+    monkeypatch.setattr(segment_study, "NUM_PHASES", 3)
     report = demo(tmp_path / "demo", synthetic=True, device="cpu")
     assert report.num_outlined > 0
     names = {path.name for path in (tmp_path / "demo").iterdir()}
@@ -33,9 +33,9 @@ def test_a_demo_that_fails_leaves_no_study(tmp_path: Path, monkeypatch: pytest.M
         assert study.is_dir()
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(demo_study, "segment", fail)
-    monkeypatch.setattr(demo_study, "NUM_SLICES", 1)
-    monkeypatch.setattr(demo_study, "NUM_PHASES", 2)
+    monkeypatch.setattr(segment_study, "segment", fail)
+    monkeypatch.setattr(segment_study, "NUM_SLICES", 1)
+    monkeypatch.setattr(segment_study, "NUM_PHASES", 2)
     with pytest.raises(RuntimeError, match="out of memory"):
         demo(tmp_path / "demo", synthetic=True)
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.earlier_contours import earlier_contours
+from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
 from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.layers import earlier_contours
 from monai_acdr.dicom import LV_ENDOCARDIUM, write_rtstruct, write_seg
 from monai_acdr.geometry import circle
 

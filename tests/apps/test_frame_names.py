@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from monai_acdr.apps.frame_names import check_name, find_frame, frame_names
+from monai_acdr.apps.documents import check_name, find_frame, frame_names
 from monai_acdr.dicom import SourceFrame
 
 

@@ -18,7 +18,7 @@ import torch
 from monai.data import MetaTensor
 
 import monai_acdr
-from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import outline_frames

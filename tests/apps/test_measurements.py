@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.inputs import Frame, read_inputs
+from monai_acdr.apps.inputs import Frame, make_image, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
-from monai_acdr.apps.pixels import make_image
 from monai_acdr.data import read_contour
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM
 from monai_acdr.geometry import circle

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.contour_checks import ABOVE_BASE, BELOW_APEX, beyond_ends_findings, doubtful_slice_finding
 from monai_acdr.apps.inputs import read_inputs
-from monai_acdr.apps.measurements import find_grid
+from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, beyond_ends_findings, doubtful_slice_finding, find_grid
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import _in_ventricle, _Place, outline_frames
 from monai_acdr.apps.regions import parse_region

@@ -13,7 +13,7 @@ import torch
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from monai_acdr.apps.pixels import load_frames, make_image
+from monai_acdr.apps.inputs import load_frames, make_image
 from monai_acdr.dicom import gray, read_sources
 from monai_acdr.read_budget import read_budget
 

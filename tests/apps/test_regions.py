@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_acdr.apps.inputs import Frame
+from monai_acdr.apps.inputs import Frame, make_image
 from monai_acdr.apps.model import RegionRules
-from monai_acdr.apps.pixels import make_image
 from monai_acdr.apps.regions import make_region, mirror_region, parse_region
 
 HEART = RegionRules(112, 100, 1.3, 1.0, True, False)

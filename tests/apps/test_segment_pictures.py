@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_acdr.apps import segment_pictures
+from monai_acdr.apps import segment_results
 from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.outlines import Outline
-from monai_acdr.apps.segment_pictures import Pictures, write_overlays, write_pictures
+from monai_acdr.apps.segment_results import Pictures, write_overlays, write_pictures
 from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.visualize import FINAL_COLOR
@@ -54,11 +54,11 @@ def test_the_sheet_shows_end_diastole_and_end_systole(
     run: tuple[Inputs, list[Outline], Measurements], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, outlines, measured = run
-    shown = segment_pictures._shown(outlines, measured)
+    shown = segment_results._shown(outlines, measured)
     assert sorted({measured.grid.phase[index] for index in shown}) == [1, 3]
     assert len(shown) == 6
-    monkeypatch.setattr(segment_pictures, "MAX_SHEET", 4)
-    assert len(segment_pictures._shown(outlines, measured)) == 4
+    monkeypatch.setattr(segment_results, "MAX_SHEET", 4)
+    assert len(segment_results._shown(outlines, measured)) == 4
 
 
 def test_overlays_of_what_is_outlined(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:

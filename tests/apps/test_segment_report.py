@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from monai_acdr.apps.segment_report import FrameReport, SegmentReport
+from monai_acdr.apps.segment_results import FrameReport, SegmentReport
 from monai_acdr.apps.study_files import Skipped
 from monai_acdr.measures import Finding
 

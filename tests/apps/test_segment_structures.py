@@ -20,10 +20,10 @@ from monai.bundle import ConfigParser
 from PIL import Image
 
 from monai_acdr.apps import outlines, segment, segment_study
-from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.inputs import Inputs
 from monai_acdr.apps.model import ContourModel, Limits, VolumeAgreement
-from monai_acdr.apps.segment_report import SegmentReport
+from monai_acdr.apps.segment_results import SegmentReport
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
 from monai_acdr.geometry import is_nested
 from monai_acdr.handlers import save_checkpoint

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from monai_acdr.apps import segment
-from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import read_contour
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources

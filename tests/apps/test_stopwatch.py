@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from monai_acdr.apps import stopwatch
-from monai_acdr.apps.stopwatch import Stopwatch
+from monai_acdr.apps import segment_results
+from monai_acdr.apps.segment_results import Stopwatch
 
 
 def test_steps_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([1.0, 3.5, 10.0, 10.25, 20.0, 21.0])
-    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(segment_results.time, "perf_counter", lambda: next(times))
     watch = Stopwatch()
     with watch("read"):
         pass

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from monai_acdr.apps import study_server
-from monai_acdr.apps.study_server import fetch_study, store_results
+from monai_acdr.apps import segment_study
+from monai_acdr.apps.segment_study import fetch_study, store_results
 
 
 class Server:
@@ -38,7 +38,7 @@ class Server:
 @pytest.fixture(autouse=True)
 def _server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "calls", [])
-    monkeypatch.setattr(study_server, "DicomWeb", Server)
+    monkeypatch.setattr(segment_study, "DicomWeb", Server)
 
 
 def test_paths_are_left_alone(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, RLELossless
 
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
+from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.monailabel.images import write_nrrd
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.contour_files import write_contour
 from monai_acdr.data.phantoms import (

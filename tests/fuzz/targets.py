@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_acdr.apps.contour_document_reader import read_contour_document
 from monai_acdr.apps.convert_contours import convert
+from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.monailabel.saved_labels import read_label

@@ -14,7 +14,7 @@ __all__ = ["default_folder", "make_app_folder"]
 
 MAIN = '''"""A MONAI Label server looks for its app here: `monai-acdr label-app` wrote this file."""
 
-from monai_acdr.apps.monailabel.server_app import MyApp
+from monai_acdr.apps.monailabel.server import MyApp
 
 __all__ = ["MyApp"]
 '''

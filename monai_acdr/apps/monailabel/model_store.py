@@ -1,24 +1,128 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The weights that a server works with: a copy of each bundle's in its work folder, replaced by better ones."""
+"""The weights that a server works with, its temporary folder, and what goes wrong as an HTTP status."""
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import os
+import re
 import shutil
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from monai_acdr.apps.model import ContourModel, bundle_structures, load_model
-from monai_acdr.apps.monailabel.problems import Unusable
 from monai_acdr.bundle import bundle_root
 from monai_acdr.dicom import Structure
 from monai_acdr.files import replace_file, write_text_atomically
 
-__all__ = ["ModelStore"]
+__all__ = [
+    "Busy",
+    "ModelStore",
+    "NotFoundHere",
+    "Unusable",
+    "discarding",
+    "status_of",
+    "use_own_temporary_folder",
+]
+
+
+class Busy(Exception):
+    """Something runs already that may run once only."""
+
+
+class NotFoundHere(Exception):
+    """What was asked for does not exist: an image, a label, a model."""
+
+
+class Unusable(Exception):
+    """The server lacks what it needs for the answer, such as weights."""
+
+
+def status_of(error: BaseException, hidden: str | os.PathLike[str] = "", name: str = "the image") -> tuple[int, str]:
+    """HTTP status and message of an error.
+
+    Args:
+        error: what was raised.
+        hidden: a path of the server that clients need not know.
+        name: what stands in its place.
+
+    Returns:
+        404 for what does not exist, 409 for what runs already, 400 for input that cannot be used, 503 for a server that
+        lacks something, 507 for a full disk, else 500, without the message, which may quote anything.
+    """
+    text = str(error).replace(str(hidden), name) if hidden else str(error)
+    if isinstance(error, NotFoundHere):
+        return 404, text
+    if isinstance(error, Busy):
+        return 409, text
+    if isinstance(error, ValueError):
+        return 400, text
+    if isinstance(error, (Unusable, ImportError)):
+        return 503, text
+    if isinstance(error, OSError):
+        return 507, f"The server cannot read or write a file ({error.strerror or type(error).__name__}): see its log."
+    return 500, f"An unexpected {type(error).__name__} on the server: see its log."
+
+
+PREFIX = "monai_acdr-label-"
+_NAME = re.compile(rf"{re.escape(PREFIX)}(\d+)-\w+")
+
+
+def use_own_temporary_folder() -> Path:
+    """Make a folder that only this user reads, and have `tempfile` use it in this process; twice is once.
+
+    It is removed when Python ends. What servers left that were killed is removed by the next one.
+    """
+    present = Path(tempfile.gettempdir())
+    if _process_of(present) == os.getpid():
+        return present
+    for folder in present.glob(f"{PREFIX}*"):
+        process = _process_of(folder)
+        if process is not None and not _runs(process):
+            shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=present))
+    tempfile.tempdir = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def discarding(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Remove an upload when its request fails: MONAI Label does so after answers only.
+
+    Args:
+        path: of the file; one that is not in the temporary folder is never removed, nor is "".
+    """
+    try:
+        yield
+    except BaseException:
+        if str(path) and Path(path).resolve().parent == Path(tempfile.gettempdir()).resolve():
+            Path(path).unlink(missing_ok=True)
+        raise
+
+
+def _process_of(folder: Path) -> int | None:
+    found = _NAME.fullmatch(folder.name)
+    return int(found[1]) if found else None
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
 
 _logger = logging.getLogger(__name__)
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from monai_acdr.apps.contour_document import structure_of
+from monai_acdr.apps.documents import structure_of
 from monai_acdr.apps.label_values import overlap_in_part, stack_masks
-from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.label_maps import write_labels
-from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd
+from monai_acdr.apps.monailabel.answers import write_labels
+from monai_acdr.apps.monailabel.images import LabelImage, is_nrrd, read_nrrd
 from monai_acdr.data.nifti import is_nifti, read_nifti_voxels
 from monai_acdr.data.pictures import SUFFIXES, read_label_picture
 from monai_acdr.dicom import Algorithm, MaskRegion, Structure, write_seg

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from monai_acdr.apps.cli import main
-from monai_acdr.apps.contour_document_reader import read_contour_document
-from monai_acdr.apps.conversion.formats import FORMATS
+from monai_acdr.apps.documents import read_contour_document
+from monai_acdr.apps.layers import FORMATS
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 SHAPE = np.array([[20.25, 11.5], [61.75, 14.0], [58.5, 25.25], [33.5, 24.0], [31.0, 47.75], [18.0, 44.5]])

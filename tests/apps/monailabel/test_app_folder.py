@@ -15,7 +15,7 @@ def test_it_imports_the_app(tmp_path: Path) -> None:
     folder = make_app_folder(tmp_path / "a" / "b")
     tree = ast.parse((folder / "main.py").read_text())
     (found,) = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    assert (found.module, found.names[0].name) == ("monai_acdr.apps.monailabel.server_app", "MyApp")
+    assert (found.module, found.names[0].name) == ("monai_acdr.apps.monailabel.server", "MyApp")
 
 
 def test_models_stay_and_code_is_brought_up_to_date(tmp_path: Path) -> None:

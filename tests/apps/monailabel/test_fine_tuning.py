@@ -13,8 +13,7 @@ import torch
 
 from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_training, reference_keys
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.model_store import ModelStore
-from monai_acdr.apps.monailabel.problems import Busy
+from monai_acdr.apps.monailabel.model_store import Busy, ModelStore
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
 from monai_acdr.handlers.member_weights import join_members
 

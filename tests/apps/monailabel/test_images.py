@@ -13,8 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from monai_acdr.apps.monailabel.images import ImageCache, LabelImage, read_label_image
-from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
+from monai_acdr.apps.monailabel.images import ImageCache, LabelImage, read_label_image, write_nrrd
 
 
 def test_nifti(volume: LabelImage, volume_file: Path) -> None:

@@ -12,15 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_acdr.apps.monailabel.images import LabelImage, read_label_image
-from monai_acdr.apps.monailabel.label_maps import (
+from monai_acdr.apps.monailabel.answers import (
     contour_records,
     draw_labels,
     extension_of,
     write_labels,
     write_seg_of_contours,
 )
-from monai_acdr.apps.monailabel.nrrd_files import read_nrrd
+from monai_acdr.apps.monailabel.images import LabelImage, read_label_image, read_nrrd
 from monai_acdr.apps.monailabel.outlining import Outlined
 from monai_acdr.dicom import LV_ENDOCARDIUM, Algorithm
 

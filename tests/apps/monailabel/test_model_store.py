@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_acdr.apps.monailabel.model_store import ModelStore
-from monai_acdr.apps.monailabel.problems import Unusable
+from monai_acdr.apps.monailabel.model_store import ModelStore, Unusable
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM
 
 

@@ -10,7 +10,7 @@ import nrrd
 import numpy as np
 import pytest
 
-from monai_acdr.apps.monailabel.nrrd_files import is_nrrd, read_nrrd, write_nrrd
+from monai_acdr.apps.monailabel.images import is_nrrd, read_nrrd, write_nrrd
 
 AFFINE = np.array([[-1.2, 0.3, 1, 6], [0.3, 1.4, 0.5, -7], [0.2, -0.2, -8, 25], [0, 0, 0, 1.0]])
 

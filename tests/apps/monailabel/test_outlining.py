@@ -16,10 +16,9 @@ from shapely import LineString, Point, Polygon
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.answers import answer
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.outlining import Outlined, find_contours, outline_image
-from monai_acdr.apps.monailabel.prompts import parse_prompts
+from monai_acdr.apps.monailabel.outlining import Outlined, find_contours, outline_image, parse_prompts
+from monai_acdr.apps.monailabel.sampling import score_label
 from monai_acdr.apps.monailabel.saved_labels import labels_of_seg
-from monai_acdr.apps.monailabel.scores import score_label
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.geometry import circle
 

@@ -7,7 +7,7 @@ import errno
 
 import pytest
 
-from monai_acdr.apps.monailabel.problems import Busy, NotFoundHere, Unusable, status_of
+from monai_acdr.apps.monailabel.model_store import Busy, NotFoundHere, Unusable, status_of
 
 
 @pytest.mark.parametrize(

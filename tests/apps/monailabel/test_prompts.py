@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_acdr.apps.monailabel.prompts import Prompts, parse_prompts, prompts_by_slice
+from monai_acdr.apps.monailabel.outlining import Prompts, parse_prompts, prompts_by_slice
 
 SHAPE = (100, 80, 5)
 

@@ -15,8 +15,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.nrrd_files import write_nrrd
+from monai_acdr.apps.monailabel.images import LabelImage, write_nrrd
 from monai_acdr.apps.monailabel.saved_labels import (
     check_label,
     frame_masks,

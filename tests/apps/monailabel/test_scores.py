@@ -6,11 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from monai_acdr.apps.model import ContourModel
+from monai_acdr.apps.monailabel.answers import draw_labels
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.label_maps import draw_labels
-from monai_acdr.apps.monailabel.outlining import outline_image
-from monai_acdr.apps.monailabel.prompts import parse_prompts
-from monai_acdr.apps.monailabel.scores import score_label
+from monai_acdr.apps.monailabel.outlining import outline_image, parse_prompts
+from monai_acdr.apps.monailabel.sampling import score_label
 
 
 def drawn(volume: LabelImage, model: ContourModel, **request: object) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monai_acdr.apps.monailabel.series_order import convert_series, series_files
+from monai_acdr.apps.monailabel.images import convert_series, series_files
 
 
 @pytest.fixture()

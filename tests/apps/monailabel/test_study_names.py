@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps.monailabel.study_names import check_id, check_tag, is_series_folder
+from monai_acdr.apps.monailabel.images import check_id, check_tag, is_series_folder
 
 
 class Tag(str, Enum):

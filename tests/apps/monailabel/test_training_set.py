@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from monai_acdr.apps.monailabel.fine_tuning import is_held_out, training_items, write_training_set
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.training_set import is_held_out, training_items, write_training_set
 
 
 @pytest.fixture()

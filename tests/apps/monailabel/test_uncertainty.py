@@ -11,9 +11,8 @@ import torch
 
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.outlining import outline_image
-from monai_acdr.apps.monailabel.prompts import parse_prompts
-from monai_acdr.apps.monailabel.uncertainty import UNKNOWN, contour_spread, image_uncertainty
+from monai_acdr.apps.monailabel.outlining import outline_image, parse_prompts
+from monai_acdr.apps.monailabel.sampling import UNKNOWN, contour_spread, image_uncertainty
 from monai_acdr.geometry import circle
 
 
@@ -42,7 +41,7 @@ def test_few_frames_are_looked_at(
         seen.extend(indices)
         return []
 
-    monkeypatch.setattr("monai_acdr.apps.monailabel.uncertainty.find_contours", find)
+    monkeypatch.setattr("monai_acdr.apps.monailabel.sampling.find_contours", find)
     assert image_uncertainty(series, heart_model) == UNKNOWN
     assert seen == [2, 6, 9] or len(seen) == 3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps.monailabel.uploads import PREFIX, discarding, use_own_temporary_folder
+from monai_acdr.apps.monailabel.model_store import PREFIX, discarding, use_own_temporary_folder
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_it_goes_with_the_process_and_the_next_one_removes_what_was_left(tmp_pat
     for folder in (left, running, other):
         folder.mkdir()
     code = (
-        "from monai_acdr.apps.monailabel.uploads import use_own_temporary_folder as use\n"
+        "from monai_acdr.apps.monailabel.model_store import use_own_temporary_folder as use\n"
         "folder = use(); (folder / 'a').write_text('x'); print(folder)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

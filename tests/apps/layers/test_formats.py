@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_acdr.apps.conversion.formats import FORMATS, source_files, source_format, target_format
+from monai_acdr.apps.layers import FORMATS, source_files, source_format, target_format
 from monai_acdr.dicom import SourceFrame, write_rtstruct
 
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_acdr.apps.conversion import writers
-from monai_acdr.apps.conversion.content import Frame, Layer, attach
-from monai_acdr.apps.conversion.formats import FORMATS
-from monai_acdr.apps.conversion.writers import UNKNOWN, check_single, write_layers
+from monai_acdr.apps import convert_contours
+from monai_acdr.apps.convert_contours import UNKNOWN, check_single, write_layers
+from monai_acdr.apps.layers import FORMATS, Layer, LayerFrame, attach
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Algorithm, SourceFrame, read_rtstruct, read_seg
 from monai_acdr.dicom.files import read_dataset
 
@@ -22,7 +21,7 @@ from monai_acdr.dicom.files import read_dataset
 def layer(shape: np.ndarray, exact_coverage: np.ndarray, sources: list[SourceFrame]) -> Layer:
     """Contours and masks of the second and the last image."""
     mask = exact_coverage.astype(np.float32)
-    made = [Frame(sources[i].path.stem, None, (shape + i,), np.roll(mask, i, (0, 1))) for i in (1, 3)]
+    made = [LayerFrame(sources[i].path.stem, None, (shape + i,), np.roll(mask, i, (0, 1))) for i in (1, 3)]
     return attach(Layer(LV_ENDOCARDIUM, tuple(made), Algorithm("net", "1.5")), sources)
 
 
@@ -72,11 +71,14 @@ def test_single_files(layer: Layer, shape: np.ndarray, tmp_path: Path) -> None:
     np.testing.assert_array_equal(written, (np.asarray(one.frames[0].mask) >= 0.5) * 255)
     with pytest.raises(ValueError, match="one frame for a .txt file, but there are 2: name a folder"):
         check_single(layer, FORMATS["txt"])
-    assert check_single(Layer(LV_ENDOCARDIUM, (layer.frames[0], Frame("e", (60, 80), ()))), FORMATS["png"]).name != "e"
+    assert (
+        check_single(Layer(LV_ENDOCARDIUM, (layer.frames[0], LayerFrame("e", (60, 80), ()))), FORMATS["png"]).name
+        != "e"
+    )
 
 
 def test_several_contours_are_no_text_file(shape: np.ndarray, tmp_path: Path) -> None:
-    layer = Layer(LV_ENDOCARDIUM, (Frame("a", (60, 80), (shape, shape + 2)),))
+    layer = Layer(LV_ENDOCARDIUM, (LayerFrame("a", (60, 80), (shape, shape + 2)),))
     with pytest.raises(ValueError, match="frame 'a' has 2: write .json"):
         write_layers(tmp_path / "a.txt", [layer], FORMATS["txt"], [])
     with pytest.raises(ValueError, match="frame 'a' has 2: write .json"):
@@ -127,7 +129,7 @@ def test_errors_leave_nothing_behind(layer: Layer, tmp_path: Path, monkeypatch: 
             raise OSError(28, "No space left on device")
         path.write_text("x", encoding="utf-8")
 
-    monkeypatch.setattr(writers, "save_png", full)
+    monkeypatch.setattr(convert_contours, "save_png", full)
     with pytest.raises(OSError, match="No space"):
         write_layers(tmp_path / "b", [layer], FORMATS["png"], [], folder=True)
     assert len(calls) == 2

@@ -13,18 +13,17 @@ import pytest
 import torch
 from monai.data.meta_tensor import MetaTensor
 
-from monai_acdr.apps.conversion.content import Frame, Layer, attach
-from monai_acdr.apps.conversion.volumes import read_volume, write_volume
+from monai_acdr.apps.layers import Layer, LayerFrame, attach, read_volume, write_volume
 from monai_acdr.dicom import TISSUE, SourceFrame
 from monai_acdr.handlers import ContourWriter
 from monai_acdr.transforms import CheckImage
 
 
 @pytest.fixture
-def frames(exact_coverage: np.ndarray, sources: list[SourceFrame]) -> tuple[Frame, ...]:
+def frames(exact_coverage: np.ndarray, sources: list[SourceFrame]) -> tuple[LayerFrame, ...]:
     """Different masks on three of the four images."""
     mask = (exact_coverage >= 0.5).astype(np.float32)
-    made = [Frame(sources[i].path.stem, None, mask=np.roll(mask, i, axis=1)) for i in (0, 1, 3)]
+    made = [LayerFrame(sources[i].path.stem, None, mask=np.roll(mask, i, axis=1)) for i in (0, 1, 3)]
     return attach(Layer(TISSUE, tuple(made)), sources).frames
 
 
@@ -91,7 +90,7 @@ def test_the_handlers_files_fit(frames: tuple, sources: list[SourceFrame], tmp_p
 
 def test_frames_without_images_are_stacked(exact_coverage: np.ndarray, tmp_path: Path) -> None:
     mask = (exact_coverage >= 0.5).astype(np.float32)
-    plain = [Frame(name, (60, 80), mask=mask * value, spacing=(2.1, 1.7)) for name, value in (("a", 1), ("b", 0))]
+    plain = [LayerFrame(name, (60, 80), mask=mask * value, spacing=(2.1, 1.7)) for name, value in (("a", 1), ("b", 0))]
     path = write_volume(tmp_path / "a.nii", plain, [])
     assert nib.load(path).shape == (80, 60, 2)
     (layer,) = read_volume(path, [])

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from monai_acdr.apps.contour_document import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.conversion.formats import FORMATS
-from monai_acdr.apps.conversion.readers import read_layers
+from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
+from monai_acdr.apps.layers import FORMATS, read_layers
 from monai_acdr.dicom import (
     LV_ENDOCARDIUM,
     LV_EPICARDIUM,

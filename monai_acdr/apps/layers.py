@@ -1,0 +1,862 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contours and masks in any format as layers, each a structure on frames, and the steps between contours and masks.
+
+The first axis of a volume that is written runs along the rows of the images, as :class:`ContourWriter` and `segment`
+have it; one that is read may have any axes in any direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from monai_acdr.apps.documents import (
+    SUNNYBROOK_NAME,
+    FrameContours,
+    check_name,
+    frame_names,
+    match_frames,
+    read_contour_document,
+)
+from monai_acdr.apps.inputs import Inputs
+from monai_acdr.apps.label_values import overlap_in_part, stack_masks
+from monai_acdr.data import read_contour
+from monai_acdr.data.files import natural_key
+from monai_acdr.data.image_headers import is_dicom_file
+from monai_acdr.data.mask_values import foreground
+from monai_acdr.data.nifti import NiftiVolume, read_nifti
+from monai_acdr.data.pictures import read_picture
+from monai_acdr.dicom import (
+    LV_ENDOCARDIUM,
+    LV_EPICARDIUM,
+    TISSUE,
+    Algorithm,
+    MaskRegion,
+    Region,
+    SourceFrame,
+    Structure,
+)
+from monai_acdr.dicom.files import storage_class
+from monai_acdr.dicom.reading import choose_number, shown_labels
+from monai_acdr.dicom.regions import rasterize_rings
+from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE, read_structure_set
+from monai_acdr.dicom.seg import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE, THRESHOLD, Segmentation, read_segmentation
+from monai_acdr.files import replace_file
+from monai_acdr.read_budget import ReadBudget, check_pixels
+from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, mask_to_rings
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "LayerFrame",
+    "Layer",
+    "attach",
+    "check_different",
+    "choose_layers",
+    "earlier_contours",
+    "is_partial",
+    "merge_layers",
+    "rasterize_layer",
+    "read_layers",
+    "read_volume",
+    "source_files",
+    "source_format",
+    "target_format",
+    "trace_layer",
+    "used_sources",
+    "with_size",
+    "write_volume",
+]
+
+MAX_LABELS = 255
+"""Structures of a label map, whose pixels are bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerFrame:
+    """One frame of a layer: contours, a mask, or both.
+
+    Attributes:
+        name: of the frame, a plain file name.
+        size: (H, W), None where it is not known.
+        contours: (K, 2) polygons in pixels, float64, None before a mask was traced.
+        holes: for each polygon whether it is a hole in those before it (:mod:`monai_acdr.dicom.regions`); empty where
+            none is.
+        mask: (H, W) float32, the covered share of each pixel; None before contours were rasterized.
+        spacing: (between rows, between columns) in mm, or None.
+        affine: (4, 4) MONAI affine of a frame with a place in the patient, or None.
+        world: the contours (K, 3) in mm, LPS, as far as the source has them.
+        sop_instance_uid: of its DICOM image, or None.
+        frame: number within the instance, from 1.
+        source: index of its DICOM image, or None.
+    """
+
+    name: str
+    size: tuple[int, int] | None
+    contours: tuple[np.ndarray, ...] | None = None
+    mask: np.ndarray | None = None
+    spacing: tuple[float, float] | None = None
+    affine: np.ndarray | None = None
+    world: tuple[np.ndarray, ...] | None = None
+    sop_instance_uid: str | None = None
+    frame: int = 1
+    source: int | None = None
+    holes: tuple[bool, ...] = ()
+
+    @property
+    def key(self) -> tuple[str | None, int, str]:
+        """What tells frames apart: the DICOM image and frame number, otherwise the name."""
+        return (None, 0, self.name) if self.sop_instance_uid is None else (self.sop_instance_uid, self.frame, "")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is outlined."""
+        return not self.contours and (self.mask is None or not self.mask.any())
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A structure on its frames.
+
+    Attributes:
+        structure: what it is.
+        frames: at most one for each image.
+        algorithm: what made it, None when it is not known.
+        tracking_uid: of DICOM objects that show the same thing, or None.
+        number: of the ROI or segment, or place in the source from 1: what tells layers of one label apart.
+    """
+
+    structure: Structure
+    frames: tuple[LayerFrame, ...]
+    algorithm: Algorithm | None = None
+    tracking_uid: str | None = None
+    number: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is outlined in any frame."""
+        return all(frame.is_empty for frame in self.frames)
+
+
+def choose_layers(layers: Sequence[Layer], label: str | None, many: bool) -> list[Layer]:
+    """The layers to convert, without empty ones.
+
+    Args:
+        layers: of the source.
+        label: of the wanted structure, upper and lower case alike, or its number, such as ``#2``; None for all.
+        many: whether the target can hold several.
+
+    Raises:
+        ValueError: when nothing is outlined, nothing or several have the label, or the choice is open.
+    """
+    numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
+    filled = {number: layer for number, layer in zip(numbers, layers, strict=True) if not layer.is_empty}
+    if not filled:
+        raise ValueError(
+            "Expected at least one contour or object, but the source is empty: there is nothing to convert."
+        )
+    labels = [(number, layer.structure.label) for number, layer in filled.items()]
+    if label is not None:
+        return [filled[choose_number(labels, label, "the source")]]
+    if len(filled) > 1 and not many:
+        raise ValueError(
+            f"Expected one structure, but the source has {shown_labels(labels)}: choose one by its label, or by its "
+            f"number, such as --structure '#{labels[0][0]}'."
+        )
+    return list(filled.values())
+
+
+def check_different(layers: Sequence[Layer]) -> None:
+    """Raise a ValueError when two layers have the same label, by which contour documents tell them apart."""
+    numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
+    labels = [(number, layer.structure.label) for number, layer in zip(numbers, layers, strict=True)]
+    if len({label.strip().casefold() for _, label in labels}) < len(labels):
+        raise ValueError(
+            "Expected structures of different labels for a contour document, but the source has "
+            f"{shown_labels(labels)}: choose one by its label, or by its number, such as --structure '#{labels[0][0]}'."
+        )
+
+
+def attach(layer: Layer, sources: Sequence[SourceFrame]) -> Layer:
+    """Find the image of each frame, by UID or name, and take size, spacing and place from it.
+
+    Raises:
+        ValueError: when a frame has no image, or another size.
+    """
+    if all(frame.source is not None for frame in layer.frames):
+        return layer
+    indices = match_frames(layer.frames, sources)
+    frames = [attached(frame, sources, index) for frame, index in zip(layer.frames, indices, strict=True)]
+    return replace(layer, frames=tuple(frames))
+
+
+def attached(frame: LayerFrame, sources: Sequence[SourceFrame], index: int, name: str | None = None) -> LayerFrame:
+    """The frame, on the image of that index."""
+    source = sources[index]
+    return replace(
+        frame,
+        name=name or frame.name,
+        size=source.size,
+        spacing=source.spacing,
+        affine=source.affine.numpy() if source.has_place else None,
+        world=None,
+        sop_instance_uid=source.key[0],
+        frame=source.frame,
+        source=index,
+    )
+
+
+def used_sources(layers: Sequence[Layer], sources: Sequence[SourceFrame]) -> list[int]:
+    """Indices of the images that a DICOM object refers to: all of the series that have anything outlined.
+
+    Of images without a place in the patient, such as mammograms, only those with something outlined.
+    """
+    used = {frame.source for layer in layers for frame in layer.frames if not frame.is_empty}
+    series = {str(sources[i].header.SeriesInstanceUID) for i in used if i is not None}
+    return [
+        index
+        for index, source in enumerate(sources)
+        if index in used or (source.has_place and str(source.header.SeriesInstanceUID) in series)
+    ]
+
+
+def with_size(layer: Layer, size: tuple[int, int] | None) -> Layer:
+    """Frames of a known size.
+
+    Raises:
+        ValueError: when a frame has another size, or none.
+    """
+    frames = []
+    for frame in layer.frames:
+        if size is not None and frame.size not in (None, size):
+            raise ValueError(
+                f"Expected --size to be that of frame {frame.name!r}, {frame.size} (H, W), but got {size}."
+            )
+        if frame.size is None and size is None:
+            raise ValueError(
+                f"Expected to know the size of frame {frame.name!r}, but a contour does not tell it: name its images "
+                "with --images, or its size in pixels with --size ROWS COLUMNS."
+            )
+        frames.append(replace(frame, size=frame.size or size))
+    return replace(layer, frames=tuple(frames))
+
+
+def rasterize_layer(layer: Layer, budget: ReadBudget | None = None) -> tuple[Layer, list[str]]:
+    """Masks from contours, by the exact share of each pixel; the contours of a frame are united, holes are left out.
+
+    Args:
+        layer: what to rasterize.
+        budget: of the memory that the masks of all layers need; by default of this layer alone.
+
+    Returns:
+        The layer, and what was lost, in words.
+
+    Raises:
+        ValueError: when the masks need more memory than that; the size of an image is a claim of its file.
+    """
+    budget = budget or ReadBudget("the masks of this conversion")
+    frames, lost = [], []
+    for frame in layer.frames:
+        if frame.mask is None and frame.size is not None:
+            budget.add_pixels(frame.size)
+            frame = replace(frame, mask=rasterize_rings(frame.contours or (), frame.holes, frame.size))
+            if frame.contours and not (np.asarray(frame.mask) >= THRESHOLD).any():
+                lost.append(f"Frame {frame.name!r}: no pixel is covered by half; the contour is too small or outside.")
+        frames.append(frame)
+    return replace(layer, frames=tuple(frames)), lost
+
+
+def trace_layer(layer: Layer) -> Layer:
+    """Contours from masks, by marching squares; holes are contours of their own."""
+    frames = []
+    for frame in layer.frames:
+        if frame.contours is None and frame.mask is not None:
+            contours, holes = _trace(frame.mask)
+            frame = replace(frame, contours=contours, holes=holes if any(holes) else ())
+        frames.append(frame)
+    return replace(layer, frames=tuple(frames))
+
+
+def merge_layers(layers: Sequence[Layer]) -> tuple[LayerFrame, ...]:
+    """Frames whose masks are label maps of all layers; those of a single layer as they are.
+
+    A pixel has the number of a layer, from 1, that covers it by half; of layers within each other that of the inner
+    one, so that the outer ones are rings, as in the label maps of :mod:`monai_acdr.apps.label_values`.
+
+    Raises:
+        ValueError: when two layers overlap on a frame and neither contains the other, which a label map cannot hold, or
+            when there are too many.
+    """
+    if len(layers) == 1:
+        return layers[0].frames
+    if len(layers) > MAX_LABELS:
+        raise ValueError(
+            f"Expected at most {MAX_LABELS} structures for a label map, but got {len(layers)}: choose one with "
+            "--structure, or write a format that holds all (.json, SEG, RTSTRUCT)."
+        )
+    frames: dict[object, LayerFrame] = {}
+    masks: dict[object, dict[int, np.ndarray]] = {}
+    for value, layer in enumerate(layers, start=1):
+        for frame in layer.frames:
+            frames.setdefault(frame.key, frame)
+            if frame.mask is not None:
+                masks.setdefault(frame.key, {})[value] = np.asarray(frame.mask) >= THRESHOLD
+    return tuple(replace(frame, mask=_label_map(masks.get(key, {}), layers, frame)) for key, frame in frames.items())
+
+
+def _label_map(masks: Mapping[int, np.ndarray], layers: Sequence[Layer], frame: LayerFrame) -> np.ndarray:
+    size = frame.size or (1, 1)
+    if any(mask.shape != size for mask in masks.values()):
+        raise ValueError(
+            f"Expected the masks of frame {frame.name!r} to have one size, but got "
+            f"{sorted({mask.shape for mask in masks.values()})} (H, W): choose one structure (--structure)."
+        )
+    pair = overlap_in_part(masks)
+    if pair is not None:
+        one, other = (layers[value - 1].structure.label for value in pair)
+        raise ValueError(
+            "Expected structures apart or within each other, as a label map has one label for each pixel, but on frame "
+            f"{frame.name!r} {one!r} and {other!r} overlap in part: choose one with --structure, or write a format "
+            "that holds both (.json, SEG, RTSTRUCT)."
+        )
+    return stack_masks(masks, size).astype(np.float32)
+
+
+def is_partial(layer: Layer) -> bool:
+    """Whether a mask of the source has pixels that are covered in part."""
+    masks = [frame.mask for frame in layer.frames if frame.mask is not None and frame.contours is None]
+    return any(bool(((mask > 0) & (mask < 1)).any()) for mask in masks)
+
+
+def _trace(mask: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[bool, ...]]:
+    """Polygons (K, 2), largest first, and which are holes. Only the box around the objects is looked at."""
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    if not len(rows) or mask.max() <= TRACING_LEVEL:
+        return (), ()
+    top, left = int(rows[0]), int(columns[0])
+    rings, holes = mask_to_rings(torch.from_numpy(mask[top : rows[-1] + 1, left : columns[-1] + 1]))
+    return tuple(ring.numpy() + [left, top] for ring in rings), tuple(holes)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        name: as users say it.
+        suffixes: of its files, the usual one first.
+        holds: ``contours`` or ``masks``.
+        many_frames: whether one file can hold several frames.
+        many_structures: whether one file can hold several structures.
+        dicom: whether it needs the images that it refers to.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    holds: str
+    many_frames: bool = True
+    many_structures: bool = False
+    dicom: bool = False
+
+
+FORMATS = {
+    item.name: item
+    for item in (
+        Format("txt", (".txt",), "contours", many_frames=False),
+        Format("json", (".json",), "contours", many_structures=True),
+        Format("png", (".png",), "masks", many_frames=False),
+        Format("nifti", (".nii.gz", ".nii"), "masks", many_structures=True),
+        Format("rtstruct", (".dcm",), "contours", many_structures=True, dicom=True),
+        Format("seg", (".dcm",), "masks", many_structures=True, dicom=True),
+    )
+}
+"""All formats by their names."""
+
+_FOLDERS = ("txt", "png")
+"""Formats that a folder of files, one a frame, is read and written in."""
+
+_SOP_CLASSES = {
+    str(RT_STRUCTURE_SET_STORAGE): "rtstruct",
+    str(SEGMENTATION_STORAGE): "seg",
+    str(LABEL_MAP_STORAGE): "seg",
+}
+
+
+def source_format(path: Path) -> Format:
+    """The format of a file, or of the files of a folder.
+
+    Raises:
+        FileNotFoundError: when there is no such path.
+        ValueError: when it is none of ours.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a contour, a mask or a folder of them, but {path} does not exist.")
+    if path.is_dir():
+        return _folder_format(path)
+    if not path.is_file():
+        raise ValueError(f"Expected a contour or a mask, but {path} is not a regular file.")
+    if is_dicom_file(path):
+        return _dicom_format(path)
+    found = _by_suffix(path)
+    if found is None or found.dicom:
+        raise ValueError(
+            f"Expected a contour (.txt, .json), a mask (.png, .nii, .nii.gz), or a DICOM RTSTRUCT or SEG, but {path} "
+            "is none of them by its name and content."
+        )
+    return found
+
+
+def source_files(path: Path, kind: Format) -> list[Path]:
+    """The file itself, or the files of the format in a folder, in natural order."""
+    if not path.is_dir():
+        return [path]
+    files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+    return sorted((file for file in files if _by_suffix(file) is kind), key=lambda file: natural_key(file.name))
+
+
+def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
+    """The format to write, and whether a folder of files is to be written, one a frame.
+
+    Args:
+        path: file or folder; a folder is one that exists, or a name without a suffix.
+        name: of the format; needed for folders, and for ``.dcm`` unless the name ends with ``seg`` or ``rtstruct``.
+
+    Raises:
+        ValueError: when the two do not tell the format, or contradict each other.
+    """
+    if name is not None and name not in FORMATS:
+        raise ValueError(f"Expected the format to be one of {', '.join(FORMATS)}, but got {name!r}.")
+    found = _by_suffix(path)
+    if path.is_dir() or (found is None and not path.suffix):
+        if name not in _FOLDERS:
+            raise ValueError(
+                f"Expected a format of single frames for the folder {path}, but got {name}: ask for --to "
+                f"{' or --to '.join(_FOLDERS)}, or name a file that ends with .json, .nii.gz or .dcm."
+            )
+        return FORMATS[name], True
+    if name is None:
+        if found is None:
+            endings = sorted({suffix for item in FORMATS.values() for suffix in item.suffixes})
+            raise ValueError(f"Expected a name that ends with one of {', '.join(endings)}, but got {path.name}.")
+        return (found if not found.dicom else _named_dicom(path)), False
+    if not path.name.lower().endswith(FORMATS[name].suffixes):
+        raise ValueError(
+            f"Expected the name of a file in format {name} to end with {' or '.join(FORMATS[name].suffixes)}, but got "
+            f"{path.name}."
+        )
+    return FORMATS[name], False
+
+
+def _by_suffix(path: Path) -> Format | None:
+    return next((item for item in FORMATS.values() if path.name.lower().endswith(item.suffixes)), None)
+
+
+def _named_dicom(path: Path) -> Format:
+    stem = path.stem.lower()
+    found = next((name for name in ("rtstruct", "seg") if stem.endswith(name)), None)
+    if found is None:
+        raise ValueError(
+            f"Expected to know which DICOM object {path.name} is to be: ask for --to rtstruct or --to seg, or "
+            "let the name end with rtstruct.dcm or seg.dcm."
+        )
+    return FORMATS[found]
+
+
+def _folder_format(path: Path) -> Format:
+    counts = {name: len(source_files(path, FORMATS[name])) for name in _FOLDERS}
+    kinds = [name for name, count in counts.items() if count]
+    if len(kinds) != 1:
+        raise ValueError(
+            f"Expected a folder of contours (.txt) or of masks (.png), but {path} has "
+            + ", ".join(f"{count} .{name}" for name, count in counts.items())
+            + ": name one file, or a folder with one kind."
+        )
+    return FORMATS[kinds[0]]
+
+
+def _dicom_format(path: Path) -> Format:
+    kind = storage_class(path)
+    if kind not in _SOP_CLASSES:
+        raise ValueError(
+            f"Expected an RT structure set or a segmentation, but {path} is of SOP class {kind[:64]}: an image "
+            "is given with --images, and outlined by `segment`."
+        )
+    return FORMATS[_SOP_CLASSES[kind]]
+
+
+SAME_PLACE = 0.05
+"""Largest distance in mm between a pixel and a voxel for them to be the same; NIfTI's affines are single precision."""
+
+EVEN_STEPS = 0.02
+"""Largest deviation in mm of slices from even steps, to be one volume."""
+
+PARALLEL = 1e-4
+"""Largest difference in mm of the steps from pixel to pixel between slices of one volume."""
+
+
+def read_volume(path: Path, sources: Sequence[SourceFrame]) -> list[Layer]:
+    """Read a mask with the values 0 and 1 (or another one), shares in [0, 1], or whole numbers that are labels.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz``.
+        sources: images to find its voxels on; empty for the volume's own frames.
+
+    Raises:
+        ValueError: when it is no such mask, or when its voxels are not those of the images.
+    """
+    volume = read_nifti(path)
+    values = volume.voxels
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise ValueError(f"Expected a mask of finite values from 0, but {path} has others: is it an image?")
+    if values.max() <= 1:
+        return [Layer(TISSUE, _frames(path, volume, values, sources))]
+    labels = np.unique(values[values > 0])
+    if len(labels) == 1:
+        return [Layer(TISSUE, _frames(path, volume, (values > 0).astype(np.float32), sources))]
+    if len(labels) > MAX_LABELS or (labels != np.round(labels)).any():
+        raise ValueError(
+            f"Expected a mask or whole-number labels, at most {MAX_LABELS}, but {path} has {len(labels)} different "
+            "values: is it an image?"
+        )
+    return [
+        Layer(
+            Structure(f"label {int(label)}", TISSUE.category, TISSUE.property_type),
+            _frames(path, volume, (values == label).astype(np.float32), sources),
+        )
+        for label in labels
+    ]
+
+
+def write_volume(path: Path, frames: Sequence[LayerFrame], sources: Sequence[SourceFrame]) -> Path:
+    """Write masks, uint8 {0, 1}, or label maps: (columns, rows, slices), of a cine stack also phases.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz``.
+        frames: with masks of one size, shares of pixels or whole numbers that are labels.
+        sources: the images of the whole volume, by slice, then time; frames without a mask stay empty. Without images
+            the volume has the given frames; where they tell no place, in their order and 1 mm apart.
+
+    Raises:
+        ValueError: when the frames make no volume.
+    """
+    sizes = {source.size for source in sources} if sources else {frame.size or (1, 1) for frame in frames}
+    if len(sizes) != 1:
+        raise ValueError(f"Expected frames of one size for a volume, but got {len(sizes)} sizes: write a PNG folder.")
+    shape, affine = _grid([_source_plane(source) for source in sources] or [frame.affine for frame in frames], frames)
+    height, width = sizes.pop()
+    check_pixels(path, (width, height, *shape))
+    array = np.zeros((width, height, *shape), dtype=np.uint8)
+    keys = {source.key: index for index, source in enumerate(sources)}
+    for number, frame in enumerate(frames):
+        if frame.mask is not None and frame.mask.any():
+            index = keys[str(frame.sop_instance_uid), frame.frame] if sources else number
+            place, phase = divmod(index, shape[1])
+            labels = np.where(frame.mask > 1, frame.mask, frame.mask >= THRESHOLD)
+            array[:, :, place, phase] = labels.T
+    with replace_file(path) as temporary:
+        nib.save(nib.Nifti1Image(array if shape[1] > 1 else array[..., 0], affine), temporary)
+    return path
+
+
+def _source_plane(source: SourceFrame) -> np.ndarray | None:
+    """(4, 4) MONAI affine whose third column is as long as the slice is thick, 1 mm where that is not told."""
+    if not source.has_place:
+        return None
+    plane = source.affine.numpy()
+    plane[:3, 2] *= source.thickness or 1.0
+    return plane
+
+
+def _grid(planes: Sequence[np.ndarray | None], frames: Sequence[LayerFrame]) -> tuple[tuple[int, int], np.ndarray]:
+    """(slices, phases), and the (4, 4) affine from the voxel index (column, row, slice) to RAS mm."""
+    placed = [plane for plane in planes if plane is not None]
+    if len(placed) != len(planes):
+        scale = np.diag([*(frames[0].spacing or (1.0, 1.0)), 1.0, 1.0])
+        return (len(planes), 1), _voxel_affine(scale, None)
+    places = np.array([plane[:3, 3] for plane in placed])
+    moved = np.linalg.norm(np.diff(places, axis=0), axis=1) > EVEN_STEPS
+    starts = [0, *(np.nonzero(moved)[0] + 1).tolist()]
+    counts = np.diff([*starts, len(placed)]).tolist()
+    if len(set(counts)) != 1:
+        raise ValueError(
+            f"Expected the same number of phases in each slice, but got {min(counts)} to {max(counts)}: give the "
+            "images (--images) of complete slices, or write a PNG folder or SEG."
+        )
+    if len(starts) == 1:
+        return (1, counts[0]), _voxel_affine(placed[0], None)
+    slices, axes = places[starts], np.array([plane[:3, :2] for plane in placed])
+    step = (slices[-1] - slices[0]) / (len(slices) - 1)
+    even = slices[0] + np.arange(len(slices))[:, None] * step
+    if np.abs(slices - even).max() > EVEN_STEPS or np.ptp(axes, axis=0).max() > PARALLEL:
+        raise ValueError("Expected evenly spaced, parallel slices for a volume: write a PNG folder or SEG.")
+    return (len(slices), counts[0]), _voxel_affine(placed[0], step)
+
+
+def _voxel_affine(plane: np.ndarray, step: np.ndarray | None) -> np.ndarray:
+    """Index (column, row, slice) to RAS mm from a MONAI affine of (row, column) and the step between slices."""
+    matrix = np.array(plane, dtype=np.float64)[:, [1, 0, 2, 3]]
+    if step is None:
+        normal = np.cross(matrix[:3, 0], matrix[:3, 1])
+        step = normal / np.linalg.norm(normal) * (float(np.linalg.norm(matrix[:3, 2])) or 1.0)
+    matrix[:3, 2] = step
+    return matrix
+
+
+def _frames(
+    path: Path, volume: NiftiVolume, values: np.ndarray, sources: Sequence[SourceFrame]
+) -> tuple[LayerFrame, ...]:
+    if sources and (all(source.has_place for source in sources) and not _is_unplaced(volume.affine)):
+        return _found_frames(path, volume, values, sources)
+    own = []
+    for z, t in volume.places:
+        affine = volume.frame_affine(z).numpy()
+        rows, columns = np.linalg.norm(affine[:3, 0]), np.linalg.norm(affine[:3, 1])
+        name = f"slice-{z + 1:03d}" + (f"-phase-{t + 1:03d}" if volume.num_phases > 1 else "")
+        mask = np.ascontiguousarray(values[:, :, z, t].T)
+        own.append(LayerFrame(name, mask.shape, None, mask, (float(rows), float(columns)), affine))
+    if not sources:
+        return tuple(own)
+    if len(own) != len(sources) or any(frame.size != source.size for frame, source in zip(own, sources, strict=True)):
+        raise ValueError(
+            f"Expected {path} to have the frames of its {len(sources)} image(s) of {sources[0].size} (H, W), but it "
+            f"has {len(own)} of {own[0].size}, and one of the two tells no place: give the right images (--images)."
+        )
+    return tuple(attached(frame, sources, i, frame_names(sources)[i]) for i, frame in enumerate(own))
+
+
+def _is_unplaced(affine: np.ndarray) -> bool:
+    """Whether an affine is that of an image without a place: our own writers give it no offset and plain axes."""
+    matrix = np.abs(affine[:3, :3])
+    return not affine[:3, 3].any() and not matrix[[0, 1], [0, 1]].any() and not matrix[2, :2].any()
+
+
+def _found_frames(
+    path: Path, volume: NiftiVolume, values: np.ndarray, sources: Sequence[SourceFrame]
+) -> tuple[LayerFrame, ...]:
+    """The voxels under the pixels of each image; the phases of a slice are taken in order."""
+    names, frames, used = frame_names(sources), [], 0
+    seen: dict[tuple[int, ...], int] = {}
+    for index, source in enumerate(sources):
+        voxels = _voxels_of(volume, source)
+        if voxels is None:
+            continue
+        corner = tuple(int(axis.flat[0]) for axis in voxels)
+        phase = seen[corner] = seen.get(corner, -1) + 1
+        if phase >= volume.num_phases:
+            raise ValueError(
+                f"Expected a phase of {path} for each image in a place, but it has {volume.num_phases} and there are "
+                "more images: give only the images of that phase (--images)."
+            )
+        mask = np.ascontiguousarray(values[(*voxels, phase)])
+        used += int(np.count_nonzero(mask))
+        frames.append(attached(LayerFrame(names[index], None, mask=mask), sources, index))
+    if any(phase + 1 != volume.num_phases for phase in seen.values()):
+        raise ValueError(
+            f"Expected {volume.num_phases} images in each slice of {path}, one a phase, but some have less."
+        )
+    if not frames or used != int(np.count_nonzero(values)):
+        raise ValueError(
+            f"Expected the voxels of {path} to be the pixels of the images, but {'some are' if frames else 'it lies'} "
+            "elsewhere or between them: give all images of the series that it was drawn on, or resample it first."
+        )
+    return tuple(frames)
+
+
+def _voxels_of(volume: NiftiVolume, source: SourceFrame) -> tuple[np.ndarray, ...] | None:
+    """Three index arrays (H, W) of the voxels under an image's pixels; None when the grids differ."""
+    height, width = source.size
+    corners = np.array([[0, 0, 0, 1], [height - 1, 0, 0, 1], [0, width - 1, 0, 1]], dtype=np.float64).T
+    world = source.affine.numpy() @ corners
+    indices = np.round(np.linalg.solve(volume.affine, world)[:3])
+    if np.abs(volume.affine[:3, :3] @ indices + volume.affine[:3, 3:] - world[:3]).max() > SAME_PLACE:
+        return None
+    if indices.min() < 0 or (indices.max(1) >= volume.voxels.shape[:3]).any():
+        return None
+    start = indices[:, 0]
+    down, right = indices[:, 1] - start, indices[:, 2] - start
+    if sorted(np.abs(down)) != [0, 0, height - 1] or sorted(np.abs(right)) != [0, 0, width - 1]:
+        return None
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    steps = zip(start, np.sign(down), np.sign(right), strict=True)
+    return tuple((first + row * rows + column * columns).astype(np.int64) for first, row, column in steps)
+
+
+_SUNNYBROOK = {"i": LV_ENDOCARDIUM, "o": LV_EPICARDIUM}
+
+
+def read_layers(
+    path: Path, kind: Format, sources: Sequence[SourceFrame], structure: str | None = None
+) -> tuple[list[Layer], list[str]]:
+    """Read a file or a folder.
+
+    Args:
+        path: what to read.
+        kind: its format.
+        sources: the images that it belongs to; needed for DICOM objects, may be empty otherwise.
+        structure: label or number of the only structure to read of a DICOM object, whose other structures may be
+            broken; by default all that can be read.
+
+    Returns:
+        The layers, and what was left out, in words.
+
+    Raises:
+        OSError: when a file cannot be opened.
+        ValueError: when a file is broken, or does not belong to the images.
+    """
+    if kind.name == "json":
+        return _read_document(path), []
+    if kind.name == "nifti":
+        return read_volume(path, sources), []
+    if kind.name in ("rtstruct", "seg"):
+        read = read_structure_set if kind.name == "rtstruct" else read_segmentation
+        found = read(path, sources, structure)
+        notes = found.notes if isinstance(found, Segmentation) else ()
+        return [_from_region(region, sources) for region in found.regions], [*found.left_out, *notes]
+    layers: dict[Structure, list[LayerFrame]] = {}
+    budget = ReadBudget(path)
+    for file in source_files(path, kind):
+        name = check_name(file.name[: -len(".txt")])  # .png has as many letters
+        sunnybrook = SUNNYBROOK_NAME.fullmatch(name) if kind.name == "txt" else None
+        shown = _SUNNYBROOK[sunnybrook[2].lower()] if sunnybrook else TISSUE
+        layers.setdefault(shown, []).append(
+            _read_contour(file, name) if kind.name == "txt" else _read_png(file, name, budget)
+        )
+    return [Layer(shown, tuple(frames)) for shown, frames in layers.items()], []
+
+
+def _read_document(path: Path) -> list[Layer]:
+    """A layer for each structure; one that is on none of the frames is empty."""
+    document = read_contour_document(path)
+    layers = []
+    for number, structure in enumerate(document.structures):
+        frames = [frame for frame in document.frames if not frame.contours or number in frame.indices]
+        items = [frame.of_structure(number) for frame in frames]
+        layers.append(Layer(structure, tuple(map(_document_frame, items)), document.algorithm, number=number + 1))
+    return layers
+
+
+def _document_frame(item: FrameContours) -> LayerFrame:
+    return LayerFrame(
+        item.name,
+        item.size,
+        item.contours,
+        spacing=item.spacing,
+        world=item.world,
+        sop_instance_uid=item.sop_instance_uid,
+        frame=item.frame,
+        holes=item.holes,
+    )
+
+
+def _from_region(region: Any, sources: Sequence[SourceFrame]) -> Layer:
+    """The layer of a :class:`Region` or :class:`MaskRegion`; frames with nothing in them are left out."""
+    names, frames = frame_names(sources), []
+    for index in range(len(sources)):
+        contours = region.contours[index] or None if isinstance(region, Region) else None
+        mask = region.masks[index] if isinstance(region, MaskRegion) else None
+        if contours is not None or mask is not None:
+            holes = region.holes_of(index) if isinstance(region, Region) and region.has_holes else ()
+            frame = LayerFrame(names[index], None, contours, mask, holes=holes if any(holes) else ())
+            frames.append(attached(frame, sources, index))
+    tracking = str(region.tracking_uid) if isinstance(region, MaskRegion) else None
+    return Layer(region.structure, tuple(frames), tracking_uid=tracking, number=region.number)
+
+
+def _read_contour(path: Path, name: str) -> LayerFrame:
+    return LayerFrame(name, None, (read_contour(path).numpy(),))
+
+
+def _read_png(path: Path, name: str, budget: ReadBudget) -> LayerFrame:
+    """A mask of two values; it may be empty."""
+    values = read_picture(path)
+    budget.add_pixels(values.shape)
+    mask = foreground(values, path) if values.any() else np.zeros(values.shape, dtype=bool)
+    return LayerFrame(name, (mask.shape[0], mask.shape[1]), mask=mask.astype(np.float32))
+
+
+def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure] = ()) -> list[list[np.ndarray]]:
+    """Read contours or masks and find the frame of each.
+
+    Of a file with several structures those of the model count, which are told by their labels; a frame has the contours
+    of the innermost one that is there, since regions of training lie about that.
+
+    Args:
+        path: anything that :func:`monai_acdr.apps.convert` reads.
+        inputs: the frames; of DICOM they are found by UID or name, of others by name or, where there are as many, by
+            their order.
+        structures: of the model, from the innermost to the outermost.
+
+    Returns:
+        For each frame its outer contours (K, 2) in pixels, without holes; empty where there is none.
+
+    Raises:
+        FileNotFoundError: when there is no such path.
+        ValueError: when it cannot be read, has several structures of which none is the model's, or does not belong to
+            these frames.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"Expected a region (auto, center, point X Y, box X0 Y0 X1 Y1) or a file of masks or contours, but {path} "
+            "does not exist."
+        )
+    layers, _ = read_layers(path, source_format(path), inputs.sources)
+    found: list[list[np.ndarray]] = [[] for _ in inputs.frames]
+    for layer in _usable(choose_layers(layers, None, many=True), structures, path):
+        layer = trace_layer(layer)
+        if inputs.sources:
+            layer = attach(layer, inputs.sources)
+        for frame, index in zip(layer.frames, _indices(layer.frames, inputs), strict=True):
+            size = inputs.frames[index].size
+            if frame.size is not None and tuple(frame.size) != size:
+                raise ValueError(
+                    f"Expected the contours or masks in {path} to have the size of their image, {size} (H, W), but got "
+                    f"{tuple(frame.size)}."
+                )
+            if not found[index]:
+                contours = frame.contours or ()
+                holes = frame.holes or (False,) * len(contours)
+                found[index] = [ring for ring, hole in zip(contours, holes, strict=True) if not hole]
+    return found
+
+
+def _usable(layers: list[Layer], structures: Sequence[Structure], path: Path) -> list[Layer]:
+    """The only layer, or those of the model's structures in the order of these."""
+    if len(layers) == 1:
+        return layers
+    labels = [layer.structure.label.casefold() for layer in layers]
+    chosen = [
+        layers[labels.index(structure.label.casefold())]
+        for structure in structures
+        if labels.count(structure.label.casefold()) == 1
+    ]
+    if not chosen:
+        numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
+        shown = [(number, layer.structure.label) for number, layer in zip(numbers, layers, strict=True)]
+        raise ValueError(
+            f"Expected contours or masks of one structure in {path}, or of the model's, but it has "
+            f"{shown_labels(shown)}: take one out of it first, with monai-acdr convert {path.name} one.json "
+            f"--structure '#{shown[0][0]}' --images STUDY."
+        )
+    return chosen
+
+
+def _indices(frames: tuple[LayerFrame, ...], inputs: Inputs) -> list[int]:
+    if inputs.sources:
+        return [frame.source for frame in frames if frame.source is not None]
+    names = {frame.name: index for index, frame in enumerate(inputs.frames)}
+    if all(frame.name in names for frame in frames):
+        return [names[frame.name] for frame in frames]
+    if len(frames) == len(inputs.frames):
+        return list(range(len(frames)))
+    raise ValueError(
+        f"Expected contours or masks for these {len(inputs.frames)} images, by name or as many, but got {len(frames)} "
+        f"whose names differ, such as {frames[0].name!r}."
+    )
