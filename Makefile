@@ -52,7 +52,7 @@ help:
 	@echo 'make test         run all tests (PYTEST_ARGS="-k rasterizer" for some, TEST_WORKERS=0 for one process)'
 	@echo 'make docs         build the documentation site into build/site, every warning an error'
 	@echo 'make pictures     draw the pictures of the documentation again, with the shipped weights'
-	@echo 'make lint         ruff and mypy'
+	@echo 'make lint         ruff, import-linter and mypy'
 	@echo 'make fuzz         read mutated files of every format for MINUTES (60), and say what failed'
 	@echo 'make benchmark    training step, rasterizers, reading of mammograms: time and more'
 	@echo 'make test-oldest  run all tests with the oldest supported versions, in $(VENV_OLDEST)'
@@ -148,6 +148,7 @@ pictures: $(INSTALLED)
 lint: $(INSTALLED)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports
 	$(PY) -m mypy
 
 fuzz: $(INSTALLED)

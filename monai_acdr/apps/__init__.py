@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from monai_acdr.apps.convert_contours import convert
     from monai_acdr.apps.evaluate_bundle import evaluate
     from monai_acdr.apps.installation import info
+    from monai_acdr.apps.segment_results import SegmentOptions
     from monai_acdr.apps.segment_study import demo, segment
     from monai_acdr.apps.train_bundle import train
     from monai_acdr.apps.volume_agreement import agreement
 
-__all__ = ["agreement", "convert", "demo", "evaluate", "info", "segment", "train"]
+__all__ = ["SegmentOptions", "agreement", "convert", "demo", "evaluate", "info", "segment", "train"]
 
 _MODULES = {
+    "SegmentOptions": "segment_results",
     "agreement": "volume_agreement",
     "convert": "convert_contours",
     "demo": "segment_study",

@@ -22,7 +22,7 @@ NEEDED = ("tensorboard", "tqdm")
 """Packages of the extra ``bundle`` that the configs use; its ``fire`` is for ``python -m monai.bundle`` alone."""
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913
     dataset: str | os.PathLike[str],
     output: str | os.PathLike[str],
     model: str | os.PathLike[str] = "sunnybrook_lv_acdr",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ __all__ = [
     "Results",
     "SegmentReport",
     "Stopwatch",
-    "Wanted",
+    "SegmentOptions",
     "check_wanted",
     "heart_measures",
     "in_words",
@@ -539,17 +540,51 @@ SEG_KINDS = ("BINARY", "FRACTIONAL")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which files are asked for; arguments of :func:`monai_acdr.apps.segment`."""
+class SegmentOptions:
+    """How :func:`monai_acdr.apps.segment` reads and outlines a study, and what it writes.
 
-    seg: str | None
-    rtstruct: bool
-    sr: bool
-    mask: bool
-    pictures: bool
-    overlays: bool
-    html: bool
-    identity: bool
+    Attributes:
+        structure: name in all results, one per structure, the innermost first, see :func:`named_structure`; None takes
+            the bundle's, and in DICOM images of another modality than the bundle's "Region".
+        checkpoint: other weights than the bundle's.
+        series: SeriesNumber or SeriesInstanceUID, where the study has several series.
+        spacing: (between rows, between columns) in mm for images that do not tell it.
+        seg: ``BINARY`` or ``FRACTIONAL`` writes a DICOM segmentation.
+        rtstruct: write an RT structure set.
+        sr: write a structured report with the measures.
+        mask: write masks: one NIfTI for a NIfTI volume, otherwise a PNG for each frame. One structure has the value 1
+            in NIfTI and 255 in PNG; of several, structure k without those before it has k in NIfTI, and of two nested
+            ones, such as endocardium and epicardium, the inner one has 255 and the ring around it 128 in PNG.
+        pictures: write a contact sheet, the evolution of one contour, and the curve of volumes.
+        overlays: write a picture for each frame.
+        html: write a report of one self-contained file.
+        identity: put the patient's name and ID into that report.
+        all_frames: with ``auto``, keep contours of frames in which no ventricle was found.
+        store: URL of a DICOMweb service that the DICOM results are sent to.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+        batch_size: frames at once.
+        overwrite: replace the results of an earlier run.
+        strict: refuse a study in which a file has to be left out.
+    """
+
+    structure: str | Sequence[str] | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+    series: str | None = None
+    spacing: Sequence[float] | None = None
+    seg: str | None = None
+    rtstruct: bool = False
+    sr: bool = False
+    mask: bool = False
+    pictures: bool = True
+    overlays: bool = False
+    html: bool = False
+    identity: bool = False
+    all_frames: bool = False
+    store: str | None = None
+    device: str | None = None
+    batch_size: int = 32
+    overwrite: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -564,7 +599,7 @@ class Results:
     algorithm: Algorithm
 
 
-def check_wanted(wanted: Wanted, inputs: Inputs, store: bool) -> None:
+def check_wanted(wanted: SegmentOptions, inputs: Inputs, store: bool) -> None:
     """Raise an error, before the work, when a result cannot be written for these inputs or with this installation."""
     if wanted.seg not in (None, *SEG_KINDS):
         raise ValueError(f"Expected `seg` to be one of {SEG_KINDS} or None, but got {wanted.seg!r}.")
@@ -589,7 +624,7 @@ def check_wanted(wanted: Wanted, inputs: Inputs, store: bool) -> None:
         require_highdicom("Writing a DICOM segmentation or report")
 
 
-def result_findings(wanted: Wanted, inputs: Inputs) -> list[Finding]:
+def result_findings(wanted: SegmentOptions, inputs: Inputs) -> list[Finding]:
     """What the wanted results cannot say about these inputs."""
     unknown = sum(source.has_place and source.thickness is None for source in inputs.sources)
     if wanted.seg is None or not unknown:
@@ -624,7 +659,7 @@ def _seg_groups(sources: Sequence[SourceFrame]) -> list[list[SourceFrame]]:
 def write_results(
     folder: Path,
     results: Results,
-    wanted: Wanted,
+    wanted: SegmentOptions,
     report: SegmentReport,
     watch: Stopwatch,
     progress: Callable[[str, int, int], None],
@@ -700,7 +735,7 @@ def _write_masks(folder: Path, results: Results) -> None:
         save_png(folder / "masks" / f"{frame.name}.png", grays[mask])
 
 
-def _write_dicom(folder: Path, results: Results, wanted: Wanted) -> None:
+def _write_dicom(folder: Path, results: Results, wanted: SegmentOptions) -> None:
     sources = results.inputs.sources
     regions = [
         Region(structure, tuple(() if o.final is None else (o.final[number],) for o in results.outlines))

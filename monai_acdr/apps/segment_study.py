@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,9 +36,9 @@ from monai_acdr.apps.segment_results import (
     RESULT_NAMES,
     FrameReport,
     Results,
+    SegmentOptions,
     SegmentReport,
     Stopwatch,
-    Wanted,
     check_wanted,
     result_findings,
     write_report,
@@ -110,25 +111,9 @@ def segment(
     model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
     roi: str | os.PathLike[str] | Sequence[object] = "auto",
     *,
-    structure: str | Sequence[str] | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-    series: str | None = None,
-    spacing: Sequence[float] | None = None,
-    seg: str | None = None,
-    rtstruct: bool = False,
-    sr: bool = False,
-    mask: bool = False,
-    pictures: bool = True,
-    overlays: bool = False,
-    html: bool = False,
-    identity: bool = False,
-    all_frames: bool = False,
-    store: str | None = None,
-    device: str | None = None,
-    batch_size: int = 32,
-    overwrite: bool = False,
-    strict: bool = False,
+    options: SegmentOptions | None = None,
     progress: Progress | None = None,
+    **shortcuts: Any,
 ) -> SegmentReport:
     """Outline the images of one study.
 
@@ -140,28 +125,10 @@ def segment(
         model: a bundle's name or folder. A bundle's config is code: use those that you trust.
         roi: ``auto`` (finds the left ventricle), ``center``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
             covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
-        structure: name in all results, one per structure, the innermost first, see :func:`named_structure`; None takes
-            the bundle's, and in DICOM images of another modality than the bundle's "Region".
-        checkpoint: other weights than the bundle's.
-        series: SeriesNumber or SeriesInstanceUID, where the study has several series.
-        spacing: (between rows, between columns) in mm for images that do not tell it.
-        seg: ``BINARY`` or ``FRACTIONAL`` writes a DICOM segmentation.
-        rtstruct: write an RT structure set.
-        sr: write a structured report with the measures.
-        mask: write masks: one NIfTI for a NIfTI volume, otherwise a PNG for each frame. One structure has the value 1
-            in NIfTI and 255 in PNG; of several, structure k without those before it has k in NIfTI, and of two nested
-            ones, such as endocardium and epicardium, the inner one has 255 and the ring around it 128 in PNG.
-        pictures: write a contact sheet, the evolution of one contour, and the curve of volumes.
-        overlays: write a picture for each frame.
-        html: write a report of one self-contained file.
-        identity: put the patient's name and ID into that report.
-        all_frames: with ``auto``, keep contours of frames in which no ventricle was found.
-        store: URL of a DICOMweb service that the DICOM results are sent to.
-        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
-        batch_size: frames at once.
-        overwrite: replace the results of an earlier run.
-        strict: refuse a study in which a file has to be left out.
+        options: how to read and outline it, and what to write; by default contours, report and pictures.
         progress: told (step, done, all).
+        **shortcuts: fields of :class:`SegmentOptions` by their names, instead of those of ``options``:
+            ``segment(study, output, sr=True)`` is ``segment(study, output, options=SegmentOptions(sr=True))``.
 
     Returns:
         What was done; the same is in ``report.json``.
@@ -170,24 +137,27 @@ def segment(
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
         FileExistsError, OSError: when there are results already, another run writes there, it cannot be written, or a
             result would replace one of the files that are read.
+        TypeError: for a shortcut that is no field of SegmentOptions.
         ImportError: when a result needs an extra that is not installed.
         monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
     """
     request, watch, tell = parse_region(roi), Stopwatch(), progress or _ignore
-    wanted = Wanted(seg, rtstruct, sr, mask, pictures, overlays, html, identity)
+    options = replace(options or SegmentOptions(), **shortcuts)
     with lock_folder(output) as target:  # until the results are stored, which puts their number into the report
         with ExitStack() as stack:
-            folder = stack.enter_context(publish_results(target, RESULT_NAMES, overwrite))
+            folder = stack.enter_context(publish_results(target, RESULT_NAMES, options.overwrite))
             with watch("model"):
-                contour_model = name_structures(load_model(model, checkpoint, device, batch_size), structure)
+                contour_model = name_structures(
+                    load_model(model, options.checkpoint, options.device, options.batch_size), options.structure
+                )
             path = stack.enter_context(fetch_study(study, tell))
-            inputs = _read(path, series, spacing, strict, watch, tell)
-            contour_model, inputs = _without_foreign_names(contour_model, inputs, structure is not None)
-            read = [*input_files(path, inputs), request.path, checkpoint]
+            inputs = _read(path, options.series, options.spacing, options.strict, watch, tell)
+            contour_model, inputs = _without_foreign_names(contour_model, inputs, options.structure is not None)
+            read = [*input_files(path, inputs), request.path, options.checkpoint]
             check_inputs_kept([target / name for name in RESULT_NAMES], read)
-            check_wanted(wanted, inputs, bool(store))
-            report = _outline_and_write(folder, request, wanted, inputs, contour_model, all_frames, watch, tell)
-        return _stored(report, store, target, watch)
+            check_wanted(options, inputs, bool(options.store))
+            report = _outline_and_write(folder, request, options, inputs, contour_model, watch, tell)
+        return _stored(report, options.store, target, watch)
 
 
 def _read(
@@ -233,16 +203,15 @@ def _stored(report: SegmentReport, store: str | None, folder: Path, watch: Stopw
 def _outline_and_write(
     folder: Path,
     request: RegionRequest,
-    wanted: Wanted,
+    options: SegmentOptions,
     inputs: Inputs,
     model: ContourModel,
-    all_frames: bool,
     watch: Stopwatch,
     tell: Progress,
 ) -> SegmentReport:
     grid, reason = find_grid(inputs.frames)
     with watch("outline"):
-        outlines = outline_frames(request, inputs, model, grid, all_frames, tell)
+        outlines = outline_frames(request, inputs, model, grid, options.all_frames, tell)
     with watch("measure"):
         measured = measure_contours(inputs.frames, [o.final for o in outlines], model.structures, grid)
     weights = {"weights_sha256": model.checkpoint_sha256}
@@ -257,14 +226,14 @@ def _outline_and_write(
         frames=_frame_reports(inputs, outlines, measured, model),
         volumes=measured.volumes,
         skipped=inputs.skipped,
-        findings=_findings(inputs, outlines, measured, model, wanted, reason),
+        findings=_findings(inputs, outlines, measured, model, options, reason),
         wall=measured.wall,
         agreement=model.agreement,
         doubtful_below=model.doubtful_below,
     )
     with watch("write"):
         results = Results(inputs, outlines, measured, model.structures, model.nested, model.algorithm)
-        return write_results(folder, results, wanted, report, watch, tell)
+        return write_results(folder, results, options, report, watch, tell)
 
 
 def _findings(
@@ -272,7 +241,7 @@ def _findings(
     outlines: Sequence[Outline],
     measured: Measurements,
     model: ContourModel,
-    wanted: Wanted,
+    wanted: SegmentOptions,
     no_grid: str,
 ) -> list[Finding]:
     """What is not as it should be; `no_grid` says why frames have no place in a stack."""

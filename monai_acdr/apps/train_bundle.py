@@ -91,7 +91,7 @@ class TrainingResult:
         }
 
 
-def train(
+def train(  # noqa: PLR0913
     data: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,

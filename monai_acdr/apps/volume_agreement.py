@@ -354,7 +354,7 @@ WALL_MEASURES = ("mass_g", "wall_mm")
 """Measures that need an epicardium."""
 
 
-def agreement(
+def agreement(  # noqa: PLR0913
     studies: str | os.PathLike[str],
     output: str | os.PathLike[str],
     model: str | os.PathLike[str] | ContourModel = "sunnybrook_lv_acdr",

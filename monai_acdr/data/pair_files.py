@@ -127,7 +127,7 @@ def pair_key(name: str) -> str:
     return _MASK_TOKEN.sub("", stem, count=1).strip("_- .") or stem
 
 
-def _sides(folders: dict[Path, list[str]], root: Path, report: QualityReport) -> Iterator[_Side]:
+def _sides(folders: dict[Path, list[str]], root: Path, report: QualityReport) -> Iterator[_Side]:  # noqa: C901, PLR0912
     """Folders of images with their folders of masks; without any, folders that hold both kinds."""
     images: dict[_Key, Path] = {}
     masks: dict[_Key, list[Path]] = {}

@@ -87,7 +87,7 @@ class _Frame:
     is_slice: bool = False
 
 
-def pair_folder_data_list(
+def pair_folder_data_list(  # noqa: PLR0913
     dataset_dir: str | Path,
     group: str | None = None,
     table: str | Path | None = None,

@@ -162,7 +162,7 @@ class LoadReferenced(MapTransform):
         ValueError: for structures whose masks follow different rules, and as :class:`LoadReference`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         keys: KeysCollection = "label",
         image_key: str = "image",

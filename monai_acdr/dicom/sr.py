@@ -98,7 +98,7 @@ _PROCEDURES = {
 _IMAGING = Code("363679005", "SCT", "Imaging")
 
 
-def write_sr(
+def write_sr(  # noqa: PLR0913
     path: str | os.PathLike[str],
     contours: Sequence[Any],
     sources: Sequence[SourceFrame],

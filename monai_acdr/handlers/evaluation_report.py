@@ -97,7 +97,7 @@ class EvaluationReport:
         ValueError: when `metadata` holds NaN or infinity, which JSON has not.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         output_dir: str | os.PathLike[str],
         metadata: Mapping[str, Any] | None = None,

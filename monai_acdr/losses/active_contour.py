@@ -68,7 +68,7 @@ class ActiveContourLoss(_Loss):
         torch.Size([])
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         segmentation: str = "mse",
         balloon_weight: float = 1e-2,

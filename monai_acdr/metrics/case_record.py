@@ -63,7 +63,7 @@ CASE_COLUMNS: tuple[str, ...] = tuple(CaseRecord.__annotations__)
 """The fields of a record in the order in which they are written."""
 
 
-def evaluate_case(
+def evaluate_case(  # noqa: PLR0913
     pred_mask: Tensor | None,
     label: Tensor | None,
     *,

@@ -16,9 +16,9 @@ from pydicom.uid import generate_uid
 
 from monai_acdr.apps import segment
 from monai_acdr.apps.inputs import read_inputs
-from monai_acdr.apps.segment_results import RESULT_NAMES, Wanted, check_wanted
+from monai_acdr.apps.segment_results import RESULT_NAMES, SegmentOptions, check_wanted
 
-NOTHING = Wanted(None, False, False, False, False, False, False, False)
+NOTHING = SegmentOptions(pictures=False)
 
 
 def test_several_mammograms_get_a_segmentation_each(
@@ -51,7 +51,7 @@ def test_nothing_is_asked_of_pictures(study: Path) -> None:
         check_wanted(NOTHING, inputs, store=True)
 
 
-def asks(**changes: object) -> Wanted:
+def asks(**changes: object) -> SegmentOptions:
     return dataclasses.replace(NOTHING, **changes)
 
 

@@ -90,7 +90,7 @@ def mutate_dicom(rng: random.Random, data: bytes) -> bytes:
     return mutate_bytes(rng, encoded) if rng.random() < 0.05 else encoded
 
 
-def _change(rng: random.Random, elements: list[Element]) -> None:
+def _change(rng: random.Random, elements: list[Element]) -> None:  # noqa: C901, PLR0912
     """Change one element, of an item as often as of the data set itself."""
     place = _place(rng, elements)
     if place is None:

@@ -51,7 +51,7 @@ class RandFrame:
         still_prob: of a view without motion.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         size: int = 128,
         scale: tuple[float, float] = (0.45, 1.25),

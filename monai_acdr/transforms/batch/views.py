@@ -78,7 +78,7 @@ class RandView:
         (torch.Size([16, 1, 96, 96]), torch.Size([16, 2, 128, 2]))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         size: int = 96,
         side: float = 100.0,

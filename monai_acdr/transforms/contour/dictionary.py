@@ -134,7 +134,7 @@ class ContourToMaskd(_ContourTransformd):
         ValueError: when vertices carry the affine of another frame than the mask's, or the rule is unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         keys: KeysCollection,
         like_key: str | None = "image",

@@ -49,7 +49,7 @@ class ExpertROId(MapTransform):
         ValueError: when there is neither a box nor a contour, or the box has no area.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         image_key: str = "image",
         box: Sequence[float] | None = None,
