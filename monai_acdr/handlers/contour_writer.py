@@ -41,7 +41,7 @@ __all__ = ["ContourWriter", "contour_record"]
 
 _DECIMALS = 4
 DOCUMENT_FORMAT, DOCUMENT_VERSION = "monai_acdr.contours", 2
-"""Of the contour document, as `monai_acdr.apps.contour_document` reads and writes it."""
+"""Of the contour document, as `monai_acdr.apps.documents` reads and writes it."""
 
 
 class ContourWriter:

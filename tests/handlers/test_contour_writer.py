@@ -17,8 +17,7 @@ from ignite.engine import Engine
 from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 
-from monai_acdr.apps.contour_document import FORMAT, VERSION, contour_document_schema
-from monai_acdr.apps.contour_document_reader import read_contour_document
+from monai_acdr.apps.documents import FORMAT, VERSION, contour_document_schema, read_contour_document
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.handlers import ContourWriter, contour_record
 from monai_acdr.networks.layers import rasterize_polygons

@@ -23,7 +23,7 @@ def test_models_stay_and_code_is_brought_up_to_date(tmp_path: Path) -> None:
     (folder / "model").mkdir()
     (folder / "main.py").write_text("from monai_acdr.apps.monailabel.old import MyApp\n")
     assert make_app_folder(tmp_path) == folder and make_app_folder(tmp_path) == folder
-    assert "server_app" in (folder / "main.py").read_text() and (folder / "model").is_dir()
+    assert "monailabel.server" in (folder / "main.py").read_text() and (folder / "model").is_dir()
 
 
 def test_other_apps_are_left_alone(tmp_path: Path) -> None:
