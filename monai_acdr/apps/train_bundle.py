@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import os
 import shutil
@@ -23,7 +24,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_acdr.apps.model import find_device
-from monai_acdr.apps.training_plan import TrainingFacts, TrainingPlan, make_plan, read_plan, training_facts
+from monai_acdr.apps.training_plan import TrainingPlan, make_plan, read_plan
 from monai_acdr.apps.training_results import (
     RESULT_NAMES,
     WORST,
@@ -35,7 +36,7 @@ from monai_acdr.apps.training_results import (
     write_metrics,
 )
 from monai_acdr.bundle import bundle_root
-from monai_acdr.data import QualityReport, hold_out
+from monai_acdr.data import DatasetFingerprint, QualityReport, dataset_fingerprint, hold_out
 from monai_acdr.data.pair_groups import check_apart, fold_split, group_name
 from monai_acdr.data.pairs import list_pair_items
 from monai_acdr.data.splits import GROUPS
@@ -144,16 +145,17 @@ def train(  # noqa: PLR0913
         report = QualityReport()
         given = read_plan(plan) if plan is not None else _earlier_plan(target)
         items, options = _list(Path(data), table, patient_column, report)
-        facts = training_facts(items)
-        settled = given or make_plan(facts, _structures(items), folds or 1)
+        fingerprint = dataset_fingerprint(items)
+        pixel_mm = None if fingerprint.spacing is None else fingerprint.spacing[1]
+        settled = given or make_plan(fingerprint, _structures(items), folds or 1)
         settled = _with_options(settled, folds, epochs, seed, structure)
         if minutes is not None and given is None:
-            settled = _for_minutes(settled, facts, minutes, chosen)
+            settled = _for_minutes(settled, len(items), minutes, chosen)
         _agrees_with_earlier(target, settled)
         items = _large_enough(items, settled.min_area, report)
         runs = _splits(items, settled)
-        _write_beginning(target, report, settled, runs, tell)
-        config = settled.config(facts.pixel_mm)
+        _write_beginning(target, report, fingerprint, settled, runs, tell)
+        config = settled.config(pixel_mm)
         options |= {"min_area": settled.min_area} if options else {}
         work = _Work(target / "training", settled, config, chosen, tell, start)
         records, worst = work.run(runs)
@@ -162,7 +164,7 @@ def train(  # noqa: PLR0913
             metrics = write_metrics(new, records, settled, origin)
             save_png(new / "worst_cases.png", worst_picture(worst))
             write_bundle(new / "bundle", settled, config, options, work.join(len(runs)), runs, target / "bundle")
-            write_card(new, settled, facts, metrics, report, origin)
+            write_card(new, settled, fingerprint, metrics, report, origin)
         tell(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
         held_out = sum(len(held) for _, held in runs)
         seconds = time.monotonic() - start
@@ -170,10 +172,17 @@ def train(  # noqa: PLR0913
 
 
 def _write_beginning(
-    target: Path, report: QualityReport, plan: TrainingPlan, runs: Sequence[tuple[Items, Items]], tell: Say
+    target: Path,
+    report: QualityReport,
+    fingerprint: DatasetFingerprint,
+    plan: TrainingPlan,
+    runs: Sequence[tuple[Items, Items]],
+    tell: Say,
 ) -> None:
     """Write the checks, the plan and the split, and tell them, before anything is trained."""
     report.write(target / "quality.json")
+    text = json.dumps(fingerprint.as_dict(), indent=1, allow_nan=False)
+    write_text_atomically(target / "fingerprint.json", text + "\n")
     (target / "training").mkdir(exist_ok=True)
     plan.write(target / "plan.json")
     _write_split(target / "split.csv", runs)
@@ -287,7 +296,7 @@ def _with_options(
     return replace(plan, **changes, reasons={**plan.reasons, **dict.fromkeys(changes, "given as an option")})
 
 
-def _for_minutes(plan: TrainingPlan, facts: TrainingFacts, minutes: float, device: torch.device) -> TrainingPlan:
+def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch.device) -> TrainingPlan:
     """Epochs for a time, from a few steps on random regions; a fifth is kept for reading, validation and results."""
     from monai_acdr.losses import ActiveContourLoss
     from monai_acdr.networks.blocks import CenteredCircle
@@ -306,7 +315,7 @@ def _for_minutes(plan: TrainingPlan, facts: TrainingFacts, minutes: float, devic
         loss(network(image), target).backward()
         seconds.append(time.monotonic() - start)
     share = 0.8 if plan.folds == 1 else plan.folds - 1
-    steps = max(1, round(facts.objects * share / plan.batch_size))
+    steps = max(1, round(objects * share / plan.batch_size))
     epochs = max(1, int(0.8 * 60 * minutes / (steps * float(np.median(seconds[1:])) * 1.3)))
     why = {**plan.reasons, "epochs": f"about {minutes:g} minutes on this machine"}
     return replace(plan, epochs=epochs, reasons=why)

@@ -9,19 +9,16 @@ import difflib
 import json
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from monai_acdr.data.mask_values import read_mask_values, structure_mask
+from monai_acdr.data import DatasetFingerprint
 from monai_acdr.data.text_files import read_json
 from monai_acdr.files import write_text_atomically
 
-__all__ = ["TrainingFacts", "TrainingPlan", "make_plan", "training_facts", "read_plan"]
+__all__ = ["TrainingPlan", "length_unit", "make_plan", "object_lengths", "read_plan"]
 
 SIZE_RATIO = 1.5
 """Objects whose extents differ by more than this factor between the 5th and the 95th percentile get boxes."""
@@ -37,75 +34,6 @@ STEPS = (800, 3000)
 MIN_AREA = 16.0
 """Square pixels below which an object is a speck."""
 LARGEST_INPUT = 512
-
-
-@dataclass(frozen=True)
-class TrainingFacts:
-    """Facts about the objects of a data set that a plan is made from.
-
-    Attributes:
-        images: number of images.
-        objects: number of objects, a region each.
-        patients: number of patients.
-        several: images with more than one object.
-        extents: longer sides of the objects' boxes at the 5th, 50th and 95th percentile, in ``unit``.
-        unit: "mm" where every image tells its pixel spacing, otherwise "px".
-        pixel_mm: median pixel spacing in mm; None where ``unit`` is "px".
-        area: median area in square pixels.
-        extent_px: median extent in pixels.
-    """
-
-    images: int
-    objects: int
-    patients: int
-    several: int
-    extents: tuple[float, float, float]
-    unit: str
-    pixel_mm: float | None
-    area: float
-    extent_px: float
-
-
-def training_facts(items: Sequence[Mapping[str, Any]]) -> TrainingFacts:
-    """Measure the objects of a data list.
-
-    Args:
-        items: of :func:`monai_acdr.data.pair_folder_data_list`: ``image``, ``patient``, ``spacing`` and ``contour``,
-            (P, 2) vertices in pixels, or ``label`` with ``label_values``.
-
-    Raises:
-        ValueError: for an empty list.
-    """
-    if not items:
-        raise ValueError("Expected objects to plan for, but the data list is empty: check the masks.")
-    sides = np.array([_extent(item) for item in items])  # (number, 2), width and height
-    spacings = [item.get("spacing") for item in items]
-    known = all(spacing is not None for spacing in spacings)
-    steps = np.array(spacings if known else [(1.0, 1.0)] * len(items), dtype=np.float64)[:, ::-1]
-    low, middle, high = np.percentile((sides * steps).max(1), (5, 50, 95)).tolist()
-    counts = Counter(str(item["image"]) for item in items)
-    return TrainingFacts(
-        images=len(counts),
-        objects=len(items),
-        patients=len({str(item["patient"]) for item in items}),
-        several=sum(number > 1 for number in counts.values()),
-        extents=(low, middle, high),
-        unit="mm" if known else "px",
-        pixel_mm=float(np.median(steps)) if known else None,
-        area=float(np.median(sides.prod(1))) * math.pi / 4,
-        extent_px=float(np.median(sides.max(1))),
-    )
-
-
-def _extent(item: Mapping[str, Any]) -> tuple[float, float]:
-    """(width, height) in pixels of all structures of an item together."""
-    if item.get("contour") is not None:
-        width, height = np.ptp(np.asarray(item["contour"], dtype=np.float64), axis=0).tolist()
-        return width, height
-    values = read_mask_values(item["label"])
-    masks = [structure_mask(values, labels, item["label"]) for labels in item.get("label_values") or (None,)]
-    rows, columns = np.nonzero(np.any(masks, axis=0))
-    return float(np.ptp(columns) + 1), float(np.ptp(rows) + 1)
 
 
 @dataclass(frozen=True)
@@ -201,8 +129,29 @@ class TrainingPlan:
         }
 
 
+def length_unit(fingerprint: DatasetFingerprint) -> str:
+    """Unit of lengths: "mm" where every image tells its pixel spacing, otherwise "px"."""
+    return "mm" if 0 < fingerprint.num_images == fingerprint.num_with_spacing else "px"
+
+
+def object_lengths(fingerprint: DatasetFingerprint) -> tuple[float, float, float]:
+    """Longer sides of the objects' boxes at the 5th, 50th and 95th percentile, in the unit of :func:`length_unit`.
+
+    Raises:
+        ValueError: for a data set without objects.
+    """
+    if length_unit(fingerprint) == "mm":
+        sides = fingerprint.object_width_mm, fingerprint.object_height_mm
+    else:
+        sides = fingerprint.object_width, fingerprint.object_height
+    if sides[0] is None or sides[1] is None:
+        raise ValueError("Expected objects to plan for, but the data set has none: check the masks.")
+    low, middle, high = (max(sides[0][name], sides[1][name]) for name in ("p5", "p50", "p95"))
+    return low, middle, high
+
+
 def make_plan(
-    facts: TrainingFacts,
+    fingerprint: DatasetFingerprint,
     structures: Sequence[str] = ("object",),
     folds: int = 1,
     epochs: int | None = None,
@@ -211,7 +160,7 @@ def make_plan(
     """Choose a training for the objects of a data set, and say why.
 
     Args:
-        facts: from :func:`training_facts`.
+        fingerprint: of the data list, an item for each object.
         structures: names of the structures.
         folds: number of folds by patient, 1 for one group that is held out.
         epochs: instead of those that the budget of steps gives.
@@ -220,15 +169,15 @@ def make_plan(
     Raises:
         ValueError: for fewer than two patients, or fewer patients than folds.
     """
-    if facts.patients < max(2, folds):
+    if fingerprint.num_patients < max(2, folds):
         raise ValueError(
             f"Expected at least {max(2, folds)} patients, to train on some and measure on others, but the data set has "
-            f"{facts.patients}: add images, or use fewer folds."
+            f"{fingerprint.num_patients}: add images, or use fewer folds."
         )
     why: dict[str, str] = {"structures": "the labels of the masks, or the name given by --structure"}
-    chosen = _choose_region(facts, why)
+    chosen = _choose_region(fingerprint, why)
     start = chosen.pop("start")
-    training = max(1, round(facts.objects * (0.8 if folds == 1 else 1 - 1 / folds)))
+    training = max(1, round(fingerprint.num_items * (0.8 if folds == 1 else 1 - 1 / folds)))
     batch = 16 if training >= 64 else max(2, min(8, training))
     steps = min(max(STEPS[0], 3 * training), STEPS[1])
     budget = max(1, round(steps / max(1, training // batch)))
@@ -249,12 +198,12 @@ def make_plan(
         if folds == 1
         else "every patient is measured by a network that did not see it"
     )
-    area = max(MIN_AREA, float(f"{facts.area / 100:.2g}"))
+    area = max(MIN_AREA, float(f"{math.pi / 4 * (fingerprint.object_diameter or {})['p50'] ** 2 / 100:.2g}"))
     why["min_area"] = "smaller objects are specks: under 4 x 4 pixels, or a hundredth of a typical object"
     return TrainingPlan(
         structures=tuple(structures),
         **chosen,
-        region_unit=facts.unit,
+        region_unit=length_unit(fingerprint),
         initial_diameter=tuple(round(min(0.9, start * (1 + 0.4 * index)), 2) for index in range(len(structures))),
         batch_size=batch,
         epochs=epochs or budget,
@@ -265,17 +214,19 @@ def make_plan(
     )
 
 
-def _choose_region(facts: TrainingFacts, why: dict[str, str]) -> dict[str, Any]:
+def _choose_region(fingerprint: DatasetFingerprint, why: dict[str, str]) -> dict[str, Any]:
     """Region, size of the input, and diameter of the first circle ("start"); reasons go into ``why``."""
-    low, middle, high = facts.extents
+    low, middle, high = object_lengths(fingerprint)
+    unit = length_unit(fingerprint)
+    typical_px = max((fingerprint.object_width or {})["p50"], (fingerprint.object_height or {})["p50"])
     spread = high / max(low, 1e-9)
-    sizes = f"objects are {low:.3g} to {high:.3g} {facts.unit} long (5 % to 95 %), a factor of {spread:.2g}"
+    sizes = f"objects are {low:.3g} to {high:.3g} {unit} long (5 % to 95 %), a factor of {spread:.2g}"
     if spread > SIZE_RATIO:
         region, scale, side, start = "box", BOX_SCALE, None, 0.5
         why["region"] = f"{sizes}, more than {SIZE_RATIO:g}: one side for all would show small ones as specks"
         why["region_scale"] = f"the box of the object and {50 * (BOX_SCALE - 1):.0f} % of its sides on each side of it"
         why["initial_diameter"] = "a circle within the object, which fills most of its region"
-        region_px = BOX_SCALE * facts.extent_px
+        region_px = BOX_SCALE * typical_px
     else:
         region, side = "side", float(f"{SIDE_SCALE * high:.3g}")
         scale = round(side / middle, 2)
@@ -284,9 +235,9 @@ def _choose_region(facts: TrainingFacts, why: dict[str, str]) -> dict[str, Any]:
         why["region_scale"] = "for boxes that users draw: about the same region as the fixed side gives"
         why["region_side"] = f"{SIDE_SCALE:g} times the length of a large object, with room for what surrounds it"
         why["initial_diameter"] = "a circle somewhat smaller than a typical object"
-        region_px = side * facts.extent_px / middle
+        region_px = side * typical_px / middle
     why["region_unit"] = (
-        "every image tells its pixel spacing" if facts.unit == "mm" else "not every image tells its pixel spacing"
+        "every image tells its pixel spacing" if unit == "mm" else "not every image tells its pixel spacing"
     )
     size = SMALL_INPUT if region_px <= SMALL_REGION else LARGE_INPUT
     why["input_size"] = f"a typical region is {region_px:.0f} pixels wide" + (

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from monai_acdr.apps.training_plan import TrainingFacts, TrainingPlan
+from monai_acdr.apps.training_plan import TrainingPlan, length_unit, object_lengths
 from monai_acdr.bundle import bundle_root
-from monai_acdr.data import QualityReport
+from monai_acdr.data import DatasetFingerprint, QualityReport
 from monai_acdr.handlers import EvaluationReport
 from monai_acdr.metrics import CaseRecord
 from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, draw_contours, structure_color
@@ -216,7 +216,7 @@ def _config_text(value: Any, indent: int = 0, before: int = 0) -> str:
 def write_card(
     folder: Path,
     plan: TrainingPlan,
-    facts: TrainingFacts,
+    fingerprint: DatasetFingerprint,
     metrics: Mapping[str, Any],
     report: QualityReport,
     origin: Mapping[str, Any],
@@ -239,16 +239,16 @@ def write_card(
     ask = "box X0 Y0 X1 Y1" if box else "point X Y"
     kinds = report.kinds()
     findings = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "none"
-    low, middle, high = facts.extents
+    low, middle, high = object_lengths(fingerprint)
     text = f"""# Contours of {names}
 
 Made by `monai-acdr train`. Research only; not a medical device.
 
 ## Data
 
-{facts.images} images of {facts.patients} patients, {facts.objects} objects, {facts.several} images with several.
-Objects are {low:.3g}, {middle:.3g} and {high:.3g} {facts.unit} long (5 %, 50 %, 95 %).
-Findings of the check: {findings}; `quality.json` names them.
+{fingerprint.num_images} images of {fingerprint.num_patients} patients, {fingerprint.num_items} regions.
+Objects are {low:.3g}, {middle:.3g} and {high:.3g} {length_unit(fingerprint)} long (5 %, 50 %, 95 %).
+Findings of the check: {findings}; `quality.json` names them. `fingerprint.json` has more.
 
 ## Results
 

@@ -86,7 +86,7 @@ def trained(disks: Path, tiny_plan: Path, tmp_path_factory: pytest.TempPathFacto
 def test_files_and_lines(trained: tuple[Path, Any, list[str]]) -> None:
     output, result, lines = trained
     names = {path.name for path in output.iterdir()}
-    assert names == {*RESULT_NAMES, "plan.json", "quality.json", "split.csv", "training"}
+    assert names == {*RESULT_NAMES, "fingerprint.json", "plan.json", "quality.json", "split.csv", "training"}
     assert result.metrics == json.loads((output / "metrics.json").read_text())
     assert result.held_out == result.metrics["num_cases"] == len((output / "metrics.csv").read_text().splitlines()) - 1
     assert result.first_metric_seconds < result.seconds
@@ -230,7 +230,7 @@ def test_labels_are_structures(tmp_path: Path, tiny_plan: Path) -> None:
 
 def test_minutes_set_the_epochs(disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = []
-    monkeypatch.setattr(train_bundle, "_write_beginning", lambda *values: plans.append(values[2]) or _stop())
+    monkeypatch.setattr(train_bundle, "_write_beginning", lambda *values: plans.append(values[3]) or _stop())
     with pytest.raises(InterruptedError, match="by a test"):
         train(disks, tmp_path / "out", minutes=0.5, device="cpu")
     assert plans[0].epochs >= 1

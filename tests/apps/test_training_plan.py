@@ -4,73 +4,56 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from monai_acdr.apps.training_plan import TrainingFacts, TrainingPlan, make_plan, read_plan, training_facts
-
-FACTS = TrainingFacts(
-    images=40,
-    objects=50,
-    patients=20,
-    several=5,
-    extents=(20.0, 40.0, 80.0),
-    unit="px",
-    pixel_mm=None,
-    area=1000.0,
-    extent_px=40.0,
-)
+from monai_acdr.apps.training_plan import TrainingPlan, length_unit, make_plan, object_lengths, read_plan
+from monai_acdr.data import DatasetFingerprint
 
 
-def box(width: float, height: float, corner: float = 10.0) -> np.ndarray:
-    return np.array([[0, 0], [width, 0], [width, height], [0, height]]) + corner
+def fingerprint(
+    lengths: Sequence[float],
+    number: int = 50,
+    patients: int = 20,
+    spacing: tuple[float, float] | None = None,
+) -> DatasetFingerprint:
+    """Of objects of these lengths at the 5th, 50th and 95th percentile."""
+    names = dict(zip(("p5", "p50", "p95"), lengths, strict=True))
+    half = {name: value / 2 for name, value in names.items()}
+    values: dict[str, Any] = dict.fromkeys(DatasetFingerprint.__dataclass_fields__)
+    sizes: dict[str, Any] = {"object_width": half, "object_height": names, "object_diameter": half}
+    if spacing is not None:
+        sizes |= {"object_width_mm": {n: 3 * v for n, v in half.items()}, "object_height_mm": names}
+    counts = {"num_items": number, "num_images": number, "num_patients": patients}
+    return DatasetFingerprint(**values | sizes | counts | {"num_with_spacing": number if spacing else 0})
 
 
-def item(image: str, patient: str, contour: Any, spacing: tuple[float, float] | None = None) -> dict[str, Any]:
-    return {"image": image, "patient": patient, "contour": contour, "spacing": spacing}
+FOUR = fingerprint((20.0, 40.0, 80.0))
 
 
-def test_facts_in_pixels() -> None:
-    facts = training_facts(
-        [item("a", "1", box(10, 20)), item("a", "1", box(30, 5), (0.5, 0.5)), item("b", "2", box(40, 1))]
-    )
-    assert (facts.images, facts.objects, facts.patients, facts.several) == (2, 3, 2, 1)
-    assert (facts.unit, facts.pixel_mm) == ("px", None)
-    np.testing.assert_allclose(facts.extents, np.percentile([20, 30, 40], (5, 50, 95)))
-    assert facts.extent_px == 30
-
-
-def test_facts_in_mm_count_each_axis_by_its_spacing() -> None:
-    facts = training_facts([item(name, name, box(10, 20), (0.5, 2.0)) for name in "ab"])
-    assert facts.unit == "mm"
-    assert facts.extents == (20.0, 20.0, 20.0)  # 10 columns of 2 mm, not 20 rows of 0.5 mm
-    assert facts.pixel_mm == 1.25
-
-
-def test_facts_of_a_label_map(tmp_path: Path) -> None:
-    values = np.zeros((40, 50), np.uint8)
-    values[5:25, 10:20], values[10:15, 12:42] = 1, 2
-    Image.fromarray(values).save(tmp_path / "label.png")
-    known = {"image": "a", "patient": "1", "label": str(tmp_path / "label.png"), "spacing": None}
-    assert training_facts([{**known, "label_values": ((1,), (2,))}]).extent_px == 32  # columns 10 to 41
-    assert training_facts([{**known, "label_values": ((1,),)}]).extent_px == 20
+def test_lengths_are_the_longer_sides_in_the_unit_that_is_known() -> None:
+    assert object_lengths(FOUR) == (20, 40, 80)
+    assert length_unit(FOUR) == "px"
+    in_mm = fingerprint((20.0, 40.0, 80.0), spacing=(3.0, 1.0))
+    assert object_lengths(in_mm) == (30, 60, 120)  # half as many columns, of three times the size
+    assert make_plan(in_mm).region_unit == "mm"
+    assert length_unit(replace(in_mm, num_with_spacing=3)) == "px"
 
 
 def test_nothing_to_plan_for() -> None:
     with pytest.raises(ValueError, match="Expected objects to plan for"):
-        training_facts([])
+        object_lengths(replace(FOUR, object_width=None))
 
 
 def test_sizes_decide_the_region() -> None:
-    plan = make_plan(FACTS)
+    plan = make_plan(FOUR)
     assert (plan.region, plan.region_side) == ("box", None)
     assert "a factor of 4, more than 1.5" in plan.reasons["region"]
-    alike = make_plan(replace(FACTS, extents=(30.0, 36.0, 40.0), extent_px=36.0))
+    alike = make_plan(fingerprint((30.0, 36.0, 40.0)))
     assert alike.region == "side"
     assert alike.region_side == 64  # 1.6 times a large object
     assert alike.region_scale == pytest.approx(64 / 36, abs=0.01)  # a box drawn later gives about the same region
@@ -79,30 +62,30 @@ def test_sizes_decide_the_region() -> None:
 
 
 def test_objects_decide_the_budget() -> None:
-    small = make_plan(FACTS)
+    small = make_plan(FOUR)
     assert small.batch_size == 8
     assert small.epochs == 160  # 800 steps, 5 an epoch: 40 of 50 objects are trained on
-    large = make_plan(replace(FACTS, objects=5000, images=5000, patients=500))
+    large = make_plan(fingerprint((20, 40, 80), 5000, 500))
     assert (large.batch_size, large.epochs) == (16, 12)  # 3000 steps, 250 an epoch
-    assert make_plan(FACTS, epochs=3).epochs == 3
-    assert make_plan(replace(FACTS, extent_px=200.0)).input_size == 96
+    assert make_plan(FOUR, epochs=3).epochs == 3
+    assert make_plan(fingerprint((100, 200, 400))).input_size == 96
 
 
 def test_several_structures_start_one_around_the_other() -> None:
-    plan = make_plan(FACTS, ("inner", "outer"))
+    plan = make_plan(FOUR, ("inner", "outer"))
     assert plan.structures == ("inner", "outer")
     assert plan.initial_diameter[0] < plan.initial_diameter[1] < 1
 
 
 def test_too_few_patients() -> None:
     with pytest.raises(ValueError, match="Expected at least 2 patients.*has 1"):
-        make_plan(replace(FACTS, patients=1))
+        make_plan(replace(FOUR, num_patients=1))
     with pytest.raises(ValueError, match="Expected at least 21 patients.*fewer folds"):
-        make_plan(FACTS, folds=21)
+        make_plan(FOUR, folds=21)
 
 
 def test_every_choice_has_a_reason_and_survives_a_round_trip(tmp_path: Path) -> None:
-    plan = make_plan(FACTS)
+    plan = make_plan(FOUR)
     plan.write(tmp_path / "plan.json")
     assert read_plan(tmp_path / "plan.json") == plan
     assert read_plan(tmp_path / "plan.json").reasons == {
