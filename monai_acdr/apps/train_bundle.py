@@ -149,11 +149,12 @@ def train(  # noqa: PLR0913
         pixel_mm = None if fingerprint.spacing is None else fingerprint.spacing[1]
         settled = given or make_plan(fingerprint, _structures(items), folds or 1)
         settled = _with_options(settled, folds, epochs, seed, structure)
+        _check_structures(settled, items)
         if minutes is not None and given is None:
             settled = _for_minutes(settled, len(items), minutes, chosen)
         _agrees_with_earlier(target, settled)
         items = _large_enough(items, settled.min_area, report)
-        runs = _splits(items, settled)
+        runs = _splits(items, settled, report)
         _write_beginning(target, report, fingerprint, settled, runs, tell)
         config = settled.config(pixel_mm)
         options |= {"min_area": settled.min_area} if options else {}
@@ -252,15 +253,15 @@ def _list(
     Raises:
         ValueError: when a value of the patients' column is missing.
     """
-    components = QualityReport()
+    components, path = QualityReport(), None if table is None else Path(table)
     try:
-        items = list_pair_items(data, table, None, components, split_components=True)
+        items = list_pair_items(data, path, None, components, split_components=True)
         options: dict[str, Any] = {"split_components": True}
     except ValueError as error:
         if "leave split_components out" not in str(error):
             raise
         components = QualityReport()
-        items, options = list_pair_items(data, table, None, components), {}
+        items, options = list_pair_items(data, path, None, components), {}
     report.layout, report.counts = components.layout, components.counts
     report.findings, report.notes = components.findings, components.notes
     if patient_column is not None:
@@ -280,6 +281,15 @@ def _structures(items: Items) -> tuple[str, ...]:
     """Names of the structures; polygons of several classes are objects of one kind."""
     names = {tuple(item["structures"]) for item in items}
     return names.pop() if len(names) == 1 else ("object",)
+
+
+def _check_structures(plan: TrainingPlan, items: Items) -> None:
+    found = _structures(items)
+    if len(found) != len(plan.structures):
+        raise ValueError(
+            f"Expected a plan for the structures {list(found)} of the masks, but it has {list(plan.structures)}: "
+            "correct `structures` and `initial_diameter`."
+        )
 
 
 def _with_options(
@@ -338,7 +348,7 @@ def _area(contour: Any) -> float:
     return abs(float(signed_area(torch.from_numpy(np.asarray(contour, dtype=np.float64)))))
 
 
-def _splits(items: Items, plan: TrainingPlan) -> list[tuple[Items, Items]]:
+def _splits(items: Items, plan: TrainingPlan, report: QualityReport) -> list[tuple[Items, Items]]:
     """(trained on, held out) of each network."""
     patients = [str(item["patient"]) for item in items]
     if plan.folds > 1:
@@ -351,6 +361,12 @@ def _splits(items: Items, plan: TrainingPlan) -> list[tuple[Items, Items]]:
     seen = [item for item in items if group_name(item["group"]) == GROUPS[0]]
     held = [item for item in items if item["group"] and group_name(item["group"]) != GROUPS[0]]
     if seen and held:
+        mixed = sorted({str(item["patient"]) for item in seen} & {str(item["patient"]) for item in held})
+        if mixed and not any(note.startswith("patients were guessed") for note in report.notes):
+            raise ValueError(
+                f"Expected no patient in two groups, but {', '.join(mixed[:3])} ({len(mixed)} in all) is trained on "
+                "and held out: results would be too good; correct the groups, or cross-validate with --folds."
+            )
         return [(seen, held)]
     seen, held = hold_out(items, HELD_OUT, seed=0)
     if not held:

@@ -204,6 +204,18 @@ def test_groups_of_the_data_set_are_kept(disks: Path, tmp_path: Path, tiny_plan:
     assert {patient for patient, group in groups.items() if group == "test"} == {"p0", "p4"}
 
 
+def test_a_patient_in_two_groups_stops(disks: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = [
+        ("file", "patient", "group"),
+        *((f"im{i:02d}.png", f"p{i // 3}", "train test test".split()[i % 3]) for i in range(6)),
+    ]
+    with table.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    with pytest.raises(ValueError, match=r"Expected no patient in two groups, but p0, p1 \(2 in all\)"):
+        train(disks, tmp_path / "out", table=table, device="cpu")
+
+
 def test_another_column_keeps_images_together(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:
     train(disks, tmp_path / "out", plan=tiny_plan, epochs=1, patient_column="site", device="cpu")
     groups = dict(list(csv.reader((tmp_path / "out" / "split.csv").open()))[1:])
@@ -222,6 +234,8 @@ def test_labels_are_structures(tmp_path: Path, tiny_plan: Path) -> None:
         "epochs": 1,
     }
     (tmp_path / "plan.json").write_text(json.dumps(text))
+    with pytest.raises(ValueError, match=r"Expected a plan for the structures .* but it has \['object'\]"):
+        train(data, tmp_path / "out", plan=tiny_plan, device="cpu")
     result = train(data, tmp_path / "out", plan=tmp_path / "plan.json", device="cpu")
     assert set(result.metrics["by_structure"]) == {"core", "rim"}
     report = segment(data / "images" / "im00.png", tmp_path / "seg", tmp_path / "out" / "bundle", roi="box 30 30 66 66")
