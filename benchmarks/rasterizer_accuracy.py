@@ -20,7 +20,7 @@ from timing import spread
 from torch import Tensor
 
 from monai_acdr.geometry import signed_area
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 
 SIZE, NUM_VERTICES = 64, 32
 SHAPES: dict[str, Callable[..., Tensor]] = {"blobs": make_blobs, "bands": make_bands}
@@ -62,7 +62,7 @@ def mask_errors(rasterize: Rasterize, vertices: Tensor, device: str) -> dict[str
 
 def gradient_errors(rasterize: Rasterize, vertices: Tensor, target: Tensor, device: str) -> dict[str, Any]:
     """Cosine of the angle between the gradient and the true one, and how much longer it is."""
-    plain = lambda v: rasterize_polygons(v, (SIZE, SIZE), differentiate="autograd")[:, 0]  # noqa: E731
+    plain = lambda v: rasterize_polygons(v, (SIZE, SIZE), ExactOptions(differentiate="autograd"))[:, 0]  # noqa: E731
     true = _gradient(plain, vertices.double(), target)
     ours = _gradient(rasterize, vertices.to(device), target.to(device, vertices.dtype)).double().cpu()
     norms = ours.norm(dim=-1), true.norm(dim=-1)

@@ -18,7 +18,7 @@ import rasterizer_peers as peers
 import torch
 from torch import Tensor
 
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons, rasterizer_options
 from monai_acdr.networks.layers.rasterizers.operator import available_backends
 
 Rasterize = Callable[[Tensor], Any]
@@ -63,7 +63,7 @@ def make_exact(backend: str) -> Callable[[int, int, str], Rasterize]:
     """Maker of the exact method with one backend."""
 
     def make(size: int, num_vertices: int, device: str) -> Rasterize:
-        return lambda vertices: rasterize_polygons(vertices, (size, size), backend=backend)[:, 0]
+        return lambda vertices: rasterize_polygons(vertices, (size, size), ExactOptions(backend=backend))[:, 0]
 
     return make
 
@@ -72,7 +72,7 @@ def make_method(method: str) -> Callable[[int, int, str], Rasterize]:
     """Maker of another method with its usual settings; meshes are made of a circle's triangles, found once."""
 
     def make(size: int, num_vertices: int, device: str) -> Rasterize:
-        return lambda vertices: rasterize_polygons(vertices, (size, size), method=method)[:, 0]
+        return lambda vertices: rasterize_polygons(vertices, (size, size), rasterizer_options(method=method))[:, 0]
 
     return make
 

@@ -171,7 +171,7 @@ CONFIG_KEYS = {
     "loss#curvature_weight": "weight of the curvature term; lengths in [-1, 1]",
     "loss#squared_curvature": "squared norm (Algorithm 1) or plain norm",
     "loss#distance_weight": "weight of the published code's distance term",
-    "loss#rasterizer_settings": "of the rasterizer: \"{'backend': 'torch'}\", \"{'softness': 0.5}\"",
+    "loss#rasterizer_settings": "options of the rasterizer: \"{'method': 'soft', 'softness': 0.5}\"",
     "optimizer": "the optimizer",
     "optimizer#weight_decay": "of AdamW",
     "lr_scheduler": "linear warm-up, then cosine to 0",

@@ -21,7 +21,7 @@ from monai_acdr.losses.contour_terms import (
     known_references,
     reduce_known,
 )
-from monai_acdr.networks.layers import RASTERIZER_METHODS, rasterize_polygons
+from monai_acdr.networks.layers import RasterizerOptions, rasterize_polygons, rasterizer_options
 
 __all__ = ["PRESETS", "ActiveContourLoss"]
 
@@ -51,9 +51,8 @@ class ActiveContourLoss(_Loss):
         distance_weight: weight of the published code's distance term; 0 leaves it out.
         squared_curvature: see :class:`CurvatureLoss`.
         step_weights: one weight for each step t; all 1 if None, as in the paper.
-        fill_rule: of the renderer, see :func:`monai_acdr.networks.layers.rasterize_polygons`.
-        rasterizer: its method: ``exact``, ``soft``, ``mesh`` (the paper's) or ``pytorch3d``.
-        rasterizer_settings: its other settings by name, such as ``backend`` or ``softness``.
+        rasterizer_settings: options of the renderer, see :func:`monai_acdr.networks.layers.rasterize_polygons`; or a
+            mapping of names, such as ``{"method": "soft", "softness": 0.5}``; exact if None.
         reduction: over samples and structures; ``mean`` over those whose reference is known, ``sum`` or ``none``.
 
     Example:
@@ -76,9 +75,7 @@ class ActiveContourLoss(_Loss):
         distance_weight: float = 0.0,
         squared_curvature: bool = True,
         step_weights: Sequence[float] | None = None,
-        fill_rule: str = "nonzero",
-        rasterizer: str = "exact",
-        rasterizer_settings: Mapping[str, Any] | None = None,
+        rasterizer_settings: RasterizerOptions | Mapping[str, Any] | None = None,
         reduction: LossReduction | str = LossReduction.MEAN,
     ) -> None:
         super().__init__(reduction=LossReduction(reduction).value)
@@ -89,14 +86,13 @@ class ActiveContourLoss(_Loss):
         ):
             if not weight >= 0:
                 raise ValueError(f"Expected `{name}_weight` to be at least 0, but got {weight}.")
-        if rasterizer not in RASTERIZER_METHODS:
-            raise ValueError(f"Expected `rasterizer` to be one of {RASTERIZER_METHODS}, but got {rasterizer!r}.")
         self.balloon_weight = balloon_weight
         self.curvature_weight = curvature_weight
         self.distance_weight = distance_weight
         self.step_weights = None if step_weights is None else tuple(float(w) for w in step_weights)
-        self.fill_rule = fill_rule
-        self.rasterizer = {"method": rasterizer, **(rasterizer_settings or {})}
+        if rasterizer_settings is None or isinstance(rasterizer_settings, Mapping):
+            rasterizer_settings = rasterizer_options(**(rasterizer_settings or {}))
+        self.rasterizer = rasterizer_settings
         self.segmentation = SegmentationLoss(segmentation, LossReduction.NONE)
         self.balloon = BalloonLoss(LossReduction.NONE)
         self.curvature = CurvatureLoss(squared_curvature, LossReduction.NONE)
@@ -126,7 +122,7 @@ class ActiveContourLoss(_Loss):
         structures = target.shape[1]
         size = (target.shape[-2], target.shape[-1])
         vertices = input.flatten(0, -3)  # one polygon for each sample, step and structure
-        masks = rasterize_polygons(vertices, size, self.fill_rule, **self.rasterizer)
+        masks = rasterize_polygons(vertices, size, self.rasterizer)
         target = target.to(masks.dtype)
         references = target[:, None].expand(-1, steps, -1, -1, -1).reshape(masks.shape)
         energy = self.segmentation(masks, references)

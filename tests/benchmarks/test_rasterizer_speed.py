@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 
 
 @pytest.fixture
@@ -83,7 +83,9 @@ def test_backward_job_gives_the_gradient_of_the_loss(script: ModuleType) -> None
     vertices, reference = script.make_inputs(2, 16, 8, "cpu", 0)
     given = script.backward_job(lambda v: rasterize_polygons(v, (16, 16))[:, 0], vertices, reference)()
     leaf = vertices.clone().requires_grad_()
-    (rasterize_polygons(leaf, (16, 16), differentiate="autograd")[:, 0] - reference).square().mean().backward()
+    (
+        rasterize_polygons(leaf, (16, 16), ExactOptions(differentiate="autograd"))[:, 0] - reference
+    ).square().mean().backward()
     assert torch.allclose(given, leaf.grad, atol=1e-6)
     assert float(given.abs().max()) > 1e-4
 
@@ -92,7 +94,7 @@ def test_given_gradient_is_taken_as_it_is(script: ModuleType) -> None:
     vertices, gradient = script.make_inputs(2, 16, 8, "cpu", 0)
     given = script.given_job(lambda v: rasterize_polygons(v, (16, 16))[:, 0], vertices, gradient)()
     leaf = vertices.clone().requires_grad_()
-    (rasterize_polygons(leaf, (16, 16), differentiate="autograd")[:, 0] * gradient).sum().backward()
+    (rasterize_polygons(leaf, (16, 16), ExactOptions(differentiate="autograd"))[:, 0] * gradient).sum().backward()
     assert torch.allclose(given, leaf.grad, atol=1e-4)
 
 

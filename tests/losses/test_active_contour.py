@@ -16,7 +16,7 @@ from torch import Tensor
 from monai_acdr.geometry import circle
 from monai_acdr.losses import PRESETS, ActiveContourLoss, CurvatureLoss, DistanceLoss
 from monai_acdr.networks.blocks import CenteredCircle
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons, rasterizer_options
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
 
 SIZE = (10, 14)
@@ -110,7 +110,10 @@ def test_fill_rule_reaches_the_renderer() -> None:
     empty = torch.zeros(1, 1, *SIZE)
     settings: dict[str, Any] = {"balloon_weight": 0, "curvature_weight": 0}
     nonzero = ActiveContourLoss(**settings)(twice, empty)
-    assert ActiveContourLoss(**settings, fill_rule="evenodd")(twice, empty) < 0.5 * nonzero
+    assert (
+        ActiveContourLoss(**settings, rasterizer_settings=ExactOptions(fill_rule="evenodd"))(twice, empty)
+        < 0.5 * nonzero
+    )
 
 
 def test_gradcheck() -> None:
@@ -311,8 +314,12 @@ def test_wrong_shapes(contours: tuple[int, ...], target: tuple[int, ...], messag
 @pytest.mark.parametrize(("method", "settings"), [("soft", {"softness": 0.6}), ("mesh", {"anti_aliasing": 3})])
 def test_the_rasterizer_is_chosen_by_name(method: str, settings: dict[str, float]) -> None:
     contours, target = ellipses().requires_grad_(), references()
-    loss = ActiveContourLoss("mse", 0, 0, rasterizer=method, rasterizer_settings=settings)
-    masks = rasterize_polygons(contours.flatten(0, 1), SIZE, method=method, **settings).view(*contours.shape[:2], *SIZE)
+    loss = ActiveContourLoss("mse", 0, 0, rasterizer_settings={"method": method, **settings})
+    options = rasterizer_options(method, **settings)
+    masks = rasterize_polygons(contours.flatten(0, 1), SIZE, options).view(*contours.shape[:2], *SIZE)
+    assert torch.equal(
+        loss(contours, target), ActiveContourLoss("mse", 0, 0, rasterizer_settings=options)(contours, target)
+    )
     expected = (masks - target).square().mean((2, 3)).sum(1).mean()
     torch.testing.assert_close(loss(contours, target), expected)
     loss(contours, target).backward()
@@ -321,13 +328,13 @@ def test_the_rasterizer_is_chosen_by_name(method: str, settings: dict[str, float
 
 
 def test_an_unknown_rasterizer_is_named() -> None:
-    with pytest.raises(ValueError, match="Expected `rasterizer` to be one of .*but got 'magic'"):
-        ActiveContourLoss(rasterizer="magic")
+    with pytest.raises(ValueError, match="Expected `method` to be one of .*but got 'magic'"):
+        ActiveContourLoss(rasterizer_settings={"method": "magic"})
 
 
 def test_an_unknown_fill_rule_is_named() -> None:
     with pytest.raises(ValueError, match=r"Expected `fill_rule` to be one of .*but got 'winding'"):
-        ActiveContourLoss(fill_rule="winding")(ellipses(), references())
+        ActiveContourLoss(rasterizer_settings={"fill_rule": "winding"})
 
 
 def test_gradients_per_sample_by_vmap() -> None:

@@ -5,24 +5,29 @@
 
 from __future__ import annotations
 
-from monai_acdr.networks.layers.rasterizer import RASTERIZER_METHODS, rasterize_polygons
-from monai_acdr.networks.layers.rasterizer_modules import (
-    ExactRasterizer,
-    MeshRasterizer,
+from monai_acdr.networks.layers.rasterizer import (
+    RASTERIZER_METHODS,
+    ExactOptions,
+    MeshOptions,
     PolygonRasterizer,
-    Pytorch3dRasterizer,
-    SoftRasterizer,
+    Pytorch3dOptions,
+    RasterizerOptions,
+    SoftOptions,
+    rasterize_polygons,
+    rasterizer_options,
 )
 from monai_acdr.networks.layers.rasterizers.operator import available_backends, rasterizer_backend
 
 __all__ = [
     "RASTERIZER_METHODS",
-    "ExactRasterizer",
-    "MeshRasterizer",
+    "ExactOptions",
+    "MeshOptions",
     "PolygonRasterizer",
-    "Pytorch3dRasterizer",
-    "SoftRasterizer",
+    "Pytorch3dOptions",
+    "RasterizerOptions",
+    "SoftOptions",
     "available_backends",
     "rasterize_polygons",
     "rasterizer_backend",
+    "rasterizer_options",
 ]

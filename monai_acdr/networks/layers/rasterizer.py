@@ -1,18 +1,18 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Polygons to masks, differentiably: the face of all rasterizers, which picks a method and a backend."""
+"""Polygons to masks, differentiably: one function and one module for all rasterizers, with typed options per method."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from monai.data.meta_tensor import MetaTensor
-from torch import Tensor
+from torch import Tensor, nn
 
 from monai_acdr.geometry import check_vertices
 from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
@@ -20,66 +20,189 @@ from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, rasterize_p
 from monai_acdr.networks.layers.rasterizers.first_order import check_reverse_mode
 from monai_acdr.networks.layers.rasterizers.operator import BACKENDS, is_dense, is_transformed, rasterize
 
-__all__ = ["RASTERIZER_METHODS", "rasterize_polygons"]
+__all__ = [
+    "RASTERIZER_METHODS",
+    "ExactOptions",
+    "MeshOptions",
+    "PolygonRasterizer",
+    "Pytorch3dOptions",
+    "RasterizerOptions",
+    "SoftOptions",
+    "rasterize_polygons",
+    "rasterizer_options",
+]
 
-RASTERIZER_METHODS = ("exact", "soft", "mesh", "pytorch3d")
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"Expected `{name}` to be one of {choices}, but got {value!r}.")
+
+
+@dataclass(frozen=True)
+class ExactOptions:
+    """Area of the polygon inside each pixel, with its true derivative.
+
+    Masks are exact for simple polygons. Where a contour crosses itself, the few pixels that hold the crossing are not:
+    the fill rule sees a pixel's mean winding number.
+
+    Args:
+        fill_rule: ``nonzero`` (everything wound around at least once), ``evenodd`` (holes where the contour overlaps
+            itself) or ``signed`` (the winding number's integral: counter-oriented parts are negative).
+        rings: the dimension before the vertices counts rings that make one mask together: (B, R, K, 2) gives
+            (B, 1, H, W), and (B, N, R, K, 2) gives (B, N, H, W). Their signed coverages are added before the fill
+            rule: a hole is a ring of the other orientation, or any ring under ``evenodd``.
+        differentiate: ``analytic`` (fused backward pass; second derivatives and one in forward mode, in the transforms
+            of ``torch.func`` too) or ``autograd`` (plain operations, any number of times differentiable, slower, no
+            ``vmap``).
+        backend: ``auto`` takes the fastest one installed that fits (``numba`` on the CPU, ``triton`` on CUDA, otherwise
+            ``torch``); ``dense`` is elementwise, for export, derivatives of any order and any transform of torch.
+
+    Raises:
+        ValueError: for another fill rule, way to differentiate or backend.
+    """
+
+    method: ClassVar[str] = "exact"
+    fill_rule: str = "nonzero"
+    rings: bool = False
+    differentiate: str = "analytic"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check_choice("fill_rule", self.fill_rule, FILL_RULES)
+        _check_choice("differentiate", self.differentiate, ("analytic", "autograd"))
+        _check_choice("backend", self.backend, BACKENDS)
+
+
+@dataclass(frozen=True)
+class SoftOptions:
+    """Sigmoid of the signed distance to the polygon.
+
+    Args:
+        softness: distance in pixels at which the mask is sigmoid(1) = 0.73.
+        fill_rule: ``nonzero`` or ``evenodd``.
+        rings: as in :class:`ExactOptions`.
+
+    Raises:
+        ValueError: for another fill rule, or a softness that is not positive.
+    """
+
+    method: ClassVar[str] = "soft"
+    softness: float = 0.25
+    fill_rule: str = "nonzero"
+    rings: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fill_rule not in ("nonzero", "evenodd"):
+            raise ValueError(
+                f"Expected `fill_rule` of method 'soft' to be 'nonzero' or 'evenodd', but got {self.fill_rule!r}: a "
+                "distance has no winding number; use ExactOptions."
+            )
+        if not 0 < self.softness < float("inf"):
+            raise ValueError(f"Expected `softness` to be a positive number of pixels, but got {self.softness}.")
+
+
+@dataclass(frozen=True, eq=False)
+class MeshOptions:
+    """The paper's renderer: silhouettes of the triangles of the initial contour, moved with its vertices.
+
+    Args:
+        faces: (M, 3) or (B, M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
+        anti_aliasing: samples of a pixel along x and along y.
+
+    Raises:
+        ValueError: if ``anti_aliasing`` is not a positive whole number.
+    """
+
+    method: ClassVar[str] = "mesh"
+    faces: Tensor | None = None
+    anti_aliasing: int = 2
+
+    def __post_init__(self) -> None:
+        if int(self.anti_aliasing) != self.anti_aliasing or self.anti_aliasing < 1:
+            raise ValueError(f"Expected `anti_aliasing` to be a positive whole number, but got {self.anti_aliasing}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Pytorch3dOptions:
+    """The soft silhouette of pytorch3d, which has to be installed, of the triangles of :class:`MeshOptions`.
+
+    Args:
+        faces: (M, 3) or (B, M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
+        sigma: softness of the silhouette, in squared units of pytorch3d's normalized coordinates.
+        faces_per_pixel: at most so many triangles count for a pixel.
+
+    Raises:
+        ValueError: if ``sigma`` or ``faces_per_pixel`` is not positive.
+    """
+
+    method: ClassVar[str] = "pytorch3d"
+    faces: Tensor | None = None
+    sigma: float = 1e-4
+    faces_per_pixel: int = 50
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0 or self.faces_per_pixel < 1:
+            raise ValueError(
+                f"Expected `sigma` > 0 and `faces_per_pixel` >= 1, but got sigma={self.sigma}, "
+                f"faces_per_pixel={self.faces_per_pixel}."
+            )
+
+
+RasterizerOptions = ExactOptions | SoftOptions | MeshOptions | Pytorch3dOptions
+"""Options of one method; their class names the method."""
+
+_OPTIONS: dict[str, type[RasterizerOptions]] = {
+    kind.method: kind for kind in (ExactOptions, SoftOptions, MeshOptions, Pytorch3dOptions)
+}
+
+RASTERIZER_METHODS = tuple(_OPTIONS)
 """``exact``: area coverage. ``soft``: sigmoid of the signed distance. ``mesh``: the paper's silhouette of triangles.
 ``pytorch3d``: that library's soft silhouette of the same triangles."""
 
+_EXACT = ExactOptions()
 
-_PACKAGE = "monai_acdr.networks.layers.rasterizers"
-_MODULES = {"soft": "soft", "mesh": "mesh", "pytorch3d": "pytorch3d_mesh"}
-_CHOICES = {
-    "fill_rule": FILL_RULES,
-    "differentiate": ("analytic", "autograd"),
-    "method": RASTERIZER_METHODS,
-    "backend": BACKENDS,
-}
+
+def rasterizer_options(method: str = "exact", **settings: Any) -> RasterizerOptions:
+    """Options from names, as a JSON file has them: ``rasterizer_options("soft", softness=0.5)``.
+
+    Args:
+        method: one of :data:`RASTERIZER_METHODS`.
+        settings: fields of the options of that method.
+
+    Raises:
+        ValueError: for another method, or a setting that the method does not have.
+    """
+    _check_choice("method", method, RASTERIZER_METHODS)
+    known = [field.name for field in dataclasses.fields(_OPTIONS[method])]
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ValueError(f"Expected settings of method {method!r} to be among {known}, but got {unknown}.")
+    return _OPTIONS[method](**settings)
 
 
 def rasterize_polygons(
     vertices: Tensor,
     size: tuple[int, int],
-    fill_rule: str = "nonzero",
+    options: RasterizerOptions = _EXACT,
     lengths: Tensor | None = None,
-    differentiate: str = "analytic",
-    method: str = "exact",
-    backend: str = "auto",
-    rings: bool = False,
-    **settings: Any,
 ) -> Tensor:
     """Turn polygons into masks: by default the area of each polygon inside each pixel, with its true derivative.
 
     Args:
-        vertices: closed polygons of (x, y) in pixels; pixel (c, r) covers [c, c + 1) x [r, r + 1). (B, K, 2), one for
-            each image, or (B, N, K, 2), N for each image. float32 and float64 keep their dtype; half precision is
-            computed and returned in float32, under autocast too. Vertices may lie outside the frame.
+        vertices: closed polygons of (x, y) in pixels; pixel (c, r) covers [c, c + 1) x [r, r + 1). (B, K, 2), one per
+            image, or (B, N, K, 2), N per image. float32 and float64 keep their dtype; half precision is computed and
+            returned in float32, under autocast too. Vertices may lie outside the frame.
         size: (H, W) of the masks.
-        fill_rule: ``nonzero`` (everything wound around at least once), ``evenodd`` (holes where the contour overlaps
-            itself) or ``signed`` (the winding number's integral: counter-oriented parts are negative).
+        options: :class:`ExactOptions`, :class:`SoftOptions`, :class:`MeshOptions` or :class:`Pytorch3dOptions`.
         lengths: number of valid vertices of each polygon, integers of the shape of ``vertices`` without its last two
             dimensions; the rest is ignored. At least 1, or 0 for a ring that is not there. All K if None.
-        differentiate: ``analytic`` (fused backward pass; second derivatives and one in forward mode, in the transforms
-            of ``torch.func`` too) or ``autograd`` (plain operations, any number of times differentiable, slower, no
-            ``vmap``).
-        method: one of :data:`RASTERIZER_METHODS`. Fill rules other than ``nonzero``, rings and backends belong to
-            ``exact``; ``soft`` knows ``evenodd`` and rings as well.
-        backend: of the exact method: ``auto`` takes the fastest one installed that fits (``numba`` on the CPU,
-            ``triton`` on CUDA, else ``torch``); ``dense`` is elementwise, for export, derivatives of any order and any
-            transform of torch.
-        rings: the dimension before the vertices counts rings that make one mask together: (B, R, K, 2) gives
-            (B, 1, H, W), and (B, N, R, K, 2) gives (B, N, H, W). Their signed coverages are added before the fill
-            rule: a hole is a ring of the other orientation, or any ring under ``evenodd``.
-        settings: of the method: ``softness`` in pixels (soft); ``faces`` and ``anti_aliasing`` (mesh); ``faces``,
-            ``sigma`` and ``faces_per_pixel`` (pytorch3d).
 
     Returns:
-        (B, 1, H, W) or (B, N, H, W) masks. Those of ``exact`` are exact for simple polygons; where a contour crosses
-        itself, the few pixels that hold the crossing are not: the fill rule sees a pixel's mean winding number.
-        A polygon with NaN or Inf gives NaN for its own mask only.
+        (B, 1, H, W) or (B, N, H, W) masks. A polygon with NaN or Inf gives NaN for its own mask only.
 
     Raises:
-        ValueError: for a wrong shape, dtype, size, fill rule, length, method, backend or setting.
+        TypeError: for options of another type.
+        ValueError: for a wrong shape, dtype, size or length.
         ImportError: for a method or a backend that is named but not installed.
         NotImplementedError: for third derivatives of the ``analytic`` form; for derivatives of ``soft``, ``mesh`` and
             ``pytorch3d`` other than the gradient, and for these within ``torch.func``.
@@ -88,9 +211,16 @@ def rasterize_polygons(
         >>> square = torch.tensor([[[0.5, 0.0], [2.0, 0.0], [2.0, 1.0], [0.5, 1.0]]])
         >>> rasterize_polygons(square, (1, 3))
         tensor([[[[0.5000, 1.0000, 0.0000]]]])
+        >>> rasterize_polygons(square, (1, 3), SoftOptions(softness=0.5)).shape
+        torch.Size([1, 1, 1, 3])
     """
+    if not isinstance(options, (ExactOptions, SoftOptions, MeshOptions, Pytorch3dOptions)):
+        raise TypeError(
+            f"Expected `options` to be ExactOptions, SoftOptions, MeshOptions or Pytorch3dOptions, but got {options!r}:"
+            " rasterizer_options() makes them from names."
+        )
+    rings = isinstance(options, (ExactOptions, SoftOptions)) and options.rings
     _check_arguments(vertices, size, rings)
-    _check_choices(fill_rule=fill_rule, differentiate=differentiate, method=method, backend=backend)
     if isinstance(vertices, MetaTensor):
         vertices = vertices.as_tensor()  # a mask has none of the metadata of the image that vertices stem from
     if vertices.dtype not in (torch.float32, torch.float64):
@@ -99,29 +229,41 @@ def rasterize_polygons(
         vertices = _repeat_last(vertices, lengths, rings)
     leading, num_rings = (vertices.shape[:-3], vertices.shape[-3]) if rings else (vertices.shape[:-2], 1)
     polygons = vertices.flatten(0, -3)
-    if method == "exact":
-        masks = _rasterize_exact(polygons, size, fill_rule, num_rings, differentiate, backend, settings)
+    if not isinstance(options, ExactOptions):
+        masks = _rasterize_approximately(polygons, size, num_rings, options)
+    elif is_dense(options.backend) or torch.onnx.is_in_onnx_export():
+        masks = rasterize_dense(polygons, size, options.fill_rule, num_rings)
+    elif options.differentiate == "autograd":
+        masks = _rasterize_plain(polygons, size, options.fill_rule, num_rings)
     else:
-        masks = _rasterize_otherwise(polygons, size, fill_rule, num_rings, method, settings)
+        masks = rasterize(polygons, size, options.fill_rule, num_rings, options.backend)
     return masks[:, None] if len(leading) == 1 else masks.unflatten(0, leading)
 
 
-def _rasterize_exact(
-    polygons: Tensor,
-    size: tuple[int, int],
-    fill_rule: str,
-    rings: int,
-    differentiate: str,
-    backend: str,
-    settings: dict[str, Any],
-) -> Tensor:
-    if settings:
-        raise ValueError(f"Expected no settings for method 'exact', but got {sorted(settings)}.")
-    if is_dense(backend) or torch.onnx.is_in_onnx_export():
-        return rasterize_dense(polygons, size, fill_rule, rings)
-    if differentiate == "autograd":
-        return _rasterize_plain(polygons, size, fill_rule, rings)
-    return rasterize(polygons, size, fill_rule, rings, backend)
+class PolygonRasterizer(nn.Module):
+    """:func:`rasterize_polygons` as a module without parameters: (B, K, 2) vertices to (B, 1, H, W) masks.
+
+    Args:
+        size: (H, W) of the masks.
+        options: of the method, or a mapping of names as :func:`rasterizer_options` takes them, for configurations.
+
+    Example:
+        >>> PolygonRasterizer((8, 8), {"method": "soft", "softness": 0.5})(torch.rand(2, 5, 2) * 8).shape
+        torch.Size([2, 1, 8, 8])
+    """
+
+    def __init__(self, size: tuple[int, int], options: RasterizerOptions | Mapping[str, Any] = _EXACT) -> None:
+        super().__init__()
+        self.size = (int(size[0]), int(size[1]))
+        self.options = rasterizer_options(**options) if isinstance(options, Mapping) else options
+
+    def forward(self, vertices: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """See :func:`rasterize_polygons`."""
+        return rasterize_polygons(vertices, self.size, self.options, lengths)
+
+    def extra_repr(self) -> str:
+        """Arguments shown by ``print(module)``."""
+        return f"size={self.size}, options={self.options}"
 
 
 def _rasterize_plain(polygons: Tensor, size: tuple[int, int], fill_rule: str, rings: int) -> Tensor:
@@ -136,37 +278,23 @@ def _rasterize_plain(polygons: Tensor, size: tuple[int, int], fill_rule: str, ri
         ) from error
 
 
-def _rasterize_otherwise(
-    polygons: Tensor,
-    size: tuple[int, int],
-    fill_rule: str,
-    rings: int,
-    method: str,
-    settings: dict[str, Any],
+def _rasterize_approximately(
+    polygons: Tensor, size: tuple[int, int], rings: int, options: SoftOptions | MeshOptions | Pytorch3dOptions
 ) -> Tensor:
-    """Call another method with the settings that it has; say which ones those are if it does not have them all."""
-    function = _function(method)
-    known = inspect.signature(function).parameters
-    shared = {"fill_rule": (fill_rule, "nonzero"), "rings": (rings, 1)}
-    for name, (value, usual) in shared.items():
-        if name in known:
-            settings = {**settings, name: value}
-        elif value != usual:
-            raise ValueError(
-                f"Expected `{name}` to be {usual!r} for method {method!r}, but got {value!r}: use 'exact'."
-            )
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        names = sorted(set(known) - {"vertices", "size", *shared})
-        raise ValueError(f"Expected settings of method {method!r} to be among {names}, but got {unknown}.")
-    check_reverse_mode(polygons, method)
+    """The methods other than ``exact``, whose modules are imported when they are first needed."""
+    check_reverse_mode(polygons, options.method)
     with torch.autocast(polygons.device.type, enabled=False):
-        return function(polygons, size, **settings)
+        if isinstance(options, SoftOptions):
+            from monai_acdr.networks.layers.rasterizers.soft import rasterize_soft
 
+            return rasterize_soft(polygons, size, options.softness, options.fill_rule, rings)
+        if isinstance(options, MeshOptions):
+            from monai_acdr.networks.layers.rasterizers.mesh import rasterize_mesh
 
-def _function(name: str) -> Callable[..., Tensor]:
-    """The function of a module that is imported where it is first wanted."""
-    return getattr(import_module(f"{_PACKAGE}.{_MODULES[name]}"), f"rasterize_{name}")
+            return rasterize_mesh(polygons, size, options.faces, options.anti_aliasing)
+        from monai_acdr.networks.layers.rasterizers.pytorch3d_mesh import rasterize_pytorch3d
+
+        return rasterize_pytorch3d(polygons, size, options.faces, options.sigma, options.faces_per_pixel)
 
 
 def _check_arguments(vertices: Tensor, size: tuple[int, int], rings: bool) -> None:
@@ -176,12 +304,6 @@ def _check_arguments(vertices: Tensor, size: tuple[int, int], rings: bool) -> No
         raise ValueError(f"Expected `vertices` to be {shapes}, but got {tuple(vertices.shape)}.")
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"Expected `size` to be a positive (H, W), but got {tuple(size)}.")
-
-
-def _check_choices(**choices: str) -> None:
-    for name, value in choices.items():
-        if value not in _CHOICES[name]:
-            raise ValueError(f"Expected `{name}` to be one of {_CHOICES[name]}, but got {value!r}.")
 
 
 def _repeat_last(vertices: Tensor, lengths: Tensor, rings: bool) -> Tensor:

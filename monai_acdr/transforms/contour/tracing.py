@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.geometry import at_least_float32, signed_area
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 
 __all__ = ["TRACING_LEVEL", "contour_to_mask", "mask_to_contour", "mask_to_contours", "mask_to_rings"]
 
@@ -119,7 +119,7 @@ def contour_to_mask(
     window = (rows.stop - rows.start, columns.stop - columns.start)
     if min(window) > 0:  # a whole mammogram of float64 would be drawn for a mass of a few pixels else
         corner = torch.tensor([columns.start, rows.start], dtype=contours.dtype, device=contours.device)
-        coverage = rasterize_polygons(contours - corner, window, fill_rule)[:, 0]
+        coverage = rasterize_polygons(contours - corner, window, ExactOptions(fill_rule=fill_rule))[:, 0]
         mask[:, rows, columns] = (coverage if threshold is None else coverage >= threshold).to(torch.float32)
     return mask
 

@@ -18,7 +18,7 @@ from hypothesis import assume, given
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons, rasterizer_options
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -66,7 +66,7 @@ POLYGONS = st.one_of(star_polygons(), bent_bands())
 
 def render(polygon: np.ndarray | Tensor, size: tuple[int, int], **settings: Any) -> Tensor:
     """(H, W) mask of one polygon (K, 2)."""
-    return rasterize_polygons(torch.as_tensor(polygon)[None], size, **settings)[0, 0]
+    return rasterize_polygons(torch.as_tensor(polygon)[None], size, rasterizer_options(**settings))[0, 0]
 
 
 # --- Contract: exact area -------------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_not_finite_vertices_spoil_only_their_sample(differentiate: str, fill_ru
     vertices = torch.stack([SQUARE, SQUARE, SQUARE + 0.25])
     vertices[1, 2, 0] = bad
     vertices.requires_grad_()
-    masks = rasterize_polygons(vertices, (5, 6), fill_rule, differentiate=differentiate)
+    masks = rasterize_polygons(vertices, (5, 6), ExactOptions(fill_rule=fill_rule, differentiate=differentiate))
     assert masks[1].isnan().all()
     for sample in (0, 2):
         torch.testing.assert_close(masks[sample, 0], render(vertices[sample].detach(), (5, 6), fill_rule=fill_rule))
@@ -245,7 +245,9 @@ def test_not_finite_vertices_spoil_only_their_sample(differentiate: str, fill_ru
     assert vertices.grad is not None
     assert not vertices.grad[1].any()
     alone = vertices.detach()[2:].clone().requires_grad_()
-    rasterize_polygons(alone, (5, 6), fill_rule, differentiate=differentiate).square().sum().backward()
+    rasterize_polygons(
+        alone, (5, 6), ExactOptions(fill_rule=fill_rule, differentiate=differentiate)
+    ).square().sum().backward()
     torch.testing.assert_close(vertices.grad[2:], alone.grad)
 
 
@@ -258,7 +260,7 @@ def test_huge_coordinates_do_not_crash(differentiate: str, dtype: torch.dtype, f
     vertices[1, 2] = far
     vertices[2, 2:, 1] = far
     vertices.requires_grad_()
-    masks = rasterize_polygons(vertices, (5, 6), differentiate=differentiate)
+    masks = rasterize_polygons(vertices, (5, 6), ExactOptions(differentiate=differentiate))
     masks.square().sum().backward()
     assert vertices.grad is not None
     assert vertices.grad.isfinite().all()
@@ -289,7 +291,7 @@ def test_degenerate_polygons_have_area_zero_and_finite_gradients(
     polygon: list[list[float]], fill_rule: str, differentiate: str
 ) -> None:
     vertices = torch.tensor([polygon], dtype=torch.float64, requires_grad=True)
-    mask = rasterize_polygons(vertices, (5, 6), fill_rule, differentiate=differentiate)
+    mask = rasterize_polygons(vertices, (5, 6), ExactOptions(fill_rule=fill_rule, differentiate=differentiate))
     torch.testing.assert_close(mask, torch.zeros_like(mask), rtol=0, atol=1e-15)
     (gradient,) = torch.autograd.grad((mask * torch.rand_like(mask)).sum(), vertices)
     assert gradient.isfinite().all()
@@ -323,7 +325,7 @@ def test_lengths_ignore_what_follows(differentiate: str) -> None:
     lengths = torch.tensor([3, 7, 1])
     padded[0, 3:] = float("nan")
     padded.requires_grad_()
-    masks = rasterize_polygons(padded, (8, 9), lengths=lengths, differentiate=differentiate)
+    masks = rasterize_polygons(padded, (8, 9), ExactOptions(differentiate=differentiate), lengths=lengths)
     for sample, length in enumerate(lengths.tolist()):
         torch.testing.assert_close(masks[sample, 0], render(padded[sample, :length].detach(), (8, 9)))
     masks.sum().backward()
@@ -345,9 +347,11 @@ def test_lengths_give_the_gradient_of_the_polygon_without_padding() -> None:
 @pytest.mark.parametrize("method", ["exact", "soft", "mesh"])
 def test_vertices_with_metadata_give_plain_masks(method: str) -> None:
     vertices = torch.stack([SQUARE, SQUARE + 1])
-    masks = rasterize_polygons(MetaTensor(vertices.clone(), meta={"name": "x"}), (6, 7), method=method)
+    masks = rasterize_polygons(
+        MetaTensor(vertices.clone(), meta={"name": "x"}), (6, 7), rasterizer_options(method=method)
+    )
     assert type(masks) is Tensor
-    assert torch.equal(masks, rasterize_polygons(vertices, (6, 7), method=method))
+    assert torch.equal(masks, rasterize_polygons(vertices, (6, 7), rasterizer_options(method=method)))
 
 
 @pytest.mark.parametrize(
@@ -363,10 +367,19 @@ def test_vertices_with_metadata_give_plain_masks(method: str) -> None:
         ({"differentiate": "numeric"}, r"Expected `differentiate` to be one of .*analytic.*but got 'numeric'"),
         ({"method": "magic"}, r"Expected `method` to be one of .*exact.*but got 'magic'"),
         ({"backend": "magic"}, r"Expected `backend` to be one of .*numba.*but got 'magic'"),
-        ({"softness": 1.0}, r"Expected no settings for method 'exact', but got \['softness'\]"),
+        (
+            {"softness": 1.0},
+            r"settings of method 'exact' to be among \['fill_rule', .*, but got \['softness'\]",
+        ),
         ({"rings": True}, r"Expected `vertices` to be \(B, R, K, 2\) or .*, but got \(2, 4, 2\)"),
-        ({"method": "soft", "sharpness": 1}, r"Expected settings of method 'soft' to be among \['softness'\]"),
-        ({"method": "mesh", "fill_rule": "evenodd"}, r"Expected `fill_rule` to be 'nonzero' for method 'mesh'"),
+        (
+            {"method": "soft", "sharpness": 1},
+            r"settings of method 'soft' to be .*, but got \['sharpness'\]",
+        ),
+        (
+            {"method": "mesh", "fill_rule": "evenodd"},
+            r"settings of method 'mesh' to be .*, but got \['fill_rule'\]",
+        ),
         ({"lengths": torch.tensor([3])}, r"Expected `lengths` to be \(2,\) integers, but got \(1,\)"),
         ({"lengths": torch.tensor([3.0, 4.0])}, r"Expected `lengths` to be \(2,\) integers, but got .*float32"),
         ({"lengths": torch.tensor([0, 4])}, r"Expected `lengths` within 1 .. 4, but got \[0, 4\]"),
@@ -376,4 +389,13 @@ def test_vertices_with_metadata_give_plain_masks(method: str) -> None:
 def test_wrong_arguments(settings: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {"vertices": torch.rand(2, 4, 2), "size": (8, 8)}
     with pytest.raises(ValueError, match=message):
-        rasterize_polygons(**{**arguments, **settings})
+        for name in ("vertices", "size", "lengths"):
+            if name in settings:
+                arguments[name] = settings[name]
+        options = rasterizer_options(**{name: value for name, value in settings.items() if name not in arguments})
+        rasterize_polygons(**arguments, options=options)
+
+
+def test_options_of_another_type() -> None:
+    with pytest.raises(TypeError, match="Expected `options` to be ExactOptions, .*but got 'soft'.*rasterizer_options"):
+        rasterize_polygons(torch.rand(2, 4, 2), (8, 8), "soft")  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, linearize, vjp, vmap
 
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons, rasterizer_options
 
 SIZE = (7, 9)
 FILL_RULES = ("nonzero", "evenodd", "signed")
@@ -28,7 +28,7 @@ def polygons(batch: int = 2, seed: int = 0) -> Tensor:
 
 
 def mask_of(backend: str, fill_rule: str = "nonzero") -> Function:
-    return lambda vertices: rasterize_polygons(vertices, SIZE, fill_rule, backend=backend)
+    return lambda vertices: rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule=fill_rule, backend=backend))
 
 
 def loss_of(mask: Function) -> Function:
@@ -139,7 +139,7 @@ def test_numerical_derivatives_of_rings(backend: str) -> None:
     vertices = polygons(4).view(2, 2, 5, 2).requires_grad_()
 
     def mask(v: Tensor) -> Tensor:
-        return rasterize_polygons(v, SIZE, "evenodd", rings=True, backend=backend)
+        return rasterize_polygons(v, SIZE, ExactOptions(fill_rule="evenodd", rings=True, backend=backend))
 
     assert torch.autograd.gradcheck(mask, vertices, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(mask, vertices)
@@ -196,7 +196,7 @@ def test_linearize_needs_the_elementwise_form(backend: str) -> None:
 
 def test_the_plain_form_says_that_it_has_no_vmap() -> None:
     def mask(v: Tensor) -> Tensor:
-        return rasterize_polygons(v, SIZE, differentiate="autograd")
+        return rasterize_polygons(v, SIZE, ExactOptions(differentiate="autograd"))
 
     torch.testing.assert_close(OF_MASKS["jvp"](mask), OF_MASKS["jvp"](mask_of("dense")))
     with pytest.raises(NotImplementedError, match="not vmap.*differentiate='autograd'.*backend='dense'"):
@@ -207,7 +207,7 @@ def test_the_plain_form_says_that_it_has_no_vmap() -> None:
 @pytest.mark.parametrize("name", [*OF_MASKS, *OF_LOSSES])
 def test_other_methods_have_a_gradient_and_say_what_they_have_not(method: str, name: str) -> None:
     def mask(v: Tensor) -> Tensor:
-        return rasterize_polygons(v, SIZE, method=method)
+        return rasterize_polygons(v, SIZE, rasterizer_options(method=method))
 
     vertices = polygons().requires_grad_()
     assert float(torch.autograd.grad(mask(vertices).square().sum(), vertices)[0].abs().max()) > 0

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from monai_acdr.geometry import circle
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -47,7 +47,7 @@ def polygon(name: str, reverse: bool = False) -> Tensor:
 @pytest.mark.parametrize("name", SHAPES)
 def test_gradcheck_for_every_fill_rule_and_both_orientations(name: str, fill_rule: str, reverse: bool) -> None:
     def masks(vertices: Tensor) -> Tensor:
-        return rasterize_polygons(vertices, SIZE, fill_rule)
+        return rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule=fill_rule))
 
     every_pixel = fill_rule == "nonzero" and not reverse  # the others by random projections, which is faster
     assert torch.autograd.gradcheck(masks, polygon(name, reverse), fast_mode=not every_pixel)
@@ -57,7 +57,7 @@ def test_gradcheck_for_every_fill_rule_and_both_orientations(name: str, fill_rul
 @pytest.mark.parametrize("name", ["generic", "half in the frame", "crossing itself"])
 def test_gradgradcheck_of_the_plain_form(name: str, fill_rule: str) -> None:
     def masks(vertices: Tensor) -> Tensor:
-        return rasterize_polygons(vertices, SIZE, fill_rule, differentiate="autograd")
+        return rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule=fill_rule, differentiate="autograd"))
 
     assert torch.autograd.gradcheck(masks, polygon(name), fast_mode=True)
     assert torch.autograd.gradgradcheck(masks, polygon(name), fast_mode=True)
@@ -77,7 +77,10 @@ def test_analytic_is_autograd_on_random_polygons(fill_rule: str, numbers: list[f
     weights = torch.randn(2, 1, 7, 9, generator=generator, dtype=torch.float64)
     gradients = [
         torch.autograd.grad(
-            (rasterize_polygons(vertices, (7, 9), fill_rule, differentiate=form) * weights).sum(), vertices
+            (
+                rasterize_polygons(vertices, (7, 9), ExactOptions(fill_rule=fill_rule, differentiate=form)) * weights
+            ).sum(),
+            vertices,
         )[0]
         for form in ("analytic", "autograd")
     ]
@@ -98,7 +101,7 @@ def test_gradient_of_the_area_is_that_of_the_shoelace_formula() -> None:
 @pytest.mark.parametrize("shift", [(-20.0, 0.0), (20.0, 0.0), (0.0, -20.0), (0.0, 20.0), (-20.0, 20.0), (-7.0, 0.0)])
 def test_no_gradient_outside_the_frame(shift: tuple[float, float], fill_rule: str, differentiate: str) -> None:
     vertices = (polygon("generic").detach() + torch.tensor(shift, dtype=torch.float64)).requires_grad_()
-    mask = rasterize_polygons(vertices, SIZE, fill_rule, differentiate=differentiate)
+    mask = rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule=fill_rule, differentiate=differentiate))
     assert mask.abs().max() <= 1e-15
     (gradient,) = torch.autograd.grad((mask * torch.rand_like(mask)).sum(), vertices)
     assert gradient.abs().max() <= 1e-12
@@ -112,7 +115,7 @@ def test_no_gradient_outside_the_frame(shift: tuple[float, float], fill_rule: st
 )
 def test_no_gradient_for_vertices_with_both_edges_outside(outside: list[list[float]], differentiate: str) -> None:
     vertices = torch.tensor([[[3.0, 0.7], *outside, [3.5, 5.2]]], dtype=torch.float64, requires_grad=True)
-    mask = rasterize_polygons(vertices, SIZE, differentiate=differentiate)
+    mask = rasterize_polygons(vertices, SIZE, ExactOptions(differentiate=differentiate))
     (gradient,) = torch.autograd.grad((mask * torch.rand_like(mask)).sum(), vertices)
     assert gradient[0, 2].abs().max() <= 1e-12
     assert (gradient[0, [0, 1, 3, 4]].abs().amax(-1) > 1e-3).all()
@@ -124,8 +127,12 @@ def test_gradient_is_translated_bit_for_bit(fill_rule: str) -> None:
     weights = torch.rand(1, 1, *SIZE)
     there = (torch.tensor([SHAPES["generic"]]) + shift).requires_grad_()
     here = (there.detach() - shift).requires_grad_()
-    rendered = rasterize_polygons(there, (SIZE[0] + 64, SIZE[1] + 100), fill_rule)[..., 64:, 100:]
-    (expected,) = torch.autograd.grad((rasterize_polygons(here, SIZE, fill_rule) * weights).sum(), here)
+    rendered = rasterize_polygons(there, (SIZE[0] + 64, SIZE[1] + 100), ExactOptions(fill_rule=fill_rule))[
+        ..., 64:, 100:
+    ]
+    (expected,) = torch.autograd.grad(
+        (rasterize_polygons(here, SIZE, ExactOptions(fill_rule=fill_rule)) * weights).sum(), here
+    )
     (gradient,) = torch.autograd.grad((rendered * weights).sum(), there)
     assert torch.equal(gradient, expected)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.geometry import circle
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, SoftOptions, rasterize_polygons
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -41,31 +41,35 @@ def test_contours_of_one_image_become_channels() -> None:
 
 def test_a_hole_and_an_island_by_evenodd() -> None:
     expected = areas(shapely.Polygon(OUTER, [HOLE, ISLAND]))
-    mask = rasterize_polygons(rings(OUTER, HOLE, ISLAND), SIZE, "evenodd", rings=True)
+    mask = rasterize_polygons(rings(OUTER, HOLE, ISLAND), SIZE, ExactOptions(fill_rule="evenodd", rings=True))
     assert mask.shape == (1, 1, *SIZE)
     np.testing.assert_allclose(mask[0, 0].numpy(), expected, rtol=0, atol=1e-12)
 
 
 def test_a_hole_by_its_orientation_and_an_overlap_counted_once() -> None:
-    with_hole = rasterize_polygons(rings(OUTER, HOLE[::-1]), SIZE, rings=True)
+    with_hole = rasterize_polygons(rings(OUTER, HOLE[::-1]), SIZE, ExactOptions(rings=True))
     expected = areas(shapely.Polygon(OUTER, [HOLE]))
     np.testing.assert_allclose(with_hole[0, 0].numpy(), expected, rtol=0, atol=1e-12)
-    union = rasterize_polygons(rings(OUTER, HOLE), SIZE, rings=True)
+    union = rasterize_polygons(rings(OUTER, HOLE), SIZE, ExactOptions(rings=True))
     np.testing.assert_allclose(union[0, 0].numpy(), areas(shapely.Polygon(OUTER)), rtol=0, atol=1e-12)
 
 
 def test_rings_of_several_contours_of_several_images() -> None:
     vertices = torch.rand(2, 3, 4, 6, 2, dtype=torch.float64) * 12
-    masks = rasterize_polygons(vertices, SIZE, "signed", rings=True)
+    masks = rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule="signed", rings=True))
     assert masks.shape == (2, 3, *SIZE)
-    expected = rasterize_polygons(vertices.flatten(0, 2), SIZE, "signed").view(2, 3, 4, *SIZE).sum(2)
+    expected = (
+        rasterize_polygons(vertices.flatten(0, 2), SIZE, ExactOptions(fill_rule="signed")).view(2, 3, 4, *SIZE).sum(2)
+    )
     torch.testing.assert_close(masks, expected)
 
 
 @pytest.mark.parametrize("fill_rule", ["nonzero", "evenodd", "signed"])
 def test_gradcheck(fill_rule: str) -> None:
     vertices = rings(OUTER, HOLE[::-1], ISLAND).requires_grad_()
-    assert torch.autograd.gradcheck(lambda v: rasterize_polygons(v, SIZE, fill_rule, rings=True), vertices)
+    assert torch.autograd.gradcheck(
+        lambda v: rasterize_polygons(v, SIZE, ExactOptions(fill_rule=fill_rule, rings=True)), vertices
+    )
 
 
 def test_lengths_of_rings_and_rings_that_are_not_there() -> None:
@@ -74,7 +78,7 @@ def test_lengths_of_rings_and_rings_that_are_not_there() -> None:
     padded[1, 0, :4] = rings(ISLAND)[0, 0]
     lengths = torch.tensor([[4, 4, 0], [4, 0, 0]])
     padded.requires_grad_()
-    masks = rasterize_polygons(padded, SIZE, "evenodd", lengths, rings=True)
+    masks = rasterize_polygons(padded, SIZE, ExactOptions(fill_rule="evenodd", rings=True), lengths=lengths)
     np.testing.assert_allclose(masks[0, 0].detach(), areas(shapely.Polygon(OUTER, [HOLE])), rtol=0, atol=1e-12)
     np.testing.assert_allclose(masks[1, 0].detach(), areas(shapely.Polygon(ISLAND)), rtol=0, atol=1e-12)
     masks.sum().backward()
@@ -88,7 +92,7 @@ def test_one_bad_ring_spoils_its_mask_only() -> None:
     vertices = torch.rand(2, 2, 5, 2) * 12
     vertices[0, 1, 3, 0] = float("nan")
     vertices.requires_grad_()
-    masks = rasterize_polygons(vertices, SIZE, rings=True)
+    masks = rasterize_polygons(vertices, SIZE, ExactOptions(rings=True))
     assert masks[0].isnan().all()
     assert masks[1].isfinite().all()
     masks[1].sum().backward()
@@ -105,12 +109,12 @@ def test_lengths_have_the_shape_of_the_polygons(shape: tuple[int, ...]) -> None:
 
 def test_no_image() -> None:
     assert rasterize_polygons(torch.rand(0, 3, 4, 2), SIZE).shape == (0, 3, *SIZE)
-    assert rasterize_polygons(torch.rand(0, 3, 4, 2), SIZE, rings=True).shape == (0, 1, *SIZE)
+    assert rasterize_polygons(torch.rand(0, 3, 4, 2), SIZE, ExactOptions(rings=True)).shape == (0, 1, *SIZE)
 
 
 def test_soft_rings() -> None:
     vertices = torch.stack([circle(torch.tensor([6.0, 6.0]), radius, 24) for radius in (5.0, 2.5)])[None]
-    mask = rasterize_polygons(vertices, SIZE, "evenodd", method="soft", rings=True)
-    exact = rasterize_polygons(vertices, SIZE, "evenodd", rings=True)
+    mask = rasterize_polygons(vertices, SIZE, SoftOptions(fill_rule="evenodd", rings=True))
+    exact = rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule="evenodd", rings=True))
     assert (mask - exact).abs().max() < 0.35
     assert mask[0, 0, 5, 5] < 0.01

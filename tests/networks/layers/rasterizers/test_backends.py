@@ -17,7 +17,7 @@ import pytest
 import torch
 from packaging.version import Version
 
-from monai_acdr.networks.layers import available_backends, rasterize_polygons, rasterizer_backend
+from monai_acdr.networks.layers import ExactOptions, available_backends, rasterize_polygons, rasterizer_backend
 from monai_acdr.networks.layers.rasterizers import operator
 
 CPU = torch.device("cpu")
@@ -102,7 +102,7 @@ def test_a_kernel_that_fails_gives_way_with_one_warning(monkeypatch: pytest.Monk
     pretend_installed(monkeypatch, "numba")
     monkeypatch.setattr(operator, "_load", does_not_compile)
     vertices = TRIANGLE.clone().requires_grad_()
-    expected = rasterize_polygons(TRIANGLE, (8, 8), backend="torch")
+    expected = rasterize_polygons(TRIANGLE, (8, 8), ExactOptions(backend="torch"))
     with pytest.warns(RuntimeWarning, match=r"numba rasterizer does not work here \(RuntimeError: LLVM says no\)"):
         masks = rasterize_polygons(vertices, (8, 8))
     with warnings.catch_warnings():
@@ -122,7 +122,7 @@ def test_a_kernel_that_was_asked_for_fails_aloud(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(operator, "_load", does_not_compile)
     with pytest.raises(RuntimeError, match="LLVM says no"):
         if by_name:
-            rasterize_polygons(TRIANGLE, (8, 8), backend="numba")
+            rasterize_polygons(TRIANGLE, (8, 8), ExactOptions(backend="numba"))
         else:
             with rasterizer_backend("numba"):
                 rasterize_polygons(TRIANGLE, (8, 8))

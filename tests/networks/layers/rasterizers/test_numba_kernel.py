@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 from monai_acdr.networks.layers.rasterizers import exact, numba_kernel
 from monai_acdr.networks.layers.rasterizers.exact import cut_edges
 
@@ -118,14 +118,14 @@ def test_the_gil_is_released() -> None:
 
 def _in_a_child(queue: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
     torch.set_num_threads(2)
-    masks = rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), backend="numba")
+    masks = rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), ExactOptions(backend="numba"))
     queue.put(float(masks.sum()))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
 def test_threads_of_a_parent_do_not_stop_a_forked_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), backend="numba")
+    rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), ExactOptions(backend="numba"))
     assert any(key[1] == 2 for key in numba_kernel._pools)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from monai_acdr.networks.layers import PolygonRasterizer, rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, PolygonRasterizer, rasterize_polygons
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -26,8 +26,8 @@ def polygons(batch: int = 2, num_vertices: int = 5, dtype: torch.dtype = torch.f
 def test_half_precision_input_is_computed_in_float32(dtype: torch.dtype, differentiate: str) -> None:
     vertices = polygons().to(dtype).requires_grad_()
     single = vertices.detach().float().requires_grad_()
-    masks = rasterize_polygons(vertices, SIZE, differentiate=differentiate)
-    expected = rasterize_polygons(single, SIZE, differentiate=differentiate)
+    masks = rasterize_polygons(vertices, SIZE, ExactOptions(differentiate=differentiate))
+    expected = rasterize_polygons(single, SIZE, ExactOptions(differentiate=differentiate))
     assert masks.dtype == torch.float32
     assert torch.equal(masks, expected)
     (gradient,) = torch.autograd.grad(masks.square().sum(), vertices)
@@ -40,9 +40,9 @@ def test_half_precision_input_is_computed_in_float32(dtype: torch.dtype, differe
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 def test_autocast_changes_nothing(dtype: torch.dtype, differentiate: str) -> None:
     vertices = polygons().to(dtype).requires_grad_()
-    outside = rasterize_polygons(vertices, SIZE, differentiate=differentiate)
+    outside = rasterize_polygons(vertices, SIZE, ExactOptions(differentiate=differentiate))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = rasterize_polygons(vertices, SIZE, differentiate=differentiate)
+        inside = rasterize_polygons(vertices, SIZE, ExactOptions(differentiate=differentiate))
         (gradient,) = torch.autograd.grad(inside.square().sum(), vertices)
     assert inside.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.equal(inside, outside)
@@ -76,7 +76,7 @@ def test_the_operator_is_what_runs_eagerly_bit_for_bit(dtype: torch.dtype, fill_
     vertices[1] = vertices[1].round()  # edges on grid lines
     vertices[2, 0] = float("nan")
     vertices.requires_grad_()
-    eager = rasterize_polygons(vertices, SIZE, fill_rule)[:, 0]
+    eager = rasterize_polygons(vertices, SIZE, ExactOptions(fill_rule=fill_rule))[:, 0]
     operator = torch.ops.monai_acdr.rasterize(vertices, *SIZE, fill_rule, 1, "auto")[0]
     torch.testing.assert_close(eager, operator, rtol=0, atol=0, equal_nan=True)
     weights = torch.rand_like(eager)
@@ -121,7 +121,7 @@ def test_functional_gradients_of_the_plain_form() -> None:
     vertices = polygons(dtype=torch.float64)
 
     def loss(v: Tensor) -> Tensor:
-        return rasterize_polygons(v, SIZE, differentiate="autograd").square().sum()
+        return rasterize_polygons(v, SIZE, ExactOptions(differentiate="autograd")).square().sum()
 
     reference = vertices.clone().requires_grad_()
     rasterize_polygons(reference, SIZE).square().sum().backward()

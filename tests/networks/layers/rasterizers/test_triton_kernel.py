@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_acdr.networks.layers import rasterize_polygons
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 from monai_acdr.networks.layers.rasterizers import exact
 
 HAS_CUDA = torch.cuda.is_available()
@@ -231,7 +231,9 @@ def test_nothing_to_fill(kernel: ModuleType, batch: int, size: tuple[int, int]) 
 def test_the_face_of_the_rasterizer_takes_it_by_name(kernel: ModuleType) -> None:
     vertices = polygons("any", torch.float64)[:1].requires_grad_()
     expected, found = (
-        torch.autograd.grad(rasterize_polygons(vertices, SIZE, backend=backend).square().sum(), vertices)[0]
+        torch.autograd.grad(rasterize_polygons(vertices, SIZE, ExactOptions(backend=backend)).square().sum(), vertices)[
+            0
+        ]
         for backend in ("torch", "triton")
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
