@@ -191,6 +191,12 @@ def test_folds_by_patient(disks: Path, tiny_plan: Path, tmp_path: Path) -> None:
     weights = load_checkpoint(tmp_path / "out" / "bundle" / "models" / "model.pt")
     assert {name.split(".")[2] for name in weights if name.startswith("displacement_net.members")} == {"0", "1", "2"}
     assert "ensemble of all 3 networks" in (tmp_path / "out" / "card.md").read_text()
+    bundle = tmp_path / "out" / "bundle"
+    report = segment(disks / "images" / "im02.png", tmp_path / "seg", bundle, roi="box 28 28 68 68", device="cpu")
+    assert report.frames[0].spread["object"]["mean_px"] > 0  # between its networks
+    with pytest.raises(RuntimeError, match="pair_folder_data_list") as error:  # MONAI's, around the one that tells
+        evaluate(disks, tmp_path / "evaluated", bundle, device="cpu")
+    assert "Expected `group` to be one of ['training']" in str(error.value.__cause__)  # all patients have been seen
 
 
 def test_groups_of_the_data_set_are_kept(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:
