@@ -59,6 +59,8 @@ def volume_curve(
         ValueError: for no curve, curves of different lengths, no finite volume, a negative volume, an index out of
             range, or a picture that is too small.
     """
+    from matplotlib.ticker import MaxNLocator
+
     curves = _check_curves(volumes_ml)
     count = len(next(iter(curves.values())))
     if size[0] < MINIMUM_CURVE[0] or size[1] < MINIMUM_CURVE[1]:
@@ -83,7 +85,7 @@ def volume_curve(
     top = max(float(np.nanmax(values)) for values in curves.values())
     axes.set_ylim(0, 1.15 * top if top > 0 else 1.0)
     if label == "Phase":
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if isinstance(volumes_ml, Mapping):
         axes.legend(loc="lower right", ncols=len(curves), bbox_to_anchor=(1, 1), fontsize=FONT_SIZE, frameon=False)
     return _pixels(figure)
