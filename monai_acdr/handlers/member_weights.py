@@ -10,13 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["MEMBERS", "join_members", "network_weights", "split_members"]
+from monai_acdr.networks.nets.displacement_ensemble import MEMBERS
+
+__all__ = ["ENSEMBLE", "join_members", "network_weights", "split_members"]
 
 FIELD = "displacement_net."
 """How the names of the displacement network's weights start in :class:`monai_acdr.networks.nets.ActiveContourNet`."""
 
-MEMBERS = f"{FIELD}members."
-"""Likewise of an ensemble's; the number of the member follows."""
+ENSEMBLE = f"{FIELD}{MEMBERS}"
+"""How the names of an ensemble's weights start; the number of the member follows."""
 
 
 def network_weights(state: Mapping[str, Any]) -> Any:
@@ -39,8 +41,8 @@ def split_members(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     common: dict[str, Tensor] = {}
     members: dict[str, dict[str, Tensor]] = {}
     for name, value in weights.items():
-        if name.startswith(MEMBERS):
-            number, _, rest = name[len(MEMBERS) :].partition(".")
+        if name.startswith(ENSEMBLE):
+            number, _, rest = name[len(ENSEMBLE) :].partition(".")
             members.setdefault(number, {})[FIELD + rest] = value
         else:
             common[name] = value
@@ -56,5 +58,5 @@ def join_members(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     for number, weights in enumerate(members):
         for name, value in weights.items():
             if name.startswith(FIELD):
-                joined[f"{MEMBERS}{number}.{name[len(FIELD) :]}"] = value
+                joined[f"{ENSEMBLE}{number}.{name[len(FIELD) :]}"] = value
     return joined

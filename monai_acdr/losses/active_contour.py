@@ -67,7 +67,7 @@ class ActiveContourLoss(_Loss):
         torch.Size([])
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         segmentation: str = "mse",
         balloon_weight: float = 1e-2,
