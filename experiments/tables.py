@@ -18,6 +18,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,29 +100,27 @@ def read_records(study: Study, folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def fill(document: str, folder: Path) -> str:
     """Put the tables between their marks."""
+    return _MARK.sub(lambda match: f"{match[1]}{_table(match[2], match[3], match[4], folder)}{match[5]}", document)
 
-    def table(match: re.Match[str]) -> str:
-        if match[2] == "uncertainty":
-            record = folder / "uncertainty.json"
-            lines = uncertainty_table(json.loads(record.read_text()), match[3]) if record.is_file() else []
-            return "\n".join([match[1], *lines, "", match[5]])
-        study = STUDIES[match[2]]
-        records = read_records(study, folder)
-        if match[3] == "cost":
-            lines = cost_table(study, records)
-        elif match[4] == "brief":
-            chosen = {name: runs for name, runs in records.items() if all(match[3] in run["cases"] for run in runs)}
-            lines = figure_table(study, chosen, match[3], brief=True)
-        else:
-            chosen = {
-                name: [run for run in runs if match[3] in run["cases"]]
-                for name, runs in records.items()
-                if match[4] in (None, name) and any(match[3] in run["cases"] for run in runs)
-            }
-            lines = figure_table(study, chosen, match[3])
-        return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[5]
 
-    return _MARK.sub(table, document)
+@cache
+def _table(name: str, view: str, part: str | None, folder: Path) -> str:
+    """One table of records, made once for all documents: bootstrap intervals take seconds."""
+    if name == "uncertainty":
+        record = folder / "uncertainty.json"
+        lines = uncertainty_table(json.loads(record.read_text()), view) if record.is_file() else []
+        return "\n".join(["", *lines, "", ""])
+    study = STUDIES[name]
+    records = read_records(study, folder)
+    if view == "cost":
+        return "\n".join(["", *cost_table(study, records), "", ""])
+    brief = part == "brief"
+    chosen = {
+        variant: [run for run in runs if view in run["cases"]]
+        for variant, runs in records.items()
+        if (brief or part in (None, variant)) and any(view in run["cases"] for run in runs)
+    }
+    return "\n".join(["", *figure_table(study, chosen, view, brief), "", ""])
 
 
 def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: str, brief: bool = False) -> list[str]:
