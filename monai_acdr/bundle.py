@@ -340,7 +340,8 @@ def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
 def _unknown_keys(config: Mapping[str, Any], shipped: Mapping[str, Any]) -> Iterator[str]:
     """Top-level keys, and those of the parts ``train`` and ``validate``, that are new and that nothing refers to."""
     references = set(_references(config))
-    known = {*shipped, *DEFAULT_MLFLOW_SETTINGS["configs"], *_STRUCTURAL, ConfigParser.meta_key}
+    tracking: Any = DEFAULT_MLFLOW_SETTINGS["configs"]
+    known = {*shipped, *tracking, *_STRUCTURAL, ConfigParser.meta_key}
     for key, value in config.items():
         if key not in known and key not in references and not _is_program(value):
             yield f"Expected keys of this bundle, but it has no `{key}`{_nearest(key, '', shipped)}."

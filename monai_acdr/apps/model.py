@@ -477,8 +477,9 @@ def _regions(metadata: Mapping[str, Any], path: Path) -> RegionRules:
     for name, default in switches.items():
         if not isinstance(stated.get(name, default), bool):
             raise ValueError(f"Expected {name} of {path} to be true or false, but got {str(stated[name])[:40]!r}.")
+    values: dict[str, Any] = {name: _positive(stated, name, path) for name in sides}
     return RegionRules(
-        **{name: _positive(stated, name, path) for name in sides},
+        **values,
         **{name: stated.get(name, default) for name, default in switches.items()},
         box_scale=_positive(stated, "box_scale", path) or 1.0,
     )

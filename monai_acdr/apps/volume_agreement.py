@@ -403,8 +403,7 @@ def agreement(  # noqa: PLR0913
     if request is not None and request.kind not in ("auto", "center"):
         raise ValueError(f"Expected `roi` to be auto, center or label for many patients, but got {roi!r}.")
     with output_folder(output, RESULT_NAMES, overwrite) as folder:
-        loaded = isinstance(model, ContourModel)
-        contour_model = model if loaded else load_model(model, checkpoint, device, batch_size)
+        contour_model = model if isinstance(model, ContourModel) else load_model(model, checkpoint, device, batch_size)
         if LV_ENDOCARDIUM not in contour_model.structures:
             raise ValueError(
                 f"Expected a bundle that outlines {LV_ENDOCARDIUM.label}, but {contour_model.name} outlines "
