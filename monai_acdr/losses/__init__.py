@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
-from monai_acdr.losses.active_contour import PRESETS, ActiveContourLoss
-from monai_acdr.losses.contour_terms import BalloonLoss, CurvatureLoss, DistanceLoss, SegmentationLoss
+from monai_acdr.losses.active_contour import (
+    PRESETS,
+    ActiveContourLoss,
+    BalloonLoss,
+    CurvatureLoss,
+    DistanceLoss,
+    SegmentationLoss,
+)
 from monai_acdr.losses.localization import LocalizationLoss
 
 __all__ = [

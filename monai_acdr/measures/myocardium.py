@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from monai_acdr.geometry import perimeter, resample, signed_area
 from monai_acdr.measures.shape import check_contour, check_pixel_spacing
@@ -98,7 +99,9 @@ class VentricleWall:
         return dataclasses.asdict(self)
 
 
-def measure_wall(position_mm: float, endocardium: Any | None, epicardium: Any | None, spacing: Any) -> WallSlice:
+def measure_wall(
+    position_mm: float, endocardium: Any | None, epicardium: Any | None, spacing: Sequence[float] | Tensor | np.ndarray
+) -> WallSlice:
     """Measure the two contours of a slice.
 
     Args:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from monai_acdr.geometry import is_simple
 
@@ -65,7 +66,7 @@ class ShapeMeasures:
         return dataclasses.asdict(self)
 
 
-def measure_shape(vertices: Any, spacing: Sequence[float] | Any) -> ShapeMeasures:
+def measure_shape(vertices: Any, spacing: Sequence[float] | Tensor | np.ndarray) -> ShapeMeasures:
     """Measure one contour.
 
     Args:

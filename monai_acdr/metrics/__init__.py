@@ -6,11 +6,19 @@
 from __future__ import annotations
 
 from monai_acdr.metrics.area_ratio import compute_area_ratio
-from monai_acdr.metrics.bootstrap import bootstrap_interval
 from monai_acdr.metrics.boundary_f import BOUNDARY_TOLERANCES, BoundaryFMetric, boundary_map, compute_boundary_f
-from monai_acdr.metrics.case_record import CASE_COLUMNS, EMPTY_POLICY, CaseRecord, evaluate_case
-from monai_acdr.metrics.case_strata import UNKNOWN, size_group, summarize_strata
-from monai_acdr.metrics.case_summary import ASSUMED_SPACING_MM, summarize_cases
+from monai_acdr.metrics.case_report import (
+    ASSUMED_SPACING_MM,
+    CASE_COLUMNS,
+    EMPTY_POLICY,
+    UNKNOWN,
+    CaseRecord,
+    bootstrap_interval,
+    evaluate_case,
+    size_group,
+    summarize_cases,
+    summarize_strata,
+)
 from monai_acdr.metrics.hausdorff import Hausdorff95Metric, compute_hausdorff95, image_diagonal
 from monai_acdr.metrics.perpendicular_distance import (
     GOOD_CONTOUR_MM,

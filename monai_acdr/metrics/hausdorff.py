@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 from monai.utils import MetricReduction
@@ -24,7 +25,7 @@ from monai_acdr.metrics.reduced_metric import ReducedMetric
 __all__ = ["Hausdorff95Metric", "compute_hausdorff95", "image_diagonal"]
 
 
-def image_diagonal(size: Sequence[int], spacing: Sequence[float] | Tensor | None = None) -> float:
+def image_diagonal(size: Sequence[int], spacing: Sequence[float] | Tensor | np.ndarray | None = None) -> float:
     """Length of the diagonal of an image of size (H, W), in pixels, or in mm with `spacing` (row, column).
 
     No distance inside the image is larger; it stands for the distance to something that is not there.
@@ -34,7 +35,10 @@ def image_diagonal(size: Sequence[int], spacing: Sequence[float] | Tensor | None
 
 
 def compute_hausdorff95(
-    y_pred: Tensor, y: Tensor | None, spacing: Sequence[Any] | None = None, percentile: float = 95.0
+    y_pred: Tensor,
+    y: Tensor | None,
+    spacing: Sequence[Any] | Tensor | np.ndarray | None = None,
+    percentile: float = 95.0,
 ) -> Tensor:
     """Symmetric Hausdorff distance at a percentile, between the edge pixels of two masks.
 
@@ -43,7 +47,8 @@ def compute_hausdorff95(
     Args:
         y_pred: (B, C, H, W) binary prediction.
         y: (B, C, H, W) binary reference; channels that are NaN everywhere are missing.
-        spacing: one (row, column) spacing in mm per image, None entries for pixels. None: pixels for all.
+        spacing: one (row, column) spacing in mm per image, as a list, array or tensor (B, 2); None entries of a list,
+            and None for all, are pixels.
         percentile: 0 to 100; 100 is the classic maximum.
 
     Returns:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,7 +40,7 @@ _NUM_SAMPLES = 512
 def compute_average_perpendicular_distance(
     pred: Tensor,
     reference: Tensor,
-    spacing: Sequence[float] | Tensor | None = None,
+    spacing: Sequence[float] | Tensor | np.ndarray | None = None,
     num_samples: int = _NUM_SAMPLES,
 ) -> Tensor:
     """Mean distance of the predicted contour's points to the reference's closed polyline.

@@ -12,6 +12,9 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
+from monai_acdr.measures import measure_shape, measure_wall
+from monai_acdr.metrics import compute_average_perpendicular_distance, compute_hausdorff95, evaluate_case
+from monai_acdr.metrics.hausdorff import image_diagonal
 from monai_acdr.metrics.inputs import check_known_masks, check_masks, check_spacing, is_missing, spacing_per_image
 
 
@@ -87,3 +90,23 @@ def test_references_of_nan_in_whole_channels_are_missing() -> None:
         check_known_masks(pred, None)
     assert is_missing(torch.full((1, 3, 2), float("nan"))) and not is_missing(torch.zeros(0, 2))
     assert not is_missing(torch.zeros(1, 4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.asarray, torch.tensor])
+def test_a_spacing_is_a_list_an_array_or_a_tensor_everywhere(kind: Any) -> None:
+    mask, label = torch.zeros(2, 1, 12, 9), torch.zeros(2, 1, 12, 9)
+    mask[:, :, 2:7, 2:6], label[:, :, 3:9, 3:8] = 1, 1
+    contour = torch.tensor([[1.0, 1.0], [7.0, 1.5], [6.0, 8.0]])
+    pair = [1.5, 0.5]
+    given, per_image = kind(pair), kind([pair, pair])
+    torch.testing.assert_close(
+        compute_hausdorff95(mask, label, per_image), compute_hausdorff95(mask, label, [pair] * 2)
+    )
+    for measure in (
+        lambda spacing: float(compute_average_perpendicular_distance(contour, contour + 1, spacing)),
+        lambda spacing: image_diagonal((12, 9), spacing),
+        lambda spacing: measure_shape(contour, spacing).area_mm2,
+        lambda spacing: measure_wall(0.0, contour, 2 * contour, spacing).endocardium_area_mm2,
+        lambda spacing: evaluate_case(mask[0], label[0], spacing=spacing)["hd95_mm"],
+    ):
+        assert measure(given) == pytest.approx(measure(pair))
