@@ -46,7 +46,7 @@ def test_masses(tiny_mass: Path) -> None:
 def test_bundles_by_name(tmp_path: Path) -> None:
     assert find_bundle("sunnybrook_lv_acdr") == bundle_root("sunnybrook_lv_acdr")
     assert find_bundle(bundle_root("inbreast_mass_acdr")).name == "inbreast_mass_acdr"
-    with pytest.raises(FileNotFoundError, match=r"one of \['ddsm"):
+    with pytest.raises(FileNotFoundError, match=r"one of \['contour_acdr', 'ddsm"):
         find_bundle(tmp_path)
 
 
