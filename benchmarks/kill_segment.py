@@ -89,7 +89,7 @@ def kill_runs(study: Path, folder: Path, kills: int, generator: random.Random) -
 def fork_run(
     study: Path, folder: Path, kind: int, overwrite: bool = True, phase: str = "run", pipe: int | None = None
 ) -> int:
-    """Start a run in a process of its own; `pipe` gets a byte before and after its phase."""
+    """Start a run in a separate process; `pipe` gets a byte before and after its phase."""
     process = os.fork()
     if process == 0:
         _run(study, folder, kind, overwrite, phase, pipe)

@@ -209,7 +209,7 @@ def under_load(port: int, process: subprocess.Popen[bytes], clients: int, second
 
 
 def resident_mib(process: int) -> float:
-    """Memory of a process, from /proc; NaN where there is none."""
+    """Memory of a process, from /proc; NaN where there is not one."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except OSError:

@@ -5,7 +5,7 @@
 
 Synthetic files of the sizes of real ones: an uncompressed DICOM mammogram of 4084 x 3328 is loaded, cropped, segmented
 by the network of `inbreast_mass_acdr` (untrained: weights change no time) and its contour and mask brought back to the
-whole image; a lossless JPEG of DDSM of 4696 x 3024 is decoded. Each job runs in a process of its own, whose imports and
+whole image; a lossless JPEG of DDSM of 4696 x 3024 is decoded. Each job runs in a separate process, whose imports and
 first, smaller run are not counted.
 """
 

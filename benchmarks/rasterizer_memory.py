@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Peak memory of each rasterizer, forward and backward, each in a process of its own.
+"""Peak memory of each rasterizer, forward and backward, each in a separate process.
 
 On the CPU this is the largest resident size during the call above the one before it. A small call comes first, so that
 libraries are loaded and kernels compiled. On CUDA it is what torch's allocator gave out at most, above what it had.

@@ -4,7 +4,7 @@
 """How long does `monai-acdr segment` take for a whole cine study, and how much memory?
 
 A study of 12 slices and 20 phases, 240 DICOM files of 256 x 256 pixels (synthetic, or one of yours with --study), goes
-from files to contours, to the DICOM objects, and to all that can be written. Each job runs in a process of its own,
+from files to contours, to the DICOM objects, and to all that can be written. Each job runs in a separate process,
 whose imports and first, smaller run are not counted. Every decoding of pixels is counted.
 """
 

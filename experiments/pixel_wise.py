@@ -32,7 +32,7 @@ NUM_VERTICES = 256
 class PixelLoss(nn.Module):
     """Dice and cross-entropy, nnU-Net's loss, of each structure, at each depth where a network says several.
 
-    Each structure is a class of its own against the rest, for they contain each other. A reference that is NaN
+    Each structure is a separate class against the rest, for they contain each other. A reference that is NaN
     everywhere is missing: it is left out, and the mean is over those that are known, as in ``ActiveContourLoss``.
     """
 
@@ -77,7 +77,7 @@ class CropMaskToImaged(MapTransform):
 
     Args:
         keys: the logits, first channel first, as many as the label has; replaced by the contour (1, P, 2), or by None,
-            and with several structures by (N, 256, 2), NaN where there is none.
+            and with several structures by (N, 256, 2), NaN where there is not one.
         roi_key: region of the crop, in pixels of the label.
         label_key: the reference masks (N, H, W).
         contour_key: one more name for the contour; evaluations of masses look there.
@@ -116,7 +116,7 @@ class CropMaskToImaged(MapTransform):
 
 
 def _contours(masks: Tensor) -> Tensor | None:
-    """Contours of the largest objects of masks (N, H, W): (1, P, 2) or None for one, else (N, 256, 2)."""
+    """Contours of the largest objects of masks (N, H, W): (1, P, 2) or None for one, otherwise (N, 256, 2)."""
     if len(masks) == 1:
         return _TO_CONTOUR(masks) if masks.any() else None
     contours = torch.full((len(masks), NUM_VERTICES, 2), torch.nan, dtype=torch.float64)

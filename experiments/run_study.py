@@ -4,7 +4,7 @@
 """Do every run of one or more studies that has no record yet: `python experiments/run_study.py baselines --data DIR`.
 
 Kill it at any time and start it again: finished runs have a record in experiments/records, and an unfinished one goes
-on from its last epoch. Several runs go side by side, each in a process of its own with one thread. A run that another
+on from its last epoch. Several runs go side by side, each in a separate process with one thread. A run that another
 such command is doing is left to it.
 """
 
@@ -92,7 +92,7 @@ def find_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def start(job: Job, options: argparse.Namespace) -> int:
-    """Run one job in a process of its own, unless another command is at it; its exit status."""
+    """Run one job in a separate process, unless another command is at it; its exit status."""
     log = log_of(job, options)
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -105,7 +105,7 @@ def start(job: Job, options: argparse.Namespace) -> int:
 
 
 def run(job: Job, options: argparse.Namespace, log: Path) -> int:
-    """Run one job in a process of its own, what it prints in a file; its exit status."""
+    """Run one job in a separate process, what it prints in a file; its exit status."""
     command = [
         *(sys.executable, str(HERE / "train_network.py"), job.study.name, job.variant.name),
         *("--seed", str(job.seed), "--dataset-dir", str(Path(options.data) / DATA[job.study.data].folder)),

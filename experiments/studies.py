@@ -44,7 +44,7 @@ class Variant:
         title: in tables.
         overlays: configs over the bundle's train.json: names of the bundle's own, or of experiments/configs.
         settings: configuration values over all others.
-        value: place on the axis of a plot; None where there is none.
+        value: place on the axis of a plot; None if absent.
         members: the variant whose networks of all seeds are joined to one ensemble, instead of a training;
             ``study/variant`` for one of another study.
         weights_of: the variant whose networks, seed by seed, are measured with these settings, instead of a training.
@@ -286,7 +286,7 @@ STUDIES = {
         ),
         Study(
             "weights",
-            "the weights that come along, trained on the group training",
+            "the shipped weights, trained on the group training",
             "sunnybrook",
             160,
             (0, 1, 2),
@@ -318,7 +318,7 @@ STUDIES = {
         ),
         Study(
             "mass_weights",
-            "the weights that come along: trained on all masses, so its figures say how well these were learned",
+            "the shipped weights: trained on all masses, so its figures say how well these were learned",
             "cdd_cesm_all",
             150,
             (0, 1, 2),

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bundles of this installation: their folders, their config keys with meanings, and the check of a run's keys.
+"""Bundles of this installation: folders, documented config keys, and the check of a run's keys.
 
 ``python -m monai_acdr.bundle run`` takes what ``python -m monai.bundle run`` takes. It is for the errors: JSON that
 cannot be read is named by file and line, and a run that fails ends with the reason instead of MONAI's wrapping of it.
@@ -79,8 +79,8 @@ def find_bundle_root(name: str, folder: str | None = None) -> str:
         folder: where a bundle was written that does not come with this installation.
 
     Returns:
-        Absolute path of the current folder if that is a bundle of this name (a copy, for example), else ``folder``, or
-        that of the bundle that comes with this installation.
+        Absolute path of the current folder if that is a bundle of this name (a copy, for example), otherwise
+        ``folder``, or that of the bundle that comes with this installation.
     """
     here = Path.cwd()
     if here.name == name and (here / "configs" / "metadata.json").is_file():
@@ -91,7 +91,7 @@ def find_bundle_root(name: str, folder: str | None = None) -> str:
 
 
 CONFIG_KEYS = {
-    "bundle_root": "where defaults are looked for: the current folder if it is the bundle, else the installed one",
+    "bundle_root": "where defaults are looked for: the current folder if it is the bundle, otherwise the installed one",
     "dataset_dir": "folder of the data set; for inference also a folder or file of images",
     "output_dir": "folder for results",
     "checkpoint": "file of the network's weights: written by training, read by the others",
@@ -322,7 +322,7 @@ def _running_parser() -> ConfigParser:
         if isinstance(owner, ConfigParser) and (resolver is None or owner.ref_resolver is resolver):
             return owner
         frame = frame.f_back
-    raise RuntimeError("Expected a call in an expression of a config, but there is none: pass the `parser`.")
+    raise RuntimeError("Expected a call in an expression of a config, but got none: pass the `parser`.")
 
 
 def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
@@ -399,7 +399,7 @@ def _wrong_values(config: Any, shipped: Any, place: str = "") -> Iterator[str]:
 
 
 def _references(config: Any) -> Iterator[str]:
-    """Every id that a config refers to, and what it lies in: ``a::b::c`` gives ``a``, ``a::b`` and ``a::b::c``."""
+    """Every id that a config refers to, with its parents: ``a::b::c`` gives ``a``, ``a::b`` and ``a::b::c``."""
     if isinstance(config, (dict, list)):
         for item in config.values() if isinstance(config, dict) else config:
             yield from _references(item)
@@ -415,7 +415,7 @@ def _is_program(value: Any) -> bool:
 
 
 def _nearest(name: str, part: str, shipped: Mapping[str, Any]) -> str:
-    """The known key that a name may mean: of the same part, else one that ends with the name, else a similar one."""
+    """The known key that a name may mean: of the same part, one that ends with the name, or a similar one."""
     known = [*_names(shipped)]
     same = [key for key in known if key.rpartition("#")[2] == name]
     own = [key for key in known if key.rpartition("#")[0] == part]

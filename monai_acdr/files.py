@@ -57,14 +57,14 @@ PARTIAL = ".monai_acdr-partial"
 because writers choose a format by the suffix), ``.monai_acdr-partial-ID`` a folder of results not yet published."""
 DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
-"""How long a writer of one file waits for another one of the same file."""
+"""Seconds that a writer waits for another writer of the same file."""
 CLAIM_SECONDS = 1.0
 """How long a claim is tried: another process that looks for leftovers holds each lock for an instant."""
 _POLL_SECONDS = 0.02
 _ONLY_WRITERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """Errors that reading does not have."""
 _WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
-"""What file systems answer that have no locks (some settings of Lustre and NFS)."""
+"""Errors of file systems without locks (some settings of Lustre and NFS)."""
 
 
 class OutputError(OSError):
@@ -126,7 +126,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Errors of the system in the block are those of writing `path`, whatever hidden file they name.
 
     Raises:
-        OutputError: for every OSError of the system; errors with a message of their own stay.
+        OutputError: for every OSError of the system; errors with their own message stay.
     """
     try:
         yield
@@ -173,7 +173,7 @@ def check_free(path: str | os.PathLike[str]) -> None:
 def check_inputs_kept(
     outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str] | None]
 ) -> None:
-    """Refuse to replace what was read, by whatever name or link.
+    """Refuse to replace an input file, by whatever name or link.
 
     Args:
         outputs: files and folders that are to be replaced; absent ones do no harm.
@@ -329,7 +329,7 @@ def _locked(path: Path, wait: float, message: str) -> Iterator[_Lock]:
     end = time.monotonic() + wait
     while not lock.acquire():
         if time.monotonic() >= end:
-            raise FileExistsError(f"{message} (If none is at work, delete {path}.)")
+            raise FileExistsError(f"{message} (If no other run is at work, delete {path}.)")
         time.sleep(_POLL_SECONDS)
     try:
         yield lock
@@ -667,14 +667,14 @@ def claim_file(path: str | os.PathLike[str]) -> bool:
     if not acquired:
         raise FileExistsError(
             f"Expected no other process at work on {path}, but one is: wait until it ends, or choose another folder. "
-            f"(If none is at work, delete {lock.path}.)"
+            f"(If no other run is at work, delete {lock.path}.)"
         )
     _claims[key] = lock
     return True
 
 
 def release_file(path: str | os.PathLike[str]) -> None:
-    """End a claim of this process; does nothing when there is none."""
+    """End a claim of this process, if there is one."""
     path = Path(path).absolute()
     lock = _claims.pop(path.parent.resolve() / path.name, None)
     if lock is not None:
@@ -707,7 +707,7 @@ def _acquire_in(folder: Path, lock: _Lock, wait: float, message: str) -> None:
                 raise
             continue
         if time.monotonic() >= end:
-            raise FileExistsError(f"{message} (If none is at work, delete {lock.path}.)")
+            raise FileExistsError(f"{message} (If no other run is at work, delete {lock.path}.)")
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How many threads torch computes with, for a while."""
+"""Temporary limits of torch's number of threads."""
 
 from __future__ import annotations
 

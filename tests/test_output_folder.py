@@ -547,7 +547,7 @@ def test_folders_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_errors_of_reading_stay_as_they_are(tmp_path: Path) -> None:
-    """A missing input is no output that cannot be written."""
+    """A missing input is not an output that cannot be written."""
     with (
         pytest.raises(FileNotFoundError, match="No such file.*absent") as caught,
         output_folder(tmp_path / "out", NAMES),

@@ -70,7 +70,7 @@ device_option = click.option(
     "-d",
     "--device",
     metavar="DEVICE",
-    help="cpu, cuda, cuda:1 or mps. Default: CUDA where there is one, else the CPU.",
+    help="cpu, cuda, cuda:1 or mps. Default: CUDA where there is one, otherwise the CPU.",
 )
 model_option = click.option(
     "-m",
@@ -138,7 +138,7 @@ def print_line(text: str, err: bool = False) -> None:
         click.echo(text, err=err)
     except OSError as error:
         _discard(sys.stderr if err else sys.stdout)
-        if err:  # nobody reads messages: the status says it
+        if err:  # messages are not read; the status reports the error
             return
         if not isinstance(error, BrokenPipeError):
             raise
@@ -364,8 +364,8 @@ Examples:
 def convert(kind: str, as_json: bool, **arguments: Any) -> None:
     """Convert contours and masks: SOURCE to TARGET.
 
-    SOURCE is a file, or a folder of .txt or of .png, one a frame. TARGET is a file, whose name tells its format, or a
-    folder for one file a frame. Masks hold the pixels that a contour covers by half; contours are traced around masks
+    SOURCE is a file, or a folder of .txt or of .png, one per frame. TARGET is a file, whose name tells its format, or a
+    folder for one file per frame. Masks hold the pixels that a contour covers by half; contours are traced around masks
     and their holes, and what a format cannot hold is reported. Nothing is half written.
     """
     from monai_acdr.apps.convert_contours import convert as run
@@ -470,7 +470,7 @@ def _evaluate_lines(figures: Mapping[str, Any], output: str) -> Iterator[str]:
     for name, value in figures.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}"
-    yield f"Figures: {output}/metrics.json, metrics.csv"
+    yield f"Metrics: {output}/metrics.json, metrics.csv"
 
 
 @click.command(

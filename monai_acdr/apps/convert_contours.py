@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 UNKNOWN = Algorithm("monai_acdr convert")
-"""What DICOM objects name as the origin of contours that do not tell it."""
+"""Origin written into DICOM objects for contours that do not state it."""
 
 
 def write_layers(
@@ -245,10 +245,10 @@ MAX_SIDE = 65_535
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What was converted.
+    """Result of a conversion.
 
     Attributes:
-        source: what was read.
+        source: path of the source.
         source_format: ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``.
         target_format: one of the same.
         files: what was written.
@@ -302,14 +302,15 @@ def convert(
 
     Args:
         source: contour (``.txt``), contour document (``.json``), mask (``.png``, ``.nii``, ``.nii.gz``), DICOM RT
-            structure set or segmentation; or a folder of ``.txt`` or of ``.png``, one a frame.
+            structure set or segmentation; or a folder of ``.txt`` or of ``.png``, one per frame.
         target: file to write, its format told by its name; or a folder, for ``to="txt"`` and ``to="png"``.
         images: DICOM file, or folder of a study, that the contours were drawn on. Needed for RT structure sets and
             segmentations, to read and to write; frames are found by UID, by file name, or by their place (NIfTI).
         to: format of the target, ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``, where the name does
             not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
         structure: label of the structure to take, of several, or its number, such as ``#2``; without it all are taken
-            where the target has room for them. Of a source with one structure, that is no DICOM object, its new name.
+            where the target has room for them. Of a source with one structure, that is not a DICOM object, its new
+            name.
         kind: of a segmentation, ``BINARY`` or ``FRACTIONAL``, which keeps partial coverage.
         size: (H, W) of a mask in pixels, where neither source nor images tell it.
         overwrite: replace existing files.
@@ -391,7 +392,7 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
 
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:
-    """The layers to convert; a source with one structure and no label of its own takes the given one."""
+    """The layers to convert; a source with one structure and no label takes the given one."""
     several = len(layers) > 1
     label = structure if several and not origin.dicom else None  # of DICOM objects the reader chose
     chosen = choose_layers(layers, label, goal.many_structures)

@@ -85,7 +85,7 @@ def frame_names(sources: Sequence[SourceFrame]) -> list[str]:
 
 
 def find_frame(name: str, names: Sequence[str]) -> int | None:
-    """Index of the frame that a name means, None when there is none.
+    """Index of the frame that a name means, None if absent.
 
     A Sunnybrook contour file means the image of its number.
     """
@@ -157,11 +157,11 @@ class FrameContours:
         spread: for each polygon (K,), standard deviation over the members of an ensemble across the contour at each
             vertex, in pixels (:func:`monai_acdr.inferers.vertex_spread`), or None.
         holes: for each polygon whether it is a hole, which removes what it covers from the polygons of its structure
-            before it; empty where none is. Other polygons of a structure are united.
+            before it; empty if there are none. Other polygons of a structure are united.
         structures: for each polygon the index of its structure in the document; empty where all are of the first one.
-        confidence: for each polygon the probability, 0 to 1, that there is something to outline, or None; empty where
-            none has one.
-        doubtful: for each polygon whether its confidence is below the threshold of its model; empty where none is.
+        confidence: for each polygon the probability, 0 to 1, that there is something to outline, or None; empty
+            without confidences.
+        doubtful: for each polygon whether its confidence is below the threshold of its model; empty if there are none.
     """
 
     name: str
@@ -282,7 +282,7 @@ class ContourDocument:
         return cls(tuple(region.structure for region in regions), tuple(frames), algorithm)
 
     def to_regions(self, sources: Sequence[SourceFrame]) -> list[Region]:
-        """A region for each structure on DICOM images, contours in pixels; frames are found by UID, else by name.
+        """A region for each structure on DICOM images, contours in pixels; frames are found by UID, otherwise by name.
 
         Raises:
             ValueError: when a frame is not among `sources`, or has another size.
@@ -322,7 +322,7 @@ def structure_of(label: str) -> Structure:
 
 
 def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[int]:
-    """For each frame the index of its source: by SOP instance UID, else by name; one frame fits one image anyway.
+    """For each frame the index of its source: by SOP instance UID, otherwise by name; one frame fits one image anyway.
 
     Args:
         frames: objects with `name`, `size` (None where unknown), `sop_instance_uid` and `frame`.
@@ -498,12 +498,12 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no contour document; the message names the file and the place in it.
+        ValueError: when it is not a contour document; the message names the file and the place in it.
     """
     path = Path(path)
     data = read_json(path, "a contour document")
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ValueError(f'Expected a contour document with "format": "{FORMAT}", but {path} is none.')
+        raise ValueError(f'Expected a contour document with "format": "{FORMAT}", but {path} is not one.')
     version: Any = data.get("version")
     if not _is_integer(version) or not 1 <= version <= VERSION:
         raise ValueError(
@@ -641,7 +641,7 @@ def _confidence(value: Any, where: str) -> float | None:
 def _numbers(items: Any, length: int, where: str) -> np.ndarray:
     """(K,) float64."""
     if not isinstance(items, list) or len(items) != length or not all(type(value) in (int, float) for value in items):
-        raise ValueError(f"Expected {where} to be {length} numbers, one a vertex, but got {_short(items)}.")
+        raise ValueError(f"Expected {where} to be {length} numbers, one per vertex, but got {_short(items)}.")
     try:
         return np.array(items, dtype=np.float64)
     except OverflowError:

@@ -34,7 +34,7 @@ def evaluate(  # noqa: PLR0913
     device: str | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Run a bundle's ``evaluate.json`` and return its figures; the same as with ``python -m monai.bundle run``.
+    """Run a bundle's ``evaluate.json`` and return its metrics, as with ``python -m monai.bundle run``.
 
     Args:
         dataset: folder of a data set that the bundle's data list reads.
@@ -45,13 +45,13 @@ def evaluate(  # noqa: PLR0913
         checkpoint: other weights than the bundle's.
         options: further keys of the config and their values.
         device: as in :func:`monai_acdr.apps.segment`.
-        overwrite: replace earlier figures.
+        overwrite: replace earlier results.
 
     Returns:
         The content of ``metrics.json``.
 
     Raises:
-        FileExistsError, OSError: when figures cannot be written.
+        FileExistsError, OSError: when results cannot be written.
         FileNotFoundError, ValueError: for a data set, an option or weights that cannot be used.
         ImportError: without the extra ``bundle``.
     """

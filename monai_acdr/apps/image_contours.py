@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contours of images in memory: arrays, tensors and MetaTensors, by the same way as `monai-acdr segment`."""
+"""Contours of images in memory: arrays, tensors and MetaTensors, processed as by `monai-acdr segment`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class ImageContours:
         vertices_world: (N, K, 3) float64 in patient coordinates, mm, LPS; None for images without an affine.
         spread_px: (N, K) float64, how far the members of an ensemble disagree about each vertex, across the contour,
             in pixels (:func:`monai_acdr.inferers.vertex_spread`); None from a single network.
-        confidence: probability that there is something to outline, where it was estimated (ROI ``auto``), else None.
+        confidence: probability that there is something to outline, where it was estimated (ROI ``auto``), otherwise
+            None.
         doubtful: whether the confidence is below the threshold of the model.
         reason: why nothing is outlined; empty where something is.
         region: (5,) region of interest (center x, center y, width, height, angle) in pixels, or None.
@@ -216,7 +217,7 @@ def _affine(image: ImageLike) -> Tensor | None:
 
 
 def _spacings(spacing: Any, images: Sequence[ImageLike]) -> list[tuple[float, float] | None]:
-    """(rows, columns) in mm for each image: as given, else of its affine."""
+    """(rows, columns) in mm for each image: as given, otherwise of its affine."""
     if spacing is None:
         affines = [_affine(image) for image in images]
         return [None if affine is None else _pair(pixel_spacing(affine).tolist()) for affine in affines]

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What `segment` is given, as frames: DICOM, pictures (PNG, JPEG, TIFF, BMP), or a NIfTI volume."""
+"""Inputs of `segment` as frames: DICOM, pictures (PNG, JPEG, TIFF, BMP), or a NIfTI volume."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Frame:
         spacing: (between rows, between columns) in mm; None where it is not known.
         source: the DICOM frame, or None.
         header: its place in a stack, or None where nothing is known of it.
-        laterality: "L" or "R" of a breast, else "".
+        laterality: "L" or "R" of a breast, otherwise "".
     """
 
     name: str
@@ -385,7 +385,7 @@ def _picture_inputs(
 def _read_pictures(
     path: Path, files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped]
 ) -> list[Frame]:
-    """Pictures by name; of several files those that are none are skipped, a single one is an error."""
+    """Pictures by name; of several files those that are not pictures are skipped, a single one is an error."""
     budget = ReadBudget(path)
     scale = torch.eye(4, dtype=torch.float64)
     if spacing is not None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is installed here: the function behind ``monai-acdr info``."""
+"""Installed packages, devices and bundles: the function behind ``monai-acdr info``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Label maps of several structures: which value a pixel has, and what the values are called.
+"""Label maps of several structures: values of pixels, and names of the values.
 
 A pixel has one value, so structures that contain each other are drawn as rings: value k + 1 is structure k without the
 structures before it. Of endocardium and epicardium 1 is the cavity and 2 the myocardium.
@@ -34,7 +34,7 @@ WITHIN = 0.99
 """Share of a mask's pixels inside of another one from which it lies within it; pixels on a common edge are rounded."""
 
 _RINGS = {(LV_ENDOCARDIUM, LV_EPICARDIUM): LV_MYOCARDIUM}
-"""(inner, outer) structure -> what lies between their contours, where it has a name of its own."""
+"""(inner, outer) structure -> what lies between their contours, if it has its own name."""
 
 
 def merge_masks(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -114,7 +114,7 @@ def draw_label_map(contours: Sequence[np.ndarray] | np.ndarray, size: tuple[int,
 def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> list[np.ndarray]:
     """Masks of the structures of a label map, as drawn by :func:`draw_label_map`.
 
-    Of nested structures one that has no value of its own is not there: where people labeled the cavity alone, nothing
+    A nested structure without its own value is missing: where readers labeled the cavity alone, nothing
     says where the myocardium ends, and its mask is empty.
 
     Args:

@@ -113,7 +113,7 @@ class LayerFrame:
 
     @property
     def key(self) -> tuple[str | None, int, str]:
-        """What tells frames apart: the DICOM image and frame number, otherwise the name."""
+        """Key of a frame: the DICOM image and frame number, otherwise the name."""
         return (None, 0, self.name) if self.sop_instance_uid is None else (self.sop_instance_uid, self.frame, "")
 
     @property
@@ -381,7 +381,7 @@ FORMATS = {
 """All formats by their names."""
 
 _FOLDERS = ("txt", "png")
-"""Formats that a folder of files, one a frame, is read and written in."""
+"""Formats that a folder of files, one per frame, is read and written in."""
 
 _SOP_CLASSES = {
     str(RT_STRUCTURE_SET_STORAGE): "rtstruct",
@@ -395,7 +395,7 @@ def source_format(path: Path) -> Format:
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when it is none of ours.
+        ValueError: when it is not a format of this package.
     """
     if not path.exists():
         raise FileNotFoundError(f"Expected a contour, a mask or a folder of them, but {path} does not exist.")
@@ -423,7 +423,7 @@ def source_files(path: Path, kind: Format) -> list[Path]:
 
 
 def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
-    """The format to write, and whether a folder of files is to be written, one a frame.
+    """The format to write, and whether a folder of files is to be written, one per frame.
 
     Args:
         path: file or folder; a folder is one that exists, or a name without a suffix.
@@ -510,7 +510,7 @@ def read_volume(path: Path, sources: Sequence[SourceFrame]) -> list[Layer]:
         sources: images to find its voxels on; empty for the volume's own frames.
 
     Raises:
-        ValueError: when it is no such mask, or when its voxels are not those of the images.
+        ValueError: when it is not such a mask, or when its voxels are not those of the images.
     """
     volume = read_nifti(path)
     values = volume.voxels
@@ -660,7 +660,7 @@ def _found_frames(
         frames.append(attached(LayerFrame(names[index], None, mask=mask), sources, index))
     if any(phase + 1 != volume.num_phases for phase in seen.values()):
         raise ValueError(
-            f"Expected {volume.num_phases} images in each slice of {path}, one a phase, but some have less."
+            f"Expected {volume.num_phases} images in each slice of {path}, one per phase, but some have less."
         )
     if not frames or used != int(np.count_nonzero(values)):
         raise ValueError(
@@ -795,7 +795,7 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
         structures: of the model, from the innermost to the outermost.
 
     Returns:
-        For each frame its outer contours (K, 2) in pixels, without holes; empty where there is none.
+        For each frame its outer contours (K, 2) in pixels, without holes; empty if absent.
 
     Raises:
         FileNotFoundError: when there is no such path.

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is measured on the contours of one run, what no contour is drawn on, and what is odd about those that are.
+"""Measurements of the contours of one run, and plausibility checks of images and contours.
 
 A network draws a contour into any region, a black one too, and mm follow any header. Numbers that cannot be right are
-not corrected here: they become findings, so that nobody reads them without knowing.
+not corrected here: they become findings, so that readers are warned.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 Contours = tuple[np.ndarray | None, np.ndarray | None]
-"""Endocardium and epicardium of a frame, (K, 2) pixels each; None where there is none."""
+"""Endocardium and epicardium of a frame, (K, 2) pixels each; None if absent."""
 
 ABOVE_BASE = "the wall is too thin for a ventricle: above the base"
 """Why a frame next to the base has no contour in the results."""
@@ -100,7 +100,7 @@ def region_contrast(pixels: Tensor, region: Tensor) -> float:
     """The range of a region's values as a share of the range of its image, both without extremes.
 
     The ranges are those of the 2nd to the 98th percentile in the upright box about the region, and of the 0.1th to the
-    99.9th percentile in the image: a few bright or dead pixels are no contrast. Scale and offset of the values do not
+    99.9th percentile in the image: a few bright or dead pixels are not contrast. Scale and offset of the values do not
     matter.
 
     Args:
@@ -128,7 +128,7 @@ def contour_findings(
     shapes: Sequence[Sequence[ShapeMeasures | None]],
     structures: Sequence[Structure],
 ) -> list[Finding]:
-    """What is odd about contours, one finding for each kind.
+    """Findings about implausible contours, one of each kind.
 
     Args:
         frames: the images.
@@ -307,9 +307,9 @@ class Measurements:
     Attributes:
         shapes: of each frame and each structure, None without contour or spacing.
         grid: slice and phase of each frame, None where that cannot be told.
-        volumes: of the ventricle over its cycle, None where there is none.
+        volumes: of the ventricle over its cycle, None if absent.
         wall: mass and thickness of the left ventricle's wall at end-diastole; None without volumes or epicardium.
-        findings: what was not as it should be.
+        findings: deviations from a complete, regular stack.
     """
 
     shapes: tuple[tuple[ShapeMeasures | None, ...], ...]

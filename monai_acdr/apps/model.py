@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A bundle as a model: its network with weights, how it wants its crops, and what it outlines."""
+"""A bundle as a model: its network with weights, the rules for its crops, and its structures."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ _NEEDED = ("network", "crop_transforms")
 
 @dataclass(frozen=True)
 class RegionRules:
-    """How a bundle's regions of interest are made, as its metadata states; sides in pixels of its training images.
+    """Rules for a bundle's regions of interest, as its metadata states; sides in pixels of its training images.
 
     Attributes:
         center_side: of the square about the image's center; None where nothing but a box will do.
-        point_side: of the square about a point or an earlier contour's centroid; None likewise.
+        point_side: of the square about a point or an earlier contour's centroid; None as above.
         pixel_mm: size of a pixel of the training images, by which sides are scaled where the spacing is known; None
             counts in pixels of every image.
         box_scale: factor on both sides of a box.
@@ -103,7 +103,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class VolumeAgreement:
-    """How well the volumes of a bundle's own weights agree with a reference, as its metadata states.
+    """Agreement of the volumes of a bundle's own weights with a reference, as its metadata states.
 
     Attributes:
         limits: names of :data:`VOLUME_KEYS` to limits, in the unit of each.
@@ -127,16 +127,16 @@ class ContourModel:
         infer: crops, evolves and maps back.
         regions: how its regions are made.
         device: where it runs.
-        modality: DICOM's code of the images that it was trained on, such as MR; empty where the metadata names none.
+        modality: DICOM's code of the images that it was trained on, such as MR; empty if the metadata does not name it.
         nested: whether each structure contains the one before it.
-        doubtful_below: confidence below which a contour is doubtful; None where the bundle states none.
+        doubtful_below: confidence below which a contour is doubtful; None if the bundle does not state it.
         thinnest_wall: share of the median wall below which the slice next to the base is none of the ventricle
-            (:func:`monai_acdr.measures.slices_above_base`); None where the bundle states none.
+            (:func:`monai_acdr.measures.slices_above_base`); None if the bundle does not state it.
         agreement: limits of agreement of its volumes; None where the metadata has none, or with other weights than the
             bundle's.
-        localizer: finds the object without a click, for ROI ``auto``; None where the bundle has none.
+        localizer: finds the object without a click, for ROI ``auto``; None if the bundle has no localizer.
         localizer_sha256: of the file of its weights.
-        no_localizer: why there is none.
+        no_localizer: why it has no localizer.
     """
 
     name: str
@@ -163,7 +163,7 @@ class ContourModel:
 
     @property
     def algorithm(self) -> Algorithm:
-        """As results name it."""
+        """The name used in results."""
         return Algorithm(self.name, self.version, (("weights SHA-256", self.checkpoint_sha256),))
 
     def outline(
@@ -181,7 +181,7 @@ class ContourModel:
                 image, (B, 1, H, W) for several, or a list of images, which may differ in size.
             roi: where to look: ``"auto"`` (the model's localizer), ``"center"``, a point (x, y), a box (x0, y0, x1, y1)
                 in pixels, or a list or (B, 2) or (B, 4) array with one for each image. None is ``"auto"`` where the
-                model has a localizer, else ``"center"``.
+                model has a localizer, otherwise ``"center"``.
             spacing: mm (between rows, between columns), as one number, two, or (B, 2); of the affine of a MetaTensor if
                 None, unless that is the identity. Unknown spacing assumes the pixels of the training images.
             laterality: ``"L"`` or ``"R"`` of a breast, for all images or for each; models of masses flip right ones.
@@ -201,7 +201,7 @@ class ContourModel:
             >>> contours.vertices_mm.shape, contours.mask().shape  # doctest: +SKIP
             ((2, 64, 2), (2, 256, 256))
         """
-        from monai_acdr.apps.image_contours import outline_images  # here, for it imports this module
+        from monai_acdr.apps.image_contours import outline_images  # here, because it imports this module
 
         return outline_images(self, image, roi, spacing, laterality)
 
@@ -283,7 +283,7 @@ def find_bundle(model: str | os.PathLike[str]) -> Path:
     """The folder of a bundle, given by it or by the name of one that comes with this package.
 
     Raises:
-        FileNotFoundError: when there is none.
+        FileNotFoundError: when it does not exist.
     """
     path = Path(model)
     if (path / "configs" / "inference.json").is_file() and (path / "configs" / "metadata.json").is_file():
@@ -338,7 +338,7 @@ def find_device(device: str | torch.device | None = None) -> torch.device:
     """The device of that name, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
 
     Raises:
-        ValueError: when the name is none, or there is no such device here.
+        ValueError: when the name is invalid, or there is no such device here.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -440,7 +440,7 @@ def _share(config: dict[str, Any], key: str) -> float | None:
 
 
 def _agreement(metadata: Mapping[str, Any], path: Path) -> VolumeAgreement | None:
-    """Limits of agreement that the metadata states; None where it has none."""
+    """Limits of agreement that the metadata states; None if absent."""
     stated = metadata.get("volume_agreement")
     if stated is None:
         return None
@@ -486,7 +486,7 @@ def _regions(metadata: Mapping[str, Any], path: Path) -> RegionRules:
 
 
 def _positive(stated: Mapping[str, Any], key: str, path: Path) -> float | None:
-    """A number of the metadata; None where it has none."""
+    """A number of the metadata; None if absent."""
     value = stated.get(key)
     if value is not None and (type(value) not in (int, float) or not 0 < value < LARGEST_NUMBER):
         raise ValueError(f"Expected {key} of {path} to be a positive number or null, but got {str(value)[:40]!r}.")

@@ -269,7 +269,7 @@ def _find_hearts(
 
 
 def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> tuple[float, float]:
-    """The bundle's side in mm where the spacing is known, else a multiple of the heart's diameter."""
+    """The bundle's side in mm where the spacing is known, otherwise a multiple of the heart's diameter."""
     scale = model.regions.localized_scale
     if frame.spacing is None and scale is not None:
         return (2 * scale * heart.radius,) * 2

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where to look: a region of interest for each frame, from one word, a box, a point or earlier contours."""
+"""Regions of interest: one for each frame, from a keyword, a box, a point or earlier contours."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RegionLike = str | os.PathLike[str] | Sequence[object]
 
 @dataclass(frozen=True)
 class RegionRequest:
-    """What was asked for.
+    """Request of the caller.
 
     Attributes:
         kind: ``auto``, ``center``, ``point``, ``box`` or ``contours``.

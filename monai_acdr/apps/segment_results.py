@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The files of one run of `segment`: report, pictures, contours and masks, and how long each step took."""
+"""The files of one run of `segment`: report, pictures, contours and masks, and timing of the steps."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class FrameReport:
 
     Attributes:
         name: as in the contour document and in file names.
-        sop_instance_uid: of the image, None where it is no DICOM.
+        sop_instance_uid: of the image, None where it is not DICOM.
         frame: number within the instance, from 1.
         slice_index, phase: place in the stack, from 0, None where it cannot be told.
         outlined: whether it has a contour in the results.
@@ -152,16 +152,16 @@ class SegmentReport:
         kind: of the input: ``dicom``, ``pictures`` or ``nifti``.
         roi: what was asked for.
         structures: labels of what was outlined, from the innermost to the outermost.
-        frames: one entry a frame, in spatial and temporal order.
+        frames: one entry per frame, in spatial and temporal order.
         volumes: of the ventricle, None where they cannot be told.
         skipped: files that were left out.
-        findings: what was not as it should be.
+        findings: deviations from a complete, regular stack.
         files: what was written, relative to the output folder.
         stored: instances that were sent to a server.
         seconds: time of each step.
         wall: mass and mean thickness of the left ventricle's wall at end-diastole, None where they cannot be told.
         agreement: limits of agreement of the measures, as the bundle states them for its own weights.
-        doubtful_below: confidence below which a frame is doubtful; None where the bundle states none.
+        doubtful_below: confidence below which a frame is doubtful; None if the bundle does not state it.
     """
 
     model: Mapping[str, str]
@@ -191,7 +191,7 @@ class SegmentReport:
         return sum(frame.outlined for frame in self.frames)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything by name, ready for JSON."""
+        """All values by name, ready for JSON."""
         return {"program": "monai-acdr segment", "version": __version__, **dataclasses.asdict(self)}
 
     def summary(self) -> list[str]:
@@ -220,7 +220,7 @@ class SegmentReport:
         return sorted(outlined, key=lambda f: (2.0 if f.confidence is None else f.confidence, -(_spread(f) or 0.0)))
 
     def limits_of(self, key: str) -> str:
-        """Limits of agreement of a measure in words; empty where the bundle states none.
+        """Limits of agreement of a measure in words; empty if the bundle does not state them.
 
         Args:
             key: of :data:`monai_acdr.apps.model.VOLUME_KEYS`.
@@ -243,7 +243,7 @@ class SegmentReport:
         return lines
 
     def _confidence_lines(self) -> list[str]:
-        """How sure the model is of the outlined frames, where it tells."""
+        """Confidence of the model in the outlined frames, where it is known."""
         worst, lines = self.worst_first(), []
         known = [frame for frame in worst if frame.confidence is not None]
         if known:
@@ -495,7 +495,7 @@ def _identity(inputs: Inputs) -> dict[str, str]:
 
 
 def _shown(outlines: Sequence[Outline], measured: Measurements) -> list[int]:
-    """Frames of the sheet: end-diastole and end-systole of each slice, else frames spread over the series."""
+    """Frames of the sheet: end-diastole and end-systole of each slice, otherwise frames spread over the series."""
     drawn = [index for index, outline in enumerate(outlines) if outline.final is not None]
     if measured.volumes is not None and measured.grid is not None:
         phases = (measured.volumes.end_diastole_phase, measured.volumes.end_systole_phase)
@@ -534,7 +534,7 @@ RESULT_NAMES = (
     *("contact_sheet.png", "evolution.gif", "volume_curve.png", "overlays", "report.html"),
     "report.json",
 )
-"""Everything that a run may write into its folder; a folder with the last one has all of them."""
+"""Names of all files that a run may write into its folder; a folder with the last one has all of them."""
 
 SEG_KINDS = ("BINARY", "FRACTIONAL")
 
@@ -589,7 +589,7 @@ class SegmentOptions:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What there is to write."""
+    """Results of one run, ready to write."""
 
     inputs: Inputs
     outlines: Sequence[Outline]
@@ -625,7 +625,7 @@ def check_wanted(wanted: SegmentOptions, inputs: Inputs, store: bool) -> None:
 
 
 def result_findings(wanted: SegmentOptions, inputs: Inputs) -> list[Finding]:
-    """What the wanted results cannot say about these inputs."""
+    """Findings about requested results that these inputs do not support."""
     unknown = sum(source.has_place and source.thickness is None for source in inputs.sources)
     if wanted.seg is None or not unknown:
         return []

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a study to contours, measures and DICOM results: the functions behind ``monai-acdr segment`` and ``demo``."""
+"""Segmentation of a study: contours, measures and DICOM results; the functions behind ``monai-acdr segment`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def segment(
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
         FileExistsError, OSError: when there are results already, another run writes there, it cannot be written, or a
             result would replace one of the files that are read.
-        TypeError: for a shortcut that is no field of SegmentOptions.
+        TypeError: for a shortcut that is not a field of SegmentOptions.
         ImportError: when a result needs an extra that is not installed.
         monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
     """
@@ -175,7 +175,7 @@ def _read(
 
 
 def _without_foreign_names(model: ContourModel, inputs: Inputs, named: bool) -> tuple[ContourModel, Inputs]:
-    """In images of another modality than the model's, its structures are regions: what it found there, nobody knows."""
+    """In images of another modality than the model's, its structures are regions: their nature is unknown there."""
     modalities = {text(frame.source.header, "Modality") for frame in inputs.frames if frame.source is not None}
     foreign = sorted(modalities - {"", model.modality})
     if named or not foreign or not model.modality:
@@ -244,7 +244,7 @@ def _findings(
     wanted: SegmentOptions,
     no_grid: str,
 ) -> list[Finding]:
-    """What is not as it should be; `no_grid` says why frames have no place in a stack."""
+    """Findings of the run; `no_grid` says why frames have no place in a stack."""
 
     def names(reason: str) -> list[str]:
         return [frame.name for frame, each in zip(inputs.frames, outlines, strict=True) if each.reason == reason]
@@ -264,7 +264,7 @@ def _findings(
 
 
 def _doubtful_in_volumes(outlines: Sequence[Outline], measured: Measurements) -> int | None:
-    """How many doubtful frames are of end-diastole or end-systole; None without volumes."""
+    """Number of doubtful frames at end-diastole or end-systole; None without volumes."""
     if measured.volumes is None or measured.grid is None:
         return None
     phases = (measured.volumes.end_diastole_phase, measured.volumes.end_systole_phase)

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What lies in a folder that is called a study: images of which series, and what is left out, with the reason."""
+"""Contents of a study folder: the series of its images, and files left out, with the reason."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _magnitude_only(path: Path, series: list[SourceFrame], skipped: list[Skipped
 
 
 def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> list[SourceFrame]:
-    """The frames of a file; none, with a reason, when it is no image."""
+    """The frames of a file; none, with a reason, when it is not an image."""
     try:
         if not is_dicom_file(file):
             skipped.append(Skipped(name, "not_dicom", "no DICOM file"))

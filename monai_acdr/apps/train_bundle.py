@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From images and masks to a measured contour model: the function behind ``monai-acdr train``."""
+"""Training of a contour model on images and masks, with its evaluation: the function behind ``monai-acdr train``."""
 
 from __future__ import annotations
 
@@ -461,7 +461,7 @@ class _Work:
         return path
 
     def origin(self, runs: Sequence[tuple[Items, Items]]) -> dict[str, Any]:
-        """Where the metrics come from."""
+        """Origin of the metrics."""
         box = self.plan.region == "box"
         return {
             "folds": len(runs),

@@ -59,13 +59,14 @@ class Case:
 
 
 class WorstCases:
-    """Keep what is needed to draw the cases of the lowest Dice of an evaluator."""
+    """Data for pictures of the cases of the lowest Dice of an evaluator."""
 
     def __init__(self, structures: Sequence[str]) -> None:
         self.structures = tuple(structures)
         self.cases: list[Case] = []
 
     def attach(self, evaluator: Any) -> None:
+        """Collect cases at the end of each iteration of an ignite engine."""
         from ignite.engine import Events
 
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
@@ -284,7 +285,7 @@ was trained that finds the object.
 ## Limitations
 
 - Research only. One closed contour for each object and structure; holes are filled.
-- It outlines what somebody has found: a region without object gets an outline as well.
+- It outlines what a reader has found: a region without object gets an outline as well.
 - Images from other devices, and regions that are placed otherwise than here, were not measured.
 """
     (folder / "card.md").write_text(text, encoding="utf-8")

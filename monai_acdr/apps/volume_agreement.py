@@ -69,7 +69,7 @@ MEASURES = {
     "mass_g": "left ventricular mass, g",
     "wall_mm": "mean wall thickness at end-diastole, mm",
 }
-"""What is compared, by its column in agreement.csv."""
+"""Compared measures, by their column in agreement.csv."""
 
 HeartMeasures = dict[str, float | None]
 """Values of ``MEASURES``, None for what could not be measured."""
@@ -124,7 +124,7 @@ class ReferenceSet:
 
     Attributes:
         layout: ``nifti``, or a DICOM layout of Sunnybrook: ``link``, ``miccai``, ``atlas``.
-        cases: one entry a patient, for :meth:`read`.
+        cases: one entry per patient, for :meth:`read`.
         left_out: patients that are incomplete, in words.
         label: of the cavity in label maps.
         myocardium: of the myocardium in label maps.
@@ -241,7 +241,7 @@ def _function(diastole: float | None, systole: float | None) -> HeartMeasures:
 
 
 def _sunnybrook_layout(root: Path) -> str:
-    """The layout of a folder; "" where it is none of Sunnybrook's."""
+    """The layout of a folder; "" if it is not one of Sunnybrook's."""
     if not root.is_dir():
         return ""
     try:
@@ -450,7 +450,7 @@ def _compare(
             for (inner, outer), wall in zip(contours, heart.myocardium, strict=True)
         ]
     measured, findings = measure_heart(heart.inputs.frames, contours, heart.grid, heart.phases)
-    if heart.inputs.kind == "dicom":  # epicardia that were not drawn are no finding
+    if heart.inputs.kind == "dicom":  # epicardia that were not drawn are not finding
         findings = [finding for finding in findings if finding.kind != "no_epicardium"]
     has_wall = LV_EPICARDIUM in model.structures
     names = [name for name in MEASURES if has_wall or name not in WALL_MEASURES]

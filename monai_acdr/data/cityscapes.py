@@ -86,7 +86,7 @@ def open_hdf5(path: str | Path) -> Any:
     Raises:
         ImportError: when h5py is not installed.
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no HDF5 file, or is truncated.
+        ValueError: when it is not an HDF5 file, or is truncated.
     """
     h5py, found = optional_import("h5py")
     if not found:
@@ -108,7 +108,7 @@ def _image(file: Any, key: str, where: str) -> np.ndarray:
     except Exception as error:  # a damaged file makes h5py raise nearly anything
         raise ValueError(f"Expected an image {where}, but it cannot be read ({error}): copy the file again.") from error
     if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"Expected an image {where}, but there is none: is it the file of this group?")
+        raise ValueError(f"Expected an image {where}, but it is missing: is it the file of this group?")
     if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
         raise ValueError(f"Expected an image {where}, but its data lie in another file: copy them into this one.")
     if dataset.size is None:
@@ -170,7 +170,7 @@ def cityscapes_data_list(
     Args:
         json_path: ``{train,train_val,val}/all_classes_instances.json``, or the folder that holds these folders.
         images: HDF5 file keyed by file name, or folder with the images; None takes the only HDF5 file beside each JSON
-            file, else the folder ``images`` there, else the JSON file's own.
+            file, otherwise the folder ``images`` there, otherwise the JSON file's own.
         class_name: such as "car", or several; None for all.
         min_area: components of at most so many square pixels are left out.
         pixel_centers: coordinates are pixel indices, as the Cityscapes tools draw them, and half a pixel is added;
@@ -187,7 +187,7 @@ def cityscapes_data_list(
     Raises:
         FileNotFoundError: when the JSON file or the images are absent.
         ImportError: for HDF5 without h5py.
-        ValueError: when the file is no such JSON, a class is unknown, or nothing remains.
+        ValueError: when the file is not such a JSON, a class is unknown, or nothing remains.
     """
     report = QualityReport() if report is None else report
     paths = _json_files(Path(json_path), group)
@@ -285,7 +285,7 @@ def _items(
         if vertices.ndim == 1 and vertices.size % 2 == 0:
             vertices = vertices.reshape(-1, 2)
         if vertices.ndim != 2 or vertices.shape[1] != 2 or not np.isfinite(vertices).all():
-            report.add("invalid_contour", name, f"shape {vertices.shape}, or values that are no numbers")
+            report.add("invalid_contour", name, f"shape {vertices.shape}, or values that are not numbers")
             continue
         vertices = np.clip(vertices + shift, 0, (size[1], size[0]))
         if len(vertices) > 3 and np.array_equal(vertices[0], vertices[-1]):

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contour text files, as Sunnybrook's: one ``column row`` a line, 0-based pixel-CENTER coordinates, not closed.
+"""Contour text files, as Sunnybrook's: one ``column row`` per line, 0-based pixel-CENTER coordinates, not closed.
 
 In memory contours follow the package's rule (:mod:`monai_acdr.geometry.coordinates`): reading adds 0.5, writing
 subtracts it.
@@ -33,7 +33,7 @@ MAX_COORDINATE = 1e6
 MAX_CLOSING_STEPS = 5.0
 """A contour whose last point is farther from the first one, in its longest other step, is taken for the rest of a file
 cut off. All 316 files looked at of Sunnybrook Cardiac Data have at most 1.0, half of such a contour has over 20; a few
-points drawn by hand have steps of their own length and stay below as well."""
+points drawn manually have irregular steps and stay below as well."""
 
 
 def closing_steps(vertices: Tensor) -> float:
@@ -65,7 +65,7 @@ def read_contour(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no contour; the message names the file, the line and what to do next.
+        ValueError: when it is not a contour; the message names the file, the line and what to do next.
     """
     path = Path(path)
     points = [
@@ -128,7 +128,7 @@ def _parse_line(line: str, where: str) -> tuple[float, float]:
     if len(columns) != 2:
         raise ValueError(
             f"Expected two numbers 'column row', but got {len(columns)} column(s) in {where} ({line.strip()[:40]!r}): "
-            "separate the numbers by a space and keep one point a line."
+            "separate the numbers by a space and keep one point per line."
         )
     try:
         x, y = float(columns[0]), float(columns[1])

@@ -22,7 +22,7 @@ MAX_DEPTH = 10
 """Folders nested deeper than this are not looked into; the deepest layout of Sunnybrook Cardiac Data needs 7."""
 
 MAX_FILES = 1_000_000
-"""A walk over more files than this stops with an error: the folder is no data set, but a whole disk."""
+"""A walk over more files than this stops with an error: the folder is not a data set, but a whole disk."""
 
 
 def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
@@ -55,7 +55,7 @@ def check_regular_file(path: Path, what: str) -> None:
     except FileNotFoundError:
         detail = "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
         raise FileNotFoundError(f"Expected {what}, but {path} {detail}: check the path.") from None
-    except (OSError, ValueError) as error:  # a loop of links, a part that is no folder, a null byte
+    except (OSError, ValueError) as error:  # a loop of links, a part that is not a folder, a null byte
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise ValueError(f"Expected {what}, but {path} cannot be looked at ({reason}): check the path.") from None
     if not stat.S_ISREG(mode):
@@ -110,7 +110,7 @@ def walk_files(root: Path, left_out: list[Path] | None = None) -> Iterator[tuple
 
 
 def walk_data_set(root: Path, suffixes: Sequence[str], report: QualityReport) -> Iterator[tuple[Path, list[str]]]:
-    """As :func:`walk_files`; what is no regular file becomes a finding once the walk has ended.
+    """Like :func:`walk_files`; what is not a regular file becomes a finding once the walk has ended.
 
     Args:
         root: folder of the data set.

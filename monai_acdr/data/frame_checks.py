@@ -115,7 +115,7 @@ def check_label(root: Path, path: Path, size: tuple[int, int], report: QualityRe
 
 
 def check_epicardium(root: Path, path: Path, size: tuple[int, int], report: QualityReport) -> bool:
-    """As :func:`check_label`; a frame stays usable without its epicardium."""
+    """Like :func:`check_label`; a frame stays usable without its epicardium."""
     return check_label(root, path, size, report)
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whole frames with the place and size of the heart, or without one: what a localizer learns from."""
+"""Training frames of the localizer: whole frames with the place and size of the heart, or without a heart."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def heart_frames(
 
     In the PNG layout these are the frames with a mask. The layouts with DICOM files have whole cines: of slices with
     contours some phases are taken, all with a heart; where only one phase has a contour, those within a quarter of the
-    cycle from it, for whether there is a ventricle at the others is not known. Slices that have none at any phase lie
+    cycle from it, because it is not known whether the others show a ventricle. Slices that have none at any phase lie
     above the base or below the apex: frames without a heart.
 
     Motion is the range of each pixel over the phases of the slice that there are: two in the PNG layout.
 
     Args:
         dataset_dir: as for :func:`sunnybrook_data_list`.
-        group: likewise.
-        exclude: likewise.
+        group: as for :func:`sunnybrook_data_list`.
+        exclude: as for :func:`sunnybrook_data_list`.
         size: frames are scaled and padded to a square of this side.
 
     Returns:

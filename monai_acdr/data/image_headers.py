@@ -38,7 +38,7 @@ _PIXEL_DATA = 0x7FE00010
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the header of a usable image says.
+    """Header values of a usable image.
 
     Attributes:
         size: (H, W) in pixels.
@@ -74,8 +74,8 @@ def read_image_header(path: str | Path) -> ImageHeader:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is no image, is truncated, has several frames or a PixelSpacing that is not plausible
-            (:mod:`monai_acdr.plausibility`); the message says which.
+        ValueError: when the file is not an image, is truncated, has several frames or a PixelSpacing that is not
+            plausible (:mod:`monai_acdr.plausibility`); the message says which.
     """
     path = Path(path)
     if is_png_file(path):
@@ -97,7 +97,7 @@ def _read_dicom_header(path: Path) -> ImageHeader:
         frames = max(_number(dataset, "NumberOfFrames"), 1)
         if frames > 1:
             raise ValueError(
-                f"Expected one image a file, but {path} has {frames} frames: split it into single-frame files first."
+                f"Expected one image per file, but {path} has {frames} frames: split it into single-frame files first."
             )
         check_pixels(path, (rows, columns))
         bits = rows * columns * max(_number(dataset, "SamplesPerPixel"), 1) * _number(dataset, "BitsAllocated")

@@ -28,7 +28,7 @@ def image_data_list(
 ) -> list[dict[str, Any]]:
     """List the images of a file or folder, in natural order of their paths.
 
-    Files are recognized by content, not by suffix. Files that are no images, are truncated or hold several frames are
+    Files are recognized by content, not by suffix. Files that are not images, are truncated or hold several frames are
     left out; each is recorded in ``report`` with its reason, and their number is logged.
 
     Args:
@@ -61,7 +61,7 @@ def image_data_list(
             report.add("no_unique_name", str(relative), f"is called {name}")
         items.append({"image": str(file), "name": name, "has_spacing": has_spacing})
     for file in left_out:
-        report.add("invalid_image", str(file.relative_to(path)), "it is no regular file, or cannot be read")
+        report.add("invalid_image", str(file.relative_to(path)), "it is not a regular file, or cannot be read")
     report.layout = report.layout or "images"
     report.counts["images"] = len(items)
     _conclude(path, items, report)

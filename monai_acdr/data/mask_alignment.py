@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Do a patient's masks lie on the blood pool? A heuristic for bright-blood cine MR (SSFP), where blood is bright.
+"""Alignment of a patient's masks with the blood pool: a heuristic for cine MR (SSFP), where blood is bright.
 
 For every shift of the mask up to ``MAX_SHIFT`` pixels the contrast between the mask's inside and a narrow ring around
 it is computed, in units of the local standard deviation. Averaged over a patient's frames, masks that fit have a

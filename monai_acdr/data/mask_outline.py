@@ -28,7 +28,7 @@ def file_size(path: str | Path) -> tuple[int, int]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no image, is damaged or larger than the memory budget; the message names the file.
+        ValueError: when it is not an image, is damaged or larger than the memory budget; the message names the file.
     """
     path = Path(path)
     check_regular_file(path, "an image or mask")

@@ -59,13 +59,13 @@ _COHERENT = 0.1
 """Fraction of the pixels of values in between that lie in even areas, from which on they are areas, not edges."""
 
 _COHERENT_BLOCKS = 0.3
-"""As ``_COHERENT``, of blocks of 2 x 2 pixels where a mask has few values: a thin ring has no larger areas."""
+"""Like ``_COHERENT``, of blocks of 2 x 2 pixels where a mask has few values: a thin ring has no larger areas."""
 
 _JPEG_COLOR = 64
 """Difference of channels from which on a pixel of a JPEG file has a color."""
 
 _NO_MASK = 0.5
-"""Fraction of all pixels above 0 that have values far from 0 and the largest, from which on it is no mask."""
+"""Fraction of all pixels above 0 that have values far from 0 and the largest, from which on it is not a mask."""
 
 _ISOLATED = 0.02
 _ISOLATED_PIXELS = 12
@@ -78,7 +78,7 @@ _BYTE_THRESHOLD = 127
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """What the values of one mask file are.
+    """Values of one mask file.
 
     Attributes:
         kind: "empty", "full", "binary", "labels" (several whole numbers up to :data:`MAX_SMALL_LABEL`), "levels"
@@ -101,7 +101,7 @@ class MaskFacts:
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What the objects of one structure of a mask are.
+    """Objects of one structure of a mask.
 
     Attributes:
         areas: of the objects in pixels, largest first; specks not counted.
@@ -116,7 +116,7 @@ class ObjectFacts:
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """Which values are which structure, for a whole data set.
+    """Values of the structures, for a whole data set.
 
     Attributes:
         structures: names, inner structures before those around them.

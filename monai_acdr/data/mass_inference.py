@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a mass bundle infers on: the masses of a data set, or images with boxes that a reader drew."""
+"""Inference data of the mass bundles: the masses of a data set, or images with boxes that a reader drew."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def mass_inference_list(
 
     Args:
         dataset_dir: a data set that :func:`mass_data_list` knows, or a mammogram (DICOM, PNG), or a folder of them.
-        source: see :func:`mass_data_list`; None recognizes it, and takes the folder as images where it is none.
+        source: see :func:`mass_data_list`; None recognizes it, and takes the folder as images if it is not a data set.
         group: of the data set; None or ``all`` for all of it.
-        boxes: CSV with the columns :data:`BOX_COLUMNS`, one row a mass; the images it names are inferred on.
+        boxes: CSV with the columns :data:`BOX_COLUMNS`, one row per mass; the images it names are inferred on.
         pattern: keep only images whose path matches, see :func:`monai_acdr.data.image_data_list`.
         options: of the source.
 
@@ -46,7 +46,7 @@ def mass_inference_list(
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` or ``boxes`` does not exist.
-        ValueError: when nothing is left to infer on, or a row of ``boxes`` is none or names no image.
+        ValueError: when nothing is left to infer on, or a row of ``boxes`` is malformed or names no image.
     """
     path = Path(dataset_dir)
     if boxes is None and path.is_dir() and (source is not None or _is_data_set(path)):
@@ -65,7 +65,7 @@ def read_boxes(path: str | Path) -> list[tuple[str, list[float]]]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: naming the row, when a column is missing or a box is none.
+        ValueError: naming the row, when a column is missing or a box is malformed.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The reference of one mass: vertices that a data list gives, or a mask file; drawn late, in a window of the image."""
+"""Reference of one mass: vertices from a data list, or a mask file, rendered only within a window of the image."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such table, is too large, or a column occurs twice.
+        ValueError: when it is not such a table, is too large, or a column occurs twice.
     """
     path = Path(path)
     rows = [row for _, row in read_csv_rows(path)]
@@ -37,7 +37,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
 
 
 def first_of(row: Mapping[str, str], *names: str) -> str:
-    """The first cell of these columns that is there and filled, else ""."""
+    """The first cell of these columns that is there and filled, otherwise ""."""
     return next((row[name] for name in names if row.get(name)), "")
 
 

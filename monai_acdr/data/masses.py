@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One door to all sources of masses, so that one bundle trains on any of them; patients held out for validation."""
+"""Single entry point to all sources of masses, so that one bundle trains on any of them; held-out patients."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def mass_data_list(
     """
     root = Path(dataset_dir)
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     name = find_mass_source(root) if source is None else source
     if name not in MASS_SOURCES:
         raise ValueError(f"Expected `source` to be one of {sorted(MASS_SOURCES)} or None, but got {name!r}.")
@@ -102,7 +102,7 @@ def hold_out(
     """Set some patients of a training group aside, to choose the best weights on.
 
     Args:
-        items: data list; masses without patient count as patients of their own.
+        items: data list; masses without patient count as separate patients.
         fraction: of the patients, in [0, 1); rounded up when above 0, and one patient at least stays in training.
         seed: of the choice, which depends on the patients' names only.
 

@@ -122,8 +122,8 @@ def read_nifti(path: Path) -> NiftiVolume:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is none, is damaged, larger than the budget, has other voxels than finite numbers, or its
-            scale is not plausible.
+        ValueError: when it is not a NIfTI file, is damaged, larger than the budget, has other voxels than finite
+            numbers, or its scale is not plausible.
     """
     header, voxels = _read(path)
     if not np.isfinite(voxels).all():

@@ -99,7 +99,7 @@ def find_documents(root: Path) -> Documents:
     """Read the JSON files of a data set's folder and of the folders in it, and tell which kind they are.
 
     Raises:
-        ValueError: when a file with a usual name (``dataset.json``, ``instances_train.json``) is no JSON; the message
+        ValueError: when a file with a usual name (``dataset.json``, ``instances_train.json``) is not JSON; the message
             has the line.
     """
     found = Documents()
@@ -138,7 +138,7 @@ def read_stated_labels(root: Path) -> dict[str, tuple[int, ...]] | None:
     """Labels that ``dataset.json`` of a data set's folder states, None where there is no such file or no labels in it.
 
     Raises:
-        ValueError: when it is no JSON, or as :func:`stated_labels`.
+        ValueError: when it is not JSON, or as :func:`stated_labels`.
     """
     path = root / _LABELS_FILE
     content = read_json(path, "a description of the data set") if path.is_file() else None
@@ -494,12 +494,12 @@ def _outlines(
         try:
             vertices = np.asarray(ring, dtype=np.float64)
         except (ValueError, TypeError):
-            report.add("invalid_contour", subject, "values that are no numbers")
+            report.add("invalid_contour", subject, "values that are not numbers")
             continue
         if vertices.ndim == 1 and vertices.size % 2 == 0:
             vertices = vertices.reshape(-1, 2)
         if vertices.ndim != 2 or vertices.shape[1] < 2 or not np.isfinite(vertices).all():
-            report.add("invalid_contour", subject, f"shape {vertices.shape}, or values that are no numbers")
+            report.add("invalid_contour", subject, f"shape {vertices.shape}, or values that are not numbers")
             continue
         vertices = vertices[:, :2]
         if len(vertices) > 1 and np.array_equal(vertices[0], vertices[-1]):

@@ -101,7 +101,7 @@ def find_pairs(root: Path, report: QualityReport) -> list[Pair]:
 
 
 def image_names(root: Path, report: QualityReport) -> dict[Path, list[str]]:
-    """Folders below ``root`` with the names of the images and masks in them; ``report`` receives what is no file."""
+    """Folders below ``root`` with the names of the images and masks in them; ``report`` receives what is not a file."""
     found = walk_data_set(root, IMAGE_SUFFIXES, report)
     return {folder: [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)] for folder, names in found}
 

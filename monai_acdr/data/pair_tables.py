@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Tables of image and mask pairs: rows that are wanted, and the files that each row means."""
+"""Tables of image and mask pairs: selected rows, and the files that each row names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pairs_of_table(
 
     Raises:
         FileNotFoundError: when there is no such table.
-        ValueError: when it is no table of images, or has no such column.
+        ValueError: when it is not a table of images, or has no such column.
     """
     rows = _read_rows(table)
     wanted = _wanted(where, rows, table)

@@ -130,16 +130,16 @@ def pair_folder_data_list(  # noqa: PLR0913
         One dict a mask: ``image`` and ``label`` (paths, or slices as :func:`~monai_acdr.data.slice_name` writes them),
         ``name``, ``patient``, ``group``, ``has_spacing``, ``spacing`` (mm between rows and between columns),
         ``structures`` (names, inner ones first), ``label_values`` (for each structure the values of its pixels in the
-        label), ``laterality`` and ``view`` (from the table, else from names such as ``P1_L_CC``), ``birads``,
+        label), ``laterality`` and ``view`` (from the table, otherwise from names such as ``P1_L_CC``), ``birads``,
         ``pathology``; None where unknown. A two-valued mask in DICOM, each object with ``split_components`` and each
         polygon comes as ``contour`` ((N, 2) vertices in pixels, or a lazy
         :class:`~monai_acdr.data.mask_outline.MaskOutline`) instead of ``label``; objects also have ``component``, 1 for
         the largest. Without a patient column the patients are volumes, or guessed from names that tell them (a note in
-        the report), and else each image is a patient of its own.
+        the report), otherwise each image is a separate patient.
 
     Raises:
         FileNotFoundError: when the folder or the table does not exist.
-        ValueError: when nothing usable is found, a document is no JSON, a stated patient would be in two groups, or
+        ValueError: when nothing usable is found, a document is not JSON, a stated patient would be in two groups, or
             ``split_components`` meets several structures.
     """
     report = QualityReport() if report is None else report
@@ -170,10 +170,10 @@ def list_pair_items(
     """
     root = Path(dataset_dir)
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     documents = Documents()
     outlines = []
-    if table is not None or os.path.lexists(root / "index.csv"):  # what is no regular file is an error of the reader
+    if table is not None or os.path.lexists(root / "index.csv"):  # what is not a regular file is an error of the reader
         pairs = pairs_of_table(root, root / "index.csv" if table is None else Path(table), where or {}, report)
         documents.labels = read_stated_labels(root)
     elif where:
@@ -211,7 +211,7 @@ def list_pair_items(
 
 
 def _pairs(root: Path, documents: Documents, report: QualityReport) -> list[Pair]:
-    """Pairs of a data list, else of folders; in nnU-Net's folders the list of ``dataset.json`` says nothing new."""
+    """Pairs of a data list or of folders; in nnU-Net's folders the list of ``dataset.json`` adds nothing."""
     has_folders = any(path.is_dir() and path.name.lower() == "imagestr" for path in root.iterdir())
     if documents.data_lists and not has_folders:
         report.layout = report.layout or "data list"
@@ -261,7 +261,7 @@ def _mask_items(
             frames.append(frame)
             facts.append(fact)
     if empty:
-        report.note(f"{empty} slices of volumes have no object and are no items")
+        report.note(f"{empty} slices of volumes have no object and are not items")
     plan, wrong = find_label_plan(facts, labels)
     if min_area is not None and len(plan.structures) > 1:
         raise ValueError(
@@ -285,7 +285,7 @@ def _frames(root: Path, pair: Pair, name: str, patient: str, report: QualityRepo
             if volume.num_phases > 1:
                 raise ValueError(
                     f"Expected a volume (X, Y, Z), but {pair.image} has {volume.num_phases} phases: write each phase "
-                    "as a file of its own."
+                    "as a separate file."
                 )
             size, number = volume.voxels.shape[1::-1], int(volume.voxels.shape[2])
             steps = np.linalg.norm(volume.frame_affine(0).numpy()[:3, :2], axis=0)

@@ -70,7 +70,7 @@ def read_picture(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no picture, is damaged, holds several, or is larger than the budget.
+        ValueError: when it is not a picture, is damaged, holds several, or is larger than the budget.
     """
     with _opened(path, str(path)) as image:
         return _gray_values(image, str(path))
@@ -93,7 +93,7 @@ def read_label_picture(path: str | Path) -> np.ndarray:
 
 
 def read_label_values(path: str | Path) -> np.ndarray:
-    """Read a picture of labels or of one object: of a palette with colors the index, else gray values.
+    """Read a picture of labels or of one object: of a palette with colors the index, otherwise gray values.
 
     A palette of grays only, as small PNG files have it, stands for its grays: the order of such a palette means
     nothing.
@@ -192,7 +192,7 @@ def verify_picture(path: str | Path) -> tuple[int, int]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no picture, holds several, is larger than the budget, damaged or truncated.
+        ValueError: when it is not a picture, holds several, is larger than the budget, damaged or truncated.
     """
     with _opened(path, str(path)) as image:
         size = _size(image)
@@ -282,7 +282,7 @@ def _check_single(image: Image.Image, name: str) -> None:
     if number > 1:
         raise ValueError(
             f"Expected one picture in a file, but {name} holds several: save the one that is meant alone"
-            + (", or give each page a file of its own." if image.format == "TIFF" else ".")
+            + (", or give each page a separate file." if image.format == "TIFF" else ".")
         )
 
 
@@ -298,7 +298,7 @@ def _has_previews_only(image: Image.Image, name: str) -> bool:
 
 
 def _pages(image: Image.Image, name: str) -> Iterator[int]:
-    """Go to each page of a TIFF that is no reduced version of another one."""
+    """Go to each page of a TIFF that is not a reduced version of another one."""
     for page in range(MAX_PAGES + 1):
         with _pillow_errors(name):
             try:
@@ -342,7 +342,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _colors(image: Image.Image, name: str) -> np.ndarray:
-    """(H, W) of a gray picture, else (H, W, 3) uint8."""
+    """(H, W) of a gray picture, otherwise (H, W, 3) uint8."""
     if image.mode in ("1", *_GRAY_MODES):
         return _gray_values(image, name)
     with _pillow_errors(name):

@@ -59,7 +59,7 @@ def data_quality_report(dataset_dir: str | Path, group: str | None = None, check
     """
     root = Path(dataset_dir)
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     if is_sunnybrook(root):
         return sunnybrook_quality_report(root, group, check_pixels=check_pixels)
     try:
@@ -88,7 +88,7 @@ def pair_quality_report(
 
     Raises:
         FileNotFoundError: when the folder or the table does not exist.
-        ValueError: when nothing can be used and no finding says why, or a document is no JSON.
+        ValueError: when nothing can be used and no finding says why, or a document is not JSON.
     """
     root, report = Path(dataset_dir), QualityReport()
     items = list_pair_items(root, table, None, report, allow_none=True)

@@ -81,7 +81,7 @@ class LoadImaged(transforms.LoadImaged):
 LoadImageD = LoadImageDict = LoadImaged
 
 Spacing: TypeAlias = "float | tuple[float, float] | str | None"
-"""What to do with a file that does not tell its spacing; see :class:`MammogramReader`."""
+"""Policies for a file without spacing; see :class:`MammogramReader`."""
 
 LARGEST_MAGNIFICATION = 5.0
 """Magnification views enlarge 1.5 to 2 times; a factor beyond this, or below 1, is an error of the file."""
@@ -256,7 +256,7 @@ class DicomFileReader(ImageReader):
     """What MONAI readers of one DICOM file share: subclasses make pixels and metadata of the data set."""
 
     kind = "image"
-    """What a file holds, for messages."""
+    """Content of a file, for messages."""
 
     def verify_suffix(self, filename: Sequence[MonaiPath] | MonaiPath) -> bool:
         """True when every file begins like DICOM; the suffix does not matter."""
@@ -334,8 +334,8 @@ class MammogramReader(DicomFileReader):
 
     Args:
         voi: "none" gives modality values; "window" applies the first WindowCenter and WindowWidth (PS3.3
-            C.11.2.1.2), "lut" the first VOI LUT, "auto" the LUT, else the window, else the full range. All but "none"
-            give values in [0, 1].
+            C.11.2.1.2), "lut" the first VOI LUT, "auto" the LUT, otherwise the window, otherwise the full range. All
+            but "none" give values in [0, 1].
         modality: apply the modality LUT or rescale; False gives stored values, only with ``voi="none"``.
         spacing: (row, column) or one number in mm for files that do not tell theirs; "allow" reads such files
             without, with 1 pixel as unit in ``affine`` and ``has_spacing`` False. None refuses them.

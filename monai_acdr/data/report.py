@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What was found in a data set: every file left out, with its reason, and every doubt about the ones kept."""
+"""Findings of a data set: every file left out, with its reason, and every doubt about the ones kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KINDS: dict[str, str] = {
     "film_without_case": "a film has no .ics file of its case beside it; it was left out, copy that file",
     "frame_without_mask": "an image has no mask of the same name, or no annotation; add it, or move the image out "
     "of the data set",
-    "group_incomplete": "official patients are absent; figures are not those of the whole group",
+    "group_incomplete": "official patients are absent; metrics are not those of the whole group",
     "hole_ignored": "an outline has a hole, which a contour cannot have; the hole was filled",
     "image_not_listed": "an image is not named in the annotations; it was left out, annotate it or remove it",
     "image_without_row": "an image has no row in the table; its BI-RADS is unknown",
@@ -64,7 +64,7 @@ KINDS: dict[str, str] = {
     "name the labels in dataset.json",
     "mask_without_image": "a mask has no image of the same name; add the image",
     "no_contours": "a patient has images but no contours; unpack the contour archive",
-    "no_pixel_spacing": "PixelSpacing is missing, so mm figures are impossible; pass spacing='allow' to keep the frame",
+    "no_pixel_spacing": "PixelSpacing is missing, so there are no values in mm; pass spacing='allow' to keep the frame",
     "no_unique_name": "two files would get the same name; the second was renamed",
     "not_a_file": "a named pipe, device, folder or link to nothing in the place of a file, or a folder that cannot be "
     "listed; it was left out, copy the data again",
@@ -76,16 +76,16 @@ KINDS: dict[str, str] = {
     "object_at_border": "an object touches the border of its image, where it may be cut off; it was used, look "
     "at some of them",
     "other_channel": "a further channel of an image (nnU-Net's _0001 and so on) was not used; nothing to do",
-    "other_lesion": "the lesion is no mass but, for example, a calcification; it was left out",
+    "other_lesion": "the lesion is not a mass but, for example, a calcification; it was left out",
     "outline_absent": "the .ics file says OVERLAY, but there is no outline of that film; copy it",
     "outline_open": "an outline does not return to its start; a straight line closes it",
     "overlay_count": "TOTAL_ABNORMALITIES is not the number of lesions in the file; those that are there were used",
     "paired_by_order": "no names agree, so images and masks were paired in their order; look at some of them",
     "patient_absent": "a listed patient's files are absent; copy them or drop the row",
     "patient_excluded": "a patient was left out on request or by default; pass exclude=() to keep all",
-    "patient_in_two_groups": "one patient's frames are in two groups; figures would be too good",
+    "patient_in_two_groups": "one patient's frames are in two groups; metrics would be too optimistic",
     "point_count": "an outline has another number of points than it says; the points were used",
-    "resolution_unknown": "the .ics file has neither RESOLUTION nor a known DIGITIZER; mm figures are impossible",
+    "resolution_unknown": "the .ics file has neither RESOLUTION nor a known DIGITIZER; values in mm are impossible",
     "several_objects": "a mask has several objects; the contour is that of the largest, or pass split_components=True",
     "several_series": "a patient has several series; the one that holds the contours was used",
     "small_object": "an object of a mask is smaller than min_area; it was left out",
@@ -97,7 +97,7 @@ KINDS: dict[str, str] = {
     "too_few_points": "an outline has fewer than 3 points; it was left out, draw it again",
     "unknown_contour_name": "the name is not IM-0001-<frame>-icontour-manual.txt; rename the file",
     "unknown_image_name": "the name is not <image>_<patient>_MG_<side>_<view>_ANON.dcm; rename the file",
-    "unknown_patient": "the folder is no patient of any table; name it in the table",
+    "unknown_patient": "the folder is not a patient of any table; name it in the table",
     "unstated_value": "a mask has values that no list of labels states; it was left out, correct the mask or the list",
 }
 """Kinds of findings, what each means and the next step."""

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the bundle asks of a folder before it knows what lies there."""
+"""Layout and patient selection of a folder whose content is not known yet."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["default_exclusions", "excluded_patients", "inference_data_list", "is
 
 
 def default_exclusions(dataset_dir: str | Path) -> tuple[str, ...]:
-    """Patients whose reference must not count in figures: ``DISPLACED_PATIENTS`` in the PNG layout, else nobody."""
+    """Patients whose reference must not count in metrics: ``DISPLACED_PATIENTS``, in the PNG layout only."""
     root = Path(dataset_dir)
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     return DISPLACED_PATIENTS if find_layout(root, scan_tree(root)) == "png" else ()
 
 
 def excluded_patients(
     items: Sequence[Mapping[str, Any]], dataset_dir: str | Path, exclude: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """Patients to leave out of an evaluation's figures, as they are named in its data list.
+    """Patients to leave out of an evaluation's metrics, as they are named in its data list.
 
     Args:
         items: the data list.
@@ -37,7 +37,7 @@ def excluded_patients(
         exclude: names, ``SC-N-6`` or ``SC-N-06``; None means :func:`default_exclusions`, ``()`` nobody.
 
     Raises:
-        ValueError: for a name that is no patient of the data set or of Sunnybrook, most likely misspelled.
+        ValueError: for a name that is not a patient of the data set or of Sunnybrook, most likely misspelled.
     """
     if isinstance(exclude, str):
         raise ValueError(f"Expected `exclude` to be a list of patients, but got {exclude!r}: write [{exclude!r}].")
@@ -62,7 +62,7 @@ def inference_data_list(
     report: QualityReport | None = None,
     structures: Sequence[str] = ("endocardium",),
 ) -> list[dict[str, Any]]:
-    """List images for inference: those with a reference of a Sunnybrook layout, else every DICOM and PNG file.
+    """List images for inference: those with a reference of a Sunnybrook layout, otherwise every DICOM and PNG file.
 
     A data set in one of the four layouts gives its labeled frames, so that pictures show the reference beside the
     result; any other folder, or a single file, gives all its images.

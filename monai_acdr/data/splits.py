@@ -32,7 +32,7 @@ class Split:
     rest: str | None = None
 
     def group_of(self, keys: Sequence[str]) -> str | None:
-        """The group of the first of ``keys`` that is named, else ``rest``."""
+        """The group of the first of ``keys`` that is named, otherwise ``rest``."""
         return next((self.groups[key] for key in keys if key in self.groups), self.rest)
 
 
@@ -51,7 +51,7 @@ def read_split(path: str | Path) -> Split:
     """Read a split file, whose keys are patients or names of images or masses.
 
     Two forms: a table whose header names ``group`` and one of ``patient``, ``name`` or ``image`` (separated by commas,
-    semicolons or tabs); or a text file of one key a line, which are the training cases, everything else being test.
+    semicolons or tabs); or a text file of one key per line, which are the training cases, everything else being test.
     Empty lines and lines that begin with ``#`` do not count.
 
     Raises:
@@ -62,7 +62,7 @@ def read_split(path: str | Path) -> Split:
     lines = [line.strip() for line in file_text(path, "a split file").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
-        raise ValueError(f"Expected patients in {path}, but the file is empty: write one a line, or patient,group.")
+        raise ValueError(f"Expected patients in {path}, but the file is empty: write one per line, or patient,group.")
     separator = max(",;\t", key=lines[0].count)
     if separator not in lines[0]:
         return Split(dict.fromkeys(lines, GROUPS[0]), rest=GROUPS[1])

@@ -37,7 +37,7 @@ def file_bytes(path: Path, what: str, times: int = 1) -> bytes:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no regular file, or needs more than the budget of memory.
+        ValueError: when it is not a regular file, or needs more than the budget of memory.
     """
     if not path.exists():
         raise FileNotFoundError(f"Expected {what}, but {path} does not exist: check the path.")
@@ -70,7 +70,7 @@ def read_csv_rows(path: Path, what: str = "a CSV table") -> list[tuple[int, list
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such table, or too large.
+        ValueError: when it is not such a table, or too large.
     """
     return csv_rows(file_text(path, what), path)
 
@@ -81,7 +81,7 @@ def csv_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
     The separator is the sign of ``,``, ``;`` and tab that occurs most in the first line.
 
     Raises:
-        ValueError: when the text is no such table, or needs more than the budget of memory.
+        ValueError: when the text is not such a table, or needs more than the budget of memory.
     """
     separator = max(",;\t", key=text.partition("\n")[0].count)
     lines = text.count("\n") + text.count("\r") + 1
@@ -91,7 +91,7 @@ def csv_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
         return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise ValueError(
-            f"Expected a CSV table, but {path} is none at line {reader.line_num} ({error}): save it as CSV again."
+            f"Expected a CSV table, but {path} is not one at line {reader.line_num} ({error}): save it as CSV again."
         ) from None
 
 
@@ -100,8 +100,8 @@ def read_json(path: Path, what: str) -> Any:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no JSON in UTF-8, has a key twice, is nested too deeply, or needs more than the budget of
-            memory.
+        ValueError: when it is not JSON in UTF-8, has a key twice, is nested too deeply, or needs more than the budget
+            of memory.
     """
     return json_value(file_bytes(path, what), path, what)
 

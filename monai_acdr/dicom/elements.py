@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Elements of a data set from outside, whose values may have any type: the right one, none, or an error.
+"""Typed access to elements of an untrusted data set: a value of the right type, nothing, or an error.
 
 pydicom gives what the file's value representation says, so that a damaged file has a float for its number of rows or a
 text where a sequence belongs. Values are not quoted in messages: an element may hold anything, names included.
@@ -133,7 +133,7 @@ def items(holder: Any, keyword: str, name: object) -> Sequence[Dataset]:
     """The items of a sequence, none when it is absent or empty.
 
     Raises:
-        ValueError: when the element is no sequence.
+        ValueError: when the element is not a sequence.
     """
     if holder is None or not is_present(holder, keyword):
         return ()
@@ -151,7 +151,7 @@ def codes(holder: Any, keyword: str) -> tuple[str, ...]:
 
 
 def code(holder: Any, keyword: str) -> str:
-    """The first value of a code string, in capitals; "" when there is none."""
+    """The first value of a code string, in capitals; "" if absent."""
     return next(iter(codes(holder, keyword)), "")
 
 
@@ -165,7 +165,7 @@ def text(holder: Any, keyword: str) -> str:
 
 
 def functional_group(header: Any, frame: int, keyword: str, name: object) -> Dataset | None:
-    """The functional group of a frame (PS3.3 C.7.6.16), its own or the shared one; None where there is none.
+    """The functional group of a frame (PS3.3 C.7.6.16), its own or the shared one; None if absent.
 
     Args:
         header: of a multi-frame instance.
@@ -174,8 +174,8 @@ def functional_group(header: Any, frame: int, keyword: str, name: object) -> Dat
         name: of the file, for messages.
 
     Raises:
-        ValueError: when a sequence on the way is none, or when other frames have groups of their own and this one has
-            none: then nobody knows what belongs to which frame.
+        ValueError: when an element on the way is not a sequence, or when other frames have groups of their own and this
+            one has none: it would be ambiguous which group belongs to which frame.
     """
     own = items(header, "PerFrameFunctionalGroupsSequence", name)
     if own and frame > len(own):

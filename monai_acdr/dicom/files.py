@@ -54,7 +54,7 @@ _META_START, _META_BYTES = 132, 1024
 _META_GROUP = 0x0002
 
 PADDING = 1 << 16
-"""Bytes of zeros at the end of a file without pixels that are no damage."""
+"""Bytes of zeros at the end of a file without pixels that are not damage."""
 
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 """Float, double float and integer pixel data."""
@@ -98,7 +98,7 @@ def load_dataset(
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no DICOM file, is broken, or larger than the memory budget.
+        ValueError: when it is not a DICOM file, is broken, or larger than the memory budget.
     """
     path = Path(path)
     if not header_only:
@@ -123,7 +123,7 @@ def end_of_data(path: Path, stream: BinaryIO, header_only: bool) -> Callable[[Ba
 
     Args:
         path: the file.
-        stream: what is read.
+        stream: stream to read.
         header_only: stop at the pixels, as pydicom's ``stop_before_pixels`` does.
     """
     last = 0
@@ -151,7 +151,7 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no DICOM file, is broken, or needs more than the budget of memory.
+        ValueError: when it is not a DICOM file, is broken, or needs more than the budget of memory.
     """
     path = Path(path)
     dataset = load_dataset(path, header_only)
@@ -161,11 +161,11 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
 
 
 def storage_class(path: str | os.PathLike[str]) -> str:
-    """The SOP class that the file meta information names, "" where there is none or it is no text.
+    """The SOP class that the file meta information names, "" if absent or it is not text.
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no DICOM file, or is broken.
+        ValueError: when it is not a DICOM file, or is broken.
     """
     path = Path(path)
     with _told_by_us(path):
@@ -173,13 +173,13 @@ def storage_class(path: str | os.PathLike[str]) -> str:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    """A value that is text, else "": nested sequences, made text, take a time beyond all bounds."""
+    """A value that is text, otherwise "": nested sequences, made text, take a time beyond all bounds."""
     value = dataset.get(keyword)
     return str(value) if isinstance(value, str) else ""
 
 
 def is_system_error(error: BaseException) -> bool:
-    """Whether the operating system raised it: pydicom raises OSErrors of its own, whose messages quote values."""
+    """Whether the operating system raised it: pydicom raises its own OSErrors, whose messages quote values."""
     return isinstance(error, OSError) and error.errno is not None
 
 
@@ -189,12 +189,12 @@ class ReadRefusal(ValueError):
 
 @contextmanager
 def _told_by_us(path: Path) -> Iterator[None]:
-    """Whatever pydicom raises, in words of ours."""
+    """Translate pydicom's errors into ValueErrors that name the file."""
     try:
         with quiet_values():
             yield
     except InvalidDicomError:
-        raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is none.") from None
+        raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is not one.") from None
     except ReadRefusal as refusal:
         raise ValueError(str(refusal)) from None
     except Exception as error:  # `from None`, since messages quote values
@@ -241,7 +241,7 @@ def _inflated(path: str | os.PathLike[str], stream: BinaryIO, meta: Dataset) -> 
 
 
 def _check_items(path: Path, stream: BinaryIO) -> None:
-    """Count what begins like an item of a sequence, for the memory that items need; the stream is back at its start."""
+    """Count the markers of sequence items, because items need memory; the stream is back at its start."""
     number, rest = 0, b""
     while piece := stream.read(_PIECE_BYTES):
         number += (rest + piece).count(_ITEM)

@@ -59,7 +59,7 @@ def read_gray_frames(path: str | os.PathLike[str], frames: Iterable[int] | None 
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is no gray image, is damaged, or larger than the memory budget.
+        ValueError: when it is not a gray image, is damaged, or larger than the memory budget.
     """
     dataset = load_dataset(path, force=True)
     wanted = list(range(1, pixel_format(dataset, path).frames + 1) if frames is None else frames)
@@ -340,7 +340,7 @@ def _window(dataset: Any) -> tuple[float, float, str] | None:
 
 
 def _number(dataset: Any, keyword: str, default: float) -> float:
-    """The first value of a decimal element; NaN when it is no number."""
+    """The first value of a decimal element; NaN when it is not a number."""
     try:
         value = dataset.get(keyword)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who and what a result belongs to: patient and study from the source, equipment and algorithm from us."""
+"""Identity of a result: patient and study from the source, equipment and algorithm from this package."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made the contours: written as equipment and as algorithm identification.
+    """The producer of the contours: written as equipment and as algorithm identification.
 
     Attributes:
         name: of the algorithm, such as the bundle's name.

@@ -187,7 +187,7 @@ _PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How the pixels of an instance are stored, checked.
+    """Storage format of an instance's pixels, checked.
 
     Attributes:
         size: (H, W).
@@ -214,7 +214,7 @@ class PixelFormat:
 
 
 def pixel_format(dataset: Any, name: object) -> PixelFormat:
-    """What the header says of the pixels.
+    """Pixel values of the header.
 
     Args:
         dataset: ``pydicom.Dataset``.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where a frame lies, what it shows and when: spacing, orientation, position, component of the MR signal, time.
+"""Geometry and time of a frame: spacing, orientation, position, component of the MR signal, time.
 
 In enhanced multi-frame objects each frame has its own in the functional groups (PS3.3 C.7.6.16), in other objects it is
 in the header, or in the image type, which vendors fill in each their own way.
@@ -43,7 +43,7 @@ def frame_plane(
     """(row, column) spacing in mm, orientation (6,) and position (3,) of a frame, each None where it is not told.
 
     Without PixelSpacing, ImagerPixelSpacing of a projection counts, divided by the magnification where that is told
-    (PS3.3 10.7.1.3). A PixelSpacing that is a copy of ImagerPixelSpacing is treated likewise.
+    (PS3.3 10.7.1.3). A PixelSpacing that is a copy of ImagerPixelSpacing is treated as one.
 
     Args:
         header: of the instance.
@@ -89,7 +89,7 @@ def frame_thickness(header: Dataset, frame: int, name: str) -> float | None:
         name: of the file, for messages.
 
     Raises:
-        ValueError: when the functional groups are no sequences.
+        ValueError: when the functional groups are not sequences.
     """
     measures = functional_group(header, frame, "PixelMeasuresSequence", name)
     for holder in (measures, header):
@@ -151,7 +151,7 @@ _DATE_TIME = re.compile(r"(\d{14})(?:\.(\d{1,6}))?")
 
 @dataclass(frozen=True)
 class FrameTime:
-    """When a frame was taken; None where the header does not say.
+    """Acquisition time of a frame; None where the header does not state it.
 
     Attributes:
         trigger_ms: after the R wave, in ms.
@@ -177,7 +177,7 @@ def frame_component(header: Dataset, frame: int, name: str) -> str:
         no answer, or "" for other modalities and where nothing is said.
 
     Raises:
-        ValueError: when the functional groups are no sequences.
+        ValueError: when the functional groups are not sequences.
     """
     if code(header, "Modality") != "MR":
         return ""
@@ -194,7 +194,7 @@ def frame_component(header: Dataset, frame: int, name: str) -> str:
 
 
 def frame_time(header: Dataset, frame: int, name: str) -> FrameTime:
-    """When a frame was taken.
+    """Acquisition time of a frame.
 
     Args:
         header: of the instance.
@@ -202,7 +202,7 @@ def frame_time(header: Dataset, frame: int, name: str) -> FrameTime:
         name: of the file, for messages.
 
     Raises:
-        ValueError: when the functional groups are no sequences.
+        ValueError: when the functional groups are not sequences.
     """
     heart = functional_group(header, frame, "CardiacSynchronizationSequence", name)
     content = functional_group(header, frame, "FrameContentSequence", name)
@@ -247,7 +247,7 @@ def _first(*places: tuple[Dataset | None, str]) -> float | None:
     for holder, keyword in places:
         try:
             value = number(holder, keyword, "")
-        except ValueError:  # a malformed time is none: the order may come from elsewhere
+        except ValueError:  # a malformed time does not count: the order may come from elsewhere
             continue
         if value is not None:
             return value * 1e3 if keyword == "TemporalPositionTimeOffset" else value

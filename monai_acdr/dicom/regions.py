@@ -395,7 +395,7 @@ def _holds(ring: np.ndarray, point: np.ndarray) -> bool:
 
 
 def _joined(ring: np.ndarray, inner: Sequence[np.ndarray]) -> np.ndarray:
-    """A ring with channels to rings within it, each from the nearest of its own vertices."""
+    """A ring with channels to rings within it, each from the nearest of its vertices."""
     channels: dict[int, list[np.ndarray]] = {}
     for hole in inner:
         start = int(np.argmin(((ring - hole[0]) ** 2).sum(1)))
@@ -418,7 +418,7 @@ class Region:
 
     Attributes:
         structure: what it is.
-        contours: for each source frame the polygons (K, 2) in its pixels, float64; empty where there is none.
+        contours: for each source frame the polygons (K, 2) in its pixels, float64; empty if absent.
         tracking_uid: the same in SEG and SR of one run, so that readers know that they show the same thing.
         holes: for each source frame and each of its polygons whether it is a hole, which removes what it covers from
             the polygons before it (:mod:`monai_acdr.dicom.regions`). Empty where no polygon is one: they are united.
@@ -465,7 +465,7 @@ def as_regions(contours: Sequence[Any], sources: Sequence[SourceFrame], structur
         contours: :class:`Region`s; or, for one region, an entry for each source: (K, 2) or (1, K, 2) vertices, array or
             tensor, a list of several such, or None.
         sources: the frames.
-        structure: of the region in the second case; by default a tissue without a name of its own.
+        structure: of the region in the second case; by default a tissue without its own name.
 
     Raises:
         ValueError: when the number of entries, a shape or a value is wrong, or when there is no contour at all.

@@ -423,7 +423,7 @@ class _Drawing:
         if values is None or len(values) % 3 or (len(values) and not np.abs(values).max() <= LARGEST_COORDINATE):
             raise ValueError(
                 f"Expected ContourData to be finite points (x, y, z) in mm, at most {MAX_POINTS}, but {self.path} has "
-                f"{'other values' if values is None else f'{len(values)} values'}, or values that are no coordinates."
+                f"{'other values' if values is None else f'{len(values)} values'}, or values that are not coordinates."
             )
         points = values.reshape(-1, 3)
         count = element_integer(contour, "NumberOfContourPoints", self.path, len(points))
@@ -500,7 +500,7 @@ class _Drawing:
 
 
 def _coordinates(contour: Dataset, limit: int) -> np.ndarray | None:
-    """The numbers of ContourData, float64, from its bytes; None when they are no numbers, or more than the limit."""
+    """The numbers of ContourData, float64, from its bytes; None when they are not numbers, or more than the limit."""
     raw = contour.get_item("ContourData") if "ContourData" in contour else None
     content = raw.value if raw is not None else None
     if content is None or len(content) == 0:
@@ -513,7 +513,7 @@ def _coordinates(contour: Dataset, limit: int) -> np.ndarray | None:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # numpy warns of what is no number, and stops there
+            warnings.simplefilter("error")  # numpy warns of what is not a number, and stops there
             values = np.fromstring(text.decode("ascii"), dtype=np.float64, sep="\\")
     except (ValueError, DeprecationWarning):
         return None

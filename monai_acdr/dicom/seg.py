@@ -108,7 +108,7 @@ def plain_geometry(instances: Sequence[Dataset], sources: Sequence[SourceFrame])
 def spread_positions(instances: Sequence[Dataset], sources: Sequence[SourceFrame]) -> None:
     """Give frames that share their positions made-up ones, in headers that are copies; others are left alone.
 
-    Frames of a multi-frame instance that are no sources get one as well.
+    Frames of a multi-frame instance that are not sources get one as well.
     """
     if not _has_made_up_positions(sources):
         return
@@ -260,7 +260,7 @@ def write_seg(
     """Write masks, or contours rasterized exactly, on the grid of their images.
 
     Frames in which a segment is empty are left out. Phases of a cine series, which share their positions, are told
-    apart by TemporalPositionIndex, a dimension of its own.
+    apart by TemporalPositionIndex, a separate dimension.
 
     Args:
         path: file to write; its name is yours, nothing of the patient is put there.
@@ -346,7 +346,7 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
         raise ValueError(
             "Expected one enhanced or multi-frame object for a segmentation, since highdicom refers to one only, but "
             f"got {len(instances)} files, such as {enhanced[0].path}: write an RT structure set or masks instead "
-            "(--rtstruct, --mask), or a segmentation for each file in a run of its own."
+            "(--rtstruct, --mask), or a segmentation for each file in a separate run."
         )
     unplaced = next((source for source in sources if not source.has_place), None)
     if unplaced is not None and (unplaced.position or code(unplaced.header, "Modality") in _CROSS_SECTIONS):
@@ -663,7 +663,7 @@ class _Reader:
         self.masks[segment, index] = mask
 
     def _source_index(self, item: Dataset, number: int) -> int:
-        """Index of the source with the grid of a frame: the one that it names, else the only one in its place."""
+        """Index of the source with the grid of a frame: the one that it names, otherwise the only one in its place."""
         derivations = items(item, "DerivationImageSequence", self.path)
         named = sorted({index for derivation in derivations for index in self._named(derivation)})
         place = frame_plane(self.dataset, number, str(self.path))

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a result refers to: the frames of one study of one patient, in spatial and temporal order."""
+"""Source frames of a result: the frames of one study of one patient, in spatial and temporal order."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def read_sources(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFrame]:
 
     Raises:
         OSError: when a file cannot be opened.
-        ValueError: when a file is no DICOM image or its geometry makes no sense, when an instance is there twice, or
+        ValueError: when a file is not a DICOM image or its geometry makes no sense, when an instance is there twice, or
             when there is more than one patient or study.
     """
     return order_sources([frame for path in paths for frame in read_instance(path)])
@@ -194,10 +194,10 @@ def check_sources(sources: Sequence[SourceFrame]) -> None:
         raise ValueError("Expected at least one source image, but got none.")
     seen: dict[tuple[str, int], SourceFrame] = {}
     for source in sources:
-        twin = seen.setdefault(source.key, source)
-        if twin is not source:
+        first = seen.setdefault(source.key, source)
+        if first is not source:
             raise ValueError(
-                f"Expected each instance once, but {twin.path} and {source.path} are the same one: leave out the copy."
+                f"Expected each instance once, but {first.path} and {source.path} are the same one: leave out the copy."
             )
     for keyword, what in (("PatientID", "patient"), ("StudyInstanceUID", "study")):
         first: dict[str, SourceFrame] = {}

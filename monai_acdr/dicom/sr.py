@@ -72,7 +72,7 @@ MEASURES: dict[str, tuple[Code, Code]] = {
     "perpendicular_diameter_mm": (Code("103340004", "SCT", "Short axis"), _MM),
     "perimeter_mm": (Code("131191004", "SCT", "Perimeter"), _MM),
 }
-"""What can be said of a contour: name -> concept and unit."""
+"""Measures of a contour: name -> concept and unit."""
 
 VOLUMES: dict[str, tuple[Code, Code]] = {
     "edv_ml": (Code("8821-1", "LN", "Left Ventricular ED Volume"), _ML),
@@ -80,16 +80,16 @@ VOLUMES: dict[str, tuple[Code, Code]] = {
     "stroke_volume_ml": (Code("90096001", "SCT", "Stroke Volume"), _ML),
     "ejection_fraction_percent": (Code("70822001", "SCT", "Cardiac ejection fraction"), Code("%", "UCUM", "Percent")),
 }
-"""What can be said of a ventricle: name -> concept and unit."""
+"""Measures of a ventricle: name -> concept and unit."""
 
 WALL: dict[str, tuple[Code, Code]] = {
     "mass_g": (Code("18087-7", "LN", "Left Ventricle Mass"), Code("g", "UCUM", "gram")),
     "mean_thickness_mm": (Code("122445", "DCM", "Wall Thickness"), _MM),
 }
-"""What can be said of a ventricle's wall at end-diastole: name -> concept (CID 12203 and PS3.16 Annex D) and unit."""
+"""Measures of a ventricle's wall at end-diastole: name -> concept (CID 12203 and PS3.16 Annex D) and unit."""
 
 _DERIVATIONS = {"mean_thickness_mm": Code("373098007", "SCT", "Mean")}
-"""How a value was derived, of CID 7464."""
+"""Derivation of a value, of CID 7464."""
 
 _PROCEDURES = {
     "MR": Code("241620005", "SCT", "Cardiac MRI"),

@@ -171,7 +171,7 @@ class Authorization:
 
 
 def find_credentials(url: str, environ: Mapping[str, str] = os.environ) -> Authorization:
-    """Credentials for a server from the environment, or else from the netrc file (``NETRC`` or ``~/.netrc``).
+    """Credentials for a server from the environment, otherwise from the netrc file (``NETRC`` or ``~/.netrc``).
 
     Args:
         url: the server.
@@ -203,7 +203,7 @@ def find_credentials(url: str, environ: Mapping[str, str] = os.environ) -> Autho
 
 @dataclass
 class Answers:
-    """What the last answer said beside its content.
+    """Headers of the last answer.
 
     Attributes:
         partial: it has a warning that there are more results than it lists (PS3.18 8.3.4.4).
@@ -267,7 +267,7 @@ def explain(url: str, task: str) -> Iterator[None]:
             "check the address, and whether the server runs."
         ) from None
     except Exception as error:
-        raise _nonsense(server, f"{task}, but got something that is none ({type(error).__name__})") from None
+        raise _nonsense(server, f"{task}, but got something that is not one ({type(error).__name__})") from None
 
 
 def _adapter(requests: Any, seconds: float, signed: bool, answers: Answers) -> Any:
@@ -462,11 +462,11 @@ class DicomWeb:
             modality: only series of this one, such as ``SEG``.
 
         Returns:
-            By UID; empty when there is none.
+            By UID; empty if absent.
 
         Raises:
             DicomWebError: when the server cannot be asked.
-            ValueError: when `study_uid` is no UID.
+            ValueError: when `study_uid` is not a UID.
         """
         check_uid(study_uid, "StudyInstanceUID")
         filters = {} if modality is None else {"Modality": modality}
@@ -501,7 +501,7 @@ class DicomWeb:
             DicomWebError: when the server has no such study, or something comes that is not what it should be.
             FileExistsError: when the folder holds anything.
             OSError: when it cannot be written.
-            ValueError: when a UID is none.
+            ValueError: when a UID is malformed.
         """
         check_uid(study_uid, "StudyInstanceUID")
         if series_uid is not None:
@@ -530,7 +530,7 @@ class DicomWeb:
         Raises:
             DicomWebError: when not all were stored; it tells which were, by file name.
             OSError: when a file cannot be opened.
-            ValueError: when a file is no DICOM file or too large.
+            ValueError: when a file is not a DICOM file or too large.
         """
         files = {Path(path): _instance_uid(Path(path)) for path in paths}
         stored: list[str] = []
@@ -655,7 +655,7 @@ def _tally(stored: list[str], missing: list[str]) -> str:
 
 
 def _text(item: dict[str, Any], tag: str) -> str:
-    """First value of an attribute in the DICOM JSON model (PS3.18, F.2.2); empty where there is none."""
+    """First value of an attribute in the DICOM JSON model (PS3.18, F.2.2); empty if absent."""
     attribute = item.get(tag)
     values = attribute.get("Value") if isinstance(attribute, dict) else None
     value = values[0] if isinstance(values, list) and values else ""

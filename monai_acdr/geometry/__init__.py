@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Coordinates and polygons: the leaf of the package, torch only."""
+"""Coordinates and polygons: the lowest layer of the package, on torch only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Loops of contours that cross themselves, and what becomes of them once a contour has evolved."""
+"""Self-intersections of contours, and their repair after the evolution."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Loop(NamedTuple):
 
 
 def settle_contours(contours: Tensor) -> Tensor:
-    """What an evolution gives: :func:`keep_open` at each step, and the last contour without its small loops.
+    """Contours of an evolution after repair: :func:`keep_open` at each step, the last contour without small loops.
 
     Where the field draws vertices together, neighbors may change places; what is inside such a loop, programs that
     read contours do not agree about. A loop above :data:`SMALL_LOOP` may be the object as well as the rest: it is left,

@@ -162,7 +162,7 @@ def _pairs_meet(start: Tensor, end: Tensor) -> Tensor:
         | ((side_a == 0) & _within(c, d, a))
         | ((side_b == 0) & _within(c, d, b))
     )
-    # The joint of neighbors is no contact, a neighbor folding back onto its edge is.
+    # The joint of neighbors is not a contact, a neighbor folding back onto its edge is.
     folding = (side_d == 0) & ((b - a) * (d - c)).sum(-1).lt(0)
     joined = _joined(start, end)
     contact = torch.where(joined, folding, crossing | touching)

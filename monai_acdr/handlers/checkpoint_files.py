@@ -50,7 +50,7 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is a folder, or a file that is no checkpoint, is truncated, holds other objects, or needs
+        ValueError: when it is a folder, or a file that is not a checkpoint, is truncated, holds other objects, or needs
             more than both its own size and the budget of memory.
     """
     path = Path(path)
@@ -106,7 +106,8 @@ def load_network(
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no checkpoint, one of another architecture or with NaN, or has no such member.
+        ValueError: when it is not a checkpoint, a checkpoint of another architecture or with NaN, or has no such
+            member.
     """
     weights = network_weights(load_checkpoint(path, map_location))
     try:
@@ -137,7 +138,7 @@ def count_members(path: str | os.PathLike[str]) -> int:
     In a bundle's config it is the ``num_members`` of ``network_def``, so that MONAI's own loaders can fill it.
 
     Raises:
-        ValueError: when it is no checkpoint, or its members are not numbered 0, 1, ...
+        ValueError: when it is not a checkpoint, or its members are not numbered 0, 1, ...
     """
     if not Path(path).is_file():
         return 1
@@ -146,7 +147,7 @@ def count_members(path: str | os.PathLike[str]) -> int:
 
 
 def _differences(own: dict[str, Any], weights: Any) -> str:
-    """What does not fit, each with the name of its first tensor."""
+    """Mismatches, each with the name of its first tensor."""
     if not isinstance(weights, dict):
         return f"it has a {type(weights).__name__}"
     shapes = {name: tuple(value.shape) if isinstance(value, Tensor) else None for name, value in weights.items()}
@@ -170,7 +171,7 @@ def _check_dtypes(network: nn.Module, weights: Any, path: str | os.PathLike[str]
     for name, value in weights.items():
         if name in own and isinstance(value, Tensor) and value.is_floating_point() != own[name].is_floating_point():
             raise ValueError(
-                f"Expected {name} in {path} to be {own[name].dtype}, but it is {value.dtype}: it is no checkpoint of "
+                f"Expected {name} in {path} to be {own[name].dtype}, but it is {value.dtype}: not a checkpoint of "
                 "this network."
             )
 

@@ -55,7 +55,7 @@ class ContourWriter:
 
     With several structures, from the innermost to the outermost, contours are (N, K, 2) and ``pred_mask`` is (N, H, W).
     ``NAME.nii.gz`` then is a label map, in which a pixel has the number of
-    the innermost structure that it is in, from 1, and in the picture each final contour has a color of its own.
+    the innermost structure that it is in, from 1, and in the picture each final contour has a separate color.
     References that are NaN everywhere are missing.
 
     Args:
@@ -187,7 +187,7 @@ def contour_record(case: Mapping[str, Any], structures: Sequence[str] | None = N
 
 
 def _contour_items(case: Mapping[str, Any], index: int, affine: Tensor | None) -> dict[str, Any]:
-    """What is known of one structure's contour; in mm when there is an affine."""
+    """Measures of one structure's contour; in mm when there is an affine."""
     vertices = plain_vertices(case["pred"])[index].detach().to("cpu", torch.float64)
     initial = case.get("initial")
     items: dict[str, Any] = {

@@ -37,7 +37,7 @@ def join_checkpoints(paths: Sequence[str | os.PathLike[str]]) -> Weights:
 
     Raises:
         FileNotFoundError: when a file does not exist.
-        ValueError: when a file is no checkpoint of an ``ActiveContourNet``, when architectures or initial contours
+        ValueError: when a file is not a checkpoint of an ``ActiveContourNet``, when architectures or initial contours
             differ, when two networks are the same, or when there is only one.
     """
     if isinstance(paths, (str, os.PathLike)) or not isinstance(paths, Sequence) or not paths:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A report of an evaluation: `metrics.csv` with one row a case, `metrics.json` with every figure."""
+"""Report of an evaluation: `metrics.csv` with one row per case, `metrics.json` with all metrics."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ class EvaluationReport:
 
     Args:
         output_dir: folder of `metrics.csv` and `metrics.json`; made when missing.
-        metadata: anything JSON can hold that says where the figures come from (ROI, group, layout of the data set,
+        metadata: anything JSON can hold that says where the metrics come from (ROI, group, layout of the data set,
             checkpoint, excluded cases); written under "metadata". Other objects are written as their `str`.
-        excluded_patients: measured and listed, but left out of the figures; the figures of all cases are then
+        excluded_patients: measured and listed, but left out of the metrics; the metrics of all cases are then
             written beside them under "with_excluded_patients".
         expected_names: names of the cases that should appear; those that do not are listed under "not_evaluated".
         contour_key: of the predicted contour in a case; None for a network that predicts masks only.
-        strata: items of a case, such as `pathology`, by whose values the figures are given as well, under
+        strata: items of a case, such as `pathology`, by whose values the metrics are grouped as well, under
             "by_pathology"; they become columns of the table.
-        size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the figures are given
+        size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the metrics are grouped
             as well, under "by_size".
         structures: names of the structures, from the innermost to the outermost, of cases with several: masks
             (N, H, W) and contours (N, K, 2). Each gives a row of the table for each case, with the columns `structure`
-            and `nested`, and its figures stand under "by_structure"; those at the top are of the first one. A reference
+            and `nested`, and its metrics stand under "by_structure"; those at the top are of the first one. A reference
             that is NaN everywhere is missing. "not_nested" lists the cases in which a structure is not within the next.
         assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
         num_samples: bootstrap samples of the 95 % intervals.
@@ -136,11 +136,11 @@ class EvaluationReport:
         engine.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Join the records of all processes, compute the figures and write both files."""
+        """Join the records of all processes, compute the metrics and write both files."""
         self.write(_gather(self.records))
 
     def write(self, records: Sequence[CaseRecord]) -> None:
-        """Compute the figures of records, of several evaluations for example, and write both files."""
+        """Compute the metrics of records, of several evaluations for example, and write both files."""
         self.records = list(records)
         if idist.get_rank() != 0:
             return
@@ -194,14 +194,14 @@ class EvaluationReport:
         kept = [record for record in records if not self._excluded(record)]
         summary = summarize_cases(kept, **self.summary_options)
         if summary["num_cases"] == 0:
-            logger.warning("No case with a reference was evaluated: all figures of the report are null")
+            logger.warning("No case with a reference was evaluated: all metrics of the report are null")
         if self.excluded_patients:
             summary["excluded_patients"] = list(self.excluded_patients)
             summary["with_excluded_patients"] = summarize_cases(records, **self.summary_options)
         return summary | summarize_strata(kept, self.strata, self.size_edges_mm, **self.summary_options)
 
     def _count_rules(self) -> dict[str, Any]:
-        """How often each rule was that of a reference, and of a prediction."""
+        """Counts of the mask rules of references, and of predictions."""
         pairs = [(str(r[_RULE]), str(r[_PREDICTED_RULE])) for r in self.records if r[_RULE]]  # type: ignore[literal-required]
         different = sum(reference != predicted for reference, predicted in pairs)
         if different:

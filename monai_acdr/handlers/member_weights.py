@@ -15,14 +15,14 @@ from monai_acdr.networks.nets.displacement_ensemble import MEMBERS
 __all__ = ["ENSEMBLE", "join_members", "network_weights", "split_members"]
 
 FIELD = "displacement_net."
-"""How the names of the displacement network's weights start in :class:`monai_acdr.networks.nets.ActiveContourNet`."""
+"""Prefix of the displacement network's weights in :class:`monai_acdr.networks.nets.ActiveContourNet`."""
 
 ENSEMBLE = f"{FIELD}{MEMBERS}"
 """How the names of an ensemble's weights start; the number of the member follows."""
 
 
 def network_weights(state: Mapping[str, Any]) -> Any:
-    """The weights in a checkpoint: averaged (``ema``), else plain (``network``), else the whole of it."""
+    """The weights in a checkpoint: averaged (``ema``), otherwise plain (``network``), otherwise the whole of it."""
     return state.get("ema", state.get("network", state))
 
 

@@ -31,7 +31,7 @@ class TrainingProgress:
     """Show what is done and the time left in a bar, and write a line to the log after each epoch of a training.
 
     Bar and line have the mean loss of the epoch and the metrics of the last validation. The bar is not shown where the
-    output is no terminal.
+    output is not a terminal.
 
     Args:
         desc: label in front of the bar.

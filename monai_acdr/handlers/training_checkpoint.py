@@ -30,7 +30,7 @@ class TrainingCheckpoint:
     """Attach to a trainer, after its validation handler.
 
     Together with :class:`EpochSeed` a training that was killed and resumed ends where an undisturbed one does: all
-    objects of ``save_dict``, the trainer's own state and the best figure so far are saved and restored.
+    objects of ``save_dict``, the trainer's own state and the best metric so far are saved and restored.
 
     Args:
         path: file of the full state, written after each epoch.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From an image and a region of interest to a contour in the image's pixels; and the region, where none is given."""
+"""Inferers: contours in the image's pixels from a region of interest, and localization of the region."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How far points lie inside or outside a closed contour, and where the contour is nearest to them."""
+"""Signed distances of points from a closed contour, and the nearest points of the contour."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["NearestPoint", "nearest_on_contour"]
 
 
 class NearestPoint(NamedTuple):
-    """Where a contour (K, 2) is nearest to each of N points.
+    """Nearest point of a contour (K, 2) to each of N points.
 
     Attributes:
         depth: (N,) distance in pixels, positive inside (winding number other than zero), negative outside.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""ROI in, contour in the pixels of the image's file out: crop what the network sees, map back what it says."""
+"""Inference of contours from a ROI: cropping of the network's input, and the contour mapped back."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ class ContourInferer:
 
         Args:
             images: as for a call.
-            rois: likewise.
+            rois: as for a call.
 
         Returns:
             What a call returns, and for each image (K,) or (N, K) float64: the standard deviation over the members
             across the resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.vertex_spread`.
 
         Raises:
-            ValueError: as a call, and when the network is no ensemble: see :attr:`has_spread`.
+            ValueError: as a call, and when the network is not an ensemble: see :attr:`has_spread`.
         """
         results: list[Tensor] = []
         spreads: list[Tensor] = []
@@ -141,7 +141,7 @@ class ContourInferer:
 def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
     """Contours (B, ...) before and (B, T, ...) after each step to (B, T + 1, ...), settled.
 
-    On the CPU, for a GPU would wait at each step.
+    On the CPU, because a GPU would wait at each step.
     """
     initial, contours = initial.cpu(), contours.cpu()
     return torch.stack(

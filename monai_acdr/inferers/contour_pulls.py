@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pulling a closed contour at one place: that place goes where it is wanted, what lies beside it follows halfway."""
+"""Local deformation of a closed contour: one point is moved to its target, and its surroundings follow smoothly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["SAMPLES", "points_at", "pull_contour"]
 SAMPLES = 6
 """Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has its own."""
 SAME = 1e-9
-"""Places nearer than this share of the contour's length are one: a vertex and its twin would touch each other."""
+"""Places nearer than this share of the contour's length are one: a vertex and its duplicate would touch each other."""
 
 
 def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -> Tensor:

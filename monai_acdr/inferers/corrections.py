@@ -34,11 +34,11 @@ both together after five simulated clicks on the Sunnybrook training group (benc
 MARGIN = 0.5
 """The least that a pull goes beyond the click, in pixels, so that the clicked pixel changes sides."""
 HALVINGS = 12
-"""How often a pull may be made half as wide."""
+"""Number of times that a pull may be halved in width."""
 DETOURS = 48
 """Places of the contour that are tried when the nearest one cannot be pulled to the click."""
 TOLERANCE = 1e-9
-"""Distances below this share of the perimeter are none."""
+"""Distances below this share of the perimeter count as zero."""
 
 
 def correct_contour(

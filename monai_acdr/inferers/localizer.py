@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where the heart is in each frame of a short-axis series, and in which frames the ventricle is: no click needed.
+"""Localization of the heart in a short-axis series, and of the frames that show the ventricle, without a click.
 
 A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. What belongs together is used together:
 
@@ -153,7 +153,7 @@ class Localizer:
             phase: phase of each image in the cycle; None where the order given is that of time.
 
         Returns:
-            One entry an image, in their order.
+            One entry per image, in their order.
 
         Raises:
             ValueError: for no images, images of another shape, or numbers that do not fit.
@@ -181,7 +181,7 @@ class Localizer:
         return [result for result in results if result is not None]
 
     def _look(self, images: Sequence[Tensor], slices: Sequence[Sequence[int]]) -> list[_Look]:
-        """What the network says of each slice; its maps are on the CPU."""
+        """Predictions of the network for each slice; maps are on the CPU."""
         phases = [spread_phases(len(members), MOST_PHASES) for members in slices]
         views = []
         for members, chosen in zip(slices, phases, strict=True):
@@ -249,7 +249,7 @@ def fit_heart_line(numbers: Tensor, centers: Tensor, weights: Tensor, radius: fl
             f"{tuple(centers.shape)}, {tuple(weights.shape)} and {radius}."
         )
     if not float(weights.sum()) > 0:
-        raise ValueError("Expected a slice with a weight above 0, but there is none.")
+        raise ValueError("Expected a slice with a weight above 0, but got none.")
     numbers, centers, weights = numbers.double(), centers.double(), weights.double()
     middle = float((weights * numbers).sum() / weights.sum())
     along = numbers - middle
@@ -281,7 +281,7 @@ def count_frames(
     slice_index: Sequence[int] | None = None,
     phase: Sequence[int] | None = None,
 ) -> list[bool]:
-    """Which frames count as ones with a ventricle: the one rule of what is outlined and goes into volumes.
+    """Frames that count as showing a ventricle: the single rule of what is outlined and measured.
 
     A frame counts when its presence reaches the threshold, or when slices on both sides of it do so at its phase.
 
@@ -317,10 +317,10 @@ def doubtful_frames(
 
     Args:
         presence: as for :func:`count_frames`.
-        threshold: likewise.
+        threshold: as for :func:`count_frames`.
         margin: from 0 to 1.
-        slice_index: likewise.
-        phase: likewise.
+        slice_index: as for :func:`count_frames`.
+        phase: as for :func:`count_frames`.
     """
     close = [abs(value - threshold) < margin for value in presence]
     if slice_index is None:
@@ -439,6 +439,8 @@ def _check(images: Sequence[Tensor], slice_index: Sequence[int] | None, phase: S
         )
     for name, values in (("slice_index", slice_index), ("phase", phase)):
         if values is not None and len(values) != len(images):
-            raise ValueError(f"Expected `{name}` to have one number an image, but got {len(values)} for {len(images)}.")
+            raise ValueError(
+                f"Expected `{name}` to have one number per image, but got {len(values)} for {len(images)}."
+            )
     if slice_index is None and phase is not None:
         raise ValueError("Expected `slice_index` with `phase`: pass zeros where all images are of one slice.")

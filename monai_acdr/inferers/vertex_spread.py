@@ -1,9 +1,9 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How far the members of an ensemble disagree about each vertex of a contour.
+"""Spread of the members of an ensemble at each vertex of a contour.
 
-Each member's field moves a contour of its own, all from the same start. The spread of a vertex is the standard
+Each member's field moves a separate contour, all from the same start. The spread of a vertex is the standard
 deviation of its places along the outward normal of the resulting contour. Only what is across the contour is an error:
 a vertex that slides along it leaves the outline, and the mask, as they are.
 """
@@ -61,7 +61,7 @@ def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | 
         vertices: (B, K, 2) or (B, N, K, 2) initial contours in pixels; the oracle's if None.
 
     Raises:
-        ValueError: when the network is no ensemble.
+        ValueError: when the network is not an ensemble.
     """
     ensemble = network.displacement_net
     if not isinstance(ensemble, DisplacementEnsemble) or len(ensemble.members) < 2:

@@ -179,7 +179,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 class ActiveContourLoss(_Loss):
     """L = sum_t  L_seg + balloon_weight L_B + curvature_weight L_K + distance_weight L_D,  eq. 8.
 
-    Renders all T contours of the batch in one call. Each structure has an energy of its own; where its reference is
+    Renders all T contours of the batch in one call. Each structure has a separate energy; where its reference is
     missing it is left out, and the mean is over those that are known. Lengths are taken in the normalized [-1, 1]
     square, and masks and curvature as means over pixels and vertices, so that weights hold for any image size.
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Loss of the maps of a RegionLocalizer: center, size and presence of one object a frame."""
+"""Loss of the maps of a RegionLocalizer: center, size and presence of one object per frame."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Slices beyond the ends of the ventricle: above the base, where the wall is thin, and below the apex.
+"""Detection of slices beyond the ventricle: above the base, where the wall is thin, and below the apex.
 
 In systole the base moves toward the apex, so that the slice nearest to the base shows the ventricle at end-diastole
 and the atrium at end-systole. Its contour would count into the end-systolic volume. The wall of an atrium has a third
@@ -17,14 +17,14 @@ import numpy as np
 __all__ = ["find_base_end", "slices_above_base", "slices_below_apex"]
 
 FEWEST_SLICES = 4
-"""With fewer the median of the wall says nothing."""
+"""With fewer slices the median of the wall is unreliable."""
 
 SPREADS = 2.0
-"""How many times the spread of the endocardium is taken off the wall."""
+"""Multiple of the endocardium's spread that is subtracted from the wall."""
 
 
 def find_base_end(areas: np.ndarray) -> int:
-    """Which end of a stack is the base: 0 for the first slice, -1 for the last one.
+    """Index of the base slice of a stack: 0 for the first slice, -1 for the last one.
 
     A ventricle is wide at the base and ends in a point: the end whose two outermost slices enclose more, in the phase
     of the largest area.
@@ -54,7 +54,7 @@ def slices_above_base(
         walls: (S, P) mean thickness of the wall, in any unit, NaN where it is not known.
         share: of the median, from 0 (none) to 1.
         spreads: (S, P) mean spread of the endocardium over the networks of an ensemble
-            (:func:`monai_acdr.inferers.vertex_spread`), in the unit of the walls; None, or NaN, where there is none.
+            (:func:`monai_acdr.inferers.vertex_spread`), in the unit of the walls; None or NaN if unknown.
 
     Returns:
         (S, P) bool, True where a slice lies above the base.

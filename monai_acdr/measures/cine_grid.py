@@ -1,9 +1,9 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which slice and which phase of the cycle each frame of a cine series is, from its header.
+"""Slice and phase of each frame of a cine series, from its header.
 
-Slices come from ImagePositionPatient along the normal of ImageOrientationPatient. SliceLocation is no substitute for
+Slices come from ImagePositionPatient along the normal of ImageOrientationPatient. SliceLocation is not a substitute for
 it: scanners fill it with one coordinate of the oblique plane, whose steps are up to a third too short (Sunnybrook).
 Where nothing else is left it only orders the slices, and SpacingBetweenSlices gives their distance.
 
@@ -27,12 +27,12 @@ from monai_acdr.measures.ventricle import ContourArea
 __all__ = ["CineGrid", "FrameHeader", "group_frames"]
 
 MAX_TILT_DEGREES = 1.0
-"""Slices whose normals differ by more are no stack."""
+"""Slices whose normals differ by more are not stack."""
 
 
 @dataclass(frozen=True)
 class FrameHeader:
-    """What a frame's header says about its place in the stack; None where it says nothing.
+    """Header values of a frame that place it in the stack; None where absent.
 
     Attributes:
         position: ImagePositionPatient, (x, y, z) mm.
@@ -82,7 +82,7 @@ class CineGrid:
         positions_mm: of each slice along the normal, ascending.
         times_ms: of each phase after the R wave, mean over the slices; None where no frame tells it.
         missing_frames: (slice, phase) pairs that no frame fills.
-        findings: what was not as it should be.
+        findings: deviations from a complete, regular stack.
     """
 
     slice_index: tuple[int, ...]
@@ -96,7 +96,7 @@ class CineGrid:
         """Areas by the number of the frame, for :func:`~monai_acdr.measures.ventricle.ventricle_volumes`.
 
         Raises:
-            ValueError: for a number that is no frame of this grid.
+            ValueError: for a number that is not a frame of this grid.
         """
         wrong = [frame for frame in areas_mm2 if not 0 <= frame < len(self.phase)]
         if wrong:
@@ -116,7 +116,7 @@ def group_frames(headers: Iterable[FrameHeader]) -> CineGrid:
     """Sort the frames of ONE short-axis cine series into slices and phases.
 
     Args:
-        headers: one a frame, in any order.
+        headers: one per frame, in any order.
 
     Raises:
         ValueError: when the slices are not parallel, a position cannot be told, or the phases cannot.

@@ -18,7 +18,7 @@ __all__ = ["find_phases"]
 LARGEST_STRETCH = 1.25
 """Heart beats of one series differ by less; a larger ratio of the frames' time steps comes from missing frames."""
 IDENTIFIER_SHARE = 1.5
-"""Identifiers of phases repeat from slice to slice: more than this many a phase are a number of something else."""
+"""Identifiers of phases repeat from slice to slice: more than this many per phase identify something else."""
 
 
 def find_phases(
@@ -28,10 +28,10 @@ def find_phases(
 
     Args:
         slice_index: slice of each frame.
-        keys: numbers by the DICOM keyword that they come from, one a frame, None where it is missing; the first
+        keys: numbers by the DICOM keyword that they come from, one per frame, None where it is missing; the first
             keyword that orders all frames is used. TemporalPositionIdentifier names phases, InstanceNumber counts
             frames, any other is a time.
-        findings: what is not as it should be is appended.
+        findings: receives what is irregular.
 
     Raises:
         ValueError: when no keyword tells the frames of a slice apart, or when frames are missing and nothing tells

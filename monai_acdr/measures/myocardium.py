@@ -95,7 +95,7 @@ class VentricleWall:
     findings: tuple[Finding, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything by name, ready for JSON."""
+        """All values by name, ready for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -106,7 +106,7 @@ def measure_wall(
 
     Args:
         position_mm: of the slice along the normal.
-        endocardium: (K, 2) points (x, y) in pixels, array or tensor, K >= 3, not closed; None where there is none.
+        endocardium: (K, 2) points (x, y) in pixels, array or tensor, K >= 3, not closed; None if absent.
         epicardium: the same; its K may differ.
         spacing: (between rows, between columns) in mm.
 
@@ -136,7 +136,7 @@ def ventricle_wall(
     since the mass is too small then.
 
     Args:
-        slices: one entry a slice, in any order; entries without any contour may be there or not.
+        slices: one entry per slice, in any order; entries without any contour may be there or not.
         stack_positions_mm: positions of all slices of the series, which give the height of the outermost ones.
         slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
 

@@ -39,7 +39,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class ShapeMeasures:
-    """What is measured on one contour.
+    """Measures of one contour.
 
     Attributes:
         area_mm2: enclosed area (shoelace formula; where the contour crosses itself, lobes count by their winding).

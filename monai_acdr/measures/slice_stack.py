@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A stack of parallel slices: which positions are one slice, how much each slice stands for, what is wrong with it.
+"""Stacks of parallel slices: slice positions, slice heights, and findings about gaps and overlaps.
 
 Positions are distances in mm along the slices' common normal. A slice stands for all that is nearer to it than to any
 other slice. Its height is therefore taken from the positions: the slice thickness says how far the signal came from,
@@ -18,7 +18,7 @@ import numpy as np
 __all__ = ["POSITION_TOLERANCE_MM", "Finding", "check_stack", "cluster_positions", "slice_heights", "usual_distance"]
 
 POSITION_TOLERANCE_MM = 0.5
-"""Positions that differ by less belong to the same slice: scanners round, and nobody scans so finely."""
+"""Positions that differ by less belong to the same slice: scanners round, and slices are never that close."""
 UNEVEN_SHARE = 0.25
 """A distance that differs from the median by more than this share of it is reported."""
 THICKNESS_TOLERANCE_MM = 0.1
@@ -64,7 +64,7 @@ def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[fl
 
 
 def slice_heights(positions_mm: Sequence[float], slice_spacing_mm: float | None = None) -> list[float]:
-    """How many mm along the normal each slice stands for.
+    """Height of each slice in mm along the normal.
 
     Half of the distance to either neighbor. Outwards of the outermost slices it is half of the usual (median)
     distance, so that a uniform stack gets the plain disc sum, area times distance.
@@ -127,7 +127,7 @@ def usual_distance(distances: np.ndarray) -> float:
 
 
 def _thickness_findings(distances: np.ndarray, thickness: float) -> list[Finding]:
-    """At most one finding a kind: a stack overlaps, or leaves gaps, everywhere alike."""
+    """At most one finding of each kind: a stack overlaps, or leaves gaps, everywhere alike."""
     findings = []
     gaps = distances - thickness
     for kind, chosen in (("overlap", gaps < -THICKNESS_TOLERANCE_MM), ("gap", gaps > THICKNESS_TOLERANCE_MM)):

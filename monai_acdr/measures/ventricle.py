@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Volumes of the left ventricle over the heart's cycle, from contour areas, and what follows from them.
+"""Volumes of the left ventricle over the heart's cycle, from contour areas, and ejection fraction.
 
 The volume of a phase is the disc sum (modified Simpson) over its short-axis slices, area times height, with heights
 from the slices' positions (:mod:`monai_acdr.measures.slice_stack`). Slices that a phase lacks:
@@ -86,7 +86,7 @@ class VentricleVolumes:
         stroke_volume_ml: EDV - ESV.
         ejection_fraction_percent: 100 (EDV - ESV) / EDV.
         end_diastole_phase, end_systole_phase: phases of the largest and of the smallest volume.
-        phases: one entry a phase, ascending.
+        phases: one entry per phase, ascending.
         slice_positions_mm: all slices from the first to the last one that has a contour in any phase, ascending.
         slice_heights_mm: how much each of them stands for.
         missing: what was done about slices missing between others, ``interpolate`` or ``omit``.
@@ -124,7 +124,7 @@ class VentricleVolumes:
         return [volumes.get(phase) for phase in range(length)]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything by name, ready for JSON."""
+        """All values by name, ready for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -140,7 +140,7 @@ def ventricle_volumes(
     """EDV, ESV, stroke volume and ejection fraction from the contours of a cine stack.
 
     Args:
-        areas: one entry for each contour, at most one a slice and phase.
+        areas: one entry for each contour, at most one per slice and phase.
         stack_positions_mm: positions of all slices of the series, with or without contours: tells slices that lack a
             contour in every phase, and the height of the outermost ones. None takes the contoured slices only.
         slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
@@ -213,7 +213,7 @@ def phase_volumes(
         row = table.setdefault(area.phase, {})
         if number - first in row:
             raise ValueError(
-                f"Expected one contour a slice and phase, but got two at {area.position_mm:.1f} mm in phase "
+                f"Expected one contour per slice and phase, but got two at {area.position_mm:.1f} mm in phase "
                 f"{area.phase}: drop duplicates, and keep series apart."
             )
         row[number - first] = area

@@ -16,7 +16,7 @@ __all__ = ["compute_area_ratio"]
 def compute_area_ratio(y_pred: Tensor, y: Tensor) -> Tensor:
     """min(area) / max(area) of prediction and reference: 1 for equal areas, wherever the two objects lie.
 
-    It is no coverage and only serves to compare with figures of the published code; see
+    It is not a coverage and only serves for comparison with values of the published code; see
     :func:`monai_acdr.metrics.weighted_coverage.compute_weighted_coverage` for the real one.
 
     Args:

@@ -51,7 +51,7 @@ def compute_boundary_f(y_pred: Tensor, y: Tensor | None, tolerances: Sequence[fl
 
     Returns:
         (B, C) float32 values in [0, 1]. Exactly one side without boundary: 0. Both without (empty masks, or masks
-        that fill the image): 1 if the masks agree, else 0. Missing reference: NaN.
+        that fill the image): 1 if the masks agree, otherwise 0. Missing reference: NaN.
 
     Raises:
         ValueError: when shapes differ, a mask is not binary, or a tolerance is missing or negative.

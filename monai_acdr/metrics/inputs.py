@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What all metrics share on their way in: checked binary masks and one spacing per image."""
+"""Checks of the metrics' inputs: binary masks, and one spacing per image."""
 
 from __future__ import annotations
 

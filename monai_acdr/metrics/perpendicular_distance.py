@@ -93,7 +93,7 @@ def _distance_to_polyline(points: Tensor, polygon: Tensor) -> Tensor:
 
 
 class GoodContours(NamedTuple):
-    """The challenge's three figures; `dice` and `distance` are None when no contour is good."""
+    """The challenge's three metrics; `dice` and `distance` are None when no contour is good."""
 
     percent: float
     dice: float | None

@@ -1,9 +1,9 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Dice pooled over all pixels of all images: one number, as in Zhu et al. 2018 and the mammography figures.
+"""Dice pooled over all pixels of all images: one number, as in Zhu et al. 2018 and the papers on mammography.
 
-Large objects count more than in the mean of the images' Dice values; both belong into a report.
+Large objects count more than in the mean of the images' Dice values; both belong in a report.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The base of our metrics that give one value per image and channel and are then averaged."""
+"""Base class of metrics that give one value per image and channel and are then averaged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""MONAI transforms for regions of interest and contours, as array and dictionary twins."""
+"""MONAI transforms for regions of interest and contours, as array and dictionary versions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What is asked of a loaded image before anything else: one gray 2-D frame, channel first, with a known grid."""
+"""Check of a loaded image: one gray 2-D frame, channel first, with a known grid."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _is_finite(image: Tensor) -> bool:
 
 
 class CheckImaged(MapTransform):
-    """Dictionary twin of :class:`CheckImage`."""
+    """Dictionary version of :class:`CheckImage`."""
 
     def __init__(
         self, keys: KeysCollection = "image", channels: int | None = 1, allow_missing_keys: bool = False

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Left and right breasts made to look alike: all chest walls on one side, so that a network sees one anatomy."""
+"""Alignment of left and right breasts: all chest walls on one side, so that a network sees one anatomy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AlignLaterality(Transform):
         """``image`` (C, H, W) of a breast; one of unknown laterality (None or empty) is left as it is.
 
         Raises:
-            ValueError: for a laterality that is none.
+            ValueError: for an unknown laterality.
         """
         return _FLIP(image) if self._is_other(laterality) else image
 
@@ -52,7 +52,7 @@ class AlignLaterality(Transform):
 
 
 class AlignLateralityd(MapTransform, InvertibleTransform):
-    """Dictionary twin of :class:`AlignLaterality`.
+    """Dictionary version of :class:`AlignLaterality`.
 
     Args:
         keys: images and masks (C, H, W).

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The evolution of a contour as a film: an animated GIF, from the initial contours (blue) to the final ones."""
+"""Animated evolution of a contour: a GIF, from the initial contours (blue) to the final ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def evolution_frames(
     Args:
         image: (H, W) or (1, H, W), array or tensor.
         contours: (T + 1, K, 2) vertices in pixels of the image, array, tensor or list: the initial contour and the
-            result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a color of its own.
+            result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a separate color.
         reference: (P, 2) contour of the expert, drawn below in green, or a list of them.
         scale: picture pixels for one image pixel.
         crop_box: part of the image to show, see :func:`~monai_acdr.visualize.pictures.contour_crop_box`.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["bland_altman", "volume_curve"]
 
 Curve = Sequence[float | None]
-"""Volumes in mL, None or NaN where there is none."""
+"""Volumes in mL; None or NaN if absent."""
 
 COLORS = ("#1f63b8", "#009632", "#d67800", "#783ca0")
 AXIS, GRID = "#464646", "#e1e1e1"
@@ -135,7 +135,7 @@ def bland_altman(
 
 
 def _figure(size: tuple[int, int]) -> Figure:
-    """An empty figure of (H, W) pixels."""
+    """An empty matplotlib figure of (H, W) pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -195,7 +195,7 @@ def _check_curves(volumes: Curve | Mapping[str, Curve]) -> dict[str, np.ndarray]
     }
     lengths = {name: curve.size for name, curve in curves.items()}
     if not curves or len(set(lengths.values())) != 1 or min(lengths.values()) == 0:
-        raise ValueError(f"Expected curves with one volume a phase, all of one length, but got lengths {lengths}.")
+        raise ValueError(f"Expected curves with one volume per phase, all of one length, but got lengths {lengths}.")
     for name, curve in curves.items():
         if not np.isfinite(curve).any() or (curve[~np.isnan(curve)] < 0).any() or np.isinf(curve).any():
             raise ValueError(
@@ -210,7 +210,7 @@ def _check_times(times: Sequence[float | None] | None, count: int) -> tuple[np.n
         return np.arange(count, dtype=np.float64), "Phase"
     values = np.asarray(times, dtype=np.float64)
     if values.shape != (count,) or not np.isfinite(values).all():
-        raise ValueError(f"Expected `times_ms` to be {count} finite times, one a phase, but got {list(times)}.")
+        raise ValueError(f"Expected `times_ms` to be {count} finite times, one per phase, but got {list(times)}.")
     return values, "Time after the R wave (ms)"
 
 

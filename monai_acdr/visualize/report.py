@@ -45,11 +45,11 @@ def html_report(
     Args:
         title: heading of the page and its title; free of identity unless the caller wants it there.
         pictures: (caption, picture) pairs: a uint8 array (H, W, 3) or (H, W), or the bytes of a PNG or GIF file.
-        measures: table of the contours, one mapping a row; columns in the order in which they first occur. Names
+        measures: table of the contours, one mapping per row; columns in the order in which they first occur. Names
             ending in a unit, such as ``area_mm2``, become "Area (mm²)".
         volumes: table of single values, such as the numbers of ``VentricleVolumes.as_dict()``; entries that are lists
             or mappings are left out.
-        notes: findings and remarks, one a line.
+        notes: findings and remarks, one per line.
         identity: shown at the top when given, such as {"Patient ID": "..."}; nothing otherwise.
         uncertain: (caption, picture) pairs of the results to be checked first, the worst first.
 

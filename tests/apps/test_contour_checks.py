@@ -54,7 +54,7 @@ def test_constant_regions_have_none() -> None:
     assert contrast(np.zeros(SIZE)) == 0
     assert contrast(np.full(SIZE, 1e6)) == 0
     few = np.zeros(SIZE)
-    few[50, 50:60] = 1000  # dead pixels are no contrast
+    few[50, 50:60] = 1000  # dead pixels are not contrast
     assert contrast(few) == 0
     beside = np.zeros(SIZE)
     beside[:, :20] = 1000

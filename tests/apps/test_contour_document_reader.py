@@ -120,7 +120,7 @@ CONTOUR = "frames/0/contours/0"
         (f"{FRAME}/spacing_mm", [1e-30, 1], "spacing"),
         (f"{FRAME}/spacing_mm", [float("nan"), 1], "spacing"),
         (f"{CONTOUR}/vertex_spread_px", 3, '"vertex_spread_px" of contour 1 to be 6 numbers.*got 3'),
-        (f"{CONTOUR}/vertex_spread_px", [1] * 5, "6 numbers, one a vertex, but got a list of 5"),
+        (f"{CONTOUR}/vertex_spread_px", [1] * 5, "6 numbers, one per vertex, but got a list of 5"),
         (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [None], "6 numbers"),
         (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [10**400], "too large"),
         (f"{CONTOUR}/vertex_spread_px", [1] * 5 + [-1], "finite and not negative"),

@@ -344,7 +344,7 @@ def test_mammograms(images: Path, tmp_path: Path) -> None:
 
 
 def test_images_beside_results(images: Path, document: Path, tmp_path: Path) -> None:
-    """Results and other files among the images are no images."""
+    """Results and other files among the images are not images."""
     for path in images.glob("*.dcm"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\x08\0\x18\0UI\x08\x00")

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The kill benchmark itself, with few kills; in a process of its own, because it forks."""
+"""The kill benchmark itself, with few kills; in a separate process, because it forks."""
 
 from __future__ import annotations
 

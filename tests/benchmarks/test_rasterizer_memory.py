@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Peak memory is seen, in a process of its own, and a failure there is a result."""
+"""Peak memory is seen, in a separate process, and a failure there is a result."""
 
 from __future__ import annotations
 

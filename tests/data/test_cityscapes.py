@@ -145,7 +145,7 @@ def test_errors(tmp_path: Path) -> None:
 
 
 def test_messages_do_not_quote_the_file(tmp_path: Path) -> None:
-    """What is no number would be in the report at full length."""
+    """What is not a number would be in the report at full length."""
     wrong = [_instance("a_1.png", ["x" * 100_000] * 8), _instance("b_1.png", SQUARE)]
     report = QualityReport()
     assert len(cityscapes_data_list(_write(tmp_path, {"car": wrong}), report=report)) == 1

@@ -61,7 +61,7 @@ def test_arrays_and_bytes(tmp_path: Path) -> None:
         assert meta["original_channel_dim"] == -1
     assert LoadImage(reader=reader)(f"{path}::gray.png").shape == (5, 7)
     for key, message in {
-        "absent": "there is none",
+        "absent": "but it is missing",
         "volume": r"\(H, W\)",
         "broken": r"broken in .*a\.h5 cannot be read",
     }.items():

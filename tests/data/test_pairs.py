@@ -190,7 +190,7 @@ def test_slices_of_volumes(tmp_path: Path) -> None:
     assert first["spacing"] == pytest.approx((1.2, 1.5))
     assert (first["structures"], first["label_values"]) == (("cavity", "myocardium"), ((3,), (2, 3)))
     assert not report.findings
-    assert "6 slices of volumes have no object and are no items" in report.notes
+    assert "6 slices of volumes have no object and are not items" in report.notes
     steps = [LoadImaged("image", reader=NiftiSliceReader()), EnsureChannelFirstd("image"), LoadReferenced("label")]
     loaded = Compose(steps)(first)
     assert np.array_equal(loaded["label"].numpy(), [labels[1] == 3, labels[1] >= 2])

@@ -65,5 +65,5 @@ def test_files_are_bounded(tmp_path: Path) -> None:
         read_split(tmp_path / "b")
     with read_budget(0.001), pytest.raises(ValueError, match=r"a\.txt to need at most .* MiB"):
         read_split(write(tmp_path / "a.txt", "a" * 2000))
-    with pytest.raises(ValueError, match=r"Expected a CSV table, but .*a\.csv is none at line .*field larger"):
+    with pytest.raises(ValueError, match=r"Expected a CSV table, but .*a\.csv is not one at line .*field larger"):
         read_split(write(tmp_path / "a.csv", "patient,group\n" + "x" * 200_000 + ",test"))

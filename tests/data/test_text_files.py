@@ -37,7 +37,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a,b\n" + "x" * 200_000, 'a,b\n"' + "x\n" * 100_000])
 def test_tables_that_python_cannot_read(text: str) -> None:
-    with pytest.raises(ValueError, match=r"Expected a CSV table, but a\.txt is none at line \d+ .*save it as CSV"):
+    with pytest.raises(ValueError, match=r"Expected a CSV table, but a\.txt is not one at line \d+ .*save it as CSV"):
         csv_rows(text, FILE)
 
 

@@ -99,7 +99,7 @@ def test_codes() -> None:
 
 
 def test_malformed_values_name_the_file() -> None:
-    """Three bytes are no 16-bit number: pydicom finds out when the value is asked for."""
+    """Three bytes are not 16-bit number: pydicom finds out when the value is asked for."""
     dataset = Dataset()
     dataset.filename = "/data/image.dcm"
     dataset[0x00280010] = RawDataElement(Tag(0x00280010), "US", 3, b"abc", 0, False, True)

@@ -59,7 +59,7 @@ def test_nothing_is_left_after_an_error(made: SimpleNamespace, tmp_path: Path, m
 def test_what_is_no_dicom(tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     path.write_bytes(b"no DICOM" * 100)
-    with pytest.raises(ValueError, match=r"preamble and header, but .*a\.dcm is none"):
+    with pytest.raises(ValueError, match=r"preamble and header, but .*a\.dcm is not one"):
         read_dataset(path, header_only=True)
 
 

@@ -86,7 +86,7 @@ def test_broken_palettes(made: SimpleNamespace, tmp_path: Path, changes: dict[st
 
 @pytest.mark.parametrize("where", ["frame", "shared", "top"])
 def test_rescale_of_frames(made: SimpleNamespace, tmp_path: Path, where: str) -> None:
-    """Philips gives each frame a slope of its own."""
+    """Philips gives each frame a separate slope."""
     stack = np.stack([numbers(made), numbers(made)[::-1]])
     own = [
         {"PixelValueTransformationSequence": {"RescaleSlope": s, "RescaleIntercept": i}} for s, i in ((2, 5), (3, -7))

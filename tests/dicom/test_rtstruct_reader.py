@@ -116,8 +116,8 @@ def _elsewhere(dataset: Dataset) -> None:
         (_elsewhere, r"but instance 1\.2\.3, frame 1, is not there"),
         (lambda d: setattr(contour(d), "ContourData", [1, 2, 3]), "Expected 6 points, as NumberOfContourPoints says"),
         (lambda d: setattr(contour(d), "ContourData", ["1"] * 10), "but .*rt.dcm has 10 values"),
-        (lambda d: setattr(contour(d), "ContourData", [*["1"] * 8, "nan"]), "values that are no coordinates"),
-        (lambda d: setattr(contour(d), "ContourData", [*["1"] * 8, "inf"]), "values that are no coordinates"),
+        (lambda d: setattr(contour(d), "ContourData", [*["1"] * 8, "nan"]), "values that are not coordinates"),
+        (lambda d: setattr(contour(d), "ContourData", [*["1"] * 8, "inf"]), "values that are not coordinates"),
         (lambda d: contour(d).update(raw("30060050DS", b"1\\2\\x\\4\\5\\6\\7\\8\\9 ")), "has other values"),
         (lambda d: contour(d).update(raw("30060050DS", b"1\\2\\3 4\\5\\6\\7\\8\\9 ")), "has other values"),
         (lambda d: contour(d).update(raw("30060050DS", b"1\\2\\3\\4\\5\\6\\7\\8\\")), "has other values"),
@@ -132,7 +132,7 @@ def _elsewhere(dataset: Dataset) -> None:
         (lambda d: d.ROIContourSequence[0].pop("ReferencedROINumber"), "ReferencedROINumber .* it is missing from"),
         (lambda d: d.StructureSetROISequence[0].pop("ROINumber"), "ROINumber to be a whole number, but it is missing"),
         (lambda d: d.StructureSetROISequence.append(d.StructureSetROISequence[0]), "has two ROIs #1"),
-        (lambda d: setattr(contour(d), "ContourData", ["1e30"] * 9), "values that are no coordinates"),
+        (lambda d: setattr(contour(d), "ContourData", ["1e30"] * 9), "values that are not coordinates"),
         (lambda d: setattr(d, "SOPClassUID", "1.2.3"), "Expected an RT structure set"),
         (lambda d: setattr(d, "StructureSetROISequence", []), "at least one ROI"),
         (lambda d: setattr(d.ROIContourSequence[0], "ReferencedROINumber", 5), "some of an ROI #5"),
@@ -212,7 +212,7 @@ def test_holes(
     assert region.holes == ((holes,) if holes else ())
     (mask,) = rasterize_region(region, sources[:1]).masks
     assert mask is not None and mask.sum() == pytest.approx(area, abs=1e-3)
-    # written as keyholes, read as rings again, and drawn by a program that knows only one polygon a contour
+    # written as keyholes, read as rings again, and drawn by a program that knows only one polygon per contour
     again = write_rtstruct(tmp_path / "again.dcm", [region], sources[:1])
     (back,) = read_rtstruct(again, sources[:1])
     assert back.holes == region.holes
@@ -251,7 +251,7 @@ def test_faults_of_other_rois(made: SimpleNamespace, tmp_path: Path, sources: li
     for name, message in (
         ("couch", r"has none: ROI #2: 1 contour\(s\) of less than three points"),
         ("#3", r"has none: ROI #3: 1 contour\(s\) that are not closed"),
-        ("#4", r"values that are no coordinates. \(ROI #4\)"),
+        ("#4", r"values that are not coordinates. \(ROI #4\)"),
         ("#5", r"--structure '#5', but none is called so: choose one of #1 'LV', #2 'couch', #3 'wire', #4 'mark' by"),
     ):
         with pytest.raises(ValueError, match=message):

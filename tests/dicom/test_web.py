@@ -274,7 +274,7 @@ def test_half_sent_list(server: StandIn, tmp_path: Path) -> None:
         {"Content-Type": JSON, "Content-Length": "", "Connection": "close"},
         b'[{"0020000E"',
     )
-    refuse(server, "Expected a list of series, but got something that is none", tmp_path)
+    refuse(server, "Expected a list of series, but got something that is not one", tmp_path)
 
 
 def test_nonsense_instead_of_instances(server: StandIn, files: list[Path], tmp_path: Path, made: Any) -> None:
@@ -288,11 +288,11 @@ def test_nonsense_instead_of_instances(server: StandIn, files: list[Path], tmp_p
             (200, {"Content-Type": PARTS}, multipart(b"not DICOM")),
             r"a DICOM instance, but got something .*\(InvalidDicom",
         ),
-        ((200, {"Content-Type": PARTS}, b"--b0--"), "a DICOM instance, but got something that is none"),
+        ((200, {"Content-Type": PARTS}, b"--b0--"), "a DICOM instance, but got something that is not one"),
         ((200, {"Content-Type": PARTS}, multipart(study, multipart(study, b"\r\n--b0--"))), "a DICOM instance"),
         ((200, {"Content-Type": PARTS}, multipart(other.read_bytes())), "sent another one"),
         ((200, {"Content-Type": PARTS}, multipart(b"1.2.840.10008.1.2.1.99")), "sends a deflated one"),
-        ((204, {}, b""), "a DICOM instance, but got something that is none"),
+        ((204, {}, b""), "a DICOM instance, but got something that is not one"),
     ]
     for answer, message in answers:
         server.change = only_instances(answer)
@@ -303,7 +303,7 @@ def test_nonsense_instead_of_lists(server: StandIn, tmp_path: Path) -> None:
     lists: list[Any] = ["x", [3], [{}], [attributes("0020000E", "../x")], [{"0020000E": {"Value": 3}}], {"a": 1}]
     for body in [*(json.dumps(one).encode() for one in lists), b"{", b"\xff"]:
         server.change = lambda *_, body=body: (200, {"Content-Type": JSON}, body)  # type: ignore[misc]
-        refuse(server, "a list of series, but got something that is none", tmp_path)
+        refuse(server, "a list of series, but got something that is not one", tmp_path)
     server.change = lambda *_: (200, {"Content-Type": "text/html"}, b"[]")
     refuse(server, "DICOM JSON, but got another type", tmp_path)
     for answer in ((204, {}, b""), (200, {"Content-Type": JSON}, b"[]")):
@@ -379,7 +379,7 @@ def test_hostile_lists(server: StandIn, tmp_path: Path) -> None:
     ):
         DicomWeb(server.url).find_series(server.study)
     server.change = lambda *_: (200, {"Content-Type": JSON}, b"[" * 50_000)
-    refuse(server, "a list of series, but got something that is none", tmp_path)
+    refuse(server, "a list of series, but got something that is not one", tmp_path)
 
 
 def test_instances_within_the_budget(server: StandIn, made: Any, files: list[Path], tmp_path: Path) -> None:
@@ -444,7 +444,7 @@ def test_a_store_is_confirmed_or_failed(server: StandIn, files: list[Path]) -> N
         ((200, {"Content-Type": JSON}, b"{}"), r"1.dcm \(the server did not confirm it\)"),
         ((204, {}, b""), r"1.dcm \(the server did not confirm it\)"),
         ((200, {"Content-Type": "application/dicom+xml"}, b"<x/>"), "DICOM JSON, but got another type"),
-        ((200, {"Content-Type": JSON}, b"[1]"), "an answer to a store request, but got something that is none"),
+        ((200, {"Content-Type": JSON}, b"[1]"), "an answer to a store request, but got something that is not one"),
         ((409, {"Content-Type": "text/plain"}, b"no"), "DICOM JSON, but got another type"),
     ]
     for answer, message in answers:
@@ -458,7 +458,7 @@ def test_files_are_checked_before_any_is_sent(
 ) -> None:
     service, bad = DicomWeb(server.url), tmp_path / "bad.dcm"
     bad.write_bytes(b"x" * 200)
-    with pytest.raises(ValueError, match="Expected a DICOM file .*bad.dcm is none"):
+    with pytest.raises(ValueError, match="Expected a DICOM file .*bad.dcm is not one"):
         service.store([files[0], bad])
     with pytest.raises(FileNotFoundError, match="absent.dcm"):
         service.store([files[0], tmp_path / "absent.dcm"])

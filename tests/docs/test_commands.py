@@ -91,7 +91,7 @@ def test_bundle_commands(page: Any) -> None:
             shlex.split(command)
             keys = config_keys(bundle_of(command, page), *config_files(command, page))
             unknown = set(OPTION.findall(command)) - keys - {"config_file"}
-            assert not unknown, f"{page}: {sorted(unknown)} are no keys of the configs in: {command}"
+            assert not unknown, f"{page}: {sorted(unknown)} are not keys of the configs in: {command}"
 
 
 def test_module_and_make_commands(page: Any) -> None:
@@ -140,4 +140,4 @@ def test_options_in_the_text(page: Any) -> None:
     if page.path.is_relative_to(ROOT / "docs") or page.path == ROOT / "README.md":
         spans = re.findall(r"`([^`\n]+)`", page.prose)
         named = {option for span in spans for option in OPTION.findall(span)} - {"key"}
-        assert not named - known, f"{page}: {sorted(named - known)} are no options"
+        assert not named - known, f"{page}: {sorted(named - known)} are not options"

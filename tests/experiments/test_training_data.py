@@ -30,7 +30,7 @@ PAGES = [
 
 
 def training_strings(config: Any, inside: bool) -> Iterator[str]:
-    """Texts of a configuration that say what is trained on: all of a training, else the entries called train..."""
+    """Texts of a configuration that say what is trained on: all of a training, otherwise the entries called train..."""
     if isinstance(config, dict):
         for key, value in config.items():
             yield from training_strings(value, inside or key.startswith("train"))

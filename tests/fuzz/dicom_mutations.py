@@ -23,7 +23,7 @@ _NUMBERS = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FD": "d", b"FL": "
 _TEXTS = (b"DS", b"IS", b"CS", b"LO", b"SH", b"UI", b"DA", b"TM", b"PN", b"AS", b"ST", b"LT", b"DT")
 _PIXELS = (0x7FE0, 0x0010)
 _PATIENT = 0x0010
-"""Group of the identity, which stays in its place: elsewhere it is no identity that a reader could know of."""
+"""Group of the identity, which stays in its place: elsewhere it is not an identity that a reader could know of."""
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 _SYNTAXES = (

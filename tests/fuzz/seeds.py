@@ -141,7 +141,7 @@ class Seeds:
         return [{"image.dcm": _saved(dataset)}]
 
     def _make_values(self) -> list[Files]:
-        """Images whose values need a path of their own: MONOCHROME1 with rescale, a lookup table, a palette."""
+        """Images whose values need a separate path: MONOCHROME1 with rescale, a lookup table, a palette."""
         found = []
         for kind in ("rescale", "lookup", "palette"):
             dataset = pydicom.dcmread(sorted(self.study_folder.rglob("*.dcm"))[0])

@@ -72,7 +72,7 @@ COORDINATES = st.floats(0, 100, width=32)
 
 
 def star(draw: st.DrawFn, number: int, roughness: float) -> Tensor:
-    """A polygon that is star-shaped about a point of its own."""
+    """A polygon that is star-shaped about its own point."""
     center = torch.tensor([draw(st.floats(20, 80)), draw(st.floats(20, 80))])
     radii = torch.tensor(draw(st.lists(st.floats(1 - roughness, 1), min_size=number, max_size=number)))
     angles = torch.arange(number) * (2 * math.pi / number)

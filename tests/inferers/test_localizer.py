@@ -257,7 +257,7 @@ def test_doubtful_are_the_ends() -> None:
     [
         (([],), "at least one image"),
         (([torch.zeros(8, 8)],), r"images \(1, H, W\)"),
-        (([torch.zeros(1, 8, 8)], [0, 1]), "`slice_index` to have one number an image, but got 2 for 1"),
+        (([torch.zeros(1, 8, 8)], [0, 1]), "`slice_index` to have one number per image, but got 2 for 1"),
         (([torch.zeros(1, 8, 8)], None, [0]), "`slice_index` with `phase`"),
     ],
 )

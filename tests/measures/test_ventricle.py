@@ -175,7 +175,7 @@ def area(value: float = 1.0, phase: int = 0, position: float = 0.0) -> ContourAr
         ([area(-1.0)], {}, "area of at least 0"),
         ([area(math.nan)], {}, "area of at least 0"),
         ([area(position=math.inf)], {}, "finite position"),
-        ([area(), area(), area(position=9.0)], {}, "one contour a slice and phase"),
+        ([area(), area(), area(position=9.0)], {}, "one contour per slice and phase"),
         ([area(), area(phase=1)], {}, "at least two slices"),
         (ventricle(), {"missing": "guess"}, "`missing` to be one of"),
         (ventricle(), {"end_systole": 99}, "`end_systole` to be a phase with contours"),

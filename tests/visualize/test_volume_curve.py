@@ -75,8 +75,8 @@ def test_names_are_shown_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("volumes", "options", "message"),
     [
-        ([], {}, "one volume a phase"),
-        ({}, {}, "one volume a phase"),
+        ([], {}, "one volume per phase"),
+        ({}, {}, "one volume per phase"),
         ({"a": [1.0], "b": [1.0, 2.0]}, {}, r"lengths \{'a': 1, 'b': 2\}"),
         ([None, None], {}, "not all missing"),
         ([1.0, -1.0], {}, "at least 0 mL"),

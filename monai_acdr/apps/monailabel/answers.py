@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One request for contours, from the image to the label map and the JSON that go back."""
+"""Answer to a request for contours: the label map and the JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TYPES = {"uint8": np.uint8, "uint16": np.uint16, "int16": np.int16, "int32": np
 
 
 def extension_of(wanted: str | None, image: LabelImage) -> str:
-    """The format of the answer: the one asked for, by default PNG for pictures and NIfTI for all else.
+    """The format of the answer: the one asked for, by default PNG for pictures and NIfTI for everything else.
 
     Raises:
         ValueError: when there is no such format, or the image cannot have it.
@@ -236,7 +236,7 @@ def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> d
 
 
 def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
-    """What was asked for and not done, for people; slices and phases count from 0 as in the request."""
+    """Requests that were not fulfilled, for people; slices and phases count from 0 as in the request."""
     found = []
     if prompts.left_out:
         found.append(f"{prompts.left_out} point(s) are not on slice {prompts.slice} and were not used.")

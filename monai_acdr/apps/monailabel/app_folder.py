@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The folder that ``monailabel start_server --app`` is given: three lines of code, and what the server writes."""
+"""The app folder of ``monailabel start_server --app``: three lines of code, and the files of the server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def make_app_folder(folder: str | os.PathLike[str] | None = None) -> Path:
         Its absolute path.
 
     Raises:
-        FileExistsError: when the folder holds another program's ``main.py``, or is none.
+        FileExistsError: when the folder holds another program's ``main.py``, or is not a folder.
         OSError: when it cannot be written.
     """
     path = (default_folder() if folder is None else Path(folder)).expanduser().resolve()

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A bundle's own training, from the server's weights, on saved labels; better weights are published, others are not."""
+"""Fine-tuning of a bundle on saved labels, from the server's weights; only better weights are published."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MIN_PIXELS = 10
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What was written.
+    """Result of writing.
 
     Attributes:
         frames: of each group.
@@ -132,7 +132,8 @@ def training_items(folder: Path, group: str, keys: Sequence[str] = ("label",)) -
     """The data list of a group, without what is not known: batches are made of all that an item has.
 
     The masks of the first structure are at ``label``, those of the others at the further `keys`, where there are any.
-    Where a file's name tells a side, every item has one, else none: left breasts are the ones that are not flipped.
+    Where a file's name tells a side, every item has one, otherwise none: left breasts are the ones that are not
+    flipped.
     """
     items = pair_folder_data_list(folder, group)
     known = [{key: value for key, value in item.items() if value is not None} for item in items]
@@ -222,7 +223,7 @@ class FineTuning:
 
 
 def _first(device: Any) -> str:
-    """Clients send a list of what there is, or a name that is none of torch's: then the best there is."""
+    """Clients send a list of the choices, or a name that torch does not know: then the best device there is."""
     name = str(device[0] if isinstance(device, (list, tuple)) and device else device or "")
     return name if name.split(":")[0] in ("cpu", "cuda", "mps") else ""
 

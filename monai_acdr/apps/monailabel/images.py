@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Images of the server: their names and frames, and the voxel grid that clients see, which label maps go back to.
+"""Images of the server: their names and frames, and the voxel grid of the clients' label maps.
 
 Raw or gzip data in the same file; spaces of three dimensions, LPS or RAS.
 """
@@ -68,7 +68,7 @@ def check_tag(tag: Any) -> str:
     """A tag of labels, which is a folder: letters, digits, ``_``, ``-`` and ``.``; or a member of an Enum of such.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is not one.
     """
     text = str(getattr(tag, "value", tag))
     if not _TAG.fullmatch(text):
@@ -97,7 +97,7 @@ def series_files(folder: Path) -> list[Path]:
     series = reader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise ValueError(
-            f"Expected one DICOM series in a folder, but got {len(series)}: give each series a folder of its own."
+            f"Expected one DICOM series in a folder, but got {len(series)}: give each series a separate folder."
         )
     return [Path(name) for name in reader.GetGDCMSeriesFileNames(str(folder), series[0])]
 
@@ -182,7 +182,7 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such file, is damaged, or is larger than the budget.
+        ValueError: when it is not such a file, is damaged, or is larger than the budget.
     """
     check_regular_file(path, "a NRRD volume")
     with open(path, "rb") as stream:
@@ -332,7 +332,7 @@ def read_label_image(path: Path, series: Path | None = None, order: Sequence[Pat
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when it is no such image, or is damaged.
+        ValueError: when it is not such an image, or is damaged.
     """
     if series is not None and is_nifti(path):
         return _converted(path, series, order)
@@ -346,7 +346,7 @@ def read_label_image(path: Path, series: Path | None = None, order: Sequence[Pat
     inputs = read_inputs(path)
     frames = inputs.frames
     if len({frame.size for frame in frames}) != 1:
-        raise ValueError("Expected images of one size, but got several: give each size a folder of its own.")
+        raise ValueError("Expected images of one size, but got several: give each size a separate folder.")
     (height, width), places = frames[0].size, tuple((index, 0) for index in range(len(frames)))
     affine = _stack_affine(frames)
     return LabelImage(inputs, places, (width, height, len(frames)), affine, inputs.kind == "pictures")
@@ -415,7 +415,7 @@ class ImageCache:
     def read(
         self, path: Path, series: Path | None = None, order: Callable[[Path], Sequence[Path]] | None = None
     ) -> LabelImage:
-        """As :func:`read_label_image`; ``order`` is asked for the files of ``series`` when they have to be read."""
+        """Like :func:`read_label_image`; ``order`` is asked for the files of ``series`` when they have to be read."""
         status = path.stat()
         key = (str(path), status.st_mtime_ns, status.st_size)
         with self._lock:

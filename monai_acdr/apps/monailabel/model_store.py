@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The weights that a server works with, its temporary folder, and what goes wrong as an HTTP status."""
+"""Weights of the server, its temporary folder, and its errors as HTTP statuses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Busy(Exception):
 
 
 class NotFoundHere(Exception):
-    """What was asked for does not exist: an image, a label, a model."""
+    """The requested image, label or model does not exist."""
 
 
 class Unusable(Exception):
@@ -56,7 +56,7 @@ def status_of(error: BaseException, hidden: str | os.PathLike[str] = "", name: s
 
     Returns:
         404 for what does not exist, 409 for what runs already, 400 for input that cannot be used, 503 for a server that
-        lacks something, 507 for a full disk, else 500, without the message, which may quote anything.
+        lacks something, 507 for a full disk, otherwise 500, without the message, which may quote anything.
     """
     text = str(error).replace(str(hidden), name) if hidden else str(error)
     if isinstance(error, NotFoundHere):
@@ -158,7 +158,7 @@ class ModelStore:
 
     @property
     def structures(self) -> tuple[Structure, ...]:
-        """What the bundle outlines, from the innermost to the outermost; known without its weights."""
+        """Structures of the bundle, from the innermost to the outermost; known without its weights."""
         return bundle_structures(json.loads((self.root / "configs" / "metadata.json").read_text(encoding="utf-8")))
 
     @property
@@ -194,7 +194,7 @@ class ModelStore:
         """The model with the present weights; they are read again when the file has changed.
 
         Raises:
-            Unusable: when there are none, or they are damaged.
+            Unusable: when the weights are absent or damaged.
         """
         with self._lock:
             try:
@@ -235,7 +235,7 @@ class ModelStore:
         write_text_atomically(self.folder / "history.json", json.dumps([*self.history(), record][-100:], indent=1))
 
     def history(self) -> list[dict[str, Any]]:
-        """Records of trainings, the latest last; empty when there are none or they cannot be read."""
+        """Records of trainings, the latest last; empty if absent or unreadable."""
         try:
             found = json.loads((self.folder / "history.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From a request to contours: prompts, a region for each slice, the network, and the clicks that correct its contours.
+"""Contours of a request: prompts, a region for each slice, the network, and the clicks that correct its contours.
 
 A voxel index (i, j, k) is (column, row, slice), as 3D Slicer's IJK and OHIF's volume index have it, and names the
 CENTER of a voxel: in the pixels of :mod:`monai_acdr.geometry.coordinates` that is (x, y) = (i + 0.5, j + 0.5).
@@ -47,7 +47,7 @@ __all__ = [
 
 MAX_POINTS = 1000
 LARGEST = 1e9
-"""Numbers beyond this, or NaN, are no index of a voxel."""
+"""Numbers beyond this, or NaN, are not index of a voxel."""
 CENTER = 0.5
 """From the index of a voxel to its center, in pixels."""
 
@@ -74,13 +74,13 @@ class Prompts:
 
     @property
     def any(self) -> bool:
-        """Whether anything says where to look."""
+        """Whether there is a point, a box or a slice."""
         return bool(self.foreground or self.background or self.box or self.slice is not None)
 
 
 @dataclass(frozen=True, eq=False)
 class SlicePrompts:
-    """What was asked for on one slice, in pixels of its frame.
+    """The prompt on one slice, in pixels of its frame.
 
     Attributes:
         slice: k.
@@ -135,7 +135,7 @@ def parse_prompts(request: Mapping[str, Any], shape: Sequence[int]) -> Prompts:
 def prompts_by_slice(prompts: Prompts, num_slices: int) -> list[SlicePrompts]:
     """For each slice that is to be outlined its prompts, by slice.
 
-    The slices are those of the points; without points ``slice``, else all slices of the box, else all.
+    The slices are those of the points; without points ``slice``, otherwise all slices of the box, otherwise all.
     """
     points = [*prompts.foreground, *prompts.background]
     if points:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How sure the model is of an image and how well it does on a labeled one: which image to outline next."""
+"""Uncertainty of the model on images, scores on labeled images, and the choice of the image to outline next."""
 
 from __future__ import annotations
 

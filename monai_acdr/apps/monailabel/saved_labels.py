@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Labels that clients send: read, checked against their image, and written as a DICOM segmentation."""
+"""Labels from clients: reading, checks against their image, and writing as a DICOM segmentation."""
 
 from __future__ import annotations
 
@@ -162,10 +162,10 @@ def write_seg_of_labels(
         algorithm: what made the labels.
 
     Raises:
-        ValueError: when all is empty, or the image is no DICOM.
+        ValueError: when all is empty, or the image is not DICOM.
     """
     if not image.sources:
-        raise ValueError("Expected a DICOM image for a DICOM segmentation, which refers to it, but it is none.")
+        raise ValueError("Expected a DICOM image for a DICOM segmentation, which refers to it, but it is not one.")
     values = [int(value) for value in np.unique(labels) if value > 0]
     regions = []
     for number, value in enumerate(values):

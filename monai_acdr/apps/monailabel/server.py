@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The class that MONAI Label starts, with its studies, labels and tasks: thin, other modules do the work."""
+"""The MONAI Label app class with its studies, labels and tasks: a thin layer over the other modules."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class CheckedLabels:
     update_label_info = _one_at_a_time("update_label_info")
 
     def series_folder(self, image_id: str) -> Path | None:
-        """Folder of the DICOM files that an image was made of, None where there are none."""
+        """Folder of the DICOM files that an image was made of, None if absent."""
         raise NotImplementedError
 
     def label_image(self, image_id: str) -> LabelImage:
@@ -126,7 +126,7 @@ class CheckedLabels:
         """The final label of an image, on its grid.
 
         Raises:
-            ValueError: when there is none that fits.
+            ValueError: when no image fits.
         """
         path = LocalDatastore.get_label_uri(self, image_id, DefaultLabelTag.FINAL)
         if not path or not os.path.isfile(path):
@@ -154,13 +154,14 @@ class CheckedLabels:
         return label
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
+        """Add an image after a check of its id."""
         with discarding(image_filename):
             _checked(check_id, image_id or os.path.basename(image_filename))
         with self._changes:
             return str(super().add_image(image_id, image_filename, image_info))  # type: ignore[misc]
 
     def _update_datastore_file(self, lock: bool = True) -> None:
-        """As MONAI Label's, but a server that is killed meanwhile leaves the old file or the new one, whole."""
+        """Like MONAI Label's, but a server that is killed meanwhile leaves the old file or the new one, whole."""
 
         def write() -> None:
             self._ignore_event_config = True
@@ -175,7 +176,7 @@ class CheckedLabels:
             write()
 
     def _store_label(self, image_id: str, label: Path, tag: str, info: dict[str, Any]) -> str:
-        """As MONAI Label's `save_label`; the file appears whole or not at all."""
+        """Like MONAI Label's `save_label`; the file appears whole or not at all."""
         folder = Path(self._datastore.label_path(tag))
         _, extension = self._to_id(label.name)
         target = folder / f"{image_id}{extension}"
@@ -231,11 +232,12 @@ class StudiesFolder(CheckedLabels, LocalDatastore):
         )
 
     def series_folder(self, image_id: str) -> Path | None:
+        """Folder of the DICOM files of an image, None if it has none."""
         folder = Path(super().get_image_uri(image_id))
         return folder if folder.is_dir() else None
 
     def get_image_uri(self, image_id: str) -> str:
-        """The image's file; of a folder of DICOM files a NIfTI volume made of it, for clients read files only."""
+        """The image's file; of a folder of DICOM files a NIfTI volume made of it, because clients only read files."""
         found = super().get_image_uri(image_id)
         if not found or not os.path.isdir(found):
             return str(found)
@@ -247,10 +249,11 @@ class StudiesFolder(CheckedLabels, LocalDatastore):
         return str(target)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+        """Check a label against its image and store it."""
         if not super().get_image_uri(image_id):
             with discarding(label_filename):
                 raise HTTPException(
-                    status_code=404, detail="Expected a label of an image of this server: there is none."
+                    status_code=404, detail="Expected a label of an image of this server: it has no such image."
                 )
         file = self.checked_label(image_id, Path(label_filename), label_tag)
         return self._store_label(image_id, file, check_tag(label_tag), label_info)
@@ -290,9 +293,11 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
         )
 
     def series_folder(self, image_id: str) -> Path | None:
+        """Folder of the DICOM files of an image, None if it has none."""
         return Path(self._datastore.image_path(), image_id).resolve()
 
     def get_image_uri(self, image_id: str) -> str:
+        """Path of a series in the cache, downloaded first."""
         if not re.fullmatch(r"[0-9.]{1,64}", image_id):
             raise HTTPException(status_code=404, detail="Expected a SeriesInstanceUID of the server, but got none.")
         folder = Path(self._datastore.image_path(), image_id)
@@ -308,7 +313,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
             raise HTTPException(status_code=status, detail=detail) from error
 
     def saved_label(self, image_id: str, image: LabelImage) -> np.ndarray:
-        """The label that was saved here, else a segmentation of the series that others stored on the server."""
+        """The label that was saved here, otherwise a segmentation of the series that others stored on the server."""
         if os.path.isfile(LocalDatastore.get_label_uri(self, image_id, DefaultLabelTag.FINAL)):
             return super().saved_label(image_id, image)
         study = str(image.sources[0].header.StudyInstanceUID)
@@ -338,7 +343,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
                 raise HTTPException(status_code=502, detail=detail) from error
             finally:
                 os.unlink(seg)
-            DICOMWebDatastore.get_labeled_images.cache_clear()  # else it is offered as unlabeled for two hours
+            DICOMWebDatastore.get_labeled_images.cache_clear()  # otherwise it is offered as unlabeled for two hours
             image = self.get_image_info(image_id)
             info.update({key: image.get(key) for key in ("Modality", "PatientID", "StudyInstanceUID")})
         return self._store_label(image_id, file, check_tag(label_tag), info)
@@ -372,9 +377,11 @@ class OutlineTask(InferTask):
         )
 
     def is_valid(self) -> bool:
+        """Whether the weights exist."""
         return self.store.path.is_file()
 
     def get_path(self, validate: bool = True) -> str:
+        """Path of the weights."""
         return str(self.store.path)
 
     def __call__(self, request: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -389,13 +396,14 @@ class OutlineTask(InferTask):
 
 
 class FineTuneTask(TrainTask):
-    """Training of one bundle on the saved labels; MONAI Label runs it in a process of its own."""
+    """Training of one bundle on the saved labels; MONAI Label runs it in a separate process."""
 
     def __init__(self, store: ModelStore, app_dir: Path, images: ImageCache) -> None:
         super().__init__(f"Trains {store.bundle} further on saved labels, keeps the better weights")
         self.store, self.app_dir, self.images = store, app_dir, images
 
     def config(self) -> dict[str, Any]:
+        """Options of a training, with their defaults."""
         default = FineTuning()
         return {
             "max_epochs": default.max_epochs,
@@ -406,6 +414,7 @@ class FineTuneTask(TrainTask):
         }
 
     def stats(self) -> dict[str, Any]:
+        """Records of earlier trainings by number."""
         return {str(number): record for number, record in enumerate(self.store.history(), start=1)}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
@@ -488,7 +497,7 @@ class MyApp(MONAILabelApp):
     """Contours for a MONAI Label server.
 
     ``--conf`` settings: ``models`` (names of bundles, by comma; all that have weights), ``device`` (``cpu``, ``cuda``),
-    ``auto_scoring`` (``true`` has MONAI Label score after each sample, in a process of its own).
+    ``auto_scoring`` (``true`` has MONAI Label score after each sample, in a separate process).
     """
 
     studies: str
@@ -509,6 +518,7 @@ class MyApp(MONAILabelApp):
         infer_endpoint.nifti_to_dicom_seg = self.dicom_seg  # its own fails on mammograms
 
     def init_infers(self) -> dict[str, Any]:
+        """Inference tasks by name."""
         tasks: dict[str, Any] = {}
         for name, store in self.stores.items():
             tasks[name] = OutlineTask(store, self.datastore(), self.images)
@@ -517,25 +527,29 @@ class MyApp(MONAILabelApp):
         return tasks
 
     def init_trainers(self) -> dict[str, Any]:
+        """Training tasks by bundle."""
         return {name: FineTuneTask(store, Path(self.app_dir), self.images) for name, store in self.stores.items()}
 
     def init_strategies(self) -> dict[str, Any]:
+        """Strategies of active learning by name."""
         return {
             "random": Random(),
             **{f"uncertainty_{name}": UncertaintyStrategy(store, self.images) for name, store in self.stores.items()},
         }
 
     def init_scoring_methods(self) -> dict[str, Any]:
+        """Scoring methods by name."""
         return {f"dice_{name}": DiceScore(store, self.images) for name, store in self.stores.items()}
 
     def init_datastore(self) -> Datastore:
+        """The datastore of the studies: a folder, or a DICOMweb server."""
         if self.studies.startswith(("http://", "https://")):
             self.studies = self.studies.rstrip("/").strip()
             return self.init_remote_datastore()
         return StudiesFolder(self.studies, self.images)
 
     def _init_dicomweb_datastore(self) -> Datastore:
-        """As MONAI Label's, with our own datastore, and without the download of a program that is not used."""
+        """Like MONAI Label's, with our own datastore, and without the download of a program that is not used."""
         user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
         session = None
         if user and password:
@@ -585,15 +599,16 @@ class MyApp(MONAILabelApp):
             raise NotFoundHere("Expected the id of an image, but got a path.")
         path = store.get_image_uri(image_id)
         if not path or not os.path.exists(path):
-            raise NotFoundHere(f"Expected an image of this server, but there is none with the id {image_id[:80]!r}.")
+            raise NotFoundHere(f"Expected an image of this server, but it has none with the id {image_id[:80]!r}.")
         return path, True
 
     def dicom_seg(self, series_dir: str, label: str, label_info: Any = None, **_: Any) -> str:
-        """What MONAI Label's `nifti_to_dicom_seg` does, by our own writer."""
+        """Replacement of MONAI Label's `nifti_to_dicom_seg`, with this package's writer."""
         with answering(series_dir):
             return self.datastore().dicom_seg(Path(series_dir).name, Path(label), label_info or [])
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The next image to label, by the requested strategy."""
         with answering():
             strategy = str(request.get("strategy") or "random")
             if strategy not in self._strategies:
@@ -601,19 +616,21 @@ class MyApp(MONAILabelApp):
             return super().next_sample(request)
 
     def train(self, request: dict[str, Any]) -> Any:
+        """Train the requested model."""
         with answering():
             if request.get("model") not in self._trainers:
                 raise NotFoundHere(f"Expected a model of {sorted(self._trainers)}, but got {request.get('model')!r}.")
             return super().train(request)
 
     def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
+        """Score the requested model on the saved labels."""
         with answering():
             if request.get("method") not in self._scoring_methods:
                 raise NotFoundHere(f"Expected a method of {sorted(self._scoring_methods)}.")
             return super().scoring(request, datastore)
 
     def model_file(self, model: str, validate: bool = True) -> str | None:
-        """Where the weights of a model are, or would be: what clients up- and download."""
+        """Path of a model's weights, present or not: the file that clients upload and download."""
         store = self.stores.get(model.removesuffix("_auto"))
         return str(store.path) if store else None
 

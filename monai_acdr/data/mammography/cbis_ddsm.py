@@ -65,7 +65,7 @@ class CbisFiles:
 
     Args:
         root: folder of the data set; nothing outside it is ever found.
-        report: receives what is no file, as ``not_a_file``.
+        report: receives what is not a file, as ``not_a_file``.
     """
 
     def __init__(self, root: Path, report: QualityReport) -> None:
@@ -82,7 +82,7 @@ class CbisFiles:
                 self._folders[part].append((parts, files))
 
     def find(self, text: str) -> list[Path]:
-        """Files that a path of a table means: that file, else those of its folder, else those of its subject.
+        """Files that a path of a table means: that file, otherwise those of its folder, otherwise those of its subject.
 
         Raises:
             ValueError: for a path that leaves the data set.
@@ -108,7 +108,7 @@ class CbisFiles:
         """The header of a file, read once.
 
         Raises:
-            ValueError: when it is no complete DICOM image; the message names the file.
+            ValueError: when it is not a complete DICOM image; the message names the file.
         """
         if path not in self._headers:
             self._headers[path] = _read_header(path)
@@ -135,14 +135,14 @@ def _difference(size: tuple[int, int], image_size: tuple[int, int]) -> int:
 def _has_two_values(file: DicomFile) -> bool:
     try:
         values = read_gray_image(file.path)
-    except ValueError:  # what cannot be decoded is no mask
+    except ValueError:  # what cannot be decoded is not a mask
         return False
     return bool(np.isin(values, (values.min(), values.max())).all())
 
 
 def _read_header(path: Path) -> DicomFile:
     if not is_dicom_file(path):
-        raise ValueError(f"Expected a DICOM file, but {path} is none: copy it again.")
+        raise ValueError(f"Expected a DICOM file, but {path} is not one: copy it again.")
     header = read_image_header(path)
     check_pixels(path, header.size)
     keywords = ["BitsAllocated", "ImagerPixelSpacing"]
@@ -234,7 +234,7 @@ def load_cbis_mask(item: Mapping[str, Any]) -> np.ndarray:
 
 def _tables(root: Path) -> dict[str, Path]:
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of CBIS-DDSM, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of CBIS-DDSM, but {root} is not one: check `dataset_dir`.")
     found: dict[str, Path] = {}
     for folder, names in walk_files(root):
         for group, table in CBIS_TABLES.items():

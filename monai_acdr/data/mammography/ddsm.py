@@ -47,7 +47,7 @@ __all__ = [
 
 CASES_HELP = (
     "DDSM does not come with one. For the BCRP subset (malignant spiculated masses, 39 training and 40 test cases) the "
-    "list was never part of the archive and its address is gone: take it from somebody who has it, or write your own, "
+    "list was never part of the archive and its address is gone: get a copy from someone who has it, or write your own, "
     "one case folder a line, relative to cancers/, as in cancer_01/case3013"
 )
 
@@ -82,11 +82,11 @@ def find_cases(root: Path, report: QualityReport) -> list[CaseFiles]:
     Outlines of other cases that lie in a case's folder are not used and recorded, as is a second copy of a case.
 
     Raises:
-        FileNotFoundError: when ``root`` is no folder.
+        FileNotFoundError: when ``root`` is not a folder.
         ValueError: when there are no ``.ics`` files.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of DDSM, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of DDSM, but {root} is not one: check `dataset_dir`.")
     cases: dict[str, CaseFiles] = {}
     for folder, names in walk_data_set(root, _SUFFIXES, report):
         for name in names:
@@ -134,7 +134,7 @@ def _relative(root: Path, path: Path) -> str:
 
 
 def read_case_list(path: str | Path) -> list[str]:
-    """Read a list of case folders, one a line; empty lines and what follows ``#`` do not count.
+    """Read a list of case folders, one per line; empty lines and what follows ``#`` do not count.
 
     Raises:
         FileNotFoundError: when there is no such file, with what to do about it.
@@ -173,7 +173,7 @@ def select_cases(
     if not chosen:
         raise ValueError(
             f"Expected the cases of {cases if isinstance(cases, (str, Path)) else '`cases`'} in the data set, but none "
-            f"of its {len(lines)} is there, first {lines[:1]}: write one folder a line, relative to cancers/, as in "
+            f"of its {len(lines)} is there, first {lines[:1]}: write one folder per line, relative to cancers/, as in "
             "cancer_01/case3013."
         )
     return [case for case in found if case in chosen]
@@ -226,7 +226,7 @@ def assign_groups(
 
 
 def _keys(item: Mapping[str, Any]) -> list[str]:
-    """What a split file may name a mass by: itself, its film, its case, the case's folder, its patient."""
+    """Names by which a split file may refer to a mass: itself, its film, its case, the case's folder, its patient."""
     film = item["name"].rpartition("-")[0]
     case = film.partition(".")[0]
     folder = item["case"].rpartition("/")[2]
@@ -375,7 +375,7 @@ def ddsm_data_list(
     Args:
         dataset_dir: folder of the archive, or any part of it.
         group: "training" or "test", or a group of the split file; None for all.
-        cases: text file of case folders, one a line, relative to ``cancers/``, or the lines themselves; None for all.
+        cases: text file of case folders, one per line, relative to ``cancers/``, or the lines themselves; None for all.
         split: split file whose keys are patients (``B_3013``), cases (``B_3013_1``) or case folders
             (``cancer_01/case3013``); None draws halves of the patients that are listed, the same ones everywhere.
         report: filled with what was left out, and why, and with counts.

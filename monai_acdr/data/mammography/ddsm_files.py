@@ -60,7 +60,7 @@ _NAME = re.compile(r"([A-Z])[_-](\d+)[_-](\d+)\.([A-Z]+_[A-Z]+)\.(LJPEG|OVERLAY)
 
 @dataclass(frozen=True)
 class DDSMName:
-    """What the name of a film's file tells, as in ``A_1509_1.LEFT_CC.LJPEG``.
+    """Parts of a film's file name, as in ``A_1509_1.LEFT_CC.LJPEG``.
 
     Attributes:
         institution: letter: A Massachusetts General Hospital, B and C Wake Forest, D Washington University.
@@ -135,7 +135,7 @@ def read_beginning(path: Path, what: str) -> tuple[bytes, int | None]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no regular file, or its gzip stream is damaged.
+        ValueError: when it is not a regular file, or its gzip stream is damaged.
     """
     check_regular_file(path, what)
     with open(path, "rb") as stream:
@@ -188,7 +188,7 @@ class DDSMFilm:
 
 @dataclass(frozen=True)
 class DDSMCase:
-    """What an ``.ics`` file tells; nothing of the patient but the breast's density is kept.
+    """Values of an ``.ics`` file; of the patient only the breast's density is kept.
 
     Attributes:
         digitizer: a key of :data:`DIGITIZERS`, or "" when unknown.
@@ -201,7 +201,7 @@ class DDSMCase:
     films: dict[str, DDSMFilm] = field(default_factory=dict)
 
     def spacing(self, view: str) -> tuple[float, float] | None:
-        """(between rows, between columns) in mm: RESOLUTION, else the digitizer's; None when neither is known."""
+        """(between rows, between columns) in mm: RESOLUTION, otherwise the digitizer's; None when neither is known."""
         resolution = self.films[view].resolution or DIGITIZERS.get(self.digitizer)
         return None if resolution is None else (resolution / 1000, resolution / 1000)
 
@@ -211,7 +211,7 @@ def read_ics(path: str | Path) -> DDSMCase:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such file, or a number in it is none.
+        ValueError: when it is not such a file, or a number in it is malformed.
     """
     path = Path(path)
     digitizer, density, films = "", "", {}
@@ -283,7 +283,7 @@ STEPS = np.array([(0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-
 
 MAX_COORDINATE = 65535
 MAX_TIMES = 4
-"""How many times as large as its image the rectangle around an outline may be; a larger one is no lesion's."""
+"""How many times as large as its image the rectangle around an outline may be; a larger one is not a lesion's."""
 
 MIN_WINDOW = 1_000_000
 """Pixels of a rectangle around an outline that is never too large."""
@@ -300,7 +300,7 @@ def follow_chain(words: Sequence[str], where: str) -> np.ndarray:
         (N, 2) int64 pixels (column, row), the first one included.
 
     Raises:
-        ValueError: when a code is unknown or the start is no pixel.
+        ValueError: when a code is unknown or the start is not a pixel.
     """
     if len(words) < 2 or not all(word.isdecimal() and int(word[:9]) <= MAX_COORDINATE for word in words[:2]):
         raise ValueError(
@@ -430,10 +430,10 @@ class DDSMLesion:
         """Pixels that the outline walks through, (N, 2) int64 (column, row), in order.
 
         Raises:
-            ValueError: when there is no outline, it is cut off, or it is no chain code.
+            ValueError: when there is no outline, it is cut off, or it is not a chain code.
         """
         if self.boundary is None:
-            raise ValueError(f"Expected a line BOUNDARY in {self.where}, but there is none: leave this lesion out.")
+            raise ValueError(f"Expected a line BOUNDARY in {self.where}, but it is missing: leave this lesion out.")
         if not self.is_complete:
             raise ValueError(
                 f"Expected the outline of {self.where} to end in '#', but it is cut off: copy or download it again."
@@ -447,11 +447,11 @@ def read_overlay(path: str | Path) -> tuple[list[DDSMLesion], int | None]:
     CORE outlines are skipped. TOTAL_OUTLINES is not used: it is wrong in some files of DDSM.
 
     Returns:
-        The lesions in the file's order, and the number that TOTAL_ABNORMALITIES promises, None when there is none.
+        The lesions in the file's order, and the number that TOTAL_ABNORMALITIES promises, None if absent.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such file.
+        ValueError: when it is not such a file.
     """
     path = Path(path)
     lesions: list[DDSMLesion] = []

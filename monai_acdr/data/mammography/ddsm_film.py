@@ -59,13 +59,13 @@ _OTHER_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC3, 0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True)
 class LosslessHeader:
-    """What a file declares.
+    """Declarations of a file.
 
     Attributes:
         precision: bits of a sample, 2 to 16.
         size: (lines, samples a line) as the header says; swapped in some files of DDSM.
         predictor: 1 to 7.
-        code_lengths: (17,) bits of the Huffman code of each category of differences; 0 where there is none.
+        code_lengths: (17,) bits of the Huffman code of each category of differences; 0 for unused categories.
         scan_start: offset of the coded data.
     """
 
@@ -267,7 +267,7 @@ def read_ljpeg(path: str | Path, shape: tuple[int, int] | None = None) -> np.nda
     Raises:
         FileNotFoundError: when there is no such file.
         ImportError: when imagecodecs is not installed.
-        ValueError: when it is no such file, is truncated or damaged, or has another number of pixels than ``shape``.
+        ValueError: when it is not such a file, is truncated or damaged, or has another number of pixels than ``shape``.
     """
     path = Path(path)
     data = read_bytes(path, None, "an .LJPEG file")
@@ -295,7 +295,7 @@ def check_ljpeg_header(path: Path) -> None:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such file, or far too short for the pixels that it declares.
+        ValueError: when it is not such a file, or far too short for the pixels that it declares.
     """
     data, num_bytes = read_beginning(path, "an .LJPEG file")
     # The size of a gzipped file says nothing: a sample takes a bit at least, which gzip may pack further.
@@ -449,7 +449,7 @@ class DDSMReader(ImageReader):
         case = read_ics(ics_path)
         if name.view not in case.films:
             raise ValueError(
-                f"Expected a line {name.view} with LINES and PIXELS_PER_LINE in {ics_path}, but there is none: "
+                f"Expected a line {name.view} with LINES and PIXELS_PER_LINE in {ics_path}, but it is missing: "
                 "copy the .ics file again."
             )
         film = case.films[name.view]

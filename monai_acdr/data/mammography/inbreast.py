@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 MAX_NUMBER_DIGITS = 18
-"""Of an image; longer ones are no numbers of INbreast, which have eight."""
+"""Of an image; longer ones are not numbers of INbreast, which have eight."""
 
 _XLS_TIMES = 32
 """How many times as large as its file a spreadsheet is in memory: a cell of 10 bytes is an object of Python."""
@@ -79,7 +79,7 @@ def read_inbreast_table(path: str | Path) -> list[InbreastRow]:
     Raises:
         FileNotFoundError: when there is no such file.
         ImportError: for ``.xls`` without xlrd.
-        ValueError: when it is no such table.
+        ValueError: when it is not such a table.
     """
     path = Path(path)
     check_regular_file(path, "the table of INbreast")
@@ -201,7 +201,7 @@ def read_inbreast_rois(path: str | Path) -> list[InbreastROI]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is too large, declares entities, is nested deeply, or is no such property list.
+        ValueError: when the file is too large, declares entities, is nested deeply, or is not such a property list.
     """
     path = Path(path)
     plist = _load(path, file_bytes(path, "a property list", _OBJECT_TIMES))
@@ -361,7 +361,7 @@ class InbreastImage:
 
 @dataclass(frozen=True)
 class Archive:
-    """What the archive holds, each by the image's number."""
+    """Content of the archive, by the number of the image."""
 
     root: Path
     images: dict[str, InbreastImage]
@@ -395,7 +395,7 @@ def open_archive(folder: Path, report: QualityReport) -> Archive:
 
 def _find_root(folder: Path) -> Path:
     if not folder.is_dir():
-        raise FileNotFoundError(f"Expected the folder of INbreast, but {folder} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of INbreast, but {folder} is not one: check `dataset_dir`.")
     for found, _ in walk_files(folder):
         if any(child.name.lower() == "alldicoms" and child.is_dir() for child in found.iterdir()):
             return found
@@ -582,7 +582,7 @@ def _assign(items: Sequence[dict[str, Any]], path: str | Path | None, report: Qu
 
 
 def _keys(item: Mapping[str, Any]) -> list[str]:
-    """What a split file may name a mass by: itself, its image, its patient."""
+    """Names by which a split file may refer to a mass: itself, its image, its patient."""
     return [item["name"], item["name"].split("-")[0], item["patient"]]
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`python -m monai_acdr.data.phantoms OUTPUT_DIR`: write a synthetic twin of a data set."""
+"""`python -m monai_acdr.data.phantoms OUTPUT_DIR`: write a synthetic copy of a data set."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ FILM_HEIGHT = 285.88
 
 
 def check_twin(num_patients: int, size: Sequence[int], seed: int, fewest: int = 1) -> tuple[int, int]:
-    """The size (H, W) of a twin's images, when its arguments are in range.
+    """The size (H, W) of the synthetic images, when the arguments are in range.
 
     Raises:
         ValueError: for fewer than ``fewest`` patients, an image in which no breast has room, or a negative seed.
@@ -197,7 +197,7 @@ def encode_ljpeg(pixels: np.ndarray, precision: int = 12, predictor: int = 7, sw
         swap_header: write W as height and H as width, as some files of DDSM have it.
 
     Raises:
-        ValueError: when the pixels are no such image.
+        ValueError: when the pixels are not such image.
     """
     pixels = np.asarray(pixels)
     if pixels.ndim != 2 or pixels.size == 0 or max(pixels.shape) > 65535 or pixels.dtype.kind != "u":
@@ -278,7 +278,7 @@ def write_inbreast_twin(
 ) -> Path:
     """Write synthetic mammograms with the outlines of their masses.
 
-    The same arguments give the same bytes. The folder is complete or absent; an earlier, untouched twin is replaced.
+    The same arguments give the same bytes. The folder is complete or absent; an earlier, untouched copy is replaced.
 
     Args:
         output_dir: folder to write into: absent, empty, or an earlier output of this function.
@@ -290,7 +290,7 @@ def write_inbreast_twin(
         The folder, resolved.
 
     Raises:
-        FileExistsError: when the folder holds anything that an earlier twin did not write.
+        FileExistsError: when the folder holds anything that an earlier synthetic copy did not write.
         ValueError: when a number is out of range.
     """
     size = check_twin(num_patients, size, seed)
@@ -442,7 +442,7 @@ def write_ddsm_cases(
 
     Args:
         folder: absent, empty, or an earlier output of this function.
-        num_patients: cases, one a patient, with two films each.
+        num_patients: cases, one per patient, with two films each.
         size: (H, W) of the films, each at least 48.
         seed: of shapes and noise.
 
@@ -580,9 +580,9 @@ def write_cbis_ddsm_twin(
     seed: int = 0,
     spacing: float | None = None,
 ) -> Path:
-    """Write synthetic mammograms with masks of their masses: two views of one breast a patient.
+    """Write synthetic mammograms with masks of their masses: two views of one breast per patient.
 
-    The same arguments give the same bytes. The folder is complete or absent; an earlier, untouched twin is replaced.
+    The same arguments give the same bytes. The folder is complete or absent; an earlier, untouched copy is replaced.
 
     Args:
         output_dir: folder to write into: absent, empty, or an earlier output of this function.
@@ -595,7 +595,7 @@ def write_cbis_ddsm_twin(
         The folder, resolved.
 
     Raises:
-        FileExistsError: when the folder holds anything that an earlier twin did not write.
+        FileExistsError: when the folder holds anything that an earlier synthetic copy did not write.
         ValueError: when a number is out of range.
     """
     size = check_twin(num_patients, size, seed, fewest=2)

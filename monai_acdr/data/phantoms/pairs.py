@@ -33,7 +33,7 @@ def write_pair_folder(
     seed: int = 0,
     layout: str = "table",
 ) -> Path:
-    """Write synthetic images and masks: two views a patient with ``table``, one building a patient otherwise.
+    """Write synthetic images and masks: two views per patient with ``table``, otherwise one building per patient.
 
     The same arguments give the same bytes. The folder is complete or absent; an earlier, untouched one is replaced.
 

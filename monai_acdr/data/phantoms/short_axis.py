@@ -11,7 +11,7 @@ The same arguments give the same bytes: no clock, no random UIDs, no name of the
     contourfiles/SYN-01/o-contours/IM-0001-0007-ocontour-manual.txt     epicardium, end-diastole
     phantom.json                                what was written, with digests: see `output_folder.py`
 
-The third column of `link.csv` is an extension: the group of a real patient is in a table of its own.
+The third column of `link.csv` is an extension: the group of a real patient is in a separate table.
 """
 
 from __future__ import annotations

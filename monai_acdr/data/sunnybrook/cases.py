@@ -162,7 +162,8 @@ def read_link_table(path: Path) -> list[LinkedPatient]:
     columns may come in any order, a byte order mark and ``;`` as separator are accepted.
 
     Raises:
-        ValueError: for another kind of file, missing columns, an unknown group, or a name that is no plain folder name.
+        ValueError: for another kind of file, missing columns, an unknown group, or a name that is not a plain folder
+            name.
     """
     rows = read_csv_rows(path)
     if not rows:

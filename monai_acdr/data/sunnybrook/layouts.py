@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which of the four layouts of Sunnybrook Cardiac Data a folder has; see :func:`find_layout`."""
+"""Detection of the four layouts of Sunnybrook Cardiac Data; see :func:`find_layout`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _SUFFIXES = (".txt", ".dcm", ".png", ".csv")
 
 
 def scan_tree(root: Path, report: QualityReport | None = None) -> Tree:
-    """List ``root`` once, so that no layout has to walk the disk again; ``report`` receives what is no file."""
+    """List ``root`` once, so that no layout has to walk the disk again; ``report`` receives what is not a file."""
     return dict(walk_data_set(root, _SUFFIXES, QualityReport() if report is None else report))
 
 
@@ -107,7 +107,7 @@ def find_layout(root: Path, tree: Tree) -> str:
         hint = " Some patient folders are there: images and contours come in separate archives, unpack both."
     tables = [folder / "link.csv" for folder in tree if os.path.lexists(folder / "link.csv")]
     if tables:
-        hint += f" {tables[0]} is no regular file: copy the table again."
+        hint += f" {tables[0]} is not a regular file: copy the table again."
     known = "".join(f"\n  {name}: {text}" for name, text in LAYOUTS.items())
     raise ValueError(
         f"Expected one of the four layouts of Sunnybrook Cardiac Data in {root}, but found none.{hint} "

@@ -171,7 +171,7 @@ def scan_link(root: Path, tree: Tree, keep: Keep, report: QualityReport) -> list
         missing = [name for name in ("dicoms", "contourfiles") if base / name not in tree]
         if missing:
             raise ValueError(
-                f"Expected {missing} beside {base / 'link.csv'}, but there is none: unpack the images there."
+                f"Expected {missing} beside {base / 'link.csv'}, but it is missing: unpack the images there."
             )
         linked: set[Path] = set()
         for row in read_link_table(base / "link.csv"):
@@ -384,7 +384,7 @@ def sunnybrook_data_list(
             all frames.
         exclude: patients to leave out, ``SC-N-6`` or ``SC-N-06``; None means ``DISPLACED_PATIENTS`` in the PNG layout
             and nobody in the others, ``()`` keeps all.
-        spacing: ``require`` leaves out DICOM frames without PixelSpacing, since figures in mm would be wrong; ``allow``
+        spacing: ``require`` leaves out DICOM frames without PixelSpacing, since values in mm would be wrong; ``allow``
             keeps them with ``has_spacing`` False. PNG files have no spacing and are kept in either case.
         layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognizes it.
         report: filled with findings and counts when given.
@@ -396,7 +396,7 @@ def sunnybrook_data_list(
     Returns:
         One dict a frame: ``image`` and ``label`` (paths; the label is a PNG mask, or a contour file for
         :func:`~monai_acdr.data.contour_files.read_contour`), ``mask_rule`` (contour files are ``covered``),
-        ``reader_shift`` ((x, y) pixels, :data:`READER_SHIFT_PX` for the 45 Sunnybrook patients, else 0), ``name``
+        ``reader_shift`` ((x, y) pixels, :data:`READER_SHIFT_PX` for the 45 Sunnybrook patients, otherwise 0), ``name``
         (unique, ``SC-HF-I-01-IM-0001-0059``), ``patient`` (``SC-HF-I-1``), ``group`` (``unassigned`` where no table
         gives one), ``frame`` (int), ``has_spacing`` and, with the structure epicardium and where there is one,
         ``label_epi`` (path of the epicardial contour or mask): readers drew it mostly at end-diastole.
@@ -420,7 +420,7 @@ def sunnybrook_data_list(
     if layout is not None and layout not in LAYOUTS:
         raise ValueError(f"Expected `layout` to be one of {list(LAYOUTS)} or None, but got {layout!r}.")
     if not root.is_dir():
-        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is none: check `dataset_dir`.")
+        raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     tree = scan_tree(root, report)
     report.layout = layout or find_layout(root, tree)
     selection = _Selection(group, exclude, report)
@@ -464,7 +464,7 @@ class _Selection:
         return True
 
     def check_exclude(self) -> None:
-        """Raise a ValueError for names that are no patients at all, most likely misspelled."""
+        """Raise a ValueError for names that are not patients at all, most likely misspelled."""
         wrong = sorted(n for n in self._exclude if n not in self.patients and find_case(n) is None)
         if wrong:
             raise ValueError(

@@ -41,7 +41,7 @@ def sunnybrook_quality_report(
         dataset_dir: folder of the data set, or one that contains it.
         group: ``training``, ``validation``, ``online`` (or ``test``); None or ``all`` for all frames.
         layout: ``link``, ``png``, ``miccai`` or ``atlas``; None recognizes it.
-        check_pixels: also run the checks that decode pixels and rasterize contours, about 10 ms a frame.
+        check_pixels: also run the checks that decode pixels and rasterize contours, about 10 ms per frame.
 
     Raises:
         FileNotFoundError: when ``dataset_dir`` does not exist.

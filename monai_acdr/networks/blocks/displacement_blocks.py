@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Encoder and decoder blocks of the displacement network, as section 3.1 and figure 2 of the paper describe them."""
+"""Encoder and decoder blocks of the displacement network, as section 3.1 and Fig. 2 of the paper describe them."""
 
 from __future__ import annotations
 

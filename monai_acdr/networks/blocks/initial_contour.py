@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Oracles: where the initial contour comes from (A in Algorithm 1).
+"""Initial contours, "oracles" (A in Algorithm 1).
 
 An oracle is any module or function that takes the image (B, C, H, W) and returns vertices in pixels: (B, K, 2) for one
 structure, (B, N, K, 2) for N of them, from the innermost to the outermost. For a contour that comes with each image - a

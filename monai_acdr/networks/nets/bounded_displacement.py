@@ -35,7 +35,7 @@ class BoundedDisplacement(nn.Module):
 
     .. math:: b \tanh(s z / b)
 
-    which is :math:`s z` where that is small. The head has no weights of its own.
+    which is :math:`s z` where that is small. The head has no weights.
 
     Args:
         network: (B, C, H, W) to (B, 2 N, h, w) of any range: MONAI's UNet, SegResNet, ... without a final activation.
@@ -87,7 +87,7 @@ class BoundedDisplacement(nn.Module):
 
 
 def bound_displacement(network: nn.Module, bound: float = 0.25) -> nn.Module:
-    """The network itself where it gives a displacement field, else the network with a head that makes one.
+    """The network itself where it gives a displacement field, otherwise the network with a head that makes one.
 
     Args:
         network: :class:`DisplacementUNet` and :class:`BoundedDisplacement` are displacement networks; so is an ensemble

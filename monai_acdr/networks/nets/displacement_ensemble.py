@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Several displacement networks as one: their mean field moves the contour, their differences say how sure it is.
+"""Several displacement networks as one: their mean field moves the contour, their spread estimates the uncertainty.
 
 Deep ensembles: Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
 NeurIPS 2017. Fields are averaged, not contours, so that Algorithm 1 stays as it is: one field, one polygon.
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 __all__ = ["DisplacementEnsemble", "copy_members", "match_ensemble"]
 
 MEMBERS = "members."
-"""How the names of an ensemble's weights start; the number of the member follows."""
+"""Prefix of an ensemble's weights; the number of the member follows."""
 
 
 class DisplacementEnsemble(nn.Module):

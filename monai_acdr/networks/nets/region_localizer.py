@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where an object is in a whole frame, how large it is, and whether it is there at all."""
+"""Localizer network: place, size and presence of an object in a whole frame."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class RegionLocalizer(nn.Module):
         """(B, C, H, W) to maps (B, 3, H / 2, W / 2), floating point.
 
         Raises:
-            ValueError: for other channels, or sides that are no multiple of 32, of which the levels need five halvings.
+            ValueError: for other channels, or sides that are not multiple of 32, of which the levels need five
+                halvings.
         """
         if frame.ndim != 4 or frame.shape[1] != self.in_channels or frame.shape[2] % 32 or frame.shape[3] % 32:
             raise ValueError(
@@ -65,7 +66,7 @@ class RegionLocalizer(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class LocatedRegions:
-    """One object a frame.
+    """One object per frame.
 
     Attributes:
         center: (B, 2), (x, y) in sides of the frame, from its upper left corner.
@@ -111,7 +112,7 @@ def decode_regions(maps: Tensor, heat: Tensor | None = None) -> LocatedRegions:
 
 
 def center_errors(maps: Tensor, target: Tensor) -> Tensor:
-    """How far located centers are from the true ones.
+    """Distance of located centers from the true ones.
 
     Args:
         maps: (B, 3, h, w) of a :class:`RegionLocalizer`.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Other scanners and other hearts: intensities of a batch of regions, changed at random."""
+"""Random appearance of a batch of regions: intensities as of other scanners and other hearts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RandAppearance:
     Args:
         wall: smallest and largest share of the contrast between the first ring and the second that is added to the
             second: at 1 the wall is as bright as the blood.
-        blood: likewise, what is taken from the first.
+        blood: smallest and largest share of the same contrast that is subtracted from the first ring.
         gamma: largest |log gamma|.
         bias: largest coefficient of a second-order polynomial, the logarithm of the bias field.
         noise: largest standard deviation, in units of the image's range between its 1st and 99.5th percentile.
@@ -49,7 +49,7 @@ class RandAppearance:
         Args:
             image: (B, 1, H, W) floating point.
             first: (B, 1, H, W) soft mask in [0, 1] of the inside of the innermost contour.
-            second: likewise of the ring about it.
+            second: (B, 1, H, W) soft mask in [0, 1] of the ring around it.
 
         Returns:
             (B, 1, H, W), at least 0 and about 1 at its brightest.

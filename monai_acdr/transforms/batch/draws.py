@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Numbers drawn for a batch, and where the pixels of its views lie. Draws from torch's global generator, on the CPU."""
+"""Random numbers for a batch, and sampling grids of its views. Draws from torch's global generator, on the CPU."""
 
 from __future__ import annotations
 

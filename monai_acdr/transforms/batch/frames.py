@@ -85,7 +85,7 @@ class RandFrame:
         """Make one view of each frame.
 
         Args:
-            frames: (B, 2, side, side) floating point: image and motion, 0 where there is none.
+            frames: (B, 2, side, side) floating point: image and motion (0 if unknown).
             objects: (B, 4): center x and y and radius in pixels of the frames, and 1 for an object or 0 for a frame
                 without, whose center is where views are placed about.
 

@@ -53,7 +53,7 @@ class RingWarp:
 
     Args:
         before: (B, N, A) distances of the contours, ascending over N, positive, as :func:`polar_radii` gives them.
-        after: (B, N, A) likewise, where they shall be.
+        after: (B, N, A) target distances of the contours, ascending over N, positive.
         far: (B, A), greater than the last of both.
     """
 
@@ -68,11 +68,11 @@ class RingWarp:
         self.after = torch.cat([zero, after, far[:, None]], 1)
 
     def sources(self, offsets: Tensor) -> Tensor:
-        """Where points of the warped image come from: (B, M, 2) offsets from the center to offsets."""
+        """Inverse warp: (B, M, 2) offsets from the center in the warped image to offsets in the image."""
         return self._move(offsets, self.after, self.before)
 
     def targets(self, offsets: Tensor) -> Tensor:
-        """Where points of the image go: (B, M, 2) offsets from the center to offsets."""
+        """Forward warp: (B, M, 2) offsets from the center in the image to offsets in the warped image."""
         return self._move(offsets, self.before, self.after)
 
     def radius(self, offsets: Tensor, ring: int) -> Tensor:

@@ -213,7 +213,7 @@ def _check(image: Tensor, contours: Tensor, anchor: str) -> None:
         raise ValueError(f"Expected `image` to be floating point (B, 1, H, W), but got {tuple(image.shape)}.")
     if contours.ndim != 4 or contours.shape[0] != len(image) or contours.shape[-1] != 2 or contours.shape[1] < 1:
         raise ValueError(
-            f"Expected `contours` to be ({len(image)}, N, P, 2), one nest an image, but got {tuple(contours.shape)}."
+            f"Expected `contours` to be ({len(image)}, N, P, 2), one nest per image, but got {tuple(contours.shape)}."
         )
     if anchor == "contour" and not bool(torch.isfinite(contours[:, 0]).all()):
         raise ValueError("Expected the first contour of every image, but one is missing or not finite: leave it out.")

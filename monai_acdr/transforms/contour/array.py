@@ -88,7 +88,7 @@ class ContourToMask(Transform):
 
     Args:
         size: (H, W) of the mask, unless it comes with the call.
-        threshold: None for coverage in [0, 1], else for {0, 1}; drawn masks are {0, 1} in any case.
+        threshold: None for coverage in [0, 1], otherwise for {0, 1}; drawn masks are {0, 1} in any case.
         fill_rule: "nonzero", "evenodd" or "signed", for coverage.
         rule: "covered", or "drawn" to compare with masks that were drawn with their outline.
     """
@@ -136,11 +136,11 @@ class FollowImage(Transform):
         """``vertices`` (..., N, 2), MetaTensor, to the pixels of ``image`` (C, H, W), with its affine.
 
         Raises:
-            ValueError: when one of the two is no MetaTensor.
+            ValueError: when one of the two is not a MetaTensor.
         """
         if not isinstance(vertices, MetaTensor):
             raise ValueError(
-                f"Expected vertices as a MetaTensor, but got {type(vertices).__name__}: without an affine nobody knows "
+                f"Expected vertices as a MetaTensor, but got {type(vertices).__name__}: without an affine it is not clear "
                 "in which frame they are given; take them from LoadReferenced or MaskToContourd."
             )
         _, affine = present_grid(image)
@@ -196,7 +196,7 @@ class SelectContour(Transform):
 
 
 class LastContour(SelectContour):
-    """Take what an evolution gives, not shut and without small loops: :func:`monai_acdr.geometry.settle_contours`."""
+    """Contours of an evolution after repair: :func:`monai_acdr.geometry.settle_contours`."""
 
     def __init__(self) -> None:
         super().__init__(-1)

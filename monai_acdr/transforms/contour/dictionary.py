@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Dictionary twins of :mod:`monai_acdr.transforms.contour.array`.
+"""Dictionary versions of :mod:`monai_acdr.transforms.contour.array`.
 
 All take ``output_keys``: where to write, one for each of ``keys``; None overwrites.
 """
@@ -78,9 +78,9 @@ class _ContourTransformd(MapTransform):
 
 
 class _PlainContourTransformd(_ContourTransformd):
-    """The twin of a transform that has no settings: its class is ``twin``."""
+    """Dictionary version of a transform without settings, whose class is ``array_transform``."""
 
-    twin: ClassVar[Callable[[], Callable[[Any], Any]]]
+    array_transform: ClassVar[Callable[[], Callable[[Any], Any]]]
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class _PlainContourTransformd(_ContourTransformd):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, output_keys, allow_missing_keys)
-        self.function = type(self).twin()
+        self.function = type(self).array_transform()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         return self._apply(data, self.function)
@@ -121,7 +121,7 @@ class ContourToMaskd(_ContourTransformd):
         like_key: image whose grid and affine the mask gets; None needs ``size``.
         original: take the grid of the image's file, not its present one.
         size: (H, W), for ``like_key=None``.
-        threshold: None for coverage in [0, 1], else for {0, 1}; drawn masks are {0, 1} in any case.
+        threshold: None for coverage in [0, 1], otherwise for {0, 1}; drawn masks are {0, 1} in any case.
         fill_rule: "nonzero", "evenodd" or "signed", for coverage.
         rule: "covered", or "drawn" to compare with masks that were drawn with their outline. Masks tell it in their
             metadata as "mask_rule".
@@ -251,13 +251,13 @@ class LastContourd(_PlainContourTransformd):
     See :class:`LastContour`.
     """
 
-    twin = LastContour
+    array_transform = LastContour
 
 
 class NestContoursd(_PlainContourTransformd):
     """Repair contours (N, K, 2) so that each structure is within the next one. See :class:`NestContours`."""
 
-    twin = NestContours
+    array_transform = NestContours
 
 
 NestContoursD = NestContoursDict = NestContoursd

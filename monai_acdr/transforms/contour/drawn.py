@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Masks that were drawn with their outline, as the public Sunnybrook PNG masks: from contours, and back to them.
+"""Masks drawn with their outline, as in the public Sunnybrook PNG masks: from contours, and back to contours.
 
 Readers' contour files hold pixel-center coordinates on a grid of half pixels. The PNG masks are Pillow's
 ``ImageDraw.polygon(vertices, fill=1, outline=1)`` of them, and Pillow cuts the half pixels off. Measured on the 165
@@ -88,7 +88,7 @@ def check_mask_rule(rule: str, name: str = "rule") -> str:
 
 
 def mask_rule(mask: Any, default: str = "covered") -> str:
-    """The rule that a mask's metadata tell, else the default; a ValueError for an unknown one."""
+    """The rule that a mask's metadata tell, otherwise the default; a ValueError for an unknown one."""
     return check_mask_rule(str(mask.meta.get(MASK_RULE, default)) if isinstance(mask, MetaTensor) else default)
 
 
@@ -104,7 +104,7 @@ def draw_mask(vertices: Tensor, size: Sequence[int]) -> Tensor:
         size: (H, W) of the mask.
 
     Returns:
-        (C, H, W) float32 of 0 and 1, one channel a contour, NaN where the contour is unknown.
+        (C, H, W) float32 of 0 and 1, one channel per contour, NaN where the contour is unknown.
 
     Raises:
         ValueError: for another shape, or vertices that are infinite, or NaN in part.
@@ -129,7 +129,7 @@ def draw_mask(vertices: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def trace_mask(mask: Tensor, rule: str) -> Tensor:
-    """Contour that a mask follows from by a rule: :func:`inset_outline` if it was drawn, else its outline.
+    """Contour that a mask follows from by a rule: :func:`inset_outline` if it was drawn, otherwise its outline.
 
     Args:
         mask: (H, W), bool or number, values in [0, 1].

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which pixels a contour is given in: the image's present ones, or those of its file."""
+"""Pixel frames of contours: the pixels of the present image, or of its file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def present_grid(image: Tensor) -> tuple[tuple[int, int], Tensor]:
     """Size (H, W) and affine of an image (C, H, W) as it will be when its pending operations are done.
 
     Raises:
-        ValueError: when the image is no MetaTensor.
+        ValueError: when the image is not a MetaTensor.
     """
     if not isinstance(image, MetaTensor):
         raise ValueError(

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The contour from which the evolution of an image starts, for pictures and records."""
+"""Initial contour of an image's evolution, for pictures and records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["InitialContourD", "InitialContourDict", "InitialContourd"]
 
 
 class InitialContourd(MapTransform):
-    """Ask a network's oracle for the initial contour of an image.
+    """Initial contour of an image, from a network's oracle.
 
     Args:
         keys: image (C, H, W) as the network sees it.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Agreement of two contours on the grid of a crop, beside the figures on the original pixel grid."""
+"""Agreement of two contours on the grid of a crop, beside the metrics on the original pixel grid."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Dictionary twins of :mod:`monai_acdr.transforms.roi.array`; the ROI travels as its own item of the dictionary."""
+"""Dictionary versions of :mod:`monai_acdr.transforms.roi.array`; the ROI travels as its own item of the dictionary."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class ExpertROId(MapTransform):
         return d
 
     def _marked(self, d: Mapping[Hashable, Any], image: Tensor) -> tuple[Tensor, Tensor]:
-        """What was marked, and the affine of the pixels it is given in."""
+        """The marked box or contour, and the affine of the pixels in which it is given."""
         box = self.box if self.box is not None else d.get(self.box_key)
         if box is not None:
             return _corners(box), file_grid(image)[1]

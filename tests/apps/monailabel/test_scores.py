@@ -47,7 +47,7 @@ def test_an_empty_label(volume: LabelImage, heart_model: ContourModel, mass_mode
 
 
 def test_a_label_of_the_cavity_alone(volume: LabelImage, heart_model: ContourModel) -> None:
-    """As labels were saved for a model of one structure: the epicardium is not known, which is no error of it."""
+    """As labels were saved for a model of one structure: the epicardium is not known, which is not an error of it."""
     labels = drawn(volume, heart_model, foreground=[[50, 40, 1]])
     score = score_label(volume, np.where(labels == 1, 1, 0), heart_model)
     assert list(score["dice_of"]) == ["LV endocardium"] and score["dice"] == score["dice_of"]["LV endocardium"] > 0.9

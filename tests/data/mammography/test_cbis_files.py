@@ -49,7 +49,7 @@ def test_headers(twin: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cut.dcm holds .*truncated"):
         files.header(cut)
     (tmp_path / "a.dcm").write_bytes(b"nothing" * 40)
-    with pytest.raises(ValueError, match=r"a.dcm is none"):
+    with pytest.raises(ValueError, match=r"a.dcm is not one"):
         files.header(tmp_path / "a.dcm")
 
 

@@ -13,7 +13,7 @@ from monai_acdr.data.sunnybrook.layouts import PATIENT_FOLDER, find_layout, path
 
 
 def test_nothing_recognized(tmp_path: Path, miccai_tree: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="is none: check `dataset_dir`"):
+    with pytest.raises(FileNotFoundError, match="is not one: check `dataset_dir`"):
         sunnybrook_data_list(tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="the folder is empty: unpack"):
@@ -45,5 +45,5 @@ def test_contours_and_images_of_two_releases_are_recognized_apart(atlas_tree: Pa
 def test_a_table_that_is_no_file_is_named(link_tree: Path) -> None:
     (link_tree / "link.csv").unlink()
     (link_tree / "link.csv").mkdir()
-    with pytest.raises(ValueError, match=r"link\.csv is no regular file: copy the table again"):
+    with pytest.raises(ValueError, match=r"link\.csv is not a regular file: copy the table again"):
         sunnybrook_data_list(link_tree)

@@ -237,8 +237,8 @@ def test_upload(server: Any) -> None:
 @pytest.mark.parametrize(
     ("image", "params", "status", "message"),
     [
-        ("nothing", {}, 404, "there is none with the id"),
-        ("../../../etc/passwd", {}, 404, "there is none with the id"),
+        ("nothing", {}, 404, "it has none with the id"),
+        ("../../../etc/passwd", {}, 404, "it has none with the id"),
         ("/etc/passwd", {}, 404, "but got a path"),
         ("volume", {"image": "/etc/passwd"}, 404, "but got a path"),
         ("volume", {"image": 5}, 404, "Expected the id of an image"),

@@ -384,7 +384,7 @@ def _density(pieces: EdgePieces, grad: Tensor, winding: Tensor, num_edges: int, 
 
 
 def _slopes(pieces: EdgePieces, winding: Tensor, num_edges: int, fill_rule: str) -> list[tuple[Tensor, Tensor]]:
-    """Where each piece changes the mask, and how much: (N,) indices of pixels and slopes of the fill rule there.
+    """Pixels at which each piece changes the mask: (N,) indices of pixels and slopes of the fill rule there.
 
     Pixels are those of masks with a margin of one pixel of zeros on all sides, (B, H + 2, W + 2) flattened, which
     stands for everything outside. An edge on a grid line has two sides with half of the slope each.

@@ -262,7 +262,7 @@ class Crossings:
     t: Tensor
 
     def where(self, condition: Tensor, other: Crossings) -> Crossings:
-        """These crossings where ``condition`` holds, else the ``other`` ones."""
+        """These crossings where ``condition`` holds, otherwise the ``other`` ones."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Crossings(*(torch.where(condition, mine, theirs) for mine, theirs in pairs))
 

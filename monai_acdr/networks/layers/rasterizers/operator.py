@@ -289,7 +289,7 @@ def _rasterize_traced(vertices: Tensor, height: int, width: int, fill_rule: str,
 
 
 class _Mask(torch.autograd.Function):
-    """Masks and signed coverage, which has no derivative of its own, of vertices (P, K, 2)."""
+    """Masks and signed coverage, which has no separate derivative, of vertices (P, K, 2)."""
 
     @staticmethod
     def forward(vertices, settings):  # type: ignore[no-untyped-def]

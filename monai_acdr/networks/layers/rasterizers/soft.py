@@ -23,7 +23,7 @@ from monai_acdr.networks.layers.rasterizers.mesh import first_center
 __all__ = ["SOFT_FILL_RULES", "rasterize_soft"]
 
 SOFT_FILL_RULES = ("nonzero", "evenodd")
-"""What counts as inside: a winding number other than zero, or an odd one."""
+"""Fill rules: inside is where the winding number is not zero, or odd."""
 
 _MOST_PAIRS = 2**17
 """Pairs of pixels and edges that are worked on at a time: it bounds the memory, and keeps them in the cache."""

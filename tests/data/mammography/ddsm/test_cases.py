@@ -75,7 +75,7 @@ def test_errors(root: Path, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ValueError, match="Expected the .ics files of DDSM's cases in .*nothing"):
         find_cases(tmp_path / "nothing", QualityReport())
-    with pytest.raises(FileNotFoundError, match="Expected the folder of DDSM, but .* is none"):
+    with pytest.raises(FileNotFoundError, match="Expected the folder of DDSM, but .* is not one"):
         find_cases(tmp_path / "absent", QualityReport())
 
 

@@ -45,7 +45,7 @@ def test_folders_in_another_case(archive: Path) -> None:
 
 
 def test_what_is_absent_is_named(archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere is none"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not one"):
         open_archive(tmp_path / "nowhere", QualityReport())
     with pytest.raises(FileNotFoundError, match="no folder AllDICOMs"):
         open_archive(archive / "AllXML", QualityReport())

@@ -31,7 +31,7 @@ def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
 
 
 def xlrd_with(sheet: Any) -> ModuleType:
-    """A stand-in of xlrd, which is no requirement of the tests."""
+    """A stand-in of xlrd, which is not a requirement of the tests."""
 
     class Book:
         nrows = len(sheet or ())

@@ -209,7 +209,7 @@ def test_exports_with_dynamic_batch_vertices_and_size() -> None:
     shapes = ({0: any_size, 1: any_size}, {1: any_size, 2: any_size})
     example = (torch.rand(4, 5, 2), torch.zeros(1, 8, 9))
     exported = torch.export.export(LikeImage(), example, dynamic_shapes=shapes)
-    # torch.export takes a dimension of size 1, here a batch of one mask, for a case of its own.
+    # torch.export takes a dimension of size 1, here a batch of one mask, for a separate case.
     for batch, num_vertices, size in ((4, 3, (5, 4)), (6, 17, (20, 31))):
         vertices = torch.rand(batch, num_vertices, 2) * 20
         expected, _ = exact.rasterize_forward(vertices, size, "nonzero", rings=2)

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The GPU kernels against plain torch: on CUDA where there is one, else in triton's interpreter, on the CPU."""
+"""The GPU kernels against plain torch: on CUDA where there is one, otherwise in triton's interpreter, on the CPU."""
 
 from __future__ import annotations
 
