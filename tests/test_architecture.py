@@ -105,7 +105,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_every_module_imports_without_optional_packages() -> None:
     names = [dotted(path) for path in MODULES if path.name != "__main__.py"]
     names = [name for name in names if not name.startswith(tuple(BACKENDS))]
-    # None stands for "cannot be imported", and `find_spec`, which torch asks, says that there is none.
+    # None stands for "cannot be imported", and `find_spec`, which torch asks, says that there is not one.
     code = f"""
 import importlib, sys
 sys.modules.update(dict.fromkeys({OPTIONAL!r}))

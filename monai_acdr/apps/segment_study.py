@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Segmentation of a study: contours, measures and DICOM results; the functions behind ``monai-acdr segment`` and ``demo``."""
+"""Segmentation of a study: contours, measures and DICOM results, behind ``monai-acdr segment`` and ``demo``."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ __all__ = [
 
 CASES_HELP = (
     "DDSM does not come with one. For the BCRP subset (malignant spiculated masses, 39 training and 40 test cases) the "
-    "list was never part of the archive and its address is gone: get a copy from someone who has it, or write your own, "
+    "list was never part of the archive and its address is gone: get a copy from its owner, or write your own, "
     "one case folder a line, relative to cancers/, as in cancer_01/case3013"
 )
 

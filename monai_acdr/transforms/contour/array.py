@@ -140,8 +140,8 @@ class FollowImage(Transform):
         """
         if not isinstance(vertices, MetaTensor):
             raise ValueError(
-                f"Expected vertices as a MetaTensor, but got {type(vertices).__name__}: without an affine it is not clear "
-                "in which frame they are given; take them from LoadReferenced or MaskToContourd."
+                f"Expected vertices as a MetaTensor, but got {type(vertices).__name__}: without an affine, "
+                "their frame is unknown; take them from LoadReferenced or MaskToContourd."
             )
         _, affine = present_grid(image)
         return vertices_in(map_vertices(vertices.as_tensor(), vertices.affine, affine), affine)
