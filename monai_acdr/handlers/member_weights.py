@@ -18,7 +18,7 @@ FIELD = "displacement_net."
 """Prefix of the displacement network's weights in :class:`monai_acdr.networks.nets.ActiveContourNet`."""
 
 ENSEMBLE = f"{FIELD}{MEMBERS}"
-"""How the names of an ensemble's weights start; the number of the member follows."""
+"""Prefix of an ensemble's weights; the number of the member follows."""
 
 
 def network_weights(state: Mapping[str, Any]) -> Any:

@@ -23,7 +23,7 @@ from monai_acdr.networks.layers import RasterizerOptions, rasterize_polygons, ra
 __all__ = ["PRESETS", "ActiveContourLoss", "BalloonLoss", "CurvatureLoss", "DistanceLoss", "SegmentationLoss"]
 
 MASK_TOLERANCE = 1e-2
-"""How far a reference may leave [0, 1]: interpolation of higher order overshoots a little."""
+"""Tolerance of a reference's range [0, 1]: interpolation of higher order overshoots a little."""
 
 
 def _reduce(values: Tensor, reduction: str) -> Tensor:
@@ -96,8 +96,8 @@ class SegmentationLoss(_Loss):
         A channel of ``target`` that is NaN everywhere is a reference that is missing: it is left out, and 0 unreduced.
 
         Raises:
-            ValueError: for another shape, or a reference that is no mask of 0 .. 1, such as one of {0, 255}; values are
-                not looked at in compiled code and in transforms of ``torch.func``, which do not let them be seen.
+            ValueError: for another shape, or a reference that is not a mask of 0 .. 1, such as one of {0, 255}; values
+                are not looked at in compiled code and in transforms of ``torch.func``, which do not let them be seen.
         """
         if input.shape != target.shape:
             raise ValueError(f"Expected `target` to be {tuple(input.shape)}, but got {tuple(target.shape)}.")

@@ -98,7 +98,7 @@ def evaluate_case(  # noqa: PLR0913
 
     Args:
         pred_mask: (1, H, W) binary prediction; None when it is missing, which scores like an empty one.
-        label: (1, H, W) binary reference on the same grid; None when there is none, and nothing is measured.
+        label: (1, H, W) binary reference on the same grid; None without a reference, and nothing is measured.
         pred: (K, 2) or (1, K, 2) predicted vertices (x, y) in pixels of that grid; None for methods without contour.
         reference: (N, 2) or (1, N, 2) reference vertices in the same pixels, or None.
         spacing: (row, column) spacing in mm, or None when it is not known.
@@ -281,7 +281,7 @@ def summarize_cases(
     num_samples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Every figure of a set of cases, ready for JSON.
+    """All metrics of a set of cases, ready for JSON.
 
     Args:
         records: from :func:`monai_acdr.metrics.case_report.evaluate_case`. A case without patient is its own.
@@ -293,8 +293,8 @@ def summarize_cases(
 
     Returns:
         Counts (`num_cases` scored, `num_patients`, `num_with_spacing`, `num_with_contour`), the names of degenerate
-        cases by kind, `spacing` in words, and the figures. A figure over no case is None, and so is an interval over
-        fewer than two patients. Figures in mm are over the cases whose spacing is known; `good_apd_mm` is None
+        cases by kind, `spacing` in words, and the metrics. A metric over no case is None, and so is an interval over
+        fewer than two patients. Values in mm are over the cases whose spacing is known; `good_apd_mm` is None
         unless that is all of them. `good_dice` and `good_apd` carry no interval: which contours they cover varies.
     """
     scored = [record for record in records if record["dice"] is not None]
