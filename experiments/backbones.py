@@ -42,7 +42,7 @@ from monai_acdr.files import write_text_atomically
 from monai_acdr.losses import ActiveContourLoss
 from monai_acdr.networks.layers import rasterize_polygons
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
-from monai_acdr.transforms import CheckImaged, ContourToMaskd, CropROId, ExpertROId, FollowImaged, LabelROId
+from monai_acdr.transforms import CheckImaged, ContourToMaskd, FollowImaged, RoiCropd, RoiFromExpertd, RoiFromLabeld
 
 Crops = tuple[Tensor, Tensor]
 """Images and masks, both (B, 1, H, W)."""
@@ -87,16 +87,16 @@ def load_crops(name: str, data: Path, options: argparse.Namespace) -> tuple[Crop
 
 def _preparation(name: str, size: int) -> Compose:
     if name == "cdd_cesm":
-        place: list[Any] = [LoadMassReferenced(), ExpertROId(scale=1.2, square=True)]
+        place: list[Any] = [LoadMassReferenced("label"), RoiFromExpertd("image", scale=1.2, square=True)]
     else:
-        place = [LoadReferenced("label"), LabelROId("reference", side=100)]
+        place = [LoadReferenced("label"), RoiFromLabeld("reference", side=100)]
     return Compose(
         [
             LoadImaged("image", reader=[DicomFrameReader(), PictureReader()]),
             EnsureChannelFirstd("image"),
             CheckImaged("image"),
             *place,
-            CropROId("image", size=(size, size)),
+            RoiCropd("image", size=(size, size)),
             NormalizeIntensityd("image"),
             FollowImaged("reference"),
             ContourToMaskd("reference", like_key="image", output_keys="mask"),

@@ -22,7 +22,7 @@ from monai_acdr.handlers import load_network, save_checkpoint
 from monai_acdr.networks.layers import rasterize_polygons
 from monai_acdr.networks.nets import DisplacementEnsemble
 from monai_acdr.transforms import MASK_RULE, MaskToContour, draw_mask, mask_rule, mask_to_contour, paste_roi
-from monai_acdr.transforms.contour.tracing import mask_to_rings
+from monai_acdr.transforms.contour.functional import mask_to_rings
 
 _TO_CONTOUR = MaskToContour()
 NUM_VERTICES = 256

@@ -51,7 +51,7 @@ from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE, read_structure_s
 from monai_acdr.dicom.seg import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE, THRESHOLD, Segmentation, read_segmentation
 from monai_acdr.files import replace_file
 from monai_acdr.read_budget import ReadBudget, check_pixels
-from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, mask_to_rings
+from monai_acdr.transforms.contour.functional import TRACING_LEVEL, mask_to_rings
 
 __all__ = [
     "FORMATS",

@@ -7,7 +7,7 @@ In memory contours follow the package's rule (:mod:`monai_acdr.geometry.coordina
 subtracts it.
 
 Sunnybrook's published PNG masks were drawn from the same numbers, with their outline:
-:mod:`monai_acdr.transforms.contour.drawn`.
+:mod:`monai_acdr.transforms.contour.functional`.
 """
 
 from __future__ import annotations

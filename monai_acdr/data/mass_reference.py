@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.config import KeysCollection
 from monai.data.image_reader import ImageReader
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
@@ -35,11 +36,12 @@ class LoadMassReferenced(MapTransform):
     (N, P, 2), as :class:`LoadReferenced` does.
 
     Args:
-        label_key: path of a mask on the image's grid; becomes the mask (1, H, W). Absent where vertices are given.
+        keys: path of a mask on the image's grid; becomes the mask (1, H, W). Absent where vertices are given.
         vertices_key: (N, 2) vertices in pixels of the image's file, N >= 3; removed.
         image_key: the image, as loaded.
         contour_key: item to write, (1, N, 2) vertices with the image's affine.
         mask_reader: see :class:`LoadReferenced`.
+        allow_missing_keys: leave items that have neither vertices nor a mask as they are.
 
     Raises:
         ValueError: when an item has neither vertices nor a mask, or the vertices lie outside the image.
@@ -47,18 +49,18 @@ class LoadMassReferenced(MapTransform):
 
     def __init__(
         self,
-        label_key: str = "label",
+        keys: KeysCollection,
         vertices_key: str = "contour",
         image_key: str = "image",
         contour_key: str = "reference",
         mask_reader: ImageReader | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
-        super().__init__(label_key, allow_missing_keys)
+        super().__init__(keys, allow_missing_keys)
         self.vertices_key = vertices_key
         self.image_key = image_key
         self.contour_key = contour_key
-        self.load = LoadReferenced(label_key, image_key, contour_key, mask_reader=mask_reader)
+        self.load = LoadReferenced(self.keys, image_key, contour_key, mask_reader=mask_reader)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)
@@ -89,7 +91,7 @@ class DrawLabeld(MapTransform):
 
     def __init__(
         self,
-        keys: str = "label",
+        keys: KeysCollection,
         contour_key: str = "reference",
         image_key: str = "image",
         allow_missing_keys: bool = False,

@@ -30,7 +30,7 @@ from monai_acdr.transforms.contour import (
     trace_mask,
     vertices_in,
 )
-from monai_acdr.transforms.contour.drawn import check_mask_rule
+from monai_acdr.transforms.contour.functional import check_mask_rule
 
 __all__ = ["LoadReference", "LoadReferenceD", "LoadReferenceDict", "LoadReferenced"]
 
@@ -164,16 +164,16 @@ class LoadReferenced(MapTransform):
 
     def __init__(  # noqa: PLR0913
         self,
-        keys: KeysCollection = "label",
+        keys: KeysCollection,
         image_key: str = "image",
         contour_key: str = "reference",
         contour_reader: Callable[[Path], Tensor] = read_contour,
         mask_reader: ImageReader | None = None,
-        allow_missing_keys: bool = False,
         mask_rule: str = "covered",
         rule_key: str | None = MASK_RULE,
         num_vertices: int = 256,
         values_key: str | None = "label_values",
+        allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.values_key = values_key

@@ -61,8 +61,8 @@ class EvaluationReport:
 
     A table of the most used values goes to the log.
 
-    Masks follow from contours by a rule (:mod:`monai_acdr.transforms.contour.drawn`), which their metadata tell: the
-    table has that of the reference as "mask_rule", and "mask_rules" of the JSON counts those of references and
+    Masks follow from contours by a rule (:mod:`monai_acdr.transforms.contour.functional`), which their metadata tell:
+    the table has that of the reference as "mask_rule", and "mask_rules" of the JSON counts those of references and
     predictions. Where the two differ, the masks of equal contours differ, and a warning is logged.
 
     A case is a dictionary of `engine.state.output` (a list, after decollating), joined with its dictionary of

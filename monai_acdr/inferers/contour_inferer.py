@@ -31,7 +31,7 @@ class ContourInferer:
     Args:
         network: in evaluation mode, on its device.
         crop: dictionary transforms from ``image`` (C, H, W), MetaTensor, and ``roi`` (5,), in its present pixels, to
-            the network's input ``image`` (C, h, w), MetaTensor: CropROId and a normalization, as in training. A list,
+            the network's input ``image`` (C, h, w), MetaTensor: RoiCropd and a normalization, as in training. A list,
             not a Compose, which would wrap errors and write the image's metadata to the log.
         batch_size: crops at once.
         device: where the network is.
@@ -39,7 +39,7 @@ class ContourInferer:
             :func:`monai_acdr.geometry.nest_contours`. Earlier iterations stay as they are.
 
     Example:
-        >>> crop = [CropROId("image", "roi", (64, 64)), NormalizeIntensityd("image")]
+        >>> crop = [RoiCropd("image", "roi", (64, 64)), NormalizeIntensityd("image")]
         >>> infer = ContourInferer(network.eval(), crop)
         >>> (contours,) = infer([image], [roi_about_center(image.shape[1:], 112)])
     """

@@ -16,7 +16,7 @@ from monai.utils import TransformBackends
 from monai.utils.enums import MetaKeys
 from torch import Tensor
 
-from monai_acdr.transforms.contour.frames import file_name
+from monai_acdr.transforms.contour.functional import file_name
 
 __all__ = ["CheckImage", "CheckImageD", "CheckImageDict", "CheckImaged"]
 
@@ -72,9 +72,7 @@ def _is_finite(image: Tensor) -> bool:
 class CheckImaged(MapTransform):
     """Dictionary version of :class:`CheckImage`."""
 
-    def __init__(
-        self, keys: KeysCollection = "image", channels: int | None = 1, allow_missing_keys: bool = False
-    ) -> None:
+    def __init__(self, keys: KeysCollection, channels: int | None = 1, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         self.check = CheckImage(channels)
 

@@ -64,7 +64,7 @@ class AlignLateralityd(MapTransform, InvertibleTransform):
 
     def __init__(
         self,
-        keys: KeysCollection = "image",
+        keys: KeysCollection,
         laterality_key: str = "laterality",
         side: str = "L",
         allow_missing_keys: bool = False,

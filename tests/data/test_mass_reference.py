@@ -16,7 +16,7 @@ from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 
 from monai_acdr.data import DrawLabeld, LoadMassReferenced
-from monai_acdr.transforms import AlignLateralityd, CropWindowd, LabelROId, contour_to_mask
+from monai_acdr.transforms import AlignLateralityd, CropWindowd, RoiFromLabeld, contour_to_mask
 
 SIZE = (60, 50)
 POLYGON = np.array([[20.3, 30.1], [31.0, 29.0], [33.7, 41.2], [24.0, 44.9]])
@@ -29,7 +29,7 @@ def image() -> MetaTensor:
 
 
 def test_vertices_of_the_data_list() -> None:
-    item = LoadMassReferenced()({"image": image(), "contour": POLYGON})
+    item = LoadMassReferenced("label")({"image": image(), "contour": POLYGON})
     assert "contour" not in item
     assert "label" not in item
     np.testing.assert_array_equal(item["reference"][0].numpy(), POLYGON)
@@ -41,7 +41,7 @@ def test_a_label_map_of_several_structures(tmp_path: Path) -> None:
     values[20:40, 10:40], values[25:35, 20:30] = 2, 1
     Image.fromarray(values).save(tmp_path / "label.png")
     known = {"image": image(), "label": str(tmp_path / "label.png"), "label_values": ((1,), (1, 2), (3,))}
-    item = LoadMassReferenced()(known)
+    item = LoadMassReferenced("label")(known)
     assert item["label"].shape == (3, *SIZE)
     assert item["label"][:2].sum((1, 2)).tolist() == [100, 600]
     assert bool(item["label"][2].isnan().all()) and bool(item["reference"][2].isnan().all())
@@ -52,20 +52,20 @@ def test_a_mask_file(tmp_path: Path) -> None:
     mask = np.zeros(SIZE, np.uint8)
     mask[10:20, 30:45] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    item = LoadMassReferenced()({"image": image(), "label": str(tmp_path / "mask.png")})
+    item = LoadMassReferenced("label")({"image": image(), "label": str(tmp_path / "mask.png")})
     np.testing.assert_array_equal(item["label"][0].numpy(), mask > 0)
     assert shapely.Polygon(item["reference"][0].numpy()).area == pytest.approx(150, rel=0.02)
-    assert DrawLabeld()(item)["label"] is item["label"]
+    assert DrawLabeld("label")(item)["label"] is item["label"]
 
 
 def test_drawn_in_a_window_of_a_flipped_image() -> None:
     item: dict[Any, Any] = {"image": image(), "contour": POLYGON, "laterality": "R"}
     for transform in (
-        LoadMassReferenced(),
+        LoadMassReferenced("label"),
         AlignLateralityd(["image", "label"], allow_missing_keys=True),
-        LabelROId(side=None, scale=1.2),
+        RoiFromLabeld("reference", side=None, scale=1.2),
         CropWindowd(["image", "label"], scale=1.0, allow_missing_keys=True),
-        DrawLabeld(),
+        DrawLabeld("label"),
     ):
         item = transform(item)
     # By hand: the whole mask, flipped, and the box about the flipped polygon, square and 1.2 times as large.
@@ -90,10 +90,10 @@ def test_drawn_in_a_window_of_a_flipped_image() -> None:
 )
 def test_references_that_are_none(item: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        LoadMassReferenced()({"image": image(), **item})
+        LoadMassReferenced("label")({"image": image(), **item})
 
 
 def test_images_without_reference_may_pass() -> None:
     item = {"image": image()}
-    assert set(LoadMassReferenced(allow_missing_keys=True)(item)) == {"image"}
-    assert set(DrawLabeld(allow_missing_keys=True)(item)) == {"image"}
+    assert set(LoadMassReferenced("label", allow_missing_keys=True)(item)) == {"image"}
+    assert set(DrawLabeld("label", allow_missing_keys=True)(item)) == {"image"}

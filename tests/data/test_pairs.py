@@ -37,7 +37,7 @@ def _save(root: Path, name: str, mask: np.ndarray, folder: str = "masks") -> Non
 
 def _load(item: dict[str, Any]) -> dict[Any, Any]:
     reader = PictureReader()
-    steps = [LoadImaged("image", reader=reader), EnsureChannelFirstd("image"), LoadMassReferenced()]
+    steps = [LoadImaged("image", reader=reader), EnsureChannelFirstd("image"), LoadMassReferenced("label")]
     return Compose(steps)(item)
 
 

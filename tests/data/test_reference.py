@@ -86,11 +86,11 @@ def test_refusals(tmp_path: Path, image: MetaTensor) -> None:
 
 def test_dictionary(tmp_path: Path, image: MetaTensor) -> None:
     path = save(tmp_path / "mask.png", rectangle())
-    data = LoadReferenced()({"image": image, "label": str(path)})
+    data = LoadReferenced("label")({"image": image, "label": str(path)})
     assert data["label"].shape == (1, 20, 30) and data["reference"].shape[-1] == 2
-    assert "reference" not in LoadReferenced(allow_missing_keys=True)({"image": image})
+    assert "reference" not in LoadReferenced("label", allow_missing_keys=True)({"image": image})
     with pytest.raises(KeyError, match="image.png to come with one of .*label.*allow_missing_keys=True"):
-        LoadReferenced()({"image": image})
+        LoadReferenced("label")({"image": image})
     assert LoadReferenced is LoadReferenceD is LoadReferenceDict
 
 
@@ -107,8 +107,8 @@ def test_drawn_masks(tmp_path: Path, image: MetaTensor) -> None:
     assert covered.meta["mask_rule"] == "covered"
     assert float(signed_area(wide.as_tensor()[0])) > 1.1 * float(signed_area(truth))
     item = {"image": image, "label": str(path), "mask_rule": "drawn"}
-    assert torch.equal(LoadReferenced()(item)["reference"], reference)
-    assert torch.equal(LoadReferenced(rule_key=None)(item)["reference"], wide)
+    assert torch.equal(LoadReferenced("label")(item)["reference"], reference)
+    assert torch.equal(LoadReferenced("label", rule_key=None)(item)["reference"], wide)
     (tmp_path / "contour.txt").write_text("9.5 3.5\n21.5 3.5\n21.5 11.5\n9.5 11.5\n")
     label, reference = LoadReference(mask_rule="drawn")(tmp_path / "contour.txt", image)
     assert label.meta["mask_rule"] == "covered" and reference.shape == (1, 4, 2)  # as it is
@@ -146,12 +146,14 @@ def test_several_structures(tmp_path: Path, image: MetaTensor) -> None:
     assert load({**mixed, "mask_rule": "covered"})["label"].shape == (2, 20, 30)
     assert "reference" not in LoadReferenced(["label", "label_epi"], allow_missing_keys=True)({"image": image})
     with pytest.raises(ValueError, match="`num_vertices` to be at least 3, but got 2"):
-        LoadReferenced(num_vertices=2)
+        LoadReferenced("label", num_vertices=2)
 
 
 def test_real_masks_and_contours(shared_data: Path) -> None:
     reader = [PydicomReader(swap_ij=False), PILReader(reverse_indexing=False)]
-    pipeline = mt.Compose([mt.LoadImaged("image", reader=reader), mt.EnsureChannelFirstd("image"), LoadReferenced()])
+    pipeline = mt.Compose(
+        [mt.LoadImaged("image", reader=reader), mt.EnsureChannelFirstd("image"), LoadReferenced("label")]
+    )
     folder = shared_data / "sunnybrook_png" / "training"
     for path in sorted((folder / "endo_masks").glob("*.png"))[::26]:
         data = pipeline({"image": str(folder / "images" / path.name), "label": str(path)})

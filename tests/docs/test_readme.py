@@ -39,5 +39,5 @@ def test_each_use_has_a_page() -> None:
     """What README links to has a command or a block for each use."""
     pages = re.findall(r"\]\((docs/[\w/-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
-    uses = ("train.json", "evaluate.json", "inference.json", "ActiveContourLoss", "rasterize_polygons", "LabelR")
+    uses = ("train.json", "evaluate.json", "inference.json", "ActiveContourLoss", "rasterize_polygons", "RoiFromLabeld")
     assert not [use for use in uses if use not in text]

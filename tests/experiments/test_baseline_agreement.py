@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from monai_acdr.geometry import centroid, circle, signed_area
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.layers import rasterize_polygons
-from monai_acdr.transforms import CheckImage, CropROId, roi_about_center
+from monai_acdr.transforms import CheckImage, RoiCropd, roi_about_center
 
 
 class _Disk(nn.Module):
@@ -26,7 +26,7 @@ class _Disk(nn.Module):
 
 
 def test_traced_outlines_come_back_in_pixels_of_the_file() -> None:
-    like = ContourInferer(nn.Identity(), [CropROId("image", "roi", (96, 96))])
+    like = ContourInferer(nn.Identity(), [RoiCropd("image", "roi", (96, 96))])
     infer = import_module("baseline_agreement").MaskInferer(_Disk(), like, 2)
     image = CheckImage()(MetaTensor(torch.rand(1, 60, 80)))
     (contours,) = infer([image], [roi_about_center((60, 80), 48)])

@@ -246,7 +246,7 @@ def test_like_is_compared_with_like(tmp_path: Path) -> None:
         items.append({"image": str(tmp_path / f"{index}.png"), "label": str(tmp_path / f"{index}.png")})
         items[-1]["mask_rule"] = "drawn"
     read = [LoadImaged("image", reader=PictureReader()), EnsureChannelFirstd("image"), CheckImaged("image")]
-    load = Compose([*read, LoadReferenced()])
+    load = Compose([*read, LoadReferenced("label")])
     dice = {}
     for rule_key in ("label", None):
         known = iter(contours)

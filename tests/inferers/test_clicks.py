@@ -13,7 +13,7 @@ from monai_acdr.inferers import ContourInferer, contour_from_clicks
 from monai_acdr.inferers.clicks import SECOND_LOOK
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet
-from monai_acdr.transforms import AlignLaterality, CheckImage, CropROId
+from monai_acdr.transforms import AlignLaterality, CheckImage, RoiCropd
 
 
 class Shift(nn.Module):
@@ -29,7 +29,7 @@ class Shift(nn.Module):
 
 def make_inferer(share: float = 0.0) -> ContourInferer:
     network = ActiveContourNet(Shift(share), CenteredCircle(32, 0.25), 1, bound=None)
-    return ContourInferer(network.eval(), [CropROId("image", "roi", (32, 32))])
+    return ContourInferer(network.eval(), [RoiCropd("image", "roi", (32, 32))])
 
 
 def make_image() -> MetaTensor:

@@ -14,7 +14,7 @@ from monai_acdr.geometry import is_nested, nest_contours
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
-from monai_acdr.transforms import AlignLaterality, CheckImage, CropROId, roi_from_box
+from monai_acdr.transforms import AlignLaterality, CheckImage, RoiCropd, roi_from_box
 
 
 class Shift(nn.Module):
@@ -30,7 +30,7 @@ class Shift(nn.Module):
 
 def make_inferer(num_iterations: int = 2, batch_size: int = 32, net: nn.Module | None = None) -> ContourInferer:
     network = ActiveContourNet(net or Shift(), CenteredCircle(16, 0.25), num_iterations, clamp=False, bound=None)
-    crop = [CropROId("image", "roi", (32, 32)), NormalizeIntensityd("image")]
+    crop = [RoiCropd("image", "roi", (32, 32)), NormalizeIntensityd("image")]
     return ContourInferer(network.eval(), crop, batch_size)
 
 
@@ -155,7 +155,7 @@ class TwoShifts(nn.Module):
 
 def two_structures(net: nn.Module, nested: bool = False) -> ContourInferer:
     network = ActiveContourNet(net, CenteredCircle(16, (0.25, 0.35)), 2, clamp=False, bound=None)
-    return ContourInferer(network.eval(), [CropROId("image", "roi", (32, 32))], batch_size=2, nested=nested)
+    return ContourInferer(network.eval(), [RoiCropd("image", "roi", (32, 32))], batch_size=2, nested=nested)
 
 
 def test_several_structures_come_back_in_image_pixels() -> None:

@@ -65,10 +65,10 @@ def test_dictionary_inverse_and_missing_keys() -> None:
 def test_the_reader_s_laterality_counts_where_the_item_has_none() -> None:
     right = image()
     right.meta["laterality"] = "R"
-    flipped = AlignLateralityd()({"image": right, "laterality": ""})
+    flipped = AlignLateralityd("image")({"image": right, "laterality": ""})
     assert torch.equal(flipped["image"].as_tensor(), image().as_tensor().flip(-1))
-    assert torch.equal(AlignLateralityd().inverse(flipped)["image"].as_tensor(), image().as_tensor())
-    kept = AlignLateralityd()({"image": right, "laterality": "L"})
+    assert torch.equal(AlignLateralityd("image").inverse(flipped)["image"].as_tensor(), image().as_tensor())
+    kept = AlignLateralityd("image")({"image": right, "laterality": "L"})
     assert torch.equal(kept["image"].as_tensor(), image().as_tensor())
 
 

@@ -18,7 +18,7 @@ from monai_acdr.data.mammography.ddsm_files import (
 )
 from monai_acdr.data.mammography.ddsm_film import DDSMReader, optical_density, read_ljpeg
 from monai_acdr.data.mammography.inbreast import (
-    InbreastROI,
+    InbreastRoi,
     InbreastRow,
     inbreast_data_list,
     is_mass,
@@ -31,7 +31,7 @@ __all__ = [
     "DDSMFilm",
     "DDSMLesion",
     "DDSMReader",
-    "InbreastROI",
+    "InbreastRoi",
     "InbreastRow",
     "bcrp_data_list",
     "cbis_ddsm_data_list",

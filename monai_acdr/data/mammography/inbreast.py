@@ -34,7 +34,7 @@ from monai_acdr.read_budget import check_bytes
 __all__ = [
     "Archive",
     "InbreastImage",
-    "InbreastROI",
+    "InbreastRoi",
     "InbreastRow",
     "clip_to_image",
     "inbreast_data_list",
@@ -154,7 +154,7 @@ _MAX_POINT_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
-class InbreastROI:
+class InbreastRoi:
     """One region that a radiologist drew.
 
     Attributes:
@@ -194,7 +194,7 @@ def is_mass(name: str) -> bool:
     return name.strip().casefold() == "mass"
 
 
-def read_inbreast_rois(path: str | Path) -> list[InbreastROI]:
+def read_inbreast_rois(path: str | Path) -> list[InbreastRoi]:
     """Read all regions of one property list; the first of its ``Images`` counts, as INbreast has one each.
 
     Entities are neither declared nor expanded, and nothing is fetched: a DOCTYPE with declarations is refused.
@@ -282,11 +282,11 @@ def _check_xml(path: Path, data: bytes) -> None:
     parser.Parse(data, True)
 
 
-def _roi(roi: Any, where: str) -> InbreastROI:
+def _roi(roi: Any, where: str) -> InbreastRoi:
     name, texts, declared = roi.get("Name", ""), roi.get("Point_px", []), roi.get("NumberOfPoints")
     if not isinstance(name, str) or not isinstance(texts, list):
         raise TypeError
-    return InbreastROI(name, tuple(texts), declared if type(declared) is int else None, where)
+    return InbreastRoi(name, tuple(texts), declared if type(declared) is int else None, where)
 
 
 def open_outline(vertices: np.ndarray) -> np.ndarray:
@@ -528,9 +528,9 @@ def _item(name: str, image: InbreastImage, row: InbreastRow | None, contour: np.
     }
 
 
-def _contour(roi: InbreastROI, name: str, size: tuple[int, int], report: QualityReport) -> np.ndarray | None:
+def _contour(roi: InbreastRoi, name: str, size: tuple[int, int], report: QualityReport) -> np.ndarray | None:
     """Vertices within the image; None, with a finding, when they enclose nothing there."""
-    vertices = _attempt(InbreastROI.vertices, roi, "invalid_contour", name, report)
+    vertices = _attempt(InbreastRoi.vertices, roi, "invalid_contour", name, report)
     if vertices is None:
         return None
     if roi.declared not in (None, len(vertices)):

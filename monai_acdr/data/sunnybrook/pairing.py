@@ -55,7 +55,7 @@ from monai_acdr.data.sunnybrook.layouts import (
     scan_tree,
 )
 from monai_acdr.transforms.contour import MASK_RULE
-from monai_acdr.transforms.contour.drawn import check_mask_rule
+from monai_acdr.transforms.contour.functional import check_mask_rule
 
 __all__ = [
     "DISPLACED_EPICARDIA",
@@ -390,8 +390,8 @@ def sunnybrook_data_list(
         report: filled with findings and counts when given.
         structures: ``("endocardium",)``, or ``("endocardium", "epicardium")`` for ``label_epi`` as well.
         mask_rule: how PNG masks follow from their contours, ``covered`` or ``drawn``; None means ``drawn`` for the 45
-            Sunnybrook patients, whose public masks are (:mod:`monai_acdr.transforms.contour.drawn`), and ``covered``
-            for others.
+            Sunnybrook patients, whose public masks are (:mod:`monai_acdr.transforms.contour.functional`), and
+            ``covered`` for others.
 
     Returns:
         One dict a frame: ``image`` and ``label`` (paths; the label is a PNG mask, or a contour file for

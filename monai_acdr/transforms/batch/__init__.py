@@ -10,9 +10,7 @@ small as regions of interest. These work on the batch: :class:`RandView` on regi
 
 from __future__ import annotations
 
-from monai_acdr.transforms.batch.appearance import RandAppearance
 from monai_acdr.transforms.batch.frames import RandFrame
-from monai_acdr.transforms.batch.rings import RingWarp, polar_radii
-from monai_acdr.transforms.batch.views import RandView, View, standardize
+from monai_acdr.transforms.batch.views import RandAppearance, RandView, RingWarp, View, polar_radii, standardize
 
 __all__ = ["RandAppearance", "RandFrame", "RandView", "RingWarp", "View", "polar_radii", "standardize"]

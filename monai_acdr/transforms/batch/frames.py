@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_acdr.geometry import at_least_float32, pixel_to_normalized
-from monai_acdr.transforms.batch.draws import draw_log_uniform, draw_some, similarity, unit_points
+from monai_acdr.transforms.batch.views import draw_log_uniform, draw_some, similarity, unit_points
 from monai_acdr.transforms.frame_view import standardize_frames
 
 __all__ = ["RandFrame"]

@@ -1,7 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random views of the objects of a batch: another place, size, direction and shape, and other intensities."""
+"""Random views of the objects of a batch: another place, size, direction and shape, and other intensities.
+
+All draw from torch's global generator, on the CPU.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,231 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from monai_acdr.geometry import at_least_float32, centroid, pixel_to_normalized
-from monai_acdr.transforms.batch.appearance import RandAppearance
-from monai_acdr.transforms.batch.draws import draw_log_uniform, similarity, unit_points
-from monai_acdr.transforms.batch.rings import RingWarp, polar_radii
 
-__all__ = ["RandView", "View", "standardize"]
+__all__ = [
+    "RandAppearance",
+    "RandView",
+    "RingWarp",
+    "View",
+    "draw_log_uniform",
+    "draw_some",
+    "polar_radii",
+    "similarity",
+    "standardize",
+    "unit_points",
+]
+
+
+def draw_log_uniform(batch: int, low: float, high: float) -> Tensor:
+    """(B,) numbers whose logarithm is uniform: halving is as likely as doubling."""
+    return torch.exp(torch.rand(batch) * (math.log(high) - math.log(low)) + math.log(low))
+
+
+def draw_some(like: Tensor, low: float, high: float, prob: float) -> Tensor:
+    """(B, 1, 1, 1) uniform numbers, 0 in all but a share of the batch; of the type and place of ``like`` (B, ...)."""
+    shape = (len(like), 1, 1, 1)
+    drawn = torch.rand(shape) * (high - low) + low
+    return (drawn * (torch.rand(shape) < prob)).to(like)
+
+
+def similarity(turn: Tensor, flip: Tensor, stretch: Tensor) -> Tensor:
+    """(B, 2, 2) from places in a view to places in its image: a turn, with a mirror image and a little stretch.
+
+    Args:
+        turn: (B,) in radians.
+        flip: (B,) 1, or -1 for a mirror image.
+        stretch: (B,) factor along x, and its inverse along y.
+    """
+    cos, sin = torch.cos(turn), torch.sin(turn)
+    first = torch.stack([cos * flip * stretch, -sin / stretch], -1)
+    second = torch.stack([sin * flip * stretch, cos / stretch], -1)
+    return torch.stack([first, second], 1)
+
+
+def unit_points(size: int, like: Tensor) -> Tensor:
+    """(1, size * size, 2), (x, y) of the pixels of a view in its sides, from its middle, row by row."""
+    line = (torch.arange(size, dtype=like.dtype, device=like.device) + 0.5) / size - 0.5
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return torch.stack([x, y], -1).view(1, -1, 2)
+
+
+def polar_radii(contours: Tensor, centers: Tensor, num_angles: int = 72) -> Tensor:
+    """Distance from a center to a contour in each of equally spaced directions.
+
+    Args:
+        contours: (B, P, 2) in pixels; NaN where a contour is missing.
+        centers: (B, 2) in the same pixels.
+        num_angles: A, directions at 2 pi a / A, counted from +x toward +y.
+
+    Returns:
+        (B, A) of the contours' dtype, float32 at least. Exact for polygons that are star-shaped about the center; of
+        others the farthest crossing of a ray is taken, and 0 where a ray meets none. NaN where a contour is.
+    """
+    offset = at_least_float32(contours) - at_least_float32(centers)[:, None]
+    start, edge = offset[:, None], (offset.roll(-1, 1) - offset)[:, None]  # (B, 1, P, 2)
+    angles = torch.arange(num_angles, dtype=offset.dtype, device=offset.device) * (2 * math.pi / num_angles)
+    ray = torch.stack([torch.cos(angles), torch.sin(angles)], -1)[None, :, None]  # (1, A, 1, 2)
+    # start + s edge = t ray, by Cramer's rule
+    across = edge[..., 0] * ray[..., 1] - edge[..., 1] * ray[..., 0]
+    parallel = across == 0
+    across = torch.where(parallel, torch.ones_like(across), across)
+    along = (start[..., 1] * ray[..., 0] - start[..., 0] * ray[..., 1]) / across
+    distance = (start[..., 1] * edge[..., 0] - start[..., 0] * edge[..., 1]) / across
+    # half open, so that a ray through a vertex meets one of its two edges; a little wider against rounding
+    meets = ~parallel & (along >= -1e-6) & (along <= 1 + 1e-6) & (distance > 0)
+    radii = torch.where(meets, distance, torch.zeros_like(distance)).amax(-1)
+    missing = contours.isnan().flatten(1).any(1)
+    return torch.where(missing[:, None], torch.full_like(radii, math.nan), radii)
+
+
+class RingWarp:
+    """Move each contour of a nest along the rays from a center, and everything between them in proportion.
+
+    In a direction where the contours lie at distances ``before`` and shall lie at ``after``, a point at a distance
+    between two of the latter comes from the same share of the way between two of the former. From ``far`` on nothing
+    moves.
+
+    Args:
+        before: (B, N, A) distances of the contours, ascending over N, positive, as :func:`polar_radii` gives them.
+        after: (B, N, A) target distances of the contours, ascending over N, positive.
+        far: (B, A), greater than the last of both.
+    """
+
+    def __init__(self, before: Tensor, after: Tensor, far: Tensor) -> None:
+        if before.ndim != 3 or before.shape != after.shape or far.shape != (len(before), before.shape[-1]):
+            raise ValueError(
+                f"Expected `before` and `after` (B, N, A) and `far` (B, A), but got {tuple(before.shape)}, "
+                f"{tuple(after.shape)} and {tuple(far.shape)}."
+            )
+        zero = torch.zeros_like(before[:, :1])
+        self.before = torch.cat([zero, before, far[:, None]], 1)
+        self.after = torch.cat([zero, after, far[:, None]], 1)
+
+    def sources(self, offsets: Tensor) -> Tensor:
+        """Inverse warp: (B, M, 2) offsets from the center in the warped image to offsets in the image."""
+        return self._move(offsets, self.after, self.before)
+
+    def targets(self, offsets: Tensor) -> Tensor:
+        """Forward warp: (B, M, 2) offsets from the center in the image to offsets in the warped image."""
+        return self._move(offsets, self.before, self.after)
+
+    def radius(self, offsets: Tensor, ring: int) -> Tensor:
+        """(B, M): distance of contour ``ring`` of the warped image from the center, in the direction of each offset."""
+        return _lookup(self.after[:, ring + 1], offsets)
+
+    @staticmethod
+    def _move(offsets: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        distance = torch.linalg.vector_norm(offsets, dim=-1)
+        moved = distance
+        for ring in range(start.shape[1] - 1):
+            low, high = _lookup(start[:, ring], offsets), _lookup(start[:, ring + 1], offsets)
+            to_low, to_high = _lookup(end[:, ring], offsets), _lookup(end[:, ring + 1], offsets)
+            between = to_low + (distance - low) * (to_high - to_low) / (high - low).clamp(min=1e-6)
+            moved = torch.where((distance >= low) & (distance < high), between, moved)
+        return offsets * (moved / distance.clamp(min=1e-6))[..., None]
+
+
+def _lookup(table: Tensor, offsets: Tensor) -> Tensor:
+    """Values (B, A) around the circle, linear in the angle, at the directions of (B, M, 2): (B, M)."""
+    number = table.shape[1]
+    place = torch.atan2(offsets[..., 1], offsets[..., 0]) / (2 * math.pi) * number % number
+    low = place.floor()
+    first = low.long() % number
+    value, following = table.gather(1, first), table.gather(1, (first + 1) % number)
+    return value + (place - low) * (following - value)
+
+
+class RandAppearance:
+    """Contrast between structures, gamma, bias field, resolution and noise of each image of a batch, in this order.
+
+    Draws from torch's global generator (``torch.manual_seed``), as dropout does.
+
+    Args:
+        wall: smallest and largest share of the contrast between the first ring and the second that is added to the
+            second: at 1 the wall is as bright as the blood.
+        blood: smallest and largest share of the same contrast that is subtracted from the first ring.
+        gamma: largest |log gamma|.
+        bias: largest coefficient of a second-order polynomial, the logarithm of the bias field.
+        noise: largest standard deviation, in units of the image's range between its 1st and 99.5th percentile.
+        prob: of gamma, and of a bias field; the others have half of it.
+    """
+
+    def __init__(
+        self,
+        wall: tuple[float, float] = (-0.15, 0.6),
+        blood: tuple[float, float] = (-0.2, 0.35),
+        gamma: float = 0.5,
+        bias: float = 0.4,
+        noise: float = 0.08,
+        prob: float = 0.6,
+    ) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f"Expected `prob` to be a probability, but got {prob}.")
+        self.wall, self.blood = wall, blood
+        self.gamma, self.bias, self.noise, self.prob = gamma, bias, noise, prob
+
+    def __call__(self, image: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Change intensities.
+
+        Args:
+            image: (B, 1, H, W) floating point.
+            first: (B, 1, H, W) soft mask in [0, 1] of the inside of the innermost contour.
+            second: (B, 1, H, W) soft mask in [0, 1] of the ring around it.
+
+        Returns:
+            (B, 1, H, W), at least 0 and about 1 at its brightest.
+        """
+        low, high = _quantiles(image)
+        image = ((image - low) / (high - low).clamp(min=1e-6)).clamp(0, 1.5)
+        contrast = _mean(image, first) - _mean(image, second)
+        image = image + second * contrast * draw_some(image, *self.wall, self.prob * 5 / 6)
+        image = (image - first * contrast * draw_some(image, *self.blood, self.prob / 2)).clamp(min=1e-4)
+        image = image ** torch.exp(draw_some(image, -self.gamma, self.gamma, self.prob))
+        image = image * torch.exp(self._bias_field(image))
+        image = self._blurred(image)
+        noise = draw_some(image, 0, self.noise, self.prob * 5 / 6)
+        return image + noise * torch.randn(image.shape).to(image)
+
+    def _bias_field(self, image: Tensor) -> Tensor:
+        rows, columns = image.shape[-2:]
+        y = torch.linspace(-1, 1, rows).to(image)[:, None]
+        x = torch.linspace(-1, 1, columns).to(image)
+        on = (torch.rand(len(image), 1, 1, 1) < self.prob).to(image)
+        terms = (x + 0 * y, y + 0 * x, x * y, x * x - y * y, x * x + y * y)
+        drawn = [(torch.rand(len(image), 1, 1, 1).to(image) * 2 - 1) * self.bias for _ in terms]
+        return on * torch.stack([weight * term for weight, term in zip(drawn, terms, strict=True)]).sum(0)
+
+    def _blurred(self, image: Tensor) -> Tensor:
+        on = (torch.rand(len(image), 1, 1, 1) < self.prob / 2).to(image)
+        weight = torch.rand(len(image), 1, 1, 1).to(image)
+        smooth = F.avg_pool2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        coarse = F.interpolate(image, scale_factor=0.5, mode="area", recompute_scale_factor=False)
+        coarse = F.interpolate(coarse, size=image.shape[-2:], mode="bilinear")
+        return image + on * (weight * smooth + (1 - weight) * coarse - image)
+
+
+def _quantiles(image: Tensor) -> tuple[Tensor, Tensor]:
+    levels = torch.tensor([0.01, 0.995], dtype=image.dtype, device=image.device)
+    low, high = torch.quantile(image.flatten(1), levels, dim=1)[..., None, None, None]
+    return low, high
+
+
+def _mean(image: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean (B, 1, 1, 1); 0 where nothing has weight."""
+    return (image * weight).sum((1, 2, 3), keepdim=True) / weight.sum((1, 2, 3), keepdim=True).clamp(min=1)
+
 
 ANCHORS = ("contour", "image")
+
+
 _FAR = 1.6
 """From this many times the outermost contour's distance on nothing is warped."""
+
+
 _THINNEST = 0.07
 """A wall keeps at least this share of the outer contour's distance."""
+
+
 _SOFT = 0.0067
 """Width of the border of the soft masks, in sides of the view."""
 

@@ -13,9 +13,14 @@ from monai_acdr.transforms.contour.array import (
     LastContour,
     MaskToContour,
     NestContours,
+    ResampleContour,
     SelectContour,
+    ShiftContour,
 )
 from monai_acdr.transforms.contour.dictionary import (
+    ContourDiceD,
+    ContourDiced,
+    ContourDiceDict,
     ContourToImageD,
     ContourToImaged,
     ContourToImageDict,
@@ -28,6 +33,9 @@ from monai_acdr.transforms.contour.dictionary import (
     FollowImageD,
     FollowImaged,
     FollowImageDict,
+    InitialContourD,
+    InitialContourd,
+    InitialContourDict,
     LastContourD,
     LastContourd,
     LastContourDict,
@@ -37,35 +45,34 @@ from monai_acdr.transforms.contour.dictionary import (
     NestContoursD,
     NestContoursd,
     NestContoursDict,
+    ResampleContourD,
+    ResampleContourd,
+    ResampleContourDict,
     SelectContourD,
     SelectContourd,
     SelectContourDict,
+    ShiftContourD,
+    ShiftContourd,
+    ShiftContourDict,
 )
-from monai_acdr.transforms.contour.drawn import (
+from monai_acdr.transforms.contour.functional import (
     DRAWN_MARGIN_PX,
     DRAWN_SHIFT_PX,
     MASK_RULE,
     MASK_RULES,
-    draw_mask,
-    inset_outline,
-    mask_rule,
-    trace_mask,
-)
-from monai_acdr.transforms.contour.frames import file_grid, file_name, plain_vertices, present_grid, vertices_in
-from monai_acdr.transforms.contour.oracle import InitialContourD, InitialContourd, InitialContourDict
-from monai_acdr.transforms.contour.overlap import ContourDiceD, ContourDiced, ContourDiceDict
-from monai_acdr.transforms.contour.resampling import (
-    ResampleContour,
-    ResampleContourD,
-    ResampleContourd,
-    ResampleContourDict,
-)
-from monai_acdr.transforms.contour.shift import ShiftContour, ShiftContourD, ShiftContourd, ShiftContourDict
-from monai_acdr.transforms.contour.tracing import (
     TRACING_LEVEL,
     contour_to_mask,
+    draw_mask,
+    file_grid,
+    file_name,
+    inset_outline,
+    mask_rule,
     mask_to_contour,
     mask_to_contours,
+    plain_vertices,
+    present_grid,
+    trace_mask,
+    vertices_in,
 )
 
 __all__ = [
@@ -73,9 +80,6 @@ __all__ = [
     "DRAWN_SHIFT_PX",
     "MASK_RULE",
     "MASK_RULES",
-    "draw_mask",
-    "inset_outline",
-    "mask_rule",
     "TRACING_LEVEL",
     "ContourDiceD",
     "ContourDiceDict",
@@ -124,8 +128,11 @@ __all__ = [
     "ShiftContourDict",
     "ShiftContourd",
     "contour_to_mask",
+    "draw_mask",
     "file_grid",
     "file_name",
+    "inset_outline",
+    "mask_rule",
     "mask_to_contour",
     "mask_to_contours",
     "plain_vertices",

@@ -28,9 +28,17 @@ from monai_acdr.geometry import (
     resample,
     settle_contours,
 )
-from monai_acdr.transforms.contour.drawn import check_mask_rule, draw_mask
-from monai_acdr.transforms.contour.frames import file_grid, plain_vertices, present_grid, vertices_in
-from monai_acdr.transforms.contour.tracing import TRACING_LEVEL, contour_to_mask, mask_to_contour
+from monai_acdr.transforms.contour.functional import (
+    TRACING_LEVEL,
+    check_mask_rule,
+    contour_to_mask,
+    draw_mask,
+    file_grid,
+    mask_to_contour,
+    plain_vertices,
+    present_grid,
+    vertices_in,
+)
 
 __all__ = [
     "ContourToImage",
@@ -40,7 +48,9 @@ __all__ = [
     "LastContour",
     "MaskToContour",
     "NestContours",
+    "ResampleContour",
     "SelectContour",
+    "ShiftContour",
 ]
 
 
@@ -221,3 +231,52 @@ class NestContours(Transform):
         """``contours`` (N, K, 2), from the innermost to the outermost, to the same shape, with their affine."""
         nested = nest_contours(plain_vertices(contours))
         return torch.as_tensor(convert_to_dst_type(nested, contours, dtype=nested.dtype)[0])
+
+
+class ShiftContour(Transform):
+    """Add a shift to all vertices.
+
+    Args:
+        factor: on the shift; -1 goes back.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = float(factor)
+
+    def __call__(self, vertices: Tensor, shift: Sequence[float] | Tensor) -> Tensor:  # type: ignore[override]
+        """Move (..., K, 2) vertices by ``shift`` (x, y), in their pixels; type, dtype and frame stay.
+
+        Raises:
+            ValueError: when the shift is not two finite numbers.
+        """
+        plain = at_least_float32(plain_vertices(vertices))
+        step = torch.as_tensor(shift, dtype=plain.dtype, device=plain.device)
+        if step.shape != (2,) or not bool(torch.isfinite(step).all()):
+            raise ValueError(f"Expected `shift` to be (x, y), two finite numbers in pixels, but got {shift}.")
+        moved = plain + self.factor * step
+        return vertices_in(moved, vertices.affine) if isinstance(vertices, MetaTensor) else moved
+
+
+class ResampleContour(Transform):
+    """Place vertices at equal arc length along closed contours; what is missing, NaN, stays missing.
+
+    Args:
+        num_vertices: of each contour, at least 3.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, num_vertices: int = 128) -> None:
+        if num_vertices < 3:
+            raise ValueError(f"Expected `num_vertices` to be at least 3, but got {num_vertices}.")
+        self.num_vertices = num_vertices
+
+    def __call__(self, vertices: Tensor) -> Tensor:
+        """(N, P, 2) in pixels to (N, num_vertices, 2), of the same type and frame."""
+        plain = plain_vertices(vertices)
+        known = torch.isfinite(plain).flatten(1).all(1)
+        result = plain.new_full((len(plain), self.num_vertices, 2), torch.nan)
+        result[known] = resample(plain[known], self.num_vertices)
+        return vertices_in(result, vertices.affine) if isinstance(vertices, MetaTensor) else result

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 from monai.config import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
-from monai.utils import ensure_tuple
+from monai.utils import TransformBackends, ensure_tuple
 from torch import Tensor
 
 from monai_acdr.transforms.contour.array import (
@@ -25,13 +26,26 @@ from monai_acdr.transforms.contour.array import (
     LastContour,
     MaskToContour,
     NestContours,
+    ResampleContour,
     SelectContour,
+    ShiftContour,
 )
-from monai_acdr.transforms.contour.drawn import MASK_RULE, mask_rule
-from monai_acdr.transforms.contour.frames import check_same_frame, file_grid, present_grid
-from monai_acdr.transforms.contour.tracing import TRACING_LEVEL
+from monai_acdr.transforms.contour.functional import (
+    MASK_RULE,
+    TRACING_LEVEL,
+    check_same_frame,
+    contour_to_mask,
+    file_grid,
+    mask_rule,
+    plain_vertices,
+    present_grid,
+    vertices_in,
+)
 
 __all__ = [
+    "ContourDiceD",
+    "ContourDiceDict",
+    "ContourDiced",
     "ContourToImageD",
     "ContourToImageDict",
     "ContourToImaged",
@@ -44,6 +58,9 @@ __all__ = [
     "FollowImageD",
     "FollowImageDict",
     "FollowImaged",
+    "InitialContourD",
+    "InitialContourDict",
+    "InitialContourd",
     "LastContourD",
     "LastContourDict",
     "LastContourd",
@@ -53,9 +70,15 @@ __all__ = [
     "NestContoursD",
     "NestContoursDict",
     "NestContoursd",
+    "ResampleContourD",
+    "ResampleContourDict",
+    "ResampleContourd",
     "SelectContourD",
     "SelectContourDict",
     "SelectContourd",
+    "ShiftContourD",
+    "ShiftContourDict",
+    "ShiftContourd",
 ]
 
 
@@ -84,7 +107,7 @@ class _PlainContourTransformd(_ContourTransformd):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
+        keys: KeysCollection,
         output_keys: KeysCollection | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
@@ -142,10 +165,10 @@ class ContourToMaskd(_ContourTransformd):
         size: Sequence[int] | None = None,
         threshold: float | None = None,
         fill_rule: str = "nonzero",
-        output_keys: KeysCollection | None = None,
-        allow_missing_keys: bool = False,
         rule: str = "covered",
         rule_key: str | None = None,
+        output_keys: KeysCollection | None = None,
+        allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, output_keys, allow_missing_keys)
         self.like_key = like_key
@@ -176,7 +199,7 @@ class FollowImaged(_ContourTransformd):
 
     def __init__(
         self,
-        keys: KeysCollection = "vertices",
+        keys: KeysCollection,
         image_key: str = "image",
         output_keys: KeysCollection | None = None,
         allow_missing_keys: bool = False,
@@ -194,7 +217,7 @@ class ContourToImaged(_ContourTransformd):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
+        keys: KeysCollection,
         image_key: str = "image",
         output_keys: KeysCollection | None = None,
         allow_missing_keys: bool = False,
@@ -212,7 +235,7 @@ class ContourToWorldd(_ContourTransformd):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
+        keys: KeysCollection,
         image_key: str = "image",
         output_keys: KeysCollection | None = None,
         allow_missing_keys: bool = False,
@@ -233,7 +256,7 @@ class SelectContourd(_ContourTransformd):
 
     def __init__(
         self,
-        keys: KeysCollection = "pred",
+        keys: KeysCollection,
         index: int = -1,
         output_keys: KeysCollection | None = None,
         allow_missing_keys: bool = False,
@@ -260,6 +283,141 @@ class NestContoursd(_PlainContourTransformd):
     array_transform = NestContours
 
 
+class ShiftContourd(MapTransform):
+    """Move contours by the shift that their item holds. See :class:`ShiftContour`.
+
+    Args:
+        keys: contours (..., K, 2), in pixels of the image's file.
+        shift_key: item with (x, y); items without it stay as they are.
+        factor: on the shift; -1 goes back.
+        allow_missing_keys: skip keys that are absent.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        shift_key: str = "reader_shift",
+        factor: float = 1.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.shift_key = shift_key
+        self.move = ShiftContour(factor)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        if d.get(self.shift_key) is not None:
+            for key in self.key_iterator(d):
+                d[key] = self.move(d[key], d[self.shift_key])
+        return d
+
+
+class ResampleContourd(MapTransform):
+    """Place vertices at equal arc length along closed contours. See :class:`ResampleContour`.
+
+    Args:
+        keys: contours (N, P, 2).
+        num_vertices: of each of them.
+        allow_missing_keys: skip keys that are absent.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, keys: KeysCollection, num_vertices: int = 128, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.resample = ResampleContour(num_vertices)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key] = self.resample(d[key])
+        return d
+
+
+class InitialContourd(MapTransform):
+    """Initial contour of an image, from a network's oracle.
+
+    Args:
+        keys: image (C, H, W) as the network sees it.
+        oracle: images (B, C, H, W) to vertices (B, K, 2), or (B, N, K, 2) of N structures, e.g.
+            ``network.initial_contour``.
+        output_key: item to write, (1, K, 2) or (N, K, 2) vertices in the image's present pixels, with its affine.
+        allow_missing_keys: leave an item without the image as it is.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        oracle: Callable[[Tensor], Tensor],
+        output_key: str = "initial",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.oracle = oracle
+        self.output_key = output_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        key = self.first_key(d)
+        if key == ():
+            return d
+        image = d[key]
+        pixels = image.as_tensor() if isinstance(image, MetaTensor) else image
+        vertices = self.oracle(pixels[None])
+        d[self.output_key] = vertices_in(vertices[0] if vertices.ndim == 4 else vertices, present_grid(image)[1])
+        return d
+
+
+class ContourDiced(MapTransform):
+    """Dice of a contour and a reference, both drawn on the image's present grid (pixels covered by at least half).
+
+    Args:
+        keys: contour (1, K, 2), or (N, K, 2) of N structures, in the image's present pixels.
+        reference_key: contour (1, P, 2) or (N, P, 2) of any frame of the same image, MetaTensor; without it nothing is
+            written. A structure that is NaN everywhere is missing.
+        image_key: image whose present grid is used.
+        output_key: item to write: a float; for several structures a tensor (N,). 1 when both are empty, NaN when the
+            reference is missing.
+        allow_missing_keys: write nothing where the contour is absent.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        reference_key: str = "reference",
+        image_key: str = "image",
+        output_key: str = "roi_dice",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.reference_key = reference_key
+        self.image_key = image_key
+        self.output_key = output_key
+        self.follow = FollowImage()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        key = self.first_key(d)
+        if key == () or self.reference_key not in d:
+            return d
+        image = d[self.image_key]
+        size, _ = present_grid(image)
+        reference = self.follow(d[self.reference_key], image)
+        one = contour_to_mask(plain_vertices(d[key]), size, threshold=0.5)
+        other = contour_to_mask(plain_vertices(reference), size, threshold=0.5)
+        if one.shape != other.shape:
+            raise ValueError(
+                f"Expected a reference contour for each structure, but got {len(one)} contours and {len(other)} "
+                "references: fill those that are missing with NaN."
+            )
+        total = (one + other).sum((1, 2), dtype=torch.float64)
+        dice = torch.where(total == 0, 1, 2 * (one * other).sum((1, 2), dtype=torch.float64) / total)
+        d[self.output_key] = float(dice[0]) if len(dice) == 1 else dice
+        return d
+
+
 NestContoursD = NestContoursDict = NestContoursd
 MaskToContourD = MaskToContourDict = MaskToContourd
 ContourToMaskD = ContourToMaskDict = ContourToMaskd
@@ -268,3 +426,7 @@ ContourToImageD = ContourToImageDict = ContourToImaged
 ContourToWorldD = ContourToWorldDict = ContourToWorldd
 SelectContourD = SelectContourDict = SelectContourd
 LastContourD = LastContourDict = LastContourd
+ShiftContourD = ShiftContourDict = ShiftContourd
+ResampleContourD = ResampleContourDict = ResampleContourd
+InitialContourD = InitialContourDict = InitialContourd
+ContourDiceD = ContourDiceDict = ContourDiced

@@ -1,7 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""ROI transforms on single arrays: make a ROI, jitter it, crop by it. See :mod:`monai_acdr.transforms.roi.boxes`."""
+"""ROI transforms on single arrays: make a ROI, jitter it, crop by it, or keep a window about it.
+
+What a ROI is says :mod:`monai_acdr.transforms.roi.functional`.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,44 @@ from typing import Any
 import torch
 from monai.data.meta_obj import get_track_meta
 from monai.data.meta_tensor import MetaTensor
-from monai.transforms import InvertibleTransform, RandomizableTransform, Transform
+from monai.transforms import InvertibleTransform, RandomizableTransform, SpatialCrop, Transform
 from monai.utils import TraceKeys, TransformBackends, convert_to_tensor
 from torch import Tensor
 
-from monai_acdr.transforms.roi.boxes import (
+from monai_acdr.transforms.roi.functional import (
+    crop_roi,
     expand_roi,
     jitter_roi,
+    paste_roi,
     roi_about_center,
     roi_about_vertices,
     roi_from_box,
+    roi_matrix,
+    roi_window,
     shift_roi_inside,
 )
-from monai_acdr.transforms.roi.sampling import crop_roi, paste_roi, roi_matrix
 
-__all__ = ["PAPER_ANGLES", "PAPER_SCALES", "BoxROI", "CenterROI", "CropROI", "LabelROI", "RandJitterROI"]
+__all__ = [
+    "PAPER_ANGLES",
+    "PAPER_SCALES",
+    "CropWindow",
+    "RandRoiJitter",
+    "RoiCrop",
+    "RoiFromBox",
+    "RoiFromCenter",
+    "RoiFromLabel",
+]
+
 
 PAPER_SCALES = (0.75, 1.0, 1.25, 1.5)
 """Scales of the paper's augmentation (section 4.1)."""
+
 
 PAPER_ANGLES = (0.0, 15.0, 45.0, 60.0, 90.0, 135.0, 180.0, 210.0, 240.0, 270.0)
 """Rotations of the paper's augmentation in degrees (section 4.1)."""
 
 
-class CenterROI(Transform):
+class RoiFromCenter(Transform):
     """The ROI in the middle of an image.
 
     Args:
@@ -50,7 +67,7 @@ class CenterROI(Transform):
         return roi_about_center(_spatial_size(image), self.side)
 
 
-class LabelROI(Transform):
+class RoiFromLabel(Transform):
     """The ROI about a contour.
 
     Args:
@@ -78,7 +95,7 @@ class LabelROI(Transform):
         return _inside(roi, size) if self.inside else roi
 
 
-class BoxROI(Transform):
+class RoiFromBox(Transform):
     """The ROI of a box, e.g. one that a user drew.
 
     Args:
@@ -107,15 +124,15 @@ class BoxROI(Transform):
         """A box (x0, y0, x1, y1) in pixels to its ROI (5,)."""
         chosen = self.box if box is None else box
         if chosen is None:
-            raise ValueError("Expected a box (x0, y0, x1, y1), but got None: pass it to BoxROI or to its call.")
+            raise ValueError("Expected a box (x0, y0, x1, y1), but got None: pass it to RoiFromBox or to its call.")
         roi = expand_roi(roi_from_box(chosen), self.scale, self.margin, self.square)
         return _inside(roi, size) if self.inside else roi
 
 
-class RandJitterROI(RandomizableTransform):
+class RandRoiJitter(RandomizableTransform):
     """Draw a shift, a scale and an angle, and hand them to :func:`jitter_roi`.
 
-    ``RandJitterROI(scales=PAPER_SCALES, angles=PAPER_ANGLES)`` is the paper's augmentation.
+    ``RandRoiJitter(scales=PAPER_SCALES, angles=PAPER_ANGLES)`` is the paper's augmentation.
 
     Args:
         shift: largest displacement, as a fraction of the ROI's sides, uniform in [-shift, shift] on each axis.
@@ -182,7 +199,7 @@ class RandJitterROI(RandomizableTransform):
         return jitter_roi(roi, self.drawn_shift, self.drawn_scale, self.drawn_angle) if self._do_transform else roi
 
 
-class CropROI(InvertibleTransform):
+class RoiCrop(InvertibleTransform):
     """Resample a ROI to a fixed size and keep the affine, so that contours and masks find their way back.
 
     Args:
@@ -261,3 +278,32 @@ def _inside(roi: Tensor, size: Sequence[int] | None) -> Tensor:
     if size is None:
         raise ValueError("Expected the image's `size` (H, W) for inside=True, but got None: pass it to the call.")
     return shift_roi_inside(roi, size)
+
+
+class CropWindow(Transform):
+    """Keep the window about a ROI: pixels stay what they are, and the affine says where they came from.
+
+    A mammogram of 55 MB becomes a window of a few hundred kB that fits a cache; jitter of the ROI needs room, so the
+    window is larger than the ROI.
+
+    Args:
+        scale: factor on the ROI's sides. A ROI that is jittered by a shift s (a fraction of its side), a scale m and
+            any angle stays inside a window of ``scale >= 2 s + sqrt(2) m``.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, scale: float = 2.2) -> None:
+        if not scale >= 1:
+            raise ValueError(f"Expected `scale` to be at least 1, but got {scale}: the window holds the ROI.")
+        self.scale = scale
+
+    def __call__(self, image: Tensor, roi: Tensor) -> Tensor:  # type: ignore[override]
+        """``image`` (C, H, W) and ``roi`` (5,) in its pixels to the window (C, h, w)."""
+        left, top, right, bottom = roi_window(roi, image.shape[-2:], self.scale)
+        return SpatialCrop(roi_start=(top, left), roi_end=(bottom, right))(image).clone()
+
+    def shift_roi(self, roi: Tensor, size: Sequence[int]) -> Tensor:
+        """The same ROI in pixels of the window of an image of ``size`` (H, W)."""
+        left, top, _, _ = roi_window(roi, size, self.scale)
+        return roi - torch.tensor([left, top, 0, 0, 0], dtype=roi.dtype)

@@ -85,7 +85,9 @@ def test_masks_lie_on_bright_masses(twin: Path) -> None:
 def test_through_the_pipeline(twin: Path) -> None:
     item = next(i for i in cbis_ddsm_data_list(twin) if i["name"] == "P_00003_LEFT_CC_1")
     reader = MammogramReader(spacing=0.05)
-    loaded = Compose([LoadImaged("image", reader=reader), EnsureChannelFirstd("image"), LoadMassReferenced()])(item)
+    loaded = Compose([LoadImaged("image", reader=reader), EnsureChannelFirstd("image"), LoadMassReferenced("label")])(
+        item
+    )
     drawn = contour_to_mask(loaded["reference"][0].as_tensor(), (128, 104), threshold=0.5)[0].numpy()
     assert np.array_equal(drawn, load_cbis_mask(item))
 

@@ -25,7 +25,7 @@ from monai_acdr.transforms.contour import (
     SelectContour,
     contour_to_mask,
 )
-from monai_acdr.transforms.roi import CropROI
+from monai_acdr.transforms.roi import RoiCrop
 
 SIZE = (96, 128)
 
@@ -123,7 +123,7 @@ def test_vertices_follow_pending_work(transform: mt.LazyTransform) -> None:
 @given(st.floats(0.25, 2), st.floats(-7, 7))
 def test_vertices_follow_a_crop_and_come_back(scale: float, angle: float) -> None:
     roi = torch.tensor([72.0, 46.0, 64 * scale, 64 * scale, angle], dtype=torch.float64)
-    crop = CropROI((64, 64), padding_mode="zeros")(drawn(), roi)
+    crop = RoiCrop((64, 64), padding_mode="zeros")(drawn(), roi)
     start = MetaTensor(blob(), affine=oblique())
     inside = FollowImage()(start, crop)
     mask = contour_to_mask(inside.as_tensor(), (64, 64))
@@ -139,7 +139,7 @@ def test_vertices_follow_a_crop_and_come_back(scale: float, angle: float) -> Non
 
 
 def test_leading_dimensions_are_kept() -> None:
-    crop = CropROI((32, 32))(drawn(), torch.tensor([70.0, 45.0, 64.0, 64.0, 0.0], dtype=torch.float64))
+    crop = RoiCrop((32, 32))(drawn(), torch.tensor([70.0, 45.0, 64.0, 64.0, 0.0], dtype=torch.float64))
     contours = torch.rand(3, 16, 2, dtype=torch.float64) * 32
     image = ContourToImage()(contours, crop)
     torch.testing.assert_close(image.as_tensor(), contours * 2 + torch.tensor([38.0, 13.0]))

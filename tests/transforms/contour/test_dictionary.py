@@ -21,7 +21,7 @@ from monai_acdr.transforms.contour import (
     SelectContourd,
     contour_to_mask,
 )
-from monai_acdr.transforms.roi import CenterROId, CropROId
+from monai_acdr.transforms.roi import RoiCropd, RoiFromCenterd
 
 AFFINE = torch.diag(torch.tensor([1.2, 0.8, 1.0, 1.0], dtype=torch.float64))
 CONTOUR = circle(torch.tensor([[45.0, 38.0]], dtype=torch.float64), 8.0, 32)
@@ -38,8 +38,8 @@ def item() -> dict:
 def test_training_sample() -> None:
     pipeline = mt.Compose(
         [
-            CenterROId(side=40),
-            CropROId("image", size=(40, 40)),
+            RoiFromCenterd("image", side=40),
+            RoiCropd("image", size=(40, 40)),
             mt.RandFlipd("image", prob=1.0, spatial_axis=0),
             FollowImaged("vertices"),
             ContourToMaskd("vertices", output_keys="target"),
@@ -53,7 +53,7 @@ def test_training_sample() -> None:
 
 
 def test_prediction_back_to_the_file() -> None:
-    sample = CropROId("image", size=(20, 20))(CenterROId(side=40)(item()))
+    sample = RoiCropd("image", size=(20, 20))(RoiFromCenterd("image", side=40)(item()))
     sample["pred"] = ((CONTOUR - torch.tensor([30.0, 20.0])) / 2).expand(3, -1, -1).float()
     post = mt.Compose(
         [
@@ -75,7 +75,7 @@ def test_prediction_back_to_the_file() -> None:
 
 
 def test_drawing_in_the_wrong_frame_is_refused() -> None:
-    sample = CropROId("image", size=(40, 40))(CenterROId(side=40)(item()))
+    sample = RoiCropd("image", size=(40, 40))(RoiFromCenterd("image", side=40)(item()))
     with pytest.raises(ValueError, match="use FollowImaged to bring them"):
         ContourToMaskd("vertices")(sample)
 
@@ -124,5 +124,5 @@ def test_nesting() -> None:
     data = NestContoursd("pred", output_keys="nested")({"pred": pair})
     assert torch.equal(data["pred"], pair)
     assert torch.equal(data["nested"], nest_contours(pair))
-    assert NestContoursd(allow_missing_keys=True)({}) == {}
-    assert bool(is_nested(NestContoursd()({"pred": pair})["pred"]))
+    assert NestContoursd("pred", allow_missing_keys=True)({}) == {}
+    assert bool(is_nested(NestContoursd("pred")({"pred": pair})["pred"]))

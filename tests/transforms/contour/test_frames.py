@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 
 from monai_acdr.transforms.contour import file_grid, file_name, present_grid, vertices_in
-from monai_acdr.transforms.contour.frames import check_same_frame, plain_vertices
+from monai_acdr.transforms.contour.functional import check_same_frame, plain_vertices
 
 AFFINE = torch.diag(torch.tensor([1.2, 0.8, 1.0, 1.0], dtype=torch.float64))
 

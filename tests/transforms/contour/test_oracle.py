@@ -7,13 +7,13 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 
 from monai_acdr.networks.blocks import CenteredCircle
-from monai_acdr.transforms import CropROId, InitialContourd, roi_from_box
+from monai_acdr.transforms import InitialContourd, RoiCropd, roi_from_box
 
 
 def test_the_initial_contour_lives_in_the_crop() -> None:
     image = MetaTensor(torch.rand(1, 60, 80), affine=torch.eye(4, dtype=torch.float64))
     data = {"image": image, "roi": roi_from_box((20, 10, 60, 50))}
-    data = CropROId("image", size=(20, 20))(data)
+    data = RoiCropd("image", size=(20, 20))(data)
     data = InitialContourd("image", CenteredCircle(16, 0.5))(data)
     contour = data["initial"]
     assert contour.shape == (1, 16, 2)

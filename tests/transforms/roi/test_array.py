@@ -15,11 +15,11 @@ from monai_acdr.geometry import circle, map_vertices, pixel_to_world, world_to_p
 from monai_acdr.transforms.roi import (
     PAPER_ANGLES,
     PAPER_SCALES,
-    BoxROI,
-    CenterROI,
-    CropROI,
-    LabelROI,
-    RandJitterROI,
+    RandRoiJitter,
+    RoiCrop,
+    RoiFromBox,
+    RoiFromCenter,
+    RoiFromLabel,
     roi_corners,
     roi_from_box,
 )
@@ -42,24 +42,28 @@ def make_image(height: int = 80, width: int = 100) -> MetaTensor:
 
 def test_makers() -> None:
     image = make_image()
-    assert CenterROI(side=30)(image).tolist() == [50, 40, 30, 30, 0]
+    assert RoiFromCenter(side=30)(image).tolist() == [50, 40, 30, 30, 0]
     contour = circle(torch.tensor([30.0, 40.0]), 8.0, 32)[None]
-    torch.testing.assert_close(LabelROI(side=60)(contour)[:2], torch.tensor([30.0, 40.0]).double(), rtol=0, atol=1e-4)
-    assert LabelROI(side=80, inside=True)(contour, (80, 100)).tolist() == pytest.approx([40, 40, 80, 80, 0], abs=1e-4)
-    assert LabelROI(side=None, scale=1.5)(contour)[2].item() == pytest.approx(24)
-    assert BoxROI((2, 3, 10, 7), scale=2, margin=1, square=True)().tolist() == [6, 5, 18, 18, 0]
-    assert BoxROI()((2, 3, 10, 7)).tolist() == [6, 5, 8, 4, 0]
+    torch.testing.assert_close(
+        RoiFromLabel(side=60)(contour)[:2], torch.tensor([30.0, 40.0]).double(), rtol=0, atol=1e-4
+    )
+    assert RoiFromLabel(side=80, inside=True)(contour, (80, 100)).tolist() == pytest.approx(
+        [40, 40, 80, 80, 0], abs=1e-4
+    )
+    assert RoiFromLabel(side=None, scale=1.5)(contour)[2].item() == pytest.approx(24)
+    assert RoiFromBox((2, 3, 10, 7), scale=2, margin=1, square=True)().tolist() == [6, 5, 18, 18, 0]
+    assert RoiFromBox()((2, 3, 10, 7)).tolist() == [6, 5, 8, 4, 0]
 
 
 def test_makers_refuse() -> None:
-    with pytest.raises(ValueError, match="but got None: pass it to BoxROI"):
-        BoxROI()()
+    with pytest.raises(ValueError, match="but got None: pass it to RoiFromBox"):
+        RoiFromBox()()
     with pytest.raises(ValueError, match=r"`size` \(H, W\) for inside=True"):
-        BoxROI((0, 0, 4, 4), inside=True)()
+        RoiFromBox((0, 0, 4, 4), inside=True)()
 
 
 def test_jitter_draws_from_the_paper_sets() -> None:
-    jitter = RandJitterROI(scales=PAPER_SCALES, angles=PAPER_ANGLES).set_random_state(0)
+    jitter = RandRoiJitter(scales=PAPER_SCALES, angles=PAPER_ANGLES).set_random_state(0)
     drawn = [jitter(ROI) for _ in range(200)]
     assert {round(float(roi[2]) / 30, 6) for roi in drawn} == set(PAPER_SCALES)
     assert {round(math.degrees(float(roi[4]) - 0.5), 6) for roi in drawn} == set(PAPER_ANGLES)
@@ -67,7 +71,7 @@ def test_jitter_draws_from_the_paper_sets() -> None:
 
 
 def test_jitter_ranges_and_seed() -> None:
-    jitter = RandJitterROI(shift=0.1, scale=(0.8, 1.2), angle=10)
+    jitter = RandRoiJitter(shift=0.1, scale=(0.8, 1.2), angle=10)
     first = [jitter.set_random_state(seed)(ROI) for seed in range(50)]
     again = [jitter.set_random_state(seed)(ROI) for seed in range(50)]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
@@ -81,14 +85,14 @@ def test_jitter_ranges_and_seed() -> None:
 
 
 def test_probability_of_a_shift_alone() -> None:
-    jitter = RandJitterROI(shift=0.1, angle=10, shift_prob=0.3).set_random_state(0)
+    jitter = RandRoiJitter(shift=0.1, angle=10, shift_prob=0.3).set_random_state(0)
     drawn = torch.stack([jitter(ROI) for _ in range(300)])
     assert 60 < (drawn[:, :2] != ROI[:2]).any(1).sum() < 120
     assert (drawn[:, 4] != ROI[4]).all()
 
 
 def test_jitter_probability() -> None:
-    jitter = RandJitterROI(shift=0.1, prob=0.5).set_random_state(0)
+    jitter = RandRoiJitter(shift=0.1, prob=0.5).set_random_state(0)
     unchanged = sum(torch.equal(jitter(ROI), ROI) for _ in range(100))
     assert 30 < unchanged < 70
 
@@ -105,12 +109,12 @@ def test_jitter_probability() -> None:
 )
 def test_jitter_refuses(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RandJitterROI(**settings)
+        RandRoiJitter(**settings)
 
 
 def test_crop_keeps_the_world() -> None:
     image = make_image()
-    crop = CropROI((64, 48))(image, ROI)
+    crop = RoiCrop((64, 48))(image, ROI)
     assert isinstance(crop, MetaTensor)
     assert crop.shape == (1, 64, 48)
     outer = torch.tensor([[0.0, 0.0], [48.0, 0.0], [48.0, 64.0], [0.0, 64.0]], dtype=torch.float64)
@@ -124,7 +128,7 @@ def test_crop_keeps_the_world() -> None:
 def test_vertices_go_into_the_crop_and_back(x: float, y: float, width: float, height: float, angle: float) -> None:
     image = MetaTensor(torch.zeros(1, 8, 8), affine=oblique())
     roi = torch.tensor([4.0, 4.0, width, height, angle], dtype=torch.float64)
-    crop = CropROI((32, 24), antialias=False)(image, roi)
+    crop = RoiCrop((32, 24), antialias=False)(image, roi)
     vertices = torch.tensor([[x, y], [y, x], [x + 3, y - 2]], dtype=torch.float64)
     for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
         there = map_vertices(vertices.to(dtype), image.affine, crop.affine)
@@ -138,7 +142,7 @@ def test_vertices_go_into_the_crop_and_back(x: float, y: float, width: float, he
 
 def test_inverse() -> None:
     image = make_image()
-    cropper = CropROI((40, 60))
+    cropper = RoiCrop((40, 60))
     back = cropper.inverse(cropper(image, ROI))
     assert back.shape == image.shape
     assert torch.equal(back.affine, image.affine)
@@ -150,7 +154,7 @@ def test_inverse() -> None:
 
 def test_inverse_of_a_mask_of_another_size() -> None:
     image = make_image()
-    cropper = CropROI((40, 60))
+    cropper = RoiCrop((40, 60))
     crop = cropper(image, roi_from_box((20, 30, 50, 50)))
     mask = MetaTensor(torch.ones(1, 10, 15)).copy_meta_from(crop)
     back = cropper.inverse(mask)
@@ -161,11 +165,11 @@ def test_inverse_of_a_mask_of_another_size() -> None:
 
 
 def test_plain_tensors_and_integers() -> None:
-    crop = CropROI((10, 10))(torch.full((1, 80, 100), 7, dtype=torch.int16), ROI)
+    crop = RoiCrop((10, 10))(torch.full((1, 80, 100), 7, dtype=torch.int16), ROI)
     assert crop.dtype == torch.float32
     assert crop.unique().tolist() == [7.0]
 
 
 def test_crop_refuses_other_shapes() -> None:
     with pytest.raises(ValueError, match=r"image \(C, H, W\), but got \(80, 100\): use EnsureChannelFirstd"):
-        CropROI()(torch.zeros(80, 100), ROI)
+        RoiCrop()(torch.zeros(80, 100), ROI)

@@ -13,11 +13,11 @@ from monai_acdr.transforms import roi as package
 from monai_acdr.transforms.roi import (
     PAPER_ANGLES,
     PAPER_SCALES,
-    BoxROId,
-    CenterROId,
-    CropROId,
-    LabelROId,
-    RandJitterROId,
+    RandRoiJitterd,
+    RoiCropd,
+    RoiFromBoxd,
+    RoiFromCenterd,
+    RoiFromLabeld,
     roi_from_box,
 )
 
@@ -34,24 +34,30 @@ def item() -> dict:
 
 
 def test_makers_write_the_roi() -> None:
-    assert CenterROId(side=20)(item())["roi"].tolist() == [50, 40, 20, 20, 0]
-    torch.testing.assert_close(LabelROId(side=30)(item())["roi"], torch.tensor([30.0, 40, 30, 30, 0]).double())
-    assert BoxROId()(item())["roi"].tolist() == [20, 40, 20, 40, 0]
-    assert BoxROId(box=(0, 0, 4, 8), roi_key="other")(item())["other"].tolist() == [2, 4, 4, 8, 0]
-    assert BoxROId(box=(-4, 0, 4, 8), inside=True)(item())["roi"].tolist() == [4, 4, 8, 8, 0]
+    assert RoiFromCenterd("image", side=20)(item())["roi"].tolist() == [50, 40, 20, 20, 0]
+    torch.testing.assert_close(
+        RoiFromLabeld("reference", side=30)(item())["roi"], torch.tensor([30.0, 40, 30, 30, 0]).double()
+    )
+    assert RoiFromBoxd("image")(item())["roi"].tolist() == [20, 40, 20, 40, 0]
+    assert RoiFromBoxd("image", box=(0, 0, 4, 8), roi_key="other")(item())["other"].tolist() == [2, 4, 4, 8, 0]
+    assert RoiFromBoxd("image", box=(-4, 0, 4, 8), inside=True)(item())["roi"].tolist() == [4, 4, 8, 8, 0]
 
 
 def test_label_roi_is_given_in_the_present_pixels() -> None:
     flipped = mt.Flipd("image", spatial_axis=1)(item())
-    torch.testing.assert_close(LabelROId(side=30)(flipped)["roi"][:2], torch.tensor([70.0, 40.0]).double())
+    torch.testing.assert_close(
+        RoiFromLabeld("reference", side=30)(flipped)["roi"][:2], torch.tensor([70.0, 40.0]).double()
+    )
     lazy = mt.Flipd("image", spatial_axis=1, lazy=True)(item())
-    torch.testing.assert_close(LabelROId(side=30)(lazy)["roi"][:2], torch.tensor([70.0, 40.0]).double())
-    assert LabelROId(side=30, image_key=None)(flipped)["roi"][0].item() == pytest.approx(30)
+    torch.testing.assert_close(
+        RoiFromLabeld("reference", side=30)(lazy)["roi"][:2], torch.tensor([70.0, 40.0]).double()
+    )
+    assert RoiFromLabeld("reference", side=30, image_key=None)(flipped)["roi"][0].item() == pytest.approx(30)
 
 
 def test_jitter_is_one_config_line_and_reproducible() -> None:
-    jitter = RandJitterROId(scales=PAPER_SCALES, angles=PAPER_ANGLES)
-    pipeline = mt.Compose([CenterROId(side=40), jitter])
+    jitter = RandRoiJitterd("roi", scales=PAPER_SCALES, angles=PAPER_ANGLES)
+    pipeline = mt.Compose([RoiFromCenterd("image", side=40), jitter])
     first = [pipeline.set_random_state(3)(item())["roi"] for _ in range(3)]
     assert all(torch.equal(roi, first[0]) for roi in first)
     others = [pipeline.set_random_state(seed)(item())["roi"] for seed in range(10)]
@@ -60,8 +66,8 @@ def test_jitter_is_one_config_line_and_reproducible() -> None:
 
 def test_crop_and_inverse_of_several_keys() -> None:
     data = item() | {"label": MetaTensor((torch.rand(1, 80, 100) > 0.5).float(), affine=AFFINE)}
-    crop = CropROId(("image", "label"), size=(32, 24), mode=("bilinear", "nearest"))
-    cropped = crop(CenterROId(side=40)(data))
+    crop = RoiCropd(("image", "label"), size=(32, 24), mode=("bilinear", "nearest"))
+    cropped = crop(RoiFromCenterd("image", side=40)(data))
     assert cropped["image"].shape == cropped["label"].shape == (1, 32, 24)
     assert set(cropped["label"].unique().tolist()) == {0.0, 1.0}
     back = crop.inverse(cropped)
@@ -71,14 +77,16 @@ def test_crop_and_inverse_of_several_keys() -> None:
 
 
 def test_missing_keys() -> None:
-    data = CenterROId(side=40)(item())
-    assert "label" not in CropROId(("image", "label"), allow_missing_keys=True)(data)
+    data = RoiFromCenterd("image", side=40)(item())
+    assert "label" not in RoiCropd(("image", "label"), allow_missing_keys=True)(data)
     with pytest.raises(KeyError, match="label"):
-        CropROId(("image", "label"))(data)
+        RoiCropd(("image", "label"))(data)
 
 
 def test_invertd_brings_a_batch_of_predictions_back() -> None:
-    pipeline = mt.Compose([CenterROId(side=40), CropROId("image", size=(20, 20)), mt.Flipd("image", spatial_axis=0)])
+    pipeline = mt.Compose(
+        [RoiFromCenterd("image", side=40), RoiCropd("image", size=(20, 20)), mt.Flipd("image", spatial_axis=0)]
+    )
     dataset = Dataset([item(), item()], pipeline)
     (batch,) = DataLoader(dataset, batch_size=2)
     batch["pred"] = torch.zeros_like(batch["image"])
@@ -92,24 +100,27 @@ def test_invertd_brings_a_batch_of_predictions_back() -> None:
 
 
 def test_lazy_compose_finishes_pending_work_first() -> None:
-    eager = mt.Compose([mt.Flipd("image", spatial_axis=0), LabelROId(side=30), CropROId("image", size=(30, 30))])
+    eager = mt.Compose(
+        [mt.Flipd("image", spatial_axis=0), RoiFromLabeld("reference", side=30), RoiCropd("image", size=(30, 30))]
+    )
     lazy = mt.Compose(
-        [mt.Flipd("image", spatial_axis=0), LabelROId(side=30), CropROId("image", size=(30, 30))], lazy=True
+        [mt.Flipd("image", spatial_axis=0), RoiFromLabeld("reference", side=30), RoiCropd("image", size=(30, 30))],
+        lazy=True,
     )
     data = item()
     torch.testing.assert_close(eager(data)["image"].as_tensor(), lazy(data)["image"].as_tensor(), rtol=0, atol=1e-5)
 
 
 def test_roi_of_a_crop_of_a_crop() -> None:
-    data = CropROId("image", size=(40, 40))(CenterROId(side=40)(item()))  # pixels shift by (30, 20)
-    inner = LabelROId(side=10)(data)
+    data = RoiCropd("image", size=(40, 40))(RoiFromCenterd("image", side=40)(item()))  # pixels shift by (30, 20)
+    inner = RoiFromLabeld("reference", side=10)(data)
     torch.testing.assert_close(inner["roi"][:2], torch.tensor([0.0, 20.0]).double(), rtol=0, atol=1e-9)
     assert torch.allclose(centroid(data["reference"].as_tensor())[0], torch.tensor([30.0, 40.0]).double())
     data["roi"] = roi_from_box((10, 10, 20, 20))
-    twice = CropROId("image", size=(10, 10))(data)
+    twice = RoiCropd("image", size=(10, 10))(data)
     torch.testing.assert_close(twice["image"].as_tensor(), data["image"].as_tensor()[:, 10:20, 10:20])
 
 
-@pytest.mark.parametrize("name", ["BoxROI", "CenterROI", "CropROI", "LabelROI", "RandJitterROI"])
+@pytest.mark.parametrize("name", ["RoiFromBox", "RoiFromCenter", "RoiCrop", "RoiFromLabel", "RandRoiJitter"])
 def test_aliases(name: str) -> None:
     assert getattr(package, f"{name}d") is getattr(package, f"{name}D") is getattr(package, f"{name}Dict")

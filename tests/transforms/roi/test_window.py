@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from monai.data.meta_tensor import MetaTensor
 
-from monai_acdr.transforms import ContourToImage, CropROI, CropWindow, CropWindowd, roi_window
-from monai_acdr.transforms.roi.boxes import jitter_roi
+from monai_acdr.transforms import ContourToImage, CropWindow, CropWindowd, RoiCrop, roi_window
+from monai_acdr.transforms.roi.functional import jitter_roi
 
 AFFINE = torch.tensor([[-0.1, 0, 0, 3.0], [0, -0.2, 0, 5.0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float64)
 
@@ -52,9 +52,9 @@ def test_pixels_stay_and_the_affine_says_where() -> None:
 def test_dictionary_moves_the_roi_and_the_crop_is_the_same() -> None:
     full, where = image(), roi(20.3, 15.1, 9.0, 7.0, 0.4)
     item = CropWindowd(["image", "label"], allow_missing_keys=True)({"image": full, "roi": where})
-    expected = CropROI((16, 16))(full, where)
+    expected = RoiCrop((16, 16))(full, where)
     torch.testing.assert_close(
-        CropROI((16, 16))(item["image"], item["roi"]).as_tensor(), expected.as_tensor(), rtol=1e-4, atol=1e-4
+        RoiCrop((16, 16))(item["image"], item["roi"]).as_tensor(), expected.as_tensor(), rtol=1e-4, atol=1e-4
     )
 
 

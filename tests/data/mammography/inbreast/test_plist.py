@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from monai_acdr.data.mammography import inbreast
-from monai_acdr.data.mammography.inbreast import InbreastROI, is_mass, read_inbreast_rois
+from monai_acdr.data.mammography.inbreast import InbreastRoi, is_mass, read_inbreast_rois
 from monai_acdr.read_budget import read_budget
 
 DOCTYPE = (
@@ -35,8 +35,8 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-def roi(*texts: Any) -> InbreastROI:
-    return InbreastROI("Mass", texts, None, "file.xml, region 1")
+def roi(*texts: Any) -> InbreastRoi:
+    return InbreastRoi("Mass", texts, None, "file.xml, region 1")
 
 
 def test_regions_and_points(tmp_path: Path, make_outlines: Callable[..., Path], make_region: Any) -> None:

@@ -1,7 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Masks drawn with their outline, as in the public Sunnybrook PNG masks: from contours, and back to contours.
+"""Contours on plain tensors: from masks and to masks, and the pixels that they are given in.
+
+Masks to contours by marching squares, and back by exact area coverage, the rule ``covered``. The rule ``drawn`` is
+for masks that were drawn with their outline, as the public Sunnybrook PNG masks.
 
 Readers' contour files hold pixel-center coordinates on a grid of half pixels. The PNG masks are Pillow's
 ``ImageDraw.polygon(vertices, fill=1, outline=1)`` of them, and Pillow cuts the half pixels off. Measured on the 165
@@ -22,15 +25,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import contourpy
 import numpy as np
 import torch
 from monai.data.meta_tensor import MetaTensor
+from monai.utils.enums import MetaKeys
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from torch import Tensor
 
 from monai_acdr.geometry import at_least_float32, is_simple, perimeter, pixel_to_centers, resample, signed_area
-from monai_acdr.transforms.contour.tracing import mask_to_contour
+from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 
 __all__ = [
     "DRAWN_MARGIN_PX",
@@ -38,43 +43,186 @@ __all__ = [
     "MASK_RULE",
     "MASK_RULES",
     "OUTLINE_VERTICES",
+    "TRACING_LEVEL",
     "check_mask_rule",
+    "check_same_frame",
+    "contour_to_mask",
     "draw_mask",
+    "file_grid",
+    "file_name",
     "inset_outline",
     "mask_rule",
+    "mask_to_contour",
+    "mask_to_contours",
+    "mask_to_rings",
+    "plain_vertices",
+    "present_grid",
     "trace_mask",
+    "vertices_in",
 ]
+
+
+TRACING_LEVEL = 0.499
+"""Default level of :func:`mask_to_contour`. Marching squares at exactly 0.5 gives a one-pixel object the coverage 0.5,
+which rounding decides, and separates pixels that touch by a corner; a thousandth of a pixel below, the smallest
+coverage of an object's pixel is 0.502 and the largest of any other pixel 0.26."""
+
+
+def mask_to_contour(mask: Tensor, level: float = TRACING_LEVEL) -> Tensor:
+    """Outline of the largest object of a mask, with sub-pixel vertices.
+
+    ``rasterize_polygons(contour) >= 0.5`` is the traced object again, pixel by pixel, for a binary mask: one object
+    (pixels that touch by a corner belong together), its holes filled. The traced edges lie ``0.5 - level`` pixels
+    outside the pixels' own edges and cut their corners by 1/8 of a pixel each.
+
+    Args:
+        mask: (H, W), bool or number, values in [0, 1]; objects may touch the border.
+        level: value that separates object and background.
+
+    Returns:
+        (N, 2) float64 vertices in pixels, not closed, with positive :func:`monai_acdr.geometry.signed_area`.
+
+    Raises:
+        ValueError: when nothing in ``mask`` exceeds ``level``.
+    """
+    return mask_to_contours(mask, level)[0]
+
+
+def mask_to_contours(mask: Tensor, level: float = TRACING_LEVEL) -> list[Tensor]:
+    """Outer contours of all objects of a mask, largest area first. See :func:`mask_to_contour`.
+
+    Objects inside the hole of another object count, holes themselves do not.
+    """
+    rings, holes = mask_to_rings(mask, level)
+    return [ring for ring, hole in zip(rings, holes, strict=True) if not hole]
+
+
+def mask_to_rings(mask: Tensor, level: float = TRACING_LEVEL) -> tuple[list[Tensor], list[bool]]:
+    """Outer contours of all objects of a mask and contours of their holes, largest area first.
+
+    Drawn in this order, each outer contour adding what it covers and each hole removing it, they give the mask again:
+    a hole comes after the object that it is in, an object within a hole after the hole. Objects are connected by edges
+    and corners, holes by edges. Holes of a binary mask are traced at ``1 - level``: they keep their pixels as well.
+
+    Returns:
+        (N, 2) float64 vertices in pixels, not closed, with positive :func:`monai_acdr.geometry.signed_area`, holes
+        with negative; and for each whether it is a hole.
+
+    Raises:
+        ValueError: when nothing in ``mask`` exceeds ``level``.
+    """
+    if mask.ndim != 2:
+        raise ValueError(f"Expected `mask` to be (H, W), but got {tuple(mask.shape)}: take one channel, e.g. mask[0].")
+    padded = np.pad(mask.detach().cpu().numpy().astype(np.float64), 1)  # closes objects that touch the border
+    binary = bool(np.isin(padded, (0, 1)).all())
+    found = []
+    for line in contourpy.contour_generator(z=padded, name="serial", line_type="Separate").lines(level):
+        vertices = np.asarray(line, dtype=np.float64)[:-1]
+        area = float(signed_area(torch.from_numpy(vertices)))
+        if area < 0 and binary:  # from `level` to `1 - level`, away from the hole's pixels
+            vertices = 2 * np.floor(vertices) + (vertices != np.floor(vertices)) - vertices
+        if area != 0:
+            # Index i of the padded array is the center of pixel i - 1.
+            found.append((area, torch.from_numpy(vertices - 0.5)))
+    if not any(area > 0 for area, _ in found):
+        raise ValueError(
+            f"Expected a mask with values above {level:g}, but its maximum is {float(padded.max()):g}: "
+            "an empty mask has no contour; leave this frame out or check its label file."
+        )
+    found.sort(key=lambda item: -abs(item[0]))
+    return [ring for _, ring in found], [area < 0 for area, _ in found]
+
+
+def contour_to_mask(
+    vertices: Tensor, size: Sequence[int], threshold: float | None = None, fill_rule: str = "nonzero"
+) -> Tensor:
+    """Mask of contours by the area they cover in each pixel.
+
+    Args:
+        vertices: (C, N, 2), or (N, 2) for one contour, in pixels. A contour that is NaN everywhere is missing.
+        size: (H, W) of the mask.
+        threshold: None for the coverage itself; else 1 where the coverage reaches it, 0 elsewhere.
+        fill_rule: see :func:`rasterize_polygons`.
+
+    Returns:
+        (C, H, W) float32, one channel for each contour; NaN everywhere for one that is missing.
+    """
+    contours = at_least_float32(vertices[None] if vertices.ndim == 2 else vertices)
+    if contours.ndim != 3:
+        raise ValueError(
+            f"Expected `vertices` to be (N, 2) or (C, N, 2), but got {tuple(vertices.shape)}: "
+            "rasterize a batch with rasterize_polygons."
+        )
+    missing = contours.isnan().flatten(1).all(1) & (contours.shape[1] > 0)
+    if bool(missing.any()):
+        mask = torch.full((len(contours), int(size[0]), int(size[1])), torch.nan, device=contours.device)
+        if not bool(missing.all()):
+            mask[~missing] = contour_to_mask(contours[~missing], size, threshold, fill_rule)
+        return mask
+    mask = torch.zeros(contours.shape[0], int(size[0]), int(size[1]), device=contours.device)
+    rows, columns = _covered(contours, mask.shape[1:])
+    window = (rows.stop - rows.start, columns.stop - columns.start)
+    if min(window) > 0:  # a whole mammogram of float64 would be drawn for a mass of a few pixels else
+        corner = torch.tensor([columns.start, rows.start], dtype=contours.dtype, device=contours.device)
+        coverage = rasterize_polygons(contours - corner, window, ExactOptions(fill_rule=fill_rule))[:, 0]
+        mask[:, rows, columns] = (coverage if threshold is None else coverage >= threshold).to(torch.float32)
+    return mask
+
+
+def _covered(contours: Tensor, size: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of an image that contours can cover; all of them where a vertex is not finite."""
+    height, width = size
+    points = contours.detach().flatten(0, 1)
+    if not points.numel() or not bool(torch.isfinite(points).all()):
+        return slice(0, height), slice(0, width)
+    low, high = points.amin(0).floor().tolist(), points.amax(0).ceil().tolist()
+    (left, right), (top, bottom) = (
+        (int(min(max(low[axis], 0), limit)), int(min(max(high[axis], 0), limit)))
+        for axis, limit in enumerate((width, height))
+    )
+    return slice(top, bottom), slice(left, right)
+
 
 DRAWN_MARGIN_PX = 0.524
 """Distance in pixels of a drawn mask's outline from its contour: standard deviation 0.026 over 165 masks."""
 
+
 DRAWN_SHIFT_PX = 0.25
 """Shift in pixels of a drawn mask's contour against its outline, in x and in y: half of the half pixel cut off."""
+
 
 MASK_RULES = ("covered", "drawn")
 """How a mask follows from its contour. ``covered``: the pixels of which the contour covers at least half, this
 package's rule; ``drawn``: as in this module."""
 
+
 MASK_RULE = "mask_rule"
 """Entry of a mask's metadata that has its rule."""
+
 
 OUTLINE_VERTICES = 128
 """Vertices of :func:`inset_outline`."""
 
+
 SMOOTHING_PX = 1.0
 """Standard deviation, in pixels of arc length, of the Gaussian that takes the steps of the pixels off an outline."""
+
 
 PADDING = 4
 """Pixels by which an object at the image's border is continued, so that its contour ends at the border."""
 
+
 LEAST_AREA = 0.1
 """Smallest share of a mask's area that its contour encloses: masks of lines have no contour at the distance."""
+
 
 GRID = 0.5
 """Grid of the coordinates in readers' files, pixels."""
 
+
 FAR = 2.0**20
 """Coordinates are cut off here, pixels."""
+
 
 MAX_POINTS = 1_000_000
 """Points of a drawn contour; the steps of one that would have more are longer."""
@@ -237,3 +385,66 @@ def _offset(points: np.ndarray, area: float) -> np.ndarray:
 
 def _area(points: np.ndarray) -> float:
     return float(signed_area(torch.from_numpy(points)))
+
+
+AFFINE_TOLERANCE = 1e-4
+"""Largest difference, in mm, between the entries of two affines that count as the same frame."""
+
+
+def present_grid(image: Tensor) -> tuple[tuple[int, int], Tensor]:
+    """Size (H, W) and affine of an image (C, H, W) as it will be when its pending operations are done.
+
+    Raises:
+        ValueError: when the image is not a MetaTensor.
+    """
+    if not isinstance(image, MetaTensor):
+        raise ValueError(
+            f"Expected a MetaTensor image, but got {type(image).__name__}: its affine says where its pixels lie; "
+            "load it with LoadImaged and keep MONAI's metadata tracking on."
+        )
+    height, width = image.peek_pending_shape()
+    return (int(height), int(width)), image.peek_pending_affine()
+
+
+def file_grid(image: Tensor) -> tuple[tuple[int, int], Tensor]:
+    """Size (H, W) and affine of the image's file, from its metadata ``spatial_shape`` and ``original_affine``.
+
+    Raises:
+        ValueError: when the metadata lack them.
+    """
+    meta = image.meta if isinstance(image, MetaTensor) else {}
+    shape, affine = meta.get(MetaKeys.SPATIAL_SHAPE), meta.get(MetaKeys.ORIGINAL_AFFINE)
+    if shape is None or affine is None or len(shape) != 2:
+        raise ValueError(
+            "Expected an image whose metadata have a 2-D `spatial_shape` and an `original_affine`, but "
+            f"{file_name(image)} has {shape} and {affine}: put CheckImaged after LoadImaged and EnsureChannelFirstd."
+        )
+    return (int(shape[0]), int(shape[1])), torch.as_tensor(affine)
+
+
+def vertices_in(vertices: Tensor, affine: Tensor) -> MetaTensor:
+    """Vertices as a MetaTensor that carries the affine of the frame it is given in."""
+    return MetaTensor(plain_vertices(vertices), affine=affine, meta={})
+
+
+def plain_vertices(vertices: Tensor) -> Tensor:
+    """Vertices without metadata."""
+    return vertices.as_tensor() if isinstance(vertices, MetaTensor) else vertices
+
+
+def check_same_frame(vertices: Tensor, affine: Tensor) -> None:
+    """Raise a ValueError when vertices carry another affine than the image they are to be drawn into."""
+    if not isinstance(vertices, MetaTensor) or vertices.affine is affine:
+        return
+    own = vertices.affine.to("cpu", torch.float64)
+    if own.shape != affine.shape or not torch.allclose(own, affine.to(own), rtol=0, atol=AFFINE_TOLERANCE):
+        raise ValueError(
+            f"Expected vertices in the frame with affine {affine.tolist()}, but they carry {own.tolist()}: "
+            "use FollowImaged to bring them into the image's present pixels, ContourToImaged into those of its file."
+        )
+
+
+def file_name(image: Any) -> str:
+    """Base name of the image's file, for messages: folders may hold a patient's name."""
+    name = image.meta.get("filename_or_obj") if isinstance(image, MetaTensor) else None
+    return str(name).replace("\\", "/").rsplit("/", 1)[-1] if name else "the image"
