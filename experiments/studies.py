@@ -138,7 +138,8 @@ DATA = {
         "cdd_cesm",
         {"source": "pairs", "holdout": 0.0, "group": "test"},
         parts=tuple(
-            {"source_options": {"where": {"mass_like": "1"}, "folds": FOLDS, "fold": fold}} for fold in range(FOLDS)
+            {"source_options": {"row_filter": {"mass_like": "1"}, "folds": FOLDS, "fold": fold}}
+            for fold in range(FOLDS)
         ),
     ),
     "cdd_cesm_all": Data(
@@ -149,7 +150,7 @@ DATA = {
             "holdout": 0.0,
             "train_group": None,
             "group": None,
-            "source_options": {"where": {"mass_like": "1"}},
+            "source_options": {"row_filter": {"mass_like": "1"}},
         },
     ),
 }

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Files and folders of results that are complete or absent, whatever ends the program; all writers use this module.
+"""Files and folders of results that are complete or absent, even when the program is killed; used by all writers.
 
 Everything is written under a hidden name first and renamed when it is complete. Hidden names start with ``.`` and
 contain ``monai_acdr``; each belongs to a lock of the operating system, which ends with its process. So the next run
@@ -59,7 +59,7 @@ DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
 """Seconds that a writer waits for another writer of the same file."""
 CLAIM_SECONDS = 1.0
-"""How long a claim is tried: another process that looks for leftovers holds each lock for an instant."""
+"""Seconds for which a claim is tried: another process that looks for leftovers holds each lock for an instant."""
 _POLL_SECONDS = 0.02
 _ONLY_WRITERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """Errors that reading does not have."""

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Bounds of what sizes in millimeters can be: pixel spacing, field of view, slice distance, region of interest.
+"""Plausible ranges of sizes in millimeters: pixel spacing, field of view, slice distance, region of interest.
 
 A header, an option or a document may say anything about the scale of an image: meters for millimeters, microns without
 their unit, a placeholder of 1, damage. Measures in mm and mL follow it silently, and regions of a size in mm become
@@ -109,7 +109,7 @@ def image_kind(modality: object) -> ImageKind:
 
 
 def check_spacing(
-    what: object,
+    description: object,
     spacing: Sequence[float],
     size: Sequence[int] | None = None,
     kind: ImageKind = UNKNOWN,
@@ -118,7 +118,7 @@ def check_spacing(
     """Refuse a pixel spacing that cannot be.
 
     Args:
-        what: the file or option, for messages.
+        description: the file or option, for messages.
         spacing: (between rows, between columns) in mm.
         size: (H, W) of the image, for its field of view; None where it is not known.
         kind: of the image.
@@ -134,16 +134,18 @@ def check_spacing(
     values = [float(value) for value in spacing]
     text = " x ".join(f"{value:.6g}" for value in values)
     if len(values) != 2 or not all(value > 0 and math.isfinite(value) for value in values):
-        raise ValueError(f"Expected a spacing of two positive numbers in mm, but {what} has {text}: {remedy}.")
+        raise ValueError(f"Expected a spacing of two positive numbers in mm, but {description} has {text}: {remedy}.")
     if min(values) < kind.lowest or max(values) > kind.highest:
         raise ValueError(
-            f"Expected a pixel spacing of {kind.lowest:g} to {kind.highest:g} mm ({kind.name}), but {what} has {text} "
+            f"Expected a pixel spacing of {kind.lowest:g} to {kind.highest:g} mm ({kind.name}), but {description} "
+            f"has {text} "
             f"mm, which is not plausible: {remedy}."
         )
     ratio = max(values) / min(values)
     if ratio > MAX_ANISOTROPY:
         raise ValueError(
-            f"Expected pixels whose sides differ by a factor of at most {MAX_ANISOTROPY:g}, but {what} has {text} mm: "
+            f"Expected pixels whose sides differ by a factor of at most {MAX_ANISOTROPY:g}, but "
+            f"{description} has {text} mm: "
             f"{remedy}."
         )
     odd = []
@@ -159,13 +161,14 @@ def check_spacing(
         low, high = FIELD_OF_VIEW_MM
         if extent > high or (extent < low and max(size) >= MIN_JUDGED_PIXELS):
             raise ValueError(
-                f"Expected a field of view of {low:g} to {high:g} mm, but {what} has {extent:.4g} mm, {int(size[0])} x "
+                f"Expected a field of view of {low:g} to {high:g} mm, but {description} has {extent:.4g} mm, "
+                f"{int(size[0])} x "
                 f"{int(size[1])} pixels of {text} mm, which is not plausible: {remedy}."
             )
     return odd
 
 
-def check_slice_distance(what: object, distance: float, remedy: str = "correct the header") -> None:
+def check_slice_distance(description: object, distance: float, remedy: str = "correct the header") -> None:
     """Refuse a distance of neighboring slices in mm that cannot be.
 
     Raises:
@@ -174,12 +177,13 @@ def check_slice_distance(what: object, distance: float, remedy: str = "correct t
     low, high = SLICE_DISTANCE_MM
     if not low <= distance <= high:
         raise ValueError(
-            f"Expected slices {low:g} to {high:g} mm apart, but {what} has {distance:.4g} mm, which is not plausible: "
+            f"Expected slices {low:g} to {high:g} mm apart, but {description} has {distance:.4g} "
+            f"mm, which is not plausible: "
             f"{remedy}."
         )
 
 
-def check_position(what: object, position: Sequence[float], remedy: str = "correct the header") -> None:
+def check_position(description: object, position: Sequence[float], remedy: str = "correct the header") -> None:
     """Refuse a position of the first pixel in mm that cannot be.
 
     Raises:
@@ -187,7 +191,8 @@ def check_position(what: object, position: Sequence[float], remedy: str = "corre
     """
     if not all(abs(value) <= FARTHEST_MM for value in position):
         raise ValueError(
-            f"Expected an image within {FARTHEST_MM:g} mm of the scanner's center, but {what} places its first pixel "
+            f"Expected an image within {FARTHEST_MM:g} mm of the scanner's center, but {description} places its "
+            f"first pixel "
             f"at {', '.join(f'{value:.3g}' for value in position)} mm, which is not plausible: {remedy}."
         )
 

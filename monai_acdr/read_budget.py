@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The budget of memory that files from outside may ask for: one number for all readers.
+"""Memory budget of untrusted files: one limit for all readers.
 
 A file of a few kilobytes can claim, or unpack to, many gigabytes: compressed DICOM and NIfTI, PNG, deflated files, a
 JSON document with the size of an image. Every reader asks here BEFORE it allocates, with what the header claims, or
@@ -85,11 +85,11 @@ def read_budget(mebibytes: float | None) -> Iterator[None]:
         _chosen = previous
 
 
-def check_bytes(what: object, number: int, on_disk: int = 0) -> None:
+def check_bytes(description: object, number: int, on_disk: int = 0) -> None:
     """Raise an error when a file's content is larger than the budget.
 
     Args:
-        what: the file, for the message.
+        description: the file, for the message.
         number: bytes that it has, or will have once it is unpacked.
         on_disk: bytes of the files that they come from, where :data:`ON_DISK_TIMES` of them are allowed.
 
@@ -99,31 +99,31 @@ def check_bytes(what: object, number: int, on_disk: int = 0) -> None:
     budget = max(read_budget_bytes(), ON_DISK_TIMES * on_disk)
     if number > budget:
         raise ValueError(
-            f"Expected {what} to need at most {_mebibytes(budget)} MiB of memory, but it asks for "
+            f"Expected {description} to need at most {_mebibytes(budget)} MiB of memory, but it asks for "
             f"{_mebibytes(number)} MiB: leave it out if that cannot be right, or raise the budget with --read-budget "
             f"MIB (in Python `monai_acdr.read_budget.read_budget`, elsewhere the environment variable {ENVIRONMENT})."
         )
 
 
-def check_pixels(what: object, shape: Sequence[int], on_disk: int = 0) -> None:
+def check_pixels(description: object, shape: Sequence[int], on_disk: int = 0) -> None:
     """Raise an error when an image or volume is larger than the budget.
 
     Args:
-        what: the file, for the message.
+        description: the file, for the message.
         shape: the extents of all axes: rows, columns, frames, samples per pixel.
         on_disk: as in :func:`check_bytes`.
 
     Raises:
         ValueError: when its samples, as float32, need more than the budget.
     """
-    check_bytes(what, BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape), on_disk)
+    check_bytes(description, BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape), on_disk)
 
 
 class ReadBudget:
     """The budget of a run that keeps many images: what each of them needs is added up.
 
     Args:
-        what: the run, for the message.
+        description: the run, for the message.
         on_disk: as in :func:`check_bytes`, of all files together.
 
     Example:
@@ -131,8 +131,8 @@ class ReadBudget:
         >>> budget.add_pixels((256, 256))
     """
 
-    def __init__(self, what: object, on_disk: int = 0) -> None:
-        self.what = what
+    def __init__(self, description: object, on_disk: int = 0) -> None:
+        self.description = description
         self.on_disk = on_disk
         self.spent = 0
 
@@ -143,7 +143,7 @@ class ReadBudget:
     def add_bytes(self, number: int) -> None:
         """Count so many bytes more; errors of :func:`check_bytes`."""
         self.spent += number
-        check_bytes(self.what, self.spent, self.on_disk)
+        check_bytes(self.description, self.spent, self.on_disk)
 
 
 def _bytes_of(mebibytes: float) -> int:

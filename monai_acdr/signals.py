@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Signals that end a program, as an exception: blocks are left in order, and temporary files are removed."""
+"""Termination signals as exceptions, so that blocks are left in order and temporary files are removed."""
 
 from __future__ import annotations
 

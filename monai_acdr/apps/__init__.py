@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The functions behind the command line ``monai-acdr``: one for each verb, with the same name and arguments.
+"""Functions behind the command line ``monai-acdr``: one for each command, with the same name and arguments.
 
 They are imported when they are first asked for: ``monai-acdr --help`` should not wait for torch.
 """

@@ -221,7 +221,7 @@ def _write_frame(path: Path, frame: LayerFrame, kind: Format) -> None:
 
 
 def target_files(path: Path, layers: Sequence[Layer], kind: Format, folder: bool) -> list[Path]:
-    """What :func:`write_layers` writes."""
+    """Result of :func:`write_layers`."""
     return [path / f"{frame.name}.{kind.name}" for frame in _folder_frames(layers[0], kind)] if folder else [path]
 
 

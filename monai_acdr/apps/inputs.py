@@ -294,7 +294,7 @@ def _time_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
 
 
 def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] | None) -> list[Finding]:
-    """What is odd about the spacings, once each; the implausible ones of headers were refused when they were read."""
+    """Findings about the spacings, once each; implausible spacings of headers are refused on reading."""
     texts: dict[str, None] = {}
     for spacing, size, modality in {(s.spacing, s.size, text(s.header, "Modality")) for s in sources}:
         if spacing is not None:
@@ -409,5 +409,5 @@ def _read_pictures(
 
 
 def _refusal(error: OSError | ValueError) -> ValueError:
-    """Of a single file, which need not be meant as a picture."""
+    """Error for a single file, which may not be meant as a picture."""
     return ValueError(str(error).replace("Expected a picture (", "Expected a DICOM, NIfTI or picture file ("))

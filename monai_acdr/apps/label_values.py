@@ -134,7 +134,7 @@ def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> li
 
 
 def label_structures(structures: Sequence[Structure], nested: bool) -> tuple[Structure, ...]:
-    """What the values 1, 2, ... of a label map show: of nested structures the rings between their contours."""
+    """Names of the values 1, 2, ... of a label map: of nested structures the rings between their contours."""
     if not nested:
         return tuple(structures)
     rings = [_RINGS.get(pair, pair[1]) for pair in zip(structures, structures[1:], strict=False)]

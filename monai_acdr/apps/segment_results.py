@@ -54,7 +54,7 @@ __all__ = [
     "SegmentReport",
     "Stopwatch",
     "SegmentOptions",
-    "check_wanted",
+    "check_requested",
     "heart_measures",
     "in_words",
     "result_findings",
@@ -541,7 +541,7 @@ SEG_KINDS = ("BINARY", "FRACTIONAL")
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """How :func:`monai_acdr.apps.segment` reads and outlines a study, and what it writes.
+    """Options of :func:`monai_acdr.apps.segment`: reading, outlining and results.
 
     Attributes:
         structure: name in all results, one per structure, the innermost first, see :func:`named_structure`; None takes
@@ -599,11 +599,11 @@ class Results:
     algorithm: Algorithm
 
 
-def check_wanted(wanted: SegmentOptions, inputs: Inputs, store: bool) -> None:
+def check_requested(requested: SegmentOptions, inputs: Inputs, store: bool) -> None:
     """Raise an error, before the work, when a result cannot be written for these inputs or with this installation."""
-    if wanted.seg not in (None, *SEG_KINDS):
-        raise ValueError(f"Expected `seg` to be one of {SEG_KINDS} or None, but got {wanted.seg!r}.")
-    asked = wanted.seg is not None or wanted.rtstruct or wanted.sr
+    if requested.seg not in (None, *SEG_KINDS):
+        raise ValueError(f"Expected `seg` to be one of {SEG_KINDS} or None, but got {requested.seg!r}.")
+    asked = requested.seg is not None or requested.rtstruct or requested.sr
     if store and not asked:
         raise ValueError("Expected a DICOM result to store, but none is asked for: add --seg, --rtstruct or --sr.")
     if asked and inputs.kind != "dicom":
@@ -612,22 +612,22 @@ def check_wanted(wanted: SegmentOptions, inputs: Inputs, store: bool) -> None:
             f"{inputs.kind}: leave out --seg, --rtstruct and --sr, and use --mask."
         )
     unplaced = [source for source in inputs.sources if not source.has_place]
-    if wanted.rtstruct and unplaced:
+    if requested.rtstruct and unplaced:
         raise ValueError(
             f"Expected images with a place in the patient for an RT structure set, but {len(unplaced)} of "
             f"{len(inputs.sources)} frame(s), such as {unplaced[0].path}, lack {', '.join(unplaced[0].lacking)}: "
             f"leave out --rtstruct and use {_instead(inputs.sources)}."
         )
-    if wanted.seg is not None:
+    if requested.seg is not None:
         _check_segs(inputs.sources)
-    if wanted.seg is not None or wanted.sr:
+    if requested.seg is not None or requested.sr:
         require_highdicom("Writing a DICOM segmentation or report")
 
 
-def result_findings(wanted: SegmentOptions, inputs: Inputs) -> list[Finding]:
+def result_findings(requested: SegmentOptions, inputs: Inputs) -> list[Finding]:
     """Findings about requested results that these inputs do not support."""
     unknown = sum(source.has_place and source.thickness is None for source in inputs.sources)
-    if wanted.seg is None or not unknown:
+    if requested.seg is None or not unknown:
         return []
     distance = slice_distance(inputs.sources) if all(source.has_place for source in inputs.sources) else None
     stated = "leaves it out" if distance is None else f"states the distance of slices, {distance:g} mm, in its place"
@@ -659,7 +659,7 @@ def _seg_groups(sources: Sequence[SourceFrame]) -> list[list[SourceFrame]]:
 def write_results(
     folder: Path,
     results: Results,
-    wanted: SegmentOptions,
+    requested: SegmentOptions,
     report: SegmentReport,
     watch: Stopwatch,
     progress: Callable[[str, int, int], None],
@@ -670,17 +670,17 @@ def write_results(
         The report, with the names of all files.
     """
     steps: list[Callable[[], object]] = [lambda: write_contour_document(folder / "contours.json", _document(results))]
-    if wanted.mask:
+    if requested.mask:
         steps.append(lambda: _write_masks(folder, results))
-    if wanted.seg is not None or wanted.rtstruct or wanted.sr:
-        steps.append(lambda: _write_dicom(folder, results, wanted))
+    if requested.seg is not None or requested.rtstruct or requested.sr:
+        steps.append(lambda: _write_dicom(folder, results, requested))
     pictures = Pictures(results.inputs, results.outlines, results.measured, results.structures)
-    if wanted.pictures:
+    if requested.pictures:
         steps.append(lambda: write_pictures(folder, pictures))
-    if wanted.overlays:
+    if requested.overlays:
         steps.append(lambda: write_overlays(folder / "overlays", pictures))
-    if wanted.html:
-        steps.append(lambda: write_html(folder, pictures, report, wanted.identity))
+    if requested.html:
+        steps.append(lambda: write_html(folder, pictures, report, requested.identity))
     for number, step in enumerate(steps, start=1):
         step()
         progress("write", number, len(steps))
@@ -735,17 +735,17 @@ def _write_masks(folder: Path, results: Results) -> None:
         save_png(folder / "masks" / f"{frame.name}.png", grays[mask])
 
 
-def _write_dicom(folder: Path, results: Results, wanted: SegmentOptions) -> None:
+def _write_dicom(folder: Path, results: Results, requested: SegmentOptions) -> None:
     sources = results.inputs.sources
     regions = [
         Region(structure, tuple(() if o.final is None else (o.final[number],) for o in results.outlines))
         for number, structure in enumerate(results.structures)
     ]
-    if wanted.rtstruct:
+    if requested.rtstruct:
         write_rtstruct(folder / "rtstruct.dcm", regions, sources, algorithm=results.algorithm)
-    if wanted.seg is not None:
-        _write_segs(folder, regions, sources, wanted.seg, results)
-    if wanted.sr:
+    if requested.seg is not None:
+        _write_segs(folder, regions, sources, requested.seg, results)
+    if requested.sr:
         _write_sr(folder / "sr.dcm", regions, results)
 
 

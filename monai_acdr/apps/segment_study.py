@@ -39,7 +39,7 @@ from monai_acdr.apps.segment_results import (
     SegmentOptions,
     SegmentReport,
     Stopwatch,
-    check_wanted,
+    check_requested,
     result_findings,
     write_report,
     write_results,
@@ -155,7 +155,7 @@ def segment(
             contour_model, inputs = _without_foreign_names(contour_model, inputs, options.structure is not None)
             read = [*input_files(path, inputs), request.path, options.checkpoint]
             check_inputs_kept([target / name for name in RESULT_NAMES], read)
-            check_wanted(options, inputs, bool(options.store))
+            check_requested(options, inputs, bool(options.store))
             report = _outline_and_write(folder, request, options, inputs, contour_model, watch, tell)
         return _stored(report, options.store, target, watch)
 
@@ -241,7 +241,7 @@ def _findings(
     outlines: Sequence[Outline],
     measured: Measurements,
     model: ContourModel,
-    wanted: SegmentOptions,
+    requested: SegmentOptions,
     no_grid: str,
 ) -> list[Finding]:
     """Findings of the run; `no_grid` says why frames have no place in a stack."""
@@ -256,7 +256,7 @@ def _findings(
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
         *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
         *measured.findings,
-        *result_findings(wanted, inputs),
+        *result_findings(requested, inputs),
     ]
     if no_grid and LV_ENDOCARDIUM in model.structures and inputs.kind != "pictures":
         findings.append(Finding("no_stack", no_grid))

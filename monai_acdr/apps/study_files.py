@@ -106,21 +106,21 @@ def find_series(path: Path, anatomy_only: bool = True) -> tuple[list[list[Source
     return list(series.values()), skipped
 
 
-def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[SourceFrame]:
+def choose_series(series: list[list[SourceFrame]], requested: str | None) -> list[SourceFrame]:
     """Pick one series.
 
     Args:
         series: as :func:`find_series` gives them.
-        wanted: its SeriesNumber or SeriesInstanceUID; None where there is one only.
+        requested: its SeriesNumber or SeriesInstanceUID; None where there is one only.
 
     Raises:
         ValueError: when none or several fit; the message lists all of them, without descriptions, which may name
             anything.
     """
-    if wanted is None:
+    if requested is None:
         found = series
     else:
-        found = [s for s in series if wanted.strip() in (_number(s[0]), str(s[0].header.SeriesInstanceUID))]
+        found = [s for s in series if requested.strip() in (_number(s[0]), str(s[0].header.SeriesInstanceUID))]
     if len(found) == 1:
         return found[0]
     lines = [
@@ -128,7 +128,7 @@ def choose_series(series: list[list[SourceFrame]], wanted: str | None) -> list[S
         f"{s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
         for s in series[:_MAX_LISTED]
     ]
-    asked = "one series" if wanted is None else f"one series of number or UID {wanted!r}"
+    asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
     raise ValueError(
         f"Expected {asked}, but got {len(found)} of {len(series)}: choose one with --series. There are:\n  "
         + "\n  ".join(lines)
@@ -173,9 +173,9 @@ def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> 
         if name.rpartition("/")[2] == "DICOMDIR":
             skipped.append(Skipped(name, "not_an_image", "a directory of files"))
             return []
-        what = _result(file)
-        if what is not None:
-            skipped.append(Skipped(name, "result", f"{what}, not an image"))
+        description = _result(file)
+        if description is not None:
+            skipped.append(Skipped(name, "result", f"{description}, not an image"))
             return []
         frames = read_instance(file)
         check_pixels(file, (len(frames), *frames[0].size), file.stat().st_size)
@@ -192,7 +192,7 @@ def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> 
 
 
 def _result(file: Path) -> str | None:
-    """What the file is, in words, when it is made from images."""
+    """Kind of a file that is derived from images, in words."""
     try:
         kind = storage_class(file)
     except ValueError:  # reading the header will tell

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Short-axis stacks at end-diastole and end-systole as NIfTI with label maps: finding cases, and a data list of slices.
+"""Short-axis stacks at end-diastole and end-systole as NIfTI with label maps: case discovery and data list.
 
 This is the layout that users of ACDC and M&Ms have.
 

@@ -213,13 +213,13 @@ def _json_files(path: Path, group: str | None) -> list[Path]:
     found = [path]
     if path.is_dir():
         found = [file for name in ("", *CITYSCAPES_GROUPS) if os.path.lexists(file := path / name / JSON_NAME)]
-    wanted = [file for file in found if group is None or _group(file) == group_name(group)]
-    if not wanted:
+    requested = [file for file in found if group is None or _group(file) == group_name(group)]
+    if not requested:
         raise ValueError(
             f"Expected {{{','.join(CITYSCAPES_GROUPS)}}}/{JSON_NAME} in {path}, for `group` {group!r}, but found "
             f"groups {[_group(file) for file in found]}: check `json_path` and `group`."
         )
-    return wanted
+    return requested
 
 
 def _group(path: Path) -> str:
@@ -254,11 +254,13 @@ def _classes(path: Path, class_name: str | Sequence[str] | None) -> dict[str, li
         raise ValueError(
             f"Expected {{'data': {{class: [instances]}}}} in {path}, but it differs: prepare the file again."
         )
-    wanted = list(classes) if class_name is None else [class_name] if isinstance(class_name, str) else list(class_name)
-    unknown = [name for name in wanted if name not in classes]
+    requested = (
+        list(classes) if class_name is None else [class_name] if isinstance(class_name, str) else list(class_name)
+    )
+    unknown = [name for name in requested if name not in classes]
     if unknown:
         raise ValueError(f"Expected `class_name` to be of {sorted(classes)} in {path}, but got {unknown}.")
-    return {name: classes[name] for name in wanted}
+    return {name: classes[name] for name in requested}
 
 
 def _items(

@@ -37,7 +37,7 @@ points drawn manually have irregular steps and stay below as well."""
 
 
 def closing_steps(vertices: Tensor) -> float:
-    """How many of its longest steps a contour needs from its last vertex back to the first one.
+    """Gap from a contour's last vertex to its first one, in units of its longest step.
 
     The last step does not count as the longest: a file cut off within a number ends in a point far away.
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Files on disk: a bounded walk over a data set's folders, natural order, and whether something is a file at all.
+"""Files on disk: a bounded walk over a data set's folders, natural order, and checks for regular files.
 
 Opening a named pipe waits for a writer forever, and a device has no end: only regular files are opened.
 """
@@ -39,12 +39,12 @@ def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
     )
 
 
-def check_regular_file(path: Path, what: str) -> None:
+def check_regular_file(path: Path, description: str) -> None:
     """Raise an error unless a path names a regular file, or a link to one.
 
     Args:
         path: to look at; it is not opened.
-        what: is expected there, for the message, such as ``"an image"``.
+        description: of the expected file, for the message, such as ``"an image"``.
 
     Raises:
         FileNotFoundError: when there is nothing, or a link to nothing.
@@ -54,13 +54,15 @@ def check_regular_file(path: Path, what: str) -> None:
         mode = path.stat().st_mode
     except FileNotFoundError:
         detail = "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
-        raise FileNotFoundError(f"Expected {what}, but {path} {detail}: check the path.") from None
+        raise FileNotFoundError(f"Expected {description}, but {path} {detail}: check the path.") from None
     except (OSError, ValueError) as error:  # a loop of links, a part that is not a folder, a null byte
         reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise ValueError(f"Expected {what}, but {path} cannot be looked at ({reason}): check the path.") from None
+        raise ValueError(
+            f"Expected {description}, but {path} cannot be looked at ({reason}): check the path."
+        ) from None
     if not stat.S_ISREG(mode):
         kind = next((name for test, name in _KINDS if test(mode)), "no file")
-        raise ValueError(f"Expected {what}, but {path} is not a regular file but {kind}: pass a file.")
+        raise ValueError(f"Expected {description}, but {path} is not a regular file but {kind}: pass a file.")
 
 
 _KINDS = (

@@ -186,7 +186,7 @@ def _contour(path: str, size: tuple[int, ...], item: dict[str, Any]) -> Tensor:
 
 
 def _radius(vertices: Tensor) -> float:
-    """Of the circle of the same area."""
+    """Radius of the circle of the same area."""
     return math.sqrt(abs(float(signed_area(vertices[None]))) / math.pi)
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Cheap checks of image files: is it a DICOM or PNG image, is it complete, does it carry pixel spacing?
+"""Fast checks of image headers: format (DICOM or PNG), completeness, pixel spacing.
 
 Only headers are read. Sunnybrook's files have odd UIDs, dates and group lengths: nothing here looks at those, and
 pydicom's warnings about them are silenced.
@@ -116,7 +116,7 @@ def _read_dicom_header(path: Path) -> ImageHeader:
 
 @dataclass(frozen=True)
 class _PixelData:
-    """Where the pixel data begin in the file, in bytes, and how long they claim to be."""
+    """Offset of the pixel data in the file, in bytes, and their stated length."""
 
     start: int
     length: int

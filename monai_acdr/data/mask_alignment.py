@@ -56,7 +56,7 @@ MIN_FRAMES = 3
 
 @dataclass(frozen=True)
 class MaskFit:
-    """How well one patient's masks fit the images.
+    """Agreement of one patient's masks with the images.
 
     Attributes:
         frames: number of frames averaged.

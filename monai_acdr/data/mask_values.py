@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Values of masks: what each file holds, which values are which structure in a whole data set, and what is doubtful.
+"""Values of masks: what each file holds, the values of each structure in a whole data set, and doubtful values.
 
 A mask is two-valued (0 and 1, 0 and 255, 0 and 65535), or a label map: 0 and one whole number per structure. Anything
 else is a finding: edges that were smoothed, artifacts of JPEG, colors, dithering. Smoothed edges and artifacts leave a
@@ -308,7 +308,7 @@ def object_facts(mask: np.ndarray) -> ObjectFacts:
 
 
 def is_speck(areas: np.ndarray) -> np.ndarray:
-    """Which of the objects of a mask, by their areas in pixels, are specks beside a far larger one: bool array."""
+    """Objects of a mask that are specks beside a far larger one, by their areas in pixels: bool array."""
     largest = areas.max(initial=0)
     return (areas <= max(SPECK_PIXELS, SPECK_FRACTION * largest)) & (SPECK_RATIO * areas < largest)
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Tables of masses as CSV: rows by column name, whatever the names' case, and paths that stay in the data set."""
+"""Tables of masses as CSV: rows by column name, case-insensitively, and paths that stay in the data set."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def mass_data_list(
         source: one of :data:`MASS_SOURCES`; None recognizes it.
         group: ``training``, ``test`` or whatever the source's split names; None for all.
         report: filled with findings and counts when given.
-        options: of the source's own function: ``split``, ``cases``, ``where``, ``folds`` ...
+        options: of the source's own function: ``split``, ``cases``, ``row_filter``, ``folds`` ...
 
     Returns:
         For each mass ``image`` (path), ``contour`` ((N, 2) vertices in file pixels) or ``label`` (path of a mask),

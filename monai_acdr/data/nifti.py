@@ -45,7 +45,7 @@ SHEAR = 0.05
 """Largest cosine between the axes of a slice; at this one areas are wrong by 0.1 %."""
 
 _ERROR_LEVEL = 40
-"""What nibabel finds wrong with a header is an error from this level on; below it is set right."""
+"""Level from which nibabel's findings about a header are errors; lower ones are repaired."""
 _SILENT = logging.getLogger(f"{__name__}.header")
 _SILENT.propagate = False
 _SILENT.addHandler(logging.NullHandler())
@@ -145,11 +145,11 @@ def read_nifti_voxels(path: Path) -> np.ndarray:
     return _read(path)[1]
 
 
-def check_grid(what: object, affine: np.ndarray, shape: tuple[int, ...]) -> list[Finding]:
+def check_grid(description: object, affine: np.ndarray, shape: tuple[int, ...]) -> list[Finding]:
     """Refuse a grid of voxels that cannot be.
 
     Args:
-        what: the file, for messages.
+        description: the file, for messages.
         affine: (4, 4) voxel index to RAS mm.
         shape: (X, Y[, Z[, T]]).
 
@@ -164,18 +164,19 @@ def check_grid(what: object, affine: np.ndarray, shape: tuple[int, ...]) -> list
     remedy = "correct the affine, pixdim or xyzt_units of its header"
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not (steps > 0).all():
-        raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")
-    odd = check_spacing(what, (steps[1], steps[0]), (shape[1], shape[0]), UNKNOWN, remedy)
-    check_position(what, affine[:3, 3].tolist(), remedy)
+        raise ValueError(f"Expected a volume with three axes, but the affine of {description} is singular: {remedy}.")
+    odd = check_spacing(description, (steps[1], steps[0]), (shape[1], shape[0]), UNKNOWN, remedy)
+    check_position(description, affine[:3, 3].tolist(), remedy)
     directions = affine[:3, :3] / steps
     if abs(np.linalg.det(directions)) < 1e-3:
-        raise ValueError(f"Expected a volume with three axes, but the affine of {what} is singular: {remedy}.")
+        raise ValueError(f"Expected a volume with three axes, but the affine of {description} is singular: {remedy}.")
     if abs(float(directions[:, 0] @ directions[:, 1])) > SHEAR:
         raise ValueError(
-            f"Expected the rows and columns of a slice at a right angle, but the affine of {what} is sheared: {remedy}."
+            f"Expected the rows and columns of a slice at a right angle, but the affine of {description} is sheared: "
+            f"{remedy}."
         )
     if len(shape) > 2 and shape[2] > 1:
-        check_slice_distance(what, float(steps[2]), remedy)
+        check_slice_distance(description, float(steps[2]), remedy)
     return [Finding("implausible_scale", text) for text in odd]
 
 

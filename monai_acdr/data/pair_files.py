@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pairs of image and mask files in folders: which folders hold which kind, and which mask belongs to which image."""
+"""Pairs of image and mask files in folders: detection of both folders, and matching of masks to images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CHANNEL = re.compile(r"_(\d{4})$")
 
 
 _Key = tuple[tuple[str, ...], str, tuple[str, ...]]
-"""What a folder of images and its folder of masks have in common: folders above, nnU-Net's ending, folders below."""
+"""Common key of a folder of images and its folder of masks: folders above, nnU-Net's ending, folders below."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def file_stem(path: Path) -> str:
 
 
 def pair_key(name: str) -> str:
-    """What the names of an image and its mask have in common.
+    """Common key of the names of an image and its mask.
 
     Example:
         >>> pair_key("building_mask_001.tif"), pair_key("x_mask.png"), pair_key("x.jpg")

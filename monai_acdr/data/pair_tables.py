@@ -37,14 +37,14 @@ PAIR_COLUMNS = frozenset(
 
 
 def pairs_of_table(
-    root: Path, table: Path, where: Mapping[str, str | Sequence[str]], report: QualityReport
+    root: Path, table: Path, row_filter: Mapping[str, str | Sequence[str]], report: QualityReport
 ) -> list[Pair]:
     """The files of each row, in natural order of groups and names.
 
     Args:
         root: folder of the data set, which holds all files that the rows name.
         table: CSV file.
-        where: values of columns that a row has to have.
+        row_filter: values of columns that a row has to have.
         report: receives rows that are refused or have no files, and images without row.
 
     Raises:
@@ -52,7 +52,7 @@ def pairs_of_table(
         ValueError: when it is not a table of images, or has no such column.
     """
     rows = _read_rows(table)
-    wanted = _wanted(where, rows, table)
+    requested = _requested_values(row_filter, rows, table)
     # Where the table names all masks, names and order of the files say nothing.
     names_masks = all(row["mask"] for row in rows)
     pairs = [] if names_masks else find_pairs(root, report)
@@ -67,7 +67,7 @@ def pairs_of_table(
             continue
         if pair is not None:
             named |= {pair.image, pair.mask}
-        if any(row.get(column, "") not in values for column, values in wanted.items()):
+        if any(row.get(column, "") not in values for column, values in requested.items()):
             continue
         if pair is None:
             report.add("annotation_without_image", subject, f"{row['image']} {row['mask']}".strip())
@@ -99,17 +99,19 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return [row | {name: first_of(row, *aliases) for name, aliases in _ALIASES.items()} for row in rows]
 
 
-def _wanted(
-    where: Mapping[str, str | Sequence[str]], rows: Sequence[Mapping[str, str]], path: Path
+def _requested_values(
+    row_filter: Mapping[str, str | Sequence[str]], rows: Sequence[Mapping[str, str]], path: Path
 ) -> dict[str, set[str]]:
     columns = {name for row in rows for name in row}
-    wanted = {
+    requested = {
         key.strip().lower(): set(map(str, [values] if isinstance(values, (str, int, float)) else values))
-        for key, values in where.items()
+        for key, values in row_filter.items()
     }
-    if not wanted.keys() <= columns:
-        raise ValueError(f"Expected `where` to name columns of {path}, {sorted(columns)}, but got {sorted(wanted)}.")
-    return wanted
+    if not requested.keys() <= columns:
+        raise ValueError(
+            f"Expected `row_filter` to name columns of {path}, {sorted(columns)}, but got {sorted(requested)}."
+        )
+    return requested
 
 
 def _named_pair(root: Path, row: Mapping[str, str]) -> Pair | None:

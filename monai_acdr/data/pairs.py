@@ -95,7 +95,7 @@ def pair_folder_data_list(  # noqa: PLR0913
     folds: int | None = None,
     fold: int | None = None,
     report: QualityReport | None = None,
-    where: Mapping[str, str | Sequence[str]] | None = None,
+    row_filter: Mapping[str, str | Sequence[str]] | None = None,
     split_components: bool = False,
     min_area: float = 0.0,
 ) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ def pair_folder_data_list(  # noqa: PLR0913
         folds: number of folds by patient; the items of fold ``fold`` are "test", all others "training".
         fold: from 0.
         report: filled with what was left out, and why, and with counts.
-        where: keep rows with these values, as in ``{"mass_like": "1", "view": ["CC", "MLO"]}``.
+        row_filter: keep rows with these values, as in ``{"mass_like": "1", "view": ["CC", "MLO"]}``.
         split_components: one item for each object of a mask of one structure, instead of one for the mask; specks are
             left out. Polygons always have one item each.
         min_area: with ``split_components`` and for polygons, objects of fewer square pixels are left out.
@@ -143,7 +143,9 @@ def pair_folder_data_list(  # noqa: PLR0913
             ``split_components`` meets several structures.
     """
     report = QualityReport() if report is None else report
-    items = list_pair_items(dataset_dir, table, where, report, split_components=split_components, min_area=min_area)
+    items = list_pair_items(
+        dataset_dir, table, row_filter, report, split_components=split_components, min_area=min_area
+    )
     items = assign_groups(items, split, folds, fold, report)
     is_guess = any(text.startswith(_GUESSED) for text in report.notes)
     check_apart(items, report, strict=not is_guess)
@@ -154,7 +156,7 @@ def pair_folder_data_list(  # noqa: PLR0913
 def list_pair_items(
     dataset_dir: str | Path,
     table: str | Path | None,
-    where: Mapping[str, str | Sequence[str]] | None,
+    row_filter: Mapping[str, str | Sequence[str]] | None,
     report: QualityReport,
     *,
     split_components: bool = False,
@@ -174,11 +176,11 @@ def list_pair_items(
     documents = Documents()
     outlines = []
     if table is not None or os.path.lexists(root / "index.csv"):  # what is not a regular file is an error of the reader
-        pairs = pairs_of_table(root, root / "index.csv" if table is None else Path(table), where or {}, report)
+        pairs = pairs_of_table(root, root / "index.csv" if table is None else Path(table), row_filter or {}, report)
         documents.labels = read_stated_labels(root)
-    elif where:
+    elif row_filter:
         raise ValueError(
-            f"Expected a table for `where`, but {root / 'index.csv'} does not exist: write it, or pass `table`."
+            f"Expected a table for `row_filter`, but {root / 'index.csv'} does not exist: write it, or pass `table`."
         )
     else:
         documents = find_documents(root)
@@ -195,7 +197,8 @@ def list_pair_items(
         raise ValueError(
             f"Expected images/ and masks/ with files of the same names in {root}, or a data list, COCO or GeoJSON "
             f"files, but found no usable pair (left out: "
-            f"{report.kinds() or 'nothing'}{'; `where` matched no row' if where and not pairs else ''}): check the "
+            f"{report.kinds() or 'nothing'}{'; `row_filter` matched no row' if row_filter and not pairs else ''}): "
+            f"check the "
             f"folder and the table. {' '.join(reasons)}".rstrip()
         )
     _guess_patients(items, report)

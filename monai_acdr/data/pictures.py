@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pictures (PNG, JPEG, TIFF, BMP): the one place where Pillow opens a file.
+"""Pictures (PNG, JPEG, TIFF, BMP): the only module that opens files with Pillow.
 
 Pillow knows over forty formats and goes by content: an EPS file named ``.png`` would start Ghostscript. Only the four
 formats of :data:`PICTURE_FORMATS` are opened here. What the header claims is held against the budget before anything is
@@ -252,7 +252,7 @@ def _opened(source: str | Path | bytes, name: str, single: bool = True) -> Itera
 
 @contextmanager
 def _pillow_errors(name: str) -> Iterator[None]:
-    """What Pillow raises becomes a ValueError that names the file; what it warns of is not shown."""
+    """Turn Pillow's errors into a ValueError that names the file, and silence its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes are held against the budget, and metadata do not matter

@@ -253,7 +253,7 @@ def frame_metadata(values: np.ndarray, affine: np.ndarray) -> dict[str, Any]:
 
 
 class DicomFileReader(ImageReader):
-    """What MONAI readers of one DICOM file share: subclasses make pixels and metadata of the data set."""
+    """Base class of MONAI readers of one DICOM file: subclasses make pixels and metadata of the data set."""
 
     kind = "image"
     """Content of a file, for messages."""
@@ -427,7 +427,7 @@ _NAME = re.compile(r"(.+\.nii(?:\.gz)?)#slice=(\d{1,6})(?:&label=(\d{1,6}(?:,\d{
 
 
 class NiftiSlice(NamedTuple):
-    """What the name of a slice says: the file, the slice counted from 0, and the labels of a mask's object."""
+    """Parts of a slice's name: the file, the slice counted from 0, and the labels of a mask's object."""
 
     path: Path
     slice_index: int
@@ -447,7 +447,7 @@ def slice_name(path: str | Path, index: int, labels: Sequence[int] = ()) -> str:
 
 
 def parse_slice_name(name: str | Path) -> NiftiSlice | None:
-    """What the name of a slice says; None for any other name."""
+    """Parts of a slice's name; None for any other name."""
     match = _NAME.fullmatch(str(name))
     if match is None:
         return None

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""References of one image, as masks and as contours, whichever of the two their files hold."""
+"""References of one image as masks and as contours, from files of either kind."""
 
 from __future__ import annotations
 

@@ -27,12 +27,12 @@ _OBJECT_BYTES = {b"[": 72, b"{": 232, b",": 32, b":": 64, b'"': 28}
 contours of 64 vertices in pixels and mm are 3 MB of JSON and 25 MB of objects; three bytes "[]," are a hundred."""
 
 
-def file_bytes(path: Path, what: str, times: int = 1) -> bytes:
+def file_bytes(path: Path, description: str, times: int = 1) -> bytes:
     """The content of a file.
 
     Args:
         path: the file; named pipes and devices are refused unopened.
-        what: is expected there, for messages, such as ``"a split file"``.
+        description: is expected there, for messages, such as ``"a split file"``.
         times: how many times as large as the file is what becomes of it.
 
     Raises:
@@ -40,9 +40,9 @@ def file_bytes(path: Path, what: str, times: int = 1) -> bytes:
         ValueError: when it is not a regular file, or needs more than the budget of memory.
     """
     if not path.exists():
-        raise FileNotFoundError(f"Expected {what}, but {path} does not exist: check the path.")
+        raise FileNotFoundError(f"Expected {description}, but {path} does not exist: check the path.")
     if not path.is_file():
-        raise ValueError(f"Expected {what}, but {path} is not a regular file: pass the file itself.")
+        raise ValueError(f"Expected {description}, but {path} is not a regular file: pass the file itself.")
     check_bytes(path, times * path.stat().st_size)
     with open(path, "rb") as stream:
         data = stream.read(read_budget_bytes() + 1)
@@ -50,7 +50,7 @@ def file_bytes(path: Path, what: str, times: int = 1) -> bytes:
     return data
 
 
-def file_text(path: Path, what: str) -> str:
+def file_text(path: Path, description: str) -> str:
     """The content of a text file in UTF-8, with or without byte order mark.
 
     Raises:
@@ -58,21 +58,21 @@ def file_text(path: Path, what: str) -> str:
         ValueError: when it is too large, no regular file, or not UTF-8.
     """
     try:
-        return file_bytes(path, what).decode("utf-8-sig")
+        return file_bytes(path, description).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"Expected {what} in UTF-8, but {path} is not ({error.reason}): save it again as UTF-8."
+            f"Expected {description} in UTF-8, but {path} is not ({error.reason}): save it again as UTF-8."
         ) from None
 
 
-def read_csv_rows(path: Path, what: str = "a CSV table") -> list[tuple[int, list[str]]]:
+def read_csv_rows(path: Path, description: str = "a CSV table") -> list[tuple[int, list[str]]]:
     """Rows of a CSV table that are not blank, each with the number of its last line; see :func:`csv_rows`.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is not such a table, or too large.
     """
-    return csv_rows(file_text(path, what), path)
+    return csv_rows(file_text(path, description), path)
 
 
 def csv_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
@@ -95,7 +95,7 @@ def csv_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
         ) from None
 
 
-def read_json(path: Path, what: str) -> Any:
+def read_json(path: Path, description: str) -> Any:
     """The value of a JSON file.
 
     Raises:
@@ -103,10 +103,10 @@ def read_json(path: Path, what: str) -> Any:
         ValueError: when it is not JSON in UTF-8, has a key twice, is nested too deeply, or needs more than the budget
             of memory.
     """
-    return json_value(file_bytes(path, what), path, what)
+    return json_value(file_bytes(path, description), path, description)
 
 
-def json_value(data: bytes, path: Path, what: str) -> Any:
+def json_value(data: bytes, path: Path, description: str) -> Any:
     """The value of the content of a JSON file; arguments and errors of :func:`read_json`."""
     check_bytes(path, sum(size * data.count(letter) for letter, size in _OBJECT_BYTES.items()))
     try:
@@ -121,7 +121,7 @@ def json_value(data: bytes, path: Path, what: str) -> Any:
         reason = "nested too deeply"
     except ValueError:  # Python's limit for integers
         reason = "an integer has too many digits"
-    raise ValueError(f"Expected {what} as JSON, but {path} is not ({reason}): write the file again.")
+    raise ValueError(f"Expected {description} as JSON, but {path} is not ({reason}): write the file again.")
 
 
 class _DuplicateKeyError(Exception):

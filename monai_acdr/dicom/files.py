@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""DICOM files in and out: bounded reads, quiet about values, whole or not at all; pydicom 2.4 and 3."""
+"""DICOM files in and out: bounded reads, messages without values, atomic writes; pydicom 2.4 and 3."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ VALUE_BYTES, ITEM_BYTES = 400, 1024
 object with a dictionary, an empty item of eight bytes a data set."""
 
 _NUMBER_TIMES = {"AT": 16, "FD": 4, "FL": 8, "SL": 9, "SS": 18, "SV": 5, "UL": 9, "US": 18, "UV": 5}
-"""How many times as large a list of Python's numbers is as their bytes, by value representation."""
+"""Ratio of a list of Python's numbers to their bytes in memory, by value representation."""
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _PIECE_BYTES = 1 << 22
 
 _META_START, _META_BYTES = 132, 1024
-"""Where the file meta information begins, and how much of it is looked at."""
+"""Offset of the file meta information, and the number of bytes that are inspected."""
 
 _META_GROUP = 0x0002
 
@@ -115,7 +115,7 @@ def load_dataset(
 
 
 def end_of_data(path: Path, stream: BinaryIO, header_only: bool) -> Callable[[BaseTag, str | None, int], bool]:
-    """Where pydicom stops reading the elements of a file: its `stop_when`.
+    """Stop condition of pydicom's reading of a file, its `stop_when`.
 
     The rest of an interrupted copy is zeros, up to gigabytes, which pydicom takes for empty elements (0000,0000), eight
     bytes each. Before the pixels they are damage. Behind them, and at the end of a file without pixels, programs pad

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From stored pixel values to gray values in which larger is brighter (PS3.3 C.7.6.3, C.11.1 and C.11.2).
+"""Conversion of stored pixel values to gray values in which larger is brighter (PS3.3 C.7.6.3, C.11.1 and C.11.2).
 
 One path for all modalities, so that a file gives the same pixels to every command, bundle and server. One float32 image
 is made and worked on in place: mammograms are large.
@@ -62,8 +62,8 @@ def read_gray_frames(path: str | os.PathLike[str], frames: Iterable[int] | None 
         ValueError: when it is not a gray image, is damaged, or larger than the memory budget.
     """
     dataset = load_dataset(path, force=True)
-    wanted = list(range(1, pixel_format(dataset, path).frames + 1) if frames is None else frames)
-    for index, stored in zip(wanted, stored_frames(dataset, path, wanted), strict=True):
+    requested = list(range(1, pixel_format(dataset, path).frames + 1) if frames is None else frames)
+    for index, stored in zip(requested, stored_frames(dataset, path, requested), strict=True):
         yield gray_values(dataset, path, stored, index)
 
 
@@ -250,8 +250,8 @@ def apply_voi(image: GrayImage, dataset: Any, name: object, voi: str) -> None:
     elif voi == "auto":
         _scale(image)
     else:
-        wanted = "VOILUTSequence" if voi == "lut" else "WindowCenter and WindowWidth"
-        raise ValueError(f"Expected {wanted} for voi={voi!r}, but {name} has none: pass voi='auto' or voi='none'.")
+        requested = "VOILUTSequence" if voi == "lut" else "WindowCenter and WindowWidth"
+        raise ValueError(f"Expected {requested} for voi={voi!r}, but {name} has none: pass voi='auto' or voi='none'.")
 
 
 def _apply_window(name: object, image: GrayImage, center: float, width: float, function: str) -> None:

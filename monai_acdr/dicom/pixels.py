@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Stored pixel values of gray DICOM images, frame by frame, with every doubt about them as an error.
+"""Stored pixel values of gray DICOM images, frame by frame, with an error for every ambiguity.
 
 JPEG, JPEG-LS and JPEG 2000 carry an image size of their own, for which decoders allocate, and run lengths may unpack to
 anything: a file of some kilobytes and 256 x 256 pixels by its header can ask for gigabytes. What does not fit the
@@ -281,15 +281,15 @@ def stored_frames(dataset: Any, name: object, frames: Iterable[int] | None = Non
             cannot be decoded here.
     """
     form = pixel_format(dataset, name)
-    wanted = list(range(1, form.frames + 1) if frames is None else frames)
+    requested = list(range(1, form.frames + 1) if frames is None else frames)
     if form.syntax in _NATIVE:
-        yield from _native(dataset, form, wanted, name)
+        yield from _native(dataset, form, requested, name)
     elif form.syntax == BIG_ENDIAN:
         check_pixels(name, (form.frames, *form.size))
         stack = _decode(dataset, form.frames, form, name)
-        yield from (stack[number - 1] for number in wanted)
+        yield from (stack[number - 1] for number in requested)
     else:
-        yield from _compressed(dataset, form, wanted, name)
+        yield from _compressed(dataset, form, requested, name)
 
 
 def stored_range(bits: int, signed: bool) -> tuple[int, int]:
@@ -297,7 +297,7 @@ def stored_range(bits: int, signed: bool) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
-def _native(dataset: Any, form: PixelFormat, wanted: Sequence[int], name: object) -> Iterator[np.ndarray]:
+def _native(dataset: Any, form: PixelFormat, requested: Sequence[int], name: object) -> Iterator[np.ndarray]:
     height, width = form.size
     count, data = height * width, _pixel_data(dataset, name)
     expected = (form.frames * count * form.allocated + 7) // 8
@@ -312,7 +312,7 @@ def _native(dataset: Any, form: PixelFormat, wanted: Sequence[int], name: object
             f"Expected {expected} bytes of pixels for {_shape(form)}, but {name} holds {len(data)}: Rows and Columns "
             "do not fit the pixels, or NumberOfFrames; export the file again."
         )
-    for number in wanted:
+    for number in requested:
         if form.allocated == 1:
             first = (number - 1) * count
             part = np.frombuffer(data, np.uint8)[first // 8 : (first + count + 7) // 8]
@@ -323,14 +323,14 @@ def _native(dataset: Any, form: PixelFormat, wanted: Sequence[int], name: object
             yield np.frombuffer(data, form.dtype, count=count, offset=offset).reshape(form.size)
 
 
-def _compressed(dataset: Any, form: PixelFormat, wanted: Sequence[int], name: object) -> Iterator[np.ndarray]:
+def _compressed(dataset: Any, form: PixelFormat, requested: Sequence[int], name: object) -> Iterator[np.ndarray]:
     if not _has_decoder(form.syntax):
         raise ValueError(
             f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)}, for "
             f"which no decoder is installed: install it with `{INSTALL}`, or decompress the file, for example with "
             "`gdcmconv --raw IN OUT`."
         )
-    chosen, number = set(wanted), 0
+    chosen, number = set(requested), 0
     for number, frame in enumerate(_encapsulated(dataset, form, name), start=1):
         if number in chosen:
             check_codestream(frame, form.syntax, form.size, 1, form.allocated, name)

@@ -110,25 +110,25 @@ def shown_labels(labels: Sequence[tuple[int, str]]) -> str:
     return ", ".join(shown) + (f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else "")
 
 
-def choose_number(labels: Sequence[tuple[int, str]], wanted: str, path: object) -> int:
+def choose_number(labels: Sequence[tuple[int, str]], requested: str, path: object) -> int:
     """The number of the structure with a label, upper and lower case alike, or with a number, such as ``#2``.
 
     Args:
         labels: number and label of each structure.
-        wanted: a label, or ``#`` and a number.
+        requested: a label, or ``#`` and a number.
         path: the file, for the message.
 
     Raises:
         ValueError: when no structure is called so, or several are; the message lists what there is.
     """
-    text = wanted.strip()
+    text = requested.strip()
     found = [number for number, label in labels if label.strip().casefold() == text.casefold()]
     if not found and re.fullmatch(r"#\d{1,9}", text):
         found = [number for number, _ in labels if number == int(text[1:])]
     if len(found) != 1:
         problem = f"{len(found)} are called so" if found else "none is called so"
         raise ValueError(
-            f"Expected one structure of {path} for --structure {wanted[:64]!r}, but {problem}: choose one of "
+            f"Expected one structure of {path} for --structure {requested[:64]!r}, but {problem}: choose one of "
             f"{shown_labels(labels)} by its label, or by its number, such as --structure '#{labels[0][0]}'."
         )
     return found[0]

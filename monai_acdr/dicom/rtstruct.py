@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""RT structure sets (PS3.3 A.19), written straight from the vertices, and read, ours and others'.
+"""RT structure sets (PS3.3 A.19), written from the vertices, and read, from this package and other programs.
 
 An ROI is read as a whole or not at all: a structure without one of its slices would be a wrong result in silence. The
 faults of one ROI do not concern another one: it is left out, with the reason, unless it is the one that is asked for.
@@ -239,7 +239,7 @@ _CLOSED = ("CLOSED_PLANAR", XOR)
 
 @dataclass(frozen=True)
 class StructureSet:
-    """What was read.
+    """Result of reading.
 
     Attributes:
         regions: a region for each ROI that could be read, by the order in the file; ROIs without contours are empty.
@@ -411,8 +411,11 @@ class _Drawing:
         contours, holes = tuple(rings for rings, _ in drawn), tuple(holes for _, holes in drawn)
         region = Region(structure, contours, holes=holes if any(map(any, holes)) else (), number=roi.number)
         notes = [
-            f"ROI #{roi.number}: {count} contour(s) {what}."
-            for count, what in ((open_contours, "that are not closed and planar"), (short, "of less than three points"))
+            f"ROI #{roi.number}: {count} contour(s) {description}."
+            for count, description in (
+                (open_contours, "that are not closed and planar"),
+                (short, "of less than three points"),
+            )
             if count
         ]
         return region, notes

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""DICOM segmentations (PS3.3 A.51) of masks, built with highdicom, and read, ours and others'.
+"""DICOM segmentations (PS3.3 A.51) of masks, built with highdicom, and read, from this package and from other programs.
 
 highdicom tells frames apart by their position alone and refuses cine series, whose phases share it. Such a series is
 given to it with made-up, distinct positions, and the true ones are put in afterwards, with a dimension for time.
@@ -466,7 +466,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What was read.
+    """Result of reading.
 
     Attributes:
         regions: a region for each segment that could be read, by the order in the file.
@@ -572,7 +572,7 @@ class _Reader:
                     self.faults[segment] = ValueError(f"Expected frames of segments of the file, but {problem}.")
 
     def result(self) -> Segmentation:
-        """What was read; an error when nothing was, for a reason."""
+        """The result; an error with the reason when nothing could be read."""
         read = [number for number in self.segments if number not in self.faults]
         if self.faults and not any(segment in read for segment, _ in self.masks):
             raise next(iter(self.faults.values()))

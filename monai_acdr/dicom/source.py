@@ -199,15 +199,15 @@ def check_sources(sources: Sequence[SourceFrame]) -> None:
             raise ValueError(
                 f"Expected each instance once, but {first.path} and {source.path} are the same one: leave out the copy."
             )
-    for keyword, what in (("PatientID", "patient"), ("StudyInstanceUID", "study")):
+    for keyword, description in (("PatientID", "patient"), ("StudyInstanceUID", "study")):
         first: dict[str, SourceFrame] = {}
         for source in sources:
             first.setdefault(text(source.header, keyword), source)
         if len(first) > 1:
             one, other = list(first.values())[:2]
             raise ValueError(
-                f"Expected images of one {what}, but got {len(first)} different {keyword}s, such as those of "
-                f"{one.path} and {other.path}: write a result for each {what}."
+                f"Expected images of one {description}, but got {len(first)} different {keyword}s, such as those of "
+                f"{one.path} and {other.path}: write a result for each {description}."
             )
 
 

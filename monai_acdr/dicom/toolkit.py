@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Packages of extras, where they are installed: highdicom builds segmentations and reports, dicomweb-client talks."""
+"""Optional packages: highdicom for segmentations and reports, dicomweb-client for servers."""
 
 from __future__ import annotations
 

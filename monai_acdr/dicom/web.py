@@ -57,18 +57,18 @@ class DicomWebError(RuntimeError):
     """
 
 
-def check_uid(value: object, what: str) -> str:
+def check_uid(value: object, description: str) -> str:
     """The UID, once it is one. Leading zeros are let pass: real archives have them.
 
     Args:
         value: to check.
-        what: its name for the message.
+        description: its name for the message.
 
     Raises:
         ValueError: unless it consists of at most 64 digits and dots. What it was instead is not repeated.
     """
     if not isinstance(value, str) or len(value) > 64 or not _UID.fullmatch(value):
-        raise ValueError(f"Expected a {what} of at most 64 digits and dots, but got something else.")
+        raise ValueError(f"Expected a {description} of at most 64 digits and dots, but got something else.")
     return value
 
 
@@ -326,8 +326,8 @@ def _check_kind(response: Any) -> None:
     kind = _media_type(response)
     if response.status_code == 204:
         return
-    wanted = response.request.headers.get("Accept", "")
-    if "multipart/related" in wanted:
+    requested = response.request.headers.get("Accept", "")
+    if "multipart/related" in requested:
         if kind.get_content_type() != "multipart/related" or not kind.get_boundary():
             raise _nonsense(origin(response.request.url), "multipart/related with a boundary, but got another type")
     elif kind.get_content_type() in ("application/dicom+json", "application/json"):
@@ -553,15 +553,17 @@ class DicomWeb:
     def _list(self, study_uid: str, series_uid: str | None, images_only: bool) -> list[tuple[str, str]]:
         """(series, instance) to fetch, in order."""
         series = [one for one in self.find_series(study_uid) if series_uid in (None, one.uid)]
-        wanted = [one for one in series if not images_only or one.modality not in _NOT_IMAGES]
-        if not wanted:
-            what = "this series in the study" if series_uid else "a study with this UID"
+        requested = [one for one in series if not images_only or one.modality not in _NOT_IMAGES]
+        if not requested:
+            description = "this series in the study" if series_uid else "a study with this UID"
             kind = "that has images" if series else "that you may see"
-            raise DicomWebError(f"Expected {what} on {origin(self.url)}, but it lists none {kind}: check the UIDs.")
-        if len(wanted) < len(series):
-            _logger.info("Left out %d series that hold no images.", len(series) - len(wanted))
+            raise DicomWebError(
+                f"Expected {description} on {origin(self.url)}, but it lists none {kind}: check the UIDs."
+            )
+        if len(requested) < len(series):
+            _logger.info("Left out %d series that hold no images.", len(series) - len(requested))
         keys: list[tuple[str, str]] = []
-        for one in wanted:
+        for one in requested:
             found = self._search("instances", "00080018", study_uid, one.uid)
             if not found or (one.num_instances is not None and len(found) < one.num_instances):
                 raise DicomWebError(

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The one coordinate rule of this package, and its conversions to and from every other convention.
+"""The coordinate rule of this package, and its conversions to and from every other convention.
 
 A point is (x, y) = (column, row) in continuous pixel units. Pixel (c, r) covers [c, c + 1) x [r, r + 1); its center
 is (c + 0.5, r + 0.5) and the image covers [0, W] x [0, H]. This is torch's ``align_corners=False``, and the rule of

@@ -16,7 +16,7 @@ from monai_acdr.geometry.polygons import check_vertices, keep_open
 __all__ = ["SMALL_LOOP", "cut_loops", "settle_contours"]
 
 SMALL_LOOP = 0.05
-"""Share of the rest of a contour's area that a loop has at most to be no more than neighbors changing places."""
+"""Largest area of a small loop, as a share of the rest of the contour: neighbors that changed places."""
 
 
 class _Loop(NamedTuple):
@@ -31,16 +31,16 @@ class _Loop(NamedTuple):
 def settle_contours(contours: Tensor) -> Tensor:
     """Contours of an evolution after repair: :func:`keep_open` at each step, the last contour without small loops.
 
-    Where the field draws vertices together, neighbors may change places; what is inside such a loop, programs that
-    read contours do not agree about. A loop above :data:`SMALL_LOOP` may be the object as well as the rest: it is left,
-    for its user to see.
+    Where the field draws vertices together, neighbors may change places; programs do not
+    agree about the inside of such a loop. A loop above :data:`SMALL_LOOP` may be the object as well as the rest: it is
+    left, for its user to see.
 
     Args:
         contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels.
 
     Returns:
-        The same shape. Structures are treated one by one: nothing here keeps them nested, which is
-        :func:`monai_acdr.geometry.nest_contours`.
+        The same shape. Structures are treated one by one: they are nested by
+        :func:`monai_acdr.geometry.nest_contours`, not here.
     """
     kept = keep_open(at_least_float32(contours))
     last = kept[-1].reshape(-1, *kept.shape[-2:])  # (1, K, 2) or (N, K, 2)
@@ -58,7 +58,7 @@ def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
 
     Returns:
         (K, 2), the same vertices in the same order; those of a loop lie on the two edges that crossed, one of them on
-        the crossing. ``vertices`` itself where there is nothing to cut.
+        the crossing. ``vertices`` itself if it has no loop.
 
     Raises:
         ValueError: when ``vertices`` is not (K, 2).

@@ -27,7 +27,7 @@ _ROUNDS = 8
 """Rounds in which only edges that cut into the inner contour are moved; after them all edges are."""
 
 _LARGEST_GROWTH = 4.0
-"""How far from the center a pushed vertex may end, in units of the farthest vertex of the two contours."""
+"""Largest distance of a pushed vertex from the center, in units of the farthest vertex of the two contours."""
 
 _CLEARANCE = 0.05
 """Distance of a good center from the outer contour, in units of the square root of that contour's area."""
@@ -227,8 +227,8 @@ def _center(inner: Tensor, outer: Tensor) -> Tensor | None:
     if len(candidates) == 0:
         return None
     distances = _distance(candidates, outer)
-    wanted = _CLEARANCE * math.sqrt(float(signed_area(outer).abs()))
-    good = (distances >= wanted).nonzero()
+    requested = _CLEARANCE * math.sqrt(float(signed_area(outer).abs()))
+    good = (distances >= requested).nonzero()
     chosen = int(good[0]) if len(good) > 0 else int(distances.argmax())
     return candidates[chosen] if float(distances[chosen]) > 0 else None
 

@@ -193,7 +193,7 @@ def _joined(start: Tensor, end: Tensor) -> Tensor:
 def keep_open(contours: Tensor) -> Tensor:
     """Let a contour stay where it was before a step that shuts it.
 
-    A field that points inwards everywhere, learned for ventricles of few pixels, can draw a contour together until it
+    A field that points inwards everywhere, learned for ventricles of few pixels, can contract a contour until it
     is a line, whose mask is empty. The first step, from a start of any size, may shrink it as it likes.
 
     Args:

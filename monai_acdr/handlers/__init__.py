@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Ignite handlers: metrics, the evaluation report, checkpoints, and what an inference leaves on disk."""
+"""Ignite handlers: metrics, the evaluation report, checkpoints, and results of an inference on disk."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Checkpoints that are whole or absent, and errors that say which file and what to do."""
+"""Checkpoint files: atomic writes, and errors that name the file and the next step."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class ContourWriter:
 
 
 def contour_record(case: Mapping[str, Any], structures: Sequence[str] | None = None) -> dict[str, Any]:
-    """What ``NAME.json`` says of a case: a contour document of version 2 with one frame (docs/reference).
+    """Content of ``NAME.json`` of a case: a contour document of version 2 with one frame (docs/reference).
 
     Args:
         case: see :class:`ContourWriter`.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One checkpoint out of those of several trainings: an ensemble's."""
+"""Checkpoints of ensembles, joined from those of several trainings."""
 
 from __future__ import annotations
 

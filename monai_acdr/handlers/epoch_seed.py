@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Randomness that depends on the seed and the epoch alone."""
+"""Random seeds that depend only on the run's seed and the epoch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Gradients that are never longer than a given norm."""
+"""Gradient clipping by norm."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The base of handlers whose metric is a length: in pixels, or in mm with every image's own spacing."""
+"""Base class of handlers whose metric is a length: in pixels, or in mm with every image's own spacing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Our metrics as ignite handlers, one short class each, as MONAI has them for its own.
+"""Ignite handlers of this package's metrics, like MONAI's handlers.
 
 Mean Dice and mean IoU are MONAI's: `monai.handlers.MeanDice`, `monai.handlers.MeanIoUHandler`.
 

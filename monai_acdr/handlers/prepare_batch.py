@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The batch as a trainer gets it: random views with masks of their contours, or with the places of their hearts."""
+"""Batches of a trainer: random views with masks of their contours, or with the places of their hearts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Keep a training: its full state after each epoch, to go on from, and the network that validated best."""
+"""Checkpoints of a training: its full state after each epoch, for resuming, and the network that validated best."""
 
 from __future__ import annotations
 

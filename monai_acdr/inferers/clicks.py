@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""From clicks alone to a contour: the first one says where to look, all of them bend what the network draws there."""
+"""Contours from clicks: the first click places the region, and all clicks correct the network's contour."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -
     old = lengths.cumsum(0) - lengths
     new = (arc + torch.arange(-SAMPLES, SAMPLES + 1, dtype=contour.dtype) / SAMPLES * half_width) % length
     gap = _gap(new[:, None], old, length).amin(1)
-    wanted = gap > half_width / SAMPLES / 3
-    wanted[SAMPLES] = gap[SAMPLES] > SAME * length  # the place itself goes all the way
-    arcs, order = torch.cat([old, new[wanted]]).sort(stable=True)
-    points = torch.cat([contour, points_at(contour, new[wanted])])[order]
+    requested = gap > half_width / SAMPLES / 3
+    requested[SAMPLES] = gap[SAMPLES] > SAME * length  # the place itself goes all the way
+    arcs, order = torch.cat([old, new[requested]]).sort(stable=True)
+    points = torch.cat([contour, points_at(contour, new[requested])])[order]
     away = (_gap(arcs, arcs.new_tensor(arc), length) / half_width).clamp(max=1)
     return points + ((1 - away) ** 3 * (3 * away + 1))[:, None] * pull
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Clicks that bend a contour: points that must be inside or outside, and the contour follows nearby only.
+"""Corrections of a contour by clicks: points that must be inside or outside, with a local deformation.
 
 A click that the contour contradicts pulls the nearest place of the contour through itself and a little further; the
 pull fades along the contour, to nothing at a distance that grows with the pull. Clicks that the contour already obeys
@@ -27,7 +27,7 @@ __all__ = ["MARGIN", "OVERSHOOT", "WIDTH", "contradicted_clicks", "correct_conto
 WIDTH = (0.15, 3.0)
 """Half width of a pull along the contour: a share of the perimeter, plus a multiple of the pull's length."""
 OVERSHOOT = 0.5
-"""How far a pull goes beyond the click, as a share of the click's distance from the contour.
+"""Overshoot of a pull beyond the click, as a share of the click's distance from the contour.
 
 A click in the middle of what is missing wants 1, a click on the true boundary 0. These two constants were the best for
 both together after five simulated clicks on the Sunnybrook training group (benchmarks/clicks.py)."""
@@ -117,12 +117,12 @@ class _Clicks:
     """Points (N, 2) and the sign (N,) of the depth they want: 1 inside, -1 outside, 0 on the contour."""
 
     points: Tensor
-    wanted: Tensor
+    requested: Tensor
 
     def violations(self, vertices: Tensor) -> Tensor:
         """(N,) distances by which the contour contradicts the clicks, 0 where it obeys."""
         depth = nearest_on_contour(vertices, self.points).depth
-        wrong = torch.where(self.wanted == 0, depth.abs(), -self.wanted * depth)
+        wrong = torch.where(self.requested == 0, depth.abs(), -self.requested * depth)
         return wrong.masked_fill(wrong <= TOLERANCE * float(perimeter(vertices)), 0)
 
 
@@ -167,7 +167,7 @@ class _Pull:
 
 def _serve(contour: Tensor, clicks: _Clicks, index: int, served: Tensor, pull: _Pull) -> Tensor | None:
     """The contour pulled through one click; None if there is no way."""
-    point, on_contour = clicks.points[index], bool(clicks.wanted[index] == 0)
+    point, on_contour = clicks.points[index], bool(clicks.requested[index] == 0)
     simple, sign = bool(is_simple(contour)), torch.sign(signed_area(contour))
     obeyed = clicks.violations(contour) == 0
 

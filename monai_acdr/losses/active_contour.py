@@ -57,8 +57,8 @@ def reduce_known(values: Tensor, known: Tensor, reduction: str) -> Tensor:
 def check_reference(target: Tensor) -> None:
     """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced or transformed.
 
-    A mask of {0, 255} or class numbers would train toward nonsense, and NaN to NaN, without a word. Channels that are
-    NaN everywhere are missing references, not wrong ones, and have to be taken out before.
+    A mask of {0, 255} or class numbers would silently train toward meaningless values, and NaN to NaN. Channels that
+    are NaN everywhere are missing references, not wrong ones, and have to be taken out before.
     """
     if torch.compiler.is_compiling() or target.numel() == 0:
         return
@@ -142,7 +142,8 @@ class CurvatureLoss(_Loss):
 class DistanceLoss(_Loss):
     """Sum over the vertices of |p[j] - p[j-1]|^2 in the normalized square: short, evenly spaced edges.
 
-    A term of the published code, not of the paper; like there a sum, so that it falls with 1 / K for a given shape.
+    A term of the published code, not of the paper; a sum as in that code, so that it falls with 1 / K for a given
+    shape.
     """
 
     def __init__(self, reduction: LossReduction | str = LossReduction.MEAN) -> None:

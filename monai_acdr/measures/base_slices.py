@@ -4,10 +4,10 @@
 """Detection of slices beyond the ventricle: above the base, where the wall is thin, and below the apex.
 
 In systole the base moves toward the apex, so that the slice nearest to the base shows the ventricle at end-diastole
-and the atrium at end-systole. Its contour would count into the end-systolic volume. The wall of an atrium has a third
+and the atrium at end-systole. Its contour would be added to the end-systolic volume. The wall of an atrium has a third
 to two thirds of the thickness of the ventricle's at that moment, and that of the ventricle's base has more. The apex
 moves little, but its cavity closes: a slice of muscle alone is left, where the networks of an ensemble each see another
-cavity. What counts in both places is the wall less :data:`SPREADS` times the spread of the endocardium.
+cavity. Both rules compare the wall minus :data:`SPREADS` times the spread of the endocardium.
 """
 
 from __future__ import annotations

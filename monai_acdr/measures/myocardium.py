@@ -3,7 +3,7 @@
 
 """Mass and wall thickness of the left ventricle, from endocardial and epicardial contours of one phase.
 
-The myocardium is what the epicardium encloses less what the endocardium encloses, papillary muscles counting as blood.
+The myocardium is the epicardial area minus the endocardial area; papillary muscles count as blood.
 Its volume is the disc sum over the short-axis slices, as that of the cavity
 (:mod:`monai_acdr.measures.ventricle`), and its mass 1.05 g for each mL. Mass is reported at end-diastole.
 

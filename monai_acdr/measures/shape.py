@@ -32,7 +32,7 @@ MAX_CHECKED_VERTICES = 1000
 TIE_TOLERANCE = 1e-9
 """Diameters that differ by less than this share of the longest are equally long."""
 MAX_TIES = 16
-"""So many equally long diameters are compared by their perpendiculars: a regular polygon has very many."""
+"""Number of equally long diameters that are compared by their perpendiculars: a regular polygon has very many."""
 CHUNK = 256
 """Rows of a pairwise table that are in memory at once."""
 

@@ -3,9 +3,9 @@
 
 """Stacks of parallel slices: slice positions, slice heights, and findings about gaps and overlaps.
 
-Positions are distances in mm along the slices' common normal. A slice stands for all that is nearer to it than to any
-other slice. Its height is therefore taken from the positions: the slice thickness says how far the signal came from,
-and differs from the distance of the slices wherever they overlap or leave gaps.
+Positions are distances in mm along the slices' common normal. A slice represents everything nearer to it than to any
+other slice. Its height is therefore taken from the positions: the slice thickness is the extent of the signal, and
+differs from the distance of the slices wherever they overlap or leave gaps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ THICKNESS_TOLERANCE_MM = 0.1
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a study that its reader should know.
+    """A finding about a study.
 
     Attributes:
         kind: a fixed word for programs, such as ``overlap``.

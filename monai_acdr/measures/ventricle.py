@@ -262,15 +262,15 @@ def _phase_findings(volumes: Sequence[PhaseVolume], missing: str) -> list[Findin
     return findings
 
 
-def _choose(volumes: Sequence[PhaseVolume], wanted: int | None, found: PhaseVolume | None, name: str) -> PhaseVolume:
-    if wanted is None:
+def _choose(volumes: Sequence[PhaseVolume], requested: int | None, found: PhaseVolume | None, name: str) -> PhaseVolume:
+    if requested is None:
         assert found is not None
         return found
     for volume in volumes:
-        if volume.phase == wanted:
+        if volume.phase == requested:
             return volume
     phases = [volume.phase for volume in volumes]
-    raise ValueError(f"Expected `{name}` to be a phase with contours, one of {phases}, but got {wanted}.")
+    raise ValueError(f"Expected `{name}` to be a phase with contours, one of {phases}, but got {requested}.")
 
 
 def _check_areas(areas: Iterable[ContourArea]) -> list[ContourArea]:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Metrics of contours and masks: what MONAI lacks, and one record and one summary for reports."""
+"""Metrics of contours and masks: those that MONAI lacks, and records and summaries for reports."""
 
 from __future__ import annotations
 

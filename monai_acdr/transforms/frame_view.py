@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Whole frames as a network of fixed input size sees them: square, small and standardized."""
+"""View of whole frames for a network of fixed input size: square, small and standardized."""
 
 from __future__ import annotations
 

@@ -215,11 +215,11 @@ def _check_times(times: Sequence[float | None] | None, count: int) -> tuple[np.n
 
 
 def _check_marks(marks: Mapping[str, int | None], curve: np.ndarray) -> dict[str, int]:
-    wanted = {name: index for name, index in marks.items() if index is not None}
-    for name, index in wanted.items():
+    requested = {name: index for name, index in marks.items() if index is not None}
+    for name, index in requested.items():
         if not 0 <= index < curve.size or not np.isfinite(curve[index]):
             raise ValueError(f"Expected {name} to be the index of a phase with a volume, but got {index}.")
-    return wanted
+    return requested
 
 
 def _check_pair(name: str, measured: Sequence[float], reference: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

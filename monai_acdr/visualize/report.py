@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The results of one study as ONE self-contained HTML file: pictures inside, no script, no link to anywhere.
+"""The results of one study as one self-contained HTML file: embedded pictures, no scripts, no external links.
 
 Every text is escaped, and a content security policy forbids the browser to load or run anything. Nothing of the
 patient is in it but what the caller passes as `identity`; captions, file names and notes are the caller's too.

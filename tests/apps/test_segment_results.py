@@ -16,7 +16,7 @@ from pydicom.uid import generate_uid
 
 from monai_acdr.apps import segment
 from monai_acdr.apps.inputs import read_inputs
-from monai_acdr.apps.segment_results import RESULT_NAMES, SegmentOptions, check_wanted
+from monai_acdr.apps.segment_results import RESULT_NAMES, SegmentOptions, check_requested
 
 NOTHING = SegmentOptions(pictures=False)
 
@@ -46,9 +46,9 @@ def test_names_of_results_have_no_twin() -> None:
 
 def test_nothing_is_asked_of_pictures(study: Path) -> None:
     inputs = read_inputs(study)
-    check_wanted(NOTHING, inputs, store=False)
+    check_requested(NOTHING, inputs, store=False)
     with pytest.raises(ValueError, match="Expected a DICOM result to store"):
-        check_wanted(NOTHING, inputs, store=True)
+        check_requested(NOTHING, inputs, store=True)
 
 
 def asks(**changes: object) -> SegmentOptions:
@@ -66,18 +66,18 @@ def test_without_a_place_one_refusal_names_what_works(
         edit(file, **dict.fromkeys(lacking))
     inputs = read_inputs(own_study)
     with pytest.raises(ValueError, match=rf"12 of 12 frame\(s\).* lack {', '.join(lacking)}: .*use --sr or --mask"):
-        check_wanted(asks(rtstruct=True), inputs, store=False)
+        check_requested(asks(rtstruct=True), inputs, store=False)
     with pytest.raises(ValueError, match=rf"lacks {', '.join(lacking)}: .*\(--mask, --sr\)"):
-        check_wanted(asks(seg="BINARY"), inputs, store=False)
+        check_requested(asks(seg="BINARY"), inputs, store=False)
     segment(own_study, tmp_path / "out", tiny_heart, "center", sr=True, mask=True, device="cpu")
     assert (tmp_path / "out" / "sr.dcm").exists() and len(list((tmp_path / "out" / "masks").iterdir())) == 12
 
 
 def test_a_mammogram_has_no_place_but_a_segmentation(mammogram: Path) -> None:
     inputs = read_inputs(mammogram)
-    check_wanted(asks(seg="BINARY"), inputs, store=False)
+    check_requested(asks(seg="BINARY"), inputs, store=False)
     with pytest.raises(ValueError, match="use --seg, --sr or --mask"):
-        check_wanted(asks(rtstruct=True), inputs, store=False)
+        check_requested(asks(rtstruct=True), inputs, store=False)
 
 
 @pytest.mark.parametrize("thickness", [None, 0, "abc", -8])

@@ -63,7 +63,7 @@ def test_columns(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a column `image` or `file`"):
         pairs_of_table(tmp_path, table, {}, QualityReport())
     table = _tree(tmp_path, "image,patient\na.png,1\n")
-    with pytest.raises(ValueError, match=r"Expected `where` to name columns .*but got \['mass'\]"):
+    with pytest.raises(ValueError, match=r"Expected `row_filter` to name columns .*but got \['mass'\]"):
         pairs_of_table(tmp_path, table, {"mass": "1"}, QualityReport())
 
 

@@ -70,7 +70,7 @@ def test_with_a_table(table_folder: Path) -> None:
     halves = [pair_folder_data_list(table_folder, group) for group in ("training", "test")]
     assert [len(half) for half in halves] == [6, 4]
     assert not {item["patient"] for item in halves[0]} & {item["patient"] for item in halves[1]}
-    assert len(pair_folder_data_list(table_folder, where={"view": "CC"}, folds=5, fold=2, group="test")) == 1
+    assert len(pair_folder_data_list(table_folder, row_filter={"view": "CC"}, folds=5, fold=2, group="test")) == 1
 
 
 @pytest.mark.parametrize(("layout", "first"), [("vaihingen", "building_001"), ("bing", "building_000")])
@@ -153,10 +153,10 @@ def test_errors(tmp_path: Path, table_folder: Path) -> None:
         pair_folder_data_list(tmp_path / "absent")
     with pytest.raises(ValueError, match=r"Expected images/ and masks/ .*found no usable pair \(left out: nothing\)"):
         pair_folder_data_list(tmp_path)
-    with pytest.raises(ValueError, match="Expected a table for `where`"):
-        pair_folder_data_list(tmp_path, where={"a": "1"})
-    with pytest.raises(ValueError, match="`where` matched no row"):
-        pair_folder_data_list(table_folder, where={"view": "XX"})
+    with pytest.raises(ValueError, match="Expected a table for `row_filter`"):
+        pair_folder_data_list(tmp_path, row_filter={"a": "1"})
+    with pytest.raises(ValueError, match="`row_filter` matched no row"):
+        pair_folder_data_list(table_folder, row_filter={"view": "XX"})
     with pytest.raises(FileNotFoundError, match="nothing.csv does not exist"):
         pair_folder_data_list(table_folder, table=tmp_path / "nothing.csv")
     with pytest.raises(ValueError, match="Expected `group` to be one of"):
@@ -273,7 +273,7 @@ def test_cdd_cesm(shared_data: Path) -> None:
     root = shared_data / "cdd_cesm"
     tested: list[str] = []
     for fold in range(5):
-        items = pair_folder_data_list(root, where={"mass_like": "1"}, folds=5, fold=fold)
+        items = pair_folder_data_list(root, row_filter={"mass_like": "1"}, folds=5, fold=fold)
         assert len(items) == 52
         groups = {
             group: {item["patient"] for item in items if item["group"] == group} for group in ("training", "test")

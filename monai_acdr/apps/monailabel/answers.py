@@ -42,18 +42,18 @@ EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".png", ".dcm")
 _TYPES = {"uint8": np.uint8, "uint16": np.uint16, "int16": np.int16, "int32": np.int32, "float32": np.float32}
 
 
-def extension_of(wanted: str | None, image: LabelImage) -> str:
+def extension_of(requested: str | None, image: LabelImage) -> str:
     """The format of the answer: the one asked for, by default PNG for pictures and NIfTI for everything else.
 
     Raises:
         ValueError: when there is no such format, or the image cannot have it.
     """
-    extension = (wanted or (".png" if image.is_picture else ".nii.gz")).lower()
+    extension = (requested or (".png" if image.is_picture else ".nii.gz")).lower()
     extension = extension if extension.startswith(".") else f".{extension}"
     if extension == ".seg.nrrd":
         extension = ".nrrd"
     if extension not in EXTENSIONS:
-        raise ValueError(f"Expected `result_extension` to be one of {EXTENSIONS}, but got {str(wanted)[:40]!r}.")
+        raise ValueError(f"Expected `result_extension` to be one of {EXTENSIONS}, but got {str(requested)[:40]!r}.")
     if extension == ".dcm" and not image.sources:
         raise ValueError("Expected a DICOM image for a DICOM segmentation, which refers to it: ask for .nii.gz.")
     if extension == ".png" and image.shape[2:] not in ((1,), (1, 1)):
@@ -182,8 +182,8 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
         ValueError: for a request that cannot be served.
     """
     start = time.perf_counter()
-    wanted = request.get("result_extension")
-    extension = extension_of(str(wanted) if wanted else None, image)
+    requested = request.get("result_extension")
+    extension = extension_of(str(requested) if requested else None, image)
     prompts = parse_prompts(request, image.shape)
     contours = outline_image(image, prompts, model)
     outlined = time.perf_counter()
@@ -227,7 +227,7 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
 
 
 def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, list[str]]:
-    """Of the first frame, as MONAI Label's clients show them: voxel indices as text."""
+    """Contours of the first frame, as MONAI Label's clients show them: voxel indices as text."""
     return {
         label: [str(x - 0.5), str(y - 0.5), str(record["slice"])]
         for label, record in zip(labels, records, strict=False)

@@ -315,7 +315,7 @@ def reference_keys(store: ModelStore) -> tuple[str, ...]:
 
 
 def _loaders(config: Any, place: str = "") -> Iterator[str]:
-    """Where in a config every LoadReferenced is."""
+    """Ids of every LoadReferenced in a config."""
     items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
     if isinstance(config, dict) and str(config.get("_target_", "")).endswith("LoadReferenced"):
         yield place

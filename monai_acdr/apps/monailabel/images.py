@@ -215,7 +215,7 @@ def _header(stream: BinaryIO) -> tuple[dict[str, str], tuple[int, ...], np.dtype
 
 @contextmanager
 def _refusal(path: Path) -> Iterator[None]:
-    """What is wrong with a file becomes an error that names it."""
+    """Turn errors of reading into a ValueError that names the file."""
     try:
         yield
     except KeyError as error:

@@ -162,11 +162,11 @@ def _on_slice(points: Sequence[tuple[float, float, int]], number: int) -> Tensor
 
 
 def _numbers(values: Any, name: str, lengths: Sequence[int]) -> list[float]:
-    wanted = " or ".join(map(str, lengths))
+    requested = " or ".join(map(str, lengths))
     if not isinstance(values, (list, tuple)) or len(values) not in lengths:
-        raise ValueError(f"Expected `{name}` to be {wanted} numbers, but got {str(values)[:80]}.")
+        raise ValueError(f"Expected `{name}` to be {requested} numbers, but got {str(values)[:80]}.")
     if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= LARGEST for v in values):
-        raise ValueError(f"Expected `{name}` to be {wanted} finite numbers, but got {str(values)[:80]}.")
+        raise ValueError(f"Expected `{name}` to be {requested} finite numbers, but got {str(values)[:80]}.")
     return [float(value) for value in values]
 
 

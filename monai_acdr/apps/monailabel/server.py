@@ -89,7 +89,7 @@ def _one_at_a_time(name: str) -> Callable[..., Any]:
 
 
 class CheckedLabels:
-    """What both datastores do more than MONAI Label's: names and labels are checked, no file is ever half there.
+    """Additions of both datastores to MONAI Label's: names and labels are checked, files are written whole.
 
     MONAI Label compares its list with the files on the thread of its watcher, and takes the list apart meanwhile: a
     label saved at that moment would be a file that the list does not know. So one thread at a time changes the list.
@@ -97,7 +97,7 @@ class CheckedLabels:
 
     images: ImageCache
     structures: tuple[Structure, ...] = (LV_ENDOCARDIUM, LV_MYOCARDIUM)
-    """What the labels 1 and 2 show where a client gives them no name."""
+    """Names of the labels 1 and 2 where a client gives none."""
     _datastore_config_path: str
     _lock_file: str
     _datastore: Any
@@ -636,11 +636,11 @@ class MyApp(MONAILabelApp):
 
 
 def _stores(app_dir: Path, conf: dict[str, str]) -> dict[str, ModelStore]:
-    """Of the bundles that are wanted and have weights."""
+    """Stores of the requested bundles that have weights."""
     known = bundle_names()
-    wanted = [name.strip() for name in str(conf.get("models") or ",".join(known)).split(",")]
-    unknown = sorted(set(wanted) - set(known))
+    requested = [name.strip() for name in str(conf.get("models") or ",".join(known)).split(",")]
+    unknown = sorted(set(requested) - set(known))
     if unknown:
         raise ValueError(f"Expected --conf models to name bundles of {known}, but got {unknown}.")
-    stores = {name: ModelStore(name, app_dir / "model", conf.get("device")) for name in wanted}
+    stores = {name: ModelStore(name, app_dir / "model", conf.get("device")) for name in requested}
     return {name: store for name, store in stores.items() if store.prepare()}

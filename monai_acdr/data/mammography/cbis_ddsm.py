@@ -87,11 +87,11 @@ class CbisFiles:
         Raises:
             ValueError: for a path that leaves the data set.
         """
-        *wanted, name = path_parts(text)
-        if not wanted:
+        *requested, name = path_parts(text)
+        if not requested:
             return []
-        subject = self._folders.get(wanted[0], [])
-        series = [files for parts, files in subject if parts[-len(wanted) :] == tuple(wanted)]
+        subject = self._folders.get(requested[0], [])
+        series = [files for parts, files in subject if parts[-len(requested) :] == tuple(requested)]
         exact = [path for files in series for path in files if path.name == name]
         found = exact or [path for files in series or [files for _, files in subject] for path in files]
         self._unnamed -= {path.parent for path in found}

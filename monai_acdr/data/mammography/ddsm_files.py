@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The files of DDSM but the films: cases (``.ics``) and outlines (``.OVERLAY``) with their chain codes.
+"""DDSM's files other than the films: cases (``.ics``) and outlines (``.OVERLAY``) with their chain codes.
 
 A chain code walks from pixel to pixel. DDSM's mask of it is the walked pixels and all that they enclose. The contour
 is the outline of that mask (:func:`monai_acdr.transforms.contour.mask_to_contour`), not the polygon through the centers
@@ -50,7 +50,7 @@ VIEWS = ("LEFT_CC", "LEFT_MLO", "RIGHT_CC", "RIGHT_MLO")
 """The films of a case."""
 
 MAX_TEXT_BYTES = 4_000_000
-"""Of an ``.ics`` or ``.OVERLAY`` file; a large outline has some thousand codes of two characters each."""
+"""Largest ``.ics`` or ``.OVERLAY`` file in bytes; a large outline has some thousand codes of two characters each."""
 
 BEGINNING_BYTES = 1 << 16
 """Hold the header of an ``.LJPEG`` file, which has some hundred bytes."""
@@ -103,41 +103,47 @@ def open_name(name: str) -> str:
     return lower[:-3] if lower.endswith(".gz") else lower
 
 
-def read_bytes(path: Path, limit: int | None, what: str) -> bytes:
+def read_bytes(path: Path, limit: int | None, description: str) -> bytes:
     """Content of a file, unpacked when it is gzipped (recognized by content).
 
     Args:
         path: the file.
         limit: refuse more bytes than this, unpacked; None refuses more than the budget of memory.
-        what: for messages.
+        description: for messages.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is too large, or its gzip stream is damaged.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected {what}, but {path} does not exist: check the path and copy the whole case.")
+        raise FileNotFoundError(
+            f"Expected {description}, but {path} does not exist: check the path and copy the whole case."
+        )
     with open(path, "rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
     try:
         with gzip.open(path, "rb") if packed else open(path, "rb") as stream:
             data = stream.read((read_budget_bytes() if limit is None else limit) + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"Expected {what}, but the gzip file {path} is damaged ({error}): copy it again.") from error
+        raise ValueError(
+            f"Expected {description}, but the gzip file {path} is damaged ({error}): copy it again."
+        ) from error
     check_bytes(path, len(data))
     if limit is not None and len(data) > limit:
-        raise ValueError(f"Expected {what} of at most {limit} bytes, but {path} is longer: is it a file of DDSM?")
+        raise ValueError(
+            f"Expected {description} of at most {limit} bytes, but {path} is longer: is it a file of DDSM?"
+        )
     return data
 
 
-def read_beginning(path: Path, what: str) -> tuple[bytes, int | None]:
+def read_beginning(path: Path, description: str) -> tuple[bytes, int | None]:
     """The first :data:`BEGINNING_BYTES` of a file, unpacked, and its size in bytes, None when it is gzipped.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is not a regular file, or its gzip stream is damaged.
     """
-    check_regular_file(path, what)
+    check_regular_file(path, description)
     with open(path, "rb") as stream:
         data = stream.read(BEGINNING_BYTES)
     if not data.startswith(b"\x1f\x8b"):
@@ -146,19 +152,21 @@ def read_beginning(path: Path, what: str) -> tuple[bytes, int | None]:
         with gzip.open(path, "rb") as stream:
             return stream.read(BEGINNING_BYTES), None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"Expected {what}, but the gzip file {path} is damaged ({error}): copy it again.") from error
+        raise ValueError(
+            f"Expected {description}, but the gzip file {path} is damaged ({error}): copy it again."
+        ) from error
 
 
-def read_text(path: Path, what: str) -> str:
+def read_text(path: Path, description: str) -> str:
     """Content of a text file; bytes beyond ASCII, as in free text, become replacement characters.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is too large or binary.
     """
-    data = read_bytes(path, MAX_TEXT_BYTES, what)
+    data = read_bytes(path, MAX_TEXT_BYTES, description)
     if b"\0" in data:
-        raise ValueError(f"Expected {what}, but {path} is binary: copy it again in binary mode.")
+        raise ValueError(f"Expected {description}, but {path} is binary: copy it again in binary mode.")
     return data.decode("ascii", errors="replace")
 
 
@@ -283,7 +291,7 @@ STEPS = np.array([(0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-
 
 MAX_COORDINATE = 65535
 MAX_TIMES = 4
-"""How many times as large as its image the rectangle around an outline may be; a larger one is not a lesion's."""
+"""Largest ratio of an outline's bounding box to its image; a larger one is not a lesion's."""
 
 MIN_WINDOW = 1_000_000
 """Pixels of a rectangle around an outline that is never too large."""

@@ -156,8 +156,8 @@ def _check(
     return LosslessHeader(precision, (height, width), predictor, table, position)
 
 
-def _damaged(path: Path, what: str) -> ValueError:
-    return ValueError(f"Expected a complete lossless JPEG file, but {path} {what}; copy or download it again.")
+def _damaged(path: Path, description: str) -> ValueError:
+    return ValueError(f"Expected a complete lossless JPEG file, but {path} {description}; copy or download it again.")
 
 
 PREDICTORS = range(1, 8)
@@ -385,7 +385,7 @@ OUTPUTS = ("gray_level", "optical_density")
 
 
 class DDSMFilmImage:
-    """What :meth:`DDSMReader.read` gives: pixels and what the ``.ics`` file tells of them.
+    """Result of :meth:`DDSMReader.read`: pixels and their values in the ``.ics`` file.
 
     Args:
         pixels: (H, W), row first.

@@ -49,7 +49,7 @@ MAX_NUMBER_DIGITS = 18
 """Of an image; longer ones are not numbers of INbreast, which have eight."""
 
 _XLS_TIMES = 32
-"""How many times as large as its file a spreadsheet is in memory: a cell of 10 bytes is an object of Python."""
+"""Ratio of a spreadsheet's memory to its file size: a cell of 10 bytes is an object of Python."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _xls_rows(path: Path) -> list[list[Any]]:
 
 
 _OBJECT_TIMES = 16
-"""How many times as large as its file a property list is in memory: ``<dict/>`` becomes a dictionary."""
+"""Ratio of a property list's memory to its file size: ``<dict/>`` becomes a dictionary."""
 
 MAX_DEPTH = 32
 """Levels of elements; outlines have 9."""
@@ -233,7 +233,7 @@ def _load(path: Path, data: bytes) -> Any:
 
 
 class _Refused(Exception):
-    """What is well-formed XML, but no file to go on with; the message is for the user."""
+    """Error for well-formed XML that is not a usable file; the message is for the user."""
 
 
 def _check_xml(path: Path, data: bytes) -> None:
@@ -550,7 +550,7 @@ def _contour(roi: InbreastRoi, name: str, size: tuple[int, int], report: Quality
 
 
 def _attempt(read: Callable[[S], T], source: S, kind: str, subject: str, report: QualityReport) -> T | None:
-    """What ``read`` makes of ``source``; None, with a finding, when it raises."""
+    """Result of ``read(source)``; None, with a finding, when it raises."""
     try:
         return read(source)
     except (OSError, ValueError) as error:

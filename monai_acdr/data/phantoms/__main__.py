@@ -23,7 +23,7 @@ WRITERS: dict[str, Callable[..., Path]] = {
     "cbis_ddsm": write_cbis_ddsm_twin,
     "pairs": write_pair_folder,
 }
-"""What can be written, and the function that writes it."""
+"""Data sets that can be written, and their functions."""
 
 _CINE_OPTIONS = ("num_slices", "num_phases", "spacing")
 

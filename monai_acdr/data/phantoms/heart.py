@@ -94,7 +94,7 @@ class Chest:
     def signal(self, level: float) -> np.ndarray:
         """Relative signal (H, W) at a level between 0 (base) and 1 (apex)."""
         image = MUSCLE * np.ones_like(self.x)
-        # Organs move away from the heart's axis as the slices descend: a static background could be learned by heart.
+        # Organs move away from the heart's axis as the slices descend: a static background could be memorized.
         shift = 12.0 * (level - 0.5)
         x, y = self.x + 3.0 * self.wave, self.y + shift + 3.0 * self.wave
         for organ in self.organs:
@@ -390,7 +390,7 @@ class ShortAxisPhantom:
         self.scale = rng.uniform(330, 560)
 
     def level(self, slice_index: int) -> float:
-        """Where a slice lies between base (0) and apex (1)."""
+        """Position of a slice between base (0) and apex (1)."""
         return 0.05 + 0.93 * (slice_index + 0.5) / self.num_slices
 
     def contraction(self, phase: int) -> float:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Synthetic breasts with masses, on disk as INbreast, DDSM and CBIS-DDSM have theirs.
+"""Synthetic breasts with masses, in the layouts of INbreast, DDSM and CBIS-DDSM.
 
 ITU-T T.81, process 14, one component, a fixed Huffman code; the first line is predicted as all others, over a virtual
 line of 2^(P - 1), and height and width may be swapped in the header. Simple and exact, not small or fast.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Writing a generated folder completely or not at all, and never over somebody's own files.
+"""Atomic writing of a generated folder, never over the user's files.
 
 A manifest, `phantom.json`, lists every generated file with its SHA-256. Only a folder whose files are all listed there
 and unchanged counts as an earlier output and may be replaced.

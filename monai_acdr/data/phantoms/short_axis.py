@@ -53,7 +53,7 @@ STUDY_DATE, STUDY_TIME = "20000101", "120000"
 
 @dataclass(frozen=True)
 class CineGeometry:
-    """Where the slices of a patient lie: LPS, mm.
+    """Position and orientation of a patient's slices: LPS, mm.
 
     Attributes:
         row: (3,) unit vector along a row, toward higher columns.

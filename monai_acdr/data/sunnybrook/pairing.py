@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Data list of Sunnybrook Cardiac Data in any of its four layouts: which images and contours belong together.
+"""Data list of Sunnybrook Cardiac Data in any of its four layouts: matching of images and contours.
 
 Cite Radau et al., "Evaluation framework for algorithms segmenting short axis cardiac MRI", MIDAS Journal 2009,
 hdl 10380/3070. The data are in the public domain (CC0).
@@ -522,12 +522,14 @@ def _conclude(root: Path, items: list[dict[str, Any]], selection: _Selection, re
         found = ", ".join(f"{number} {kind}" for kind, number in report.kinds().items())
         _logger.warning("Findings in %s: %s. See sunnybrook_quality_report().", root, found)
     if not items:
-        wanted = "frames" if selection.groups is None else f"frames of the group {'+'.join(sorted(selection.groups))!r}"
+        requested = (
+            "frames" if selection.groups is None else f"frames of the group {'+'.join(sorted(selection.groups))!r}"
+        )
         unassigned = UNASSIGNED in selection.count_by_group()
         hint = (
             "give patients of other data a `group` column in link.csv" if unassigned else "check `group` and `exclude`"
         )
         raise ValueError(
-            f"Expected {wanted} in {root} (layout {report.layout!r}), but none can be used. Patients by group: "
+            f"Expected {requested} in {root} (layout {report.layout!r}), but none can be used. Patients by group: "
             f"{selection.count_by_group() or 'none'}. {report.summary()}\nNext step: {hint}, or repair the files above."
         )

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Quality report of a data set in one of Sunnybrook's layouts: what a data list leaves out, and doubtful masks."""
+"""Quality report of a data set in one of Sunnybrook's layouts: omitted frames, and doubtful masks."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def sunnybrook_quality_report(
 def _check_groups(items: list[dict[str, Any]], group: str | None, report: QualityReport) -> None:
     """Compare the patients with the official table; data without any official patient have no official groups."""
     present = {item["patient"] for item in items}
-    wanted = {case.group for case in CASES if case.patient in present}
+    requested = {case.group for case in CASES if case.patient in present}
     if group is not None and group.strip().lower() != "all":
-        wanted &= {parse_group(group)}
-    for name in sorted(wanted):
+        requested &= {parse_group(group)}
+    for name in sorted(requested):
         official = [case.patient for case in CASES if case.group == name]
         absent = [patient for patient in official if patient not in present]
         if absent:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 __all__ = ["NormalizedDecoderBlock", "NormalizedEncoderBlock"]
 
 NEGATIVE_SLOPE = 0.01
-"""Of the leaky rectifier, as in nnU-Net."""
+"""Negative slope of the leaky rectifier, as in nnU-Net."""
 
 
 def _convolutions(in_channels: int, out_channels: int, num_convs: int) -> OrderedDict[str, nn.Module]:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The head that makes the displacement field of Algorithm 1 out of the output of any network.
+"""Head that turns the output of any network into the displacement field of Algorithm 1.
 
 A segmentation network starts with outputs of about 1 in each pixel, unrelated from one pixel to the next. As a field
 that is half an image of displacement in another direction for each vertex: the first step folds the contour up, the

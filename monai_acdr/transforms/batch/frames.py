@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random views of whole frames, to train a localizer: another place, zoom, turn, crop, border and scanner."""
+"""Random views of whole frames, to train a localizer: translation, zoom, rotation, crop, border and appearance."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contours: from masks and to masks, along with an image, and to its file's pixels or the patient."""
+"""Contour transforms: conversion from and to masks, spatial transforms with the image, and mapping to the file."""
 
 from __future__ import annotations
 

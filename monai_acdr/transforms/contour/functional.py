@@ -192,7 +192,7 @@ DRAWN_SHIFT_PX = 0.25
 
 
 MASK_RULES = ("covered", "drawn")
-"""How a mask follows from its contour. ``covered``: the pixels of which the contour covers at least half, this
+"""Rules from contour to mask. ``covered``: the pixels of which the contour covers at least half, this
 package's rule; ``drawn``: as in this module."""
 
 

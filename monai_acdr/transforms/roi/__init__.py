@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Regions of interest: making, jittering and cropping them, and the way back."""
+"""Regions of interest: creation, jitter, cropping, and the inverse."""
 
 from __future__ import annotations
 

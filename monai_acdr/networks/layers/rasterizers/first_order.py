@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Guards for rasterizers that have a gradient and no other derivative: those raise an error instead of being zero."""
+"""Guards for rasterizers with first derivatives only: other derivatives raise an error instead of being zero."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The paper's renderer (R in Algorithm 1, eq. 4): silhouettes of triangles, with a hand-made gradient.
+"""The paper's renderer (R in Algorithm 1, eq. 4): silhouettes of triangles, with a custom gradient.
 
 The triangles are a Delaunay triangulation of the initial contour (L in Algorithm 1). The faces are found once and stay
 fixed while the vertices move: a contour that has evolved far is drawn as moved triangles, which may overlap or reach
@@ -247,7 +247,7 @@ def _triangulate(points: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Crossings:
-    """Where edges cross rows of pixel centers. All tensors are (N,).
+    """Crossings of edges with rows of pixel centers. All tensors are (N,).
 
     Attributes:
         x: position of the crossing.

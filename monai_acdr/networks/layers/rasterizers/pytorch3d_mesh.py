@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The soft silhouette of pytorch3d, an optional library that has to be built for the torch that is installed."""
+"""The soft silhouette of pytorch3d, an optional library that is built for the installed torch."""
 
 from __future__ import annotations
 

@@ -335,7 +335,7 @@ def _density(
     windings,
     row,
     column,
-    wanted,
+    requested,
     on_row,
     on_column,
     height,
@@ -346,10 +346,10 @@ def _density(
 ):
     """dL/dw at pixels, see ``exact.py``: the mean of both sides for an edge on a grid line."""
     on_line = on_row | on_column
-    here_grad, here = _read(grads, windings, row, column, wanted, height, width, row_stride, column_stride)
+    here_grad, here = _read(grads, windings, row, column, requested, height, width, row_stride, column_stride)
     other_row, other_column = row - tl.where(on_row, 1, 0), column - tl.where(on_column, 1, 0)
     there_grad, there = _read(
-        grads, windings, other_row, other_column, wanted & on_line, height, width, row_stride, column_stride
+        grads, windings, other_row, other_column, requested & on_line, height, width, row_stride, column_stride
     )
     toward = tl.where(on_line, (there - here) * _SIDE_STEP, 0.0)
     density = here_grad * _slope(here + toward, RULE)
@@ -357,9 +357,9 @@ def _density(
 
 
 @triton.jit
-def _read(grads, windings, row, column, wanted, height, width, row_stride, column_stride):
+def _read(grads, windings, row, column, requested, height, width, row_stride, column_stride):
     """Gradient and signed coverage at pixels, 0 outside the frame."""
-    inside = wanted & (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    inside = requested & (row >= 0) & (row < height) & (column >= 0) & (column < width)
     row, column = row.to(tl.int64), column.to(tl.int64)
     grad = tl.load(grads + row * row_stride + column * column_stride, mask=inside, other=0.0)
     winding = tl.load(windings + row * width + column, mask=inside, other=0.0)
@@ -388,7 +388,7 @@ def unit(values):
 
 @triton.jit
 def cover(x_start, y_start, x_end, y_end, top, right):
-    """What one edge adds to the signed coverage of rows ``top`` (ROWS, 1) and columns ``right - 1`` (1, COLUMNS)."""
+    """Share of one edge in the signed coverage of rows ``top`` (ROWS, 1) and columns ``right - 1`` (1, COLUMNS)."""
     # Differences of clipped values telescope to zero round the polygon.
     from_top, to_top = unit(y_start - top), unit(y_end - top)
     # Where the edge enters and leaves the row, relative to the whole pixel in which it starts.
