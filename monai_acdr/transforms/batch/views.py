@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Random views of the objects of a batch: another place, size, direction and shape, and other intensities.
+"""Random views of the objects of a batch: translation, scale, rotation, shape and intensities.
 
 All draw from torch's global generator, on the CPU.
 """
@@ -389,8 +389,8 @@ class RandView:
         after = [outer]
         for ring in range(rings - 2, -1, -1):
             share = ring / (rings - 1)  # those between go part of the way
-            wanted = before[:, ring] * (factor * (1 - share) + share * outer / before[:, -1])
-            after.insert(0, torch.minimum(wanted, (1 - _THINNEST) * after[0]))
+            requested = before[:, ring] * (factor * (1 - share) + share * outer / before[:, -1])
+            after.insert(0, torch.minimum(requested, (1 - _THINNEST) * after[0]))
         unmoved = ~on.to(before.device)[:, None]
         target = torch.where(unmoved, before, torch.stack(after, 1))
         return RingWarp(before, target, _FAR * torch.maximum(before[:, -1], target[:, -1]))
