@@ -13,17 +13,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from monai_acdr.apps.convert_contours import convert
-    from monai_acdr.apps.evaluate_bundle import evaluate
+    from monai_acdr.apps.evaluate_bundle import EvaluateOptions, evaluate
     from monai_acdr.apps.installation import info
     from monai_acdr.apps.segment_results import SegmentOptions
     from monai_acdr.apps.segment_study import demo, segment
-    from monai_acdr.apps.train_bundle import train
-    from monai_acdr.apps.volume_agreement import agreement
+    from monai_acdr.apps.train_bundle import TrainOptions, train
+    from monai_acdr.apps.volume_agreement import AgreementOptions, agreement
 
-__all__ = ["SegmentOptions", "agreement", "convert", "demo", "evaluate", "info", "segment", "train"]
+__all__ = [
+    "AgreementOptions",
+    "EvaluateOptions",
+    "SegmentOptions",
+    "TrainOptions",
+    "agreement",
+    "convert",
+    "demo",
+    "evaluate",
+    "info",
+    "segment",
+    "train",
+]
 
 _MODULES = {
+    "AgreementOptions": "volume_agreement",
+    "EvaluateOptions": "evaluate_bundle",
     "SegmentOptions": "segment_results",
+    "TrainOptions": "train_bundle",
     "agreement": "volume_agreement",
     "convert": "convert_contours",
     "demo": "segment_study",

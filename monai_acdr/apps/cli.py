@@ -452,7 +452,7 @@ def evaluate(pairs: tuple[str, ...], as_json: bool, **arguments: Any) -> None:
     """Compare a bundle's contours with the references of a DATASET: Dice, distances in pixels, intervals."""
     from monai_acdr.apps.evaluate_bundle import evaluate as run
 
-    figures = run(options=dict(_pair(text) for text in pairs), **arguments)
+    figures = run(config=dict(_pair(text) for text in pairs), **arguments)
     print_result(as_json, figures, _evaluate_lines(figures, arguments["output"]))
 
 

@@ -766,8 +766,8 @@ def _write_sr(path: Path, regions: Sequence[Region], results: Results) -> None:
         [results.inputs.sources[index] for index in kept],
         [None if shape is None else {name: getattr(shape, name) for name in MEASURES} for shape in shapes],
         None if volumes is None else _coded_volumes(volumes),
+        _coded_wall(results.measured.wall),
         algorithm=results.algorithm,
-        wall=_coded_wall(results.measured.wall),
     )
 
 

@@ -46,7 +46,7 @@ from monai_acdr.handlers import join_checkpoints, save_checkpoint
 from monai_acdr.metrics import CaseRecord
 from monai_acdr.visualize import save_png
 
-__all__ = ["TrainingResult", "train"]
+__all__ = ["TrainOptions", "TrainingResult", "train"]
 
 Say = Callable[[str], None]
 Items = list[dict[str, Any]]
@@ -92,21 +92,55 @@ class TrainingResult:
         }
 
 
-def train(  # noqa: PLR0913
+@dataclass(frozen=True)
+class TrainOptions:
+    """How :func:`monai_acdr.apps.train` reads a data set, and what it trains.
+
+    Attributes:
+        folds: number of folds by patient for a cross-validation, whose networks become one ensemble; None or 1 holds a
+            fifth of the patients out, or what the data set itself does not call training.
+        plan: edited plan instead of one that is made; ``folds``, ``epochs`` and ``seed`` go before it.
+        epochs: passes over the objects, instead of the budget of the plan.
+        minutes: epochs for about so many minutes of training on this machine, all folds together.
+        structure: name of the object, where masks have one label.
+        seed: of weights, order and augmentation; 0 if None.
+        table: see :func:`monai_acdr.data.pair_folder_data_list`.
+        patient_column: column of the table by which images belong together: no group is trained and measured on.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+        overwrite: replace the results of an earlier run, and start from the beginning.
+
+    Raises:
+        ValueError: for ``folds`` below 1, ``epochs`` or ``minutes`` that are not positive, or both of them.
+    """
+
+    folds: int | None = None
+    plan: str | os.PathLike[str] | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    structure: str | None = None
+    seed: int | None = None
+    table: str | os.PathLike[str] | None = None
+    patient_column: str | None = None
+    device: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.folds is not None and self.folds < 1:
+            raise ValueError(f"Expected `folds` to be at least 1, but got {self.folds}.")
+        epochs, minutes = self.epochs, self.minutes
+        if epochs is not None and minutes is not None:
+            raise ValueError(f"Expected `epochs` or `minutes`, but got both, {epochs} and {minutes}: leave one out.")
+        if (epochs is not None and epochs < 1) or (minutes is not None and not minutes > 0):
+            raise ValueError(f"Expected positive `epochs` and `minutes`, but got {epochs} and {minutes}.")
+
+
+def train(
     data: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    folds: int | None = None,
-    plan: str | os.PathLike[str] | None = None,
-    epochs: int | None = None,
-    minutes: float | None = None,
-    structure: str | None = None,
-    seed: int | None = None,
-    table: str | os.PathLike[str] | None = None,
-    patient_column: str | None = None,
-    device: str | None = None,
-    overwrite: bool = False,
+    options: TrainOptions | None = None,
     say: Say | None = None,
+    **shortcuts: Any,
 ) -> TrainingResult:
     """Train a contour model on images and masks, and measure it on patients that it has not seen.
 
@@ -118,53 +152,46 @@ def train(  # noqa: PLR0913
         data: data set that :func:`monai_acdr.data.pair_folder_data_list` reads.
         output: folder for the results: ``bundle/``, ``card.md``, ``metrics.json``, ``metrics.csv``,
             ``worst_cases.png``, ``plan.json``, ``quality.json``, ``split.csv``, and ``training/`` to go on from.
-        folds: number of folds by patient for a cross-validation, whose networks become one ensemble; None or 1 holds a
-            fifth of the patients out, or what the data set itself does not call training.
-        plan: edited plan instead of one that is made; ``folds``, ``epochs`` and ``seed`` go before it.
-        epochs: passes over the objects, instead of the budget of the plan.
-        minutes: epochs for about so many minutes of training on this machine, all folds together.
-        structure: name of the object, where masks have one label.
-        seed: of weights, order and augmentation; 0 if None.
-        table: see :func:`monai_acdr.data.pair_folder_data_list`.
-        patient_column: column of the table by which images belong together: no group is trained and measured on.
-        device: as in :func:`monai_acdr.apps.segment`.
-        overwrite: replace the results of an earlier run, and start from the beginning.
+        options: folds, budget, table and the like; by default all is chosen from the data.
         say: told each step in a line of text.
+        **shortcuts: fields of :class:`TrainOptions` by their names, instead of those of ``options``:
+            ``train(data, output, epochs=5)`` is ``train(data, output, options=TrainOptions(epochs=5))``.
 
     Raises:
         FileExistsError, OSError: when there are results already, another run writes there, or it cannot be written.
         FileNotFoundError, ValueError: for data, a plan or options that cannot be used; the message says what to do.
+        TypeError: for a shortcut that is not a field of TrainOptions.
         ImportError: without the extra ``bundle``.
     """
     start, tell = time.monotonic(), say or _ignore
     _require_extra()
-    _check_options(folds, epochs, minutes)
-    chosen = find_device(device)
+    options = replace(options or TrainOptions(), **shortcuts)
+    device = find_device(options.device)
     with lock_folder(output) as target:
-        _make_room(target, overwrite)
+        _make_room(target, options.overwrite)
         report = QualityReport()
-        given = read_plan(plan) if plan is not None else _earlier_plan(target)
-        items, options = _list(Path(data), table, patient_column, report)
+        given = read_plan(options.plan) if options.plan is not None else _earlier_plan(target)
+        items, listed = _list(Path(data), options.table, options.patient_column, report)
         fingerprint = dataset_fingerprint(items)
         pixel_mm = None if fingerprint.spacing is None else fingerprint.spacing[1]
-        settled = given or make_plan(fingerprint, _structures(items), folds or 1)
-        settled = _with_options(settled, folds, epochs, seed, structure)
+        settled = given or make_plan(fingerprint, _structures(items), options.folds or 1)
+        settled = _with_options(settled, options)
         _check_structures(settled, items)
-        if minutes is not None and given is None:
-            settled = _for_minutes(settled, len(items), minutes, chosen)
+        if options.minutes is not None and given is None:
+            settled = _for_minutes(settled, len(items), options.minutes, device)
         _agrees_with_earlier(target, settled)
         items = _large_enough(items, settled.min_area, report)
         runs = _splits(items, settled, report)
         _write_beginning(target, report, fingerprint, settled, runs, tell)
         config = settled.config(pixel_mm)
-        options |= {"min_area": settled.min_area} if options else {}
-        work = _Work(target / "training", settled, config, chosen, tell, start)
+        listed |= {"min_area": settled.min_area} if listed else {}
+        work = _Work(target / "training", settled, config, device, tell, start)
         records, worst = work.run(runs)
         origin = {"dataset_dir": str(data), **work.origin(runs)}
         with publish_results(target, RESULT_NAMES, overwrite=True) as new:
             metrics = write_metrics(new, records, settled, origin)
             save_png(new / "worst_cases.png", worst_picture(worst))
-            write_bundle(new / "bundle", settled, config, options, work.join(len(runs)), runs, target / "bundle")
+            write_bundle(new / "bundle", settled, config, listed, work.join(len(runs)), runs, target / "bundle")
             write_card(new, settled, fingerprint, metrics, report, origin)
         tell(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
         held_out = sum(len(held) for _, held in runs)
@@ -199,15 +226,6 @@ def _require_extra() -> None:
         raise ImportError(
             f"Training needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"
         )
-
-
-def _check_options(folds: int | None, epochs: int | None, minutes: float | None) -> None:
-    if folds is not None and folds < 1:
-        raise ValueError(f"Expected `folds` to be at least 1, but got {folds}.")
-    if epochs is not None and minutes is not None:
-        raise ValueError(f"Expected `epochs` or `minutes`, but got both, {epochs} and {minutes}: leave one out.")
-    if (epochs is not None and epochs < 1) or (minutes is not None and not minutes > 0):
-        raise ValueError(f"Expected positive `epochs` and `minutes`, but got {epochs} and {minutes}.")
 
 
 def _make_room(target: Path, overwrite: bool) -> None:
@@ -292,16 +310,14 @@ def _check_structures(plan: TrainingPlan, items: Items) -> None:
         )
 
 
-def _with_options(
-    plan: TrainingPlan, folds: int | None, epochs: int | None, seed: int | None, structure: str | None
-) -> TrainingPlan:
-    given: dict[str, Any] = {"folds": folds, "epochs": epochs, "seed": seed}
-    if structure is not None:
+def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
+    given: dict[str, Any] = {"folds": options.folds, "epochs": options.epochs, "seed": options.seed}
+    if options.structure is not None:
         if len(plan.structures) != 1:
             raise ValueError(
                 f"Expected one structure for `structure`, but the masks have {list(plan.structures)}: leave it out."
             )
-        given["structures"] = (structure,)
+        given["structures"] = (options.structure,)
     changes = {name: value for name, value in given.items() if value is not None and value != getattr(plan, name)}
     return replace(plan, **changes, reasons={**plan.reasons, **dict.fromkeys(changes, "given as an option")})
 

@@ -17,7 +17,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ __all__ = [
     "MEASURES",
     "ReferenceHeart",
     "ReferenceSet",
+    "AgreementOptions",
     "agreement",
     "find_hearts",
     "measure_heart",
@@ -354,19 +355,36 @@ WALL_MEASURES = ("mass_g", "wall_mm")
 """Measures that need an epicardium."""
 
 
-def agreement(  # noqa: PLR0913
+@dataclass(frozen=True)
+class AgreementOptions:
+    """How :func:`monai_acdr.apps.agreement` reads references and outlines images.
+
+    Attributes:
+        label: value of the left ventricle's cavity in label maps; 3 in ACDC, 1 in M&Ms.
+        myocardium: value of the myocardium in label maps; 2 in both.
+        checkpoint: other weights than the bundle's.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+        batch_size: frames at once.
+        overwrite: replace earlier results.
+    """
+
+    label: int = 3
+    myocardium: int = 2
+    checkpoint: str | os.PathLike[str] | None = None
+    device: str | None = None
+    batch_size: int = 32
+    overwrite: bool = False
+
+
+def agreement(
     studies: str | os.PathLike[str],
     output: str | os.PathLike[str],
     model: str | os.PathLike[str] | ContourModel = "sunnybrook_lv_acdr",
     roi: str = "auto",
     *,
-    label: int = 3,
-    myocardium: int = 2,
-    checkpoint: str | os.PathLike[str] | None = None,
-    device: str | None = None,
-    batch_size: int = 32,
-    overwrite: bool = False,
+    options: AgreementOptions | None = None,
     progress: Progress | None = None,
+    **shortcuts: Any,
 ) -> dict[str, Any]:
     """Outline the hearts of a folder, and compare their volumes with those of their references.
 
@@ -381,15 +399,11 @@ def agreement(  # noqa: PLR0913
         output: folder for ``agreement.csv``, a row per patient, ``agreement.json``, statistics per measure, and
             ``agreement.png``, Bland-Altman plots.
         model: a bundle's name or folder, of the endocardium of the left ventricle, or a model that is loaded already;
-            ``checkpoint``, ``device`` and ``batch_size`` do not count then.
+            ``checkpoint``, ``device`` and ``batch_size`` of the options do not count then.
         roi: ``auto``, ``center``, or ``label``, a region about the reference: its position is known then.
-        label: of the left ventricle's cavity in label maps; 3 in ACDC, 1 in M&Ms.
-        myocardium: of the myocardium in label maps; 2 in both.
-        checkpoint: other weights than the bundle's.
-        device: as in :func:`monai_acdr.apps.segment`.
-        batch_size: frames at once.
-        overwrite: replace earlier results.
+        options: labels of the references, weights, device and the like; by default those of ACDC and of the bundle.
         progress: told (step, done, all).
+        **shortcuts: fields of :class:`AgreementOptions` by their names, instead of those of ``options``.
 
     Returns:
         The content of ``agreement.json``. A patient of whom a phase has no contour has no volumes; it is counted in
@@ -398,18 +412,22 @@ def agreement(  # noqa: PLR0913
     Raises:
         FileNotFoundError, ValueError: for a folder, a file, a region or weights that cannot be used.
         FileExistsError, OSError: when results cannot be written.
+        TypeError: for a shortcut that is not a field of AgreementOptions.
     """
+    options = replace(options or AgreementOptions(), **shortcuts)
     request = None if roi == "label" else parse_region(roi)
     if request is not None and request.kind not in ("auto", "center"):
         raise ValueError(f"Expected `roi` to be auto, center or label for many patients, but got {roi!r}.")
-    with output_folder(output, RESULT_NAMES, overwrite) as folder:
-        contour_model = model if isinstance(model, ContourModel) else load_model(model, checkpoint, device, batch_size)
+    with output_folder(output, RESULT_NAMES, options.overwrite) as folder:
+        contour_model = model
+        if not isinstance(contour_model, ContourModel):
+            contour_model = load_model(contour_model, options.checkpoint, options.device, options.batch_size)
         if LV_ENDOCARDIUM not in contour_model.structures:
             raise ValueError(
                 f"Expected a bundle that outlines {LV_ENDOCARDIUM.label}, but {contour_model.name} outlines "
                 f"{contour_model.label}: choose another model."
             )
-        hearts = find_hearts(studies, label, myocardium)
+        hearts = find_hearts(studies, options.label, options.myocardium)
         rows: list[dict[str, Any]] = []
         findings: list[str] = []
         left_out = list(hearts.left_out)
@@ -427,7 +445,8 @@ def agreement(  # noqa: PLR0913
         if not rows:
             raise ValueError(f"Expected a patient that can be compared, but got none: {'; '.join(left_out[:3])}")
         weights = {"name": contour_model.name, "weights_sha256": contour_model.checkpoint_sha256}
-        settings = {"model": weights, "layout": hearts.layout, "roi": roi, "label": label, "myocardium": myocardium}
+        settings = {"model": weights, "layout": hearts.layout, "roi": roi}
+        settings |= {"label": options.label, "myocardium": options.myocardium}
         settings |= {"left_out": left_out, "findings": findings}
         result = {"program": "monai-acdr agreement", "version": __version__, **settings, **_summary(rows)}
         if pairs := {MEASURES[name]: values for name, values in _pairs(rows).items()}:

@@ -25,7 +25,7 @@ from monai_acdr.dicom.regions import (
 from monai_acdr.dicom.rtstruct import read_rtstruct, write_rtstruct
 from monai_acdr.dicom.seg import read_seg, write_seg
 from monai_acdr.dicom.source import SourceFrame, check_sources, order_sources, read_instance, read_sources
-from monai_acdr.dicom.sr import MEASURES, VOLUMES, WALL, write_sr
+from monai_acdr.dicom.sr import MEASURES, VOLUMES, WALL, SrOptions, write_sr
 from monai_acdr.dicom.web import DicomWeb, DicomWebError, RemoteSeries, parse_study_url
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Region",
     "RemoteSeries",
     "SourceFrame",
+    "SrOptions",
     "Structure",
     "as_regions",
     "check_sources",

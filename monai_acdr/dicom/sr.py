@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "MEASURES",
     "VOLUMES",
     "WALL",
+    "SrOptions",
     "clip_polygon",
     "write_sr",
 ]
@@ -98,19 +100,45 @@ _PROCEDURES = {
 _IMAGING = Code("363679005", "SCT", "Imaging")
 
 
-def write_sr(  # noqa: PLR0913
+@dataclass(frozen=True)
+class SrOptions:
+    """How :func:`write_sr` writes a structured report.
+
+    Attributes:
+        coordinates: ``image`` (SCOORD, in pixels of the named image) or ``patient`` (SCOORD3D, mm, which names no
+            image: phases of a cine series cannot be told apart then).
+        structure: what plain contours show.
+        algorithm: what made them; by default this package.
+        procedure: code of the imaging procedure; by default from the modality.
+        series_number: of the new series.
+        overwrite: replace an existing file.
+
+    Raises:
+        ValueError: for other coordinates.
+    """
+
+    coordinates: str = "image"
+    structure: Structure | None = None
+    algorithm: Algorithm | None = None
+    procedure: Code | None = None
+    series_number: int = 903
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.coordinates not in ("image", "patient"):
+            raise ValueError(f"Expected `coordinates` to be 'image' or 'patient', but got {self.coordinates!r}.")
+
+
+def write_sr(
     path: str | os.PathLike[str],
     contours: Sequence[Any],
     sources: Sequence[SourceFrame],
     measures: Sequence[Mapping[str, float] | None] | None = None,
     volumes: Mapping[str, float] | None = None,
-    coordinates: str = "image",
-    structure: Structure | None = None,
-    algorithm: Algorithm | None = None,
-    procedure: Code | None = None,
-    series_number: int = 903,
-    overwrite: bool = False,
     wall: Mapping[str, float] | None = None,
+    *,
+    options: SrOptions | None = None,
+    **shortcuts: Any,
 ) -> Path:
     """Write a planar ROI measurement group for each contour, and groups for the ventricle's volumes and its wall.
 
@@ -123,30 +151,27 @@ def write_sr(  # noqa: PLR0913
         measures: names of :data:`MEASURES` to values, for each contour in the order of :func:`iterate_contours`. The
             area is added where the spacing is known and none is given.
         volumes: names of :data:`VOLUMES` to values.
-        coordinates: ``image`` (SCOORD, in pixels of the named image) or ``patient`` (SCOORD3D, mm, which names no
-            image: phases of a cine series cannot be told apart then).
-        structure: what plain contours show.
-        algorithm: what made them.
-        procedure: code of the imaging procedure; by default from the modality.
-        series_number: of the new series.
-        overwrite: replace an existing file.
         wall: names of :data:`WALL` to values at end-diastole.
+        options: coordinates, algorithm, series and the like.
+        **shortcuts: fields of :class:`SrOptions` by their names, instead of those of ``options``:
+            ``write_sr(path, contours, sources, coordinates="patient")``.
 
     Returns:
         The path.
 
     Raises:
         FileExistsError: when the file exists and `overwrite` is false.
+        TypeError: for a shortcut that is not a field of SrOptions.
         ImportError: without highdicom.
         ValueError: for contours, sources, names or values that do not fit.
     """
-    path, algorithm = check_target(path, overwrite), algorithm or Algorithm()
-    if coordinates not in ("image", "patient"):
-        raise ValueError(f"Expected `coordinates` to be 'image' or 'patient', but got {coordinates!r}.")
+    options = replace(options or SrOptions(), **shortcuts)
+    path, coordinates = check_target(path, options.overwrite), options.coordinates
+    algorithm = options.algorithm or Algorithm()
     check_sources(sources)
     if coordinates == "patient" and not all(source.has_place for source in sources):
         raise ValueError("Expected images with a frame of reference for patient coordinates: pass coordinates='image'.")
-    regions = _without_holes(as_regions(contours, sources, structure))
+    regions = _without_holes(as_regions(contours, sources, options.structure))
     values = _values(regions, sources, measures)
     highdicom = require_highdicom("Writing a structured report")
     with quiet_values(), source_errors("a structured report", sources[0].path, "leave out --sr"):
@@ -156,7 +181,7 @@ def write_sr(  # noqa: PLR0913
         ]
         report = highdicom.sr.MeasurementReport(
             observation_context=_observer(highdicom, algorithm),
-            procedure_reported=procedure or _procedure(sources[0]),
+            procedure_reported=options.procedure or _procedure(sources[0]),
             imaging_measurements=[*groups, *_heart_groups(highdicom, volumes, wall, algorithm)],
         )
         used = {source.key[0]: without_identity(source.header) for source in sources}
@@ -164,7 +189,7 @@ def write_sr(  # noqa: PLR0913
             evidence=list(used.values()),
             content=report,
             series_instance_uid=new_uid(),
-            series_number=series_number,
+            series_number=options.series_number,
             sop_instance_uid=new_uid(),
             instance_number=1,
             manufacturer=algorithm.manufacturer,
@@ -177,7 +202,7 @@ def write_sr(  # noqa: PLR0913
             transfer_syntax_uid=choose_transfer_syntax(_lengths(regions, sources, coordinates)),
         )
         copy_identity(sources[0].header, result)
-        return save_dataset(result, path, overwrite)
+        return save_dataset(result, path, options.overwrite)
 
 
 def _without_holes(regions: list[Region]) -> list[Region]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps import evaluate, evaluate_bundle
+from monai_acdr.apps import EvaluateOptions, evaluate, evaluate_bundle
 
 TINY = {
     "network_def#displacement_net#channels": [4, 8],
@@ -20,15 +20,8 @@ TINY = {
 
 def test_figures(phantom: Path, tiny_heart: Path, tmp_path: Path) -> None:
     weights = tiny_heart / "models" / "model.pt"
-    figures = evaluate(
-        phantom,
-        tmp_path / "out",
-        group="training",
-        roi="label",
-        checkpoint=weights,
-        options=TINY,
-        device="cpu",
-    )
+    options = EvaluateOptions(group="training", roi="center", checkpoint=weights, config=TINY, device="cpu")
+    figures = evaluate(phantom, tmp_path / "out", options=options, roi="label")  # the keyword counts
     assert figures == json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert figures["num_cases"] >= 6
     assert 0 < figures["mean_dice"] < 1
@@ -44,7 +37,9 @@ def test_without_the_extra(phantom: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_refused(phantom: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"(?s)has no `nonsense`.*has no `other`"):
-        evaluate(phantom, tmp_path / "out", options={"nonsense": 1, "other#x": 2})
+        evaluate(phantom, tmp_path / "out", config={"nonsense": 1, "other#x": 2})
     with pytest.raises(FileNotFoundError, match="Expected weights at"):
         evaluate(phantom, tmp_path / "out", checkpoint=tmp_path / "absent.pt")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'groups'"):
+        evaluate(phantom, tmp_path / "out", groups="training")
     assert not (tmp_path / "out").exists()

@@ -20,7 +20,7 @@ from monai.bundle import ConfigWorkflow
 from monai.utils import set_determinism
 from PIL import Image
 
-from monai_acdr.apps import evaluate, segment, train, train_bundle
+from monai_acdr.apps import TrainOptions, evaluate, segment, train, train_bundle
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.training_plan import read_plan
 from monai_acdr.apps.training_results import RESULT_NAMES
@@ -79,7 +79,8 @@ def tiny_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(disks: Path, tiny_plan: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[str]]:
     """Output, result and lines of a training that nobody changes."""
     output, lines = tmp_path_factory.mktemp("trained") / "out", []
-    result = train(disks, output, plan=tiny_plan, structure="bright disk", device="cpu", say=lines.append)
+    options = TrainOptions(plan=tiny_plan, device="cpu")
+    result = train(disks, output, options=options, structure="bright disk", say=lines.append)
     return output, result, lines
 
 

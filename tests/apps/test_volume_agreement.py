@@ -18,7 +18,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from monai_acdr.apps import agreement, volume_agreement
+from monai_acdr.apps import AgreementOptions, agreement, volume_agreement
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Outline
@@ -236,6 +236,7 @@ def test_refused(tmp_path: Path, tiny_heart: Path, tiny_mass: Path) -> None:
 
 
 def test_a_model_that_is_loaded_already(tmp_path: Path, tiny_heart: Path, phantom: Path) -> None:
-    by_name = agreement(phantom, tmp_path / "name", tiny_heart, roi="label", device="cpu")
+    options = AgreementOptions(device="cpu")
+    by_name = agreement(phantom, tmp_path / "name", tiny_heart, roi="label", options=options)
     loaded = agreement(phantom, tmp_path / "model", load_model(tiny_heart, device="cpu"), roi="label")
     assert loaded == by_name

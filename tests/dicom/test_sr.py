@@ -23,6 +23,7 @@ from monai_acdr.dicom import (
     VOLUMES,
     WALL,
     Region,
+    SrOptions,
     read_sources,
     write_rtstruct,
     write_seg,
@@ -96,7 +97,9 @@ def concept(item: Dataset) -> str:
 
 def test_patient_coordinates(made: SimpleNamespace, tmp_path: Path) -> None:
     sources = read_sources(made.series(tmp_path, made.oblique(2)))
-    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE, None], sources, coordinates="patient")
+    options = SrOptions(coordinates="patient", series_number=7)
+    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE, None], sources, options=options)
+    assert pydicom.dcmread(path).SeriesNumber == 7
     (drawn,) = [item for item in items(pydicom.dcmread(path)) if item.ValueType == "SCOORD3D"]
     points = np.array(drawn.GraphicData).reshape(-1, 3)
     assert np.abs(points[:-1] - made.by_hand(made.SHAPE, sources[0].path)).max() < 1e-5
@@ -176,8 +179,8 @@ def test_passes_dciodvfy(made: SimpleNamespace, tmp_path: Path, verify: Callable
     else:
         paths = made.series(tmp_path, made.oblique(3), phases=2)
     sources = read_sources(paths)
-    coordinates = "patient" if kind == "patient" else "image"
-    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE] * len(sources), sources, None, EJECTION, coordinates)
+    options = SrOptions(coordinates="patient" if kind == "patient" else "image")
+    path = write_sr(tmp_path / "sr.dcm", [made.SHAPE] * len(sources), sources, volumes=EJECTION, options=options)
     assert verify(path) == []
 
 

@@ -22,7 +22,7 @@ def test_options_and_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["evaluate", "DATA", "-o", "OUT", "--group", "validation", "--set", "num_iterations=2", "--set", "a=b"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
-    assert seen["options"] == {"num_iterations": 2, "a": "b"}
+    assert seen["config"] == {"num_iterations": 2, "a": "b"}
     assert (seen["dataset"], seen["group"], seen["roi"]) == ("DATA", "validation", None)
     assert done.output == "num_cases: 3\nmean_dice: 0.9123\nMetrics: OUT/metrics.json, metrics.csv\n"
     assert CliRunner().invoke(main, [*words, "--set", "x"]).exit_code == 2
