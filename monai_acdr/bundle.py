@@ -17,9 +17,10 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from pydoc import locate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from monai.bundle import ConfigComponent, ConfigParser, ConfigWorkflow, update_kwargs
 from monai.bundle.reference_resolver import ReferenceResolver
@@ -382,7 +383,18 @@ def _parameters(component: Mapping[str, Any], parser: ConfigParser) -> list[str]
         parameters = inspect.signature(target).parameters  # type: ignore[arg-type]
     except Exception:  # whatever an import of the user's code raises: MONAI says so when it makes the component
         return None
-    return None if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else list(parameters)
+    names = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    return names if len(names) == len(parameters) else _with_shortcuts(names, target)
+
+
+def _with_shortcuts(names: list[str], target: Any) -> list[str] | None:
+    """Arguments of a component whose further keywords are the fields of its `options`; None when they are not."""
+    try:
+        given = get_args(get_type_hints(target.__init__ if inspect.isclass(target) else target)["options"])
+    except Exception:  # no such argument, or annotations that cannot be read here
+        return None
+    options = next((kind for kind in given if is_dataclass(kind)), None)
+    return None if options is None else [*names, *(field.name for field in fields(options))]
 
 
 def _wrong_values(config: Any, shipped: Any, place: str = "") -> Iterator[str]:

@@ -106,6 +106,7 @@ def test_shipped_configs_are_fine(names: list[str]) -> None:
         ("num_vertices", "network_def#initial_contour#num_vertices"),
         ("optimizer#lrr", "optimizer#lr"),
         ("network_def#displacement_net#chanels", "network_def#displacement_net#channels"),
+        ("view#stretsh", "view#stretch"),
         ("train#frame_sise", "train#frame_size"),
         ("train#dataset#dat", "train#dataset#data"),
     ],

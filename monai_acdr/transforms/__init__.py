@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from monai_acdr.transforms.batch import RandAppearance, RandView, RingWarp, View, polar_radii, standardize
+from monai_acdr.transforms.batch import RandAppearance, RandView, RingWarp, View, ViewOptions, polar_radii, standardize
 from monai_acdr.transforms.contour import (
     DRAWN_MARGIN_PX,
     DRAWN_SHIFT_PX,
@@ -226,6 +226,7 @@ __all__ = [
     "ShiftContourDict",
     "ShiftContourd",
     "View",
+    "ViewOptions",
     "check_roi",
     "contour_to_mask",
     "crop_roi",

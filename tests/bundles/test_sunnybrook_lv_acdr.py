@@ -170,7 +170,7 @@ def test_presets(sunnybrook: Any, studies: Path, tmp_path: Path, preset: str) ->
         assert (len(convolutions), dropout) == (3, 0.2)
         assert trained_with == (torch.optim.Adam, 1e-3, 0, 100)
         view = parsed("view")
-        assert (tuple(view.scales.tolist()), tuple(view.angles.tolist())) == (PAPER_SCALES, PAPER_ANGLES)
+        assert (tuple(view.options.scales), tuple(view.options.angles)) == (PAPER_SCALES, PAPER_ANGLES)
     else:
         assert drawn == (70, 20, False, "tanh", 3)
         assert (len(convolutions), dropout, parsed("network_def#displacement_net#channels")) == (

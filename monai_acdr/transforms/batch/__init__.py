@@ -10,7 +10,25 @@ small as regions of interest. These work on the batch: :class:`RandView` on regi
 
 from __future__ import annotations
 
-from monai_acdr.transforms.batch.frames import RandFrame
-from monai_acdr.transforms.batch.views import RandAppearance, RandView, RingWarp, View, polar_radii, standardize
+from monai_acdr.transforms.batch.frames import FrameOptions, RandFrame
+from monai_acdr.transforms.batch.views import (
+    RandAppearance,
+    RandView,
+    RingWarp,
+    View,
+    ViewOptions,
+    polar_radii,
+    standardize,
+)
 
-__all__ = ["RandAppearance", "RandFrame", "RandView", "RingWarp", "View", "polar_radii", "standardize"]
+__all__ = [
+    "FrameOptions",
+    "RandAppearance",
+    "RandFrame",
+    "RandView",
+    "RingWarp",
+    "View",
+    "ViewOptions",
+    "polar_radii",
+    "standardize",
+]

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ from monai_acdr.geometry import at_least_float32, pixel_to_normalized
 from monai_acdr.transforms.batch.views import draw_log_uniform, draw_some, similarity, unit_points
 from monai_acdr.transforms.frame_view import standardize_frames
 
-__all__ = ["RandFrame"]
+__all__ = ["FrameOptions", "RandFrame"]
 
 _BRIGHTEST = 1.6
 """Intensities are cut at this many times their 99.5th percentile."""
@@ -23,16 +25,11 @@ _ROOM = 0.05
 """Least distance of an object from the border of a narrowed view, in half sides."""
 
 
-class RandFrame:
-    """Show each frame of a batch in a random view, and say where its object is there.
+@dataclass(frozen=True)
+class FrameOptions:
+    """What :class:`RandFrame` draws its views from.
 
-    A similarity with a little stretch places the view, so that the object comes to lie somewhere in it, or, now and
-    then, outside of it; what is beyond the frame is 0. Some views are narrowed by a border of zeros, as frames that are
-    not square are. Then gamma, bias field and noise; motion is scaled, and left out in a share of the views, so that
-    single frames are seen as well. Draws from torch's global generator.
-
-    Args:
-        size: of the views in pixels.
+    Attributes:
         scale: smallest and largest side of the view in sides of the frame, log-uniform.
         angle: largest turn in degrees.
         upright_prob: of turns of at most ``upright_angle`` degrees instead.
@@ -49,37 +46,56 @@ class RandFrame:
         noise: largest standard deviation in units of the 99.5th percentile.
         appearance_prob: of gamma, and of a bias field; noise has 0.1 less.
         still_prob: of a view without motion.
+
+    Raises:
+        ValueError: for a ``scale`` that is not 0 < smallest <= largest.
     """
 
-    def __init__(  # noqa: PLR0913
-        self,
-        size: int = 128,
-        scale: tuple[float, float] = (0.45, 1.25),
-        angle: float = 180.0,
-        upright_prob: float = 0.5,
-        upright_angle: float = 20.0,
-        flip_prob: float = 0.3,
-        stretch: float = 0.12,
-        central_prob: float = 0.6,
-        central: float = 0.18,
-        reach: float = 0.4,
-        lost_prob: float = 0.06,
-        border_prob: float = 0.3,
-        gamma: float = 0.6,
-        bias: float = 0.5,
-        noise: float = 0.08,
-        appearance_prob: float = 0.6,
-        still_prob: float = 0.35,
-    ) -> None:
-        if size < 2 or not 0 < scale[0] <= scale[1]:
-            raise ValueError(f"Expected `size` >= 2 and `scale` 0 < smallest <= largest, but got {size} and {scale}.")
-        self.size, self.scale, self.angle = size, scale, angle
-        self.upright_prob, self.upright_angle = upright_prob, upright_angle
-        self.flip_prob, self.stretch = flip_prob, stretch
-        self.central_prob, self.central, self.reach = central_prob, central, reach
-        self.lost_prob, self.border_prob = lost_prob, border_prob
-        self.gamma, self.bias, self.noise = gamma, bias, noise
-        self.appearance_prob, self.still_prob = appearance_prob, still_prob
+    scale: tuple[float, float] = (0.45, 1.25)
+    angle: float = 180.0
+    upright_prob: float = 0.5
+    upright_angle: float = 20.0
+    flip_prob: float = 0.3
+    stretch: float = 0.12
+    central_prob: float = 0.6
+    central: float = 0.18
+    reach: float = 0.4
+    lost_prob: float = 0.06
+    border_prob: float = 0.3
+    gamma: float = 0.6
+    bias: float = 0.5
+    noise: float = 0.08
+    appearance_prob: float = 0.6
+    still_prob: float = 0.35
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"Expected `scale` to be 0 < smallest <= largest, but got {self.scale}.")
+
+
+class RandFrame:
+    """Show each frame of a batch in a random view, and say where its object is there.
+
+    A similarity with a little stretch places the view, so that the object comes to lie somewhere in it, or, now and
+    then, outside of it; what is beyond the frame is 0. Some views are narrowed by a border of zeros, as frames that are
+    not square are. Then gamma, bias field and noise; motion is scaled, and left out in a share of the views, so that
+    single frames are seen as well. Draws from torch's global generator.
+
+    Args:
+        size: of the views in pixels.
+        options: ranges and probabilities of place, zoom, turn, border and intensities.
+        **shortcuts: fields of :class:`FrameOptions` by their names, instead of those of ``options``.
+
+    Raises:
+        ValueError: for a size below 2, and for ranges that cannot be drawn from.
+        TypeError: for a shortcut that is not a field of FrameOptions.
+    """
+
+    def __init__(self, size: int = 128, *, options: FrameOptions | None = None, **shortcuts: Any) -> None:
+        if size < 2:
+            raise ValueError(f"Expected `size` of at least 2 pixels, but got {size}.")
+        self.size = size
+        self.options = replace(options or FrameOptions(), **shortcuts)
 
     def __call__(self, frames: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
         """Make one view of each frame.
@@ -103,7 +119,7 @@ class RandFrame:
         frames = at_least_float32(frames)
         objects = objects.to(frames)
         batch, whole = len(frames), frames.shape[-1]
-        side = (whole * draw_log_uniform(batch, *self.scale)).to(frames)
+        side = (whole * draw_log_uniform(batch, *self.options.scale)).to(frames)
         present = objects[:, 3] > 0.5
         place = self._places(objects[:, 2] / side, present)  # of the object, in sides of the view from its middle
         lost = present & (place.abs().amax(1) > 0.5)
@@ -113,19 +129,19 @@ class RandFrame:
         return standardize_frames(view), target
 
     def _places(self, radius: Tensor, present: Tensor) -> Tensor:
-        batch = len(radius)
-        reach = torch.where(torch.rand(batch, 1) < self.central_prob, self.central, self.reach)
+        batch, options = len(radius), self.options
+        reach = torch.where(torch.rand(batch, 1) < options.central_prob, options.central, options.reach)
         place = ((torch.rand(batch, 2) * 2 - 1) * reach).to(radius)
-        lost = (torch.rand(batch, 1) < self.lost_prob).to(radius.device) & present[:, None]
+        lost = (torch.rand(batch, 1) < options.lost_prob).to(radius.device) & present[:, None]
         outside = torch.sign(place) * (0.5 + 1.3 * radius[:, None])
         return torch.where(lost, outside, place)
 
     def _cut(self, frames: Tensor, center: Tensor, place: Tensor, side: Tensor) -> Tensor:
-        batch, whole = len(frames), frames.shape[-1]
-        largest = torch.where(torch.rand(batch) < self.upright_prob, self.upright_angle, self.angle)
+        batch, whole, options = len(frames), frames.shape[-1], self.options
+        largest = torch.where(torch.rand(batch) < options.upright_prob, options.upright_angle, options.angle)
         turn = (torch.rand(batch) * 2 - 1) * largest * (math.pi / 180)
-        flip = torch.where(torch.rand(batch) < self.flip_prob, -1.0, 1.0)
-        stretch = torch.exp((torch.rand(batch) * 2 - 1) * self.stretch)
+        flip = torch.where(torch.rand(batch) < options.flip_prob, -1.0, 1.0)
+        stretch = torch.exp((torch.rand(batch) * 2 - 1) * options.stretch)
         matrix = similarity(turn, flip, stretch).to(frames) * side[:, None, None]
         points = center[:, None] + (unit_points(self.size, frames) - place[:, None]) @ matrix.transpose(1, 2)
         grid = pixel_to_normalized(points, (whole, whole)).view(batch, self.size, self.size, 2)
@@ -137,8 +153,8 @@ class RandFrame:
 
     def _narrowed(self, view: Tensor, place: Tensor) -> Tensor:
         """Zeros beside the middle part along x or y, unless they would cover the object's center."""
-        batch = len(view)
-        width = torch.where(torch.rand(batch) < self.border_prob, 0.6 + 0.4 * torch.rand(batch), torch.ones(batch))
+        batch, options = len(view), self.options
+        width = torch.where(torch.rand(batch) < options.border_prob, 0.6 + 0.4 * torch.rand(batch), torch.ones(batch))
         along_x = torch.rand(batch) < 0.5
         width, along_x = width.to(view), along_x.to(view.device)
         line = ((torch.arange(self.size, dtype=view.dtype, device=view.device) + 0.5) / self.size - 0.5).abs() * 2
@@ -149,20 +165,21 @@ class RandFrame:
         return view * (keep | covers[:, None, None])[:, None]
 
     def _other_scanner(self, view: Tensor) -> Tensor:
-        image, motion = view[:, :1], view[:, 1:]
+        image, motion, options = view[:, :1], view[:, 1:], self.options
         high = torch.quantile(image.flatten(1), 0.995, dim=1)[:, None, None, None].clamp(min=1e-6)
         image, motion = ((each / high).clamp(0, _BRIGHTEST) for each in (image, motion))
-        prob = self.appearance_prob
-        image = image.clamp(min=1e-4) ** torch.exp(draw_some(view, -self.gamma, self.gamma, prob))
+        prob = options.appearance_prob
+        image = image.clamp(min=1e-4) ** torch.exp(draw_some(view, -options.gamma, options.gamma, prob))
         line = torch.linspace(-1, 1, self.size).to(view)
         x, y = line, line[:, None]
-        terms = [draw_some(view, -self.bias, self.bias, 1.0) * x, draw_some(view, -self.bias, self.bias, 1.0) * y]
-        terms.append(draw_some(view, -0.8 * self.bias, 0.8 * self.bias, 1.0) * (x * x + y * y))
+        bias = options.bias
+        terms = [draw_some(view, -bias, bias, 1.0) * x, draw_some(view, -bias, bias, 1.0) * y]
+        terms.append(draw_some(view, -0.8 * bias, 0.8 * bias, 1.0) * (x * x + y * y))
         field = torch.exp(draw_some(view, 1, 1, prob) * (terms[0] + terms[1] + terms[2]))
         image, motion = image * field, motion * field * draw_some(view, 0.6, 1.4, 1.0)
         noise = torch.randn(image.shape).to(view)
-        image = image + draw_some(view, 0, self.noise, max(0.0, prob - 0.1)) * noise
+        image = image + draw_some(view, 0, options.noise, max(0.0, prob - 0.1)) * noise
         moving = torch.randn(image.shape).to(view).abs()
         has_motion = motion.flatten(1).amax(1)[:, None, None, None] > 0
-        motion = motion + draw_some(view, 0, 0.6 * self.noise, max(0.0, prob - 0.3)) * moving
-        return torch.cat([image, motion * (has_motion & (draw_some(view, 1, 1, self.still_prob) == 0))], 1)
+        motion = motion + draw_some(view, 0, 0.6 * options.noise, max(0.0, prob - 0.3)) * moving
+        return torch.cat([image, motion * (has_motion & (draw_some(view, 1, 1, options.still_prob) == 0))], 1)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ __all__ = [
     "RandView",
     "RingWarp",
     "View",
+    "ViewOptions",
     "draw_log_uniform",
     "draw_some",
     "polar_radii",
@@ -259,18 +261,12 @@ class View:
     contours: Tensor
 
 
-class RandView:
-    """Cut a random view about the object of each image, warp it between its contours, and change its intensities.
+@dataclass(frozen=True)
+class ViewOptions:
+    """What :class:`RandView` draws its views from.
 
-    The order for each image: the radial warp (:class:`RingWarp`) gives the innermost contour another size, down to a
-    slit, and the outermost one another size too, so that thick walls about small cavities are seen, which are rare
-    among patients; a similarity with a little stretch places the view; image and contours go through both with ONE
-    interpolation; then :class:`RandAppearance`. Draws from torch's global generator.
-
-    Args:
-        size: of the views in pixels.
-        side: of the region in pixels of the images, before ``scale``.
-        scale: smallest and largest factor on it, log-uniform.
+    Attributes:
+        scale: smallest and largest factor on the side of the region, log-uniform.
         scales: factors to choose from instead, such as :data:`monai_acdr.transforms.PAPER_SCALES`.
         shift: largest shift along x and y, in sides of the region.
         shift_prob: of such a shift; the others are shifted by at most 0.03.
@@ -284,10 +280,52 @@ class RandView:
         bend: largest relative difference of that factor between two perpendicular directions.
         wall: distance in sides of the region from the innermost contour to where its wall is taken to end where no
             further contour is known.
+
+    Raises:
+        ValueError: for a range that is not 0 < smallest <= largest.
+    """
+
+    scale: tuple[float, float] = (0.7, 1.45)
+    scales: Sequence[float] | None = None
+    shift: float = 0.12
+    shift_prob: float = 0.5
+    angle: float = 180.0
+    angles: Sequence[float] | None = None
+    flip_prob: float = 0.5
+    stretch: float = 0.1
+    warp_prob: float = 0.6
+    cavity: tuple[float, float] = (0.12, 1.2)
+    tiny: float = 0.35
+    bend: float = 0.3
+    wall: float = 0.08
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in (("scale", self.scale), ("cavity", self.cavity)):
+            if not 0 < low <= high:
+                raise ValueError(f"Expected `{name}` to be 0 < smallest <= largest, but got ({low}, {high}).")
+
+
+class RandView:
+    """Cut a random view about the object of each image, warp it between its contours, and change its intensities.
+
+    The order for each image: the radial warp (:class:`RingWarp`) gives the innermost contour another size, down to a
+    slit, and the outermost one another size too, so that thick walls about small cavities are seen, which are rare
+    among patients; a similarity with a little stretch places the view; image and contours go through both with ONE
+    interpolation; then :class:`RandAppearance`. Draws from torch's global generator.
+
+    Args:
+        size: of the views in pixels.
+        side: of the region in pixels of the images, before ``scale``.
         appearance: :class:`RandAppearance`, or None to leave intensities as they are.
         anchor: "contour" places views about the innermost contour's centroid; "image" about the middle of the image,
             for images that are cut about their regions already. Contours are then not warped, may all be missing, and
             the contrast of walls is left as it is: nothing is assumed about the shape of the object.
+        options: ranges and probabilities of scale, shift, rotation and warp.
+        **shortcuts: fields of :class:`ViewOptions` by their names, instead of those of ``options``.
+
+    Raises:
+        ValueError: for another anchor, and for sizes or ranges that cannot be drawn from.
+        TypeError: for a shortcut that is not a field of ViewOptions.
 
     Example:
         >>> view = RandView(96, 100)(images, contours)  # (B, 1, H, W) and (B, 2, P, 2)
@@ -295,41 +333,24 @@ class RandView:
         (torch.Size([16, 1, 96, 96]), torch.Size([16, 2, 128, 2]))
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         size: int = 96,
         side: float = 100.0,
-        scale: tuple[float, float] = (0.7, 1.45),
-        shift: float = 0.12,
-        shift_prob: float = 0.5,
-        angle: float = 180.0,
-        flip_prob: float = 0.5,
-        stretch: float = 0.1,
-        warp_prob: float = 0.6,
-        cavity: tuple[float, float] = (0.12, 1.2),
-        tiny: float = 0.35,
-        bend: float = 0.3,
-        wall: float = 0.08,
+        *,
         appearance: RandAppearance | None = None,
-        scales: Sequence[float] | None = None,
-        angles: Sequence[float] | None = None,
         anchor: str = "contour",
+        options: ViewOptions | None = None,
+        **shortcuts: Any,
     ) -> None:
         if anchor not in ANCHORS:
             raise ValueError(f"Expected `anchor` to be one of {ANCHORS}, but got {anchor!r}.")
         if size < 2 or not side > 0:
             raise ValueError(f"Expected `size` of at least 2 pixels and a positive `side`, but got {size} and {side}.")
-        for name, (low, high) in (("scale", scale), ("cavity", cavity)):
-            if not 0 < low <= high:
-                raise ValueError(f"Expected `{name}` to be 0 < smallest <= largest, but got ({low}, {high}).")
         self.size, self.side = size, side
-        self.scale, self.shift, self.shift_prob = scale, shift, shift_prob
-        self.angle, self.flip_prob, self.stretch = angle, flip_prob, stretch
-        self.warp_prob, self.cavity, self.tiny, self.bend, self.wall = warp_prob, cavity, tiny, bend, wall
         self.appearance = appearance
         self.anchor = anchor
-        self.scales = None if scales is None else torch.tensor([float(each) for each in scales])
-        self.angles = None if angles is None else torch.tensor([float(each) for each in angles])
+        self.options = replace(options or ViewOptions(), **shortcuts)
 
     def __call__(self, image: Tensor, contours: Tensor) -> View:
         """Make one view of each image.
@@ -369,21 +390,22 @@ class RandView:
         return View(crop, (moved.view_as(contours) + 0.5) * self.size)
 
     def _warp(self, contours: Tensor, centers: Tensor) -> RingWarp:
+        options = self.options
         radii = [polar_radii(contours[:, 0], centers).clamp(min=0.5)]
         for ring in range(1, contours.shape[1]):
-            guess = radii[-1] + self.wall * self.side
+            guess = radii[-1] + options.wall * self.side
             known = polar_radii(contours[:, ring], centers)
             radii.append(torch.maximum(torch.where(known.isnan(), guess, known), radii[-1] + 1))
         if len(radii) == 1:
-            radii.append(radii[0] + self.wall * self.side)
+            radii.append(radii[0] + options.wall * self.side)
         before = torch.stack(radii, 1)
         batch, rings, angles = before.shape
-        on = torch.rand(batch, 1) < self.warp_prob
-        usual = draw_log_uniform(batch, max(min(0.45, self.cavity[1]), self.cavity[0]), self.cavity[1])
-        small = torch.rand(batch) * max(0.45 - self.cavity[0], 0) + self.cavity[0]
-        factor = torch.where(torch.rand(batch) < self.tiny, small, usual)[:, None]
+        on = torch.rand(batch, 1) < options.warp_prob
+        usual = draw_log_uniform(batch, max(min(0.45, options.cavity[1]), options.cavity[0]), options.cavity[1])
+        small = torch.rand(batch) * max(0.45 - options.cavity[0], 0) + options.cavity[0]
+        factor = torch.where(torch.rand(batch) < options.tiny, small, usual)[:, None]
         turns = torch.arange(angles) * (2 * math.pi / angles) - torch.rand(batch, 1) * math.pi
-        factor = factor * (1 + self.bend * torch.rand(batch, 1) * torch.cos(2 * turns))
+        factor = factor * (1 + options.bend * torch.rand(batch, 1) * torch.cos(2 * turns))
         factor = torch.where(on, factor, torch.ones(1)).to(before)
         outer = torch.where(on, draw_log_uniform(batch, 0.88, 1.12)[:, None], torch.ones(1)).to(before) * before[:, -1]
         after = [outer]
@@ -397,14 +419,14 @@ class RandView:
 
     def _place(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Matrix (B, 2, 2) from sides of the view to pixels of the image, and shift (B, 2) in pixels."""
-        batch = len(image)
-        factor = draw_log_uniform(batch, *self.scale) if self.scales is None else _choose(batch, self.scales)
+        batch, options = len(image), self.options
+        factor = draw_log_uniform(batch, *options.scale) if options.scales is None else _choose(batch, options.scales)
         side = self.side * factor
-        turn = (torch.rand(batch) * 2 - 1) * self.angle if self.angles is None else _choose(batch, self.angles)
+        turn = (torch.rand(batch) * 2 - 1) * options.angle if options.angles is None else _choose(batch, options.angles)
         turn = torch.deg2rad(turn)
-        flip = torch.where(torch.rand(batch) < self.flip_prob, -1.0, 1.0)
-        stretch = torch.exp((torch.rand(batch) * 2 - 1) * self.stretch)
-        reach = torch.where(torch.rand(batch, 1) < self.shift_prob, self.shift, min(0.03, self.shift))
+        flip = torch.where(torch.rand(batch) < options.flip_prob, -1.0, 1.0)
+        stretch = torch.exp((torch.rand(batch) * 2 - 1) * options.stretch)
+        reach = torch.where(torch.rand(batch, 1) < options.shift_prob, options.shift, min(0.03, options.shift))
         shift = (torch.rand(batch, 2) * 2 - 1) * reach * side[:, None]
         return (similarity(turn, flip, stretch) * side[:, None, None]).to(image), shift.to(image)
 
@@ -436,8 +458,8 @@ def _check(image: Tensor, contours: Tensor, anchor: str) -> None:
         raise ValueError("Expected the first contour of every image, but one is missing or not finite: leave it out.")
 
 
-def _choose(batch: int, values: Tensor) -> Tensor:
-    return values[torch.randint(len(values), (batch,))]
+def _choose(batch: int, values: Sequence[float]) -> Tensor:
+    return torch.tensor([float(value) for value in values])[torch.randint(len(values), (batch,))]
 
 
 def _uniform(image: Tensor, low: float, high: float) -> Tensor:

@@ -97,8 +97,10 @@ def test_the_seed_decides() -> None:
 
 def test_refused() -> None:
     frames, objects = discs(4)
-    with pytest.raises(ValueError, match="`scale` 0 < smallest <= largest"):
+    with pytest.raises(ValueError, match="`scale` to be 0 < smallest <= largest"):
         RandFrame(scale=(0, 1))
+    with pytest.raises(ValueError, match="`size` of at least 2"):
+        RandFrame(1)
     with pytest.raises(ValueError, match=r"`frames` \(B, 2, side, side\)"):
         RandFrame()(frames[:, :, :-1], objects)
     with pytest.raises(ValueError, match=r"`objects` \(4, 4\)"):

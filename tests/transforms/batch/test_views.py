@@ -11,7 +11,7 @@ import torch
 
 from monai_acdr.geometry import centroid, circle, signed_area
 from monai_acdr.networks.layers import rasterize_polygons
-from monai_acdr.transforms.batch import RandAppearance, RandView, standardize
+from monai_acdr.transforms.batch import RandAppearance, RandView, ViewOptions, standardize
 
 CENTER = torch.tensor([70.0, 58.0])
 STILL: dict[str, Any] = {
@@ -165,6 +165,22 @@ def test_refusals(change: Any, message: str) -> None:
 def test_settings_are_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Expected"):
         RandView(**settings)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shifts'"):
+        RandView(shifts=0.1)
+
+
+def test_options_are_the_same_as_keywords() -> None:
+    image, contours = _hearts(2)
+    options = ViewOptions(scale=(0.5, 2.0), warp_prob=1.0, shift=0.3)
+    makers = [
+        RandView(32, 64, options=options, shift=0.1),
+        RandView(32, 64, scale=(0.5, 2.0), warp_prob=1.0, shift=0.1),
+    ]
+    views = []
+    for make in makers:
+        torch.manual_seed(0)
+        views.append(make(image, contours))
+    assert torch.equal(views[0].image, views[1].image) and torch.equal(views[0].contours, views[1].contours)
 
 
 def _masks() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
