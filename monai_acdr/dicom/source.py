@@ -194,10 +194,10 @@ def check_sources(sources: Sequence[SourceFrame]) -> None:
         raise ValueError("Expected at least one source image, but got none.")
     seen: dict[tuple[str, int], SourceFrame] = {}
     for source in sources:
-        first = seen.setdefault(source.key, source)
-        if first is not source:
+        earlier = seen.setdefault(source.key, source)
+        if earlier is not source:
             raise ValueError(
-                f"Expected each instance once, but {first.path} and {source.path} are the same one: leave out the copy."
+                f"Expected each instance once, but {earlier.path} and {source.path} are the same: leave out the copy."
             )
     for keyword, description in (("PatientID", "patient"), ("StudyInstanceUID", "study")):
         first: dict[str, SourceFrame] = {}
