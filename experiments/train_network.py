@@ -243,12 +243,12 @@ def evaluate(
     parser.get_parsed_content("initialize")
     parser.get_parsed_content("run")
     report = parser.get_parsed_content("report")
-    found: dict[str, list[dict[str, Any]]] = {structure: [] for structure in report.structures or ("",)}
+    found: dict[str, list[dict[str, Any]]] = {structure: [] for structure in report.options.structures or ("",)}
     for case in report.records:
         structure = case.get("structure", "")
         # A frame without a reference of its first structure is a finding; of the others most have none.
         is_known = case["status"] != "no_reference" or structure == next(iter(found))
-        if is_known and case["patient"] not in report.excluded_patients:
+        if is_known and case["patient"] not in report.options.excluded_patients:
             found[structure].append(case)
     return found
 

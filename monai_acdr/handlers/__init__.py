@@ -9,7 +9,7 @@ from monai_acdr.handlers.checkpoint_files import count_members, load_checkpoint,
 from monai_acdr.handlers.contour_writer import ContourWriter, contour_record
 from monai_acdr.handlers.ensemble_checkpoint import join_checkpoints, write_ensemble
 from monai_acdr.handlers.epoch_seed import EpochSeed
-from monai_acdr.handlers.evaluation_report import EvaluationReport, evaluate_output
+from monai_acdr.handlers.evaluation_report import EvaluationReport, ReportOptions, evaluate_output
 from monai_acdr.handlers.gradient_clip import GradientClip
 from monai_acdr.handlers.length_metric import LengthMetricHandler, image_spacing
 from monai_acdr.handlers.metric_handlers import (
@@ -29,6 +29,7 @@ __all__ = [
     "ContourWriter",
     "EpochSeed",
     "EvaluationReport",
+    "ReportOptions",
     "GradientClip",
     "Hausdorff95",
     "LengthMetricHandler",

@@ -13,6 +13,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version,
 if TYPE_CHECKING:
     from ignite.engine import Engine
 
-__all__ = ["EvaluationReport", "evaluate_output"]
+__all__ = ["EvaluationReport", "ReportOptions", "evaluate_output"]
 
 _DECIMALS = 6
 _RULE, _PREDICTED_RULE = MASK_RULE, f"predicted_{MASK_RULE}"
@@ -54,6 +55,51 @@ _SHOWN = {
 """Values of the summary in the table that a run prints, and its column titles."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What :class:`EvaluationReport` measures, and how it groups the cases.
+
+    Attributes:
+        excluded_patients: measured and listed, but left out of the metrics; the metrics of all cases are then
+            written beside them under "with_excluded_patients".
+        expected_names: names of the cases that should appear; those that do not are listed under "not_evaluated".
+        contour_key: of the predicted contour in a case; None for a network that predicts masks only.
+        strata: items of a case, such as `pathology`, by whose values the metrics are grouped as well, under
+            "by_pathology"; they become columns of the table.
+        size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the metrics are grouped
+            as well, under "by_size".
+        structures: names of the structures, from the innermost to the outermost, of cases with several: masks
+            (N, H, W) and contours (N, K, 2). Each gives a row of the table for each case, with the columns `structure`
+            and `nested`, and its metrics stand under "by_structure"; those at the top are of the first one. A reference
+            that is NaN everywhere is missing. "not_nested" lists the cases in which a structure is not within the next.
+        assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
+        num_samples: bootstrap samples of the 95 % intervals.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: for two structures of one name.
+    """
+
+    excluded_patients: Sequence[str] = ()
+    expected_names: Sequence[str] | None = None
+    contour_key: str | None = "pred"
+    strata: Sequence[str] = ()
+    size_edges_mm: Sequence[float] = ()
+    structures: Sequence[str] = ()
+    assumed_spacing_mm: float = ASSUMED_SPACING_MM
+    num_samples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.structures)) != len(self.structures):
+            raise ValueError(f"Expected `structures` to have different names, but got {list(self.structures)}.")
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Arguments of :func:`monai_acdr.metrics.summarize_cases`."""
+        return {name: getattr(self, name) for name in ("assumed_spacing_mm", "num_samples", "seed")}
 
 
 class EvaluationReport:
@@ -73,59 +119,30 @@ class EvaluationReport:
         output_dir: folder of `metrics.csv` and `metrics.json`; made when missing.
         metadata: anything JSON can hold that says where the metrics come from (ROI, group, layout of the data set,
             checkpoint, excluded cases); written under "metadata". Other objects are written as their `str`.
-        excluded_patients: measured and listed, but left out of the metrics; the metrics of all cases are then
-            written beside them under "with_excluded_patients".
-        expected_names: names of the cases that should appear; those that do not are listed under "not_evaluated".
-        contour_key: of the predicted contour in a case; None for a network that predicts masks only.
-        strata: items of a case, such as `pathology`, by whose values the metrics are grouped as well, under
-            "by_pathology"; they become columns of the table.
-        size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the metrics are grouped
-            as well, under "by_size".
-        structures: names of the structures, from the innermost to the outermost, of cases with several: masks
-            (N, H, W) and contours (N, K, 2). Each gives a row of the table for each case, with the columns `structure`
-            and `nested`, and its metrics stand under "by_structure"; those at the top are of the first one. A reference
-            that is NaN everywhere is missing. "not_nested" lists the cases in which a structure is not within the next.
-        assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
-        num_samples: bootstrap samples of the 95 % intervals.
-        seed: of the bootstrap.
+        options: structures, groups of cases, bootstrap and the like.
+        **shortcuts: fields of :class:`ReportOptions` by their names, instead of those of ``options``:
+            ``EvaluationReport(folder, strata=["pathology"], size_edges_mm=(10, 20))``.
 
     Attributes:
         records: the case records of the last run.
         summary: what its `metrics.json` holds.
 
     Raises:
-        ValueError: when `metadata` holds NaN or infinity, which JSON has not.
+        ValueError: when `metadata` holds NaN or infinity, which JSON has not, and as :class:`ReportOptions`.
+        TypeError: for a shortcut that is not a field of ReportOptions.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         output_dir: str | os.PathLike[str],
         metadata: Mapping[str, Any] | None = None,
-        excluded_patients: Sequence[str] = (),
-        expected_names: Sequence[str] | None = None,
-        contour_key: str | None = "pred",
-        strata: Sequence[str] = (),
-        size_edges_mm: Sequence[float] = (),
-        structures: Sequence[str] = (),
-        assumed_spacing_mm: float = ASSUMED_SPACING_MM,
-        num_samples: int = 2000,
-        seed: int = 0,
+        *,
+        options: ReportOptions | None = None,
+        **shortcuts: Any,
     ) -> None:
         self.output_dir = Path(output_dir)
         self.metadata = json.loads(json.dumps(dict(metadata or {}), default=str, allow_nan=False))
-        self.excluded_patients = tuple(excluded_patients)
-        self.expected_names = None if expected_names is None else tuple(expected_names)
-        self.contour_key = contour_key
-        self.strata = tuple(strata)
-        self.size_edges_mm = tuple(size_edges_mm)
-        self.structures = tuple(structures)
-        if len(set(self.structures)) != len(self.structures):
-            raise ValueError(f"Expected `structures` to have different names, but got {self.structures}.")
-        self.summary_options: dict[str, Any] = {
-            "assumed_spacing_mm": assumed_spacing_mm,
-            "num_samples": num_samples,
-            "seed": seed,
-        }
+        self.options = replace(options or ReportOptions(), **shortcuts)
         self.records: list[CaseRecord] = []
         self.summary: dict[str, Any] = {}
 
@@ -159,46 +176,46 @@ class EvaluationReport:
 
     def _collect(self, engine: Engine) -> None:
         for case in _cases(engine.state.output, engine.state.batch):
-            default_name = f"case_{len(self.records) // max(1, len(self.structures)):04d}"
-            groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.strata}
-            if not self.structures:
-                record = evaluate_output(case, default_name, self.contour_key)
+            default_name = f"case_{len(self.records) // max(1, len(self.options.structures)):04d}"
+            groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.options.strata}
+            if not self.options.structures:
+                record = evaluate_output(case, default_name, self.options.contour_key)
                 self.records.append({**groups, **record, **_mask_rules(case)})  # type: ignore[typeddict-item]
                 continue
-            nested = _nested(case, self.contour_key)
-            for label, part in zip(
-                self.structures, _by_structure(case, self.structures, self.contour_key), strict=True
-            ):
-                record = evaluate_output(part, default_name, self.contour_key)
+            nested = _nested(case, self.options.contour_key)
+            parts = _by_structure(case, self.options.structures, self.options.contour_key)
+            for label, part in zip(self.options.structures, parts, strict=True):
+                record = evaluate_output(part, default_name, self.options.contour_key)
                 of_structure = {"structure": label, "nested": nested, **_mask_rules(part)}
                 self.records.append({**groups, **record, **of_structure})  # type: ignore[typeddict-item]
 
     def _summarize(self) -> dict[str, Any]:
-        if not self.structures:
+        if not self.options.structures:
             summary = self._figures(self.records)
         else:
             records: list[Any] = list(self.records)
             by_structure = {
                 label: self._figures([record for record in records if record["structure"] == label])
-                for label in self.structures
+                for label in self.options.structures
             }
-            summary = {**by_structure[self.structures[0]], "structure": self.structures[0]}
+            summary = {**by_structure[self.options.structures[0]], "structure": self.options.structures[0]}
             loose = [record["name"] for record in records if record["nested"] is False and not self._excluded(record)]
             summary |= {"by_structure": by_structure, "not_nested": list(dict.fromkeys(loose))}
         summary["mask_rules"] = self._count_rules()
-        if self.expected_names is not None:
-            summary["not_evaluated"] = sorted(set(self.expected_names) - {record["name"] for record in self.records})
+        if self.options.expected_names is not None:
+            found = {record["name"] for record in self.records}
+            summary["not_evaluated"] = sorted(set(self.options.expected_names) - found)
         return summary | {"metadata": self.metadata}
 
     def _figures(self, records: Sequence[CaseRecord]) -> dict[str, Any]:
         kept = [record for record in records if not self._excluded(record)]
-        summary = summarize_cases(kept, **self.summary_options)
+        summary = summarize_cases(kept, **self.options.summary)
         if summary["num_cases"] == 0:
             logger.warning("No case with a reference was evaluated: all metrics of the report are null")
-        if self.excluded_patients:
-            summary["excluded_patients"] = list(self.excluded_patients)
-            summary["with_excluded_patients"] = summarize_cases(records, **self.summary_options)
-        return summary | summarize_strata(kept, self.strata, self.size_edges_mm, **self.summary_options)
+        if self.options.excluded_patients:
+            summary["excluded_patients"] = list(self.options.excluded_patients)
+            summary["with_excluded_patients"] = summarize_cases(records, **self.options.summary)
+        return summary | summarize_strata(kept, self.options.strata, self.options.size_edges_mm, **self.options.summary)
 
     def _count_rules(self) -> dict[str, Any]:
         """Counts of the mask rules of references, and of predictions."""
@@ -227,12 +244,12 @@ class EvaluationReport:
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
     def _excluded(self, record: CaseRecord) -> bool:
-        return record["patient"] in self.excluded_patients
+        return record["patient"] in self.options.excluded_patients
 
     def _table(self) -> str:
         stream = io.StringIO()
-        extra = ("structure", "nested") if self.structures else ()
-        columns = [*CASE_COLUMNS, *extra, *self.strata, _RULE, "excluded"]
+        extra = ("structure", "nested") if self.options.structures else ()
+        columns = [*CASE_COLUMNS, *extra, *self.options.strata, _RULE, "excluded"]
         writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for record in self.records:
@@ -265,7 +282,7 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
     roi_dice = case.get("roi_dice")
     roi_dice = None if roi_dice is None or math.isnan(float(roi_dice)) else float(roi_dice)
     has_spacing = bool(case.get("has_spacing", False)) and label is not None
-    return evaluate_case(
+    record = evaluate_case(
         case.get("pred_mask"),
         label,
         pred=None if contour_key is None else case.get(contour_key),
@@ -274,8 +291,9 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
         name=str(case.get("name", default_name)),
         patient=str(case.get("patient", "")),
         group=str(case.get("group", "")),
-        roi_dice=roi_dice,
     )
+    record["roi_dice"] = roi_dice
+    return record
 
 
 def _mask_rules(case: Mapping[str, Any]) -> dict[str, str]:

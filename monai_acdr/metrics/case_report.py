@@ -82,7 +82,7 @@ CASE_COLUMNS: tuple[str, ...] = tuple(CaseRecord.__annotations__)
 """The fields of a record in the order in which they are written."""
 
 
-def evaluate_case(  # noqa: PLR0913
+def evaluate_case(
     pred_mask: Tensor | None,
     label: Tensor | None,
     *,
@@ -92,7 +92,6 @@ def evaluate_case(  # noqa: PLR0913
     name: str = "",
     patient: str = "",
     group: str = "",
-    roi_dice: float | None = None,
 ) -> CaseRecord:
     """Measure one case.
 
@@ -105,16 +104,14 @@ def evaluate_case(  # noqa: PLR0913
         name: of the case.
         patient: to whom it belongs.
         group: of the data set.
-        roi_dice: Dice on the network's ROI grid, when it was measured there.
 
     Returns:
-        The record; see :data:`EMPTY_POLICY` for degenerate cases.
+        The record, whose ``roi_dice`` is None, for whoever measures it; see :data:`EMPTY_POLICY` for degenerate cases.
 
     Raises:
         ValueError: naming the case, when shapes differ, a mask is not binary, or the spacing is not positive.
     """
     record = _blank(name, patient, group)
-    record["roi_dice"] = roi_dice
     try:
         if spacing is not None:
             record["row_spacing_mm"], record["column_spacing_mm"] = spacing = check_spacing(spacing)

@@ -26,7 +26,7 @@ from PIL import Image
 
 from monai_acdr.data import LoadReferenced, PictureReader
 from monai_acdr.geometry import circle
-from monai_acdr.handlers import EvaluationReport, evaluate_output
+from monai_acdr.handlers import EvaluationReport, ReportOptions, evaluate_output
 from monai_acdr.metrics import CASE_COLUMNS, summarize_cases
 from monai_acdr.transforms import CheckImaged, ContourToMaskd, draw_mask
 
@@ -307,7 +307,8 @@ def test_two_processes_write_one_report(tmp_path: Path) -> None:
 
 def test_figures_by_group(tmp_path: Path) -> None:
     cases = [{**_case(index), "pathology": "BENIGN" if index % 2 else None} for index in range(4)]
-    report = EvaluationReport(tmp_path, strata=["pathology"], size_edges_mm=(5, 30), num_samples=20)
+    options = ReportOptions(strata=["pathology"], size_edges_mm=(5, 30))
+    report = EvaluationReport(tmp_path, options=options, num_samples=20)
     _run(report, cases)
     rows, figures = _read(tmp_path)
     assert [row["pathology"] for row in rows] == ["unknown", "BENIGN", "unknown", "BENIGN"]
@@ -405,6 +406,8 @@ def test_structures_that_do_not_fit_the_cases(tmp_path: Path) -> None:
         _run(EvaluationReport(tmp_path, structures=STRUCTURES), [_case(0)])
     with pytest.raises(ValueError, match="Expected `structures` to have different names"):
         EvaluationReport(tmp_path, structures=["lv", "lv"])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'stratum'"):
+        EvaluationReport(tmp_path, stratum="pathology")
 
 
 def test_one_named_structure(tmp_path: Path) -> None:

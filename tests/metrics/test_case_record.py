@@ -109,8 +109,8 @@ def test_method_without_contours_has_no_apd() -> None:
 
 
 def test_case_without_reference_is_kept() -> None:
-    record = evaluate_case(_rectangle(10, 20, 16, 12)[0], None, name="a", roi_dice=0.5)
-    assert (record["name"], record["status"], record["dice"], record["roi_dice"]) == ("a", "no_reference", None, 0.5)
+    record = evaluate_case(_rectangle(10, 20, 16, 12)[0], None, name="a")
+    assert (record["name"], record["status"], record["dice"], record["roi_dice"]) == ("a", "no_reference", None, None)
 
 
 def test_errors_name_the_case() -> None:
