@@ -16,7 +16,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.transforms import MapTransform
 from torch import Tensor
 
-from monai_acdr.data.reference import LoadReferenced
+from monai_acdr.data.reference import LoadReference, LoadReferenced
 from monai_acdr.transforms.contour import FollowImage, contour_to_mask, file_name, present_grid, vertices_in
 
 __all__ = [
@@ -40,7 +40,7 @@ class LoadMassReferenced(MapTransform):
         vertices_key: (N, 2) vertices in pixels of the image's file, N >= 3; removed.
         image_key: the image, as loaded.
         contour_key: item to write, (1, N, 2) vertices with the image's affine.
-        mask_reader: see :class:`LoadReferenced`.
+        mask_reader: see :class:`LoadReference`.
         allow_missing_keys: leave items that have neither vertices nor a mask as they are.
 
     Raises:
@@ -60,7 +60,7 @@ class LoadMassReferenced(MapTransform):
         self.vertices_key = vertices_key
         self.image_key = image_key
         self.contour_key = contour_key
-        self.load = LoadReferenced(self.keys, image_key, contour_key, mask_reader=mask_reader)
+        self.load = LoadReferenced(self.keys, image_key, contour_key, LoadReference(mask_reader=mask_reader))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)

@@ -148,11 +148,9 @@ class LoadReferenced(MapTransform):
         keys: items with the paths; the first becomes the masks.
         image_key: the image they belong to, already loaded.
         contour_key: item to write, (1, P, 2) vertices, or (N, ``num_vertices``, 2) for several structures.
-        contour_reader: see :class:`LoadReference`.
-        mask_reader: see :class:`LoadReference`.
-        mask_rule: see :class:`LoadReference`; for items that do not tell it.
-        rule_key: item with the rule of the masks, "covered" or "drawn", as data lists give it; None reads all by
-            ``mask_rule``.
+        load: how files are read, and by which rule where items do not tell it; None takes ``LoadReference()``.
+        rule_key: item with the rule of the masks, "covered" or "drawn", as data lists give it; None reads all by the
+            rule of ``load``.
         values_key: item with the values of the structures in the label map at the single key, one tuple for each; None
             takes all files for masks of two values.
         num_vertices: of each contour of several structures, at equal arc length.
@@ -162,14 +160,12 @@ class LoadReferenced(MapTransform):
         ValueError: for structures whose masks follow different rules, and as :class:`LoadReference`.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         keys: KeysCollection,
         image_key: str = "image",
         contour_key: str = "reference",
-        contour_reader: Callable[[Path], Tensor] = read_contour,
-        mask_reader: ImageReader | None = None,
-        mask_rule: str = "covered",
+        load: LoadReference | None = None,
         rule_key: str | None = MASK_RULE,
         num_vertices: int = 256,
         values_key: str | None = "label_values",
@@ -183,7 +179,7 @@ class LoadReferenced(MapTransform):
         self.contour_key = contour_key
         self.rule_key = rule_key
         self.num_vertices = num_vertices
-        self.load = LoadReference(contour_reader, mask_reader, mask_rule)
+        self.load = load or LoadReference()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)

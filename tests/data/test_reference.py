@@ -109,6 +109,8 @@ def test_drawn_masks(tmp_path: Path, image: MetaTensor) -> None:
     item = {"image": image, "label": str(path), "mask_rule": "drawn"}
     assert torch.equal(LoadReferenced("label")(item)["reference"], reference)
     assert torch.equal(LoadReferenced("label", rule_key=None)(item)["reference"], wide)
+    by_rule = LoadReferenced("label", load=LoadReference(mask_rule="drawn"), rule_key=None)
+    assert torch.equal(by_rule(item)["reference"], reference)
     (tmp_path / "contour.txt").write_text("9.5 3.5\n21.5 3.5\n21.5 11.5\n9.5 11.5\n")
     label, reference = LoadReference(mask_rule="drawn")(tmp_path / "contour.txt", image)
     assert label.meta["mask_rule"] == "covered" and reference.shape == (1, 4, 2)  # as it is
