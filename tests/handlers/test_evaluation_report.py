@@ -161,7 +161,7 @@ def test_cases_without_any_label(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert rows[0]["name"] == "case_0000"
     assert figures["without_reference"] == ["case_0000"]
     assert figures["mean_dice"] is None
-    assert "all figures of the report are null" in caplog.text
+    assert "all metrics of the report are null" in caplog.text
 
 
 def test_a_failed_run_leaves_the_earlier_report(tmp_path: Path) -> None:
