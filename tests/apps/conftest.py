@@ -138,7 +138,7 @@ def _tiny_bundle(name: str, folder: Path, **changes: object) -> Path:
     path.write_text(json.dumps(config))
     parser = ConfigParser()
     parser.read_config(str(path))
-    parser["device"] = torch.device("cpu")
+    parser["bundle_root"], parser["device"] = str(root), torch.device("cpu")  # no weights yet: one network
     torch.manual_seed(0)
     network = parser.get_parsed_content("network_def")
     (root / "models").mkdir()

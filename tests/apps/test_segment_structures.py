@@ -235,7 +235,7 @@ def test_a_bundle_of_two_structures(study: Path, tiny_heart: Path, tmp_path: Pat
     (root / "configs" / "metadata.json").write_text(json.dumps(metadata))
     parser = ConfigParser()
     parser.read_config(str(path))
-    parser["device"] = torch.device("cpu")
+    parser["bundle_root"], parser["device"] = str(root), torch.device("cpu")
     members = []
     for seed in (0, 1):
         torch.manual_seed(seed)

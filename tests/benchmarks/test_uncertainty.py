@@ -37,7 +37,7 @@ def members() -> list[dict[str, torch.Tensor]]:
         torch.manual_seed(seed)
         parser = ConfigParser()
         parser.read_config(str(bundle_root("sunnybrook_lv_acdr") / "configs" / "inference.json"))
-        parser["device"] = torch.device("cpu")
+        parser["device"], parser["network_def#num_members"] = torch.device("cpu"), 1
         states.append(parser.get_parsed_content("network").state_dict())
     return states
 

@@ -135,9 +135,11 @@ def test_export_to_torchscript(sunnybrook: Any, trained: Path, tmp_path: Path) -
         ckpt_file=str(trained / "model.pt"),
         meta_file=str(sunnybrook.root / "configs" / "metadata.json"),
         config_file=sunnybrook.configs("inference")[0],
+        checkpoint=str(trained / "model.pt"),  # which tells how many networks there are to export
         **sunnybrook.tiny,
     )
-    network = sunnybrook.workflow(["inference"], None).parser.get_parsed_content("network_def").eval()
+    workflow = sunnybrook.workflow(["inference"], None, checkpoint=trained / "model.pt")
+    network = workflow.parser.get_parsed_content("network_def").eval()
     network.load_state_dict(torch.load(trained / "model.pt", weights_only=True))
     image = torch.rand(2, 1, 32, 32)
     torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(image), network(image))
