@@ -29,7 +29,7 @@ from monai_acdr.data.mass_reference import (
     LoadMassReferenceDict,
 )
 from monai_acdr.data.masses import MASS_SOURCES, find_mass_source, hold_out, mass_data_list
-from monai_acdr.data.pairs import pair_folder_data_list
+from monai_acdr.data.pairs import PairOptions, pair_folder_data_list
 from monai_acdr.data.pictures import PictureReader
 from monai_acdr.data.readers import (
     DicomFrameReader,
@@ -81,6 +81,7 @@ __all__ = [
     "NiftiSliceReader",
     "MaskFit",
     "MaskOutline",
+    "PairOptions",
     "PictureReader",
     "QualityReport",
     "SunnybrookCase",

@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ from monai_acdr.data.readers import slice_name
 from monai_acdr.data.report import QualityReport
 from monai_acdr.geometry import signed_area
 
-__all__ = ["list_pair_items", "pair_folder_data_list"]
+__all__ = ["PairOptions", "list_pair_items", "pair_folder_data_list"]
 
 _logger = logging.getLogger(__name__)
 
@@ -87,17 +87,40 @@ class _Frame:
     is_slice: bool = False
 
 
-def pair_folder_data_list(  # noqa: PLR0913
+@dataclass(frozen=True)
+class PairOptions:
+    """Which images of a folder :func:`pair_folder_data_list` lists, in which groups and as which items.
+
+    Attributes:
+        table: CSV; None takes ``index.csv`` of the folder if it is there. Columns, in any order: ``image`` or
+            ``file``; optional ``mask``, ``patient``, ``group`` or ``split``, ``laterality``, ``view``, ``birads``,
+            ``pathology``; all others go into the items under their own names. With a table, its rows are the data set.
+        split: see :func:`~monai_acdr.data.pair_groups.assign_groups`; None takes the table's or the folders' groups,
+            and without these halves of the patients, the same ones everywhere.
+        folds: number of folds by patient; the items of fold ``fold`` are "test", all others "training".
+        fold: from 0.
+        row_filter: keep rows with these values, as in ``{"mass_like": "1", "view": ["CC", "MLO"]}``.
+        split_components: one item for each object of a mask of one structure, instead of one for the mask; specks are
+            left out. Polygons always have one item each.
+        min_area: with ``split_components`` and for polygons, objects of fewer square pixels are left out.
+    """
+
+    table: str | Path | None = None
+    split: str | Path | int | None = None
+    folds: int | None = None
+    fold: int | None = None
+    row_filter: Mapping[str, str | Sequence[str]] | None = None
+    split_components: bool = False
+    min_area: float = 0.0
+
+
+def pair_folder_data_list(
     dataset_dir: str | Path,
     group: str | None = None,
-    table: str | Path | None = None,
-    split: str | Path | int | None = None,
-    folds: int | None = None,
-    fold: int | None = None,
     report: QualityReport | None = None,
-    row_filter: Mapping[str, str | Sequence[str]] | None = None,
-    split_components: bool = False,
-    min_area: float = 0.0,
+    *,
+    options: PairOptions | None = None,
+    **shortcuts: Any,
 ) -> list[dict[str, Any]]:
     """List the images of a folder with their masks or outlines, in natural order of groups and names.
 
@@ -113,18 +136,10 @@ def pair_folder_data_list(  # noqa: PLR0913
     Args:
         dataset_dir: folder of the data set.
         group: "training", "validation", "test" or another group that occurs; None for all.
-        table: CSV; None takes ``index.csv`` of the folder if it is there. Columns, in any order: ``image`` or
-            ``file``; optional ``mask``, ``patient``, ``group`` or ``split``, ``laterality``, ``view``, ``birads``,
-            ``pathology``; all others go into the items under their own names. With a table, its rows are the data set.
-        split: see :func:`~monai_acdr.data.pair_groups.assign_groups`; None takes the table's or the folders' groups,
-            and without these halves of the patients, the same ones everywhere.
-        folds: number of folds by patient; the items of fold ``fold`` are "test", all others "training".
-        fold: from 0.
         report: filled with what was left out, and why, and with counts.
-        row_filter: keep rows with these values, as in ``{"mass_like": "1", "view": ["CC", "MLO"]}``.
-        split_components: one item for each object of a mask of one structure, instead of one for the mask; specks are
-            left out. Polygons always have one item each.
-        min_area: with ``split_components`` and for polygons, objects of fewer square pixels are left out.
+        options: table, split, filters and the like; by default all that is found.
+        **shortcuts: fields of :class:`PairOptions` by their names, instead of those of ``options``:
+            ``pair_folder_data_list(folder, "test", folds=5, fold=0)``.
 
     Returns:
         One dict a mask: ``image`` and ``label`` (paths, or slices as :func:`~monai_acdr.data.slice_name` writes them),
@@ -142,11 +157,17 @@ def pair_folder_data_list(  # noqa: PLR0913
         ValueError: when nothing usable is found, a document is not JSON, a stated patient would be in two groups, or
             ``split_components`` meets several structures.
     """
+    options = replace(options or PairOptions(), **shortcuts)
     report = QualityReport() if report is None else report
     items = list_pair_items(
-        dataset_dir, table, row_filter, report, split_components=split_components, min_area=min_area
+        dataset_dir,
+        options.table,
+        options.row_filter,
+        report,
+        split_components=options.split_components,
+        min_area=options.min_area,
     )
-    items = assign_groups(items, split, folds, fold, report)
+    items = assign_groups(items, options.split, options.folds, options.fold, report)
     is_guess = any(text.startswith(_GUESSED) for text in report.notes)
     check_apart(items, report, strict=not is_guess)
     report.log(_logger, Path(dataset_dir), KEPT_KINDS)

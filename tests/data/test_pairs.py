@@ -18,7 +18,7 @@ from PIL import Image
 
 from monai_acdr.data import LoadMassReferenced, LoadReferenced, NiftiSliceReader, PictureReader
 from monai_acdr.data.mask_outline import MaskOutline
-from monai_acdr.data.pairs import pair_folder_data_list
+from monai_acdr.data.pairs import PairOptions, pair_folder_data_list
 from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.report import QualityReport
@@ -70,7 +70,8 @@ def test_with_a_table(table_folder: Path) -> None:
     halves = [pair_folder_data_list(table_folder, group) for group in ("training", "test")]
     assert [len(half) for half in halves] == [6, 4]
     assert not {item["patient"] for item in halves[0]} & {item["patient"] for item in halves[1]}
-    assert len(pair_folder_data_list(table_folder, row_filter={"view": "CC"}, folds=5, fold=2, group="test")) == 1
+    options = PairOptions(row_filter={"view": "CC"}, folds=5, fold=0)
+    assert len(pair_folder_data_list(table_folder, "test", options=options, fold=2)) == 1
 
 
 @pytest.mark.parametrize(("layout", "first"), [("vaihingen", "building_001"), ("bing", "building_000")])
@@ -155,6 +156,8 @@ def test_errors(tmp_path: Path, table_folder: Path) -> None:
         pair_folder_data_list(tmp_path)
     with pytest.raises(ValueError, match="Expected a table for `row_filter`"):
         pair_folder_data_list(tmp_path, row_filter={"a": "1"})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'filter'"):
+        pair_folder_data_list(tmp_path, filter={"a": "1"})
     with pytest.raises(ValueError, match="`row_filter` matched no row"):
         pair_folder_data_list(table_folder, row_filter={"view": "XX"})
     with pytest.raises(FileNotFoundError, match="nothing.csv does not exist"):
