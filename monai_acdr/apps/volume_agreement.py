@@ -223,7 +223,7 @@ def _cavity_areas(frames: Sequence[Frame], contours: Sequence[Contours]) -> dict
     return {
         index: measure_shape(inner, frame.spacing).area_mm2
         for index, (frame, (inner, _)) in enumerate(zip(frames, contours, strict=True))
-        if inner is not None
+        if inner is not None and frame.spacing is not None  # all frames of a grid have one
     }
 
 
@@ -445,7 +445,7 @@ def agreement(
         if not rows:
             raise ValueError(f"Expected a patient that can be compared, but got none: {'; '.join(left_out[:3])}")
         weights = {"name": contour_model.name, "weights_sha256": contour_model.checkpoint_sha256}
-        settings = {"model": weights, "layout": hearts.layout, "roi": roi}
+        settings: dict[str, Any] = {"model": weights, "layout": hearts.layout, "roi": roi}
         settings |= {"label": options.label, "myocardium": options.myocardium}
         settings |= {"left_out": left_out, "findings": findings}
         result = {"program": "monai-acdr agreement", "version": __version__, **settings, **_summary(rows)}
