@@ -475,7 +475,7 @@ def test_file_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         fill(folder, "a.txt")
     assert content(tmp_path / "out") == {"a.txt": "new"}
     fill(tmp_path / "out", ".monai_acdr-lock")
-    with pytest.raises(FileExistsError, match=r"If none is at work, delete .*/out/\.monai_acdr-lock"):
+    with pytest.raises(FileExistsError, match=r"If no other run is at work, delete .*/out/\.monai_acdr-lock"):
         output_folder(tmp_path / "out", NAMES).__enter__()
 
 

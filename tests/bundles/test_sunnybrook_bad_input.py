@@ -214,4 +214,4 @@ def test_a_full_disk_leaves_whole_files_only(
         assert files(tmp_path / "out") == []  # both files or none
         return
     (written,) = files(tmp_path / "out")
-    assert json.loads((tmp_path / "out" / written).read_text())["name"] == "SYN-03-IM-0001-0001"
+    assert json.loads((tmp_path / "out" / written).read_text())["frames"][0]["name"] == "SYN-03-IM-0001-0001"

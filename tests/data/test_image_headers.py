@@ -20,7 +20,7 @@ def test_dicom(tmp_path: Path, write_dicom: Writer) -> None:
     path = write_dicom(tmp_path / "no_suffix")
     assert is_dicom_file(path)
     assert not is_png_file(path)
-    assert read_image_header(path) == ImageHeader((64, 72), has_spacing=True)
+    assert read_image_header(path) == ImageHeader((64, 72), has_spacing=True, spacing=(1.3, 1.3))
 
 
 def test_png(tmp_path: Path, write_png: Writer) -> None:

