@@ -34,8 +34,7 @@ from monai_acdr.bundle import bundle_root
 from monai_acdr.data import sunnybrook_data_list
 from monai_acdr.geometry import centroid
 from monai_acdr.inferers import contour_from_clicks, correct_contour
-from monai_acdr.inferers.contour_distance import nearest_on_contour
-from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH
+from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH, nearest_on_contour
 from monai_acdr.metrics import evaluate_case, summarize_cases
 from monai_acdr.transforms import ShiftContour, contour_to_mask, roi_about_center
 

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from monai_acdr.apps.model import ContourModel, find_bundle, load_model
 from monai_acdr.data import sunnybrook_data_list
-from monai_acdr.inferers.contour_distance import nearest_on_contour
+from monai_acdr.inferers.corrections import nearest_on_contour
 from monai_acdr.metrics import bootstrap_interval
 from monai_acdr.transforms import contour_to_mask, roi_about_center, roi_about_vertices
 

@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
-from monai_acdr.handlers.checkpoint_files import count_members, load_checkpoint, load_network, save_checkpoint
+from monai_acdr.handlers.checkpoints import (
+    TrainingCheckpoint,
+    count_members,
+    join_checkpoints,
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+    write_ensemble,
+)
 from monai_acdr.handlers.contour_writer import ContourWriter, contour_record
-from monai_acdr.handlers.ensemble_checkpoint import join_checkpoints, write_ensemble
-from monai_acdr.handlers.epoch_seed import EpochSeed
 from monai_acdr.handlers.evaluation_report import EvaluationReport, ReportOptions, evaluate_output
-from monai_acdr.handlers.gradient_clip import GradientClip
-from monai_acdr.handlers.length_metric import LengthMetricHandler, image_spacing
-from monai_acdr.handlers.metric_handlers import (
+from monai_acdr.handlers.metrics import (
     AveragePerpendicularDistance,
     BoundaryF,
     Hausdorff95,
+    LengthMetricHandler,
     PooledDice,
     WeightedCoverage,
+    image_spacing,
 )
 from monai_acdr.handlers.prepare_batch import PrepareFrames, PrepareViews
-from monai_acdr.handlers.progress import TrainingProgress, ValidationHandler
-from monai_acdr.handlers.training_checkpoint import TrainingCheckpoint
+from monai_acdr.handlers.training import EpochSeed, GradientClip, TrainingProgress, ValidationHandler
 
 __all__ = [
     "AveragePerpendicularDistance",

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from monai_acdr.files import WAIT_SECONDS, lock_folder, publish_results, write_text_atomically
 from monai_acdr.geometry import is_nested
-from monai_acdr.handlers.length_metric import image_spacing
+from monai_acdr.handlers.metrics import image_spacing
 from monai_acdr.metrics import (
     ASSUMED_SPACING_MM,
     CASE_COLUMNS,

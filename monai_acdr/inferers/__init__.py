@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from monai_acdr.inferers.clicks import contour_from_clicks
 from monai_acdr.inferers.contour_inferer import ContourInferer
-from monai_acdr.inferers.corrections import contradicted_clicks, correct_contour
+from monai_acdr.inferers.corrections import contour_from_clicks, contradicted_clicks, correct_contour
 from monai_acdr.inferers.localizer import (
     HeartLine,
     Localizer,
@@ -16,7 +15,7 @@ from monai_acdr.inferers.localizer import (
     doubtful_frames,
     fit_heart_line,
 )
-from monai_acdr.inferers.vertex_spread import evolve_members, outward_normals, spread_in_mm, vertex_spread
+from monai_acdr.inferers.uncertainty import evolve_members, outward_normals, spread_in_mm, vertex_spread
 
 __all__ = [
     "ContourInferer",

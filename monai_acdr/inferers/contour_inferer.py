@@ -13,7 +13,7 @@ from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from monai_acdr.geometry import nest_contours, settle_contours
-from monai_acdr.inferers.vertex_spread import evolve_members, has_members, vertex_spread
+from monai_acdr.inferers.uncertainty import evolve_members, has_members, vertex_spread
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import ContourToImage
 
@@ -91,7 +91,7 @@ class ContourInferer:
 
         Returns:
             What a call returns, and for each image (K,) or (N, K) float64: the standard deviation over the members
-            across the resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.vertex_spread`.
+            across the resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.uncertainty`.
 
         Raises:
             ValueError: as a call, and when the network is not an ensemble: see :attr:`has_spread`.

@@ -1,28 +1,142 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Corrections of a contour by clicks: points that must be inside or outside, with a local deformation.
+"""Corrections of contours by clicks: points that must be inside or outside, with a local deformation.
 
 A click that the contour contradicts pulls the nearest place of the contour through itself and a little further; the
 pull fades along the contour, to nothing at a distance that grows with the pull. Clicks that the contour already obeys
 pull nothing. Clicks are served one after the other, those that are contradicted most first; a click that a later pull
 undoes is served again, and from then on no pull may undo another click: where one would, or where the contour would
 cross itself, the pull goes less far, then it is made narrower, until it fits.
+
+Clicks alone are enough for a contour: the first click places the region, and all clicks correct the network's contour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.geometry import check_vertices, cut_loops, is_simple, perimeter, signed_area
-from monai_acdr.inferers.contour_distance import nearest_on_contour
-from monai_acdr.inferers.contour_pulls import points_at, pull_contour
+from monai_acdr.geometry import check_vertices, cut_loops, is_simple, map_vertices, perimeter, signed_area
+from monai_acdr.transforms import expand_roi, file_grid, present_grid
 
-__all__ = ["MARGIN", "OVERSHOOT", "WIDTH", "contradicted_clicks", "correct_contour"]
+__all__ = [
+    "MARGIN",
+    "OVERSHOOT",
+    "SAMPLES",
+    "SECOND_LOOK",
+    "WIDTH",
+    "NearestPoint",
+    "contour_from_clicks",
+    "contradicted_clicks",
+    "correct_contour",
+    "nearest_on_contour",
+    "points_at",
+    "pull_contour",
+]
+
+
+class NearestPoint(NamedTuple):
+    """Nearest point of a contour (K, 2) to each of N points.
+
+    Attributes:
+        depth: (N,) distance in pixels, positive inside (winding number other than zero), negative outside.
+        arc: (N,) length along the contour from its first vertex to the nearest point.
+        foot: (N, 2) the nearest point.
+    """
+
+    depth: Tensor
+    arc: Tensor
+    foot: Tensor
+
+
+def nearest_on_contour(vertices: Tensor, points: Tensor) -> NearestPoint:
+    """Project points on the polygon ``vertices`` (K, 2), K >= 1, not closed explicitly.
+
+    Args:
+        vertices: (K, 2) floating.
+        points: (N, 2) of the same dtype, N >= 0.
+    """
+    start, end = vertices, vertices.roll(-1, dims=0)
+    edges = end - start
+    squares = edges.square().sum(-1)
+    offsets = points[:, None] - start
+    fraction = (offsets * edges).sum(-1) / torch.where(squares > 0, squares, torch.ones_like(squares))
+    fraction = fraction.clamp(0, 1)
+    feet = start + fraction[..., None] * edges
+    distance, nearest = torch.linalg.vector_norm(points[:, None] - feet, dim=-1).min(dim=1)
+    rows = torch.arange(len(points), device=points.device)
+    lengths = squares.sqrt()
+    before = lengths.cumsum(0) - lengths
+    arc = before[nearest] + fraction[rows, nearest] * lengths[nearest]
+    depth = torch.where(_winding(start, end, points) != 0, distance, -distance)
+    return NearestPoint(depth, arc, feet[rows, nearest])
+
+
+def _winding(start: Tensor, end: Tensor, points: Tensor) -> Tensor:
+    """Winding number (N,) of the edges about the points: signed crossings of a ray to the right."""
+    y = points[:, None, 1]
+    upward, downward = (start[:, 1] <= y) & (y < end[:, 1]), (end[:, 1] <= y) & (y < start[:, 1])
+    offsets, edges = points[:, None] - start, end - start
+    side = edges[:, 0] * offsets[..., 1] - edges[:, 1] * offsets[..., 0]
+    return (upward & (side > 0)).sum(-1) - (downward & (side < 0)).sum(-1)
+
+
+SAMPLES = 6
+"""Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has its own."""
+SAME = 1e-9
+"""Places nearer than this share of the contour's length are one: a vertex and its duplicate would touch each other."""
+
+
+def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -> Tensor:
+    """Move the contour by ``pull`` at ``arc``, by less beside it, and not at all from ``half_width`` on.
+
+    The share of the pull at a distance of u half widths along the contour is Wendland's function (1 - u)^3 (3 u + 1),
+    twice differentiable at 0 and at 1 (Wendland, Advances in Computational Mathematics 4, 1995).
+
+    Args:
+        contour: (K, 2) float64 pixels.
+        arc: length along the contour from its first vertex.
+        pull: (2,) pixels.
+        half_width: in pixels, positive, at most half the contour's length.
+
+    Returns:
+        (K', 2): the vertices of ``contour``, in their order, and new ones near ``arc``.
+    """
+    lengths = (contour.roll(-1, dims=0) - contour).norm(dim=-1)
+    length = float(lengths.sum())
+    old = lengths.cumsum(0) - lengths
+    new = (arc + torch.arange(-SAMPLES, SAMPLES + 1, dtype=contour.dtype) / SAMPLES * half_width) % length
+    gap = _gap(new[:, None], old, length).amin(1)
+    requested = gap > half_width / SAMPLES / 3
+    requested[SAMPLES] = gap[SAMPLES] > SAME * length  # the place itself goes all the way
+    arcs, order = torch.cat([old, new[requested]]).sort(stable=True)
+    points = torch.cat([contour, points_at(contour, new[requested])])[order]
+    away = (_gap(arcs, arcs.new_tensor(arc), length) / half_width).clamp(max=1)
+    return points + ((1 - away) ** 3 * (3 * away + 1))[:, None] * pull
+
+
+def points_at(contour: Tensor, arcs: Tensor) -> Tensor:
+    """Points (N, 2) of the closed contour (K, 2) at lengths (N,) from its first vertex, taken round."""
+    closed = torch.cat([contour, contour[:1]])
+    lengths = closed.diff(dim=0).norm(dim=-1)
+    before = lengths.cumsum(0) - lengths
+    arcs = arcs % float(lengths.sum())
+    edge = (torch.searchsorted(before, arcs, right=True) - 1).clamp(0, len(contour) - 1)
+    fraction = (arcs - before[edge]) / torch.where(lengths > 0, lengths, torch.ones_like(lengths))[edge]
+    return torch.lerp(closed[edge], closed[edge + 1], fraction.clamp(0, 1)[:, None])
+
+
+def _gap(one: Tensor, other: Tensor, length: float) -> Tensor:
+    """Distance along the closed contour."""
+    direct = (one - other).abs()
+    return torch.minimum(direct, length - direct)
+
 
 WIDTH = (0.15, 3.0)
 """Half width of a pull along the contour: a share of the perimeter, plus a multiple of the pull's length."""
@@ -227,3 +341,80 @@ def _check_options(width: tuple[float, float], overshoot: float, margin: float) 
             f"Expected `width`, `overshoot` and `margin` not to be negative, and width[0] to be positive, but got "
             f"{width}, {overshoot} and {margin}."
         )
+
+
+SECOND_LOOK = 0.8
+"""When the contour misses the click in the middle of its region, a region so much smaller is tried.
+
+On the Sunnybrook training group this helps more than a correction alone, on average; larger regions, and those smaller
+still, do not.
+"""
+
+
+def contour_from_clicks(
+    infer: Callable[..., Sequence[Tensor]],
+    image: MetaTensor,
+    foreground: Tensor | None = None,
+    background: Tensor | None = None,
+    *,
+    sides: Sequence[float] | None = None,
+    roi: Tensor | None = None,
+) -> Tensor:
+    """Outline the object that was clicked, with every click on its right side.
+
+    Args:
+        infer: draws the contour of one structure in a region of interest, as :class:`ContourInferer` does.
+        image: (C, H, W), as for ``infer``; it may have been flipped since it was read.
+        foreground: (N, 2) pixels of the image's FILE, inside the object; the first one is where to look.
+        background: (M, 2) pixels of the file, outside the object.
+        sides: (width, height) in pixels of the region of interest about the first foreground click.
+        roi: (5,) region in the image's present pixels, instead of one about a click: a box that was drawn, or a region
+            that was found without clicks.
+
+    The contour of a region about a click that misses the click comes from the wrong object: then a smaller region is
+    tried, see :data:`SECOND_LOOK`, and its contour is taken if it has the click inside.
+
+    Returns:
+        (K, 2) float64, pixels of the file. See :func:`correct_contour` for how it obeys the clicks.
+
+    Raises:
+        ValueError: when nothing says where to look, or the first click or the region misses the image.
+    """
+    if roi is not None:
+        return correct_contour(_outline(infer, image, roi), foreground, background)
+    roi = _roi_about_click(image, foreground, sides)
+    contour = _outline(infer, image, roi)
+    click = torch.as_tensor(foreground, dtype=torch.float64)[:1]
+    if float(nearest_on_contour(contour, click).depth) < 0:
+        second = _outline(infer, image, expand_roi(roi, SECOND_LOOK))
+        if float(nearest_on_contour(second, click).depth) > 0:
+            contour = second
+    return correct_contour(contour, foreground, background)
+
+
+def _outline(infer: Callable[..., Sequence[Tensor]], image: MetaTensor, roi: Tensor) -> Tensor:
+    """The last contour (K, 2) of one region."""
+    (contours,) = infer([image], [roi])
+    if contours.ndim != 3:
+        raise ValueError(
+            f"Expected `infer` to outline one structure, (T + 1, K, 2), but got {tuple(contours.shape)}: choose one of "
+            "its structures, such as contours[:, 0], since a click belongs to one contour."
+        )
+    return contours[-1]
+
+
+def _roi_about_click(image: MetaTensor, foreground: Tensor | None, sides: Sequence[float] | None) -> Tensor:
+    if foreground is None or len(foreground) == 0 or sides is None or len(sides) != 2:
+        raise ValueError(
+            f"Expected a foreground click and `sides` (width, height), or `roi`, but got foreground={foreground} and "
+            f"sides={sides}: click inside the object, or draw a box around it."
+        )
+    click = torch.as_tensor(foreground[0], dtype=torch.float64)
+    (height, width), file_affine = file_grid(image)
+    x, y = click.tolist()
+    if not (0 <= x <= width and 0 <= y <= height):
+        raise ValueError(
+            f"Expected the first click inside the image of {width} x {height} (x, y) pixels, but got ({x:g}, {y:g})."
+        )
+    x, y = map_vertices(click, file_affine, present_grid(image)[1]).tolist()
+    return torch.tensor([x, y, *sides, 0.0], dtype=torch.float64)

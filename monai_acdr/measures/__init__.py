@@ -6,23 +6,25 @@
 from __future__ import annotations
 
 from monai_acdr.measures.agreement import Agreement, compute_agreement
-from monai_acdr.measures.base_slices import find_base_end, slices_above_base, slices_below_apex
-from monai_acdr.measures.cine_grid import CineGrid, FrameHeader, group_frames
-from monai_acdr.measures.myocardium import (
-    MYOCARDIUM_G_PER_ML,
-    VentricleWall,
-    WallSlice,
-    measure_wall,
-    ventricle_wall,
-)
 from monai_acdr.measures.shape import ShapeMeasures, measure_shape
-from monai_acdr.measures.slice_stack import Finding
 from monai_acdr.measures.ventricle import (
+    MYOCARDIUM_G_PER_ML,
+    CineGrid,
     ContourArea,
+    Finding,
+    FrameHeader,
     PhaseVolume,
     VentricleVolumes,
+    VentricleWall,
+    WallSlice,
+    find_base_end,
+    group_frames,
+    measure_wall,
     phase_volumes,
+    slices_above_base,
+    slices_below_apex,
     ventricle_volumes,
+    ventricle_wall,
 )
 
 __all__ = [

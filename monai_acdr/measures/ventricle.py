@@ -1,10 +1,21 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Volumes of the left ventricle over the heart's cycle, from contour areas, and ejection fraction.
+"""The left ventricle over the heart's cycle: slices and phases of a cine stack, volumes, wall and mass.
 
-The volume of a phase is the disc sum (modified Simpson) over its short-axis slices, area times height, with heights
-from the slices' positions (:mod:`monai_acdr.measures.slice_stack`). Slices that a phase lacks:
+Slices: positions are distances in mm along the slices' common normal. A slice represents everything nearer to it than
+to any other slice. Its height is therefore taken from the positions: the slice thickness is the extent of the signal,
+and differs from the distance of the slices wherever they overlap or leave gaps.
+
+Frames: slices come from ImagePositionPatient along the normal of ImageOrientationPatient. SliceLocation is no
+substitute for it: scanners fill it with one coordinate of the oblique plane, whose steps are up to a third too short
+(Sunnybrook). Where nothing else is left it only orders the slices, and SpacingBetweenSlices gives their distance.
+Phases come from the first of TemporalPositionIdentifier, TriggerTime and InstanceNumber that every frame has and that
+differs within each slice. Trigger times of a phase differ between slices, since each has its own heart beats: frames
+are ranked within their slice, and only slices that lack frames are compared with the others' times.
+
+Volumes: the volume of a phase is the disc sum (modified Simpson) over its short-axis slices, area times height, with
+heights from the slices' positions. Slices that a phase lacks:
 
 - BETWEEN its contoured slices the contour is missing. The slice is reported, and its area interpolated linearly in
   position (``missing="interpolate"``), or its disc left out (``missing="omit"``).
@@ -12,26 +23,187 @@ from the slices' positions (:mod:`monai_acdr.measures.slice_stack`). Slices that
   outermost slices. These are reported too, and never invented.
 
 The disc sum ends the ventricle half-way between two slices: its base is known to half a slice distance, not better.
+
+Wall: the myocardium is the epicardial area minus the endocardial area; papillary muscles count as blood. Its volume is
+the disc sum over the short-axis slices, as that of the cavity, and its mass 1.05 g for each mL. Mass is reported at
+end-diastole. The thickness of the wall in a slice is its area divided by the length of its middle, the mean of the two
+perimeters. For contours at a constant distance this is that distance, exactly: concentric circles of radii r and R have
+the area pi (R^2 - r^2) and the middle length pi (R + r), hence R - r; a closed convex curve of perimeter P and its
+parallel at distance t have the area P t + pi t^2 and the middle length P + pi t, hence t (Steiner). No point of one
+contour has to be matched with a point of the other. Over the stack it is volume divided by the area of the middle
+surface.
+
+Ends: in systole the base moves toward the apex, so that the slice nearest to the base shows the ventricle at
+end-diastole and the atrium at end-systole. Its contour would be added to the end-systolic volume. The wall of an atrium
+has a third to two thirds of the thickness of the ventricle's at that moment, and that of the ventricle's base has more.
+The apex moves little, but its cavity closes: a slice of muscle alone is left, where the networks of an ensemble each
+see another cavity. Both rules compare the wall minus :data:`SPREADS` times the spread of the endocardium.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
-from monai_acdr.measures.slice_stack import Finding, check_stack, cluster_positions, slice_heights
+from monai_acdr.geometry import perimeter, resample, signed_area
+from monai_acdr.measures.shape import check_contour, check_pixel_spacing
 
 __all__ = [
+    "MYOCARDIUM_G_PER_ML",
+    "POSITION_TOLERANCE_MM",
+    "CineGrid",
     "ContourArea",
+    "Finding",
+    "FrameHeader",
     "PhaseVolume",
     "VentricleVolumes",
+    "VentricleWall",
+    "WallSlice",
+    "check_stack",
+    "cluster_positions",
+    "find_base_end",
+    "find_phases",
+    "group_frames",
+    "measure_wall",
     "phase_volumes",
+    "slice_heights",
+    "slices_above_base",
+    "slices_below_apex",
+    "usual_distance",
     "ventricle_volumes",
+    "ventricle_wall",
 ]
+
+POSITION_TOLERANCE_MM = 0.5
+"""Positions that differ by less belong to the same slice: scanners round, and slices are never that close."""
+UNEVEN_SHARE = 0.25
+"""A distance that differs from the median by more than this share of it is reported."""
+THICKNESS_TOLERANCE_MM = 0.1
+"""Overlaps and gaps below this are rounding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding about a study.
+
+    Attributes:
+        kind: a fixed word for programs, such as ``overlap``.
+        text: a sentence for people; never a patient's identity.
+    """
+
+    kind: str
+    text: str
+
+
+def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Find the slices among positions.
+
+    Args:
+        positions_mm: one position for each frame, in any order, finite.
+
+    Returns:
+        The slice of each frame, counted from 0 at the lowest position, and the position of each slice in mm, ascending.
+
+    Raises:
+        ValueError: when there is no position, or one is not finite.
+    """
+    values = np.asarray(positions_mm, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
+        raise ValueError(
+            f"Expected at least one finite slice position in mm, but got {values.tolist()}: check the frames' headers."
+        )
+    order = np.argsort(values, kind="stable")
+    starts = np.concatenate([[False], np.diff(values[order]) > POSITION_TOLERANCE_MM])
+    index = np.empty(values.size, dtype=np.int64)
+    index[order] = np.cumsum(starts)
+    centers = np.bincount(index, weights=values) / np.bincount(index)
+    return [int(value) for value in index], [float(value) for value in centers]
+
+
+def slice_heights(positions_mm: Sequence[float], slice_spacing_mm: float | None = None) -> list[float]:
+    """Height of each slice in mm along the normal.
+
+    Half of the distance to either neighbor. Outwards of the outermost slices it is half of the usual (median)
+    distance, so that a uniform stack gets the plain disc sum, area times distance.
+
+    Args:
+        positions_mm: of the slices, ascending, all different.
+        slice_spacing_mm: distance to assume for a single slice, which has no neighbor.
+
+    Raises:
+        ValueError: for a single slice without `slice_spacing_mm`, or a spacing that is not positive.
+    """
+    if slice_spacing_mm is not None and not 0 < slice_spacing_mm < np.inf:
+        raise ValueError(f"Expected `slice_spacing_mm` to be positive, but got {slice_spacing_mm}.")
+    distances = np.diff(np.asarray(positions_mm, dtype=np.float64))
+    if distances.size == 0:
+        if slice_spacing_mm is None:
+            raise ValueError(
+                "Expected at least two slices, whose distance gives the height of a disc, but got one: pass "
+                "`slice_spacing_mm`, or the positions of all slices of the series as `stack_positions_mm`."
+            )
+        return [float(slice_spacing_mm)]
+    outside = usual_distance(distances)
+    padded = np.concatenate([[outside], distances, [outside]])
+    return [float(value) for value in (padded[:-1] + padded[1:]) / 2]
+
+
+def check_stack(positions_mm: Sequence[float], thickness_mm: float | None = None) -> list[Finding]:
+    """Report uneven distances (missing slices, most likely), and overlaps and gaps between slices.
+
+    Args:
+        positions_mm: of the slices, ascending.
+        thickness_mm: SliceThickness, where it is known: without it overlaps and gaps are not looked for.
+
+    Raises:
+        ValueError: when the thickness is not positive.
+    """
+    if thickness_mm is not None and not 0 < thickness_mm < np.inf:
+        raise ValueError(f"Expected `thickness_mm` to be positive, but got {thickness_mm}.")
+    positions = np.asarray(positions_mm, dtype=np.float64)
+    distances = np.diff(positions)
+    if distances.size == 0:
+        return []
+    findings, usual = [], usual_distance(distances)
+    for below, distance in zip(positions, distances, strict=False):
+        where = f"between the slices at {below:.1f} and {below + distance:.1f} mm"
+        if distance > (1 + UNEVEN_SHARE) * usual:
+            lost = max(1, round(distance / usual) - 1)
+            text = f"{distance:.1f} mm {where}, usually {usual:.1f} mm: {lost} slice(s) may be missing"
+            findings.append(Finding("missing_slice", text))
+        elif distance < (1 - UNEVEN_SHARE) * usual:
+            findings.append(Finding("uneven_spacing", f"{distance:.1f} mm {where}, usually {usual:.1f} mm"))
+    if thickness_mm is not None:
+        findings += _thickness_findings(distances, thickness_mm)
+    return findings
+
+
+def usual_distance(distances: np.ndarray) -> float:
+    """Median of distances (N,), of two middle ones the smaller: slices go missing, and too many are rare."""
+    return float(np.sort(distances)[(distances.size - 1) // 2])
+
+
+def _thickness_findings(distances: np.ndarray, thickness: float) -> list[Finding]:
+    """At most one finding of each kind: a stack overlaps, or leaves gaps, everywhere alike."""
+    findings = []
+    gaps = distances - thickness
+    for kind, chosen in (("overlap", gaps < -THICKNESS_TOLERANCE_MM), ("gap", gaps > THICKNESS_TOLERANCE_MM)):
+        if chosen.any():
+            most = float(np.abs(gaps[chosen]).max())
+            text = (
+                f"{int(chosen.sum())} of {gaps.size} pairs of slices, up to {most:.1f} mm; thickness {thickness:g} mm"
+            )
+            findings.append(Finding(kind, text))
+    return findings
+
 
 MM3_PER_ML = 1000.0
 MISSING_POLICIES = ("interpolate", "omit")
@@ -284,3 +456,589 @@ def _check_areas(areas: Iterable[ContourArea]) -> list[ContourArea]:
                 f"{area.position_mm} mm in phase {area.phase}: leave this contour out."
             )
     return areas
+
+
+LARGEST_STRETCH = 1.25
+"""Heart beats of one series differ by less; a larger ratio of the frames' time steps comes from missing frames."""
+IDENTIFIER_SHARE = 1.5
+"""Identifiers of phases repeat from slice to slice: more than this many per phase identify something else."""
+
+
+def find_phases(
+    slice_index: Sequence[int], keys: Mapping[str, Sequence[float | None]], findings: list[Finding]
+) -> list[int]:
+    """The phase of each frame, counted from 0.
+
+    Args:
+        slice_index: slice of each frame.
+        keys: numbers by the DICOM keyword that they come from, one per frame, None where it is missing; the first
+            keyword that orders all frames is used. TemporalPositionIdentifier names phases, InstanceNumber counts
+            frames, any other is a time.
+        findings: receives what is irregular.
+
+    Raises:
+        ValueError: when no keyword tells the frames of a slice apart, or when frames are missing and nothing tells
+            which.
+    """
+    if max(Counter(slice_index).values()) == 1:
+        return [0] * len(slice_index)
+    reasons = []
+    for keyword, numbers in keys.items():
+        values = [float(number) for number in numbers if number is not None]
+        if len(values) < len(slice_index):
+            reasons.append(f"{keyword} is missing in {len(slice_index) - len(values)} frame(s)")
+            continue
+        if len(set(zip(slice_index, values, strict=True))) < len(values):
+            reasons.append(f"{keyword} repeats within a slice")
+            continue
+        phases = _phases(keyword, slice_index, values)
+        if phases is not None:
+            if reasons and keyword == "InstanceNumber":
+                findings.append(Finding("phases_by_number", f"phases follow InstanceNumber: {'; '.join(reasons)}"))
+            return phases
+        reasons.append(f"{keyword} does not tell which phases are missing in some slices")
+    raise ValueError(
+        f"Expected to tell the phase of each of {len(slice_index)} frames, but cannot: {'; '.join(reasons)}. Drop "
+        "duplicates, choose one series, or export it again with its times."
+    )
+
+
+def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -> list[int] | None:
+    """Phases by one key, or None where it leaves them open."""
+    slices: dict[int, list[int]] = {}
+    for frame, number in enumerate(slice_index):
+        slices.setdefault(number, []).append(frame)
+    # Ascending within each slice.
+    ranked = [sorted(frames, key=lambda frame: values[frame]) for frames in slices.values()]
+    num_phases = max(len(frames) for frames in ranked)
+    if keyword == "TemporalPositionIdentifier":
+        identifiers = sorted(set(values))
+        if len(identifiers) > IDENTIFIER_SHARE * num_phases:
+            return None
+        return [identifiers.index(value) for value in values]
+    phases = [0] * len(values)
+    full = np.array([[values[frame] for frame in frames] for frames in ranked if len(frames) == num_phases])
+    for frames in ranked:
+        own = np.array([values[frame] for frame in frames])
+        if len(frames) == num_phases:
+            found: np.ndarray | None = np.arange(num_phases)
+        elif keyword == "InstanceNumber":
+            found = _from_numbers(own, full)
+        else:
+            found = _from_times(own, full.mean(axis=0))
+        if found is None:
+            return None
+        for frame, phase in zip(frames, found, strict=True):
+            phases[frame] = int(phase)
+    return phases
+
+
+def _from_times(own: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Phases of the frames of a slice that lacks some, by their times and those of complete slices, ascending.
+
+    The slice has its own heart rate: of the stretches that make one of its time steps 1, 2 or 3 usual ones, and no
+    stretch at all, the one that fits best counts, of equals the smallest.
+    """
+    steps = np.median(np.diff(usual)) * np.arange(1, 4)[:, None] / np.diff(own)
+    stretches = np.unique(np.concatenate([[1.0], steps.ravel()]))
+    stretches = stretches[(stretches >= 1 / LARGEST_STRETCH) & (stretches <= LARGEST_STRETCH)]
+    best, phases = np.inf, np.arange(own.size)
+    for stretch in sorted(stretches, key=lambda value: abs(np.log(value))):
+        costs = np.abs(own[:, None] * stretch - usual[None])
+        rows, columns = linear_sum_assignment(costs)
+        cost = float(costs[rows, columns].sum())
+        if cost < best - 1e-6 * usual[-1]:
+            best, phases = cost, np.sort(columns)
+    return phases
+
+
+def _from_numbers(own: np.ndarray, full: np.ndarray) -> np.ndarray | None:
+    """Phases of the frames of an incomplete slice, where complete slices are numbered without a break, one by one."""
+    num_phases = full.shape[1]
+    starts = {int(start) % num_phases for start in full[:, 0]}
+    if len(starts) > 1 or (full[:, -1] - full[:, 0] != num_phases - 1).any():
+        return None
+    phases = np.mod(own - starts.pop(), num_phases)
+    return phases if len(np.unique(phases)) == phases.size else None
+
+
+MAX_TILT_DEGREES = 1.0
+"""Slices whose normals differ by more are not stack."""
+
+
+@dataclass(frozen=True)
+class FrameHeader:
+    """Header values of a frame that place it in the stack; None where absent.
+
+    Attributes:
+        position: ImagePositionPatient, (x, y, z) mm.
+        orientation: ImageOrientationPatient, direction of a row and of a column, six numbers.
+        slice_location: SliceLocation, mm.
+        slice_spacing_mm: SpacingBetweenSlices.
+        trigger_time_ms: TriggerTime; of enhanced objects NominalCardiacTriggerDelayTime.
+        temporal_position: TemporalPositionIdentifier; of enhanced objects TemporalPositionIndex.
+        instance_number: InstanceNumber.
+    """
+
+    position: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
+    slice_location: float | None = None
+    slice_spacing_mm: float | None = None
+    trigger_time_ms: float | None = None
+    temporal_position: int | None = None
+    instance_number: int | None = None
+
+    @classmethod
+    def from_dataset(cls, dataset: Any) -> FrameHeader:
+        """Read the header of a single-frame object; absent, empty and malformed elements become None.
+
+        Args:
+            dataset: a pydicom ``Dataset``, or any mapping from DICOM keywords to values.
+        """
+        temporal = _numbers(dataset, "TemporalPositionIdentifier", 1)
+        number = _numbers(dataset, "InstanceNumber", 1)
+        return cls(
+            position=_numbers(dataset, "ImagePositionPatient", 3),
+            orientation=_numbers(dataset, "ImageOrientationPatient", 6),
+            slice_location=_number(dataset, "SliceLocation"),
+            slice_spacing_mm=_number(dataset, "SpacingBetweenSlices"),
+            trigger_time_ms=_number(dataset, "TriggerTime"),
+            temporal_position=None if temporal is None else int(temporal[0]),
+            instance_number=None if number is None else int(number[0]),
+        )
+
+
+@dataclass(frozen=True)
+class CineGrid:
+    """Slices by phases.
+
+    Attributes:
+        slice_index: slice of each frame, counted from 0, in the order of the frames given.
+        phase: phase of each frame, counted from 0.
+        positions_mm: of each slice along the normal, ascending.
+        times_ms: of each phase after the R wave, mean over the slices; None where no frame tells it.
+        missing_frames: (slice, phase) pairs that no frame fills.
+        findings: deviations from a complete, regular stack.
+    """
+
+    slice_index: tuple[int, ...]
+    phase: tuple[int, ...]
+    positions_mm: tuple[float, ...]
+    times_ms: tuple[float | None, ...]
+    missing_frames: tuple[tuple[int, int], ...]
+    findings: tuple[Finding, ...]
+
+    def contour_areas(self, areas_mm2: Mapping[int, float]) -> list[ContourArea]:
+        """Areas by the number of the frame, for :func:`~monai_acdr.measures.ventricle.ventricle_volumes`.
+
+        Raises:
+            ValueError: for a number that is not a frame of this grid.
+        """
+        wrong = [frame for frame in areas_mm2 if not 0 <= frame < len(self.phase)]
+        if wrong:
+            raise ValueError(f"Expected frame numbers from 0 to {len(self.phase) - 1}, but got {wrong}.")
+        return [
+            ContourArea(
+                position_mm=self.positions_mm[self.slice_index[frame]],
+                phase=self.phase[frame],
+                area_mm2=float(area),
+                time_ms=self.times_ms[self.phase[frame]],
+            )
+            for frame, area in sorted(areas_mm2.items())
+        ]
+
+
+def group_frames(headers: Iterable[FrameHeader]) -> CineGrid:
+    """Sort the frames of ONE short-axis cine series into slices and phases.
+
+    Args:
+        headers: one per frame, in any order.
+
+    Raises:
+        ValueError: when the slices are not parallel, a position cannot be told, or the phases cannot.
+    """
+    headers = list(headers)
+    if not headers:
+        raise ValueError("Expected at least one frame, but got none: is the series empty?")
+    findings: list[Finding] = []
+    index, positions = cluster_positions(_positions_along_normal(headers, findings))
+    phases = find_phases(
+        index,
+        {
+            "TemporalPositionIdentifier": [header.temporal_position for header in headers],
+            "TriggerTime": [header.trigger_time_ms for header in headers],
+            "InstanceNumber": [header.instance_number for header in headers],
+        },
+        findings,
+    )
+    num_phases = max(phases) + 1
+    filled = set(zip(index, phases, strict=True))
+    missing = [(s, p) for s in range(len(positions)) for p in range(num_phases) if (s, p) not in filled]
+    if missing:
+        findings.append(Finding("missing_frame", f"{len(missing)} of {len(positions) * num_phases} frames are missing"))
+    times = [_mean_time(headers, phases, phase) for phase in range(num_phases)]
+    return CineGrid(tuple(index), tuple(phases), tuple(positions), tuple(times), tuple(missing), tuple(findings))
+
+
+def _positions_along_normal(headers: Sequence[FrameHeader], findings: list[Finding]) -> list[float]:
+    """Position of each frame in mm."""
+    places = [(h.position, h.orientation) for h in headers if h.position is not None and h.orientation is not None]
+    if len(places) == len(headers):
+        normal = _common_normal([orientation for _, orientation in places])
+        return [float(np.asarray(position) @ normal) for position, _ in places]
+    locations = [header.slice_location for header in headers if header.slice_location is not None]
+    spacings = [header.slice_spacing_mm for header in headers if (header.slice_spacing_mm or 0) > 0]
+    if len(locations) < len(headers) or not spacings:
+        raise ValueError(
+            "Expected ImagePositionPatient and ImageOrientationPatient in every frame, or SliceLocation in every frame "
+            f"and SpacingBetweenSlices, but {len(headers) - len(places)} of {len(headers)} frames lack the former and "
+            f"{len(headers) - len(locations)} SliceLocation (SpacingBetweenSlices: {'yes' if spacings else 'no'}): "
+            "export the series again with its positions."
+        )
+    lacking = f"{len(headers) - len(places)} frame(s) lack ImagePositionPatient or ImageOrientationPatient"
+    findings.append(Finding("no_position", f"{lacking}: slices ordered by SliceLocation, SpacingBetweenSlices apart"))
+    return _scaled_locations(locations, float(np.median(np.asarray(spacings, dtype=np.float64))))
+
+
+def _scaled_locations(locations: Sequence[float], spacing: float) -> list[float]:
+    """Slice locations, stretched so that their usual step is `spacing`: a gap remains a gap."""
+    values = np.asarray(locations, dtype=np.float64)
+    _, distinct = cluster_positions(locations)
+    step = usual_distance(np.diff(distinct)) if len(distinct) > 1 else spacing
+    return [float(value) for value in (values - values.min()) * (spacing / step)]
+
+
+def _common_normal(orientations: Sequence[Sequence[float]]) -> np.ndarray:
+    """Unit normal (3,) of parallel slices."""
+    values = np.asarray(orientations, dtype=np.float64).reshape(-1, 2, 3)
+    normals = np.cross(values[:, 0], values[:, 1])
+    lengths = np.linalg.norm(normals, axis=1)
+    if not (np.abs(lengths - 1) < 0.01).all():
+        raise ValueError(
+            "Expected ImageOrientationPatient to hold two orthogonal unit vectors, but got "
+            f"{values[int(np.abs(lengths - 1).argmax())].ravel().tolist()}: repair the header."
+        )
+    normals /= lengths[:, None]
+    cosines = np.clip(normals @ normals[0], -1, 1)
+    tilt = float(np.degrees(np.arccos(cosines.min())))
+    if tilt > MAX_TILT_DEGREES:
+        raise ValueError(
+            f"Expected parallel slices, but their normals differ by up to {tilt:.0f} degrees: pass the frames of one "
+            "short-axis series, without long-axis views or scouts."
+        )
+    mean = normals.mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean))
+
+
+def _mean_time(headers: Sequence[FrameHeader], phases: Sequence[int], phase: int) -> float | None:
+    times = [h.trigger_time_ms for h, p in zip(headers, phases, strict=True) if p == phase]
+    known = [time for time in times if time is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _number(dataset: Any, keyword: str) -> float | None:
+    values = _numbers(dataset, keyword, 1)
+    return None if values is None else values[0]
+
+
+def _numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
+    """The finite numbers of an element; None when there are not `count` of them."""
+    try:
+        value = dataset.get(keyword)
+        values = np.atleast_1d(np.asarray(value if value is not None else [], dtype=np.float64))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if values.shape != (count,) or not np.isfinite(values).all():
+        return None
+    return tuple(float(number) for number in values)
+
+
+MYOCARDIUM_G_PER_ML = 1.05
+"""Density of the myocardium, g/mL (Schulz-Menger et al., JCMR 2020, 22:19)."""
+
+PERIMETER_VERTICES = 64
+"""Perimeters are measured on at most this many points at equal arc length: the steps of contours that follow a pixel
+grid, as readers' files and label maps do, would lengthen them by 5 % and more."""
+
+
+@dataclass(frozen=True)
+class WallSlice:
+    """The contours of one slice in one phase; None for a contour that is not there.
+
+    Attributes:
+        position_mm: of the slice along the normal, mm.
+        endocardium_area_mm2: enclosed by the endocardium.
+        epicardium_area_mm2: enclosed by the epicardium.
+        middle_length_mm: mean of the two perimeters; None unless both contours are there.
+    """
+
+    position_mm: float
+    endocardium_area_mm2: float | None
+    epicardium_area_mm2: float | None
+    middle_length_mm: float | None = None
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Area of the wall; None unless both contours are there."""
+        if self.endocardium_area_mm2 is None or self.epicardium_area_mm2 is None:
+            return None
+        return self.epicardium_area_mm2 - self.endocardium_area_mm2
+
+    @property
+    def thickness_mm(self) -> float | None:
+        """Mean thickness of the wall in this slice; None unless both contours are there."""
+        area = self.area_mm2
+        return area / self.middle_length_mm if area is not None and self.middle_length_mm else None
+
+
+@dataclass(frozen=True)
+class VentricleWall:
+    """Wall of the left ventricle in one phase. Slices are numbers within ``slice_positions_mm``.
+
+    Attributes:
+        mass_g: 1.05 g/mL times the volume.
+        volume_ml: of the myocardium, disc sum.
+        mean_thickness_mm: volume over middle surface of the slices that have both contours; None without one.
+        slice_positions_mm: slices from the first to the last one that has a wall, ascending.
+        slice_heights_mm: how much each of them stands for.
+        slice_thickness_mm: mean thickness in each; None where a contour is missing.
+        slices_missing: slices without a usable wall between those that have one; their area was interpolated linearly.
+        findings: contours that are missing or do not fit together.
+    """
+
+    mass_g: float
+    volume_ml: float
+    mean_thickness_mm: float | None
+    slice_positions_mm: tuple[float, ...]
+    slice_heights_mm: tuple[float, ...]
+    slice_thickness_mm: tuple[float | None, ...]
+    slices_missing: tuple[int, ...]
+    findings: tuple[Finding, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def measure_wall(
+    position_mm: float, endocardium: Any | None, epicardium: Any | None, spacing: Sequence[float] | Tensor | np.ndarray
+) -> WallSlice:
+    """Measure the two contours of a slice.
+
+    Args:
+        position_mm: of the slice along the normal.
+        endocardium: (K, 2) points (x, y) in pixels, array or tensor, K >= 3, not closed; None if absent.
+        epicardium: the same; its K may differ.
+        spacing: (between rows, between columns) in mm.
+
+    Raises:
+        ValueError: for another shape, vertices that are not finite, or a spacing that is not positive.
+    """
+    scale = torch.from_numpy(check_pixel_spacing(spacing))
+    contours = [
+        None if vertices is None else torch.from_numpy(check_contour(vertices)) * scale
+        for vertices in (endocardium, epicardium)
+    ]
+    inner, outer = (None if contour is None else float(signed_area(contour).abs()) for contour in contours)
+    known = [_smooth_perimeter(contour) for contour in contours if contour is not None]
+    return WallSlice(position_mm, inner, outer, sum(known) / 2 if len(known) == 2 else None)
+
+
+def ventricle_wall(
+    slices: Iterable[WallSlice],
+    stack_positions_mm: Sequence[float] | None = None,
+    slice_spacing_mm: float | None = None,
+) -> VentricleWall:
+    """Mass and mean wall thickness from the slices of one phase, end-diastole as a rule.
+
+    A slice with an epicardium alone, outside of those that have an endocardium, is the apex without cavity: all of it
+    is myocardium. Where a contour is missing between others, the wall's area is interpolated linearly in position.
+    Outer slices that have an endocardium but no epicardium have no wall: nothing is invented, and a finding says so,
+    since the mass is too small then.
+
+    Args:
+        slices: one entry per slice, in any order; entries without any contour may be there or not.
+        stack_positions_mm: positions of all slices of the series, which give the height of the outermost ones.
+        slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
+
+    Returns:
+        The measures, with what was missing.
+
+    Raises:
+        ValueError: when no slice has a wall, two entries have the same position, or an area is negative or not finite.
+    """
+    walls = [wall for wall in slices if not (wall.endocardium_area_mm2 is None and wall.epicardium_area_mm2 is None)]
+    _check_walls(walls)
+    stack = [] if stack_positions_mm is None else [float(position) for position in stack_positions_mm]
+    index, positions = cluster_positions([wall.position_mm for wall in walls] + stack)
+    index = index[: len(walls)]
+    if len(set(index)) < len(walls):
+        raise ValueError(
+            "Expected one entry for each slice of one phase, but two have the same position: keep phases apart."
+        )
+    heights = slice_heights(positions, slice_spacing_mm)
+    table = dict(zip(index, walls, strict=True))
+    areas, findings = _wall_areas(table)
+    if not areas:
+        raise ValueError(
+            "Expected a slice with an endocardial contour inside an epicardial one, but got none: is the epicardium "
+            "contoured in this phase?"
+        )
+    first, last = min(areas), max(areas)
+    chosen = range(first, last + 1)
+    missing = [i for i in chosen if i not in areas]
+    if missing:
+        text = f"no wall in slice(s) {[i - first for i in missing]} between others, its area was interpolated"
+        findings.append(Finding("missing_wall", text))
+    used = sorted(areas)
+    filled = np.interp([positions[i] for i in chosen], [positions[i] for i in used], [areas[i] for i in used])
+    volume = float(filled @ np.array(heights[first : last + 1])) / MM3_PER_ML
+    both = [i for i in used if table[i].thickness_mm is not None]
+    surface = sum(heights[i] * (table[i].middle_length_mm or 0.0) for i in both)
+    return VentricleWall(
+        mass_g=MYOCARDIUM_G_PER_ML * volume,
+        volume_ml=volume,
+        mean_thickness_mm=sum(heights[i] * areas[i] for i in both) / surface if surface > 0 else None,
+        slice_positions_mm=tuple(positions[i] for i in chosen),
+        slice_heights_mm=tuple(heights[i] for i in chosen),
+        slice_thickness_mm=tuple(table[i].thickness_mm if i in both else None for i in chosen),
+        slices_missing=tuple(i - first for i in missing),
+        findings=tuple(findings),
+    )
+
+
+def _smooth_perimeter(contour: torch.Tensor) -> float:
+    points = contour if contour.shape[0] <= PERIMETER_VERTICES else resample(contour, PERIMETER_VERTICES)
+    return float(perimeter(points))
+
+
+def _wall_areas(table: dict[int, WallSlice]) -> tuple[dict[int, float], list[Finding]]:
+    """Area of the wall by slice, where there is one, and what does not fit together."""
+    cavity = [i for i, wall in table.items() if wall.endocardium_area_mm2 is not None]
+    areas: dict[int, float] = {}
+    no_epicardium, not_around = [], []
+    for i, wall in sorted(table.items()):
+        inner, outer = wall.endocardium_area_mm2, wall.epicardium_area_mm2
+        if outer is None:
+            no_epicardium.append(wall.position_mm)
+        elif inner is not None and outer < inner:
+            not_around.append(wall.position_mm)
+        elif inner is not None or (cavity and not min(cavity) < i < max(cavity)):
+            areas[i] = outer - (inner or 0.0)
+    findings = []
+    for kind, places, text in (
+        ("no_epicardium", no_epicardium, "an endocardium but no epicardium"),
+        ("epicardium_not_around", not_around, "an epicardium smaller than the endocardium"),
+    ):
+        if places:
+            where = ", ".join(f"{place:.1f}" for place in places)
+            findings.append(Finding(kind, f"{len(places)} slice(s) have {text}: at {where} mm; mass is less certain"))
+    return areas, findings
+
+
+def _check_walls(walls: Sequence[WallSlice]) -> None:
+    if not walls:
+        raise ValueError("Expected at least one slice with a contour, but got none: is the ventricle contoured here?")
+    for wall in walls:
+        for area in (wall.endocardium_area_mm2, wall.epicardium_area_mm2):
+            if not np.isfinite(wall.position_mm) or (area is not None and not (np.isfinite(area) and area >= 0)):
+                raise ValueError(
+                    f"Expected a finite position and areas of at least 0, but got {area} mm2 at {wall.position_mm} mm: "
+                    "leave this slice out."
+                )
+
+
+FEWEST_SLICES = 4
+"""With fewer slices the median of the wall is unreliable."""
+
+SPREADS = 2.0
+"""Multiple of the endocardium's spread that is subtracted from the wall."""
+
+
+def find_base_end(areas: np.ndarray) -> int:
+    """Index of the base slice of a stack: 0 for the first slice, -1 for the last one.
+
+    A ventricle is wide at the base and ends in a point: the end whose two outermost slices enclose more, in the phase
+    of the largest area.
+
+    Args:
+        areas: (S, P) of the cavity by slice and phase, NaN where there is no contour.
+    """
+    filled = np.nan_to_num(areas)
+    fullest = filled[:, filled.sum(0).argmax()]
+    present = fullest[fullest > 0]
+    half = max(min(2, len(present) // 2), 1)
+    return 0 if present[:half].sum() >= present[-half:].sum() else -1
+
+
+def slices_above_base(
+    areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None = None
+) -> np.ndarray:
+    """Slices at the base end whose wall is too thin for a ventricle.
+
+    In each phase, from the base inwards: the outermost slice with contours lies above the base where its wall, less
+    :data:`SPREADS` times the spread of its endocardium, is thinner than ``share`` times the median wall of the phase,
+    and so on to the first slice of which that is not so. At most two slices and a third of them are taken for it, and
+    none in phases of fewer than four.
+
+    Args:
+        areas: (S, P) of the cavity by slice and phase, in order along the stack, NaN where there is no contour.
+        walls: (S, P) mean thickness of the wall, in any unit, NaN where it is not known.
+        share: of the median, from 0 (none) to 1.
+        spreads: (S, P) mean spread of the endocardium over the networks of an ensemble
+            (:func:`monai_acdr.inferers.vertex_spread`), in the unit of the walls; None or NaN if unknown.
+
+    Returns:
+        (S, P) bool, True where a slice lies above the base.
+
+    Raises:
+        ValueError: for arrays of another shape, or a share out of range.
+    """
+    return _thin_slices(areas, walls, share, spreads, most=2, at_base=True)
+
+
+def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray) -> np.ndarray:
+    """The outermost slices at the apex end whose endocardium is less certain than its wall is thick.
+
+    A slice lies below the apex where its wall is thinner than :data:`SPREADS` times the spread of its endocardium: one
+    slice of a phase at most, and none in phases of fewer than four.
+
+    Args:
+        areas: as for :func:`slices_above_base`.
+        walls: as for :func:`slices_above_base`.
+        spreads: (S, P) in the unit of the walls, NaN where it is not known.
+
+    Returns:
+        (S, P) bool, True where a slice lies below the apex.
+
+    Raises:
+        ValueError: for arrays of another shape.
+    """
+    return _thin_slices(areas, walls, 0.0, spreads, most=1, at_base=False)
+
+
+def _thin_slices(
+    areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None, most: int, at_base: bool
+) -> np.ndarray:
+    spreads = np.zeros_like(walls) if spreads is None else spreads
+    if areas.ndim != 2 or areas.shape != walls.shape or areas.shape != spreads.shape or not 0 <= share <= 1:
+        raise ValueError(
+            f"Expected `areas`, `walls` and `spreads` of one shape (S, P) and `share` from 0 to 1, but got "
+            f"{areas.shape}, {walls.shape}, {spreads.shape} and {share}."
+        )
+    thin = np.zeros(areas.shape, dtype=bool)
+    if not np.isfinite(areas).any():
+        return thin
+    from_first = (find_base_end(areas) == 0) == at_base
+    certain = walls - SPREADS * np.nan_to_num(spreads)
+    for phase in range(areas.shape[1]):
+        known = np.flatnonzero(np.isfinite(walls[:, phase]) & np.isfinite(areas[:, phase]))
+        if len(known) < FEWEST_SLICES:
+            continue
+        thinnest = share * float(np.median(walls[known, phase]))
+        inwards = known if from_first else known[::-1]
+        for index in inwards[: min(most, len(known) // 3)]:
+            if certain[index, phase] >= thinnest:
+                break
+            thin[index, phase] = True
+    return thin

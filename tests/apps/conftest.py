@@ -25,7 +25,7 @@ from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studi
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
-from monai_acdr.handlers.member_weights import join_members
+from monai_acdr.handlers.checkpoints import join_members
 
 NUM_SLICES, NUM_PHASES, SIZE = 3, 4, (100, 112)
 

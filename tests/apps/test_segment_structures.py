@@ -27,7 +27,7 @@ from monai_acdr.apps.segment_results import SegmentReport
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
 from monai_acdr.geometry import is_nested
 from monai_acdr.handlers import save_checkpoint
-from monai_acdr.handlers.member_weights import join_members
+from monai_acdr.handlers.checkpoints import join_members
 from monai_acdr.transforms import contour_to_mask
 
 LABELS = ["LV endocardium", "LV epicardium"]

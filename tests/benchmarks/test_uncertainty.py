@@ -20,7 +20,7 @@ from scipy import stats
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.phantoms import write_short_axis_studies
 from monai_acdr.handlers import save_checkpoint
-from monai_acdr.handlers.member_weights import join_members
+from monai_acdr.handlers.checkpoints import join_members
 
 
 @pytest.fixture

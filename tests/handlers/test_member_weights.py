@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from monai_acdr.handlers.member_weights import ENSEMBLE, join_members, network_weights, split_members
+from monai_acdr.handlers.checkpoints import ENSEMBLE, join_members, network_weights, split_members
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from monai_acdr.geometry import centroid, circle
 from monai_acdr.inferers import ContourInferer, contour_from_clicks
-from monai_acdr.inferers.clicks import SECOND_LOOK
+from monai_acdr.inferers.corrections import SECOND_LOOK
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import AlignLaterality, CheckImage, RoiCropd

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monai_acdr.geometry import circle
-from monai_acdr.inferers.contour_distance import nearest_on_contour
+from monai_acdr.inferers.corrections import nearest_on_contour
 
 shapely = pytest.importorskip("shapely")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from monai_acdr.geometry import circle
-from monai_acdr.inferers.contour_pulls import SAMPLES, points_at, pull_contour
+from monai_acdr.inferers.corrections import SAMPLES, points_at, pull_contour
 
 SQUARE = torch.tensor([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]], dtype=torch.float64)
 

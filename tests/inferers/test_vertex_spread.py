@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from monai_acdr.geometry import circle, ellipse
 from monai_acdr.inferers import evolve_members, outward_normals, spread_in_mm, vertex_spread
-from monai_acdr.inferers.vertex_spread import has_members
+from monai_acdr.inferers.uncertainty import has_members
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble, DisplacementUNet
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_acdr.measures.cine_phases import find_phases
-from monai_acdr.measures.slice_stack import Finding
+from monai_acdr.measures.ventricle import Finding, find_phases
 
 
 def test_one_frame_a_slice_is_one_phase() -> None:

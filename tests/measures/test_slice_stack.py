@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_acdr.measures.slice_stack import check_stack, cluster_positions, slice_heights
+from monai_acdr.measures.ventricle import check_stack, cluster_positions, slice_heights
 
 
 def test_clusters_in_any_order() -> None:

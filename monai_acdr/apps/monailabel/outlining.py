@@ -29,8 +29,7 @@ from monai_acdr.apps.outlines import Outline, outline_frames
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.geometry import nest_contours
 from monai_acdr.inferers import contradicted_clicks, correct_contour
-from monai_acdr.inferers.clicks import SECOND_LOOK
-from monai_acdr.inferers.contour_distance import nearest_on_contour
+from monai_acdr.inferers.corrections import SECOND_LOOK, nearest_on_contour
 from monai_acdr.transforms import expand_roi
 
 __all__ = [

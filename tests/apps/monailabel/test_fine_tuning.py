@@ -15,7 +15,7 @@ from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_tr
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.model_store import Busy, ModelStore
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
-from monai_acdr.handlers.member_weights import join_members
+from monai_acdr.handlers.checkpoints import join_members
 
 
 @pytest.fixture()

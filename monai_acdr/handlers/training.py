@@ -1,15 +1,94 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Progress of a run: a bar, a line of the log per epoch, and a validation that always follows the last epoch."""
+"""Handlers of a training: random seeds by epoch, gradient clipping by norm, progress and validation."""
 
 from __future__ import annotations
 
 import logging
+import random
 from typing import TYPE_CHECKING
 
 import monai.handlers
+import numpy as np
+import torch
+from monai.data import set_rnd
+from monai.engines import IterationEvents
 from monai.utils import IgniteInfo, min_version, optional_import
+from torch import nn
+from torch.utils.data import Dataset
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+__all__ = [
+    "EpochSeed",
+    "GradientClip",
+    "TrainingProgress",
+    "ValidationHandler",
+]
+
+Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
+
+
+_MAX_SEED = 2**32
+
+
+class EpochSeed:
+    """Seed torch, numpy, ``random`` and the data set's random transforms at the start of each epoch.
+
+    Shuffling, augmentation and dropout of an epoch are then the same whether the training ran through or was resumed.
+    Attach it before other handlers that draw random numbers.
+
+    Args:
+        seed: of the training.
+        dataset: MONAI data set whose transforms are seeded; with worker processes MONAI's worker_init_fn takes their
+            seeds from torch instead.
+    """
+
+    def __init__(self, seed: int, dataset: Dataset | None = None) -> None:
+        self.seed = int(seed)
+        self.dataset = dataset
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Seed the epoch that starts."""
+        seed = int(np.random.SeedSequence([self.seed, engine.state.epoch]).generate_state(1)[0]) % _MAX_SEED
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - MONAI's and the user's code may use the global generator
+        torch.manual_seed(seed)
+        if self.dataset is not None:
+            set_rnd(self.dataset, seed=seed)
+
+
+class GradientClip:
+    """Scale the gradient of all weights together down to a largest norm, after each backward pass.
+
+    For MONAI's SupervisedTrainer without mixed precision: scaled gradients are not unscaled here.
+
+    Args:
+        network: whose gradients.
+        max_norm: largest L2 norm; None leaves gradients as they are.
+    """
+
+    def __init__(self, network: nn.Module, max_norm: float | None) -> None:
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"Expected `max_norm` to be positive or None, but got {max_norm}.")
+        self.network = network
+        self.max_norm = max_norm
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Clip what the backward pass left."""
+        if self.max_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
 ProgressBar, _found = optional_import(
@@ -19,10 +98,7 @@ if not _found:  # its place before ignite 0.5
     ProgressBar, _ = optional_import(
         "ignite.contrib.handlers.tqdm_logger", IgniteInfo.OPT_IMPORT_VERSION, min_version, "ProgressBar"
     )
-if TYPE_CHECKING:
-    from ignite.engine import Engine
 
-__all__ = ["TrainingProgress", "ValidationHandler"]
 
 logger = logging.getLogger(__name__)
 

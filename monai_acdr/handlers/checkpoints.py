@@ -1,0 +1,583 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Checkpoints: weights by name, ensembles joined from several trainings, and the state of a training for resuming.
+
+Writes are atomic, and errors name the file and the next step. The names of an ensemble's weights tell the number of its
+members.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from monai.utils import IgniteInfo, min_version, optional_import
+from torch import Tensor, nn
+
+from monai_acdr.files import claim_file, release_file, replace_file
+from monai_acdr.networks.nets.displacement_ensemble import MEMBERS
+from monai_acdr.read_budget import check_bytes
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+__all__ = [
+    "ENSEMBLE",
+    "TrainingCheckpoint",
+    "count_members",
+    "join_checkpoints",
+    "join_members",
+    "load_checkpoint",
+    "load_network",
+    "network_weights",
+    "save_checkpoint",
+    "split_members",
+    "write_ensemble",
+]
+
+FIELD = "displacement_net."
+"""Prefix of the displacement network's weights in :class:`monai_acdr.networks.nets.ActiveContourNet`."""
+
+ENSEMBLE = f"{FIELD}{MEMBERS}"
+"""Prefix of an ensemble's weights; the number of the member follows."""
+
+
+def network_weights(state: Mapping[str, Any]) -> Any:
+    """The weights in a checkpoint: averaged (``ema``), otherwise plain (``network``), otherwise the whole of it."""
+    return state.get("ema", state.get("network", state))
+
+
+def split_members(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """For each member the weights of a network that has it as its only displacement network.
+
+    Args:
+        weights: of an ``ActiveContourNet`` by name.
+
+    Returns:
+        One dictionary a member; ``[weights]`` where there is one network and no ensemble.
+
+    Raises:
+        ValueError: when the members are not numbered 0, 1, ...
+    """
+    common: dict[str, Tensor] = {}
+    members: dict[str, dict[str, Tensor]] = {}
+    for name, value in weights.items():
+        if name.startswith(ENSEMBLE):
+            number, _, rest = name[len(ENSEMBLE) :].partition(".")
+            members.setdefault(number, {})[FIELD + rest] = value
+        else:
+            common[name] = value
+    numbers = [str(index) for index in range(len(members))]
+    if set(members) != set(numbers):
+        raise ValueError(f"Expected members 0 to {len(members) - 1}, but got {sorted(members)[:10]}.")
+    return [common | members[number] for number in numbers] or [common]
+
+
+def join_members(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The inverse of :func:`split_members`: an ensemble's weights; what is not of the fields is the first member's."""
+    joined = {name: value for name, value in members[0].items() if not name.startswith(FIELD)}
+    for number, weights in enumerate(members):
+        for name, value in weights.items():
+            if name.startswith(FIELD):
+                joined[f"{ENSEMBLE}{number}.{name[len(FIELD) :]}"] = value
+    return joined
+
+
+def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
+    """Write ``state`` (tensors and plain containers) beside ``path`` and move it into place.
+
+    Raises:
+        OSError: when it cannot be written, a full disk for example; an earlier checkpoint at ``path`` stays as it was.
+    """
+    path = Path(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(path) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+    except OSError as error:
+        kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
+        raise OSError(
+            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error.strerror or error}){kept}: "
+            "free space or choose another folder, then go on with --resume true."
+        ) from error
+    return path
+
+
+def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint's dictionary; only tensors and plain containers are unpickled, never code.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is a folder, or a file that is not a checkpoint, is truncated, holds other objects, or needs
+            more than both its own size and the budget of memory.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a device, pipe or socket"
+        raise ValueError(f"Expected a checkpoint file, but {path} is {kind}: give the path of a file.")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Expected a checkpoint, but {path} does not exist: train first, or give its path with --checkpoint."
+        )
+    unpacked = _unpacked_bytes(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other formats, on the way to an error
+            state = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
+        # only its first sentence: the next ones advise to load the file without protection
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, KeyError) or reason.isdigit():  # a byte of a text, where torch's older reader had a code
+            reason = "torch.save did not write it"
+        raise ValueError(
+            f"Expected a checkpoint of tensors in {path}, but it cannot be read ({reason}): copy or train it again."
+        ) from error
+    if not isinstance(state, dict):
+        raise ValueError(f"Expected a dictionary in checkpoint {path}, but got {type(state).__name__}.")
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in _tensors(state))
+    if claimed > unpacked:  # tensors that share their memory, or repeat it
+        check_bytes(path, claimed)
+    return state
+
+
+def load_network(
+    network: nn.Module,
+    path: str | os.PathLike[str],
+    map_location: str | torch.device = "cpu",
+    member: int | None = None,
+) -> nn.Module:
+    """Load weights into ``network`` from a checkpoint file.
+
+    The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken,
+    else those of ``network``. The displacement network of an ``ActiveContourNet`` becomes an ensemble of as many
+    members as the weights have (:func:`join_checkpoints`), or one network if they are of one.
+
+    Args:
+        network: changed in place.
+        path: the file.
+        map_location: device onto which tensors are read first.
+        member: take this member of an ensemble only, from 0, and leave the network one network; of weights that are no
+            ensemble's, 0 is all of them.
+
+    Returns:
+        ``network``.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is not a checkpoint, a checkpoint of another architecture or with NaN, or has no such
+            member.
+    """
+    weights = network_weights(load_checkpoint(path, map_location))
+    try:
+        chosen = weights if member is None else _only(weights, member, path)
+        match_members = getattr(network, "match_members", None)
+        if match_members is not None:
+            match_members(chosen)
+        _check_dtypes(network, chosen, path)
+        network.load_state_dict(chosen)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"Expected weights of this network ({len(network.state_dict())} tensors) in {path}, but it is a checkpoint "
+            f"of another architecture: {_differences(network.state_dict(), weights)}. Use the network_def that it was "
+            "trained with, or another --checkpoint."
+        ) from error
+    for name, value in network.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(
+                f"Expected finite weights in {path}, but {name} has NaN or infinity: the training diverged, or the "
+                "file is damaged; take an earlier checkpoint."
+            )
+    return network
+
+
+def count_members(path: str | os.PathLike[str]) -> int:
+    """Number of networks in a checkpoint file: 1 unless it is an ensemble's, and 1 where there is no such file.
+
+    In a bundle's config it is the ``num_members`` of ``network_def``, so that MONAI's own loaders can fill it.
+
+    Raises:
+        ValueError: when it is not a checkpoint, or its members are not numbered 0, 1, ...
+    """
+    if not Path(path).is_file():
+        return 1
+    weights = network_weights(load_checkpoint(path))
+    return len(split_members(weights)) if isinstance(weights, dict) else 1
+
+
+def _differences(own: dict[str, Any], weights: Any) -> str:
+    """Mismatches, each with the name of its first tensor."""
+    if not isinstance(weights, dict):
+        return f"it has a {type(weights).__name__}"
+    shapes = {name: tuple(value.shape) if isinstance(value, Tensor) else None for name, value in weights.items()}
+    kinds = {
+        "missing": [name for name in own if name not in weights],
+        "unknown": [name for name in weights if name not in own],
+        "of another shape": [name for name in own if name in weights and shapes[name] != tuple(own[name].shape)],
+    }
+    texts = [
+        f"{len(names)} tensors are {kind}, such as {str(names[0])[:60]!r}" for kind, names in kinds.items() if names
+    ]
+    if kinds["of another shape"]:
+        name = kinds["of another shape"][0]
+        texts[-1] += f", {shapes[name] or type(weights[name]).__name__} instead of {tuple(own[name].shape)}"
+    return "; ".join(texts) or "a tensor cannot be copied"
+
+
+def _check_dtypes(network: nn.Module, weights: Any, path: str | os.PathLike[str]) -> None:
+    """Raise a ValueError where torch would round: copying integers, booleans or complex numbers into weights."""
+    own = network.state_dict()
+    for name, value in weights.items():
+        if name in own and isinstance(value, Tensor) and value.is_floating_point() != own[name].is_floating_point():
+            raise ValueError(
+                f"Expected {name} in {path} to be {own[name].dtype}, but it is {value.dtype}: not a checkpoint of "
+                "this network."
+            )
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Bytes of a checkpoint once it is unpacked; torch stores tensors uncompressed, so usually those of the file.
+
+    Raises:
+        ValueError: when its parts unpack to more than the file has, and to more than the budget of memory.
+    """
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except Exception:  # torch's older format, or damaged in any way: torch will tell
+        return size
+    if unpacked > size:
+        check_bytes(path, unpacked)
+    return max(size, unpacked)
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """All tensors in nested containers, each once."""
+    stack, seen = [state], set()
+    while stack:
+        item = stack.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Tensor):
+            yield item
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            stack.extend(item)
+
+
+def _only(weights: Any, member: int, path: str | os.PathLike[str]) -> dict[str, Any]:
+    members = split_members(weights)
+    if not 0 <= member < len(members):
+        raise ValueError(f"Expected `member` to be from 0 to {len(members) - 1} for {path}, but got {member}.")
+    return members[member]
+
+
+Weights = dict[str, Tensor]
+
+_logger = logging.getLogger(__name__)
+
+
+def join_checkpoints(paths: Sequence[str | os.PathLike[str]]) -> Weights:
+    """Join networks that were trained alike, from other seeds or on other folds, to the weights of their ensemble.
+
+    Args:
+        paths: checkpoints as :func:`~monai_acdr.handlers.load_network` takes them, of at least two networks together;
+            one that is an ensemble's gives all its members.
+
+    Returns:
+        Weights by name, for :func:`~monai_acdr.handlers.load_network` once they are saved: an ``ActiveContourNet``
+        whose displacement network is one of the members becomes their ensemble.
+
+    Raises:
+        FileNotFoundError: when a file does not exist.
+        ValueError: when a file is not a checkpoint of an ``ActiveContourNet``, when architectures or initial contours
+            differ, when two networks are the same, or when there is only one.
+    """
+    if isinstance(paths, (str, os.PathLike)) or not isinstance(paths, Sequence) or not paths:
+        raise ValueError(
+            f"Expected `paths` to be a list of checkpoints, but got {paths!r}: give --members \"['a.pt','b.pt']\"."
+        )
+    members: list[tuple[Path, Weights]] = []
+    for path in map(Path, paths):
+        for weights in _read_members(path):
+            for earlier, others in members:
+                _check_alike(weights, path, others, earlier)
+            members.append((path, weights))
+    if len(members) < 2:
+        raise ValueError(f"Expected at least two networks, but got only that of {members[0][0]}: add others.")
+    return join_members([weights for _, weights in members])
+
+
+def write_ensemble(members: Sequence[str | os.PathLike[str]], checkpoint: str | os.PathLike[str]) -> Path:
+    """Join checkpoints as :func:`join_checkpoints` does, write the result, and log what was written.
+
+    Args:
+        members: checkpoints of separate trainings.
+        checkpoint: file to write.
+
+    Returns:
+        Its path.
+
+    Raises:
+        FileExistsError: when ``checkpoint`` exists.
+        FileNotFoundError, ValueError: as :func:`join_checkpoints`.
+        OSError: when it cannot be written.
+    """
+    path = Path(checkpoint)
+    if path.exists():
+        raise FileExistsError(f"Expected a new file, but {path} exists: choose another --checkpoint, or move it away.")
+    weights = join_checkpoints(members)
+    save_checkpoint(weights, path)
+    content = path.read_bytes()
+    number, digest = len(split_members(weights)), hashlib.sha256(content).hexdigest()
+    _logger.info("Wrote an ensemble of %d members: %s, %d bytes, SHA-256 %s", number, path, len(content), digest)
+    return path
+
+
+def _read_members(path: Path) -> list[Weights]:
+    weights = network_weights(load_checkpoint(path))
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f"Expected weights by name in checkpoint {path}, but it holds others: give the model.pt.")
+    if not any(str(name).startswith(FIELD) for name in weights):
+        raise ValueError(
+            f"Expected weights of an ActiveContourNet in checkpoint {path}, but no name starts with {FIELD!r}."
+        )
+    try:
+        return split_members(weights)
+    except ValueError as error:
+        raise ValueError(f"{error} In checkpoint {path}.") from None
+
+
+def _check_alike(weights: Weights, path: Path, others: Weights, earlier: Path) -> None:
+    """Raise a ValueError unless two networks are of one architecture, start alike, and have different fields."""
+    names = sorted(set(weights) & set(others))
+    shapes = [name for name in names if _form(weights[name]) != _form(others[name])]
+    more, less = len(set(weights) - set(others)), len(set(others) - set(weights))
+    if shapes or more or less:
+        example = (
+            f", such as {shapes[0]}: {list(weights[shapes[0]].shape)} and {list(others[shapes[0]].shape)}"
+            if shapes
+            else ""
+        )
+        raise ValueError(
+            f"Expected checkpoints of one architecture, but {path} has {more} tensors that {earlier} has not, lacks "
+            f"{less}, and {len(shapes)} differ in shape or dtype{example}. Join networks that were trained with the "
+            "same network_def."
+        )
+    different = [name for name in names if not torch.equal(weights[name], others[name])]
+    if not any(name.startswith(FIELD) for name in different):
+        raise ValueError(
+            f"Expected different networks, but those of {path} and {earlier} are the same: train from other seeds "
+            "(--seed), and name each file once."
+        )
+    common = [name for name in different if not name.startswith(FIELD)]
+    if common:
+        raise ValueError(
+            f"Expected networks that differ in their displacement network only, but {common[0]} differs between {path} "
+            f"and {earlier}: use the same initial contour."
+        )
+
+
+def _form(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return tensor.shape, tensor.dtype
+
+
+Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
+idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
+
+
+class TrainingCheckpoint:
+    """Attach to a trainer, after its validation handler.
+
+    Together with :class:`EpochSeed` a training that was killed and resumed ends where an undisturbed one does: all
+    objects of ``save_dict``, the trainer's own state and the best metric so far are saved and restored.
+
+    Args:
+        path: file of the full state, written after each epoch.
+        save_dict: named objects with ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler, ...
+        best_path: file of the best network's weights; None keeps none. A file that lies there when a new training
+            starts is kept as ``<name>.previous``.
+        best_network: network whose weights are written to ``best_path``, the averaged one for example.
+        evaluator: engine that validates; its ``key_metric`` after each validation decides.
+        key_metric: name of the deciding metric, greater is better.
+        resume: go on from ``path``; otherwise ``path`` must not exist, so that no training overwrites another.
+
+    Raises:
+        FileExistsError: at the start, when ``path`` exists and ``resume`` is False, or when another process trains into
+            ``path`` or ``best_path``.
+        FileNotFoundError: at the start, when ``resume`` is True and ``path`` does not exist.
+        OSError: when a checkpoint cannot be written; the previous one is kept.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        save_dict: Mapping[str, Any],
+        best_path: str | os.PathLike[str] | None = None,
+        best_network: torch.nn.Module | None = None,
+        evaluator: Engine | None = None,
+        key_metric: str = "val_mean_dice",
+        resume: bool = False,
+    ) -> None:
+        if "trainer" in save_dict or "best" in save_dict:
+            raise ValueError("Expected `save_dict` without the names 'trainer' and 'best': they are used here.")
+        if (best_path is None) != (best_network is None) or (best_path is not None and evaluator is None):
+            raise ValueError("Expected `best_path`, `best_network` and `evaluator` together, or none of them.")
+        self.path = Path(path)
+        self.save_dict = dict(save_dict)
+        self.best_path = None if best_path is None else Path(best_path)
+        self.best_network = best_network
+        self.evaluator = evaluator
+        self.key_metric = key_metric
+        self.resume = resume
+        self._claimed: list[Path] = []
+        self.best: dict[str, float] = {"metric": float("-inf"), "epoch": 0}
+        self.logger = logging.getLogger(__name__)
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self.finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self.give_up)
+
+    def start(self, engine: Engine) -> None:
+        """Restore the training, or make sure that a new one overwrites nothing; claim both files for this process."""
+        with self._released_after_an_error():
+            self._start(engine)
+
+    def _start(self, engine: Engine) -> None:
+        if idist.get_rank() == 0 and not (self.resume and not self.path.is_file()):
+            for path in (self.path, self.best_path):
+                if path is not None and claim_file(path):
+                    self._claimed.append(path)
+        if self.resume:
+            self._restore(engine)
+            return
+        if self.path.exists():
+            raise FileExistsError(
+                f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to go "
+                "on with it, or choose another --output_dir."
+            )
+        if self.best_path is not None and self.best_path.is_file() and idist.get_rank() == 0:
+            previous = self.best_path.with_name(self.best_path.name + ".previous")
+            os.replace(self.best_path, previous)
+            self.logger.info("Kept the earlier %s as %s", self.best_path.name, previous.name)
+
+    def finish(self, engine: Engine | None = None) -> None:
+        """Let another process go on with the training; a network that never validated is kept as it is at the end."""
+        if engine is not None and self.best["epoch"] == 0 and engine.state.epoch > 0 and idist.get_rank() == 0:
+            with self._released_after_an_error():
+                self._keep_last(engine)
+        while self._claimed:
+            release_file(self._claimed.pop())
+
+    def _keep_last(self, engine: Engine) -> None:
+        if self.best_path is None or self.best_network is None:
+            return
+        save_checkpoint(self.best_network.state_dict(), self.best_path)
+        self.logger.warning(
+            "No validation of this training gave a number for %s: %s has the weights of the last epoch, %d. Check the "
+            "references of the validation data.",
+            self.key_metric,
+            self.best_path,
+            engine.state.epoch,
+        )
+
+    def give_up(self, _engine: Engine, error: BaseException) -> None:
+        """Let another process go on with a training that ends with an error of any part, and pass that on."""
+        self.finish()
+        raise error
+
+    @contextmanager
+    def _released_after_an_error(self) -> Iterator[None]:
+        """For errors of this handler: MONAI's StatsHandler, which comes first, raises before `give_up` is asked."""
+        try:
+            yield
+        except BaseException:
+            self.finish()
+            raise
+
+    def __call__(self, engine: Engine) -> None:
+        """Save after an epoch: the best network first, so that the full state never promises a missing file."""
+        with self._released_after_an_error():
+            self._save(engine)
+
+    def _save(self, engine: Engine) -> None:
+        improved = self._improved(engine)
+        if idist.get_rank() != 0:
+            return
+        if improved and self.best_path is not None and self.best_network is not None:
+            save_checkpoint(self.best_network.state_dict(), self.best_path)
+        state = {name: item.state_dict() for name, item in self.save_dict.items()}
+        state["trainer"] = dict(engine.state_dict())
+        state["best"] = dict(self.best)
+        save_checkpoint(state, self.path)
+
+    def _improved(self, engine: Engine) -> bool:
+        if self.evaluator is None or self.evaluator.state.epoch != engine.state.epoch:
+            return False  # no validation in this epoch
+        metric = float(self.evaluator.state.metrics[self.key_metric])
+        if not metric > self.best["metric"]:
+            return False
+        self.best = {"metric": metric, "epoch": int(engine.state.epoch)}
+        return True
+
+    def _restore(self, engine: Engine) -> None:
+        if not self.path.is_file():
+            raise FileNotFoundError(
+                f"Expected a training to resume, but {self.path} does not exist: leave out --resume to start one, or "
+                "give the --output_dir of the training."
+            )
+        state = load_checkpoint(self.path)
+        expected = {*self.save_dict, "trainer", "best"}
+        if set(state) != expected:
+            raise ValueError(
+                f"Expected {sorted(expected)} in {self.path}, but got {sorted(map(str, state))}: resume needs the "
+                "last.pt of a training with the same configuration."
+            )
+        best = state["best"]
+        if not isinstance(best, dict) or not all(isinstance(best.get(key), (int, float)) for key in self.best):
+            raise ValueError(
+                f"Expected the best metric and its epoch in {self.path}, but its 'best' has no such numbers: resume "
+                "needs the last.pt of a training."
+            )
+        max_epochs = engine.state.max_epochs
+        for name, item in self.save_dict.items():
+            try:
+                item.load_state_dict(state[name])
+            except Exception as error:  # optimizers, schedulers and scalers raise whatever comes up
+                raise _misfit(name, self.path, error) from error
+        try:
+            engine.load_state_dict(state["trainer"])
+        except Exception as error:
+            raise _misfit("trainer", self.path, error) from error
+        if max_epochs is not None:
+            engine.state.max_epochs = max_epochs  # a resumed training may be longer or shorter
+        self.best = {key: best[key] for key in self.best}
+        if self.evaluator is not None:
+            setattr(self.evaluator.state, "best_metric", self.best["metric"])  # noqa: B010 - MONAI's, unknown to ignite
+            setattr(self.evaluator.state, "best_metric_epoch", self.best["epoch"])  # noqa: B010
+        self.logger.info("Resumed from %s after epoch %d", self.path, engine.state.epoch)
+
+
+def _misfit(name: str, path: Path, error: Exception) -> ValueError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return ValueError(
+        f"Expected {name!r} in {path} to fit this configuration, but it does not ({reason}): resume with the "
+        "configuration that it was trained with."
+    )
