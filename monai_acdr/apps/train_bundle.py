@@ -37,9 +37,8 @@ from monai_acdr.apps.training_results import (
 )
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import DatasetFingerprint, QualityReport, dataset_fingerprint, hold_out
-from monai_acdr.data.pair_groups import check_apart, fold_split, group_name
 from monai_acdr.data.pairs import list_pair_items
-from monai_acdr.data.splits import GROUPS
+from monai_acdr.data.splits import GROUPS, check_apart, fold_split, group_name
 from monai_acdr.files import lock_folder, publish_results, write_text_atomically
 from monai_acdr.geometry import signed_area
 from monai_acdr.handlers import join_checkpoints, save_checkpoint

@@ -19,11 +19,10 @@ from monai.utils import ensure_tuple, optional_import
 from monai.utils.enums import MetaKeys
 
 from monai_acdr.data.files import check_regular_file, natural_key, walk_files
-from monai_acdr.data.mass_tables import path_parts
-from monai_acdr.data.pair_groups import group_name
 from monai_acdr.data.pictures import decode_picture
 from monai_acdr.data.report import QualityReport
-from monai_acdr.data.text_files import read_json
+from monai_acdr.data.splits import group_name
+from monai_acdr.data.text_files import path_parts, read_json
 from monai_acdr.geometry import signed_area
 from monai_acdr.read_budget import check_bytes, check_pixels
 

@@ -18,11 +18,11 @@ from typing import Any
 
 from monai_acdr.data.fingerprint import read_pixels
 from monai_acdr.data.masses import find_mass_source, mass_data_list
-from monai_acdr.data.pair_groups import check_apart, group_name
 from monai_acdr.data.pairs import list_pair_items
 from monai_acdr.data.readers import parse_slice_name
 from monai_acdr.data.report import KINDS, Finding, QualityReport
 from monai_acdr.data.selection import is_sunnybrook
+from monai_acdr.data.splits import check_apart, group_name
 from monai_acdr.data.sunnybrook.quality import MIN_ENCLOSED, sunnybrook_quality_report
 from monai_acdr.signals import stop_on_signals
 

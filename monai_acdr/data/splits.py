@@ -1,19 +1,34 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Training and test patients: from a file, or halves drawn the same way everywhere."""
+"""Splits of a data set by patient: from a file, a number, folds, or halves, and the groups of a data list."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from monai_acdr.data.files import natural_key
+from monai_acdr.data.report import QualityReport
 from monai_acdr.data.text_files import csv_rows, file_text
 
-__all__ = ["GROUPS", "Split", "halves_by_patient", "read_split"]
+__all__ = [
+    "GROUPS",
+    "Split",
+    "assign_groups",
+    "check_apart",
+    "fold_split",
+    "group_name",
+    "halves_by_patient",
+    "is_split_name",
+    "items_of_group",
+    "read_split",
+]
 
 GROUPS = ("training", "test")
 """Groups of the default split, and of a split file without groups."""
@@ -85,3 +100,135 @@ def _table(path: Path, rows: Sequence[Sequence[str]]) -> Split:
             )
         groups[key] = group
     return Split(groups)
+
+
+Items = list[dict[str, Any]]
+
+_NAMES = {
+    **{"train": "training", "tr": "training", "val": "validation", "valid": "validation", "dev": "validation"},
+    **{"testing": "test", "ts": "test", "online": "online", "training": "training", "validation": "validation"},
+    "test": "test",
+}
+
+
+def group_name(text: str) -> str:
+    """A group's usual name: "train" is "training", "val" is "validation"; others stay, in lower case."""
+    plain = text.strip().lower()
+    return _NAMES.get(plain, plain)
+
+
+def is_split_name(text: str) -> bool:
+    """Whether a name is that of a group of a split, such as "train", "val" or "testing"; "benign" is not."""
+    return text.strip().lower() in _NAMES
+
+
+def fold_split(patients: Sequence[str], folds: int, fold: int) -> Split:
+    """Split for cross-validation: fold ``fold`` of ``folds`` is the test group, the rest is training.
+
+    The patients in natural order, permuted by ``default_rng(0)``, are dealt out one by one: every patient is in one
+    fold, the folds' sizes differ by one at most, and the same patients always give the same folds.
+
+    Raises:
+        ValueError: for fewer than 2 folds, fewer patients than folds, or a fold outside 0 .. folds - 1.
+    """
+    ordered = sorted(set(patients), key=natural_key)
+    if not 2 <= folds <= len(ordered):
+        raise ValueError(f"Expected `folds` within 2 .. {len(ordered)}, the number of patients, but got {folds}.")
+    if not 0 <= fold < folds:
+        raise ValueError(f"Expected `fold` within 0 .. {folds - 1}, but got {fold}.")
+    order = np.random.default_rng(0).permutation(len(ordered))
+    test = {ordered[index] for index in order[fold::folds]}
+    return Split({patient: GROUPS[patient in test] for patient in ordered})
+
+
+def assign_groups(
+    items: Items,
+    split: str | Path | int | None,
+    folds: int | None,
+    fold: int | None,
+    report: QualityReport,
+) -> Items:
+    """Write ``group`` into each item and return those that have one; see also :func:`check_apart`.
+
+    Args:
+        items: with ``name``, ``patient`` and, where the data set tells it, ``group``.
+        split: file (see :func:`~monai_acdr.data.splits.read_split`), or the number of patients, first in
+            natural order, that are the training group.
+        folds: see :func:`fold_split`; goes with ``fold`` and without ``split``.
+        fold: number of the test fold, from 0.
+        report: receives ``not_in_split`` and ``patient_absent``.
+
+    Raises:
+        ValueError: when the arguments contradict each other.
+    """
+    if (folds is None) != (fold is None) or (folds is not None and split is not None):
+        raise ValueError(
+            f"Expected `folds` together with `fold`, without `split`, but got {folds=}, {fold=}, {split=}: "
+            "name the fold that is tested, as in folds=5, fold=0."
+        )
+    patients = [str(item["patient"]) for item in items]
+    if folds is not None and fold is not None:
+        chosen: Split | None = fold_split(patients, folds, fold)
+    elif isinstance(split, int):
+        chosen = _first_patients(patients, split)
+    elif split is not None:
+        chosen = read_split(split)
+        _check_named(chosen, items, report)
+    else:
+        chosen = None if any(item.get("group") for item in items) else halves_by_patient(patients)
+    for item in items:
+        found = item.get("group") if chosen is None else chosen.group_of([item["name"], item["patient"]])
+        item["group"] = group_name(found or "")
+        if not item["group"]:
+            report.add("not_in_split", item["name"])
+    return [item for item in items if item["group"]]
+
+
+def items_of_group(items: Items, group: str | None) -> Items:
+    """The items of a group; all for None.
+
+    Raises:
+        ValueError: when there is no such group.
+    """
+    chosen = [item for item in items if group is None or item["group"] == group_name(group)]
+    if not chosen:
+        raise ValueError(f"Expected `group` to be one of {sorted({i['group'] for i in items})}, but got {group!r}.")
+    return chosen
+
+
+def _first_patients(patients: Sequence[str], number: int) -> Split:
+    ordered = sorted(set(patients), key=natural_key)
+    if not 0 <= number <= len(ordered):
+        raise ValueError(f"Expected `split` within 0 .. {len(ordered)}, the number of patients, but got {number}.")
+    return Split(dict.fromkeys(ordered[:number], GROUPS[0]), rest=GROUPS[1])
+
+
+def _check_named(split: Split, items: Items, report: QualityReport) -> None:
+    known = {key for item in items for key in (item["name"], item["patient"])}
+    for key in split.groups:
+        if key not in known:
+            report.add("patient_absent", key, "is in the split file, but has no mask here")
+
+
+def check_apart(items: Items, report: QualityReport, strict: bool = True) -> None:
+    """Check that no patient is in two groups.
+
+    Args:
+        items: with ``patient`` and ``group``.
+        report: receives ``patient_in_two_groups`` for each such patient.
+        strict: raise the error; otherwise the report alone tells.
+
+    Raises:
+        ValueError: when a patient is in two groups.
+    """
+    groups = defaultdict(set)
+    for item in items:
+        groups[item["patient"]].add(item["group"])
+    mixed = sorted((patient for patient, found in groups.items() if len(found) > 1), key=natural_key)
+    for patient in mixed:
+        report.add("patient_in_two_groups", patient, ", ".join(sorted(groups[patient])))
+    if mixed and strict:
+        raise ValueError(
+            f"Expected each patient in one group, but {mixed[:3]} are in several: results would be too good; move all "
+            "files of a patient to one group, or pass `split` or `folds`."
+        )

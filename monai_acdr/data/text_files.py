@@ -5,6 +5,8 @@
 
 Objects of Python are many times as large as the text that makes them: a line end may become a list of 64 bytes. What a
 table or document will need is estimated from its signs before it is parsed.
+
+Tables have a header: rows by column name in any case, and paths that stay within the data set.
 """
 
 from __future__ import annotations
@@ -12,12 +14,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from monai_acdr.read_budget import check_bytes, read_budget_bytes
 
-__all__ = ["csv_rows", "file_bytes", "file_text", "json_value", "read_csv_rows", "read_json"]
+__all__ = [
+    "csv_rows",
+    "file_bytes",
+    "file_text",
+    "first_of",
+    "json_value",
+    "path_parts",
+    "read_csv_rows",
+    "read_json",
+    "read_table",
+]
 
 _ROW_BYTES, _CELL_BYTES = 160, 64
 """Of a row with its number in a list, and of a cell of a few characters."""
@@ -133,3 +147,44 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise _DuplicateKeyError
     return result
+
+
+def read_table(path: str | Path) -> list[dict[str, str]]:
+    """Read a CSV table with a header; separators ``,``, ``;`` and tab, a byte order mark and quoted cells are accepted.
+
+    Column names become lower case with ``_`` for blanks, as in ``left_or_right_breast``; cells are trimmed, so that
+    line ends within quoted cells go. Blank rows are left out.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is not such a table, is too large, or a column occurs twice.
+    """
+    path = Path(path)
+    rows = [row for _, row in read_csv_rows(path)]
+    if not rows:
+        raise ValueError(f"Expected a table with a header, but {path} is empty: copy it again.")
+    header = ["_".join(re.split(r"[\s_]+", name.strip().lower())) for name in rows[0]]
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        raise ValueError(f"Expected each column once in {path}, but got {header}: rename the second of the same name.")
+    cells = ((name.strip() for name in row) for row in rows[1:])
+    return [{name: cell for name, cell in zip(header, row, strict=False) if name} for row in cells]
+
+
+def first_of(row: Mapping[str, str], *names: str) -> str:
+    """The first cell of these columns that is there and filled, otherwise ""."""
+    return next((row[name] for name in names if row.get(name)), "")
+
+
+def path_parts(text: str) -> tuple[str, ...]:
+    """Parts of a relative path that a table names; a backslash separates them as well.
+
+    Raises:
+        ValueError: for a path that is empty, absolute or leads out of the folder by ``..``, or with control characters.
+    """
+    plain = text.strip().replace("\\", "/")
+    parts = PurePosixPath(plain).parts
+    wrong = not parts or plain.startswith("/") or ":" in parts[0] or ".." in parts or any(ord(c) < 32 for c in plain)
+    if wrong:
+        raise ValueError(f"Expected a path within the data set, but got {text[:200]!r}: correct the table.")
+    return parts

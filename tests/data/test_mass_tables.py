@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data.mass_tables import first_of, path_parts, read_table
+from monai_acdr.data.text_files import first_of, path_parts, read_table
 from monai_acdr.read_budget import read_budget
 
 

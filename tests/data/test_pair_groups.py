@@ -12,7 +12,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from monai_acdr.data.pair_groups import (
+from monai_acdr.data.report import QualityReport
+from monai_acdr.data.splits import (
     assign_groups,
     check_apart,
     fold_split,
@@ -20,7 +21,6 @@ from monai_acdr.data.pair_groups import (
     is_split_name,
     items_of_group,
 )
-from monai_acdr.data.report import QualityReport
 
 
 def _items(*patients: str, group: str = "") -> list[dict[str, Any]]:

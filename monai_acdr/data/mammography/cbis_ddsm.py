@@ -22,9 +22,9 @@ import numpy as np
 from monai_acdr.data.files import natural_key, walk_data_set, walk_files
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
 from monai_acdr.data.mask_outline import MaskOutline
-from monai_acdr.data.mass_tables import first_of, path_parts, read_table
-from monai_acdr.data.pair_groups import items_of_group
 from monai_acdr.data.report import QualityReport
+from monai_acdr.data.splits import items_of_group
+from monai_acdr.data.text_files import first_of, path_parts, read_table
 from monai_acdr.dicom import read_gray_image
 from monai_acdr.dicom.elements import is_present, whole_number
 from monai_acdr.dicom.files import load_dataset

@@ -30,18 +30,21 @@ from monai_acdr.data.mask_values import (
     structure_mask,
 )
 from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels
-from monai_acdr.data.pair_documents import (
+from monai_acdr.data.pairs.sources import (
+    PAIR_COLUMNS,
     Documents,
+    Pair,
+    file_stem,
     find_documents,
+    find_pairs,
     outlines_of_documents,
     pairs_of_data_list,
+    pairs_of_table,
     read_stated_labels,
 )
-from monai_acdr.data.pair_files import Pair, file_stem, find_pairs
-from monai_acdr.data.pair_groups import assign_groups, check_apart, items_of_group
-from monai_acdr.data.pair_tables import PAIR_COLUMNS, pairs_of_table
 from monai_acdr.data.readers import slice_name
 from monai_acdr.data.report import QualityReport
+from monai_acdr.data.splits import assign_groups, check_apart, items_of_group
 from monai_acdr.geometry import signed_area
 
 __all__ = ["PairOptions", "list_pair_items", "pair_folder_data_list"]
@@ -95,7 +98,7 @@ class PairOptions:
         table: CSV; None takes ``index.csv`` of the folder if it is there. Columns, in any order: ``image`` or
             ``file``; optional ``mask``, ``patient``, ``group`` or ``split``, ``laterality``, ``view``, ``birads``,
             ``pathology``; all others go into the items under their own names. With a table, its rows are the data set.
-        split: see :func:`~monai_acdr.data.pair_groups.assign_groups`; None takes the table's or the folders' groups,
+        split: see :func:`~monai_acdr.data.splits.assign_groups`; None takes the table's or the folders' groups,
             and without these halves of the patients, the same ones everywhere.
         folds: number of folds by patient; the items of fold ``fold`` are "test", all others "training".
         fold: from 0.
@@ -126,7 +129,7 @@ def pair_folder_data_list(
 
     Layouts, in the order in which they are looked for: a table; a data list of MONAI's (``{"training": [{"image":
     FILE, "label": FILE}]}``); folders of images and of masks, or both kinds in one folder, as
-    :func:`~monai_acdr.data.pair_files.find_pairs` says, nnU-Net's among them; polygons in COCO's JSON, or in GeoJSON
+    :func:`~monai_acdr.data.pairs.sources.find_pairs` says, nnU-Net's among them; polygons in COCO's JSON, or in GeoJSON
     files of the images' names. PNG, JPEG, TIFF, BMP, DICOM and NIfTI, whose slices with an object are one item each.
 
     Masks have the values 0 and 1, 0 and 255, or 0 and 65535, or one whole number per structure, which ``dataset.json``
