@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plausible ranges of sizes in millimeters: pixel spacing, field of view, slice distance, region of interest.
+"""Findings, and plausible ranges in millimeters: pixel spacing, field of view, slice distance, region of interest.
 
 A header, an option or a document may say anything about the scale of an image: meters for millimeters, microns without
 their unit, a placeholder of 1, damage. Measures in mm and mL follow it silently, and regions of a size in mm become
@@ -28,6 +28,7 @@ __all__ = [
     "TOMOGRAPHY",
     "UNKNOWN",
     "USUAL_ANISOTROPY",
+    "Finding",
     "ImageKind",
     "check_position",
     "check_region_sides",
@@ -36,6 +37,27 @@ __all__ = [
     "image_kind",
     "largest_region",
 ]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding about a study or a data set.
+
+    Attributes:
+        kind: a fixed word for programs, such as ``overlap``; of a data set a key of ``monai_acdr.data.quality.KINDS``.
+        text: a sentence for people; never a patient's identity. Of a data set the observation, which may be empty.
+        subject: file or patient of a data set, relative to its folder, never from a DICOM header; empty for a finding
+            about the whole study.
+    """
+
+    kind: str
+    text: str
+    subject: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Values by name, ready for JSON: the subject only where there is one."""
+        plain = {"kind": self.kind, "text": self.text}
+        return {**plain, "subject": self.subject} if self.subject else plain
 
 
 @dataclass(frozen=True)

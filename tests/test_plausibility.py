@@ -12,6 +12,7 @@ from monai_acdr.plausibility import (
     PROJECTION,
     TOMOGRAPHY,
     UNKNOWN,
+    Finding,
     check_position,
     check_region_sides,
     check_slice_distance,
@@ -102,3 +103,8 @@ def test_places_that_no_scanner_has(position: tuple[float, ...]) -> None:
     check_position("x", (-FARTHEST_MM, 250, FARTHEST_MM))
     with pytest.raises(ValueError, match=r"within 100000 mm of the scanner's center, but x places its first pixel"):
         check_position("x", position)
+
+
+def test_the_subject_of_a_finding_is_written_where_there_is_one() -> None:
+    assert Finding("gap", "2 mm").as_dict() == {"kind": "gap", "text": "2 mm"}
+    assert Finding("gap", "2 mm", "SC-N-6").as_dict() == {"kind": "gap", "text": "2 mm", "subject": "SC-N-6"}

@@ -192,7 +192,10 @@ class SegmentReport:
 
     def as_dict(self) -> dict[str, Any]:
         """All values by name, ready for JSON."""
-        return {"program": "monai-acdr segment", "version": __version__, **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        values["findings"] = [finding.as_dict() for finding in self.findings]
+        values |= {name: part.as_dict() for name in ("volumes", "wall") if (part := getattr(self, name)) is not None}
+        return {"program": "monai-acdr segment", "version": __version__, **values}
 
     def summary(self) -> list[str]:
         """Lines for a terminal: a result that may not be right says so, with every kind of finding."""

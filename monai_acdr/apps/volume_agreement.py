@@ -181,7 +181,7 @@ def find_hearts(folder: str | os.PathLike[str], label: int, myocardium: int) -> 
         patients.setdefault(item["patient"], []).append(item)
     kinds = ("patient_absent", "no_contours", "unknown_patient", "invalid_contour", "invalid_image", "no_pixel_spacing")
     left_out = [
-        ": ".join(filter(None, (finding.subject, finding.kind, finding.detail)))
+        ": ".join(filter(None, (finding.subject, finding.kind, finding.text)))
         for kind in kinds
         for finding in report.of(kind)
     ]

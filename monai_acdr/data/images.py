@@ -97,7 +97,7 @@ def _conclude(path: Path, items: list[dict[str, Any]], report: QualityReport) ->
         _logger.warning("Left out files of %s: %s.", path, ", ".join(f"{n} {kind}" for kind, n in skipped.items()))
     if not items:
         reasons = report.of("invalid_image")
-        detail = f" First reason: {reasons[0].detail}" if reasons else ""
+        detail = f" First reason: {reasons[0].text}" if reasons else ""
         raise ValueError(
             f"Expected DICOM or PNG images in {path}, but found none (left out: {skipped or 'nothing'}): "
             f"check the folder and `pattern`.{detail}"

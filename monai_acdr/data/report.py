@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_acdr.files import write_text_atomically
+from monai_acdr.plausibility import Finding
 
 __all__ = ["KINDS", "Finding", "QualityReport"]
 
@@ -106,21 +107,6 @@ SHOWN = 5
 """Subjects listed for each kind in a summary."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One observation.
-
-    Attributes:
-        kind: a key of ``KINDS``.
-        subject: file or patient of the data set, relative to its folder; never from a DICOM header.
-        detail: what was seen.
-    """
-
-    kind: str
-    subject: str
-    detail: str = ""
-
-
 @dataclass
 class QualityReport:
     """Findings and counts of one data set; functions that read data sets fill a report that they are given.
@@ -145,7 +131,7 @@ class QualityReport:
         """
         if kind not in KINDS:
             raise ValueError(f"Expected a kind of {sorted(KINDS)}, but got {kind!r}.")
-        self.findings.append(Finding(kind, subject, detail))
+        self.findings.append(Finding(kind, detail, subject))
 
     def note(self, text: str) -> None:
         """Record what was assumed; the same text once."""
@@ -162,7 +148,8 @@ class QualityReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers for JSON."""
-        return {**asdict(self), "kinds": self.kinds()}
+        findings = [{"kind": each.kind, "subject": each.subject, "detail": each.text} for each in self.findings]
+        return {**asdict(self), "findings": findings, "kinds": self.kinds()}
 
     def log(self, logger: logging.Logger, root: Path, kept: Collection[str] = ()) -> None:
         """Say in one line what is in a data set and how much was left out: a warning if anything was.
@@ -184,7 +171,7 @@ class QualityReport:
         lines += [f"note: {text}" for text in self.notes]
         for kind, number in self.kinds().items():
             lines.append(f"[{number}] {kind}: {KINDS[kind]}")
-            lines += [f"    {finding.subject}: {finding.detail}".rstrip(": ") for finding in self.of(kind)[:SHOWN]]
+            lines += [f"    {finding.subject}: {finding.text}".rstrip(": ") for finding in self.of(kind)[:SHOWN]]
             if number > SHOWN:
                 lines.append(f"    ... and {number - SHOWN} more")
         if not self.findings:

@@ -11,7 +11,6 @@ from monai_acdr.measures.ventricle import (
     MYOCARDIUM_G_PER_ML,
     CineGrid,
     ContourArea,
-    Finding,
     FrameHeader,
     PhaseVolume,
     VentricleVolumes,
@@ -26,6 +25,7 @@ from monai_acdr.measures.ventricle import (
     ventricle_volumes,
     ventricle_wall,
 )
+from monai_acdr.plausibility import Finding
 
 __all__ = [
     "MYOCARDIUM_G_PER_ML",

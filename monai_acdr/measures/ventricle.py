@@ -55,13 +55,13 @@ from torch import Tensor
 
 from monai_acdr.geometry import perimeter, resample, signed_area
 from monai_acdr.measures.shape import check_contour, check_pixel_spacing
+from monai_acdr.plausibility import Finding
 
 __all__ = [
     "MYOCARDIUM_G_PER_ML",
     "POSITION_TOLERANCE_MM",
     "CineGrid",
     "ContourArea",
-    "Finding",
     "FrameHeader",
     "PhaseVolume",
     "VentricleVolumes",
@@ -88,19 +88,6 @@ UNEVEN_SHARE = 0.25
 """A distance that differs from the median by more than this share of it is reported."""
 THICKNESS_TOLERANCE_MM = 0.1
 """Overlaps and gaps below this are rounding."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A finding about a study.
-
-    Attributes:
-        kind: a fixed word for programs, such as ``overlap``.
-        text: a sentence for people; never a patient's identity.
-    """
-
-    kind: str
-    text: str
 
 
 def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[float]]:
@@ -297,7 +284,7 @@ class VentricleVolumes:
 
     def as_dict(self) -> dict[str, Any]:
         """All values by name, ready for JSON."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "findings": tuple(finding.as_dict() for finding in self.findings)}
 
 
 def ventricle_volumes(
@@ -817,7 +804,7 @@ class VentricleWall:
 
     def as_dict(self) -> dict[str, Any]:
         """All values by name, ready for JSON."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "findings": tuple(finding.as_dict() for finding in self.findings)}
 
 
 def measure_wall(

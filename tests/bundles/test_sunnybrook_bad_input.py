@@ -92,7 +92,7 @@ def test_a_bad_frame_is_skipped_and_counted(
     (finding,) = sunnybrook_quality_report(own_studies, check_pixels=False).findings
     assert finding.kind == kind
     assert finding.subject in (CONTOUR, FRAME, "SYN-03-IM-0001-0001")
-    assert detail in finding.detail
+    assert detail in finding.text
 
 
 def test_no_frame_left(sunnybrook: Any, own_studies: Path, trained: Path, tmp_path: Path, failure: Failure) -> None:

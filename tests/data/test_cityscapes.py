@@ -149,7 +149,7 @@ def test_messages_do_not_quote_the_file(tmp_path: Path) -> None:
     wrong = [_instance("a_1.png", ["x" * 100_000] * 8), _instance("b_1.png", SQUARE)]
     report = QualityReport()
     assert len(cityscapes_data_list(_write(tmp_path, {"car": wrong}), report=report)) == 1
-    assert len(report.of("invalid_annotation")[0].detail) <= 200
+    assert len(report.of("invalid_annotation")[0].text) <= 200
 
 
 def test_a_group_whose_json_is_no_file(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_what_is_no_file_is_a_finding(tmp_path: Path) -> None:
     report = QualityReport()
     folders = dict(walk_data_set(tmp_path, (".txt",), report))
     assert folders[tmp_path] == ["a.txt"]
-    assert {(finding.kind, finding.subject, finding.detail) for finding in report.findings} == {
+    assert {(finding.kind, finding.subject, finding.text) for finding in report.findings} == {
         ("not_a_file", "b.txt", "a named pipe"),
         ("not_a_file", "c.txt", "a folder"),
         ("not_a_file", "d.txt", "a device"),

@@ -76,7 +76,7 @@ def test_from_the_data_set() -> None:
     mixed = _items("a", group="train") + _items("a", group="test")
     report = QualityReport()
     check_apart(mixed, report, strict=False)
-    assert [(f.kind, f.subject, f.detail) for f in report.findings] == [("patient_in_two_groups", "a", "test, train")]
+    assert [(f.kind, f.subject, f.text) for f in report.findings] == [("patient_in_two_groups", "a", "test, train")]
     with pytest.raises(ValueError, match=r"Expected each patient in one group, but \['a'\]"):
         check_apart(mixed, report)
     assert _groups(mixed + _items("b"), None, 2, 1)[0] == _groups(mixed + _items("b"), None, 2, 1)[1]

@@ -117,8 +117,8 @@ def test_one_item_for_each_object(tmp_path: Path) -> None:
         assert np.array_equal(drawn, expected)
     (item,) = pair_folder_data_list(tmp_path, report=(whole := QualityReport()))
     assert item["label"] == str(tmp_path / "masks" / "P1_R_CC.png")
-    assert whole.of("several_objects")[0].detail == "2 objects"
-    assert whole.of("specks")[0].detail == "1 of at most 1 pixels"
+    assert whole.of("several_objects")[0].text == "2 objects"
+    assert whole.of("specks")[0].text == "1 of at most 1 pixels"
 
 
 def test_what_is_left_out(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_patients_of_a_table_in_two_groups(tmp_path: Path) -> None:
     rows = [f"all/images/{name}.png,all/masks/{name}.png,{patient},{group}" for name, patient, group in _ROWS]
     (tmp_path / "index.csv").write_text("\n".join(["image,mask,patient,group", *rows]))
     (finding,) = pair_quality_report(tmp_path).findings
-    assert (finding.kind, finding.subject, finding.detail) == ("patient_in_two_groups", "P1", "test, training")
+    assert (finding.kind, finding.subject, finding.text) == ("patient_in_two_groups", "P1", "test, training")
 
 
 _ROWS = (("a", "P1", "train"), ("b", "P1", "test"), ("c", "P2", "test"))

@@ -155,7 +155,7 @@ def _own_data(folder: Path) -> list[str]:
 
 
 def _findings(report: QualityReport) -> list[str]:
-    return [f"{finding.kind} {finding.subject} {finding.detail}" for finding in report.findings] + [report.summary()]
+    return [f"{finding.kind} {finding.subject} {finding.text}" for finding in report.findings] + [report.summary()]
 
 
 def _regions(read: Callable[..., list[Any]]) -> Read:

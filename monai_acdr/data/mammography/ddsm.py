@@ -445,7 +445,7 @@ def _finish(
     """Groups, counts, one line in the log."""
     skipped = {kind: number for kind, number in report.kinds().items() if kind not in _REMARKS}
     if not items:
-        reason = next((f" First: {finding.subject}: {finding.detail}" for finding in report.findings), "")
+        reason = next((f" First: {finding.subject}: {finding.text}" for finding in report.findings), "")
         raise ValueError(
             f"Expected masses in the .OVERLAY files of {len(cases)} cases in {root}, but found none (left out: "
             f"{skipped or 'nothing'}): copy .ics, .LJPEG and .OVERLAY files of the cases with masses.{reason}"

@@ -474,7 +474,7 @@ def inbreast_data_list(
     archive = open_archive(Path(dataset_dir), report)
     items = [item for number in archive.numbers for item in _masses(archive, number, report)]
     if not items:
-        reasons = [f"{finding.subject}: {finding.detail}" for finding in report.findings[:1]]
+        reasons = [f"{finding.subject}: {finding.text}" for finding in report.findings[:1]]
         raise ValueError(
             f"Expected outlines named 'Mass' in AllXML of {archive.root} and images in AllDICOMs, but found none "
             f"(left out: {report.kinds() or 'nothing'}): unpack the whole archive. {' '.join(reasons)}".rstrip()

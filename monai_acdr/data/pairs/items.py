@@ -217,7 +217,7 @@ def list_pair_items(
     if not items and allow_none and report.findings:
         return items
     if not items:
-        reasons = [f"{finding.subject}: {finding.detail}" for finding in report.findings[:1]]
+        reasons = [f"{finding.subject}: {finding.text}" for finding in report.findings[:1]]
         raise ValueError(
             f"Expected images/ and masks/ with files of the same names in {root}, or a data list, COCO or GeoJSON "
             f"files, but found no usable pair (left out: "

@@ -131,7 +131,7 @@ def test_a_row_twice(copy: Path) -> None:
     _edit(copy / TRAIN, 4, "abnormality id", "1")
     report = QualityReport()
     assert len(cbis_ddsm_data_list(copy, report=report)) == 11
-    assert report.of("duplicate_image")[0].detail == "P_00002_RIGHT_CC_1"
+    assert report.of("duplicate_image")[0].text == "P_00002_RIGHT_CC_1"
 
 
 def test_errors(twin: Path, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_contours_without_images(miccai_tree: Path) -> None:
     shutil.rmtree(miccai_tree / "challenge_validation")
     report = QualityReport()
     sunnybrook_data_list(miccai_tree, report=report)
-    assert report.of("patient_absent")[0].detail == "contours but no images"
+    assert report.of("patient_absent")[0].text == "contours but no images"
 
 
 @pytest.mark.real_data

@@ -18,7 +18,7 @@ def test_absent_official_patients(miccai_tree: Path) -> None:
     report = sunnybrook_quality_report(miccai_tree)
     assert report.kinds() == {"group_incomplete": 2}
     assert [finding.subject for finding in report.of("group_incomplete")] == ["training", "validation"]
-    assert report.of("group_incomplete")[0].detail.startswith("14 of 15 absent: SC-HF-I-2, SC-HF-I-4")
+    assert report.of("group_incomplete")[0].text.startswith("14 of 15 absent: SC-HF-I-2, SC-HF-I-4")
     assert len(sunnybrook_quality_report(miccai_tree, "training").of("group_incomplete")) == 1
 
 
@@ -38,7 +38,7 @@ def test_epicardium_beside_the_endocardium(link_tree: Path, write_circle: Writer
     a = np.arccos((distance**2 + small**2 - large**2) / (2 * distance * small))
     b = np.arccos((distance**2 + large**2 - small**2) / (2 * distance * large))
     lens = small**2 * (a - np.sin(2 * a) / 2) + large**2 * (b - np.sin(2 * b) / 2)
-    assert finding.detail == f"encloses {lens / (np.pi * small**2):.0%} of the endocardium"
+    assert finding.text == f"encloses {lens / (np.pi * small**2):.0%} of the endocardium"
     assert not sunnybrook_quality_report(link_tree, check_pixels=False).of("epicardium_not_around")
 
 
@@ -49,7 +49,7 @@ def test_displaced_masks(png_tree: Path, write_png: Writer, make_heart: Callable
         write_png(png_tree / "validation" / "endo_masks" / name, 255 * make_disc((26.0, 25.0), 8).astype(np.uint8))
     (finding,) = sunnybrook_quality_report(png_tree).of("mask_displaced")
     assert finding.subject == "SC-N-6"
-    assert "over 4 frames; shifted by (10, 7) pixels" in finding.detail
+    assert "over 4 frames; shifted by (10, 7) pixels" in finding.text
 
 
 def test_contour_too_small_for_a_pixel_and_no_spacing(
@@ -71,7 +71,7 @@ def test_pixels_that_cannot_be_decoded(link_tree: Path) -> None:
         .replace(b"\x28\0\0\1US\2\0\x10", b"\x28\0\0\1US\2\0\7")
     )
     report = sunnybrook_quality_report(link_tree)
-    assert "59.dcm is ODD with 1 sample" in report.of("invalid_image")[0].detail
+    assert "59.dcm is ODD with 1 sample" in report.of("invalid_image")[0].text
 
 
 @pytest.mark.real_data

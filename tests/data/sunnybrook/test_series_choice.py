@@ -18,7 +18,7 @@ def test_series_that_holds_the_contours(miccai_tree: Path, write_dicom: Writer) 
     report = QualityReport()
     items = sunnybrook_data_list(miccai_tree, "training", report=report)
     assert all("IM-0004" in item["image"] for item in items)
-    assert "IM-0004, it holds 2 contoured frames" in report.of("several_series")[0].detail
+    assert "IM-0004, it holds 2 contoured frames" in report.of("several_series")[0].text
 
 
 def test_series_that_fits_the_contours(miccai_tree: Path, write_dicom: Writer, make_heart: Callable) -> None:
@@ -29,7 +29,7 @@ def test_series_that_fits_the_contours(miccai_tree: Path, write_dicom: Writer, m
     report = QualityReport()
     items = sunnybrook_data_list(miccai_tree, "training", report=report)
     assert all("IM-0004" in item["image"] for item in items)
-    assert "fits them best" in report.of("several_series")[0].detail
+    assert "fits them best" in report.of("several_series")[0].text
     for path in folder.glob("IM-0003-*"):
         path.write_bytes(path.read_bytes()[:900])
     assert sunnybrook_data_list(miccai_tree, "training") == items

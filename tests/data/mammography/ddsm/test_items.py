@@ -34,7 +34,7 @@ def test_a_film_without_size(tmp_path: Path) -> None:
     case.ics.write_text(case.ics.read_text().replace("LEFT_CC LINES", "LEFT_CC"))
     assert [item["view"] for item in case_items(root, case, ("MASS",), report)] == ["MLO"]
     (finding,) = report.of("invalid_case")
-    assert finding.detail == "has no size of LEFT_CC, so that its masses cannot be used"
+    assert finding.text == "has no size of LEFT_CC, so that its masses cannot be used"
 
 
 @pytest.mark.parametrize("content", [b"", b"no film" * 500, b"\x1f\x8bno gzip", gzip.compress(b"no film", mtime=0)])

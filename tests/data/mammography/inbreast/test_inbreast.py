@@ -93,7 +93,7 @@ def test_outlines_with_flaws_are_kept_and_reported(archive: Path, make_outlines:
     assert closed.tolist() == [[5, 5], [9, 5], [9, 9]]
     assert sorted(map(tuple, outside.tolist())) == [(0, 10), (0, 60), (10, 10), (10, 60)]
     assert report.kinds() == {"contour_clipped": 1, "point_count": 1}
-    assert report.of("contour_clipped")[0].detail == "3 of 4 points were outside"
+    assert report.of("contour_clipped")[0].text == "3 of 4 points were outside"
 
 
 def test_missing_and_damaged_files_are_counted(
