@@ -1,31 +1,100 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Ventricular volumes against bodies of known volume, and on real patients."""
+"""The ventricle's stack, phases, volumes, wall and ends, against independent computations."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import random
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from shapely.geometry import Point, Polygon
 
 from monai_acdr.data.contour_files import read_contour
+from monai_acdr.data.phantoms import ShortAxisPhantom, write_short_axis_studies
 from monai_acdr.measures import (
+    MYOCARDIUM_G_PER_ML,
     ContourArea,
     FrameHeader,
     VentricleVolumes,
+    WallSlice,
+    find_base_end,
     group_frames,
     measure_shape,
+    measure_wall,
     phase_volumes,
+    slices_above_base,
+    slices_below_apex,
     ventricle_volumes,
+    ventricle_wall,
 )
+from monai_acdr.measures.ventricle import Finding, check_stack, cluster_positions, find_phases, slice_heights
+
+
+def test_clusters_in_any_order() -> None:
+    index, positions = cluster_positions([20.0, -10.02, 10.0, -9.98, 0.0, 20.1])
+    assert index == [3, 0, 2, 0, 1, 3]
+    assert positions == pytest.approx([-10, 0, 10, 20.05])
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=30), st.integers(0, 1000))
+def test_clusters_do_not_depend_on_the_order(steps: list[int], seed: int) -> None:
+    values = [8.0 * step for step in steps]
+    shuffled = random.Random(seed).sample(range(len(values)), len(values))
+    index, positions = cluster_positions(values)
+    again, same = cluster_positions([values[i] for i in shuffled])
+    assert positions == same == sorted(set(values))
+    assert [index[i] for i in shuffled] == again
+
+
+def test_heights() -> None:
+    assert slice_heights([0, 10, 20]) == [10, 10, 10]
+    # A slice is missing at 20 mm: its neighbors stand for half of it each.
+    assert slice_heights([0, 10, 30, 40]) == [10, 15, 15, 10]
+    assert slice_heights([5.0], slice_spacing_mm=8) == [8]
+
+
+@given(st.lists(st.floats(1, 20), min_size=1, max_size=12))
+def test_heights_fill_the_stack(distances: list[float]) -> None:
+    positions = [sum(distances[:count]) for count in range(len(distances) + 1)]
+    heights = slice_heights(positions)
+    usual = sorted(distances)[(len(distances) - 1) // 2]
+    assert sum(heights) == pytest.approx(sum(distances) + usual)
+    assert min(heights) > 0
+
+
+def test_findings() -> None:
+    assert check_stack([0, 10, 20, 30]) == check_stack([0, 10, 20], 10.0) == check_stack([0.0]) == []
+    (lost,) = check_stack([0, 10, 40, 50, 60])
+    assert lost.kind == "missing_slice"
+    assert "30.0 mm between the slices at 10.0 and 40.0 mm, usually 10.0 mm: 2 slice(s)" in lost.text
+    assert [finding.kind for finding in check_stack([0, 10, 15, 25, 35])] == ["uneven_spacing"]
+    (overlap,) = check_stack([0, 6, 12], thickness_mm=8)
+    assert (overlap.kind, overlap.text) == ("overlap", "2 of 2 pairs of slices, up to 2.0 mm; thickness 8 mm")
+    assert [finding.kind for finding in check_stack([0, 10, 20], thickness_mm=8)] == ["gap"]
+
+
+def test_wrong_stack() -> None:
+    with pytest.raises(ValueError, match="at least one finite slice position"):
+        cluster_positions([])
+    with pytest.raises(ValueError, match="at least one finite slice position"):
+        cluster_positions([0.0, math.nan])
+    with pytest.raises(ValueError, match="at least two slices"):
+        slice_heights([0.0])
+    with pytest.raises(ValueError, match="`slice_spacing_mm` to be positive"):
+        slice_heights([0.0], slice_spacing_mm=0)
+    with pytest.raises(ValueError, match="`thickness_mm` to be positive"):
+        check_stack([0.0, 1.0], thickness_mm=-1)
+
 
 PHASES = 8
 LENGTH, RADIUS = 90.0, 28.0
@@ -227,3 +296,373 @@ def test_real_patients(shared_data: Path, patient: str) -> None:
     for volume in result.phases:
         total = sum(value for frame, value in areas.items() if grid.phase[frame] == volume.phase)
         assert volume.volume_ml == pytest.approx(total * spacing / 1000, rel=2e-3)
+
+
+def test_one_frame_a_slice_is_one_phase() -> None:
+    assert find_phases([0, 1, 2], {"TriggerTime": [None, None, None]}, []) == [0, 0, 0]
+
+
+def test_identifiers_name_phases() -> None:
+    keys = {"TemporalPositionIdentifier": [1, 3, 3, 2, 1], "TriggerTime": [9, 8, 7, 6, 5]}
+    assert find_phases([0, 0, 1, 1, 1], keys, []) == [0, 2, 2, 1, 0]
+
+
+def test_identifiers_that_are_no_phases_are_passed_over() -> None:
+    running = {"TemporalPositionIdentifier": [1, 2, 3, 4, 5, 6], "TriggerTime": [0, 10, 0, 11, 0, 12]}
+    assert find_phases([0, 0, 1, 1, 2, 2], running, []) == [0, 1, 0, 1, 0, 1]
+    constant = {"TemporalPositionIdentifier": [1, 1, 1, 1], "TriggerTime": [20, 10, 5, 9]}
+    assert find_phases([0, 0, 1, 1], constant, []) == [1, 0, 0, 1]
+
+
+@given(st.integers(6, 25), st.floats(0.9, 1.1), st.integers(0, 2**32 - 1))
+def test_missing_frames_are_found_by_time(count: int, beat: float, seed: int) -> None:
+    """Each slice has its own heart rate; a third one lacks two frames, whichever they are."""
+    rng = np.random.default_rng(seed)
+    kept = sorted(rng.permutation(count)[:-2].tolist())
+    usual = [10 + 40.0 * phase for phase in range(count)]
+    times = [*usual, *(1.01 * time for time in usual), *(beat * usual[phase] for phase in kept)]
+    index = [0] * count + [1] * count + [2] * len(kept)
+    phases = find_phases(index, {"TriggerTime": times}, [])
+    assert phases == [*range(count), *range(count), *kept]
+
+
+def test_missing_frames_are_found_by_number() -> None:
+    findings: list[Finding] = []
+    index = [0] * 4 + [1] * 3 + [2] * 4
+    numbers = [5, 6, 7, 8, 1, 2, 4, 9, 10, 11, 12]
+    keys = {"TriggerTime": [None] * 11, "InstanceNumber": numbers}
+    assert find_phases(index, keys, findings) == [0, 1, 2, 3, 0, 1, 3, 0, 1, 2, 3]
+    assert [finding.kind for finding in findings] == ["phases_by_number"]
+    assert "TriggerTime is missing in 11 frame(s)" in findings[0].text
+
+
+def test_complete_slices_are_ranked_by_any_number() -> None:
+    # Numbered phase by phase.
+    assert find_phases([0, 1, 0, 1], {"InstanceNumber": [1, 2, 3, 4]}, []) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("index", "numbers", "message"),
+    [
+        ([0, 0, 1, 1], [1, 1, 2, 3], "InstanceNumber repeats within a slice.*Drop duplicates"),
+        ([0, 0, 1, 1], [1, None, 2, 3], "InstanceNumber is missing in 1 frame"),
+        ([0, 1, 0, 1, 0], [1, 2, 3, 4, 5], "does not tell which phases are missing"),
+    ],
+)
+def test_undecidable(index: list[int], numbers: list[float | None], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_phases(index, {"InstanceNumber": numbers}, [])
+
+
+ROW, COLUMN = np.array([0.6, 0.8, 0.0]), np.array([0.0, 0.0, -1.0])
+NORMAL = np.cross(ROW, COLUMN)
+SLICES, PHASES, SPACING = 4, 5, 10.0
+
+
+def headers() -> list[FrameHeader]:
+    """Slice by slice; SliceLocation is a coordinate of the plane, as scanners write it, and steps 8 mm, not 10."""
+    return [
+        FrameHeader(
+            position=tuple((s * SPACING * NORMAL + [3.0, 4.0, 5.0]).tolist()),
+            orientation=(*ROW.tolist(), *COLUMN.tolist()),
+            slice_location=float(s * SPACING * NORMAL[0]),
+            slice_spacing_mm=SPACING,
+            trigger_time_ms=(20 + 40.0 * p) * (1 + 0.01 * s),
+            instance_number=s * PHASES + p + 1,
+        )
+        for s in range(SLICES)
+        for p in range(PHASES)
+    ]
+
+
+def without(*names: str) -> list[FrameHeader]:
+    return [dataclasses.replace(header, **dict.fromkeys(names)) for header in headers()]
+
+
+EXPECTED = [(s, p) for s in range(SLICES) for p in range(PHASES)]
+
+
+def test_complete_headers_in_any_order() -> None:
+    order = random.Random(0).sample(range(SLICES * PHASES), SLICES * PHASES)
+    frames = headers()
+    grid = group_frames([frames[i] for i in order])
+    assert list(zip(grid.slice_index, grid.phase, strict=True)) == [EXPECTED[i] for i in order]
+    assert np.diff(grid.positions_mm) == pytest.approx([SPACING] * (SLICES - 1))
+    assert grid.times_ms == pytest.approx([(20 + 40.0 * p) * 1.015 for p in range(PHASES)])
+    assert grid.missing_frames == grid.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("lost", "kinds"),
+    [
+        (["trigger_time_ms"], ["phases_by_number"]),
+        (["instance_number"], []),
+        (["slice_location", "slice_spacing_mm"], []),
+        (["position"], ["no_position"]),
+        (["orientation", "trigger_time_ms"], ["no_position", "phases_by_number"]),
+    ],
+)
+def test_poor_headers(lost: list[str], kinds: list[str]) -> None:
+    grid = group_frames(without(*lost))
+    places = list(zip(grid.slice_index, grid.phase, strict=True))
+    # The direction of SliceLocation is not that of the normal.
+    assert places in (EXPECTED, [(SLICES - 1 - s, p) for s, p in EXPECTED])
+    assert np.diff(grid.positions_mm) == pytest.approx([SPACING] * (SLICES - 1))
+    assert [finding.kind for finding in grid.findings] == kinds
+
+
+def test_slice_location_keeps_gaps() -> None:
+    frames = [header for header in without("position") if header.slice_location != 2 * SPACING * NORMAL[0]]
+    assert np.diff(group_frames(frames).positions_mm) == pytest.approx([20, 10] if NORMAL[0] < 0 else [10, 20])
+
+
+def test_missing_frames_are_named() -> None:
+    frames = headers()
+    del frames[PHASES + 2]
+    grid = group_frames(frames)
+    assert grid.missing_frames == ((1, 2),)
+    assert [finding.kind for finding in grid.findings] == ["missing_frame"]
+    assert grid.phase[PHASES : 2 * PHASES - 1] == (0, 1, 3, 4)
+
+
+def test_contour_areas() -> None:
+    areas = group_frames(headers()).contour_areas({6: 12.0, 0: 10.0})
+    assert [(area.phase, area.area_mm2) for area in areas] == [(0, 10.0), (1, 12.0)]
+    assert areas[1].position_mm - areas[0].position_mm == pytest.approx(SPACING)
+    with pytest.raises(ValueError, match="frame numbers from 0 to 19"):
+        group_frames(headers()).contour_areas({20: 1.0})
+
+
+def test_wrong_stacks() -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        group_frames([])
+    with pytest.raises(ValueError, match="20 of 20 frames lack the former and 20 SliceLocation"):
+        group_frames(without("position", "slice_location"))
+    with pytest.raises(ValueError, match=r"SpacingBetweenSlices: no"):
+        group_frames(without("position", "slice_spacing_mm"))
+    long_axis = dataclasses.replace(headers()[0], orientation=(1.0, 0, 0, 0, 1.0, 0))
+    with pytest.raises(ValueError, match="differ by up to 90 degrees"):
+        group_frames([*headers(), long_axis])
+    broken = dataclasses.replace(headers()[0], orientation=(0.0,) * 6)
+    with pytest.raises(ValueError, match="two orthogonal unit vectors"):
+        group_frames([broken])
+    with pytest.raises(ValueError, match="Drop duplicates"):
+        group_frames([*headers(), headers()[3]])
+
+
+def test_header_of_a_dataset() -> None:
+    dataset = pydicom.Dataset()
+    assert FrameHeader.from_dataset(dataset) == FrameHeader()
+    dataset.ImagePositionPatient = [1, 2, 3]
+    dataset.TriggerTime = "12.5"
+    dataset.InstanceNumber = "7"
+    dataset.SliceLocation = None
+    dataset.SpacingBetweenSlices = ""
+    assert FrameHeader.from_dataset(dataset) == FrameHeader((1, 2, 3), trigger_time_ms=12.5, instance_number=7)
+    odd = {"ImagePositionPatient": [1, 2], "TriggerTime": "soon", "SliceLocation": float("nan")}
+    assert FrameHeader.from_dataset(odd) == FrameHeader()
+
+
+def test_synthetic_study_from_files_to_volumes(tmp_path: Path) -> None:
+    """Headers of written files, true contours: the disc sum of the areas of the model, slices 10 mm apart."""
+    size, spacing = (100, 140), (1.5, 1.0)
+    root = write_short_axis_studies(tmp_path / "study", 1, num_slices=3, num_phases=2, size=size, spacing=spacing)
+    files = sorted(root.rglob("*.dcm"), key=lambda path: int(path.stem))
+    grid = group_frames([FrameHeader.from_dataset(pydicom.dcmread(f, stop_before_pixels=True)) for f in files])
+    phantom = ShortAxisPhantom(0, 3, 2, size, spacing)
+    areas, expected = {}, np.zeros(2)
+    for frame in range(len(files)):
+        index, phase = divmod(frame, 2)
+        areas[frame] = measure_shape(phantom.contours(index, phase).endocardium, spacing).area_mm2
+        radii = phantom.heart.endocardium(phantom.level(index), phantom.contraction(phase)).radii
+        # Area in polar coordinates, of the curve rather than of the polygon.
+        expected[phase] += np.pi * np.mean(radii**2) * 10 / 1000
+    result = ventricle_volumes(grid.contour_areas(areas), grid.positions_mm, thickness_mm=8)
+    assert [volume.volume_ml for volume in result.phases] == pytest.approx(expected, rel=0.01)
+    assert (result.end_diastole_phase, result.end_systole_phase) == (0, 1)
+    assert result.ejection_fraction_percent == pytest.approx(100 * (1 - expected[1] / expected[0]), abs=0.5)
+
+
+def ellipse(a: float, b: float, number: int = 64, center: tuple[float, float] = (50.0, 40.0)) -> np.ndarray:
+    angles = 2 * np.pi * np.arange(number) / number
+    return np.array(center) + np.stack([a * np.cos(angles), b * np.sin(angles)], axis=1)
+
+
+@given(st.floats(5, 30), st.floats(1, 15), st.floats(0.5, 2.0))
+def test_concentric_circles(radius: float, thickness: float, spacing: float) -> None:
+    outer = radius + thickness
+    wall = measure_wall(3.0, ellipse(radius, radius), torch.tensor(ellipse(outer, outer)), (spacing, spacing))
+    assert wall.position_mm == 3.0
+    assert wall.thickness_mm == pytest.approx(thickness * spacing, rel=2e-3)
+    assert wall.area_mm2 == pytest.approx(math.pi * (outer**2 - radius**2) * spacing**2, rel=3e-3)
+
+
+@given(st.floats(8, 30), st.floats(0.4, 1.0), st.floats(1, 12))
+def test_parallel_curve_of_an_ellipse(a: float, ratio: float, thickness: float) -> None:
+    inner = ellipse(a, a * ratio, 256)
+    outer = np.asarray(Polygon(inner).buffer(thickness, quad_segs=64).exterior.coords)[:-1]
+    assert measure_wall(0.0, inner, outer, (1.0, 1.0)).thickness_mm == pytest.approx(thickness, rel=0.01)
+
+
+def test_ellipses_that_are_not_parallel() -> None:
+    inner, outer = ellipse(12, 8), ellipse(24, 14)
+    nearest = np.mean([Polygon(outer).exterior.distance(Point(p)) for p in ellipse(12, 8, 720)])
+    back = np.mean([Polygon(inner).exterior.distance(Point(p)) for p in ellipse(24, 14, 720)])
+    thickness = measure_wall(0.0, inner, outer, (1.0, 1.0)).thickness_mm
+    assert thickness is not None and nearest < thickness < back * 1.05
+
+
+def test_spacing_turn_shift_and_steps_of_pixels() -> None:
+    inner, outer = ellipse(20, 20, 200), ellipse(28, 28, 200)
+    plain = measure_wall(0.0, inner, outer, (1.0, 1.0)).thickness_mm
+    squeezed = measure_wall(0.0, inner / [1, 2], outer / [1, 2], (2.0, 1.0)).thickness_mm
+    assert squeezed == pytest.approx(plain, rel=0.01)
+    moved = measure_wall(0.0, np.roll(inner + 1000, 7, axis=0), outer[::-1] + 1000, (1.0, 1.0)).thickness_mm
+    assert moved == pytest.approx(plain, rel=1e-3)
+    chains = []
+    for radius in (20, 28):  # as readers' files: neighbors on a grid of half pixels
+        points = np.round(2 * ellipse(radius, radius, 2000)) / 2
+        chains.append(points[(points != np.roll(points, 1, axis=0)).any(axis=1)])
+    assert measure_wall(0.0, *chains, (1.0, 1.0)).thickness_mm == pytest.approx(8, rel=0.02)
+
+
+def circles(position: float, inner: float | None, outer: float | None) -> WallSlice:
+    contours = [None if radius is None else ellipse(radius, radius, 64) for radius in (inner, outer)]
+    return measure_wall(position, *contours, (1.0, 1.0))
+
+
+def test_stack_of_tubes() -> None:
+    slices = [circles(10.0 * i, 20, 30) for i in range(8)]
+    wall = ventricle_wall(reversed(slices))
+    volume = 80 * math.pi * (30**2 - 20**2) / 1000
+    assert wall.volume_ml == pytest.approx(volume, rel=2e-3)
+    assert wall.mass_g == pytest.approx(MYOCARDIUM_G_PER_ML * wall.volume_ml) and MYOCARDIUM_G_PER_ML == 1.05
+    assert wall.mean_thickness_mm == pytest.approx(10, rel=2e-3)
+    assert wall.slice_thickness_mm == pytest.approx([10.0] * 8, rel=2e-3)
+    assert wall.slice_heights_mm == (10.0,) * 8 and wall.findings == () and wall.slices_missing == ()
+    assert json.loads(json.dumps(wall.as_dict()))["mass_g"] == wall.mass_g
+    single = ventricle_wall(slices[:1], slice_spacing_mm=10)
+    assert single.mass_g == pytest.approx(wall.mass_g / 8)
+    assert ventricle_wall(slices[:1], stack_positions_mm=[0.0, 10.0]).mass_g == pytest.approx(single.mass_g)
+
+
+def test_mean_thickness_is_that_of_the_middle_surface() -> None:
+    wall = ventricle_wall([circles(0.0, 20, 30), circles(8.0, 6, 8)])
+    expected = (math.pi * 500 + math.pi * 28) / (2 * math.pi * 25 + 2 * math.pi * 7)
+    assert wall.mean_thickness_mm == pytest.approx(expected, rel=2e-3)
+
+
+def test_missing_contours() -> None:
+    slices = [circles(0.0, 20, 30), circles(10.0, 20, None), circles(20.0, None, 30), circles(30.0, 20, 30)]
+    wall = ventricle_wall([*slices, WallSlice(40.0, None, None)])
+    assert wall.slices_missing == (1, 2) and wall.slice_thickness_mm[1:3] == (None, None)
+    assert wall.volume_ml == pytest.approx(40 * math.pi * 500 / 1000, rel=3e-3)  # interpolated
+    assert wall.mean_thickness_mm == pytest.approx(10, rel=3e-3)
+    assert {finding.kind: finding.text for finding in wall.findings} == {
+        "no_epicardium": "1 slice(s) have an endocardium but no epicardium: at 10.0 mm; mass is less certain",
+        "missing_wall": "no wall in slice(s) [1, 2] between others, its area was interpolated",
+    }
+    beyond = ventricle_wall([circles(0.0, 20, 30), circles(10.0, 20, 30), circles(20.0, 20, None)])
+    assert beyond.volume_ml == pytest.approx(20 * math.pi * 500 / 1000, rel=3e-3)
+    assert [finding.kind for finding in beyond.findings] == ["no_epicardium"]
+    apex = ventricle_wall([circles(0.0, None, 10), circles(10.0, 20, 30), circles(20.0, 20, 30)])
+    assert apex.volume_ml == pytest.approx((20 * 500 + 10 * 100) * math.pi / 1000, rel=3e-3)
+    assert apex.slice_thickness_mm[0] is None and apex.findings == ()
+    assert apex.mean_thickness_mm == pytest.approx(10, rel=3e-3)
+
+
+def test_crossed_contours_are_a_finding() -> None:
+    wall = ventricle_wall([circles(0.0, 20, 30), circles(10.0, 30, 20), circles(20.0, 20, 30)])
+    assert wall.slices_missing == (1,)
+    assert [finding.kind for finding in wall.findings] == ["epicardium_not_around", "missing_wall"]
+
+
+def test_refused() -> None:
+    with pytest.raises(ValueError, match="at least one slice with a contour, but got none"):
+        ventricle_wall([])
+    with pytest.raises(ValueError, match="endocardial contour inside an epicardial one, but got none"):
+        ventricle_wall([circles(0.0, 20, None), circles(10.0, 20, None)])
+    with pytest.raises(ValueError, match="one entry for each slice of one phase"):
+        ventricle_wall([circles(0.0, 20, 30), circles(0.1, 20, 30), circles(10.0, 20, 30)])
+    with pytest.raises(ValueError, match="areas of at least 0, but got nan"):
+        ventricle_wall([dataclasses.replace(circles(0.0, 20, 30), endocardium_area_mm2=math.nan)])
+    with pytest.raises(ValueError, match=r"`vertices` to be \(K >= 3, 2\)"):
+        measure_wall(0.0, np.zeros((2, 2)), None, (1.0, 1.0))
+    with pytest.raises(ValueError, match="`spacing` to be two positive numbers"):
+        measure_wall(0.0, None, ellipse(3, 3), (1.0, 0.0))
+
+
+AREAS = np.array([[9.0, 6.0], [10, 5], [9, 4], [8, 3], [5, 2], [2, 1]])
+WALLS = np.array([[9.0, 4.0], [9, 12], [10, 13], [10, 13], [9, 12], [8, 5]])
+
+
+def test_a_thin_wall_at_the_base_is_no_ventricle() -> None:
+    above = slices_above_base(AREAS, WALLS, 0.65)
+    assert np.argwhere(above).tolist() == [[0, 1]]  # end-systole; the thin apex stays
+
+
+def test_the_order_of_the_stack_does_not_matter() -> None:
+    above = slices_above_base(AREAS[::-1], WALLS[::-1], 0.65)
+    assert np.argwhere(above).tolist() == [[5, 1]]
+
+
+def test_nothing_beyond_the_first_thick_wall() -> None:
+    walls = WALLS.copy()
+    walls[2, 1] = 1.0
+    assert slices_above_base(AREAS, walls, 0.65)[:, 1].tolist() == [True, False, False, False, False, False]
+
+
+def test_two_slices_at_most() -> None:
+    walls = np.array([[1.0]] * 3 + [[10.0]] * 9)
+    areas = np.linspace(10, 1, 12)[:, None]
+    assert slices_above_base(areas, walls, 0.65)[:, 0].tolist() == [True] * 2 + [False] * 10
+
+
+def test_slices_without_a_contour_are_passed_over() -> None:
+    areas, walls = AREAS.copy(), WALLS.copy()
+    areas[0, 1] = walls[0, 1] = np.nan
+    walls[1, 1] = 3.0
+    assert np.argwhere(slices_above_base(areas, walls, 0.65)).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_short_stacks_are_left_alone(rows: int) -> None:
+    assert not slices_above_base(AREAS[:rows], WALLS[:rows], 1.0).any()
+
+
+def test_a_share_of_zero_takes_nothing() -> None:
+    assert not slices_above_base(AREAS, WALLS, 0.0).any()
+
+
+def test_the_base_is_the_wide_end() -> None:
+    assert find_base_end(AREAS) == 0 and find_base_end(AREAS[::-1]) == -1
+    narrow_first = AREAS.copy()
+    narrow_first[0] = 3  # partly out of the ventricle already
+    assert find_base_end(narrow_first) == 0
+
+
+@pytest.mark.parametrize(
+    ("areas", "walls", "share"), [(AREAS[0], WALLS[0], 0.5), (AREAS, WALLS.T, 0.5), (AREAS, WALLS, 2)]
+)
+def test_refusals(areas: np.ndarray, walls: np.ndarray, share: float) -> None:
+    with pytest.raises(ValueError, match="Expected `areas`, `walls` and `spreads`"):
+        slices_above_base(areas, walls, share)
+
+
+def test_what_counts_is_the_wall_less_two_spreads() -> None:
+    spreads = np.full(AREAS.shape, np.nan)
+    spreads[0, 0] = 2.6  # 9 - 5.2 is less than half of the median, 9
+    assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 0], [0, 1]]
+    spreads[0, 0] = 2.2
+    assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_apex_that_no_two_networks_see_alike(turned: bool) -> None:
+    spreads = np.full(AREAS.shape, 1.0)
+    spreads[5, 1] = 2.6  # the wall is 5
+    spreads[4, 0] = spreads[0, 0] = 9.0  # neither the last slice nor the base is looked at
+    arrays = [array[::-1] if turned else array for array in (AREAS, WALLS, spreads)]
+    assert np.argwhere(slices_below_apex(*arrays)).tolist() == [[0 if turned else 5, 1]]
+    assert not slices_below_apex(AREAS, WALLS, np.full(AREAS.shape, np.nan)).any()
+    assert not slices_below_apex(AREAS[:3], WALLS[:3], spreads[:3] + 9).any()

@@ -1,13 +1,83 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
+"""Seeds by epoch, gradient clipping, progress and validation."""
+
 from __future__ import annotations
 
-import pytest
-from ignite.engine import Engine
-from monai.engines import Evaluator
+import random
 
-from monai_acdr.handlers import TrainingProgress, ValidationHandler
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine
+from monai.data import Dataset
+from monai.engines import Evaluator, SupervisedTrainer
+from monai.transforms import RandShiftIntensity
+
+from monai_acdr.handlers import EpochSeed, GradientClip, TrainingProgress, ValidationHandler
+
+
+def _drawn(seed: int, epochs: int) -> list[tuple[float, ...]]:
+    dataset = Dataset([torch.zeros(1, 1)], RandShiftIntensity(offsets=1.0, prob=1.0))
+    drawn: list[tuple[float, ...]] = []
+
+    def step(engine: Engine, batch: object) -> None:
+        numpy_number = float(np.random.rand())  # noqa: NPY002 - the global generator is what is seeded
+        drawn.append((random.random(), numpy_number, float(torch.rand(1)), float(dataset[0])))
+
+    engine = Engine(step)
+    EpochSeed(seed, dataset).attach(engine)
+    engine.run([0, 1], max_epochs=epochs)
+    return drawn
+
+
+def test_an_epoch_depends_on_seed_and_epoch_alone() -> None:
+    torch.manual_seed(11)
+    first = _drawn(5, 3)
+    torch.manual_seed(12)
+    assert _drawn(5, 3) == first
+    assert len(set(first)) == 6
+    assert not set(_drawn(6, 3)) & set(first)
+
+
+def test_an_epoch_does_not_depend_on_those_before() -> None:
+    engine = Engine(lambda engine, batch: None)
+    handler = EpochSeed(5)
+    engine.state.epoch = 2
+    torch.rand(7)
+    handler(engine)
+    after = torch.rand(3)
+    handler(engine)
+    assert torch.equal(torch.rand(3), after)
+
+
+def _trained(max_norm: float | None) -> torch.Tensor:
+    """Weights after one step of plain descent from zero, with a gradient of (-6, -8)."""
+    network = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.zeros_(network.weight)
+    batch = {"image": torch.tensor([[6.0, 8.0]]), "label": torch.zeros(1, 1)}
+    trainer = SupervisedTrainer(
+        device=torch.device("cpu"),
+        max_epochs=1,
+        train_data_loader=[batch],
+        network=network,
+        optimizer=torch.optim.SGD(network.parameters(), lr=1.0),
+        loss_function=lambda output, label: -output.sum(),
+    )
+    GradientClip(network, max_norm).attach(trainer)
+    trainer.run()
+    return network.weight.detach()[0]
+
+
+@pytest.mark.parametrize(("max_norm", "expected"), [(5.0, [3.0, 4.0]), (20.0, [6.0, 8.0]), (None, [6.0, 8.0])])
+def test_a_long_gradient_is_shortened(max_norm: float | None, expected: list[float]) -> None:
+    assert _trained(max_norm).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_not_positive() -> None:
+    with pytest.raises(ValueError, match="`max_norm` to be positive or None, but got 0"):
+        GradientClip(torch.nn.Linear(1, 1), 0)
 
 
 @pytest.mark.parametrize("unit", ["epoch", "iteration"])
