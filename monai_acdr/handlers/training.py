@@ -90,7 +90,6 @@ class GradientClip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
 
 
-Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
 ProgressBar, _found = optional_import(
     "ignite.handlers.tqdm_logger", IgniteInfo.OPT_IMPORT_VERSION, min_version, "ProgressBar"
 )

@@ -96,13 +96,13 @@ def test_wrong_stack() -> None:
         check_stack([0.0, 1.0], thickness_mm=-1)
 
 
-PHASES = 8
+NUM_PHASES = 8
 LENGTH, RADIUS = 90.0, 28.0
 
 
 def scale(phase: int) -> float:
     """Radius over that at end-diastole: smallest in phase 3."""
-    return 1 - 0.14 * (1 - math.cos(math.pi * phase / 3 if phase <= 3 else math.pi * (PHASES - phase) / 5))
+    return 1 - 0.14 * (1 - math.cos(math.pi * phase / 3 if phase <= 3 else math.pi * (NUM_PHASES - phase) / 5))
 
 
 def length(phase: int, base_moves: bool) -> float:
@@ -117,7 +117,7 @@ def true_volume_ml(phase: int, base_moves: bool = False) -> float:
 def ventricle(spacing: float = 10.0, base_moves: bool = False) -> list[ContourArea]:
     """Slices at right angles to the axis; the apex lies at 0, the base at `length`."""
     areas = []
-    for phase in range(PHASES):
+    for phase in range(NUM_PHASES):
         for position in np.arange(spacing / 2, LENGTH, spacing):
             height = 1 - position / length(phase, base_moves)
             if height >= 0:
@@ -134,11 +134,11 @@ def by_phase(result: VentricleVolumes) -> dict[int, float]:
 def test_beating_ventricle_within_three_percent(spacing: float) -> None:
     result = ventricle_volumes(ventricle(spacing))
     assert (result.end_diastole_phase, result.end_systole_phase) == (0, 3)
-    assert by_phase(result) == pytest.approx({p: true_volume_ml(p) for p in range(PHASES)}, rel=0.01)
+    assert by_phase(result) == pytest.approx({p: true_volume_ml(p) for p in range(NUM_PHASES)}, rel=0.01)
     edv, esv = true_volume_ml(0), true_volume_ml(3)
     assert result.ejection_fraction_percent == pytest.approx(100 * (1 - esv / edv), rel=0.01)
     assert result.stroke_volume_ml == pytest.approx(result.end_diastolic_volume_ml - result.end_systolic_volume_ml)
-    assert [volume.time_ms for volume in result.phases] == [100.0 * phase for phase in range(PHASES)]
+    assert [volume.time_ms for volume in result.phases] == [100.0 * phase for phase in range(NUM_PHASES)]
 
 
 def test_a_base_between_slices_is_known_to_half_a_disc() -> None:
@@ -192,11 +192,11 @@ def test_stack_tells_slices_without_any_contour() -> None:
 
 
 def test_sparse_phases_are_neither_diastole_nor_systole() -> None:
-    areas = [*ventricle(), ContourArea(15.0, PHASES, 10.0)]
+    areas = [*ventricle(), ContourArea(15.0, NUM_PHASES, 10.0)]
     result = ventricle_volumes(areas)
     assert result.end_systole_phase == 3
     assert [finding.text.split(":")[0] for finding in result.findings if finding.kind == "sparse_phase"] == ["phase 8"]
-    assert ventricle_volumes(areas, end_systole=PHASES).end_systole_phase == PHASES
+    assert ventricle_volumes(areas, end_systole=NUM_PHASES).end_systole_phase == NUM_PHASES
 
 
 @given(st.floats(0.2, 5), st.floats(-500, 500), st.randoms())
