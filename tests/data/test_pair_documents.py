@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
+from monai_acdr.data.pair_sources import decode_run_lengths, stated_labels
 from monai_acdr.data.pairs import pair_folder_data_list
-from monai_acdr.data.pairs.sources import decode_run_lengths, stated_labels
 from monai_acdr.data.report import QualityReport
 
 SIZE = (40, 48)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data.pairs.sources import find_pairs, pair_key
+from monai_acdr.data.pair_sources import find_pairs, pair_key
 from monai_acdr.data.report import QualityReport
 
 

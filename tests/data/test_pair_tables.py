@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.data.pairs.sources import pairs_of_table
+from monai_acdr.data.pair_sources import pairs_of_table
 from monai_acdr.data.report import QualityReport
 
 

@@ -30,7 +30,7 @@ from monai_acdr.data.mask_values import (
     structure_mask,
 )
 from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels
-from monai_acdr.data.pairs.sources import (
+from monai_acdr.data.pair_sources import (
     PAIR_COLUMNS,
     Documents,
     Pair,
@@ -129,7 +129,7 @@ def pair_folder_data_list(
 
     Layouts, in the order in which they are looked for: a table; a data list of MONAI's (``{"training": [{"image":
     FILE, "label": FILE}]}``); folders of images and of masks, or both kinds in one folder, as
-    :func:`~monai_acdr.data.pairs.sources.find_pairs` says, nnU-Net's among them; polygons in COCO's JSON, or in GeoJSON
+    :func:`~monai_acdr.data.pair_sources.find_pairs` says, nnU-Net's among them; polygons in COCO's JSON, or in GeoJSON
     files of the images' names. PNG, JPEG, TIFF, BMP, DICOM and NIfTI, whose slices with an object are one item each.
 
     Masks have the values 0 and 1, 0 and 255, or 0 and 65535, or one whole number per structure, which ``dataset.json``
