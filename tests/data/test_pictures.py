@@ -109,7 +109,7 @@ def test_pages_are_frames_and_never_the_first_one_alone(tmp_path: Path) -> None:
         ((6, 5), 2),
     ]
     for read in (read_picture, read_label_picture, verify_picture, PictureReader().read):
-        with pytest.raises(ValueError, match=r"one picture in a file, but .*a\.tif holds several: .* each page a separate file"):
+        with pytest.raises(ValueError, match=r"one picture in a file, but .*a\.tif holds several: .* a separate file"):
             read(tmp_path / "a.tif")
 
 

@@ -250,5 +250,5 @@ def test_several_enhanced_objects_of_one_frame_each(made: SimpleNamespace, tmp_p
         paths.append(made.write(dataset, path))
     sources = read_sources(paths)
     check_seg_sources(sources[:1])
-    with pytest.raises(ValueError, match=r"refers to one only, but got 2 files.*--rtstruct, --mask.* in a separate run"):
+    with pytest.raises(ValueError, match=r"to one only, but got 2 files.*--rtstruct, --mask.* in a separate run"):
         check_seg_sources(sources)
