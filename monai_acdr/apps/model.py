@@ -235,6 +235,11 @@ def load_model(
         parser.read_config(str(path))
         config = parser.get()
         parser["bundle_root"], parser["device"] = str(root), chosen
+        definition = config.get("network_def")
+        if isinstance(definition, dict) and "num_members" in definition:
+            # load_network makes the members, of the file that is chosen. The config would count those of
+            # models/model.pt, and fail as a config where that file is damaged.
+            parser["network_def#num_members"] = 1
         missing = [key for key in _NEEDED if key not in config]
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")

@@ -14,6 +14,7 @@ import torch
 from monai_acdr.apps.model import Limits, bundle_structures, find_bundle, find_device, find_weights, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Structure
+from monai_acdr.networks.nets import DisplacementEnsemble, DisplacementUNet
 
 
 def test_hearts(tiny_heart: Path) -> None:
@@ -59,6 +60,18 @@ def test_devices() -> None:
         find_device("cuda:99")
     with pytest.raises(ValueError, match="device of this machine"):
         find_device("meta")
+
+
+def test_damaged_weights_of_a_bundle(tiny_heart: Path, ensemble_weights: Path, tmp_path: Path) -> None:
+    """They are named as such, not as a wrong config, and do not matter where others are chosen."""
+    root = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
+    (root / "models" / "model.pt").write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=r"Expected a checkpoint of tensors in .*model\.pt"):
+        load_model(root, device="cpu")
+    joined = load_model(root, ensemble_weights, "cpu").infer.network.displacement_net
+    assert isinstance(joined, DisplacementEnsemble) and len(joined.members) == 2
+    single = load_model(root, tiny_heart / "models" / "model.pt", "cpu").infer.network.displacement_net
+    assert isinstance(single, DisplacementUNet)
 
 
 def test_refused(tiny_heart: Path, tmp_path: Path) -> None:

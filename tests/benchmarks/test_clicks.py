@@ -31,7 +31,7 @@ def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     parser = ConfigParser()
     parser.read_config(str(bundle_root("sunnybrook_lv_acdr") / "configs" / "inference.json"))
-    parser["device"] = torch.device("cpu")
+    parser["device"], parser["network_def#num_members"] = torch.device("cpu"), 1
     torch.save(parser.get_parsed_content("network").state_dict(), tmp_path / "model.pt")
     return tmp_path / "model.pt"
 

@@ -382,7 +382,7 @@ class Seeds:
         path.write_text(json.dumps(config))
         parser = ConfigParser()
         parser.read_config(str(path))
-        parser["device"] = torch.device("cpu")
+        parser["bundle_root"], parser["device"] = str(root), torch.device("cpu")  # no weights yet: one network
         torch.manual_seed(0)
         self._made["network"] = network = parser.get_parsed_content("network_def")
         save_checkpoint(network.state_dict(), root / "models" / "model.pt")
