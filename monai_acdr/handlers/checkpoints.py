@@ -51,6 +51,9 @@ FIELD = "displacement_net."
 ENSEMBLE = f"{FIELD}{MEMBERS}"
 """Prefix of an ensemble's weights; the number of the member follows."""
 
+MOST_MEMBERS = 64
+"""Networks of one ensemble: names in a file, which cost nothing there, become networks in memory."""
+
 
 def network_weights(state: Mapping[str, Any]) -> Any:
     """The weights in a checkpoint: averaged (``ema``), otherwise plain (``network``), otherwise the whole of it."""
@@ -67,7 +70,7 @@ def split_members(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         One dictionary a member; ``[weights]`` where there is one network and no ensemble.
 
     Raises:
-        ValueError: when the members are not numbered 0, 1, ...
+        ValueError: when the members are not numbered 0, 1, ..., or are more than :data:`MOST_MEMBERS`.
     """
     common: dict[str, Tensor] = {}
     members: dict[str, dict[str, Tensor]] = {}
@@ -77,6 +80,11 @@ def split_members(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
             members.setdefault(number, {})[FIELD + rest] = value
         else:
             common[name] = value
+    if len(members) > MOST_MEMBERS:
+        raise ValueError(
+            f"Expected at most {MOST_MEMBERS} networks in an ensemble, but got {len(members)}: a network is made for "
+            "each, so use checkpoints that you trust."
+        )
     numbers = [str(index) for index in range(len(members))]
     if set(members) != set(numbers):
         raise ValueError(f"Expected members 0 to {len(members) - 1}, but got {sorted(members)[:10]}.")

@@ -249,6 +249,10 @@ def test_joined_networks_are_their_ensemble(files: list[Path], tmp_path: Path) -
     torch.testing.assert_close(ensemble.fields(image), torch.stack(fields))
     torch.testing.assert_close(ensemble(image), sum(fields) / 3)
     assert [count_members(file) for file in (path, files[0], tmp_path / "none.pt")] == [3, 1, 1]
+    many = tmp_path / "many.pt"
+    torch.save({f"displacement_net.members.{number}.x": torch.zeros(0) for number in range(65)}, many)
+    with pytest.raises(ValueError, match="at most 64 networks in an ensemble, but got 65"):
+        count_members(many)
     load_network(loaded, files[1])  # an ensemble becomes one network again
     torch.testing.assert_close(loaded.displacement_net(image), fields[1])
 
