@@ -33,7 +33,6 @@ from monai_acdr.metrics import CASE_COLUMNS, bootstrap_interval, summarize_cases
 
 HERE = Path(__file__).resolve().parent
 DOCUMENTS = (
-    HERE.parent / "README.md",
     HERE.parent / "docs" / "accuracy.md",
     *sorted((HERE.parent / "bundles").glob("*/docs/README.md")),
 )

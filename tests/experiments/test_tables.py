@@ -114,7 +114,7 @@ def test_a_plot(tmp_path: Path) -> None:
 def test_documents_are_what_the_records_say() -> None:
     tables = import_module("tables")
     texts = {document: document.read_text(encoding="utf-8") for document in tables.DOCUMENTS}
-    assert sum("<!-- table: " in text for text in texts.values()) >= 5
+    assert sum("<!-- table: " in text for text in texts.values()) >= 4
     for document, text in texts.items():
         assert tables.fill(text, tables.RECORDS) == text, f"{document.name}: run `python experiments/tables.py`"
 
