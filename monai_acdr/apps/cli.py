@@ -467,9 +467,14 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _evaluate_lines(figures: Mapping[str, Any], output: str) -> Iterator[str]:
-    for name, value in figures.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}"
+    structures = figures.get("by_structure") or {}
+    for structure, values in structures.items() if len(structures) > 1 else [("", figures)]:
+        prefix = f"{structure}, " if structure else ""
+        for name, value in values.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield prefix + (f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    if figures.get("excluded_patients"):
+        yield f"Patients left out of these values: {len(figures['excluded_patients'])}"
     yield f"Metrics: {output}/metrics.json, metrics.csv"
 
 

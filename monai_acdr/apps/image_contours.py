@@ -241,8 +241,10 @@ def _default_roi(model: ContourModel) -> str:
         return "auto"
     if model.regions.center_side is not None:
         return "center"
+    point = "" if model.regions.point_side is None else " or a point (x, y)"
     raise ValueError(
-        f"Expected `roi` for {model.name}, which finds no region by itself: give a box (x0, y0, x1, y1) in pixels."
+        f"Expected `roi` for {model.name}, which finds no region by itself: give a box (x0, y0, x1, y1){point}, in "
+        "pixels."
     )
 
 

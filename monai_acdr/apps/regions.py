@@ -80,8 +80,9 @@ def region_sides(side: float | None, rules: RegionRules, frame: Frame) -> tuple[
     """
     if side is None:
         raise ValueError(
-            "Expected a box or contours for this bundle, whose objects have no usual size: add --roi box X0 Y0 X1 Y1, "
-            "in pixels, or --roi FILE with a mask or contours."
+            "Expected a region about the object for this bundle, which has no region of a fixed size there: add --roi "
+            f"box X0 Y0 X1 Y1{'' if rules.point_side is None else ' or --roi point X Y'}, in pixels, or --roi FILE "
+            "with a mask or contours."
         )
     if frame.spacing is None or rules.pixel_mm is None:
         return side, side

@@ -314,7 +314,8 @@ def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
     if options.structure is not None:
         if len(plan.structures) != 1:
             raise ValueError(
-                f"Expected one structure for `structure`, but the masks have {list(plan.structures)}: leave it out."
+                f"Expected one structure for `structure`, but the masks have {list(plan.structures)}: leave it "
+                "out, and name them in `structures` of plan.json (--plan)."
             )
         given["structures"] = (options.structure,)
     changes = {name: value for name, value in given.items() if value is not None and value != getattr(plan, name)}

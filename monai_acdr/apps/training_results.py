@@ -279,6 +279,7 @@ python -m monai.bundle run --config_file bundle/configs/inference.json --dataset
     --output_dir OUT
 ```
 
+`boxes.csv` has the columns `file,x0,y0,x1,y1`: the box about each object, in pixels.
 `evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). There is no ROI `auto`: nothing
 was trained that finds the object.
 
