@@ -37,7 +37,7 @@ from monai_acdr.apps.training_results import (
 )
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import DatasetFingerprint, QualityReport, dataset_fingerprint, hold_out
-from monai_acdr.data.pairs import list_pair_items
+from monai_acdr.data.pairs import SeveralStructuresError, list_pair_items
 from monai_acdr.data.splits import GROUPS, check_apart, fold_split, group_name
 from monai_acdr.files import lock_folder, publish_results, write_text_atomically
 from monai_acdr.geometry import signed_area
@@ -274,9 +274,7 @@ def _list(
     try:
         items = list_pair_items(data, path, None, components, split_components=True)
         options: dict[str, Any] = {"split_components": True}
-    except ValueError as error:
-        if "leave split_components out" not in str(error):
-            raise
+    except SeveralStructuresError:
         components = QualityReport()
         items, options = list_pair_items(data, path, None, components), {}
     report.layout, report.counts = components.layout, components.counts

@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
 from monai_acdr.apps.label_values import draw_pixels
 from monai_acdr.apps.measurements import Contours, find_grid, join_wall, wall_slices
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.outlines import Outline, Progress, outline_frames
+from monai_acdr.apps.outlines import Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.data import QualityReport, read_contour, sunnybrook_data_list
 from monai_acdr.data.cardiac_nifti import PHASES, SAME_PLACE, CardiacCase, find_cardiac_cases
@@ -500,16 +500,8 @@ def _outline(heart: ReferenceHeart, model: ContourModel, request: RegionRequest 
     """Endocardium and epicardium of each frame, as the model draws them."""
     inner = model.structures.index(LV_ENDOCARDIUM)
     outer = model.structures.index(LV_EPICARDIUM) if LV_EPICARDIUM in model.structures else None
-    try:
-        if request is None:
-            with heart.region() as region:
-                outlines = outline_frames(region, heart.inputs, model, heart.grid)
-        else:
-            outlines = outline_frames(request, heart.inputs, model, heart.grid)
-    except ValueError as error:
-        if "no frame has a contour" not in str(error):
-            raise
-        outlines = [Outline(None, None)] * len(heart.inputs.frames)
+    with heart.region() if request is None else nullcontext(request) as region:
+        outlines = outline_frames(region, heart.inputs, model, heart.grid, none_is_an_error=False)
     finals = [outline.final for outline in outlines]
     return [
         (None, None) if final is None else (final[inner], None if outer is None else final[outer]) for final in finals

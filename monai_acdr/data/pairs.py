@@ -76,6 +76,10 @@ _FRAME = re.compile(r"(.*\d.*?)[\-_ ](?:slice|sl|frame|fr|image|img|im|view|phas
 """``P12_L_CC`` and ``SC-HF-I-01-IM-0001-0048``: names that tell the patient."""
 
 
+class SeveralStructuresError(ValueError):
+    """Masks of several structures, of which no object can be an item of its own."""
+
+
 @dataclass(frozen=True)
 class _Frame:
     """An image and its mask, each a file or a slice of one."""
@@ -291,7 +295,7 @@ def _mask_items(
         report.note(f"{empty} slices of volumes have no object and are not items")
     plan, wrong = find_label_plan(facts, labels)
     if min_area is not None and len(plan.structures) > 1:
-        raise ValueError(
+        raise SeveralStructuresError(
             f"Expected masks of one structure for `split_components`, but {root} has {list(plan.structures)}: leave "
             "split_components out, or write masks of one structure."
         )

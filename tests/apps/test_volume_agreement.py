@@ -51,7 +51,7 @@ def draw_disks(radii: dict[str, tuple[float, ...]], lost: tuple[int, ...] = ()) 
     """In place of the network: circles of these radii; frames of `lost` get none."""
     every = [radii[phase][z] for z in range(3) for phase in ("ED", "ES")]
 
-    def outline(request: Any, inputs: Any, *_: Any) -> list[Outline]:
+    def outline(request: Any, inputs: Any, *_: Any, **__: Any) -> list[Outline]:
         circle = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
         outlines = []
         for index, radius in enumerate(every):
@@ -132,7 +132,7 @@ def test_mass_and_wall_thickness(tmp_path: Path, nested_model: ContourModel, mon
     write_patient(tmp_path / "data" / "b")  # without a myocardium
     circle = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 
-    def outline(*_: Any) -> list[Outline]:
+    def outline(*_: Any, **__: Any) -> list[Outline]:
         every = [RADII[phase][z] for z in range(3) for phase in ("ED", "ES")]
         rings = [np.stack([[45.0, 40.0] + r * circle for r in (radius, radius + 7)]) for radius in every]
         return [Outline(np.stack([ring, ring]), None) for ring in rings]
@@ -164,7 +164,7 @@ def test_contour_files_of_a_cine(
     }
     lost: list[int] = []
 
-    def outline(_request: Any, inputs: Any, *_: Any) -> list[Outline]:
+    def outline(_request: Any, inputs: Any, *_: Any, **__: Any) -> list[Outline]:
         found = []
         for source in inputs.sources:
             rings = references.get(source.path, [circle_of(30.0)])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from monai.bundle import ConfigWorkflow, run
@@ -42,6 +43,17 @@ class Sunnybrook:
 
     def configs(self, *names: str) -> list[str]:
         return [str(self.root / "configs" / f"{name}.json") for name in names]
+
+    def check_metadata(self, structure: str) -> None:
+        """Metadata of one structure has what that of the Sunnybrook bundle has, and the same versions."""
+        folders = self.root, ROOT / "bundles" / "sunnybrook_lv_acdr"
+        texts = [(folder / "configs" / "metadata.json").read_text(encoding="utf-8") for folder in folders]
+        metadata, known = map(json.loads, texts)
+        jsonschema.validate(metadata, {"type": "object", "required": sorted(known.keys() - {"volume_agreement"})})
+        for key in ("schema", "monai_version", "pytorch_version", "numpy_version", "required_packages_version"):
+            assert metadata[key] == known[key]
+        assert metadata["version"] in metadata["changelog"]
+        assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "background", "1": structure}
 
     def run(self, names: list[str], **overrides: Any) -> None:
         settings = {key: str(value) if isinstance(value, Path) else value for key, value in overrides.items()}

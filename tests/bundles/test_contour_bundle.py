@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from monai.bundle import verify_net_in_out
 
@@ -39,15 +38,7 @@ def test_the_folder_is_a_bundle_without_weights(bundle: Any) -> None:
 
 
 def test_metadata(bundle: Any) -> None:
-    def read(name: str) -> dict[str, Any]:
-        return dict(json.loads((ROOT / "bundles" / name / "configs" / "metadata.json").read_text(encoding="utf-8")))
-
-    metadata, known = read(bundle.root.name), read("sunnybrook_lv_acdr")
-    jsonschema.validate(metadata, {"type": "object", "required": sorted(known.keys() - {"volume_agreement"})})
-    for key in ("schema", "monai_version", "pytorch_version", "numpy_version", "required_packages_version"):
-        assert metadata[key] == known[key]
-    assert metadata["version"] in metadata["changelog"]
-    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "object"}
+    bundle.check_metadata("object")
 
 
 def test_the_configs_agree_and_stay_readable(bundle: Any) -> None:
