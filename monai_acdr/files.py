@@ -377,14 +377,15 @@ def replace_file(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
 
 
 @contextmanager
-def replace_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def replace_folder(folder: str | os.PathLike[str], private: bool = True) -> Iterator[Path]:
     """Fill a folder beside `folder`, and have it take that place when the block ends well.
 
     Args:
         folder: absent or empty; the folder above it must exist.
+        private: whether only this user can read it, such as a study with a patient's name.
 
     Yields:
-        An empty folder, which only this user can read.
+        An empty folder.
 
     Raises:
         FileExistsError: when `folder` is a file or has content.
@@ -396,7 +397,7 @@ def replace_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
         raise FileExistsError(f"{folder} exists and is not an empty folder: choose another one.")
     check_parent(folder)
     with replace_file(folder) as temporary:
-        temporary.mkdir(mode=0o700)  # it may be a study with a patient's name
+        temporary.mkdir(mode=0o700 if private else 0o777)
         yield temporary
         if folder.exists():
             folder.rmdir()

@@ -108,7 +108,7 @@ def store_results(url: str, folder: Path, files: Sequence[str]) -> int:
 def segment(
     study: str | os.PathLike[str],
     output: str | os.PathLike[str],
-    model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
+    model: str | os.PathLike[str] | ContourModel = "sunnybrook_lv_acdr",
     roi: str | os.PathLike[str] | Sequence[object] = "auto",
     *,
     options: SegmentOptions | None = None,
@@ -122,7 +122,8 @@ def segment(
             NIfTI volume (.nii, .nii.gz), or URL of a study or series on a DICOMweb server.
         output: folder for the results, made when missing. They are all written or none. Of two runs at once the second
             one is refused; what a killed run left there is removed.
-        model: a bundle's name or folder. A bundle's config is code: use those that you trust.
+        model: a bundle's name or folder, whose config is code: use those that you trust. Or a loaded model, for many
+            studies: ``checkpoint``, ``device`` and ``batch_size`` of the options are those that it was loaded with.
         roi: ``auto`` (finds the left ventricle), ``center``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
             covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
         options: how to read and outline it, and what to write; by default contours, report and pictures.
@@ -147,9 +148,9 @@ def segment(
         with ExitStack() as stack:
             folder = stack.enter_context(publish_results(target, RESULT_NAMES, options.overwrite))
             with watch("model"):
-                contour_model = name_structures(
-                    load_model(model, options.checkpoint, options.device, options.batch_size), options.structure
-                )
+                if not isinstance(model, ContourModel):
+                    model = load_model(model, options.checkpoint, options.device, options.batch_size)
+                contour_model = name_structures(model, options.structure)
             path = stack.enter_context(fetch_study(study, tell))
             inputs = _read(path, options.series, options.spacing, options.strict, watch, tell)
             contour_model, inputs = _without_foreign_names(contour_model, inputs, options.structure is not None)

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +20,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from monai_acdr import __version__
 
-__all__ = ["Algorithm", "copy_identity", "new_result", "new_uid", "without_identity"]
+__all__ = ["Algorithm", "copy_identity", "new_result", "new_uid", "repeatable_uids", "without_identity"]
 
 _REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -79,9 +83,38 @@ class Algorithm:
         return self.software_version
 
 
+_seeded: ContextVar[Iterator[UID] | None] = ContextVar("_seeded", default=None)
+
+
+@contextmanager
+def repeatable_uids(seed: str) -> Iterator[None]:
+    """New UIDs within the block follow from the seed and their order, so that a result that is made again is the same.
+
+    Archives take an instance that they have for a copy, and one with a new UID for another result.
+
+    Args:
+        seed: everything that the results depend on, such as the hashes of images and weights.
+    """
+
+    def uids() -> Iterator[UID]:
+        number = 0
+        while True:
+            number += 1
+            digest = bytearray(hashlib.sha256(f"{seed} {number}".encode()).digest()[:16])
+            digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80  # a UUID of version 8 (RFC 9562)
+            yield UID(f"2.25.{int.from_bytes(digest, 'big')}")
+
+    token = _seeded.set(uids())
+    try:
+        yield
+    finally:
+        _seeded.reset(token)
+
+
 def new_uid() -> UID:
-    """A new UID under 2.25 (PS3.5 B.2)."""
-    return generate_uid(prefix=None)
+    """A new UID under 2.25 (PS3.5 B.2): random, or that of :func:`repeatable_uids`."""
+    seeded = _seeded.get()
+    return generate_uid(prefix=None) if seeded is None else next(seeded)
 
 
 def copy_identity(source: Dataset, target: Dataset) -> None:

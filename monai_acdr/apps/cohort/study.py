@@ -1,0 +1,433 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One study of a cohort, done once, in the folder of a run: :func:`open_run` and :func:`process_study`.
+
+The folder of a run:
+
+- ``cohort.json``: the manifest, with settings, versions and the SHA-256 of the weights. A run with others is refused.
+- ``studies/ab/PSEUDONYM``: the results of :func:`monai_acdr.apps.segment` and ``study.json``, with their SHA-256. The
+  folder appears whole or not at all: while it is absent, the study is not done.
+- ``failed/ab/PSEUDONYM.json``: why a study has no results.
+- ``running/PSEUDONYM``: who has begun the study and not ended it. A process that dies, by a fault in a codec or for
+  want of memory, leaves it behind, which is how a study that kills its process is recognized.
+- ``salt``: the secret of the pseudonyms, readable by its owner only. With it a pseudonym can be traced to a patient.
+
+A pseudonym is a keyed hash (HMAC-SHA-256) of the patient's ID and the study's UID; its first two digits are the folder
+that it lies in, so that no folder has more than a 256th of the studies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from monai_acdr import __version__
+from monai_acdr.apps.cli import exit_code, explain
+from monai_acdr.apps.model import ContourModel, find_bundle, find_weights, load_model
+from monai_acdr.apps.regions import parse_region
+from monai_acdr.apps.segment_results import SegmentOptions
+from monai_acdr.apps.segment_study import fetch_study, segment
+from monai_acdr.data.files import natural_key, walk_files
+from monai_acdr.data.text_files import read_json
+from monai_acdr.dicom.identity import repeatable_uids
+from monai_acdr.files import replace_folder, write_text_atomically
+from monai_acdr.read_budget import read_budget, read_budget_bytes
+
+__all__ = ["FAILURE_KINDS", "CohortRun", "Outcome", "Study", "file_sha256", "open_run", "process_study"]
+
+MANIFEST, SALT, RECORD = "cohort.json", "salt", "study.json"
+FAILURE_KINDS = {
+    "input": 3,
+    "output": 4,
+    "installation": 5,
+    "server": 6,
+    "unexpected": 1,
+    "memory": 137,
+    "process_died": 137,
+}
+"""Kind of a failure -> the exit status that ``monai-acdr segment`` has for it: an input that cannot be used, results
+that cannot be written, a missing extra, a DICOMweb server, an error of this program, too little memory, and a process
+that ended at the study, twice in one run or three times in all (137 is what a shell says of a killed program)."""
+_KINDS = {status: kind for kind, status in FAILURE_KINDS.items() if status != 137}
+_NOT_SETTINGS = ("batch_size", "checkpoint", "device", "overwrite", "store")
+"""Options that do not decide what the results are; the checkpoint does by its SHA-256."""
+_PACKAGES = ("monai", "numpy", "pydicom", "torch")
+_DIGITS = 20
+"""Hexadecimal digits of a pseudonym, 80 bits: among a million studies two are the same with a probability of 4e-13."""
+DEATHS_OF_RUN, DEATHS = 2, 3
+"""Processes that may end at a study, in one run and in all runs, before it is recorded as the cause. A run that is
+killed as a whole says little about the study that it was at."""
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study of a cohort, as it is found, before anything but its headers is read.
+
+    Attributes:
+        source: path of a file or folder, or URL of a study on a DICOMweb server.
+        name: of the study among the others, such as its path relative to the cohort: what the pseudonym is made of
+            where there is no UID.
+        patient: PatientID, where it is known.
+        uid: StudyInstanceUID, where it is known.
+        files: the files of the study, where they are not all of `source`.
+        kind: ``dicom``, ``pictures``, ``nifti``, or ``path`` and ``url`` where it is not known yet.
+    """
+
+    source: str
+    name: str = ""
+    patient: str = ""
+    uid: str = ""
+    files: tuple[str, ...] = ()
+    kind: str = "path"
+
+    @property
+    def identity(self) -> str:
+        """What tells the study from all others, the same wherever it is read from; to be hashed, not to be shown."""
+        return f"dicom\0{self.patient}\0{self.uid}" if self.uid else f"path\0{self.name or self.source}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a study.
+
+    Attributes:
+        study: its pseudonym.
+        state: ``done`` or ``failed``.
+        kind: of a failure, one of :data:`FAILURE_KINDS`.
+        reason: of a failure, without the identity of the patient.
+        seconds: wall-clock time.
+        earlier: whether it was so before, and nothing was done now.
+    """
+
+    study: str
+    state: str
+    kind: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    earlier: bool = False
+
+
+@dataclass(frozen=True)
+class CohortRun:
+    """A run: its folder and its settings; made by :func:`open_run`, and sent to every worker.
+
+    Attributes:
+        folder: absolute path, the same for all workers.
+        model: name of a bundle or absolute path of its folder.
+        roi: see :func:`monai_acdr.apps.segment`.
+        options: of :func:`monai_acdr.apps.segment`.
+        weights: SHA-256 of the weights, and of those of the localizer.
+        digest: SHA-256 of settings, versions and weights.
+        salt: of the pseudonyms.
+        read_budget_mib: memory that one study may ask for, see :mod:`monai_acdr.read_budget`.
+        session: names this start of the run.
+    """
+
+    folder: Path
+    model: str
+    roi: str
+    options: SegmentOptions
+    weights: Mapping[str, str]
+    digest: str
+    salt: bytes = field(repr=False)
+    read_budget_mib: float
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def pseudonym(self, study: Study) -> str:
+        """The name of a study in this run: 20 hexadecimal digits, which only the salt connects with the patient."""
+        return hmac.new(self.salt, study.identity.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
+    def study_folder(self, name: str) -> Path:
+        """Where the results of a study are, by its pseudonym."""
+        return self.folder / "studies" / name[:2] / name
+
+    def failure_file(self, name: str) -> Path:
+        """Where the reason is that a study has no results, by its pseudonym."""
+        return self.folder / "failed" / name[:2] / f"{name}.json"
+
+    def running_file(self, name: str) -> Path:
+        """The mark of a study that is being done, by its pseudonym: a line for each process that has begun it."""
+        return self.folder / "running" / name
+
+    def outcome(self, name: str) -> Outcome | None:
+        """What became of a study earlier, by its pseudonym; None if it is not done yet."""
+        if self.study_folder(name).is_dir():
+            return Outcome(name, "done", earlier=True)
+        path = self.failure_file(name)
+        if not path.is_file():
+            return None
+        record = read_json(path, "a failure of a run")
+        texts = {key: str(record.get(key, "")) for key in ("kind", "reason")}
+        return Outcome(name, "failed", **texts, seconds=float(record.get("seconds", 0.0)), earlier=True)
+
+
+def open_run(
+    output: str | os.PathLike[str],
+    model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
+    roi: str = "auto",
+    options: SegmentOptions | None = None,
+    salt: str | os.PathLike[str] | None = None,
+) -> CohortRun:
+    """Begin a run in a folder, or continue the one that is there. Several processes may do so at once.
+
+    Args:
+        output: folder of the run, made when missing.
+        model: see :func:`monai_acdr.apps.segment`.
+        roi: see :func:`monai_acdr.apps.segment`; no file.
+        options: of :func:`monai_acdr.apps.segment`; ``overwrite`` is not used.
+        salt: file of the secret of the pseudonyms, made when missing. Runs with the same one call a study the same. By
+            default ``salt`` in the folder.
+
+    Raises:
+        FileExistsError: when the folder has results of other settings, versions or weights.
+        FileNotFoundError, ValueError: when there is no such bundle, or the region is none of a cohort.
+        OSError: when the folder cannot be written.
+    """
+    folder, options = Path(output).absolute(), replace(options or SegmentOptions(), overwrite=False)
+    region = parse_region(roi)
+    if region.path is not None:
+        raise ValueError(
+            f"Expected a region that all studies have, auto, center, point X Y or box X0 Y0 X1 Y1, but got {roi!r}: "
+            "the contours of a study are its own."
+        )
+    root = find_bundle(model)
+    if options.checkpoint is not None:
+        options = replace(options, checkpoint=str(Path(options.checkpoint).absolute()))
+    weights = {"weights_sha256": file_sha256(find_weights(root, options.checkpoint))}
+    if (root / "models" / "localizer.pt").is_file():
+        weights["localizer_sha256"] = file_sha256(root / "models" / "localizer.pt")
+    secret = _read_salt(Path(salt).absolute() if salt is not None else folder / SALT)
+    settings = {item.name: getattr(options, item.name) for item in fields(options) if item.name not in _NOT_SETTINGS}
+    manifest = {
+        "program": "monai-acdr cohort",
+        "model": root.name,
+        "roi": str(region),
+        **json.loads(json.dumps(settings)),
+        **weights,
+        "salt_sha256": hashlib.sha256(secret).hexdigest(),
+        "monai_acdr": __version__,
+        **{name: version(name) for name in _PACKAGES},
+    }
+    text = json.dumps(manifest, indent=1) + "\n"
+    with suppress(FileExistsError):
+        write_text_atomically(folder / MANIFEST, text, overwrite=False)
+    _check_same(folder, read_json(folder / MANIFEST, "the manifest of a run"), manifest)
+    return CohortRun(
+        folder=folder,
+        model=str(root) if Path(model).is_dir() else str(model),
+        roi=roi,
+        options=options,
+        weights=weights,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        salt=secret,
+        read_budget_mib=read_budget_bytes() / 2**20,
+    )
+
+
+def _check_same(folder: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    different = [key for key in {**begun, **now} if begun.get(key) != now.get(key)]
+    if different:
+        listed = ", ".join(f"{key} was {begun.get(key)!r} and is {now.get(key)!r}" for key in different)
+        raise FileExistsError(
+            f"Expected the settings that {folder} was begun with, but {listed}: give the same options with the same "
+            "versions to go on, or choose another folder."
+        )
+
+
+def _read_salt(path: Path) -> bytes:
+    """The salt of a file, which is made when it is missing: 64 hexadecimal digits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as stream:
+                stream.write(secrets.token_hex(32) + "\n")
+            with suppress(FileExistsError):
+                os.link(temporary, path)  # of several processes, one succeeds
+        finally:
+            temporary.unlink(missing_ok=True)
+    text = path.read_bytes()[:1000].decode("ascii", errors="replace").strip()
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError(f"Expected 64 hexadecimal digits in {path}, but got something else: give the file of a salt.")
+    return bytes.fromhex(text)
+
+
+def process_study(run: CohortRun, study: Study, retry_failed: bool = False) -> Outcome:
+    """Do one study, unless it is done: outline it, measure it, and have its folder of results appear.
+
+    It may be called for the same study any number of times, by several processes at once, and be killed at any moment:
+    the results are there once, and whole. DICOM results have the same UIDs when the same images are done again.
+
+    Args:
+        run: of :func:`open_run`.
+        study: what to do; paths as this machine sees them.
+        retry_failed: do studies again that failed.
+
+    Returns:
+        What became of the study. An error of the study is a failure, which is recorded, and no exception.
+
+    Raises:
+        ImportError, OSError, ValueError: when the model cannot be loaded, which is the same for all studies.
+    """
+    name, started = run.pseudonym(study), time.perf_counter()
+    earlier = run.outcome(name)
+    if earlier is not None and not (retry_failed and earlier.state == "failed"):
+        return earlier
+    if earlier is not None:
+        run.running_file(name).unlink(missing_ok=True)
+    model = _model_of(run)
+    with _begun(run, name) as deaths:
+        try:
+            if deaths:
+                return _failed(run, name, "process_died", deaths, started)
+            with read_budget(run.read_budget_mib):
+                _write_study(run, study, name, model, started)
+        except Exception as error:  # of any kind: the other studies go on
+            if run.study_folder(name).is_dir():  # another process has done it meanwhile
+                return Outcome(name, "done", earlier=True)
+            cause = explain(error)
+            reason = _without_identity(str(cause) or type(cause).__name__, study)
+            return _failed(run, name, _kind(cause), reason, started)
+    with suppress(OSError):
+        run.failure_file(name).unlink(missing_ok=True)
+    return Outcome(name, "done", seconds=time.perf_counter() - started)
+
+
+def _write_study(run: CohortRun, study: Study, name: str, model: ContourModel, started: float) -> None:
+    target = run.study_folder(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        path = stack.enter_context(_readable(study))
+        inputs = _inputs_sha256(path)
+        folder = stack.enter_context(replace_folder(target, private=False))
+        with repeatable_uids(f"{run.digest} {name} {inputs}"):
+            report = segment(path, folder, model, run.roi, options=run.options)
+        record = {
+            "study": name,
+            "input_sha256": inputs,
+            "seconds": round(time.perf_counter() - started, 3),
+            "sha256": {file: file_sha256(folder / file) for file in report.files},
+        }
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _readable(study: Study) -> Iterator[Path]:
+    """A path that holds the files of the study and no others."""
+    if not study.files:
+        with fetch_study(study.source) as path:
+            yield path
+        return
+    if len(study.files) == 1 and study.kind == "nifti":  # its suffix tells what it is
+        yield Path(study.files[0])
+        return
+    with tempfile.TemporaryDirectory(prefix="monai_acdr-") as name:
+        for number, file in enumerate(sorted(study.files, key=natural_key), start=1):
+            link = Path(name) / (f"{number:05d}.dcm" if study.kind == "dicom" else Path(file).name)
+            os.symlink(file, link)
+        yield Path(name)
+
+
+def _inputs_sha256(path: Path) -> str:
+    """SHA-256 of those of all files, whatever they are called."""
+    if not path.is_dir():
+        return file_sha256(path) if path.is_file() else ""
+    files = [folder / name for folder, names in walk_files(path, []) for name in names]
+    return hashlib.sha256("".join(sorted(map(file_sha256, files))).encode()).hexdigest()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, which is read in pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+_models: dict[tuple[str, ...], ContourModel] = {}
+
+
+def _model_of(run: CohortRun) -> ContourModel:
+    """The model of a run, loaded once in each process."""
+    options = run.options
+    key = (run.model, str(options.checkpoint), str(options.device), str(options.batch_size), run.digest)
+    if key not in _models:
+        model = load_model(run.model, options.checkpoint, options.device, options.batch_size)
+        loaded = {"weights_sha256": model.checkpoint_sha256, "localizer_sha256": model.localizer_sha256}
+        different = [name for name, value in run.weights.items() if loaded[name] != value]
+        if different:
+            raise ValueError(
+                f"Expected the weights that the run was begun with, but {' and '.join(different)} of {run.model} "
+                "differ on this machine: install the same bundle on all of them."
+            )
+        _models.clear()
+        _models[key] = model
+    return _models[key]
+
+
+@contextmanager
+def _begun(run: CohortRun, name: str) -> Iterator[str]:
+    """Mark the study as begun; yields why it is not to be done, if processes have ended at it before."""
+    path = run.running_file(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        before = path.read_text(encoding="utf-8", errors="replace").split()
+        in_run = before.count(run.session)
+        if in_run >= DEATHS_OF_RUN or len(before) >= DEATHS:
+            yield (
+                f"Expected to get to the end of the study, but {in_run or len(before)} processes ended at it, for want "
+                "of memory or by a fault in a library: look at its images with monai-acdr segment, and repeat it with "
+                "--retry-failed."
+            )
+            path.unlink(missing_ok=True)
+            return
+    with open(path, "a", encoding="utf-8") as stream:
+        stream.write(f"{run.session}\n")
+    try:
+        yield ""
+    finally:  # not reached when the process dies
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _failed(run: CohortRun, name: str, kind: str, reason: str, started: float) -> Outcome:
+    outcome = Outcome(name, "failed", kind, reason, time.perf_counter() - started)
+    record = {"exit_code": FAILURE_KINDS[kind], **asdict(outcome)}
+    del record["earlier"]
+    with suppress(OSError):  # a full disk: the next run does the study again
+        write_text_atomically(run.failure_file(name), json.dumps(record, indent=1) + "\n")
+    return outcome
+
+
+def _kind(error: BaseException) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # that of torch is no MemoryError
+        return "memory"
+    return _KINDS[exit_code(error)]
+
+
+def _without_identity(text: str, study: Study) -> str:
+    """A reason without the paths, UIDs and IDs of the study."""
+    text = re.sub(re.escape(tempfile.gettempdir()) + r"[/\\]monai_acdr-[^/\\\s]+[/\\]?(study[/\\])?", "", text)
+    for known in sorted({study.source, study.name, *study.files[:1]} - {""}, key=len, reverse=True):
+        text = text.replace(known, "the study")
+    for known in (study.uid, study.patient):
+        if len(known) > 2:
+            text = text.replace(known, "***")
+    return text[:_LONGEST_REASON]
