@@ -35,6 +35,7 @@ __all__ = [
     "bundle_root",
     "check_config",
     "find_bundle_root",
+    "key_lines",
     "keys",
     "read_configs",
     "reason",
@@ -489,6 +490,30 @@ def run(config_file: str | Sequence[str] | None = None, args_file: str | None = 
     workflow.finalize()
 
 
+def key_lines(root: str | os.PathLike[str], config: str = "train") -> list[str]:
+    """Text for people: the keys of a bundle's config with their defaults and meanings.
+
+    Args:
+        root: folder of the bundle.
+        config: name of the config: train, evaluate, inference, ...
+
+    Raises:
+        FileNotFoundError: when the bundle has no such config; the message names those that it has.
+        ValueError: when it cannot be read.
+    """
+    root = Path(root)
+    names = sorted(path.stem for path in (root / "configs").glob("*.json") if path.stem != "metadata")
+    if config not in names:
+        raise FileNotFoundError(f"Expected a config of {root.name}, one of {', '.join(names)}, but got {config!r}.")
+    found = bundle_keys(root, config)
+    width = max(len(key.name) for key in found)
+    lines = [f"Keys of {root.name}/configs/{config}.json, each an option of `python -m monai_acdr.bundle run`:", ""]
+    for key in found:
+        default = key.default if len(key.default) <= 40 else f"{key.default[:37]}..."
+        lines.append(f"--{key.name:{width}}  {key.meaning}{f' [{default}]' if default != '...' else ''}")
+    return lines
+
+
 def keys(bundle: str, config: str = "train") -> None:
     """Print the keys of a bundle's config with their defaults and meanings.
 
@@ -497,13 +522,7 @@ def keys(bundle: str, config: str = "train") -> None:
         config: name of the config: train, evaluate, inference, ...
     """
     root = Path(bundle) if (Path(bundle) / "configs").is_dir() else bundle_root(bundle)
-    found = bundle_keys(root, config)
-    width = max(len(key.name) for key in found)
-    lines = [f"Keys of {root.name}/configs/{config}.json, each an option of `python -m monai_acdr.bundle run`:", ""]
-    for key in found:
-        default = key.default if len(key.default) <= 40 else f"{key.default[:37]}..."
-        lines.append(f"--{key.name:{width}}  {key.meaning}{f' [{default}]' if default != '...' else ''}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(key_lines(root, config)) + "\n")
 
 
 def _main(words: Sequence[str]) -> int:
@@ -518,6 +537,9 @@ def _main(words: Sequence[str]) -> int:
         return 0
     try:
         fire.Fire({"run": run, "keys": keys}, command=list(words), name="python -m monai_acdr.bundle")
+    except (FileNotFoundError, ValueError) as error:  # messages that say what to do
+        sys.stderr.write(f"{'The run stopped' if words[0] == 'run' else 'Error'}: {error}\n")
+        return 1
     except Exception as error:
         traceback.print_exc()
         sys.stderr.write(f"\nThe run stopped: {reason(error)}\n")

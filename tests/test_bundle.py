@@ -196,6 +196,8 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert re.search(r"--optimizer#weight_decay +of AdamW \[0\.0001\]", listed)
     assert bundle._main(["run", "--config_file", str(HEART / "configs" / "train.json"), "--help"]) == 0
     assert capsys.readouterr().out == listed
+    assert bundle._main(["keys", "nope"]) == 1
+    assert capsys.readouterr().err.startswith("Error: Expected `name` to be a bundle of this installation, one of [")
     (tmp_path / "broken.json").write_text("{")
     assert bundle._main(["run", "--config_file", str(tmp_path / "broken.json")]) == 1
     last = capsys.readouterr().err.splitlines()[-1]

@@ -424,7 +424,11 @@ def _train_lines(result: Any) -> Iterator[str]:
     for name, values in result.metrics["by_structure"].items():
         low, high = values["mean_dice_ci95"] or (None, None)
         interval = "" if low is None else f" ({low:.4f} .. {high:.4f})"
-        yield f"{name}: mean Dice {values['mean_dice']:.4f}{interval} of {values['num_cases']} held-out objects"
+        initial = values["mean_initial_dice"]
+        started = "" if initial is None else f"; {initial:.4f} of the contour that each started from"
+        number = values["num_cases"]
+        yield f"{name}: mean Dice {values['mean_dice']:.4f}{interval} of {number} held-out objects{started}"
+    yield from _finding_lines(result.metrics)
     yield f"{result.seconds:.0f} s in all"
 
 
@@ -466,6 +470,11 @@ def _pair(text: str) -> tuple[str, Any]:
         return key, value
 
 
+def _finding_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    for finding in metrics.get("findings", ()):
+        yield f"Finding: {finding['subject'] + ': ' if 'subject' in finding else ''}{finding['text']}"
+
+
 def _evaluate_lines(figures: Mapping[str, Any], output: str) -> Iterator[str]:
     structures = figures.get("by_structure") or {}
     for structure, values in structures.items() if len(structures) > 1 else [("", figures)]:
@@ -473,6 +482,7 @@ def _evaluate_lines(figures: Mapping[str, Any], output: str) -> Iterator[str]:
         for name, value in values.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 yield prefix + (f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    yield from _finding_lines(figures)
     if figures.get("excluded_patients"):
         yield f"Patients left out of these values: {len(figures['excluded_patients'])}"
     yield f"Metrics: {output}/metrics.json, metrics.csv"
@@ -584,6 +594,29 @@ def _info_lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"    {bundle['folder']}"
 
 
+@click.command(
+    epilog="""\b
+Examples:
+  monai-acdr keys sunnybrook_lv_acdr
+  monai-acdr keys OUT/bundle --config inference
+"""
+)
+@click.argument("bundle")
+@click.option("--config", default="train", show_default=True, metavar="NAME", help="Which of the bundle's configs.")
+@json_option
+def keys(bundle: str, config: str, as_json: bool) -> None:
+    """Print the keys of a BUNDLE's config with their defaults and meanings.
+
+    BUNDLE is the name of an installed bundle (monai-acdr info lists them), or a bundle's folder.
+    """
+    from monai_acdr.apps.model import find_bundle
+    from monai_acdr.bundle import bundle_keys, key_lines
+
+    root = find_bundle(bundle)
+    lines = key_lines(root, config)
+    print_result(as_json, [key._asdict() for key in bundle_keys(root, config)], lines)
+
+
 @click.command("label-app")
 @click.option("--folder", metavar="FOLDER", help="Where; by default one for this user. One folder serves one server.")
 @json_option
@@ -650,5 +683,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, train, evaluate, agreement, convert, demo, info, label_app):
+for command in (segment, train, evaluate, agreement, convert, demo, info, keys, label_app):
     main.add_command(command)

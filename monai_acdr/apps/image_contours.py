@@ -72,6 +72,19 @@ class ImageContours:
     algorithm: Algorithm
     _structures: tuple[Structure, ...]
 
+    def __repr__(self) -> str:
+        """Shapes and names, in one line."""
+        names = ", ".join(self.structures)
+        height, width = self.size
+        if self.vertices_px is None:
+            return f"ImageContours({names}: none in {height} x {width} pixels, {self.reason})"
+        parts = [f"{len(self.structures)} x {self.vertices_px.shape[1]} vertices in {height} x {width} pixels"]
+        if self.spacing is not None:
+            parts.append(f"spacing {self.spacing[0]:g} x {self.spacing[1]:g} mm")
+        if self.confidence is not None:
+            parts.append(f"confidence {self.confidence:.2f}{', doubtful' if self.doubtful else ''}")
+        return f"ImageContours({names}: {'; '.join(parts)})"
+
     @property
     def spread_mm(self) -> np.ndarray | None:
         """(N, K) float64 spread in mm; None without a spread or a spacing."""
@@ -195,6 +208,12 @@ def _images(image: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bo
         return [image[0]], True
     if len(shape) == 4 and shape[1] == 1 and shape[0] > 0:
         return [_item(image, index) for index in range(shape[0])], False
+    if len(shape) in (3, 4) and shape[-1] not in (1, 3, 4) and 3 not in shape[:2]:
+        raise ValueError(
+            f"Expected `image` to be {_IMAGE}, but got {shape}, which looks like a volume: pass its slices as a list, "
+            "[volume[index] for index in range(len(volume))] with the slices first, or run monai-acdr segment on the "
+            "file."
+        )
     raise ValueError(
         f"Expected `image` to be {_IMAGE}, but got {shape}: convert colors to gray values, and put the batch first."
     )
@@ -221,7 +240,16 @@ def _spacings(spacing: Any, images: Sequence[ImageLike]) -> list[tuple[float, fl
     if spacing is None:
         affines = [_affine(image) for image in images]
         return [None if affine is None else _pair(pixel_spacing(affine).tolist()) for affine in affines]
-    values = np.asarray(spacing.detach().cpu() if isinstance(spacing, Tensor) else spacing, dtype=np.float64)
+    try:
+        values = np.asarray(spacing.detach().cpu() if isinstance(spacing, Tensor) else spacing)
+    except ValueError:  # rows of different lengths
+        values = np.asarray(None)
+    if values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"Expected `spacing` to be numbers in mm, one number or (between rows, between columns), but got "
+            f"{spacing!r}: pass 1.4 instead of '1.4'."
+        )
+    values = values.astype(np.float64)
     if values.ndim == 0:
         values = values.repeat(2)
     if values.shape not in ((2,), (len(images), 2)) or not (np.isfinite(values).all() and (values > 0).all()):
@@ -254,7 +282,7 @@ def _per_image(roi: Any, number: int) -> list[Any]:
         roi = roi.tolist()
     if isinstance(roi, (str, os.PathLike)) or not isinstance(roi, Sequence):
         return [roi] * number
-    if len(roi) > 0 and all(_is_number(value) for value in roi):
+    if len(roi) > 0 and all(isinstance(value, (int, float, np.number)) for value in roi):  # NaN, too
         return [roi] * number
     if len(roi) > 1 and isinstance(roi[0], str) and roi[0] in KINDS and all(_is_number(value) for value in roi[1:]):
         return [roi] * number  # ("box", x0, y0, x1, y1)
@@ -268,6 +296,9 @@ def _request(roi: Any) -> RegionRequest:
     if isinstance(roi, (np.ndarray, Tensor)):
         roi = roi.tolist()
     form = 'expected "center", "auto", a point (x, y) or a box (x0, y0, x1, y1) in pixels'
+    numbers = [value for value in roi if isinstance(value, (float, np.floating))] if _is_list(roi) else []
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"Expected `roi` of finite numbers, but got {list(roi)}: {form}.")
     if isinstance(roi, Sequence) and not isinstance(roi, str) and len(roi) > 0 and all(map(_is_number, roi)):
         kind = {2: "point", 4: "box"}.get(len(roi))
         if kind is None:
@@ -277,6 +308,10 @@ def _request(roi: Any) -> RegionRequest:
     if request is None or request.kind == "contours":
         raise ValueError(f"Expected `roi` to be a region of an image, but got {roi!r}: {form}.")
     return request
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _is_number(value: Any) -> bool:

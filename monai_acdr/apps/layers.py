@@ -9,6 +9,7 @@ have it; one that is read may have any axes in any direction.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from monai_acdr.apps.label_values import overlap_in_part, stack_masks
 from monai_acdr.data import read_contour
 from monai_acdr.data.files import natural_key
 from monai_acdr.data.image_headers import is_dicom_file
-from monai_acdr.data.mask_values import foreground
+from monai_acdr.data.mask_values import BYTE_THRESHOLD, foreground
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
 from monai_acdr.data.pictures import read_picture
 from monai_acdr.dicom import (
@@ -75,6 +76,11 @@ __all__ = [
     "with_size",
     "write_volume",
 ]
+
+_logger = logging.getLogger(__name__)
+
+MAX_SHOWN = 8
+"""Labels of a label map that a message names."""
 
 MAX_LABELS = 255
 """Structures of a label map, whose pixels are bytes."""
@@ -693,7 +699,12 @@ _SUNNYBROOK = {"i": LV_ENDOCARDIUM, "o": LV_EPICARDIUM}
 
 
 def read_layers(
-    path: Path, kind: Format, sources: Sequence[SourceFrame], structure: str | None = None
+    path: Path,
+    kind: Format,
+    sources: Sequence[SourceFrame],
+    structure: str | None = None,
+    *,
+    any_label: bool = False,
 ) -> tuple[list[Layer], list[str]]:
     """Read a file or a folder.
 
@@ -703,6 +714,7 @@ def read_layers(
         sources: the images that it belongs to; needed for DICOM objects, may be empty otherwise.
         structure: label or number of the only structure to read of a DICOM object, whose other structures may be
             broken; by default all that can be read.
+        any_label: take all labels of a label map for one structure, as for a region.
 
     Returns:
         The layers, and what was left out, in words.
@@ -714,7 +726,8 @@ def read_layers(
     if kind.name == "json":
         return _read_document(path), []
     if kind.name == "nifti":
-        return read_volume(path, sources), []
+        layers_of_volume = read_volume(path, sources)
+        return [_united(layers_of_volume, path)] if any_label else layers_of_volume, []
     if kind.name in ("rtstruct", "seg"):
         read = read_structure_set if kind.name == "rtstruct" else read_segmentation
         found = read(path, sources, structure)
@@ -727,7 +740,7 @@ def read_layers(
         sunnybrook = SUNNYBROOK_NAME.fullmatch(name) if kind.name == "txt" else None
         shown = _SUNNYBROOK[sunnybrook[2].lower()] if sunnybrook else TISSUE
         layers.setdefault(shown, []).append(
-            _read_contour(file, name) if kind.name == "txt" else _read_png(file, name, budget)
+            _read_contour(file, name) if kind.name == "txt" else _read_png(file, name, budget, any_label)
         )
     return [Layer(shown, tuple(frames)) for shown, frames in layers.items()], []
 
@@ -774,11 +787,30 @@ def _read_contour(path: Path, name: str) -> LayerFrame:
     return LayerFrame(name, None, (read_contour(path).numpy(),))
 
 
-def _read_png(path: Path, name: str, budget: ReadBudget) -> LayerFrame:
-    """A mask of two values; it may be empty."""
+def _united(layers: Sequence[Layer], path: Path) -> Layer:
+    """One layer of all labels of a volume, whose frames are the same in each."""
+    if len(layers) == 1:
+        return layers[0]
+    names = ", ".join(layer.structure.label for layer in layers)
+    _logger.warning("%s has several labels (%s): the region is about all of them together", path.name, names)
+    frames = [
+        replace(same[0], mask=np.maximum.reduce([np.asarray(frame.mask) for frame in same]))
+        for same in zip(*(layer.frames for layer in layers), strict=True)
+    ]
+    return Layer(TISSUE, tuple(frames))
+
+
+def _read_png(path: Path, name: str, budget: ReadBudget, any_label: bool) -> LayerFrame:
+    """A mask of two values, or with `any_label` a label map; it may be empty."""
     values = read_picture(path)
     budget.add_pixels(values.shape)
-    mask = foreground(values, path) if values.any() else np.zeros(values.shape, dtype=bool)
+    labels = np.unique(values[values > 0])
+    if any_label and len(labels) > 1 and labels[-1] <= BYTE_THRESHOLD:
+        shown = ", ".join(f"{label:g}" for label in labels[:MAX_SHOWN])
+        _logger.warning("%s has several labels (%s): the region is about all of them together", path.name, shown)
+        mask = values > 0
+    else:
+        mask = foreground(values, path) if values.any() else np.zeros(values.shape, dtype=bool)
     return LayerFrame(name, (mask.shape[0], mask.shape[1]), mask=mask.astype(np.float32))
 
 
@@ -786,7 +818,8 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
     """Read contours or masks and find the frame of each.
 
     Of a file with several structures those of the model count, which are told by their labels; a frame has the contours
-    of the innermost one that is there, since regions of training lie about that.
+    of the innermost one that is there, since regions of training lie about that. The labels of a label map (NIfTI, PNG)
+    are numbers, so that all of them together count, with a warning.
 
     Args:
         path: anything that :func:`monai_acdr.apps.convert` reads.
@@ -807,7 +840,7 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
             f"Expected a region (auto, center, point X Y, box X0 Y0 X1 Y1) or a file of masks or contours, but {path} "
             "does not exist."
         )
-    layers, _ = read_layers(path, source_format(path), inputs.sources)
+    layers, _ = read_layers(path, source_format(path), inputs.sources, any_label=True)
     found: list[list[np.ndarray]] = [[] for _ in inputs.frames]
     for layer in _usable(choose_layers(layers, None, many=True), structures, path):
         layer = trace_layer(layer)

@@ -170,17 +170,18 @@ def train(
         _make_room(target, options.overwrite)
         report = QualityReport()
         given = read_plan(options.plan) if options.plan is not None else _earlier_plan(target)
-        items, listed = _list(Path(data), options.table, options.patient_column, report)
-        fingerprint = dataset_fingerprint(items)
-        pixel_mm = None if fingerprint.spacing is None else fingerprint.spacing[1]
-        settled = given or make_plan(fingerprint, _structures(items), options.folds or 1)
-        settled = _with_options(settled, options)
-        _check_structures(settled, items)
-        if options.minutes is not None and given is None:
-            settled = _for_minutes(settled, len(items), options.minutes, device)
-        _agrees_with_earlier(target, settled)
-        items = _large_enough(items, settled.min_area, report)
-        runs = _splits(items, settled, report)
+        with _findings_first(report, tell):
+            items, listed = _list(Path(data), options.table, options.patient_column, report)
+            fingerprint = dataset_fingerprint(items)
+            pixel_mm = None if fingerprint.spacing is None else fingerprint.spacing[1]
+            settled = given or make_plan(fingerprint, _structures(items), options.folds or 1)
+            settled = _with_options(settled, options)
+            _check_structures(settled, items)
+            if options.minutes is not None and given is None:
+                settled = _for_minutes(settled, len(items), options.minutes, device)
+            _agrees_with_earlier(target, settled)
+            items = _large_enough(items, settled.min_area, report)
+            runs = _splits(items, settled, report)
         _write_beginning(target, report, fingerprint, settled, runs, tell)
         config = settled.config(pixel_mm)
         listed |= {"min_area": settled.min_area} if listed else {}
@@ -196,6 +197,18 @@ def train(
         held_out = sum(len(held) for _, held in runs)
         seconds = time.monotonic() - start
         return TrainingResult(target / "bundle", settled, metrics, report.kinds(), held_out, seconds, work.first_metric)
+
+
+@contextmanager
+def _findings_first(report: QualityReport, tell: Say) -> Iterator[None]:
+    """Tell the findings of a data set before an error that they may explain, such as too few patients."""
+    try:
+        yield
+    except ValueError:
+        if report.findings:
+            for line in report.summary().splitlines():
+                tell(line)
+        raise
 
 
 def _write_beginning(
@@ -267,25 +280,28 @@ def _list(
 ) -> tuple[Items, dict[str, Any]]:
     """Items, and further arguments of the data list: an item for each object, or for each image of several structures.
 
+    Items without a value in the patients' column are left out, and counted.
+
     Raises:
-        ValueError: when a value of the patients' column is missing.
+        ValueError: when no item has a value in the patients' column.
     """
-    components, path = QualityReport(), None if table is None else Path(table)
+    path = None if table is None else Path(table)
     try:
-        items = list_pair_items(data, path, None, components, split_components=True)
+        items = list_pair_items(data, path, None, report, split_components=True)
         options: dict[str, Any] = {"split_components": True}
     except SeveralStructuresError:
-        components = QualityReport()
-        items, options = list_pair_items(data, path, None, components), {}
-    report.layout, report.counts = components.layout, components.counts
-    report.findings, report.notes = components.findings, components.notes
+        report.layout, report.counts, report.findings, report.notes = "", {}, [], []
+        items, options = list_pair_items(data, path, None, report), {}
     if patient_column is not None:
-        without = [item["name"] for item in items if not item.get(patient_column)]
-        if without:
+        without = [item for item in items if not item.get(patient_column)]
+        if len(without) == len(items):
             raise ValueError(
-                f"Expected a column {patient_column!r} with a value for every image, but {len(without)} of "
-                f"{len(items)} have none, such as {without[0]}: check --patient-column and the table."
+                f"Expected a column {patient_column!r} with values, but none of {len(items)} images has one, such as "
+                f"{without[0]['name']}: check --patient-column and the table."
             )
+        for item in without:
+            report.add("no_group", item["name"], f"column {patient_column}")
+        items = [item for item in items if item.get(patient_column)]
         for item in items:
             item["patient"] = str(item[patient_column])
     check_apart(items, report, strict=False)

@@ -259,6 +259,7 @@ Regions of the measurement: {region}.
 
 {_results_table(metrics, plan)}
 
+{_findings(metrics)}The start is the contour that each evolution started from, which needs no training.
 Intervals are 95 % bootstrap intervals over patients. `metrics.csv` has every case, `worst_cases.png` the {WORST} of the
 lowest Dice (references green).{_ensemble_note(folds)}
 
@@ -279,6 +280,7 @@ python -m monai.bundle run --config_file bundle/configs/inference.json --dataset
     --output_dir OUT
 ```
 
+`python -m monai_acdr.bundle run` takes the same options, and says what is wrong without MONAI's traceback.
 `boxes.csv` has the columns `file,x0,y0,x1,y1`: the box about each object, in pixels.
 `evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). There is no ROI `auto`: nothing
 was trained that finds the object.
@@ -293,8 +295,18 @@ was trained that finds the object.
     (folder / "bundle" / "docs" / "README.md").write_text(text, encoding="utf-8")
 
 
+def _findings(metrics: Mapping[str, Any]) -> str:
+    return "".join(f"**{item['subject']}: {item['text']}.**\n\n" for item in metrics["findings"])
+
+
 def _results_table(metrics: Mapping[str, Any], plan: TrainingPlan) -> str:
-    shown = {"mean_dice": "mean Dice", "pooled_dice": "pooled Dice", "hd95_px": "HD95, px", "hd95_mm": "HD95, mm"}
+    shown = {
+        "mean_dice": "mean Dice",
+        "mean_initial_dice": "mean Dice of the start",
+        "pooled_dice": "pooled Dice",
+        "hd95_px": "HD95, px",
+        "hd95_mm": "HD95, mm",
+    }
     known = {key: title for key, title in shown.items() if metrics.get(key) is not None}
     lines = [f"| structure | cases | patients | {' | '.join(known.values())} |", "|---" * (3 + len(known)) + "|"]
     for name in plan.structures:

@@ -72,7 +72,7 @@ _ISOLATED_PIXELS = 12
 """Dithering: pixels whose four neighbors all have the other value, as a fraction of the object, and their least
 number."""
 
-_BYTE_THRESHOLD = 127
+BYTE_THRESHOLD = 127
 """Of 8-bit masks, which a lossy step may have smeared."""
 
 
@@ -283,12 +283,12 @@ def foreground(values: np.ndarray, path: str | Path) -> np.ndarray:
     largest = values.max(initial=0)
     if largest <= 0:
         raise ValueError(f"Expected an object in {path}, but the mask is empty: leave this frame out.")
-    if largest <= _BYTE_THRESHOLD and np.unique(values).size > 2:
+    if largest <= BYTE_THRESHOLD and np.unique(values).size > 2:
         raise ValueError(
             f"Expected a mask of two values in {path}, but got {np.unique(values)[:5].tolist()}: "
             "a map of several labels has to be split into masks first."
         )
-    return values > (_BYTE_THRESHOLD if _BYTE_THRESHOLD < largest <= 255 else largest / 2)
+    return values > (BYTE_THRESHOLD if BYTE_THRESHOLD < largest <= 255 else largest / 2)
 
 
 def object_facts(mask: np.ndarray) -> ObjectFacts:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def mass_inference_list(
     group: str | None = None,
     boxes: str | Path | None = None,
     pattern: str | None = None,
+    *,
+    structure: str = "mass",
     **options: Any,
 ) -> list[dict[str, Any]]:
     """List what to infer on.
@@ -37,6 +40,8 @@ def mass_inference_list(
         source: see :func:`mass_data_list`; None recognizes it, and takes the folder as images if it is not a data set.
         group: of the data set; None or ``all`` for all of it.
         boxes: CSV with the columns :data:`BOX_COLUMNS`, one row per mass; the images it names are inferred on.
+        structure: what the boxes are about: item ``a.png`` with a box gets the name ``a-mass1``. Letters that have no
+            place in a file name become ``-``.
         pattern: keep only images whose path matches, see :func:`monai_acdr.data.image_data_list`.
         options: of the source.
 
@@ -54,7 +59,7 @@ def mass_inference_list(
     images = image_data_list(path, pattern)
     for item in images:  # the reader refuses a mammogram that does not tell its spacing, so those it reads have one
         item["has_spacing"] = is_dicom_file(Path(item["image"]))
-    return images if boxes is None else _boxed(images, read_boxes(boxes), Path(boxes))
+    return images if boxes is None else _boxed(images, read_boxes(boxes), Path(boxes), structure)
 
 
 def read_boxes(path: str | Path) -> list[tuple[str, list[float]]]:
@@ -94,7 +99,7 @@ def _row(path: Path, number: int, row: dict[str, str]) -> tuple[str, list[float]
 
 
 def _boxed(
-    images: Sequence[dict[str, Any]], boxes: Sequence[tuple[str, list[float]]], table: Path
+    images: Sequence[dict[str, Any]], boxes: Sequence[tuple[str, list[float]]], table: Path, structure: str
 ) -> list[dict[str, Any]]:
     """One item for each box; several boxes of an image are numbered."""
     by_file: dict[str, dict[str, Any]] = {}
@@ -106,12 +111,13 @@ def _boxed(
         raise ValueError(f"Expected {table} to name images of the folder, but {unknown[:5]} are not there.")
     if not boxes:
         raise ValueError(f"Expected boxes in {table}, but it has no row.")
+    word = re.sub(r"[^\w.+]+", "-", structure).strip("-.") or "object"
     count: dict[str, int] = {}
     items = []
     for name, box in boxes:
         item = by_file[name]
         count[item["name"]] = count.get(item["name"], 0) + 1
-        items.append({**item, "name": f"{item['name']}-mass{count[item['name']]}", "box": box})
+        items.append({**item, "name": f"{item['name']}-{word}{count[item['name']]}", "box": box})
     return items
 
 

@@ -323,9 +323,11 @@ def pairs_of_table(
     """
     rows = _read_rows(table)
     requested = _requested_values(row_filter, rows, table)
-    # Where the table names all masks, names and order of the files say nothing.
-    names_masks = all(row["mask"] for row in rows)
-    pairs = [] if names_masks else find_pairs(root, report)
+    # Where the table names masks, names and order of the files say nothing. A row without one, as of a table that was
+    # cut off, finds its mask by name, or is a finding.
+    names_masks = any(row["mask"] for row in rows)
+    pairs = _pairs_by_name(root, report) if names_masks and not all(row["mask"] for row in rows) else []
+    pairs = pairs if names_masks else find_pairs(root, report)
     index, found = _Index(pairs), []
     named: set[Path] = set()
     for number, row in enumerate(rows, start=1):
@@ -349,6 +351,17 @@ def pairs_of_table(
         if path not in named:
             report.add("not_in_table", path.relative_to(root).as_posix())
     return sorted(found, key=lambda p: (natural_key(p.group), natural_key(p.image.name), natural_key(p.mask.name)))
+
+
+def _pairs_by_name(root: Path, report: QualityReport) -> list[Pair]:
+    """The pairs whose names agree; none where files would be paired in their order."""
+    trial = QualityReport()
+    try:
+        pairs = find_pairs(root, trial)
+    except ValueError:
+        return []
+    by_order = trial.of("paired_by_order")
+    return [] if by_order else pairs
 
 
 def _files_beside(root: Path, named: Collection[Path], report: QualityReport) -> list[Path]:

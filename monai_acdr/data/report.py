@@ -64,6 +64,7 @@ KINDS: dict[str, str] = {
     "mask_values": "a mask has more than two values where the others have two; it was left out, correct it or "
     "name the labels in dataset.json",
     "mask_without_image": "a mask has no image of the same name; add the image",
+    "no_group": "an image has no value in the column by which images belong together; it was left out, add the value",
     "no_contours": "a patient has images but no contours; unpack the contour archive",
     "no_pixel_spacing": "PixelSpacing is missing, so there are no values in mm; pass spacing='allow' to keep the frame",
     "no_unique_name": "two files would get the same name; the second was renamed",

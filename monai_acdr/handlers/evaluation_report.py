@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai.metrics.meandice import compute_dice
 from monai.utils import IgniteInfo, min_version, optional_import, string_list_all_gather
 from torch import Tensor
 
@@ -29,6 +30,7 @@ from monai_acdr.metrics import (
     UNKNOWN,
     CaseRecord,
     evaluate_case,
+    starting_contour_findings,
     summarize_cases,
     summarize_strata,
 )
@@ -47,6 +49,7 @@ _RULE, _PREDICTED_RULE = MASK_RULE, f"predicted_{MASK_RULE}"
 
 _SHOWN = {
     "mean_dice": "mean Dice",
+    "mean_initial_dice": "mean Dice of the start",
     "pooled_dice": "pooled Dice",
     "hd95_{unit}": "HD95 ({unit})",
     "apd_{unit}": "APD ({unit})",
@@ -192,6 +195,7 @@ class EvaluationReport:
     def _summarize(self) -> dict[str, Any]:
         if not self.options.structures:
             summary = self._figures(self.records)
+            findings = starting_contour_findings(summary)
         else:
             records: list[Any] = list(self.records)
             by_structure = {
@@ -201,6 +205,10 @@ class EvaluationReport:
             summary = {**by_structure[self.options.structures[0]], "structure": self.options.structures[0]}
             loose = [record["name"] for record in records if record["nested"] is False and not self._excluded(record)]
             summary |= {"by_structure": by_structure, "not_nested": list(dict.fromkeys(loose))}
+            findings = [item for label, part in by_structure.items() for item in starting_contour_findings(part, label)]
+        for finding in findings:
+            logger.warning("%s%s", f"{finding.subject}: " if finding.subject else "", finding.text)
+        summary["findings"] = [finding.as_dict() for finding in findings]
         summary["mask_rules"] = self._count_rules()
         if self.options.expected_names is not None:
             found = {record["name"] for record in self.records}
@@ -233,11 +241,13 @@ class EvaluationReport:
 
     def _results(self) -> str:
         """The table of the most used values: one row per structure, means with their 95 % intervals."""
-        rows = [("", "cases", *_SHOWN.values())]
         parts = self.summary.get("by_structure") or {"all": self.summary}
+        started = any(part["mean_initial_dice"] is not None for part in parts.values())
+        shown = {key: title for key, title in _SHOWN.items() if started or key != "mean_initial_dice"}
+        rows = [("", "cases", *shown.values())]
         unit = "mm" if self.summary["num_with_spacing"] == self.summary["num_cases"] else "px"
         for label, part in parts.items():
-            cells = [_shown(part, key.format(unit=unit)) for key in _SHOWN]
+            cells = [_shown(part, key.format(unit=unit)) for key in shown]
             rows.append((label, str(part["num_cases"]), *cells))
         rows[0] = tuple(cell.format(unit=unit) for cell in rows[0])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -263,9 +273,10 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
     Args:
         case: `pred_mask` (1, H, W) and `label` (1, H, W), binary, on the original pixel grid; `pred` (K, 2) or
             (1, K, 2) and `reference` (1, N, 2), vertices in pixels of that grid; `name`, `patient`, `group`;
-            `has_spacing`, whether the affine of `label` has real spacings (absent: it has not); `roi_dice`. All may be
-            absent: see :func:`monai_acdr.metrics.evaluate_case`. A `label` or a `reference` that is NaN everywhere is
-            missing, as if absent.
+            `has_spacing`, whether the affine of `label` has real spacings (absent: it has not); `roi_dice`;
+            `initial_mask` (1, H, W), of the contour that the evolution started from. All may be absent: see
+            :func:`monai_acdr.metrics.evaluate_case`. A `label` or a `reference` that is NaN everywhere is missing, as
+            if absent.
         default_name: for a case without name.
         contour_key: another name for `pred`, or None when there are no predicted contours.
 
@@ -273,7 +284,8 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
         ValueError: when shapes do not fit, a mask is not binary, or a promised spacing is not there.
     """
     label, reference = _known(case.get("label")), _known(case.get("reference"))
-    for mask in (case.get("pred_mask"), label):
+    initial = case.get("initial_mask")
+    for mask in (case.get("pred_mask"), label, initial):
         if mask is not None and len(mask) != 1:
             raise ValueError(
                 f"Expected masks (1, H, W), but got {tuple(mask.shape)}: name the structures of cases with several, "
@@ -293,6 +305,8 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
         group=str(case.get("group", "")),
     )
     record["roi_dice"] = roi_dice
+    if initial is not None and label is not None:
+        record["initial_dice"] = float(compute_dice(initial[None], label[None], ignore_empty=False))
     return record
 
 
@@ -311,7 +325,14 @@ def _by_structure(case: Mapping[str, Any], structures: Sequence[str], contour_ke
     """A case (N, ...) as one case (1, ...) for each structure."""
     number = len(structures)
     parts: list[dict[str, Any]] = [dict(case) for _ in structures]
-    for key in ("pred_mask", "label", "reference", "roi_dice", *([] if contour_key is None else [contour_key])):
+    for key in (
+        "pred_mask",
+        "initial_mask",
+        "label",
+        "reference",
+        "roi_dice",
+        *([] if contour_key is None else [contour_key]),
+    ):
         values = case.get(key)
         if values is None or (key == "roi_dice" and number == 1):
             continue

@@ -16,6 +16,7 @@ from monai_acdr.metrics.case_report import (
     bootstrap_interval,
     evaluate_case,
     size_group,
+    starting_contour_findings,
     summarize_cases,
     summarize_strata,
 )
@@ -68,5 +69,6 @@ __all__ = [
     "pool_dice_counts",
     "size_group",
     "summarize_cases",
+    "starting_contour_findings",
     "summarize_strata",
 ]

@@ -26,6 +26,7 @@ from monai_acdr.metrics.perpendicular_distance import (
 )
 from monai_acdr.metrics.pooled_dice import compute_dice_counts, pool_dice_counts
 from monai_acdr.metrics.weighted_coverage import pool_coverage_sums
+from monai_acdr.plausibility import Finding
 
 __all__ = [
     "ASSUMED_SPACING_MM",
@@ -36,6 +37,7 @@ __all__ = [
     "bootstrap_interval",
     "evaluate_case",
     "size_group",
+    "starting_contour_findings",
     "summarize_cases",
     "summarize_strata",
 ]
@@ -50,7 +52,8 @@ EMPTY_POLICY = (
 class CaseRecord(TypedDict):
     """One row of a report; None is "not known", never zero. Units are in the names; masks live on the original grid.
 
-    `area_error_mm2` is the predicted area less that of the reference.
+    `area_error_mm2` is the predicted area less that of the reference. `initial_dice` is the Dice of the contour
+    that the evolution started from, on the same grid as `dice`.
 
     `status` is "ok", or the first that holds of "no_reference" (nothing is measured), "missing_prediction",
     "empty_reference", "empty_prediction", "invalid_contour" (no vertex, or not finite).
@@ -76,6 +79,7 @@ class CaseRecord(TypedDict):
     row_spacing_mm: float | None
     column_spacing_mm: float | None
     roi_dice: float | None
+    initial_dice: float | None
 
 
 CASE_COLUMNS: tuple[str, ...] = tuple(CaseRecord.__annotations__)
@@ -106,7 +110,8 @@ def evaluate_case(
         group: of the data set.
 
     Returns:
-        The record, whose ``roi_dice`` is None, for whoever measures it; see :data:`EMPTY_POLICY` for degenerate cases.
+        The record, whose ``roi_dice`` and ``initial_dice`` are None, for whoever measures them; see
+        :data:`EMPTY_POLICY` for degenerate cases.
 
     Raises:
         ValueError: naming the case, when shapes differ, a mask is not binary, or the spacing is not positive.
@@ -242,6 +247,7 @@ ASSUMED_SPACING_MM = 1.3
 
 _MEANS = {
     "mean_dice": "dice",
+    "mean_initial_dice": "initial_dice",
     "mean_iou": "iou",
     "hd95_px": "hd95_px",
     "hd95_mm": "hd95_mm",
@@ -329,8 +335,9 @@ def _spacing_in_words(records: Sequence[CaseRecord], assumed_spacing_mm: float) 
 
 
 def _figures(records: Sequence[CaseRecord], assumed_spacing_mm: float, good_threshold_mm: float) -> dict[str, _Figure]:
-    measured = {name: _select(records, lambda record, key=key: record[key]) for name, key in _MEANS.items()}  # type: ignore[misc]
+    measured = {name: _select(records, lambda record, key=key: record.get(key)) for name, key in _MEANS.items()}  # type: ignore[misc]
     figures = {name: _Figure(values, patients, np.mean) for name, (values, patients) in measured.items()}
+    figures["mean_dice_gain"] = _Figure(*_select(records, _dice_gain), np.mean)
     errors, patients = measured["mean_area_error_mm2"]
     figures["mean_absolute_area_error_mm2"] = _Figure(np.abs(errors), patients, np.mean)
     figures["median_dice"] = figures["mean_dice"]._replace(statistic=np.median)
@@ -356,6 +363,12 @@ def _pooled(pool: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[np.ndarra
 
 def _dice_counts(record: CaseRecord) -> tuple[Any, ...]:
     return record["intersection_px"], record["pred_area_px"], record["reference_area_px"]
+
+
+def _dice_gain(record: CaseRecord) -> float | None:
+    """Dice of the result less that of the starting contour."""
+    dice, initial = record["dice"], record.get("initial_dice")  # records of earlier versions have none
+    return None if dice is None or initial is None else dice - initial
 
 
 def _coverage_sums(record: CaseRecord) -> tuple[float, float] | None:
@@ -391,6 +404,38 @@ def _interval(figure: _Figure, level: float, num_samples: int, seed: int) -> lis
     if len(set(figure.patients)) < 2:
         return None
     return list(bootstrap_interval(figure.values, figure.patients, figure.statistic, level, num_samples, seed))
+
+
+CLEAR_GAIN = 0.1
+"""Share of what the starting contour lacks to a Dice of 1 that a trained network has to gain at least."""
+
+
+def starting_contour_findings(summary: Mapping[str, Any], structure: str = "") -> list[Finding]:
+    """Tell when the results are not clearly better than the contours that the evolution starts from.
+
+    A circle in the middle of the box of a reference has a Dice of about 0.8 without any training, so that the Dice
+    alone does not show whether a network has learned anything.
+
+    Args:
+        summary: of :func:`monai_acdr.metrics.summarize_cases`, with 95 % intervals.
+        structure: name of what was outlined; the subject of the finding.
+
+    Returns:
+        One finding of the kind ``start_not_beaten`` when the mean gain in Dice is below :data:`CLEAR_GAIN` of what the
+        starting contours lack, or its interval contains 0; otherwise none, as where no starting contour was measured.
+    """
+    gain, initial = summary.get("mean_dice_gain"), summary.get("mean_initial_dice")
+    if gain is None or initial is None:
+        return []
+    low, high = summary.get("mean_dice_gain_ci95") or (gain, gain)
+    if gain >= CLEAR_GAIN * (1 - initial) and low > 0:
+        return []
+    interval = "" if low == high else f", 95 % interval {low:+.4f} to {high:+.4f}"
+    text = (
+        f"mean Dice {summary['mean_dice']:.4f} is not clearly above {initial:.4f} of the starting contour (gain "
+        f"{gain:+.4f}{interval}): train longer, or look at the data set and the regions"
+    )
+    return [Finding("start_not_beaten", text, structure)]
 
 
 UNKNOWN = "unknown"

@@ -59,6 +59,26 @@ def test_masks_of_pictures_and_volumes(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[1][0].max(0), [35, 20], atol=0.51)
 
 
+def test_the_labels_of_a_label_map_are_taken_together(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A region is about all of them: here a core of 2 in a rectangle of 1, and a second file with other numbers."""
+    labels = np.zeros((40, 50), dtype=np.uint8)
+    labels[10:20, 5:35] = 1
+    labels[12:16, 10:20] = 2
+    labels[20:24, 5:10] = 7
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    Image.fromarray(np.full((40, 50), 90, np.uint8)).save(tmp_path / "a.png")
+    (found,) = earlier_contours(tmp_path / "labels.png", read_inputs(tmp_path / "a.png"))
+    np.testing.assert_allclose([found[0].min(0), found[0].max(0)], [[5, 10], [35, 24]], atol=0.51)
+    assert "labels.png has several labels (1, 2, 7)" in caplog.text
+    volume = np.zeros((50, 40, 2), dtype=np.uint8)
+    volume[..., 1] = labels.T
+    nib.save(nib.Nifti1Image(volume.astype(np.float32), np.eye(4)), tmp_path / "v.nii.gz")
+    nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "m.nii.gz")
+    found = earlier_contours(tmp_path / "m.nii.gz", read_inputs(tmp_path / "v.nii.gz"))
+    assert [len(entry) for entry in found] == [0, 1]
+    np.testing.assert_allclose([found[1][0].min(0), found[1][0].max(0)], [[5, 10], [35, 24]], atol=0.51)
+
+
 def test_refused(study: Path, tmp_path: Path) -> None:
     inputs = read_inputs(study)
     with pytest.raises(FileNotFoundError, match=r"a region \(auto, center"):

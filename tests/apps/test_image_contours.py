@@ -163,6 +163,11 @@ def test_a_model_that_finds_nothing_by_itself(tiny_mass: Path, pixels: np.ndarra
     [
         ({"image": np.zeros((3, 8, 8))}, r"\(B, 1, H, W\) for several, or a list of images, but got \(3, 8, 8\)"),
         ({"image": []}, "but got an empty list"),
+        ({"image": np.zeros((10, 80, 100))}, r"\(10, 80, 100\), which looks like a volume: pass its slices as a list"),
+        ({"roi": (float("nan"), 1.0)}, r"`roi` of finite numbers, but got \[nan, 1.0\]: expected .center."),
+        ({"roi": np.array([[1, 2, np.inf, 9]])}, r"`roi` of finite numbers, but got \[1.0, 2.0, inf, 9.0\]"),
+        ({"spacing": "1.4"}, r"`spacing` to be numbers in mm.*but got '1.4': pass 1.4 instead of '1.4'"),
+        ({"spacing": ["1", "2"]}, r"`spacing` to be numbers in mm.*but got \['1', '2'\]"),
         ({"image": [np.zeros((2, 1, 8, 8))]}, "a list of single images.*but one of them is a batch"),
         ({"image": np.full(SIZE, np.nan)}, "finite"),
         ({"roi": (1, 2, 3)}, "2 or 4 numbers, but got 3"),
@@ -178,6 +183,15 @@ def test_errors(heart: ContourModel, pixels: np.ndarray, settings: dict[str, Any
     arguments = {"image": pixels, "roi": "center"} | settings
     with pytest.raises(ValueError, match=message):
         heart.outline(**arguments)
+
+
+def test_printing_is_short(heart: ContourModel, pixels: np.ndarray) -> None:
+    shown = repr(heart.outline(pixels, "center", spacing=(1.5, 1.25)))
+    assert shown == (
+        "ImageContours(LV endocardium, LV epicardium: 2 x 16 vertices in 80 x 100 pixels; spacing 1.5 x 1.25 mm)"
+    )
+    shown = repr(heart.outline(np.zeros(SIZE), "center", spacing=1.5))
+    assert shown.startswith("ImageContours(LV endocardium, LV epicardium: none in 80 x 100 pixels, ")
 
 
 def test_what_is_no_image(heart: ContourModel) -> None:

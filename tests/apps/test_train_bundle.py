@@ -100,6 +100,12 @@ def test_files_and_lines(trained: tuple[Path, Any, list[str]]) -> None:
     assert f"{result.metrics['mean_dice']:.4f}" in card
     assert "the size of the object is given" in card
     assert Image.open(output / "worst_cases.png").size[0] > 200
+    started = [float(row["initial_dice"]) for row in csv.DictReader((output / "metrics.csv").open())]
+    assert result.metrics["mean_initial_dice"] == pytest.approx(np.mean(started))
+    # The start is a circle of half the region about a disk, whose region is 1.2 diameters wide: (0.6 / 1) squared.
+    assert np.mean(started) == pytest.approx(2 * 0.36 / 1.36, abs=0.05)
+    assert f"{result.metrics['mean_initial_dice']:.4f}" in card
+    assert ("not clearly above" in card) == bool(result.metrics["findings"])
 
 
 def test_objects_have_regions_of_their_own_and_patients_stay_apart(trained: tuple[Path, Any, list[str]]) -> None:
@@ -227,7 +233,7 @@ def test_another_column_keeps_images_together(disks: Path, tmp_path: Path, tiny_
     train(disks, tmp_path / "out", plan=tiny_plan, epochs=1, patient_column="site", device="cpu")
     groups = dict(list(csv.reader((tmp_path / "out" / "split.csv").open()))[1:])
     assert sorted(groups) == ["site 0", "site 1"]
-    with pytest.raises(ValueError, match="Expected a column 'ward'.*check --patient-column"):
+    with pytest.raises(ValueError, match="Expected a column 'ward' with values.*check --patient-column"):
         train(disks, tmp_path / "other", patient_column="ward")
 
 
@@ -277,6 +283,33 @@ def test_refused(disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(train_bundle, "find_spec", lambda name: None if name == "tqdm" else name)
     with pytest.raises(ImportError, match=r"Training needs tqdm.*pip install 'monai_acdr\[bundle\]'"):
         train(disks, tmp_path / "out")
+
+
+def test_findings_come_before_the_error_that_they_explain(disks: Path, tmp_path: Path) -> None:
+    """A table that was cut off leaves one patient."""
+    table = tmp_path / "table.csv"
+    table.write_text("file,patient\nim00.png,p0\nim01.png,p0\nim0")
+    lines: list[str] = []
+    with pytest.raises(ValueError, match="Expected at least 2 patients"):
+        train(disks, tmp_path / "out", table=table, device="cpu", say=lines.append)
+    text = "\n".join(lines)
+    assert "[1] annotation_without_image" in text and "table.csv, row 3: im0" in text
+    assert "[4] not_in_table" in text
+
+
+def test_images_without_a_group_are_left_out_and_counted(
+    disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "table.csv"
+    sites = ["a", "a", "b", "b", "", "c"]
+    table.write_text("file,site\n" + "".join(f"im{i:02d}.png,{site}\n" for i, site in enumerate(sites)))
+    seen: list[Any] = []
+    monkeypatch.setattr(train_bundle, "_write_beginning", lambda *values: seen.append(values) or _stop())
+    with pytest.raises(InterruptedError, match="by a test"):
+        train(disks, tmp_path / "out", table=table, patient_column="site", device="cpu")
+    report, runs = seen[0][1], seen[0][4]
+    assert [finding.subject for finding in report.of("no_group")] == ["im04-1"]
+    assert sum(map(len, runs[0])) == 7  # of 8 objects in 6 images
 
 
 def test_command(disks: Path, tiny_plan: Path, tmp_path: Path) -> None:

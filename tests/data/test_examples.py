@@ -10,6 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.data import QualityReport, example_study, sunnybrook_data_list
 from monai_acdr.data.sunnybrook.pairing import STRUCTURES
 
@@ -24,6 +25,12 @@ def test_it_has_two_phases_of_each_slice() -> None:
     assert positions[::2] == positions[1::2]
     assert len(set(positions)) == 11
     assert {float(header.TriggerTime) for header in headers} == {315, 976}
+    assert len({header.FrameOfReferenceUID for header in headers}) == 1  # DICOM PS3.3 C.7.4.1
+
+
+def test_reading_it_finds_nothing_to_warn_about(caplog: pytest.LogCaptureFixture) -> None:
+    inputs = read_inputs(example_study() / "dicoms")
+    assert (len(inputs.frames), inputs.findings, inputs.skipped, caplog.records) == (22, [], [], [])
 
 
 def test_it_is_a_data_set_with_references() -> None:

@@ -35,6 +35,14 @@ def test_images_with_boxes(folder: Path) -> None:
     assert not any(item["has_spacing"] for item in items)
 
 
+def test_names_of_other_structures(folder: Path) -> None:
+    table = write(folder / "boxes.csv", "file,x0,y0,x1,y1\na.png,1,2,11,12\n")
+    names = {
+        text: mass_inference_list(folder, boxes=table, structure=text)[0]["name"] for text in ("left kidney", "../")
+    }
+    assert names == {"left kidney": "a-left-kidney1", "../": "a-object1"}
+
+
 def test_images_without_boxes_and_a_single_one(folder: Path) -> None:
     assert [item["name"] for item in mass_inference_list(folder)] == ["a", "b"]
     assert [item["name"] for item in mass_inference_list(folder / "b.png")] == ["b"]

@@ -322,6 +322,42 @@ def test_figures_by_group(tmp_path: Path) -> None:
     )
 
 
+def _start(index: int, gain: float) -> dict[str, Any]:
+    """Reference of 400 pixels; the result covers 300 of them, the start so many that the Dice is `gain` lower."""
+    label, pred, initial = (torch.zeros(1, *SIZE) for _ in range(3))
+    label[0, :20, :20] = 1
+    pred[0, :15, :20] = 1
+    covered = (600 / 700 - gain) * 400 / (2 - (600 / 700 - gain))  # pixels of a start within the reference
+    initial.view(-1)[label.view(-1).nonzero()[: round(covered), 0]] = 1
+    named = {"name": f"case {index}", "patient": f"p{index}"}
+    return {"label": label, "pred_mask": pred, "initial_mask": initial, **named}
+
+
+@pytest.mark.parametrize(("gains", "is_beaten"), [((0.3, 0.2, 0.25), True), ((0.02, 0.01, 0.0), False)])
+def test_the_starting_contour_stands_beside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, gains: tuple[float, ...], is_beaten: bool
+) -> None:
+    cases = [_start(index, gain) for index, gain in enumerate(gains)]
+    _run(EvaluationReport(tmp_path, contour_key=None, structures=["lesion"], num_samples=20), cases)
+    rows, figures = _read(tmp_path)
+    for row, case, gain in zip(rows, cases, gains, strict=True):
+        number = float(case["initial_mask"].sum())
+        assert float(row["initial_dice"]) == pytest.approx(2 * number / (number + 400), abs=1e-6)
+        assert float(row["dice"]) - float(row["initial_dice"]) == pytest.approx(gain, abs=2e-3)
+    part = figures["by_structure"]["lesion"]
+    assert part["mean_initial_dice"] == pytest.approx(np.mean([float(row["initial_dice"]) for row in rows]), abs=1e-6)
+    assert part["mean_dice_gain"] == pytest.approx(np.mean(gains), abs=2e-3)
+    found = [(item["kind"], item["subject"]) for item in figures["findings"]]
+    assert found == ([] if is_beaten else [("start_not_beaten", "lesion")])
+    assert ("not clearly above" in caplog.text) != is_beaten
+
+
+def test_no_finding_without_a_starting_contour(tmp_path: Path) -> None:
+    _run(EvaluationReport(tmp_path, num_samples=20), [_case(index) for index in range(4)])
+    rows, figures = _read(tmp_path)
+    assert (figures["findings"], figures["mean_initial_dice"], rows[0]["initial_dice"]) == ([], None, "")
+
+
 # --- Several structures ---------------------------------------------------------------------------------------------
 
 STRUCTURES = ("lv", "lv_epicardium")

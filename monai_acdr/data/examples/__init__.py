@@ -15,7 +15,8 @@ def example_study() -> Path:
 
     Patient SCD0000401 (SC-HF-I-5, heart failure after infarction, official group ``validation``): 11 slices at
     end-diastole and end-systole, 22 DICOM files of 256 x 256 pixels of 1.3672 mm, with the readers' contours of the
-    endocardium (18 frames) and the epicardium (9 frames). The files are as published. The folder has a layout that
+    endocardium (18 frames) and the epicardium (9 frames). The files are as published, but for
+    FrameOfReferenceUID, which the data set's anonymizer had made different in each file. The folder has a layout that
     :func:`monai_acdr.data.sunnybrook_data_list` reads; its ``README.md`` has source, license and citation.
 
     Returns:
