@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from monai_acdr.apps.convert_contours import convert
     from monai_acdr.apps.evaluate_bundle import EvaluateOptions, evaluate
+    from monai_acdr.apps.export_bundle import export, read_export
     from monai_acdr.apps.installation import info
     from monai_acdr.apps.segment_results import SegmentOptions
     from monai_acdr.apps.segment_study import demo, segment
@@ -29,7 +30,9 @@ __all__ = [
     "convert",
     "demo",
     "evaluate",
+    "export",
     "info",
+    "read_export",
     "segment",
     "train",
 ]
@@ -43,7 +46,9 @@ _MODULES = {
     "convert": "convert_contours",
     "demo": "segment_study",
     "evaluate": "evaluate_bundle",
+    "export": "export_bundle",
     "info": "installation",
+    "read_export": "export_bundle",
     "segment": "segment_study",
     "train": "train_bundle",
 }

@@ -617,6 +617,55 @@ def keys(bundle: str, config: str, as_json: bool) -> None:
     print_result(as_json, [key._asdict() for key in bundle_keys(root, config)], lines)
 
 
+@click.command(
+    epilog="""\b
+Examples:
+  monai-acdr export sunnybrook_lv_acdr --format onnx
+  monai-acdr export FOLDER --format pt2 --output heart.pt2 --images STUDY
+""",
+)
+@click.argument("bundle")
+@click.option(
+    "-f",
+    "--format",
+    "file_format",
+    type=click.Choice(["onnx", "pt2", "torchscript"], case_sensitive=False),
+    default="onnx",
+    show_default=True,
+    help="ONNX, torch.export's PT2 archive, or TorchScript.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Default: BUNDLE.onnx, .pt2 or .ts in this folder.")
+@click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
+@click.option(
+    "--images",
+    metavar="PATH",
+    help="Study, picture or folder on whose crops the file is compared with the network. Default: the example study.",
+)
+@click.option("--fixed-size", is_flag=True, help="ONNX, PT2: take inputs of the bundle's own size only.")
+@read_budget_option
+@overwrite_option
+@json_option
+def export(as_json: bool, bundle: str, **arguments: Any) -> None:
+    """Write a bundle's network as one file for other runtimes: image to contours, any number of images at once.
+
+    BUNDLE is the name of an installed bundle, or a bundle's folder. The file is compared with the network on crops of
+    real images, and is not written where contours differ by more than 0.01 pixels.
+    """
+    from monai_acdr.apps.export_bundle import export as run
+
+    record = run(bundle, **arguments)
+    parity = record["parity"]
+    sizes = ", ".join(f"{rows} x {columns}" for rows, columns in parity["sizes"])
+    lines = [
+        f"{record['bundle']} {record['version']}, weights {record['weights_sha256'][:12]}, "
+        f"{record['members']} network(s)",
+        f"Contours within {parity['max_difference_px']:.2g} px of the network's: {parity['crops']} crop(s) of "
+        f"{parity['source']}, {sizes} pixels, {' and '.join(map(str, parity['batches']))} at once, {parity['runtime']}",
+        f"Written: {record['file']}",
+    ]
+    print_result(as_json, record, lines)
+
+
 @click.command("label-app")
 @click.option("--folder", metavar="FOLDER", help="Where; by default one for this user. One folder serves one server.")
 @json_option
@@ -683,5 +732,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, train, evaluate, agreement, convert, demo, info, keys, label_app):
+for command in (segment, train, evaluate, agreement, convert, export, demo, info, keys, label_app):
     main.add_command(command)
