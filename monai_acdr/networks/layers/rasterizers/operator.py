@@ -5,6 +5,7 @@
 
 ``monai_acdr::rasterize`` and ``monai_acdr::rasterize_backward`` are the two passes. The kernels registered for the CPU
 and for CUDA are compiled, by numba and by triton; the default for any other device, and their fallback, is plain torch.
+The kernel for CUDA is compared with plain torch at its first use: where they differ, ``auto`` takes plain torch.
 To ``torch.compile`` and ``torch.export`` a rasterization is one node.
 
 Eagerly, and in the transforms of ``torch.func``, the passes belong to a ``torch.autograd.Function``, which adds what
@@ -16,6 +17,7 @@ longer than the kernel takes for one small polygon.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,8 +38,10 @@ from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
 __all__ = [
     "BACKENDS",
     "available_backends",
+    "check_parity",
     "is_dense",
     "is_transformed",
+    "load_kernel",
     "rasterize",
     "rasterizer_backend",
     "resolve_backend",
@@ -48,6 +52,12 @@ BACKENDS = ("auto", "torch", "numba", "triton", "dense")
 
 _COMPILED = {"cpu": "numba", "cuda": "triton"}
 """Compiled kernel of each kind of device that has one."""
+
+_CHECKED = ("triton",)
+"""Compiled kernels that are compared with plain torch before they are used: those that no test runs on their device."""
+
+_TOLERANCES = {torch.float32: (1e-5, 1e-4), torch.float64: (1e-9, 1e-8)}
+"""Largest difference of masks, and of gradients relative to the largest one, that rounding explains."""
 
 _INSTALL = {
     "numba": "The fast CPU rasterizer needs numba: pip install 'monai_acdr[fast]'",
@@ -148,14 +158,14 @@ def _fastest(device_type: str) -> str:
     return name
 
 
-def _kernel(backend: str, vertices: Tensor) -> ModuleType | None:
+def _kernel(backend: str, vertices: Tensor, fill_rule: str) -> ModuleType | None:
     """Module of the compiled passes for these vertices; None if plain torch is to compute them."""
     name = resolve_backend(backend, vertices.device)
     if name not in _INSTALL:
         return None
     try:
-        return _load(name, vertices.device, vertices.dtype)
-    except (MemoryError, torch.OutOfMemoryError):
+        return load_kernel(name, vertices.device, vertices.dtype, fill_rule)
+    except (MemoryError, torch.OutOfMemoryError, _NotCheckedError):
         raise
     except Exception as error:
         if backend != "auto" or _preferred != "auto":
@@ -170,13 +180,95 @@ def _kernel(backend: str, vertices: Tensor) -> ModuleType | None:
         return None
 
 
+class _NotCheckedError(RuntimeError):
+    """A kernel cannot be tried at this moment, which says nothing about the kernel."""
+
+
 @cache
-def _load(name: str, device: torch.device, dtype: torch.dtype) -> ModuleType:
-    """Import a compiled kernel when it is first needed, and try it on one triangle."""
+def load_kernel(name: str, device: torch.device, dtype: torch.dtype, fill_rule: str) -> ModuleType:
+    """Import a compiled kernel when it is first needed, and try it: once for each device, dtype and fill rule.
+
+    Raises:
+        ImportError: when its compiler is not installed.
+        ArithmeticError: when it does not agree with plain torch (:func:`check_parity`).
+        RuntimeError: when a CUDA graph is being captured; and what its compiler raises.
+    """
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise _NotCheckedError(
+            f"Expected the {name} rasterizer to be in use before a CUDA graph is captured, but this is its first call "
+            f"with {dtype} and fill rule {fill_rule!r} on {device}: make one call before the capture."
+        )
     module = import_module(f"monai_acdr.networks.layers.rasterizers.{name}_kernel")
-    triangle = torch.tensor([[[1.0, 1.0], [5.5, 1.5], [2.5, 6.0]]], device=device, dtype=dtype)
-    module.rasterize_forward(triangle, (8, 8), "nonzero", 1, True)
+    if name in _CHECKED:
+        check_parity(module, device, dtype, fill_rule)
+    else:
+        triangle = torch.tensor([[[1.0, 1.0], [5.5, 1.5], [2.5, 6.0]]], device=device, dtype=dtype)
+        module.rasterize_forward(triangle, (8, 8), fill_rule, 1, True)
     return module
+
+
+def check_parity(kernel: Any, device: torch.device, dtype: torch.dtype, fill_rule: str) -> dict[str, float]:
+    """Compare both passes of a compiled kernel on its device with plain torch on the CPU, in float64.
+
+    Args:
+        kernel: with ``rasterize_forward`` and ``rasterize_backward``, as the module of each compiled kernel.
+        device: on which the kernel runs.
+        dtype: of its vertices, float32 or float64.
+        fill_rule: one of ``exact.FILL_RULES``.
+
+    Returns:
+        Largest differences: ``mask`` and ``winding`` in pixels' areas, ``gradient`` relative to the largest gradient.
+
+    Raises:
+        ArithmeticError: when they differ by more than rounding does; the message says by how much.
+    """
+    vertices, size = _check_polygons(dtype), (7, 11)
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        masks, windings = exact.rasterize_forward(vertices.double(), size, fill_rule, 2)
+        grad = torch.linspace(-1.0, 1.0, masks.numel(), dtype=torch.float64).mul(40.0).sin().view_as(masks)
+        gradients = exact.rasterize_backward(grad, vertices.double(), windings, fill_rule, 2)
+        on_device = vertices.to(device)
+        found = kernel.rasterize_forward(on_device, size, fill_rule, 2, True)
+        alone, _ = kernel.rasterize_forward(on_device, size, fill_rule, 2, False)
+        gradient = kernel.rasterize_backward(
+            grad.to(device, dtype), on_device, windings.to(device, dtype), fill_rule, 2
+        )
+        differences = {
+            "mask": max(_difference(found[0], masks), _difference(alone, masks)),
+            "winding": _difference(found[1], windings),
+            "gradient": _difference(gradient, gradients) / float(gradients.abs().max()),
+        }
+    of_masks, of_gradients = _TOLERANCES[dtype]
+    limits = {"mask": of_masks, "winding": of_masks, "gradient": of_gradients}
+    wrong = [f"{what} by {difference:.2g}" for what, difference in differences.items() if difference > limits[what]]
+    if wrong:
+        raise ArithmeticError(f"{dtype} polygons by rule {fill_rule!r} differ from plain torch: {', '.join(wrong)}")
+    return differences
+
+
+def _check_polygons(dtype: torch.dtype) -> Tensor:
+    """(8, 12, 2): four masks of two rings each, with all that a kernel has to take apart, in a frame of 7 x 11."""
+
+    def star(x: float, y: float, radius: float, turns: int, depth: float) -> list[tuple[float, float]]:
+        angles = [2 * math.pi * turns * index / 12 + 0.1 for index in range(12)]
+        radii = [radius * (1 + depth * math.sin(3 * angle + 0.7)) for angle in angles]
+        return [(x + r * math.cos(a), y + r * math.sin(a)) for r, a in zip(radii, angles, strict=True)]
+
+    corners = [(1.0, 2.0), (9.0, 2.0), (9.0, 6.0), (1.0, 6.0)]  # on grid lines
+    square = [corner for corner in corners for _ in range(3)]  # and edges of no length
+    rings = [
+        *(star(4.8, 3.6, 2.9, 1, 0.3), star(4.9, 3.4, 1.1, -1, 0.2)),  # a hole
+        *(square, star(8.7, 4.6, 4.1, 1, 0.25)),  # across two sides of the frame
+        *(star(5.6, 3.4, 3.3, 5, 0.0), star(2.4, 2.7, 1.7, 1, 0.6)),  # around several times, crossing itself
+        *(star(-30.0, 3.0, 5.0, 1, 0.1), star(5.0, 3.0, 900.0, 1, 0.0)),  # outside, and around the frame
+    ]
+    return torch.tensor(rings, dtype=torch.float64).to(dtype)
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    """Largest absolute difference; infinite where one of the two is not finite."""
+    difference = (found.detach().cpu().double() - expected).abs()
+    return float(torch.where(difference.isfinite(), difference, torch.inf).max())
 
 
 # --- Operators ------------------------------------------------------------------------------------------------------
@@ -198,7 +290,7 @@ _rasterize = torch.library.custom_op("monai_acdr::rasterize", _rasterize_torch, 
 def _rasterize_compiled(
     vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str, keep_winding: bool = True
 ) -> tuple[Tensor, Tensor]:
-    kernel = _kernel(backend, vertices)
+    kernel = _kernel(backend, vertices, fill_rule)
     if kernel is None:
         return _rasterize_torch(vertices, height, width, fill_rule, rings, backend, keep_winding)
     return kernel.rasterize_forward(vertices, (height, width), fill_rule, rings, keep_winding)
@@ -221,7 +313,7 @@ _rasterize_backward = torch.library.custom_op(
 def _rasterize_backward_compiled(
     grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int, backend: str
 ) -> Tensor:
-    kernel = _kernel(backend, vertices)
+    kernel = _kernel(backend, vertices, fill_rule)
     if kernel is None:
         return _rasterize_backward_torch(grad, vertices, winding, fill_rule, rings, backend)
     return kernel.rasterize_backward(grad, vertices, winding, fill_rule, rings)
@@ -294,7 +386,7 @@ class _Mask(torch.autograd.Function):
     @staticmethod
     def forward(vertices, settings):  # type: ignore[no-untyped-def]
         size, fill_rule, rings, backend, pieces = settings
-        kernel = _kernel(backend, vertices)
+        kernel = _kernel(backend, vertices, fill_rule)
         if kernel is not None:
             return kernel.rasterize_forward(vertices, size, fill_rule, rings, True)
         with torch.autocast(vertices.device.type, enabled=False):
@@ -421,7 +513,7 @@ class _SecondOrder(torch.autograd.Function):
 
 def _gradient(grad: Tensor, vertices: Tensor, winding: Tensor, settings: _Settings) -> Tensor:
     size, fill_rule, rings, backend, pieces = settings
-    kernel = None if pieces else _kernel(backend, vertices)
+    kernel = None if pieces else _kernel(backend, vertices, fill_rule)
     if kernel is None:
         with torch.autocast(vertices.device.type, enabled=False):
             return exact.rasterize_backward(grad, vertices, winding, fill_rule, rings, pieces[0] if pieces else None)

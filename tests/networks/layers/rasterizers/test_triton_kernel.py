@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
-from monai_acdr.networks.layers.rasterizers import exact
+from monai_acdr.networks.layers.rasterizers import exact, operator
 
 HAS_CUDA = torch.cuda.is_available()
 # The interpreter of older versions does not take numpy 2.4's arrays.
@@ -237,6 +237,11 @@ def test_the_face_of_the_rasterizer_takes_it_by_name(kernel: ModuleType) -> None
         for backend in ("torch", "triton")
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def test_the_check_before_the_first_use_passes(kernel: ModuleType) -> None:
+    differences = operator.check_parity(kernel, DEVICE, torch.float32, "nonzero")
+    assert 0 < max(differences.values()) < 2e-6
 
 
 def test_where_it_runs(module: ModuleType) -> None:
