@@ -177,13 +177,14 @@ def test_float32_keeps_its_dtype(backend: str) -> None:
 
 
 def test_compiled_transforms_are_the_eager_ones(backend: str) -> None:
+    mask, loss = mask_of(backend), loss_of(mask_of(backend))
     for transform in (
-        lambda v: jvp(mask_of(backend), (v,), (v.flip(0),))[1],
-        lambda v: grad(loss_of(mask_of(backend)))(v),
-        lambda v: vmap(mask_of(backend))(v[None]),
+        lambda v: jvp(mask, (v,), (v.flip(0),))[1],
+        lambda v: grad(loss)(v),
+        lambda v: vmap(mask)(v.unflatten(0, (2, 1))),
     ):
         torch._dynamo.reset()
-        compiled = torch.compile(transform, backend="aot_eager")
+        compiled = torch.compile(transform, fullgraph=True, backend="aot_eager")
         torch.testing.assert_close(compiled(polygons()), transform(polygons()))
 
 

@@ -364,7 +364,7 @@ class _Settings(NamedTuple):
 def rasterize(vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int, backend: str) -> Tensor:
     """Masks (B, H, W) of polygons (B * R, K, 2) float32 or float64, twice differentiable; R rings for each mask."""
     if torch.compiler.is_compiling():
-        return _rasterize_traced(vertices, *size, fill_rule, rings, backend)
+        return _TRACED(vertices, *size, fill_rule, rings, backend)
     transformed = is_transformed(vertices)
     is_differentiated = vertices.requires_grad and torch.is_grad_enabled()
     if transformed or is_differentiated or forward_ad.unpack_dual(vertices).tangent is not None:
@@ -372,12 +372,27 @@ def rasterize(vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: in
     return _rasterize_compiled(vertices, *size, fill_rule, rings, backend, keep_winding=False)[0]
 
 
-@torch.compiler.allow_in_graph
 def _rasterize_traced(vertices: Tensor, height: int, width: int, fill_rule: str, rings: int, backend: str) -> Tensor:
     """One operator in a graph; within transforms elementwise operations, since an operator has no forward mode."""
     if is_transformed(vertices) or forward_ad.unpack_dual(vertices).tangent is not None:
         return rasterize_dense(vertices, (height, width), fill_rule, rings)
     return _FORWARD(vertices, height, width, fill_rule, rings, backend, True)[0]
+
+
+# A composite operator: torch.compile and torch.export put it into their graph as one node, and transforms of torch.func
+# run its function. `torch.compiler.allow_in_graph` does the same, but loads the whole compiler at import, 0.7 s.
+_LIBRARY = torch.library.Library("monai_acdr", "FRAGMENT")
+_LIBRARY.define(
+    "rasterize_traced(Tensor vertices, SymInt height, SymInt width, str fill_rule, SymInt rings, str backend) -> Tensor"
+)
+_LIBRARY.impl("rasterize_traced", _rasterize_traced, "CompositeImplicitAutograd")
+_TRACED = torch.ops.monai_acdr.rasterize_traced.default
+
+
+@torch.library.register_vmap("monai_acdr::rasterize_traced", lib=_LIBRARY)
+def _(info, in_dims, vertices, *settings):  # type: ignore[no-untyped-def]
+    mask = _TRACED(_merge(vertices, in_dims[0], info.batch_size), *settings)
+    return mask.unflatten(0, (info.batch_size, -1)), 0
 
 
 class _Mask(torch.autograd.Function):
