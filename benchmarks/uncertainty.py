@@ -33,6 +33,7 @@ from torch import Tensor
 from monai_acdr.apps.model import ContourModel, find_bundle, load_model
 from monai_acdr.data import sunnybrook_data_list
 from monai_acdr.inferers.corrections import nearest_on_contour
+from monai_acdr.inferers.uncertainty import has_members
 from monai_acdr.metrics import bootstrap_interval
 from monai_acdr.transforms import contour_to_mask, roi_about_center, roi_about_vertices
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = read_options(arguments)
     prepare(options)
     model = load_model(options.model, options.checkpoint, device="cpu")
-    if not model.infer.has_spread:
+    if not has_members(model.infer.network):
         raise ValueError(
             f"Expected the weights of an ensemble, but {model.checkpoint} has those of one network: train others with "
             "other seeds, join them with the bundle's configs/ensemble.json, and give the result with --checkpoint."
@@ -128,8 +129,9 @@ def read_cases(options: argparse.Namespace, group: str) -> list[dict[str, Any]]:
 def measure(model: ContourModel, cases: Sequence[dict[str, Any]], roi: str) -> Measured:
     """Outline frames and compare them with their references."""
     rois = [region(model, case, roi) for case in cases]
-    contours, spreads = model.infer.with_spread([case["image"] for case in cases], rois)
-    finals = [innermost(each[-1]) for each in contours]
+    inferred = model.infer.outline([case["image"] for case in cases], rois)
+    spreads = [each.spread for each in inferred if each.spread is not None]
+    finals = [innermost(each.contours[-1]) for each in inferred]
     errors = [nearest_on_contour(c["reference"], last).depth.abs() for c, last in zip(cases, finals, strict=True)]
     overlaps = []
     for case, last in zip(cases, finals, strict=True):

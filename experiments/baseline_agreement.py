@@ -28,7 +28,7 @@ from monai_acdr.apps.volume_agreement import agreement
 from monai_acdr.bundle import bundle_root
 from monai_acdr.geometry import resample
 from monai_acdr.handlers import load_network
-from monai_acdr.inferers import ContourInferer
+from monai_acdr.inferers import ContourInferer, InferredContours
 from monai_acdr.transforms import ContourToImage, mask_to_contour
 
 BUNDLE = "sunnybrook_lv_acdr"
@@ -63,10 +63,9 @@ class MaskInferer(ContourInferer):
                 results.append(self.to_image(contours, crop).as_tensor())
         return results
 
-    @property
-    def has_spread(self) -> bool:
-        """One network: none."""
-        return False
+    def outline(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[InferredContours]:
+        """The contours of a call, neither repaired nor with a spread."""
+        return [InferredContours(contours, None, ((),) * self.number) for contours in self(images, rois)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

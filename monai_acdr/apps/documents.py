@@ -11,7 +11,8 @@ Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and L
 known. Contours of an ensemble tell how far its members disagree about each vertex, ``vertex_spread_px`` and, where the
 spacing is known, ``vertex_spread_mm``; ``mean_spread_px`` and ``mean_spread_mm`` are the means over the vertices.
 ``confidence`` is the probability that there is something to outline, where it was estimated, and ``"doubtful": true``
-marks contours below the threshold of their model. Contours of a frame and structure are united; one with
+marks contours below the threshold of their model. ``repairs`` lists what was done to a contour after the network, of
+:data:`monai_acdr.geometry.REPAIRS`. Contours of a frame and structure are united; one with
 ``"hole": true`` removes what it covers from those before it. The document names no patient; UIDs are references.
 :func:`contour_document_schema` is its JSON Schema.
 """
@@ -34,6 +35,7 @@ from monai_acdr.dicom import TISSUE, Algorithm, Region, SourceFrame, Structure
 from monai_acdr.dicom.elements import text
 from monai_acdr.dicom.regions import KNOWN_STRUCTURES, named_structure
 from monai_acdr.files import write_text_atomically
+from monai_acdr.geometry import REPAIRS
 from monai_acdr.inferers import spread_in_mm
 from monai_acdr.plausibility import check_spacing
 
@@ -162,6 +164,8 @@ class FrameContours:
         confidence: for each polygon the probability, 0 to 1, that there is something to outline, or None; empty
             without confidences.
         doubtful: for each polygon whether its confidence is below the threshold of its model; empty if there are none.
+        repairs: for each polygon the repairs that it got after the network, of :data:`monai_acdr.geometry.REPAIRS`;
+            empty if there are none.
     """
 
     name: str
@@ -176,6 +180,7 @@ class FrameContours:
     structures: tuple[int, ...] = ()
     confidence: tuple[float | None, ...] = ()
     doubtful: tuple[bool, ...] = ()
+    repairs: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -192,7 +197,7 @@ class FrameContours:
             object.__setattr__(self, "world", _polygons(self.world, 3, "world"))
             if [len(vertices) for vertices in self.world] != [len(vertices) for vertices in self.contours]:
                 raise ValueError("Expected `world` to have the contours' vertices in mm, but their numbers differ.")
-        for key in ("holes", "structures", "confidence", "doubtful"):
+        for key in ("holes", "structures", "confidence", "doubtful", "repairs"):
             values = tuple(getattr(self, key))
             if values and len(values) != len(self.contours):
                 raise ValueError(f"Expected `{key}` to have a value for each contour, but their numbers differ.")
@@ -202,6 +207,8 @@ class FrameContours:
             raise ValueError("Expected `structures` to be indices of the document's structures, but got others.")
         if not all(value is None or 0 <= value <= 1 for value in self.confidence):  # NaN fails too
             raise ValueError(f"Expected `confidence` to be numbers from 0 to 1, but got {self.confidence}.")
+        if not all(set(names) <= set(REPAIRS) for names in self.repairs):
+            raise ValueError(f"Expected `repairs` to be tuples of {REPAIRS}, but got {self.repairs}.")
         if self.spread is not None:
             object.__setattr__(self, "spread", _spreads(self.spread, self.contours))
 
@@ -217,7 +224,7 @@ class FrameContours:
         def chosen(values: Sequence[Any] | None) -> Any:
             return values if values is None or not len(values) else tuple(values[number] for number in kept)
 
-        per_contour = ("contours", "world", "spread", "holes", "confidence", "doubtful")
+        per_contour = ("contours", "world", "spread", "holes", "confidence", "doubtful", "repairs")
         return replace(self, structures=(), **{key: chosen(getattr(self, key)) for key in per_contour})
 
 
@@ -433,6 +440,8 @@ def _contour_record(frame: FrameContours, number: int, labels: Sequence[str]) ->
         record["doubtful"] = True
     if frame.holes and frame.holes[number]:
         record["hole"] = True
+    if frame.repairs and frame.repairs[number]:
+        record["repairs"] = list(frame.repairs[number])
     record["vertices_px"] = _rounded(frame.contours[number])
     record["vertices_mm"] = None if frame.world is None else _rounded(frame.world[number])
     if frame.spread is not None:
@@ -487,8 +496,9 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
     """Read a document of version 1 or 2 that :func:`write_contour_document` wrote, or another program.
 
     Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm``,
-    ``vertex_spread_px``, ``confidence``, ``doubtful`` and ``hole`` may be missing, and so may ``structure`` of the
-    contours where a document has one structure only. Spreads in mm and means follow from what is in pixels.
+    ``vertex_spread_px``, ``confidence``, ``doubtful``, ``hole`` and ``repairs`` may be missing, and so may
+    ``structure`` of the contours where a document has one structure only. Spreads in mm and means follow from what is
+    in pixels.
 
     Args:
         path: the file.
@@ -552,6 +562,7 @@ class _Contour:
     structure: int
     confidence: float | None
     doubtful: bool
+    repairs: tuple[str, ...]
 
 
 def _frame(item: Any, where: str, labels: Sequence[str], version: int) -> FrameContours:
@@ -583,6 +594,7 @@ def _frame(item: Any, where: str, labels: Sequence[str], version: int) -> FrameC
             structures=tuple(contour.structure for contour in found),
             confidence=tuple(contour.confidence for contour in found),
             doubtful=tuple(contour.doubtful for contour in found),
+            repairs=tuple(contour.repairs for contour in found),
         )
     except ValueError as error:
         raise ValueError(f"{error} In {where}.") from None
@@ -609,6 +621,7 @@ def _contour(item: Any, where: str, labels: Sequence[str]) -> _Contour:
         _structure(item.get("structure"), where, labels),
         _confidence(item.get("confidence"), where),
         _switch(item, "doubtful", where),
+        _repairs(item.get("repairs", []), where),
     )
 
 
@@ -636,6 +649,14 @@ def _confidence(value: Any, where: str) -> float | None:
     if type(value) not in (int, float) or not 0 <= value <= 1:  # NaN fails too
         raise ValueError(f'Expected "confidence" of {where} to be a number from 0 to 1, but got {_short(value)}.')
     return float(value)
+
+
+def _repairs(names: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(name in REPAIRS and names.count(name) == 1 for name in names):
+        raise ValueError(
+            f'Expected "repairs" of {where} to be a list of {REPAIRS}, each once, but got {_short(names)}.'
+        )
+    return tuple(names)
 
 
 def _numbers(items: Any, length: int, where: str) -> np.ndarray:

@@ -51,6 +51,8 @@ class ImageContours:
         confidence: probability that there is something to outline, where it was estimated (ROI ``auto``), otherwise
             None.
         doubtful: whether the confidence is below the threshold of the model.
+        repairs: for each structure the repairs of its contour after the network, of
+            :data:`monai_acdr.geometry.REPAIRS`; empty where nothing is outlined.
         reason: why nothing is outlined; empty where something is.
         region: (5,) region of interest (center x, center y, width, height, angle) in pixels, or None.
         size: (H, W) of the image.
@@ -65,6 +67,7 @@ class ImageContours:
     spread_px: np.ndarray | None
     confidence: float | None
     doubtful: bool
+    repairs: tuple[tuple[str, ...], ...]
     reason: str
     region: np.ndarray | None
     size: tuple[int, int]
@@ -138,6 +141,7 @@ class ImageContours:
             structures=tuple(range(len(contours))),
             confidence=(self.confidence,) * len(contours),
             doubtful=(self.doubtful,) * len(contours),
+            repairs=self.repairs if contours else (),
         )
         return write_contour_document(path, ContourDocument(self._structures, (frame,), self.algorithm), overwrite)
 
@@ -181,6 +185,7 @@ def _result(model: ContourModel, frame: Frame, affine: Tensor | None, outline: O
         spread_px=None if final is None else outline.spread,
         confidence=outline.confidence,
         doubtful=outline.doubtful,
+        repairs=() if final is None else outline.repairs,
         reason=outline.reason,
         region=None if outline.region is None else outline.region.numpy(),
         size=frame.size,

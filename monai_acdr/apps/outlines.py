@@ -46,6 +46,8 @@ class Outline:
         doubtful: whether its contours are in the results with a confidence below the model's ``doubtful_below``.
         close_call: whether its confidence was near the threshold and decides what counts: see
             :func:`monai_acdr.inferers.doubtful_frames`.
+        repairs: for each structure the repairs of its contour after the network, of
+            :data:`monai_acdr.geometry.REPAIRS`; empty without contour.
     """
 
     evolution: np.ndarray | None
@@ -55,6 +57,7 @@ class Outline:
     spread: np.ndarray | None = None
     doubtful: bool = False
     close_call: bool = False
+    repairs: tuple[tuple[str, ...], ...] = ()
 
     @property
     def final(self) -> np.ndarray | None:
@@ -124,16 +127,15 @@ def _outlines(
     looked = [index for index, place in enumerate(places) if place.region is not None and not place.reason]
     evolutions: dict[int, np.ndarray] = {}
     spreads: dict[int, np.ndarray] = {}
+    repairs: dict[int, tuple[tuple[str, ...], ...]] = {}
     step = model.infer.batch_size
     for start in range(0, len(looked), step):
         batch = looked[start : start + step]
         regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
-        if model.infer.has_spread:
-            found, spread = model.infer.with_spread([images[i] for i in batch], regions)
-            spreads.update(zip(batch, map(_spread, spread), strict=True))
-        else:
-            found = model.infer([images[i] for i in batch], regions)
-        evolutions.update(zip(batch, map(_evolution, found), strict=True))
+        for i, inferred in zip(batch, model.infer.outline([images[i] for i in batch], regions), strict=True):
+            evolutions[i], repairs[i] = _evolution(inferred.contours), inferred.repairs
+            if inferred.spread is not None:
+                spreads[i] = _spread(inferred.spread)
         _check_structures(evolutions[batch[0]], model)
         if progress is not None:
             progress("outline", start + len(batch), len(looked))
@@ -141,7 +143,14 @@ def _outlines(
         places = _in_ventricle(places, evolutions, spreads, model, grid)
     return [
         Outline(
-            evolutions.get(i), p.region, p.confidence, p.reason, spreads.get(i), _is_doubtful(p, model), p.close_call
+            evolutions.get(i),
+            p.region,
+            p.confidence,
+            p.reason,
+            spreads.get(i),
+            _is_doubtful(p, model),
+            p.close_call,
+            repairs.get(i, ()),
         )
         for i, p in enumerate(places)
     ]

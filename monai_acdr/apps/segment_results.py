@@ -34,6 +34,7 @@ from monai_acdr.dicom.elements import text
 from monai_acdr.dicom.seg import check_seg_sources, slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
+from monai_acdr.geometry import REPAIRS
 from monai_acdr.measures import Finding, VentricleVolumes, VentricleWall
 from monai_acdr.visualize import (
     contact_sheet,
@@ -87,6 +88,11 @@ class Stopwatch:
         return {step: round(value, 3) for step, value in self._seconds.items()}
 
 
+_REPAIR_WORDS = {
+    "collapse": "collapse undone:",
+    "self_intersection": "small loop cut off:",
+    "nesting": "pushed outward to contain the inner structure:",
+}
 _NAMED = 3
 """Frames of the lowest confidence that a terminal names."""
 _NUM_VOLUMES = 4
@@ -116,6 +122,8 @@ class FrameReport:
         spread: label of each structure to the mean over its vertices of how far the members of an ensemble disagree:
             ``mean_px``, and ``mean_mm`` where the spacing is known; empty with one network.
         doubtful: whether it is outlined with a confidence below the model's threshold.
+        repairs: label of each structure whose contour was repaired after the network, to the repairs, of
+            :data:`monai_acdr.geometry.REPAIRS`.
     """
 
     name: str
@@ -130,6 +138,7 @@ class FrameReport:
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     doubtful: bool = False
+    repairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -190,18 +199,26 @@ class SegmentReport:
         """Frames with a contour."""
         return sum(frame.outlined for frame in self.frames)
 
+    @property
+    def repairs(self) -> dict[str, int]:
+        """Number of contours with each kind of repair; ``contours`` is that of repaired contours."""
+        names = [repairs for frame in self.frames for repairs in frame.repairs.values() if repairs]
+        return {"contours": len(names), **{name: sum(name in each for each in names) for name in REPAIRS}}
+
     def as_dict(self) -> dict[str, Any]:
         """All values by name, ready for JSON."""
         values = dataclasses.asdict(self)
         values["findings"] = [finding.as_dict() for finding in self.findings]
         values |= {name: part.as_dict() for name in ("volumes", "wall") if (part := getattr(self, name)) is not None}
-        return {"program": "monai-acdr segment", "version": __version__, **values}
+        return {"program": "monai-acdr segment", "version": __version__, **values, "repairs": self.repairs}
 
     def summary(self) -> list[str]:
         """Lines for a terminal: a result that may not be right says so, with every kind of finding."""
         lines = [f"{self.num_outlined} of {len(self.frames)} frame(s) outlined: {self.label}"]
         lines += self._heart_lines()
         lines += self._confidence_lines()
+        if self.repairs["contours"]:
+            lines.append(self.repair_line())
         if self.skipped:
             lines.append(
                 f"{len(self.skipped)} file(s) left out; the first is {self.skipped[0].file}: {self.skipped[0].reason}"
@@ -232,6 +249,13 @@ class SegmentReport:
         if limits is None:
             return ""
         return f" (limits of agreement {limits.lower:+.3g} to {limits.upper:+.3g} {VOLUME_KEYS[key]})"
+
+    def repair_line(self) -> str:
+        """How many contours were repaired after the network, and how."""
+        counts = self.repairs
+        kinds = [f"{_REPAIR_WORDS[name]} {counts[name]}" for name in REPAIRS if counts[name]]
+        total = self.num_outlined * len(self.structures)
+        return f"Repaired contours: {counts['contours']} of {total} ({', '.join(kinds)})"
 
     def _heart_lines(self) -> list[str]:
         if self.volumes is None:
@@ -428,6 +452,8 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
         *(f"file {entry.file} is left out: {entry.reason}" for entry in report.skipped),
         *left_out,
     ]
+    if report.repairs["contours"]:
+        notes.insert(1, report.repair_line())
     volumes = _volumes(report)
     if volumes is not None and report.agreement is not None:
         notes.insert(1, f"Limits of agreement: measured minus reference, {report.agreement.source}")
@@ -717,6 +743,7 @@ def _document(results: Results) -> ContourDocument:
                 structures=tuple(range(len(contours))),
                 confidence=(outline.confidence,) * len(contours),
                 doubtful=(outline.doubtful,) * len(contours),
+                repairs=outline.repairs,
             )
         )
     return ContourDocument(tuple(results.structures), tuple(frames), results.algorithm)

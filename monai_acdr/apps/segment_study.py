@@ -293,9 +293,17 @@ def _frame_reports(
                 measures={n: s.as_dict() for n, s in zip(labels, shapes, strict=True) if s is not None},
                 spread=_mean_spreads(frame, outline, labels),
                 doubtful=outline.doubtful,
+                repairs=_repairs(outline, labels),
             )
         )
     return reports
+
+
+def _repairs(outline: Outline, labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Repairs of the contours that are in the results, by structure."""
+    if outline.final is None or not outline.repairs:
+        return {}
+    return {label: names for label, names in zip(labels, outline.repairs, strict=True) if names}
 
 
 def _mean_spreads(frame: Frame, outline: Outline, labels: Sequence[str]) -> dict[str, dict[str, float]]:

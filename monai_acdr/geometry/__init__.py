@@ -17,7 +17,7 @@ from monai_acdr.geometry.coordinates import (
     pixel_to_world,
     world_to_pixel,
 )
-from monai_acdr.geometry.loops import SMALL_LOOP, cut_loops, settle_contours
+from monai_acdr.geometry.loops import REPAIRS, SMALL_LOOP, SettledContours, cut_loops, settle_contours
 from monai_acdr.geometry.nesting import NESTING_MARGIN, is_nested, nest_contours
 from monai_acdr.geometry.polygons import (
     bounding_box,
@@ -35,7 +35,9 @@ from monai_acdr.geometry.polygons import (
 __all__ = [
     "NESTING_MARGIN",
     "PIXEL_CENTER",
+    "REPAIRS",
     "SMALL_LOOP",
+    "SettledContours",
     "at_least_float32",
     "bounding_box",
     "centers_to_pixel",

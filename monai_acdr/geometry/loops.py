@@ -13,10 +13,29 @@ from torch import Tensor
 from monai_acdr.geometry.coordinates import at_least_float32
 from monai_acdr.geometry.polygons import check_vertices, keep_open
 
-__all__ = ["SMALL_LOOP", "cut_loops", "settle_contours"]
+__all__ = ["REPAIRS", "SMALL_LOOP", "SettledContours", "cut_loops", "settle_contours"]
+
+REPAIRS = ("collapse", "self_intersection", "nesting")
+"""Names of the repairs of a contour that a network gives: a step that collapsed it was not taken
+(:func:`keep_open`), a small loop was cut off (:func:`cut_loops`), vertices were pushed outward to contain the structure
+within (:func:`monai_acdr.geometry.nest_contours`)."""
 
 SMALL_LOOP = 0.05
 """Largest area of a small loop, as a share of the rest of the contour: neighbors that changed places."""
+
+
+class SettledContours(NamedTuple):
+    """Contours of an evolution after repair, and which of the last ones were repaired.
+
+    Attributes:
+        contours: (T, K, 2), or (T, N, K, 2) of N structures.
+        collapsed: bool, () or (N,), whether the last contour is that of an earlier step, because a step collapsed it.
+        looped: bool, () or (N,), whether small loops of the last contour were cut off.
+    """
+
+    contours: Tensor
+    collapsed: Tensor
+    looped: Tensor
 
 
 class _Loop(NamedTuple):
@@ -28,7 +47,7 @@ class _Loop(NamedTuple):
     share: float
 
 
-def settle_contours(contours: Tensor) -> Tensor:
+def settle_contours(contours: Tensor) -> SettledContours:
     """Contours of an evolution after repair: :func:`keep_open` at each step, the last contour without small loops.
 
     Where the field draws vertices together, neighbors may change places; programs do not
@@ -39,13 +58,15 @@ def settle_contours(contours: Tensor) -> Tensor:
         contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels.
 
     Returns:
-        The same shape. Structures are treated one by one: they are nested by
-        :func:`monai_acdr.geometry.nest_contours`, not here.
+        Contours of the same shape, and which of the last ones were repaired. Structures are treated one by one: they
+        are nested by :func:`monai_acdr.geometry.nest_contours`, not here.
     """
-    kept = keep_open(at_least_float32(contours))
+    contours = at_least_float32(contours)
+    kept = keep_open(contours)
     last = kept[-1].reshape(-1, *kept.shape[-2:])  # (1, K, 2) or (N, K, 2)
-    settled = torch.stack([cut_loops(contour, SMALL_LOOP) for contour in last])
-    return torch.cat([kept[:-1], settled.reshape(kept[-1:].shape)])
+    settled = torch.stack([cut_loops(contour, SMALL_LOOP) for contour in last]).reshape(kept[-1].shape)
+    collapsed, looped = ((a != b).flatten(-2).any(-1) for a, b in ((contours[-1], kept[-1]), (kept[-1], settled)))
+    return SettledContours(torch.cat([kept[:-1], settled[None]]), collapsed, looped)
 
 
 def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:

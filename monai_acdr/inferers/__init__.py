@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from monai_acdr.inferers.contour_inferer import ContourInferer
+from monai_acdr.inferers.contour_inferer import ContourInferer, InferredContours
 from monai_acdr.inferers.corrections import contour_from_clicks, contradicted_clicks, correct_contour
 from monai_acdr.inferers.localizer import (
     HeartLine,
@@ -20,6 +20,7 @@ from monai_acdr.inferers.uncertainty import evolve_members, outward_normals, spr
 __all__ = [
     "ContourInferer",
     "HeartLine",
+    "InferredContours",
     "LocatedHeart",
     "Localizer",
     "contour_from_clicks",

@@ -6,20 +6,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.geometry import nest_contours, settle_contours
+from monai_acdr.geometry import REPAIRS, nest_contours, settle_contours
 from monai_acdr.inferers.uncertainty import evolve_members, has_members, vertex_spread
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import ContourToImage
 
-__all__ = ["ContourInferer"]
+__all__ = ["ContourInferer", "InferredContours"]
 
 _TO_IMAGE = ContourToImage()
+
+
+class InferredContours(NamedTuple):
+    """Contours of one image.
+
+    Attributes:
+        contours: (T + 1, K, 2), or (T + 1, N, K, 2) for N structures, float64 in pixels of the image's FILE: ``[0]``
+            the initial contours, ``[-1]`` the result.
+        spread: (K,) or (N, K) float64, standard deviation over the members of an ensemble across the resulting
+            contour, in pixels of the FILE (:mod:`monai_acdr.inferers.uncertainty`); None from one network.
+        repairs: for each structure the repairs of its resulting contour, of :data:`monai_acdr.geometry.REPAIRS`;
+            empty tuples where the contour is what the network gave.
+    """
+
+    contours: Tensor
+    spread: Tensor | None
+    repairs: tuple[tuple[str, ...], ...]
 
 
 class ContourInferer:
@@ -74,52 +91,42 @@ class ContourInferer:
         Raises:
             ValueError: when images and ROIs differ in number, a ROI misses its image, or the network diverges.
         """
-        results: list[Tensor] = []
-        for crops, batch in self._batches(images, rois):
-            with torch.inference_mode():
-                initial = self.network.initial_contour(batch)
-                contours = self.network(batch, initial)
-            results += self._nest(_in_file(_evolution(initial, contours), crops))
-        return results
+        return [inferred.contours for inferred in self._infer(images, rois, False)]
 
-    def with_spread(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Contours of all iterations, and how far the members of the ensemble disagree about the result.
+    def outline(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[InferredContours]:
+        """Contours of all iterations, how far the members of an ensemble disagree, and what was repaired.
 
         Args:
             images: as for a call.
             rois: as for a call.
 
-        Returns:
-            What a call returns, and for each image (K,) or (N, K) float64: the standard deviation over the members
-            across the resulting contour, in pixels of its FILE. See :mod:`monai_acdr.inferers.uncertainty`.
-
         Raises:
-            ValueError: as a call, and when the network is not an ensemble: see :attr:`has_spread`.
+            ValueError: as a call.
         """
-        results: list[Tensor] = []
-        spreads: list[Tensor] = []
+        return self._infer(images, rois, has_members(self.network))
+
+    def _infer(self, images: Sequence[MetaTensor], rois: Sequence[Tensor], with_spread: bool) -> list[InferredContours]:
+        results: list[InferredContours] = []
         for crops, batch in self._batches(images, rois):
+            members: Tensor | None = None
             with torch.inference_mode():
                 initial = self.network.initial_contour(batch)
-                contours, members = evolve_members(self.network, batch, initial)
-            found = self._nest(_in_file(_evolution(initial, contours), crops))
-            # members are compared in pixels of the file, since those of a crop may be turned and not square
-            lasts = _in_file(members[:, :, -1].transpose(0, 1), crops)
-            spreads += [vertex_spread(each[-1], last) for each, last in zip(found, lasts, strict=True)]
-            results += found
-        return results, spreads
-
-    @property
-    def has_spread(self) -> bool:
-        """Whether the network is an ensemble, so that :meth:`with_spread` works."""
-        return has_members(self.network)
-
-    def _nest(self, contours: list[Tensor]) -> list[Tensor]:
-        """(T + 1, N, K, 2) each, the last of each nested, in the pixels in which they are given out."""
-        if not self.nested or contours[0].ndim == 3:
-            return contours
-        lasts = nest_contours(torch.stack([each[-1] for each in contours]))
-        return [torch.cat([each[:-1], last[None]]) for each, last in zip(contours, lasts, strict=True)]
+                if with_spread:
+                    contours, members = evolve_members(self.network, batch, initial)
+                else:
+                    contours = self.network(batch, initial)
+            evolutions, repairs = _settled(initial, contours)
+            placed = _in_file(evolutions, crops)
+            if self.nested and placed[0].ndim == 4:
+                placed, pushed = _nested(placed)
+                repairs[..., REPAIRS.index("nesting")] = pushed
+            spreads: list[Tensor | None] = [None] * len(placed)
+            if members is not None:
+                # members are compared in pixels of the file, since those of a crop may be turned and not square
+                lasts = _in_file(members[:, :, -1].transpose(0, 1), crops)
+                spreads = [vertex_spread(each[-1], last) for each, last in zip(placed, lasts, strict=True)]
+            results += map(InferredContours, placed, spreads, map(_names, repairs))
+        return results
 
     def _batches(
         self, images: Sequence[MetaTensor], rois: Sequence[Tensor]
@@ -138,15 +145,32 @@ class ContourInferer:
         return data["image"]
 
 
-def _evolution(initial: Tensor, contours: Tensor) -> Tensor:
-    """Contours (B, ...) before and (B, T, ...) after each step to (B, T + 1, ...), settled.
+def _settled(initial: Tensor, contours: Tensor) -> tuple[Tensor, Tensor]:
+    """Contours (B, ...) before and (B, T, ...) after each step to (B, T + 1, ...), settled, and (B, N, 3) repairs.
 
     On the CPU, because a GPU would wait at each step.
     """
     initial, contours = initial.cpu(), contours.cpu()
-    return torch.stack(
-        [torch.cat([first[None], settle_contours(rest)]) for first, rest in zip(initial, contours, strict=True)]
+    settled = [settle_contours(evolution) for evolution in contours]
+    evolutions = torch.stack(
+        [torch.cat([first[None], rest.contours]) for first, rest in zip(initial, settled, strict=True)]
     )
+    collapsed = torch.stack([each.collapsed for each in settled]).reshape(len(settled), -1)
+    looped = torch.stack([each.looped for each in settled]).reshape(collapsed.shape)
+    return evolutions, torch.stack([collapsed, looped, torch.zeros_like(looped)], dim=-1)
+
+
+def _nested(contours: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """(T + 1, N, K, 2) each, the last of each nested, and (B, N) bool, which structures were changed for that."""
+    lasts = torch.stack([each[-1] for each in contours])
+    nested = nest_contours(lasts)
+    changed = (nested != lasts).flatten(-2).any(-1)
+    return [torch.cat([each[:-1], last[None]]) for each, last in zip(contours, nested, strict=True)], changed
+
+
+def _names(repairs: Tensor) -> tuple[tuple[str, ...], ...]:
+    """(N, 3) bool to the names of the repairs of each structure."""
+    return tuple(tuple(name for name, done in zip(REPAIRS, row, strict=True) if done) for row in repairs.tolist())
 
 
 def _in_file(contours: Tensor, crops: Sequence[MetaTensor]) -> list[Tensor]:

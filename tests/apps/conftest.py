@@ -26,6 +26,7 @@ from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
 from monai_acdr.handlers.checkpoints import join_members
+from monai_acdr.inferers import InferredContours
 
 NUM_SLICES, NUM_PHASES, SIZE = 3, 4, (100, 112)
 
@@ -189,7 +190,6 @@ class NestedCircles:
     """
 
     batch_size = 8
-    has_spread = True
 
     def __call__(self, images: list[torch.Tensor], rois: list[torch.Tensor]) -> list[torch.Tensor]:
         found = []
@@ -199,11 +199,9 @@ class NestedCircles:
             found.append(torch.stack([roi[:2] + 0.5 * (last - roi[:2]), last]))
         return found
 
-    def with_spread(
-        self, images: list[torch.Tensor], rois: list[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    def outline(self, images: list[torch.Tensor], rois: list[torch.Tensor]) -> list[InferredContours]:
         spread = torch.tensor([0.25, 0.5], dtype=torch.float64)[:, None].expand(2, 32)
-        return self(images, rois), [spread for _ in rois]
+        return [InferredContours(each, spread, ((), ("nesting",))) for each in self(images, rois)]
 
 
 @pytest.fixture(scope="session")

@@ -261,7 +261,9 @@ def several() -> dict[str, Any]:
 
 def test_several_structures(tmp_path: Path) -> None:
     frames = (
-        FrameContours("a", (9, 13), (SHAPE, SHAPE[:4]), structures=(1, 0), confidence=(0.25, None)),
+        FrameContours(
+            "a", (9, 13), (SHAPE, SHAPE[:4]), structures=(1, 0), confidence=(0.25, None), repairs=((), ("nesting",))
+        ),
         FrameContours("b", (9, 13), (SHAPE,), structures=(1,), confidence=(0.0,), doubtful=(True,)),
         FrameContours("c", (9, 13), (SHAPE,)),
     )
@@ -270,10 +272,11 @@ def test_several_structures(tmp_path: Path) -> None:
     assert read.structures == written.structures
     for one, other in zip(read.frames, frames, strict=True):
         assert (one.structures, one.confidence, one.doubtful) == (other.structures, other.confidence, other.doubtful)
+        assert one.repairs == other.repairs
         np.testing.assert_equal(one.contours, other.contours)
     (first, _) = (read.frames[0].of_structure(index) for index in (0, 1))
     np.testing.assert_array_equal(first.contours[0], SHAPE[:4])
-    assert first.confidence == ()
+    assert first.confidence == () and first.repairs == (("nesting",),)
 
 
 def test_the_only_structure_need_not_be_named(tmp_path: Path) -> None:
@@ -301,6 +304,9 @@ def test_the_only_structure_need_not_be_named(tmp_path: Path) -> None:
         (f"{CONTOUR}/confidence", True, '"confidence"'),
         (f"{CONTOUR}/confidence", float("nan"), '"confidence"'),
         (f"{CONTOUR}/doubtful", 1, '"doubtful" of contour 1 to be true or false, but got 1'),
+        (f"{CONTOUR}/repairs", "nesting", '"repairs" of contour 1 to be a list of some'),
+        (f"{CONTOUR}/repairs", ["nesting", "nesting"], "each once"),
+        (f"{CONTOUR}/repairs", [["nesting"]], "but got"),
         ("version", 2.0, "version 1 to 2"),
         ("version", 0, "version 1 to 2"),
     ],

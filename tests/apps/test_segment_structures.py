@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from PIL import Image
 from monai_acdr.apps import outlines, segment, segment_study
 from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.inputs import Inputs
-from monai_acdr.apps.model import ContourModel, Limits, VolumeAgreement
+from monai_acdr.apps.model import ContourModel, Limits, VolumeAgreement, load_model
 from monai_acdr.apps.segment_results import SegmentReport
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
 from monai_acdr.geometry import is_nested
@@ -34,25 +35,26 @@ LABELS = ["LV endocardium", "LV epicardium"]
 AGREEMENT = VolumeAgreement({"edv_ml": Limits(-12.0, 9.0), "mass_g": Limits(-20.5, 11.0)}, "acdc_dev, auto")
 
 
-@pytest.fixture()
-def model(nested_model: ContourModel, monkeypatch: pytest.MonkeyPatch) -> ContourModel:
+@pytest.fixture(scope="module")
+def model(nested_model: ContourModel) -> Iterator[ContourModel]:
     """The model that runs load; ROI auto finds the middle of each frame, in some with little confidence."""
     model = replace(nested_model, agreement=AGREEMENT)
-    monkeypatch.setattr(segment_study, "load_model", lambda *_args: model)
 
     def places(*arguments: object) -> list[outlines._Place]:
         inputs = next(argument for argument in arguments if isinstance(argument, Inputs))
         region = torch.tensor([56.0, 50, 60, 60, 0], dtype=torch.float64)
         return [outlines._Place(region, 0.1 + 0.07 * index) for index in range(len(inputs.frames))]
 
-    monkeypatch.setattr(outlines, "_find_hearts", places)
-    return model
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment_study, "load_model", lambda *_args: model)
+        patch.setattr(outlines, "_find_hearts", places)
+        yield model
 
 
-@pytest.fixture()
-def run(study: Path, model: ContourModel, tmp_path: Path) -> tuple[SegmentReport, Path]:
+@pytest.fixture(scope="module")
+def run(study: Path, model: ContourModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[SegmentReport, Path]:
     pytest.importorskip("highdicom")
-    out = tmp_path / "out"
+    out = tmp_path_factory.mktemp("run") / "out"
     options = {"seg": "BINARY", "rtstruct": True, "sr": True, "mask": True, "html": True, "overlays": True}
     return segment(study, out, device="cpu", **options), out
 
@@ -128,6 +130,8 @@ def test_the_report_of_both_structures(run: tuple[SegmentReport, Path]) -> None:
     assert first["measures"]["LV endocardium"]["area_mm2"] == pytest.approx(area[8])
     assert first["measures"]["LV epicardium"]["area_mm2"] == pytest.approx(area[12])
     assert first["spread"]["LV epicardium"] == {"mean_px": 0.5, "mean_mm": 0.65}
+    assert first["repairs"] == {"LV epicardium": ["nesting"]}
+    assert record["repairs"] == {"contours": 12, "collapse": 0, "self_intersection": 0, "nesting": 12}
     height = sum(record["wall"]["slice_heights_mm"])
     assert record["wall"]["mass_g"] == pytest.approx(1.05 * (area[12] - area[8]) * height / 1000)
     assert record["wall"]["mean_thickness_mm"] == pytest.approx(4 * 1.3, rel=0.01)
@@ -152,11 +156,13 @@ def test_how_far_to_trust_it(run: tuple[SegmentReport, Path]) -> None:
     lowest = ", ".join(f"{frame.name} ({frame.confidence:.2f})" for frame in report.frames[:3])
     assert lines[4] == f"Confidence: 6 of 12 outlined frame(s) doubtful (below 0.5), lowest: {lowest}"
     assert lines[5].startswith("Spread of the ensemble: mean 0.49 mm, largest in ")
+    assert lines[6] == "Repaired contours: 12 of 24 (pushed outward to contain the inner structure: 12)"
     assert not any(line.startswith("Finding: doubtful") for line in lines)
     frames = json.loads((out / "contours.json").read_text())["frames"]
     first, last = (frame["contours"][0] for frame in (frames[0], frames[-1]))
     assert (first["confidence"], first["doubtful"], first["mean_spread_px"]) == (0.1, True, 0.25)
-    assert last["confidence"] == pytest.approx(0.87) and "doubtful" not in last
+    assert last["confidence"] == pytest.approx(0.87) and "doubtful" not in last and "repairs" not in last
+    assert frames[0]["contours"][1]["repairs"] == ["nesting"]
     (frame, *_) = read_contour_document(out / "contours.json").frames
     assert frame.confidence == (0.1, 0.1) and frame.doubtful == (True, True)
 
@@ -172,6 +178,7 @@ def test_the_page_shows_the_worst_first(run: tuple[SegmentReport, Path]) -> None
     assert places == sorted(places)
     assert page.count(", spread 0.49 mm, doubtful</figcaption>") == 6
     assert "(limits of agreement -12 to +9 mL)" in page and "Spread (mm)" in page
+    assert "Repaired contours: 12 of 24 (pushed outward" in page
 
 
 def test_the_structured_report_has_mass_and_thickness(run: tuple[SegmentReport, Path]) -> None:
@@ -222,7 +229,9 @@ def test_a_network_of_another_number_of_structures(study: Path, model: ContourMo
             segment(study, tmp_path / "out", device="cpu")
 
 
-def test_a_bundle_of_two_structures(study: Path, tiny_heart: Path, tmp_path: Path) -> None:
+def test_a_bundle_of_two_structures(
+    study: Path, tiny_heart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A real network, untrained: its contours start as circles of which one contains the other, and stay nested."""
     root = Path(shutil.copytree(tiny_heart, tmp_path / "bundle"))
     path = root / "configs" / "inference.json"
@@ -242,6 +251,7 @@ def test_a_bundle_of_two_structures(study: Path, tiny_heart: Path, tmp_path: Pat
         parser.parse(reset=True)
         members.append(parser.get_parsed_content("network_def").state_dict())
     save_checkpoint(join_members(members), root / "models" / "model.pt")
+    monkeypatch.setattr(segment_study, "load_model", load_model)
     report = segment(study, tmp_path / "out", root, "center", rtstruct=True, mask=True, html=True, device="cpu")
     assert list(report.structures) == LABELS and report.wall is not None
     assert all(set(frame.spread) == set(LABELS) for frame in report.frames)

@@ -55,7 +55,8 @@ def test_they_outline_something(path: Path) -> None:
     values[distance < 20] = 200.0
     torch.manual_seed(0)
     image = CheckImage()(MetaTensor(values[None] + 5 * torch.randn(1, 128, 128)))
-    (contours,), (spread,) = model.infer.with_spread([image], [roi_from_box((14, 14, 114, 114))])
+    ((contours, spread, _),) = model.infer.outline([image], [roi_from_box((14, 14, 114, 114))])
+    assert spread is not None
     contours = contours.reshape(len(contours), structures, -1, 2)
     radii = (contours - torch.tensor([64.0, 64.0])).norm(dim=-1)
     error = (radii - torch.tensor([20.0, 30.0])[:structures, None]).abs().mean(-1)  # (T + 1, N)

@@ -97,16 +97,20 @@ def test_one_contour_at_a_time() -> None:
 def test_an_evolution_settles() -> None:
     """The last contour loses its loop, those before it do not; a step that shuts it is not taken."""
     looped, shut = _swapped(32, 4, 3), circle(torch.tensor([20.0, 30.0], dtype=torch.float64), 0.5, 32)
-    settled = settle_contours(torch.stack([looped, looped]))
+    settled, collapsed, cut = settle_contours(torch.stack([looped, looped]))
     assert torch.equal(settled[0], looped)
     assert torch.equal(settled[1], cut_loops(looped))
-    assert torch.equal(settle_contours(torch.stack([looped, shut]))[1], cut_loops(looped))
+    assert (bool(collapsed), bool(cut)) == (False, True)
+    settled, collapsed, cut = settle_contours(torch.stack([looped, shut]))
+    assert torch.equal(settled[1], cut_loops(looped)) and bool(collapsed) and bool(cut)
+    assert not any(map(bool, settle_contours(torch.stack([shut, shut]))[1:]))
 
 
 def test_several_structures_settle_one_by_one() -> None:
     looped, shut = _swapped(32, 4, 3), circle(torch.tensor([20.0, 30.0], dtype=torch.float64), 0.5, 32)
     wide = circle(torch.tensor([20.0, 30.0], dtype=torch.float64), 12.0, 32)
     one, other = torch.stack([looped, shut, shut]), torch.stack([wide, wide, looped])
-    settled = settle_contours(torch.stack([one, other], dim=1))
-    assert torch.equal(settled, torch.stack([settle_contours(one), settle_contours(other)], dim=1))
+    settled, collapsed, cut = settle_contours(torch.stack([one, other], dim=1))
+    assert torch.equal(settled, torch.stack([settle_contours(one).contours, settle_contours(other).contours], dim=1))
+    assert (collapsed.tolist(), cut.tolist()) == ([True, False], [True, True])
     assert torch.equal(settled[2], torch.stack([cut_loops(looped), cut_loops(looped)]))

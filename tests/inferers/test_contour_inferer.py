@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from monai.transforms import NormalizeIntensityd
 from torch import Tensor, nn
 
-from monai_acdr.geometry import is_nested, nest_contours
+from monai_acdr.geometry import is_nested, is_simple, nest_contours, signed_area
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
@@ -98,7 +98,8 @@ def test_spread_is_in_pixels_of_the_file(angle: float) -> None:
     """A turned ROI whose pixels are not square: moves in the file, across the normal of an ellipse in the file."""
     width, height = 40.0, 20.0
     roi = torch.tensor([30.0, 30.0, width, height, angle], dtype=torch.float64)
-    (contours,), (spread,) = make_ensemble().with_spread([make_image(70, 90)], [roi])
+    ((contours, spread, repairs),) = make_ensemble().outline([make_image(70, 90)], [roi])
+    assert spread is not None and repairs == ((),)
     (plain,) = make_ensemble()([make_image(70, 90)], [roi])
     torch.testing.assert_close(contours, plain)
     assert (spread.shape, spread.dtype) == ((16,), torch.float64)
@@ -117,7 +118,7 @@ def test_spread_is_in_pixels_of_the_file(angle: float) -> None:
 
 def test_spread_of_a_flipped_image_is_that_of_its_file() -> None:
     image = AlignLaterality("L")(make_image(64, 64), "R")
-    (contours,), (spread,) = make_ensemble().with_spread([image], [roi_from_box((8, 8, 40, 40))])
+    ((contours, spread, _),) = make_ensemble().outline([image], [roi_from_box((8, 8, 40, 40))])
     across = (contours[-1] - contours[-1].mean(0)) / 4  # a circle of radius 4
     expected = torch.tensor([(-16 * x, 16 * y) for x, y in SHIFTS], dtype=torch.float64) @ across.T
     torch.testing.assert_close(spread, expected.std(0), atol=1e-3, rtol=0)
@@ -126,20 +127,19 @@ def test_spread_of_a_flipped_image_is_that_of_its_file() -> None:
 def test_spread_in_batches() -> None:
     images = [make_image(40 + i, 50, i) for i in range(5)]
     rois = [roi_from_box((5, 5, 25 + i, 30)) for i in range(5)]
-    whole, pieces = make_ensemble().with_spread(images, rois), make_ensemble(2).with_spread(images, rois)
-    torch.testing.assert_close(whole, pieces)
-    assert [len(each) for each in whole] == [5, 5]
+    whole, pieces = make_ensemble().outline(images, rois), make_ensemble(2).outline(images, rois)
+    for one, other in zip(whole, pieces, strict=True):
+        torch.testing.assert_close((one.contours, one.spread), (other.contours, other.spread))
 
 
 def test_spread_needs_an_ensemble() -> None:
-    assert make_ensemble().has_spread and not make_inferer().has_spread
-    with pytest.raises(ValueError, match="Expected an ensemble of at least two"):
-        make_inferer().with_spread([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
+    (alone,) = make_inferer().outline([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
+    assert alone.spread is None
     with pytest.raises(ValueError, match="1 images and 0 ROIs"):
-        make_ensemble().with_spread([make_image(40, 40)], [])
+        make_ensemble().outline([make_image(40, 40)], [])
     broken = make_inferer(1, net=DisplacementEnsemble([Shift(), Shift(float("nan"))]))
     with pytest.raises(ValueError, match="NaN or infinity"):
-        broken.with_spread([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
+        broken.outline([make_image(40, 40)], [roi_from_box((5, 5, 30, 30))])
 
 
 class TwoShifts(nn.Module):
@@ -177,6 +177,9 @@ def test_nested_results_are_nested_in_pixels_of_the_file(angle: float) -> None:
         assert bool(is_nested(repaired[-1]))
         assert torch.equal(repaired[:-1], loose[:-1])
         assert torch.equal(repaired[-1], nest_contours(loose[-1]))
+    assert {each.repairs for each in two_structures(TwoShifts(), nested=True).outline(images, rois)} == {
+        ((), ("nesting",))
+    }
     apart = two_structures(TwoShifts(0.0, 0.0), nested=True)(images, rois)
     for one, other in zip(apart, two_structures(TwoShifts(0.0, 0.0))(images, rois), strict=True):
         assert torch.equal(one, other)  # nothing to repair
@@ -185,7 +188,7 @@ def test_nested_results_are_nested_in_pixels_of_the_file(angle: float) -> None:
 def test_spread_of_several_structures() -> None:
     ensemble = DisplacementEnsemble([TwoShifts(0.0, 0.1), TwoShifts(0.0, 0.2), TwoShifts(0.0, 0.3)])
     inferer = two_structures(ensemble, nested=True)
-    (contours,), (spread,) = inferer.with_spread([make_image(70, 90)], [roi_from_box((10, 10, 50, 50))])
+    ((contours, spread, _),) = inferer.outline([make_image(70, 90)], [roi_from_box((10, 10, 50, 50))])
     assert (contours.shape, spread.shape) == ((3, 2, 16, 2), (2, 16))
     assert bool(is_nested(contours[-1]))
     assert spread[0].abs().max() < 1e-4 < 1 < spread[1].max()
@@ -197,3 +200,29 @@ def test_one_structure_cannot_be_nested_and_is_left_as_it_is() -> None:
     expected = inferer(images, rois)
     inferer.nested = True
     assert torch.equal(inferer(images, rois)[0], expected[0])
+
+
+class Folding(nn.Module):
+    """Three structures: one contracts to its middle in the last steps, one stays, one is folded over itself."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        y, x = torch.meshgrid(*[(torch.arange(32) + 0.5) / 16 - 1] * 2, indexing="ij")
+        place = torch.stack([x, y])
+        fold = torch.zeros_like(place)
+        fold[0, :4, 12:16], fold[0, :4, 16:20] = 0.15, -0.15  # neighbors at the top change places
+        return torch.cat([-0.95 * place, torch.zeros_like(place), fold])[None].expand(len(image), -1, -1, -1)
+
+
+def test_repairs_are_told() -> None:
+    """Against the same network without repairs."""
+    network = ActiveContourNet(Folding(), CenteredCircle(32, (0.3, 0.5, 0.9)), 2, clamp=False, bound=None)
+    inferer = ContourInferer(network.eval(), [RoiCropd("image", "roi", (32, 32))])
+    images, rois = [make_image(40, 40, seed) for seed in range(2)], [roi_from_box((4, 4, 36, 36))] * 2
+    for found in inferer.outline(images, rois):
+        assert found.repairs == (("collapse",), (), ("self_intersection",))
+        contracted, still, folded = found.contours[-1]
+        assert torch.equal(contracted, found.contours[-2, 0]) and torch.equal(still, found.contours[0, 1])
+        assert bool(is_simple(folded))
+    raw = network(torch.zeros(1, 1, 32, 32))[0, -1]
+    assert float(signed_area(raw[0]).abs()) < 0.01 < float(signed_area(contracted).abs())
+    assert not bool(is_simple(raw[2]))

@@ -214,7 +214,7 @@ class LastContour(SelectContour):
     def __call__(self, contours: Tensor) -> Tensor:
         """``contours`` (T, K, 2) to (1, K, 2), or (T, N, K, 2) of N structures to (N, K, 2)."""
         last = at_least_float32(super().__call__(contours))
-        settled = settle_contours(plain_vertices(contours))[-1].reshape(last.shape)
+        settled = settle_contours(plain_vertices(contours)).contours[-1].reshape(last.shape)
         return torch.as_tensor(convert_to_dst_type(settled, last)[0])
 
 

@@ -21,6 +21,7 @@ from monai_acdr.apps.monailabel.sampling import score_label
 from monai_acdr.apps.monailabel.saved_labels import labels_of_seg
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.geometry import circle
+from monai_acdr.inferers import InferredContours
 
 
 def outline(image: LabelImage, model: ContourModel, **request: object) -> list:
@@ -41,7 +42,6 @@ class Beside:
     """Draws beside the middle of a large region, and in the middle of a smaller one."""
 
     batch_size = 8
-    has_spread = False
 
     def __init__(self, side: float) -> None:
         self.side = side
@@ -54,6 +54,9 @@ class Beside:
             rings = torch.stack([circle(center, torch.tensor(r, dtype=torch.float64), 32) for r in (12.0, 16.0)])
             found.append(torch.stack([rings, rings]))
         return found
+
+    def outline(self, images: list, rois: list) -> list[InferredContours]:
+        return [InferredContours(each, None, ((), ())) for each in self(images, rois)]
 
 
 def test_a_contour_that_misses_the_click_is_drawn_again(volume: LabelImage, heart_model: ContourModel) -> None:
