@@ -654,7 +654,7 @@ def _confidence(value: Any, where: str) -> float | None:
 def _repairs(names: Any, where: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(name in REPAIRS and names.count(name) == 1 for name in names):
         raise ValueError(
-            f'Expected "repairs" of {where} to be a list of {REPAIRS}, each once, but got {_short(names)}.'
+            f'Expected "repairs" of {where} to be a list of some of {REPAIRS}, each once, but got {_short(names)}.'
         )
     return tuple(names)
 
