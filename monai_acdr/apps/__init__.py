@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from monai_acdr.apps.evaluate_bundle import EvaluateOptions, evaluate
     from monai_acdr.apps.export_bundle import export, read_export
     from monai_acdr.apps.installation import info
+    from monai_acdr.apps.mercure_task import mercure
     from monai_acdr.apps.segment_results import SegmentOptions
     from monai_acdr.apps.segment_study import demo, segment
     from monai_acdr.apps.train_bundle import TrainOptions, train
@@ -32,6 +33,7 @@ __all__ = [
     "evaluate",
     "export",
     "info",
+    "mercure",
     "read_export",
     "segment",
     "train",
@@ -48,6 +50,7 @@ _MODULES = {
     "evaluate": "evaluate_bundle",
     "export": "export_bundle",
     "info": "installation",
+    "mercure": "mercure_task",
     "read_export": "export_bundle",
     "segment": "segment_study",
     "train": "train_bundle",

@@ -680,6 +680,29 @@ def label_app(folder: str | None, as_json: bool) -> None:
     print_result(as_json, {"folder": str(path)}, [str(path)])
 
 
+@click.command(
+    epilog="""\b
+Settings of the module or rule, all with defaults:
+  {"model": "sunnybrook_lv_acdr", "roi": "auto", "options": {"seg": "BINARY", "rtstruct": true}, "notify": true}
+""",
+)
+@click.option("--input", metavar="FOLDER", help="Images and task.json. Default: the environment's MERCURE_IN_DIR.")
+@click.option("--output", metavar="FOLDER", help="Where results go. Default: the environment's MERCURE_OUT_DIR.")
+@read_budget_option
+@device_option
+@json_option
+def mercure(as_json: bool, **arguments: Any) -> None:
+    """Do one task of mercure, the DICOM router: the command of a processing module's container.
+
+    Settings are those of the task. SEG, RTSTRUCT and SR go to the output folder, and measures to its result.json.
+    """
+    from monai_acdr.apps.mercure_task import mercure as run
+
+    with TerminalProgress() as progress:
+        record = run(progress=progress, **arguments)
+    print_result(as_json, record, [f"{record['outlined']} of {record['frames']} frame(s), {record['files']} file(s)"])
+
+
 _EPILOG = "\b\nExit status:\n" + "\n".join(f"  {code}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
@@ -732,5 +755,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, train, evaluate, agreement, convert, export, demo, info, keys, label_app):
+for command in (segment, train, evaluate, agreement, convert, export, demo, info, keys, label_app, mercure):
     main.add_command(command)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monai_acdr.dicom.gray import gray_values, read_gray_frames, read_gray_image
 from monai_acdr.dicom.identity import Algorithm
+from monai_acdr.dicom.orthanc import Orthanc, OrthancChange, OrthancError, OrthancSeries, OrthancStudy
 from monai_acdr.dicom.regions import (
     BREAST_MASS,
     LV_BLOOD_POOL,
@@ -42,6 +43,11 @@ __all__ = [
     "DicomWeb",
     "DicomWebError",
     "MaskRegion",
+    "Orthanc",
+    "OrthancChange",
+    "OrthancError",
+    "OrthancSeries",
+    "OrthancStudy",
     "Region",
     "RemoteSeries",
     "SourceFrame",

@@ -36,6 +36,7 @@ __all__ = [
     "DicomWebError",
     "MAX_INSTANCES",
     "MAX_INSTANCE_BYTES",
+    "NOT_IMAGES",
     "RemoteSeries",
     "check_uid",
     "check_url",
@@ -400,9 +401,10 @@ MAX_INSTANCES = 20_000
 MAX_STUDY_BYTES = 1 << 35
 """Studies beyond this are refused."""
 
-_NOT_IMAGES = frozenset(
+NOT_IMAGES = frozenset(
     {"AU", "DOC", "KO", "PLAN", "PR", "REG", "RTDOSE", "RTPLAN", "RTRECORD", "RTSTRUCT", "SEG", "SR"}
 )
+"""Modalities of what is made from images: results, our own among them."""
 _REASONS = {
     0x0110: "the server failed to process it",
     0x0111: "the server has it already",
@@ -553,7 +555,7 @@ class DicomWeb:
     def _list(self, study_uid: str, series_uid: str | None, images_only: bool) -> list[tuple[str, str]]:
         """(series, instance) to fetch, in order."""
         series = [one for one in self.find_series(study_uid) if series_uid in (None, one.uid)]
-        requested = [one for one in series if not images_only or one.modality not in _NOT_IMAGES]
+        requested = [one for one in series if not images_only or one.modality not in NOT_IMAGES]
         if not requested:
             description = "this series in the study" if series_uid else "a study with this UID"
             kind = "that has images" if series else "that you may see"

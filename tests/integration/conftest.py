@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,25 @@ class Orthanc:
 
     url: str
     process: subprocess.Popen[bytes]
+    config: Path
+
+    @property
+    def rest(self) -> str:
+        """Address of the REST interface."""
+        return self.url.removesuffix("/dicom-web")
+
+    @property
+    def dicom_port(self) -> int:
+        """Port for DICOM associations, where the configuration has one."""
+        return int(json.loads(self.config.read_text(encoding="utf-8"))["DicomPort"])
+
+    def restart(self, kill: bool = False) -> Orthanc:
+        """The same server with the same data anew, at the same address; after SIGKILL on request."""
+        if kill:
+            self.process.kill()
+            self.process.wait()
+        self.stop()
+        return start_orthanc(self.config)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -49,7 +69,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_config(folder: Path, port: int) -> Path:
+def write_config(folder: Path, port: int, changes: dict[str, Any] | None = None) -> Path:
     config = {
         "Name": "test",
         "StorageDirectory": str(folder / "storage"),
@@ -61,6 +81,7 @@ def write_config(folder: Path, port: int) -> Path:
         "DicomServerEnabled": False,
         "Plugins": [str(PLUGIN)],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        **(changes or {}),
     }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(config), encoding="utf-8")
@@ -80,28 +101,35 @@ def answers(port: int) -> bool:
     raise AssertionError("Orthanc lets everybody in.")
 
 
-@contextmanager
-def run_orthanc(folder: Path) -> Iterator[Orthanc]:
-    (folder / "storage").mkdir(parents=True)
-    # The kernel ends it with this process, should that be killed before the block ends.
+def start_orthanc(config: Path) -> Orthanc:
+    """Start a server; it may end at once, if a port is taken."""
+    # The kernel ends it with this process, should that be killed before it stops the server.
     guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    for attempt in range(3):  # the port may be taken between the look and the start
-        port, log = free_port(), folder / f"{attempt}.log"
-        with open(log, "wb") as stream:
-            command = [*guard, str(PROGRAM), str(write_config(folder, port))]
-            server = Orthanc(
-                f"http://127.0.0.1:{port}/dicom-web", subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-            )
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while server.process.poll() is None and time.monotonic() < deadline:
-                if answers(port):
-                    yield server
-                    return
-                time.sleep(0.1)
-        finally:
-            server.stop()
-    pytest.fail(f"Orthanc does not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+    with open(config.with_suffix(".log"), "ab") as stream:
+        process = subprocess.Popen([*guard, str(PROGRAM), str(config)], stdout=stream, stderr=subprocess.STDOUT)
+    port = json.loads(config.read_text(encoding="utf-8"))["HttpPort"]
+    server = Orthanc(f"http://127.0.0.1:{port}/dicom-web", process, config)
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline and not answers(port):
+        time.sleep(0.1)
+    return server
+
+
+@contextmanager
+def run_orthanc(folder: Path, changes: dict[str, Any] | None = None) -> Iterator[Orthanc]:
+    """A server in a folder. `changes` go into its configuration; the port "free" is a free one."""
+    (folder / "storage").mkdir(parents=True)
+    for _attempt in range(3):  # the port may be taken between the look and the start
+        values = {key: free_port() if value == "free" else value for key, value in (changes or {}).items()}
+        server = start_orthanc(write_config(folder, free_port(), values))
+        if server.process.poll() is None:
+            try:
+                yield server
+                return
+            finally:
+                server.stop()
+    log = server.config.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+    pytest.fail(f"Orthanc does not start: {log[-2000:]}")
 
 
 @pytest.fixture(scope="session")

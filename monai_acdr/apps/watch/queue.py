@@ -1,0 +1,337 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Queue of studies that have arrived, on disk: what is waiting, done or given up, and how far the feed was read.
+
+SQLite writes each step whole or not at all, so that a service that is killed at any moment goes on where it was: events
+and the number of the last one are written together.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_acdr.files import writing
+
+__all__ = ["STATES", "Counts", "Entry", "WatchQueue", "count_studies"]
+
+STATES = ("waiting", "running", "done", "failed", "ignored")
+"""Of a study: to be done (again), being done, its results are stored, given up, and no rule is for it."""
+FILE = "queue.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS studies (
+    study TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    images TEXT NOT NULL DEFAULT '',
+    urgent INTEGER NOT NULL DEFAULT 0,
+    last_update TEXT NOT NULL DEFAULT '',
+    placed INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    kind TEXT NOT NULL DEFAULT '',
+    seconds REAL NOT NULL DEFAULT 0,
+    since REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_order ON studies (state, placed, urgent, last_update);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A study of the queue.
+
+    Attributes:
+        study: Orthanc's identifier.
+        state: one of :data:`STATES`.
+        images: fingerprint of the images that the state is about; empty when they were not looked at.
+        urgent: whether it goes before those that are not.
+        last_update: when its last instance came, ``YYYYMMDDTHHMMSS``.
+        attempts: how often it was begun with these images.
+        not_before: time (seconds since 1970) before which it is not begun.
+        kind: of its last failure.
+    """
+
+    study: str
+    state: str
+    images: str
+    urgent: bool
+    last_update: str
+    attempts: int
+    not_before: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The queue in numbers, without names.
+
+    Attributes:
+        states: how many studies are in each of :data:`STATES`.
+        urgent: how many of those waiting are urgent.
+        again: how many of those waiting failed before.
+        oldest_seconds: how long the longest waits; 0 if none does.
+        seconds: spent on studies that are done, together.
+        failures: kind of the last failure -> studies that are given up.
+        last_change: number of the last event of the feed that was read.
+    """
+
+    states: dict[str, int]
+    urgent: int
+    again: int
+    oldest_seconds: float
+    seconds: float
+    failures: dict[str, int]
+    last_change: int
+
+
+class WatchQueue:
+    """The queue in a folder, made when missing. One process writes it; any number may count.
+
+    Args:
+        folder: of the service.
+        clock: seconds since 1970.
+
+    Raises:
+        OSError: when it cannot be read or written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> None:
+        self.path, self._clock = Path(folder) / FILE, clock
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # identifiers are hashes of patients' IDs
+        with self._errors():
+            self._base = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            self._base.execute("PRAGMA synchronous = FULL")
+            self._base.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    def fact(self, name: str) -> str:
+        """A text that was kept; empty if none was."""
+        with self._errors():
+            row = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def keep_fact(self, name: str, value: str) -> None:
+        """Keep a text."""
+        with self._errors():
+            self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def last_change(self) -> int:
+        """Number of the last event that was read; 0 before the first."""
+        return int(self.fact("last_change") or 0)
+
+    def add_events(self, stable: Iterable[str], new: Iterable[str], not_before: float, last_change: int) -> None:
+        """Add the studies of events, and keep the number of the last one: both or none.
+
+        Whether there is anything new in a study is looked at when it is its turn.
+
+        Args:
+            stable: studies that became stable; they wait from now on, whatever they were.
+            new: studies of which the first instance came. A server that is restarted never tells that they are stable.
+            not_before: when those are looked at, seconds since 1970.
+            last_change: number of the last event.
+        """
+        with self._transaction():
+            for study in new:
+                if self.entry(study) is None:
+                    self._wait(study, "", not_before)
+            for study in stable:
+                self._wait(study, "", 0.0)
+            self.keep_fact("last_change", str(last_change))
+
+    def add_found(self, found: Iterable[tuple[str, str]], not_before: float) -> int:
+        """Add studies that were found without an event, unless the queue has them as they are.
+
+        Args:
+            found: identifier, and when the last instance came.
+            not_before: when they are looked at, seconds since 1970.
+
+        Returns:
+            How many are new, or have had instances since they were looked at.
+        """
+        count = 0
+        with self._transaction():
+            for study, last_update in found:
+                known = self.entry(study)
+                if known is None or (known.state not in ("waiting", "running") and known.last_update != last_update):
+                    self._wait(study, last_update, not_before)
+                    count += 1
+        return count
+
+    def entry(self, study: str) -> Entry | None:
+        """A study by Orthanc's identifier."""
+        return next(self._entries("WHERE study = ?", study), None)
+
+    def entries(self, state: str) -> list[Entry]:
+        """All studies of a state."""
+        return list(self._entries("WHERE state = ? ORDER BY study", state))
+
+    def unplaced(self, limit: int) -> list[Entry]:
+        """Waiting studies that have no place in the order yet: those of events, then the newest."""
+        order = "ORDER BY last_update = '' DESC, last_update DESC LIMIT ?"
+        return list(
+            self._entries(f"WHERE state = 'waiting' AND placed = 0 AND not_before <= ? {order}", self._clock(), limit)
+        )
+
+    def place(self, study: str, urgent: bool, last_update: str) -> None:
+        """Give a waiting study its place in the order."""
+        self._set(study, urgent=int(urgent), last_update=last_update, placed=1)
+
+    def next(self) -> Entry | None:
+        """The study whose turn it is: urgent ones first, then the newest; None if none may be begun now."""
+        order = "ORDER BY urgent DESC, last_update DESC, study LIMIT 1"
+        found = self._entries(f"WHERE state = 'waiting' AND placed = 1 AND not_before <= ? {order}", self._clock())
+        return next(found, None)
+
+    def begin(self, entry: Entry, images: str) -> Entry:
+        """Note that a study is being done, with these images: an attempt."""
+        attempts = entry.attempts + 1 if entry.images in ("", images) else 1
+        self._set(entry.study, state="running", images=images, attempts=attempts)
+        found = self.entry(entry.study)
+        assert found is not None
+        return found
+
+    def end(self, study: str, state: str, kind: str = "", seconds: float | None = None) -> None:
+        """Note what became of a study: ``done``, ``failed`` or ``ignored``; without `seconds` nothing was done now."""
+        spent = {} if seconds is None else {"seconds": seconds}
+        self._set(study, state=state, kind=kind, since=self._clock(), not_before=0.0, **spent)
+
+    def put_back(self, study: str, not_before: float, kind: str = "", attempted: bool = True) -> None:
+        """Have a study wait again.
+
+        Args:
+            study: Orthanc's identifier.
+            not_before: when it may be begun, seconds since 1970.
+            kind: of its failure.
+            attempted: whether that was the study's own failure, which counts.
+        """
+        entry = self.entry(study)
+        if entry is not None:
+            attempts = entry.attempts - (0 if attempted or entry.state != "running" else 1)
+            self._set(study, state="waiting", kind=kind, not_before=not_before, attempts=max(attempts, 0))
+
+    def restart(self, retry_failed: bool = False) -> None:
+        """After a start: what was being done waits again, and with ``retry_failed`` what was given up.
+
+        The end of the program is no failure of the study: an attempt that it cut off does not count.
+        """
+        with self._transaction():
+            self._base.execute(
+                "UPDATE studies SET state = 'waiting', not_before = 0, attempts = max(attempts - 1, 0) "
+                "WHERE state = 'running'"
+            )
+            if retry_failed:
+                self._base.execute(
+                    "UPDATE studies SET state = 'waiting', not_before = 0, attempts = 0, since = ? "
+                    "WHERE state = 'failed'",
+                    (self._clock(),),
+                )
+
+    def forget(self, study: str) -> None:
+        """Drop a study that the server has no more."""
+        with self._errors():
+            self._base.execute("DELETE FROM studies WHERE study = ?", (study,))
+
+    def _wait(self, study: str, last_update: str, not_before: float) -> None:
+        known = self.entry(study)
+        if known is None:
+            self._base.execute(
+                "INSERT INTO studies (study, state, last_update, not_before, since) VALUES (?, 'waiting', ?, ?, ?)",
+                (study, last_update, not_before, self._clock()),
+            )
+        elif known.state != "running":  # a study whose results were stored becomes stable once more, and is looked at
+            since = {} if known.state == "waiting" else {"since": self._clock()}
+            if known.state == "waiting" and known.attempts:  # it failed, and waits for its next attempt
+                not_before = max(not_before, known.not_before)
+            self._set(study, state="waiting", last_update=last_update, placed=0, not_before=not_before, **since)
+
+    def _set(self, study: str, **values: object) -> None:
+        names = ", ".join(f"{name} = ?" for name in values)
+        with self._errors():
+            self._base.execute(f"UPDATE studies SET {names} WHERE study = ?", (*values.values(), study))
+
+    def _entries(self, rest: str, *values: object) -> Iterator[Entry]:
+        columns = "study, state, images, urgent, last_update, attempts, not_before, kind"
+        with self._errors():
+            rows = self._base.execute(f"SELECT {columns} FROM studies {rest}", values).fetchall()
+        for study, state, images, urgent, last_update, attempts, not_before, kind in rows:
+            yield Entry(study, state, images, bool(urgent), last_update, attempts, not_before, kind)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._errors():
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            self._base.execute("COMMIT")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with _sqlite_errors(self.path):
+            yield
+
+
+def count_studies(folder: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> Counts:
+    """Count the studies of a queue, from any thread or process, without holding it up.
+
+    Args:
+        folder: of the service.
+        clock: seconds since 1970.
+
+    Raises:
+        OSError: when there is no queue, or it cannot be read.
+    """
+    path = Path(folder) / FILE
+    with _sqlite_errors(path):
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+        try:
+            base.execute("BEGIN")  # one state of the queue for all questions
+            states = dict.fromkeys(STATES, 0)
+            states.update(base.execute("SELECT state, count(*) FROM studies GROUP BY state").fetchall())
+            urgent, again, oldest = base.execute(
+                "SELECT coalesce(sum(urgent), 0), coalesce(sum(kind != ''), 0), min(since) FROM studies "
+                "WHERE state = 'waiting'"
+            ).fetchone()
+            (seconds,) = base.execute("SELECT coalesce(sum(seconds), 0) FROM studies WHERE state = 'done'").fetchone()
+            failures = base.execute(
+                "SELECT kind, count(*) FROM studies WHERE state = 'failed' GROUP BY kind"
+            ).fetchall()
+            last = base.execute("SELECT value FROM facts WHERE name = 'last_change'").fetchone()
+        finally:
+            base.close()
+    return Counts(
+        states=states,
+        urgent=int(urgent),
+        again=int(again),
+        oldest_seconds=0.0 if oldest is None else max(clock() - oldest, 0.0),
+        seconds=float(seconds),
+        failures=dict(failures),
+        last_change=int(last[0]) if last else 0,
+    )
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(
+            f"Expected to read and write the queue {path}, but got {error}: free space, see that no other program "
+            "uses it, or move a damaged file away; done studies are marked on the server and not done again."
+        ) from error
