@@ -115,6 +115,7 @@ CONFIG_KEYS = {
         "share of the median wall below which the slice next to the base, by its wall less twice the spread of its "
         "endocardium, is none of the ventricle"
     ),
+    "border_mm": "mm by which results of the bundle's own weights lie outside of their contours, for each structure",
     "doubtful_below": "confidence, 0 to 1, below which an outlined frame is doubtful",
     "roi": "kind of region of interest: center, label or box",
     "roi_box": "(x0, y0, x1, y1) in pixels, one region of interest for every image",

@@ -24,6 +24,7 @@ from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE,
 from monai_acdr.handlers import load_network
 from monai_acdr.inferers import ContourInferer, Localizer
 from monai_acdr.networks.nets import ActiveContourNet
+from monai_acdr.transforms import OffsetContour
 
 __all__ = [
     "VOLUME_KEYS",
@@ -57,6 +58,9 @@ VOLUME_KEYS = {
 
 LARGEST_NUMBER = 1e6
 """Sides in pixels, sizes in mm and factors of a config are below it."""
+
+MAX_BORDER = 5.0
+"""Largest distance in mm of a result's border from the network's contour: more is a mistake of a unit."""
 
 _NEEDED = ("network", "crop_transforms")
 
@@ -132,6 +136,9 @@ class ContourModel:
         doubtful_below: confidence below which a contour is doubtful; None if the bundle does not state it.
         thinnest_wall: share of the median wall below which the slice next to the base is none of the ventricle
             (:func:`monai_acdr.measures.slices_above_base`); None if the bundle does not state it.
+        border_mm: how far outwards of the network's contours the borders lie that its results give, for each
+            structure; None where they are the same, and of other weights than the bundle's, for which it was not
+            measured. See :meth:`place_border`.
         agreement: limits of agreement of its volumes; None where the metadata has none, or with other weights than the
             bundle's.
         localizer: finds the object without a click, for ROI ``auto``; None if the bundle has no localizer.
@@ -151,6 +158,7 @@ class ContourModel:
     nested: bool = False
     doubtful_below: float | None = None
     thinnest_wall: float | None = None
+    border_mm: tuple[float, ...] | None = None
     agreement: VolumeAgreement | None = None
     localizer: Localizer | None = None
     localizer_sha256: str = ""
@@ -165,6 +173,12 @@ class ContourModel:
     def algorithm(self) -> Algorithm:
         """The name used in results."""
         return Algorithm(self.name, self.version, (("weights SHA-256", self.checkpoint_sha256),))
+
+    def place_border(self, contours: Tensor, spacing: tuple[float, float] | None) -> Tensor:
+        """Contours of the network (N, K, 2) in pixels, moved by ``border_mm`` where the spacing is known."""
+        if self.border_mm is None or spacing is None:
+            return contours
+        return OffsetContour(self.border_mm)(contours, spacing)
 
     def outline(
         self,
@@ -263,13 +277,16 @@ def load_model(
             f"{type(network).__name__}."
         )
     load_network(network, weights, chosen).eval()
+    structures = bundle_structures(metadata)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    border_mm = _border(config, len(structures)) if _is_own(weights, digest, root) else None
     localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, chosen, batch_size)
     return ContourModel(
         name=root.name,
         version=str(metadata.get("version", ""))[:64] or "unknown",
         checkpoint=weights,
-        checkpoint_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
-        structures=bundle_structures(metadata),
+        checkpoint_sha256=digest,
+        structures=structures,
         infer=ContourInferer(network, crop, batch_size, chosen, nested),
         regions=_regions(metadata, root / "configs" / "metadata.json"),
         device=chosen,
@@ -277,6 +294,7 @@ def load_model(
         nested=nested,
         doubtful_below=doubtful_below,
         thinnest_wall=thinnest_wall,
+        border_mm=border_mm,
         agreement=_agreement(metadata, root / "configs" / "metadata.json") if checkpoint is None else None,
         localizer=localizer,
         localizer_sha256=localizer_sha256,
@@ -442,6 +460,27 @@ def _share(config: dict[str, Any], key: str) -> float | None:
     if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
         raise ValueError(f"Expected {key} to be a number from 0 to 1 or null, but got {str(value)[:40]!r}.")
     return value
+
+
+def _is_own(weights: Path, digest: str, root: Path) -> bool:
+    """Whether weights are those that the bundle comes with, or a copy of them."""
+    own = root / "models" / "model.pt"
+    if not own.is_file():
+        return False
+    return own.samefile(weights) or hashlib.sha256(own.read_bytes()).hexdigest() == digest
+
+
+def _border(config: dict[str, Any], number: int) -> tuple[float, ...] | None:
+    value = config.get("border_mm")
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and all(type(each) in (int, float) and abs(each) <= MAX_BORDER for each in value)
+    if not numbers or len(value) < number:
+        raise ValueError(
+            f"Expected border_mm to be null or a list of {number} number(s) of at most {MAX_BORDER:g} mm, one for each "
+            f"structure from the innermost, but got {str(value)[:40]!r}."
+        )
+    return tuple(float(each) for each in value[:number])
 
 
 def _agreement(metadata: Mapping[str, Any], path: Path) -> VolumeAgreement | None:

@@ -36,8 +36,8 @@ class Outline:
     """The contours of one frame: one for each of the model's N structures, from the innermost to the outermost.
 
     Attributes:
-        evolution: (T + 1, N, K, 2) float64, the initial contours and each iteration, in pixels; None where
-            the frame is left out.
+        evolution: (T + 1, N, K, 2) float64, the initial contours and each iteration, in pixels, the last one moved to
+            the model's borders (:meth:`ContourModel.place_border`); None where the frame is left out.
         region: (5,) in pixels, None where there was nothing to go by.
         confidence: that there is something to outline, where that was estimated.
         reason: why the frame has no contour in the results; empty where it has one.
@@ -141,6 +141,9 @@ def _outlines(
             progress("outline", start + len(batch), len(looked))
     if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, evolutions, spreads, model, grid)
+    for i, evolution in evolutions.items():  # after the walls were compared, which the borders make thicker
+        last = model.place_border(torch.from_numpy(evolution[-1]), inputs.frames[i].spacing)
+        evolutions[i] = np.concatenate([evolution[:-1], last.numpy()[None]])
     return [
         Outline(
             evolutions.get(i),
@@ -171,16 +174,20 @@ def _in_ventricle(
         return places
     areas = np.full((max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
     walls, spread = areas.copy(), areas.copy()
+    alone = np.ones(areas.shape, dtype=bool)
+    least = 0.0 if model.localizer is None else model.localizer.presence_threshold
     for index, evolution in evolutions.items():
         if not places[index].reason:
             cell = grid.slice_index[index], grid.phase[index]
             wall = measure_wall(0.0, evolution[-1, 0], evolution[-1, -1], (1.0, 1.0))  # in pixels: only shares count
             areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
+            confidence = places[index].confidence
+            alone[cell] = confidence is None or confidence >= least
             if index in spreads:
                 spread[cell] = float(spreads[index][0].mean())
     reasons = {
         BELOW_APEX: slices_below_apex(areas, walls, spread),
-        ABOVE_BASE: slices_above_base(areas, walls, model.thinnest_wall, spread),
+        ABOVE_BASE: slices_above_base(areas, walls, model.thinnest_wall, spread, alone),
     }
     results = list(places)
     for i, place in enumerate(places):

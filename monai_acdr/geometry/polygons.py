@@ -25,6 +25,7 @@ __all__ = [
     "ellipse",
     "is_simple",
     "keep_open",
+    "offset_contour",
     "perimeter",
     "resample",
     "signed_area",
@@ -208,3 +209,29 @@ def keep_open(contours: Tensor) -> Tensor:
         shut = signed_area(kept[step]).abs() < SHUT * signed_area(kept[step - 1]).abs()
         kept[step] = torch.where(shut[..., None, None], kept[step - 1], kept[step])
     return torch.stack(kept)
+
+
+def offset_contour(vertices: Tensor, distance: Tensor | float) -> Tensor:
+    """Move closed polygons outwards along the normals at their vertices; inwards where the distance is negative.
+
+    The normal at a vertex is that of the line through its two neighbors. Meant for distances that are small beside the
+    contour: corners are not rounded, and a bay narrower than twice the distance crosses itself. Inwards no vertex goes
+    farther than half of area / perimeter, a quarter of a circle's radius, so that small contours stay open.
+
+    Args:
+        vertices: (..., K, 2) polygons of either orientation, K >= 3, in units that are equal along x and y.
+        distance: in the same units, a number or (...), one for each polygon.
+
+    Returns:
+        (..., K, 2); differentiable. Vertices whose neighbors coincide, and polygons without area, stay where they are.
+    """
+    check_vertices(vertices)
+    vertices = at_least_float32(vertices)
+    chord = torch.roll(vertices, -1, dims=-2) - torch.roll(vertices, 1, dims=-2)
+    length = torch.linalg.vector_norm(chord, dim=-1, keepdim=True)
+    unit = chord / torch.where(length > 0, length, torch.ones_like(length))
+    area, around = signed_area(vertices), perimeter(vertices)
+    farthest = area.abs() / (2 * torch.where(around > 0, around, torch.ones_like(around)))
+    step = torch.as_tensor(distance, dtype=vertices.dtype, device=vertices.device).expand_as(area)
+    step = torch.maximum(step, -farthest) * area.sign()
+    return vertices + step[..., None, None] * torch.stack([unit[..., 1], -unit[..., 0]], dim=-1)

@@ -43,6 +43,7 @@ see another cavity. Both rules compare the wall minus :data:`SPREADS` times the 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -941,6 +942,9 @@ FEWEST_SLICES = 4
 SPREADS = 2.0
 """Multiple of the endocardium's spread that is subtracted from the wall."""
 
+UNSURE = 0.3
+"""Share of a cavity's radius above which the spread of its endocardium says that there is no cavity."""
+
 
 def find_base_end(areas: np.ndarray) -> int:
     """Index of the base slice of a stack: 0 for the first slice, -1 for the last one.
@@ -959,14 +963,18 @@ def find_base_end(areas: np.ndarray) -> int:
 
 
 def slices_above_base(
-    areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None = None
+    areas: np.ndarray,
+    walls: np.ndarray,
+    share: float,
+    spreads: np.ndarray | None = None,
+    alone: np.ndarray | None = None,
 ) -> np.ndarray:
     """Slices at the base end whose wall is too thin for a ventricle.
 
     In each phase, from the base inwards: the outermost slice with contours lies above the base where its wall, less
     :data:`SPREADS` times the spread of its endocardium, is thinner than ``share`` times the median wall of the phase,
-    and so on to the first slice of which that is not so. At most two slices and a third of them are taken for it, and
-    none in phases of fewer than four.
+    or where it would not count but for its neighbors; and so on to the first slice of which that is not so. At most two
+    slices and a third of them are taken for it, and none in phases of fewer than four.
 
     Args:
         areas: (S, P) of the cavity by slice and phase, in order along the stack, NaN where there is no contour.
@@ -974,6 +982,7 @@ def slices_above_base(
         share: of the median, from 0 (none) to 1.
         spreads: (S, P) mean spread of the endocardium over the networks of an ensemble
             (:func:`monai_acdr.inferers.vertex_spread`), in the unit of the walls; None or NaN if unknown.
+        alone: (S, P) bool, False where a slice counts only because it lies between others that do; all True if None.
 
     Returns:
         (S, P) bool, True where a slice lies above the base.
@@ -981,17 +990,21 @@ def slices_above_base(
     Raises:
         ValueError: for arrays of another shape, or a share out of range.
     """
-    return _thin_slices(areas, walls, share, spreads, most=2, at_base=True)
+    certain = _certain_walls(areas, walls, share, spreads)
+    if alone is not None:
+        certain = np.where(alone, certain, -np.inf)
+    return _end_slices(areas, walls, certain, share, most=2, at_base=True)
 
 
 def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray) -> np.ndarray:
     """The outermost slices at the apex end whose endocardium is less certain than its wall is thick.
 
-    A slice lies below the apex where its wall is thinner than :data:`SPREADS` times the spread of its endocardium: one
-    slice of a phase at most, and none in phases of fewer than four.
+    A slice lies below the apex where its wall is thinner than :data:`SPREADS` times the spread of its endocardium, or
+    where that spread is above :data:`UNSURE` times the radius of a circle of the cavity's area: one slice of a phase at
+    most, and none in phases of fewer than four.
 
     Args:
-        areas: as for :func:`slices_above_base`.
+        areas: as for :func:`slices_above_base`, in the square of the unit of the walls.
         walls: as for :func:`slices_above_base`.
         spreads: (S, P) in the unit of the walls, NaN where it is not known.
 
@@ -1001,23 +1014,29 @@ def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray)
     Raises:
         ValueError: for arrays of another shape.
     """
-    return _thin_slices(areas, walls, 0.0, spreads, most=1, at_base=False)
+    certain = _certain_walls(areas, walls, 0.0, spreads)
+    radii = np.sqrt(np.where(areas > 0, areas, 0.0) / math.pi)
+    certain = np.where(np.nan_to_num(spreads) > UNSURE * radii, -np.inf, certain)
+    return _end_slices(areas, walls, certain, 0.0, most=1, at_base=False)
 
 
-def _thin_slices(
-    areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None, most: int, at_base: bool
-) -> np.ndarray:
+def _certain_walls(areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None) -> np.ndarray:
     spreads = np.zeros_like(walls) if spreads is None else spreads
     if areas.ndim != 2 or areas.shape != walls.shape or areas.shape != spreads.shape or not 0 <= share <= 1:
         raise ValueError(
             f"Expected `areas`, `walls` and `spreads` of one shape (S, P) and `share` from 0 to 1, but got "
             f"{areas.shape}, {walls.shape}, {spreads.shape} and {share}."
         )
+    return walls - SPREADS * np.nan_to_num(spreads)
+
+
+def _end_slices(
+    areas: np.ndarray, walls: np.ndarray, certain: np.ndarray, share: float, most: int, at_base: bool
+) -> np.ndarray:
     thin = np.zeros(areas.shape, dtype=bool)
     if not np.isfinite(areas).any():
         return thin
     from_first = (find_base_end(areas) == 0) == at_base
-    certain = walls - SPREADS * np.nan_to_num(spreads)
     for phase in range(areas.shape[1]):
         known = np.flatnonzero(np.isfinite(walls[:, phase]) & np.isfinite(areas[:, phase]))
         if len(known) < FEWEST_SLICES:

@@ -139,21 +139,42 @@ def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
     config, metadata = (copy / "configs" / name for name in ("inference.json", "metadata.json"))
     told, stated = json.loads(config.read_text()), json.loads(metadata.read_text())
     config.write_text(json.dumps({**told, "doubtful_below": 0.5, "thinnest_wall": 0.6, "nested": True}))
+    structures = len(load_model(copy, device="cpu").structures)
+    border = [0.25] * structures
+    config.write_text(
+        json.dumps({**told, "doubtful_below": 0.5, "thinnest_wall": 0.6, "nested": True, "border_mm": border})
+    )
     limits = {"edv_ml": {"bias": 1, "lower": -12, "upper": 9.5}, "source": "acdc_dev"}
     metadata.write_text(json.dumps({**stated, "volume_agreement": limits}))
     model = load_model(copy, device="cpu")
     assert (model.doubtful_below, model.nested, model.infer.nested) == (0.5, True, True)
     assert model.thinnest_wall == 0.6
+    assert model.border_mm == tuple(border)
     assert model.agreement is not None and model.agreement.source == "acdc_dev"
     assert model.agreement.limits == {"edv_ml": Limits(-12.0, 9.5, 1.0)}
     other = load_model(copy, copy / "models" / "model.pt", device="cpu")
     assert other.agreement is None  # measured with the bundle's own weights
+    assert other.border_mm == tuple(border)  # of the same weights
+    weights = torch.load(copy / "models" / "model.pt", weights_only=True)
+    torch.save(
+        {name: value + 1e-6 if value.is_floating_point() else value for name, value in weights.items()},
+        tmp_path / "other.pt",
+    )
+    assert load_model(copy, tmp_path / "other.pt", device="cpu").border_mm is None
     for wrong in ([], {"edv_ml": limits["edv_ml"]}, {"source": "x", "edv_ml": {"lower": 3, "upper": 2}}):
         metadata.write_text(json.dumps({**stated, "volume_agreement": wrong}))
         with pytest.raises(ValueError, match=r"Expected .*metadata\.json"):
             load_model(copy, device="cpu")
     metadata.write_text(json.dumps(stated))
-    for key, value in (("doubtful_below", 1.5), ("doubtful_below", True), ("thinnest_wall", -1), ("nested", 1)):
+    for key, value in (
+        ("doubtful_below", 1.5),
+        ("doubtful_below", True),
+        ("thinnest_wall", -1),
+        ("nested", 1),
+        ("border_mm", []),
+        ("border_mm", [9.0]),
+        ("border_mm", "0"),
+    ):
         config.write_text(json.dumps({**told, key: value}))
         with pytest.raises(ValueError, match=f"Expected {key} to be"):
             load_model(copy, device="cpu")

@@ -82,6 +82,8 @@ def test_auto_needs_a_localizer(mammogram: Path, tiny_mass: Path, study: Path, t
 class Told:
     """A localizer that says what it was told."""
 
+    presence_threshold = 0.5
+
     def __init__(self, hearts: list[LocatedHeart]) -> None:
         self.hearts = hearts
         self.asked: tuple[Any, ...] = ()
@@ -122,6 +124,23 @@ def test_what_is_located_is_outlined(study: Path, tiny_heart: Path) -> None:
     )
     every = outline_frames(parse_region("auto"), inputs, model, grid, all_frames=True)
     assert all(outline.final is not None for outline in every)
+
+
+def test_borders_are_moved_where_the_spacing_is_known(study: Path, nested_model: ContourModel) -> None:
+    """Circles of 8 and 12 pixels of 1.3 mm, each moved by one of them."""
+    inputs = read_inputs(study)
+    moved = replace(nested_model, border_mm=(-1.3, 1.3))
+    request = parse_region("center")
+    for outline in outline_frames(request, inputs, moved, None):
+        assert outline.evolution is not None and outline.final is not None
+        radii = np.linalg.norm(outline.evolution - outline.evolution.mean(axis=-2, keepdims=True), axis=-1).mean(-1)
+        np.testing.assert_allclose(radii[-1], [7, 13], rtol=1e-3)
+        np.testing.assert_allclose(radii[0], [4, 6], rtol=1e-3)  # as the network left them
+    unknown = replace(inputs, frames=[replace(frame, spacing=None) for frame in inputs.frames])
+    for before, after in zip(
+        outline_frames(request, unknown, nested_model, None), outline_frames(request, unknown, moved, None), strict=True
+    ):
+        np.testing.assert_array_equal(before.evolution, after.evolution)  # type: ignore[arg-type]
 
 
 def test_without_spacing_the_size_that_is_seen_decides(study: Path, tiny_heart: Path) -> None:

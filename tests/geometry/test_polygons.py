@@ -23,6 +23,7 @@ from monai_acdr.geometry import (
     ellipse,
     is_simple,
     keep_open,
+    offset_contour,
     perimeter,
     resample,
     signed_area,
@@ -257,3 +258,37 @@ def test_a_contour_does_not_shut() -> None:
     kept = keep_open(torch.stack(rings))
     torch.testing.assert_close(kept[:2], torch.stack(rings[:2]))
     torch.testing.assert_close(kept[2:], torch.stack([rings[1]] * 2))
+
+
+# --- Offsets --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_offset_of_a_circle_is_a_circle(turned: bool) -> None:
+    ring = circle(torch.tensor([7.0, -3.0], dtype=torch.float64), 10.0, 48)
+    ring = ring.flip(0) if turned else ring
+    radii = (offset_contour(ring, 0.5) - torch.tensor([7.0, -3.0])).norm(dim=-1)
+    torch.testing.assert_close(radii, torch.full((48,), 10.5, dtype=torch.float64))
+    both = offset_contour(torch.stack([ring, ring]), torch.tensor([-0.5, 2.0]))
+    torch.testing.assert_close(both, torch.stack([offset_contour(ring, -0.5), offset_contour(ring, 2.0)]))
+
+
+@given(st.floats(4, 20), st.floats(0.5, 1.0), st.floats(0, math.pi), st.floats(-0.5, 0.5))
+def test_the_area_of_an_offset_is_that_of_a_buffer(radius: float, flat: float, angle: float, distance: float) -> None:
+    x, y = (ellipse(torch.zeros(2, dtype=torch.float64), as_tensor([[radius, flat * radius]])[0], 64)).unbind(-1)
+    turned = torch.stack([math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y], dim=-1)
+    expected = shapely.Polygon(turned.numpy()).buffer(distance).area
+    assert float(signed_area(offset_contour(turned, distance))) == pytest.approx(expected, rel=5e-3)
+
+
+def test_an_offset_inwards_leaves_something() -> None:
+    ring = circle(torch.tensor([0.0, 0.0], dtype=torch.float64), 1.0, 256)
+    left = offset_contour(ring, -5.0).norm(dim=-1)
+    torch.testing.assert_close(left, torch.full((256,), 0.75, dtype=torch.float64), atol=1e-3, rtol=0)
+    line = as_tensor([[0.0, 0.0], [4.0, 0.0], [2.0, 0.0]])
+    torch.testing.assert_close(offset_contour(line, 1.0), line)  # no inside
+
+
+def test_the_gradient_of_an_offset() -> None:
+    ring = circle(torch.tensor([0.0, 0.0], dtype=torch.float64), 3.0, 8).requires_grad_()
+    assert torch.autograd.gradcheck(lambda v: offset_contour(v, 0.3), (ring,))

@@ -657,12 +657,24 @@ def test_what_counts_is_the_wall_less_two_spreads() -> None:
     assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 1]]
 
 
+def test_a_slice_that_counts_for_its_neighbors_is_no_base() -> None:
+    alone = np.ones(AREAS.shape, dtype=bool)
+    alone[1] = alone[2, 0] = False  # next to the base at end-systole, where the first slice is left out
+    above = slices_above_base(AREAS, WALLS, 0.65, alone=alone)
+    assert np.argwhere(above).tolist() == [[0, 1], [1, 1]]
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_apex_that_no_two_networks_see_alike(turned: bool) -> None:
     spreads = np.full(AREAS.shape, 1.0)
     spreads[5, 1] = 2.6  # the wall is 5
     spreads[4, 0] = spreads[0, 0] = 9.0  # neither the last slice nor the base is looked at
-    arrays = [array[::-1] if turned else array for array in (AREAS, WALLS, spreads)]
+    areas = 100 * AREAS  # radii from 5.6
+    arrays = [array[::-1] if turned else array for array in (areas, WALLS, spreads)]
     assert np.argwhere(slices_below_apex(*arrays)).tolist() == [[0 if turned else 5, 1]]
+    areas[5, 0] = np.pi * 3.2**2  # the spread is 1.0
+    assert np.argwhere(slices_below_apex(areas, WALLS, spreads)).tolist() == [[5, 0], [5, 1]]
+    areas[5, 0] = np.pi * 3.4**2
+    assert np.argwhere(slices_below_apex(areas, WALLS, spreads)).tolist() == [[5, 1]]
     assert not slices_below_apex(AREAS, WALLS, np.full(AREAS.shape, np.nan)).any()
     assert not slices_below_apex(AREAS[:3], WALLS[:3], spreads[:3] + 9).any()

@@ -367,8 +367,9 @@ def _second_look(
     """Contours of a smaller region, where those of the region about a click miss it and the new ones do not."""
     if any(_is_inside(vertices, click) for vertices in contours):
         return contours
-    (found,) = model.infer([image.inputs.frames[outlined.frame].image], [expand_roi(outlined.region, SECOND_LOOK)])
-    last = found[-1] if found.ndim == 4 else found[-1][None]
+    frame = image.inputs.frames[outlined.frame]
+    (found,) = model.infer([frame.image], [expand_roi(outlined.region, SECOND_LOOK)])
+    last = model.place_border(found[-1] if found.ndim == 4 else found[-1][None], frame.spacing)
     return list(last) if any(_is_inside(vertices, click) for vertices in last) else contours
 
 

@@ -12,6 +12,7 @@ MONAI's own ``ApplyTransformToPoints`` wants (row, column) indices of pixel cent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -21,9 +22,14 @@ from monai.utils import TransformBackends, convert_to_dst_type
 from torch import Tensor
 
 from monai_acdr.geometry import (
+    SMALL_LOOP,
     at_least_float32,
+    cut_loops,
+    is_nested,
+    is_simple,
     map_vertices,
     nest_contours,
+    offset_contour,
     pixel_to_world,
     resample,
     settle_contours,
@@ -48,6 +54,7 @@ __all__ = [
     "LastContour",
     "MaskToContour",
     "NestContours",
+    "OffsetContour",
     "ResampleContour",
     "SelectContour",
     "ShiftContour",
@@ -256,6 +263,56 @@ class ShiftContour(Transform):
         if step.shape != (2,) or not bool(torch.isfinite(step).all()):
             raise ValueError(f"Expected `shift` to be (x, y), two finite numbers in pixels, but got {shift}.")
         moved = plain + self.factor * step
+        return vertices_in(moved, vertices.affine) if isinstance(vertices, MetaTensor) else moved
+
+
+class OffsetContour(Transform):
+    """Move contours outwards by lengths in mm, inwards where they are negative.
+
+    For networks whose contours are known to lie beside the border that is wanted. See
+    :func:`monai_acdr.geometry.offset_contour`.
+
+    Args:
+        offset_mm: one number for each of the N structures, from the innermost to the outermost.
+
+    Raises:
+        ValueError: for lengths that are not finite, or none.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(self, offset_mm: Sequence[float]) -> None:
+        self.offset_mm = tuple(float(value) for value in offset_mm)
+        if not self.offset_mm or not all(math.isfinite(value) for value in self.offset_mm):
+            raise ValueError(f"Expected `offset_mm` to be a finite number for each structure, but got {offset_mm}.")
+
+    def __call__(self, vertices: Tensor, spacing: Sequence[float] | Tensor) -> Tensor:  # type: ignore[override]
+        """Move (N, K, 2) vertices in pixels of (row, column) ``spacing`` in mm; type, dtype and frame stay.
+
+        Loops that the move makes are cut, and where there are several structures each still lies within the next one if
+        it did before.
+
+        Raises:
+            ValueError: when the contours are not N, or the spacing is not two positive numbers.
+        """
+        plain = at_least_float32(plain_vertices(vertices))
+        scale = torch.as_tensor(spacing, dtype=plain.dtype, device=plain.device)
+        if plain.ndim != 3 or len(plain) != len(self.offset_mm):
+            raise ValueError(
+                f"Expected contours ({len(self.offset_mm)}, K, 2), one for each offset, but got {tuple(plain.shape)}."
+            )
+        if scale.shape != (2,) or not bool((torch.isfinite(scale) & (scale > 0)).all()):
+            raise ValueError(f"Expected `spacing` to be two positive numbers in mm, rows then columns, not {spacing}.")
+        scale = scale.flip(0)
+        moved = offset_contour(plain * scale, plain.new_tensor(self.offset_mm)) / scale
+        moved = torch.stack(
+            [
+                cut_loops(after, SMALL_LOOP) if bool(is_simple(before)) and not bool(is_simple(after)) else after
+                for before, after in zip(plain, moved, strict=True)
+            ]
+        )
+        if len(moved) > 1 and bool(is_nested(plain)):
+            moved = nest_contours(moved)
         return vertices_in(moved, vertices.affine) if isinstance(vertices, MetaTensor) else moved
 
 

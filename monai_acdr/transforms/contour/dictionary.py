@@ -18,6 +18,7 @@ from monai.transforms import MapTransform
 from monai.utils import TransformBackends, ensure_tuple
 from torch import Tensor
 
+from monai_acdr.geometry import pixel_spacing
 from monai_acdr.transforms.contour.array import (
     ContourToImage,
     ContourToMask,
@@ -26,6 +27,7 @@ from monai_acdr.transforms.contour.array import (
     LastContour,
     MaskToContour,
     NestContours,
+    OffsetContour,
     ResampleContour,
     SelectContour,
     ShiftContour,
@@ -70,6 +72,9 @@ __all__ = [
     "NestContoursD",
     "NestContoursDict",
     "NestContoursd",
+    "OffsetContourD",
+    "OffsetContourDict",
+    "OffsetContourd",
     "ResampleContourD",
     "ResampleContourDict",
     "ResampleContourd",
@@ -314,6 +319,40 @@ class ShiftContourd(MapTransform):
         return d
 
 
+class OffsetContourd(MapTransform):
+    """Move contours outwards by lengths in mm; where the spacing is not known they stay. See :class:`OffsetContour`.
+
+    Args:
+        keys: contours (N, K, 2), in pixels of the image's file.
+        offset_mm: one number for each structure; None moves nothing.
+        image_key: image whose file's pixels those are.
+        spacing_key: item that is true where the affine of that file has its spacing.
+        allow_missing_keys: skip keys that are absent.
+    """
+
+    backend = [TransformBackends.TORCH]
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        offset_mm: Sequence[float] | None,
+        image_key: str = "image",
+        spacing_key: str = "has_spacing",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.image_key, self.spacing_key = image_key, spacing_key
+        self.move = None if offset_mm is None else OffsetContour(offset_mm)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        d = dict(data)
+        if self.move is not None and d.get(self.spacing_key):
+            spacing = pixel_spacing(file_grid(d[self.image_key])[1])
+            for key in self.key_iterator(d):
+                d[key] = self.move(d[key], spacing)
+        return d
+
+
 class ResampleContourd(MapTransform):
     """Place vertices at equal arc length along closed contours. See :class:`ResampleContour`.
 
@@ -426,6 +465,7 @@ ContourToImageD = ContourToImageDict = ContourToImaged
 ContourToWorldD = ContourToWorldDict = ContourToWorldd
 SelectContourD = SelectContourDict = SelectContourd
 LastContourD = LastContourDict = LastContourd
+OffsetContourD = OffsetContourDict = OffsetContourd
 ShiftContourD = ShiftContourDict = ShiftContourd
 ResampleContourD = ResampleContourDict = ResampleContourd
 InitialContourD = InitialContourDict = InitialContourd

@@ -333,7 +333,9 @@ def _draw(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     # Far outside of the image nothing is drawn: Pillow counts in 32 bits.
     whole = np.floor(np.clip(_chain(contour), -FAR, FAR)).astype(np.int64)
     picture = Image.new("L", (size[1], size[0]))
-    ImageDraw.Draw(picture).polygon([(int(x), int(y)) for x, y in whole], fill=1, outline=1)
+    points = [(int(x), int(y)) for x, y in whole]
+    points += points[: max(0, 2 - len(points))]  # a contour within one pixel: Pillow wants two points
+    ImageDraw.Draw(picture).polygon(points, fill=1, outline=1)
     return np.asarray(picture)
 
 

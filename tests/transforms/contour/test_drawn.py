@@ -128,6 +128,12 @@ def test_thin_masks_have_a_contour(shape: tuple[int, int]) -> None:
     assert (centroid(found) - middle - DRAWN_SHIFT_PX).abs().max() < 0.05
 
 
+def test_a_contour_within_one_pixel_is_that_pixel() -> None:
+    for radius in (0.0, 0.05):
+        mask = draw_mask(circle(torch.tensor([5.6, 3.6]), radius, 8), (8, 9))[0]
+        assert mask.nonzero().tolist() == [[3, 5]], radius
+
+
 def test_unknown_and_impossible_contours() -> None:
     known = ellipse(8, 8, (30, 30))
     both = torch.stack([known, torch.full_like(known, torch.nan)])
