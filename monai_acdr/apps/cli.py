@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import click
 
 from monai_acdr import __version__
+from monai_acdr.apps.startup import deferred_imports, rare_collections
 from monai_acdr.files import OutputError
 from monai_acdr.read_budget import DEFAULT_BYTES, ENVIRONMENT, read_budget
 from monai_acdr.signals import Stopped, stop_on_signals
@@ -273,7 +274,7 @@ Examples:
 @click.option("--identity", is_flag=True, help="Put the patient's name and ID into that report.")
 @click.option("--all-frames", is_flag=True, help="With ROI auto: keep frames in which no ventricle was found.")
 @click.option("--store", metavar="URL", help="DICOMweb service to send the DICOM results to.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Frames at once.")
+@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames at once.")
 @click.option("--strict", is_flag=True, help="Refuse a study in which a file has to be left out.")
 @read_budget_option
 @overwrite_option
@@ -285,9 +286,10 @@ def segment(seg: bool, seg_kind: str, as_json: bool, structure: tuple[str, ...],
     STUDY is a DICOM file or folder, a picture or a folder of them, a NIfTI volume, or the URL of a study on a DICOMweb
     server. Contours go to contours.json, in pixels and in mm; report.json says what was done. Nothing is half written.
     """
-    from monai_acdr.apps.segment_study import segment as run
+    with deferred_imports():
+        from monai_acdr.apps.segment_study import segment as run
 
-    with TerminalProgress() as progress:
+    with rare_collections(), TerminalProgress() as progress:
         report = run(seg=seg_kind.upper() if seg else None, structure=structure or None, progress=progress, **arguments)
     lines = [
         *report.summary(),
@@ -368,9 +370,11 @@ def convert(kind: str, as_json: bool, **arguments: Any) -> None:
     folder for one file per frame. Masks hold the pixels that a contour covers by half; contours are traced around masks
     and their holes, and what a format cannot hold is reported. Nothing is half written.
     """
-    from monai_acdr.apps.convert_contours import convert as run
+    with deferred_imports():
+        from monai_acdr.apps.convert_contours import convert as run
 
-    report = run(kind=kind.upper(), **arguments)
+    with rare_collections():
+        report = run(kind=kind.upper(), **arguments)
     shown = [str(path) for path in report.files[:_SHOWN_FILES]]
     if len(report.files) > _SHOWN_FILES:
         shown.append(f"... {len(report.files)} files in all")
@@ -414,7 +418,8 @@ def train(as_json: bool, **arguments: Any) -> None:
     DATA is a folder of images and masks, in any of the usual layouts. It is checked first; OUT/plan.json says what was
     chosen and why, OUT/card.md what came out, and OUT/bundle is for segment, evaluate, MONAI Label and monai.bundle.
     """
-    from monai_acdr.apps.train_bundle import train as run
+    with deferred_imports():
+        from monai_acdr.apps.train_bundle import train as run
 
     result = run(say=lambda text: print_line(text, err=as_json), **arguments)
     print_result(as_json, result.as_dict(), _train_lines(result))
@@ -454,7 +459,8 @@ Examples:
 @json_option
 def evaluate(pairs: tuple[str, ...], as_json: bool, **arguments: Any) -> None:
     """Compare a bundle's contours with the references of a DATASET: Dice, distances in pixels, intervals."""
-    from monai_acdr.apps.evaluate_bundle import evaluate as run
+    with deferred_imports():
+        from monai_acdr.apps.evaluate_bundle import evaluate as run
 
     figures = run(config=dict(_pair(text) for text in pairs), **arguments)
     print_result(as_json, figures, _evaluate_lines(figures, arguments["output"]))
@@ -510,7 +516,7 @@ Examples:
 @click.option("--label", type=int, default=3, show_default=True, help="Value of the left ventricle's cavity.")
 @click.option("--myocardium", type=int, default=2, show_default=True, help="Value of the myocardium.")
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Frames at once.")
+@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames at once.")
 @read_budget_option
 @overwrite_option
 @device_option
@@ -521,7 +527,8 @@ def agreement(as_json: bool, **arguments: Any) -> None:
     STUDIES is a folder with PATIENT/ED.nii.gz, ES.nii.gz, and label maps ED_gt.nii.gz, ES_gt.nii.gz, as users of ACDC
     and M&Ms have them, or with DICOM files and contour files in one of Sunnybrook's layouts.
     """
-    from monai_acdr.apps.volume_agreement import agreement as run
+    with deferred_imports():
+        from monai_acdr.apps.volume_agreement import agreement as run
 
     with TerminalProgress() as progress:
         result = run(progress=progress, **arguments)
@@ -557,10 +564,11 @@ def _agreement_lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
 @json_option
 def demo(output: str, synthetic: bool, overwrite: bool, device: str | None, as_json: bool) -> None:
     """Outline a real heart that comes with this package: contours, DICOM results, measures and pictures."""
-    from monai_acdr.apps.segment_study import demo as run
-    from monai_acdr.data import example_study
+    with deferred_imports():
+        from monai_acdr.apps.segment_study import demo as run
+        from monai_acdr.data import example_study
 
-    with TerminalProgress() as progress:
+    with rare_collections(), TerminalProgress() as progress:
         report = run(output, synthetic=synthetic, device=device, overwrite=overwrite, progress=progress)
     study = f"{output}/study" if synthetic else example_study()
     lines = [*report.summary(), f"Open {output}/report.html; the DICOM study is in {study}."]
@@ -571,7 +579,8 @@ def demo(output: str, synthetic: bool, overwrite: bool, device: str | None, as_j
 @json_option
 def info(as_json: bool) -> None:
     """Versions, devices, rasterizer backends, extras, and the bundles that come with this installation."""
-    from monai_acdr.apps.installation import info as run
+    with deferred_imports():
+        from monai_acdr.apps.installation import info as run
 
     record = run()
     print_result(as_json, record, _info_lines(record))
@@ -651,7 +660,8 @@ def export(as_json: bool, bundle: str, **arguments: Any) -> None:
     BUNDLE is the name of an installed bundle, or a bundle's folder. The file is compared with the network on crops of
     real images, and is not written where contours differ by more than 0.01 pixels.
     """
-    from monai_acdr.apps.export_bundle import export as run
+    with deferred_imports():
+        from monai_acdr.apps.export_bundle import export as run
 
     record = run(bundle, **arguments)
     parity = record["parity"]

@@ -224,7 +224,7 @@ def load_model(
     model: str | os.PathLike[str],
     checkpoint: str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
-    batch_size: int = 32,
+    batch_size: int = 16,
 ) -> ContourModel:
     """Load a bundle. Its config is code that is run, as with ``python -m monai.bundle``: use bundles that you trust.
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from monai_acdr.apps.layers import earlier_contours
 from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
-from monai_acdr.inferers import LocatedHeart
+from monai_acdr.inferers import InferredContours, LocatedHeart
 from monai_acdr.measures import CineGrid, measure_wall, slices_above_base, slices_below_apex
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
@@ -100,8 +101,9 @@ def outline_frames(
             frame has a contour, unless all that had a region lack contrast.
     """
     requests = [request] * len(inputs.frames) if isinstance(request, RegionRequest) else list(request)
+    workers = torch.get_num_threads() if model.device.type == "cpu" else 1
     with one_thread():
-        outlines = _outlines(requests, inputs, model, grid, all_frames, progress)
+        outlines = _outlines(requests, inputs, model, grid, all_frames, progress, workers)
     if none_is_an_error and not any(outline.final is not None or outline.reason == NO_CONTRAST for outline in outlines):
         reasons = sorted({outline.reason for outline in outlines})
         raise ValueError(
@@ -118,6 +120,7 @@ def _outlines(
     grid: CineGrid | None,
     all_frames: bool,
     progress: Progress | None,
+    workers: int,
 ) -> list[Outline]:
     images = [_aligned(frame.image, frame.laterality, model) for frame in inputs.frames]
     places = [
@@ -129,16 +132,24 @@ def _outlines(
     spreads: dict[int, np.ndarray] = {}
     repairs: dict[int, tuple[tuple[str, ...], ...]] = {}
     step = model.infer.batch_size
-    for start in range(0, len(looked), step):
-        batch = looked[start : start + step]
+    batches = [looked[start : start + step] for start in range(0, len(looked), step)]
+
+    def infer(batch: list[int]) -> list[InferredContours]:
         regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
-        for i, inferred in zip(batch, model.infer.outline([images[i] for i in batch], regions), strict=True):
-            evolutions[i], repairs[i] = _evolution(inferred.contours), inferred.repairs
-            if inferred.spread is not None:
-                spreads[i] = _spread(inferred.spread)
-        _check_structures(evolutions[batch[0]], model)
-        if progress is not None:
-            progress("outline", start + len(batch), len(looked))
+        return model.infer.outline([images[i] for i in batch], regions)
+
+    # A thread for each batch, not several within each operator: those wait for each other at every layer, which on
+    # a busy machine is most of the time.
+    workers = max(1, min(workers, len(batches)))
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for batch, results in zip(batches, pool.map(infer, batches), strict=True):
+            for i, inferred in zip(batch, results, strict=True):
+                evolutions[i], repairs[i] = _evolution(inferred.contours), inferred.repairs
+                if inferred.spread is not None:
+                    spreads[i] = _spread(inferred.spread)
+            _check_structures(evolutions[batch[0]], model)
+            if progress is not None:
+                progress("outline", len(evolutions), len(looked))
     if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, evolutions, spreads, model, grid)
     for i, evolution in evolutions.items():  # after the walls were compared, which the borders make thicker

@@ -611,7 +611,7 @@ class SegmentOptions:
     all_frames: bool = False
     store: str | None = None
     device: str | None = None
-    batch_size: int = 32
+    batch_size: int = 16
     overwrite: bool = False
     strict: bool = False
 

@@ -372,7 +372,7 @@ class AgreementOptions:
     myocardium: int = 2
     checkpoint: str | os.PathLike[str] | None = None
     device: str | None = None
-    batch_size: int = 32
+    batch_size: int = 16
     overwrite: bool = False
 
 

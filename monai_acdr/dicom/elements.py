@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 from pydicom.config import disable_value_validation
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.valuerep import PersonName
@@ -83,8 +85,7 @@ def quiet_values() -> Iterator[None]:
 
 def is_present(holder: Any, keyword: str) -> bool:
     """Whether an element is there and not empty."""
-    value = _value(holder, keyword, "")
-    return not (value is None or (isinstance(value, (str, bytes)) and not value.strip()) or _is_empty(value))
+    return not _is_empty(_value(holder, keyword, ""))
 
 
 def numbers(holder: Any, keyword: str, count: int, name: object) -> tuple[float, ...] | None:
@@ -99,10 +100,15 @@ def numbers(holder: Any, keyword: str, count: int, name: object) -> tuple[float,
     Raises:
         ValueError: for anything else than that many finite numbers.
     """
-    if holder is None or not is_present(holder, keyword):
+    value = None if holder is None else _value(holder, keyword, name)
+    if _is_empty(value):
         return None
+    values: tuple[float, ...]
     try:
-        values = tuple(float(part) for part in np.atleast_1d(np.asarray(_value(holder, keyword, name), np.float64)))
+        if isinstance(value, (int, float)):
+            values = (float(value),)
+        else:
+            values = tuple(float(part) for part in np.atleast_1d(np.asarray(value, np.float64)))
     except (TypeError, ValueError, OverflowError):
         values = ()
     if len(values) != count or not all(map(math.isfinite, values)):
@@ -135,9 +141,9 @@ def items(holder: Any, keyword: str, name: object) -> Sequence[Dataset]:
     Raises:
         ValueError: when the element is not a sequence.
     """
-    if holder is None or not is_present(holder, keyword):
+    value = None if holder is None else _value(holder, keyword, name)
+    if _is_empty(value):
         return ()
-    value = _value(holder, keyword, name)
     if not isinstance(value, DicomSequence):
         raise ValueError(f"Expected {keyword} to be a sequence, but {name} has something else: the file is damaged.")
     return value
@@ -192,11 +198,19 @@ def functional_group(header: Any, frame: int, keyword: str, name: object) -> Dat
 
 
 def _is_empty(value: Any) -> bool:
+    """Whether there is nothing in an element, or only spaces."""
+    if value is None or (isinstance(value, (str, bytes)) and not value.strip()):
+        return True
     return hasattr(value, "__len__") and not isinstance(value, Dataset) and len(value) == 0
 
 
 def _value(holder: Any, keyword: str, name: object) -> Any:
     try:
+        tag = tag_for_keyword(keyword)
+        if tag is not None:
+            element = holder.get_item(tag)
+            if element is None or isinstance(element, DataElement):  # only decoding makes noise
+                return None if element is None else element.value
         with quiet_values():
             return holder.get(keyword)
     except Exception as error:  # pydicom decodes on access; `from None`, since its messages quote values

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from monai_acdr.dicom.elements import items, quiet_values, text
@@ -55,6 +56,8 @@ __all__ = [
 RT_STRUCTURE_SET_STORAGE = UID("1.2.840.10008.5.1.4.1.1.481.3")
 _STUDY_CLASS = UID("1.2.840.10008.3.1.2.3.1")
 """Detached Study Management: retired, and still what the RT Referenced Study Sequence asks for."""
+
+_CONTOUR_DATA = Tag("ContourData")
 
 _logger = logging.getLogger(__name__)
 
@@ -194,7 +197,9 @@ def _contours(number: int, region: Region, sources: Sequence[SourceFrame]) -> Da
             item.ContourNumber = len(items) + 1
             item.ContourImageSequence = DicomSequence([_reference(source, whole=False)])
             item.ContourGeometricType, item.NumberOfContourPoints = "CLOSED_PLANAR", len(vertices)
-            item.ContourData = [decimal_string(value) for value in source.to_world(vertices).ravel()]
+            coordinates = "\\".join(map(decimal_string, source.to_world(vertices).ravel().tolist()))
+            # as one text: pydicom would make an object of each of a hundred thousand numbers, and text of them again
+            item.add(DataElement(_CONTOUR_DATA, "DS", coordinates, already_converted=True))
             items.append(item)
     result = Dataset()
     result.ROIDisplayColor, result.ReferencedROINumber = list(region.structure.color), number
@@ -207,7 +212,7 @@ def _lengths(drawn: Sequence[Dataset]) -> Iterator[int]:
     """Bytes of the coordinates of each contour."""
     for roi in drawn:
         for item in roi.get("ContourSequence") or []:
-            yield sum(len(str(value)) + 1 for value in item.ContourData)
+            yield len(item.ContourData) + 1
 
 
 def _observation(number: int, structure: Structure) -> Dataset:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class SourceFrame:
     component: str = ""
     time: FrameTime = FrameTime()
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, int]:
         """(SOPInstanceUID, frame number): what references name."""
         return str(self.header.SOPInstanceUID), self.frame

@@ -1,0 +1,121 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""How long does `monai-acdr segment` take by the clock, from the shell to the results, imports and all?
+
+Each run is a process of its own, against those of another checkout of this package in turns, one after the other and in
+reverse order every other round. The processor's time of a run (user and system) is measured beside the clock: on
+a machine that does other work it says more. Contours of the two are compared vertex by vertex.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from timing import ROOT, Table, parser, ratio, spread, write_record
+
+from monai_acdr.data.phantoms import write_short_axis_studies
+
+QUESTION = "seconds of `monai-acdr segment` by the clock and of the processor, for a whole cine study"
+COMMAND = "from monai_acdr.apps.cli import main; main()"
+OPTIONS = ("--roi", "center", "--no-pictures", "--seg", "--rtstruct", "--sr", "--device", "cpu")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write the JSON file."""
+    chosen = read_options(arguments)
+    checkouts = {"now": ROOT} if chosen.before is None else {"before": chosen.before.resolve(), "now": ROOT}
+    samples: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
+    with tempfile.TemporaryDirectory() as folder:
+        study = chosen.study or write_short_axis_studies(Path(folder) / "study", 1, chosen.slices, chosen.phases)
+        outputs = {name: Path(folder) / name for name in checkouts}
+        for number in range(-chosen.warmup, chosen.repeats):
+            for name in list(checkouts) if number % 2 == 0 else list(checkouts)[::-1]:
+                sample = run(checkouts[name], study.resolve(), outputs[name], chosen.threads)
+                if number >= 0:
+                    samples[name].append(sample)
+        difference = None if chosen.before is None else largest_difference(*outputs.values())
+    results: dict[str, Any] = {
+        name: {key: spread([sample[key] for sample in samples[name]]) for key in ("clock", "processor", "memory_mib")}
+        for name in checkouts
+    }
+    rows = [
+        [name, *(f"{results[name][key]['median']:.1f}" for key in ("clock", "processor"))]
+        + [f"{results[name]['memory_mib']['median']:.0f}"]
+        for name in checkouts
+    ]
+    if chosen.before is not None:
+        ratios = {
+            key: ratio([sample[key] for sample in samples["now"]], [sample[key] for sample in samples["before"]])
+            for key in ("clock", "processor", "memory_mib")
+        }
+        results |= {"ratios": ratios, "largest_difference_px": difference}
+        rows.append(["ratio", *(f"{value['median']:.2f}" for value in ratios.values())])
+    table = Table("runs", ["", "seconds by the clock", "seconds of the processor", "peak, MiB"], rows)
+    print(table)
+    settings = {"repeats": chosen.repeats, "warmup": chosen.warmup, "threads": chosen.threads}
+    settings |= {"synthetic": chosen.study is None, "options": " ".join(OPTIONS)}
+    write_record(chosen.output, QUESTION, settings, results, [table])
+    return 0
+
+
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    options = parser(__doc__, __file__, repeats=3, threads=2)
+    options.set_defaults(warmup=1)
+    options.add_argument("--study", type=Path, help="folder of one study, instead of a synthetic one")
+    options.add_argument("--before", type=Path, help="another checkout of this package, to compare with")
+    options.add_argument("--slices", type=int, default=12)
+    options.add_argument("--phases", type=int, default=20)
+    return options.parse_args(arguments)
+
+
+def run(checkout: Path, study: Path, output: Path, threads: int) -> dict[str, float]:
+    """Seconds and memory of one run."""
+    command = [sys.executable, "-c", COMMAND, "segment", str(study), "--output", str(output), "--overwrite", *OPTIONS]
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}
+    start = time.perf_counter()
+    with subprocess.Popen(command, env=environment, cwd=checkout, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        raise RuntimeError(f"Expected the command to end well, but its status is {process.returncode}.")
+    return {"clock": seconds, "processor": usage.ru_utime + usage.ru_stime, "memory_mib": _mib(usage)}
+
+
+def _mib(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def largest_difference(first: Path, second: Path) -> float:
+    """Largest difference of a coordinate of the contours in two folders of results, in pixels."""
+    first_contours, second_contours = contours(first), contours(second)
+    if first_contours.keys() != second_contours.keys():
+        raise RuntimeError("Expected the same frames and structures of both checkouts, but they differ.")
+    return max(float(np.abs(first_contours[key] - second_contours[key]).max()) for key in first_contours)
+
+
+def contours(folder: Path) -> dict[tuple[str, str], np.ndarray]:
+    """Frame and structure -> vertices (K, 2) in pixels."""
+    document = json.loads((folder / "contours.json").read_text(encoding="utf-8"))
+    return {
+        (frame["name"], each["structure"]): np.array(each["vertices_px"])
+        for frame in document["frames"]
+        for each in frame["contours"]
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
