@@ -15,7 +15,7 @@ setup(
     packages=[*find_packages(include=["monai_acdr", "monai_acdr.*"]), "monai_acdr.bundles"],
     package_dir={"monai_acdr.bundles": "bundles"},
     package_data={
-        "monai_acdr": ["py.typed", "apps/*.schema.json", "visualize/*.jinja"],
+        "monai_acdr": ["py.typed", "apps/*.schema.json", "apps/review/static/*", "visualize/*.jinja"],
         "monai_acdr.data.examples": ["sunnybrook/**"],
         "monai_acdr.bundles": ["*/LICENSE", "*/configs/*", "*/docs/*", "*/models/*", "*/large_files.yml"],
     },

@@ -22,7 +22,7 @@ HEADER = "# Copyright 2026 The monai_acdr authors\n# SPDX-License-Identifier: Ap
 # Import names of packages that only an extra or another project installs.
 OPTIONAL = (
     *("fire", "tqdm", "tensorboard", "yaml", "torch_contour"),
-    *("hypothesis", "jsonschema", "pytest", "shapely"),
+    *("httpx", "hypothesis", "jsonschema", "pytest", "selenium", "shapely"),
     *(
         "cv2",
         "dicomweb_client",
@@ -38,8 +38,10 @@ OPTIONAL = (
         "pytorch3d",
         "requests",
         "skimage",
+        "starlette",
         "torchvision",
         "triton",
+        "uvicorn",
         "xlrd",
     ),
 )
@@ -49,6 +51,7 @@ BACKENDS = {
     "monai_acdr.networks.layers.rasterizers.numba_": "numba",
     "monai_acdr.networks.layers.rasterizers.triton_": "triton",
     "monai_acdr.apps.monailabel.server": "monailabel",
+    "monai_acdr.apps.review.http": "starlette",
 }
 
 # Folders of tests/ that mirror no part of the package.

@@ -276,11 +276,14 @@ Examples:
 @click.option("--store", metavar="URL", help="DICOMweb service to send the DICOM results to.")
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames at once.")
 @click.option("--strict", is_flag=True, help="Refuse a study in which a file has to be left out.")
+@click.option("--review", "then_review", is_flag=True, help="Open the contours in the browser then, as review does.")
 @read_budget_option
 @overwrite_option
 @device_option
 @json_option
-def segment(seg: bool, seg_kind: str, as_json: bool, structure: tuple[str, ...], **arguments: Any) -> None:
+def segment(
+    seg: bool, seg_kind: str, as_json: bool, structure: tuple[str, ...], then_review: bool, **arguments: Any
+) -> None:
     """Outline the images of one STUDY.
 
     STUDY is a DICOM file or folder, a picture or a folder of them, a NIfTI volume, or the URL of a study on a DICOMweb
@@ -298,6 +301,53 @@ def segment(seg: bool, seg_kind: str, as_json: bool, structure: tuple[str, ...],
         + ")",
     ]
     print_result(as_json, report.as_dict(), lines)
+    if then_review:
+        shared = {key: arguments[key] for key in ("model", "checkpoint", "device", "store")}
+        _review(arguments["output"], arguments["study"], spacing=arguments["spacing"], **shared)
+
+
+def _review(results: str, images: str, **options: Any) -> None:
+    from monai_acdr.apps.review import start_review
+
+    start_review(results, images, say=lambda text: print_line(text, err=True), **options)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  monai-acdr review OUT --images STUDY --reader "Jane Doe"
+  monai-acdr review contours.json --images pictures --no-browser
+
+What was changed is in OUT/review/changes.jsonl, and a review goes on there; Finish writes OUT/review/version-0001, and
+so on: contours.json, seg.dcm, rtstruct.dcm, sr.dcm.
+""",
+)
+@click.argument("results")
+@click.option("-i", "--images", required=True, metavar="PATH", help="What the contours were drawn on.")
+@click.option("--reader", default="", metavar="NAME", help="Name that Finish suggests; it is written into results.")
+@click.option("--store", metavar="URL", help="DICOMweb service that Finish sends the DICOM results to.")
+@click.option(
+    "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not tell it."
+)
+@model_option
+@click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; others than 127.0.0.1 show the images to whoever has the address that is printed.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
+@read_budget_option
+@device_option
+def review(results: str, images: str, **options: Any) -> None:
+    """Look at contours in the browser, correct them, and sign them off.
+
+    RESULTS is the output folder of segment, or a contour document (.json). The page is served on this machine, for one
+    reader at a time. Every change is on the disk before the page says "Saved".
+    """
+    _review(results, images, **options)
 
 
 _CONVERT_FORMATS = ("txt", "json", "png", "nifti", "rtstruct", "seg")
@@ -765,5 +815,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, train, evaluate, agreement, convert, export, demo, info, keys, label_app, mercure):
+for command in (segment, review, train, evaluate, agreement, convert, export, demo, info, keys, label_app, mercure):
     main.add_command(command)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -173,6 +173,9 @@ def read_inputs(
     series: str | None = None,
     spacing: Sequence[float] | None = None,
     progress: ReadProgress | None = None,
+    *,
+    instances: Collection[str] = (),
+    pixels: bool = True,
 ) -> Inputs:
     """Read a file, a folder or a study.
 
@@ -182,6 +185,9 @@ def read_inputs(
         series: of DICOM, which one: see :func:`choose_series`.
         spacing: (between rows, between columns) in mm for images that do not tell it.
         progress: told (done, all) while pixels are decoded.
+        instances: of DICOM, SOP Instance UIDs: of several series the one with one of them is read.
+        pixels: of DICOM, whether to decode the images; otherwise they are views of one zero, with size and affine, and
+            :func:`load_frames` decodes those that are needed.
 
     Raises:
         FileNotFoundError: when there is no such path.
@@ -195,13 +201,13 @@ def read_inputs(
         if not any(_is_dicom(file) for file in files):
             skipped = [not_a_file(file, path) for file in no_files]
             return _picture_inputs(path, files, given, skipped)
-        return _dicom_inputs(path, series, given, progress)
+        return _dicom_inputs(path, series, given, progress, instances, pixels)
     check_regular_file(path, "a file or a folder")
     if is_nifti(path):
         inputs = volume_inputs(read_nifti(path))
         return inputs if given is None else replace(inputs, findings=[*inputs.findings, _UNUSED])
     if is_dicom_file(path):
-        return _dicom_inputs(path, series, given, progress)
+        return _dicom_inputs(path, series, given, progress, instances, pixels)
     return _picture_inputs(path, [path], given, [])
 
 
@@ -257,12 +263,20 @@ def _is_dicom(file: Path) -> bool:
 
 
 def _dicom_inputs(
-    path: Path, series: str | None, given: tuple[float, float] | None, progress: ReadProgress | None
+    path: Path,
+    series: str | None,
+    given: tuple[float, float] | None,
+    progress: ReadProgress | None,
+    instances: Collection[str],
+    pixels: bool,
 ) -> Inputs:
     all_series, skipped = find_series(path)
-    sources = choose_series(all_series, series)
+    sources = choose_series(all_series, series, instances)
     findings = [*_reference_findings(sources), *_time_findings(sources), *_scale_findings(sources, given)]
-    images, unreadable = _load_readable(path, sources, progress)
+    if pixels:
+        images, unreadable = _load_readable(path, sources, progress)
+    else:
+        images, unreadable = {source.key: _no_pixels(source) for source in sources}, []
     sources = [source for source in sources if source.key in images]
     named = zip(frame_names(sources), sources, strict=True)
     frames = [_dicom_frame(name, source, images[source.key], given) for name, source in named]
@@ -340,6 +354,10 @@ def _load_readable(
     if not images:
         raise errors[0][1]
     return images, [left_out(path, file, "unreadable", str(error)) for file, error in errors]
+
+
+def _no_pixels(source: SourceFrame) -> MetaTensor:
+    return MetaTensor(torch.zeros(1).expand(1, *source.size), affine=source.affine.clone())
 
 
 def _cine_header(source: SourceFrame) -> FrameHeader:

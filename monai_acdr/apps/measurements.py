@@ -124,7 +124,7 @@ def region_contrast(pixels: Tensor, region: Tensor) -> float:
 
 def contour_findings(
     frames: Sequence[Frame],
-    contours: Sequence[np.ndarray | None],
+    contours: Sequence[np.ndarray | Sequence[np.ndarray | None] | None],
     shapes: Sequence[Sequence[ShapeMeasures | None]],
     structures: Sequence[Structure],
 ) -> list[Finding]:
@@ -132,7 +132,7 @@ def contour_findings(
 
     Args:
         frames: the images.
-        contours: (N, K, 2) pixels of each, or None.
+        contours: as for :func:`measure_contours`.
         shapes: of each frame and structure, None without contour or spacing.
         structures: the N structures.
     """
@@ -140,6 +140,8 @@ def contour_findings(
     areas: list[str] = []
     for frame, found, measured in zip(frames, contours, shapes, strict=True):
         for index, vertices in enumerate(() if found is None else found):
+            if vertices is None:
+                continue
             place = contour_place(frame, structures, index)
             share = outside_share(vertices, frame.size)
             if share > MAX_OUTSIDE:
@@ -332,20 +334,22 @@ def find_grid(frames: Sequence[Frame]) -> tuple[CineGrid | None, str]:
 
 def measure_contours(
     frames: Sequence[Frame],
-    contours: Sequence[np.ndarray | None],
+    contours: Sequence[np.ndarray | Sequence[np.ndarray | None] | None],
     structures: Sequence[Structure],
     grid: CineGrid | None,
+    phases: tuple[int | None, int | None] = (None, None),
 ) -> Measurements:
     """Measure the final contours. Volumes are those of the left ventricle's endocardium, where it is outlined.
 
     Args:
         frames: the images.
-        contours: (N, K, 2) pixels for each, or None.
+        contours: for each frame (N, K, 2) pixels, or N arrays (K, 2) of which some may be None; None without any.
         structures: the N structures.
         grid: as :func:`find_grid` gives it.
+        phases: of end-diastole and end-systole, where they were chosen.
     """
     shapes = tuple(
-        tuple(measure_shape(vertices, frame.spacing) for vertices in found)
+        tuple(None if vertices is None else measure_shape(vertices, frame.spacing) for vertices in found)
         if found is not None and frame.spacing is not None
         else (None,) * len(structures)
         for frame, found in zip(frames, contours, strict=True)
@@ -363,7 +367,7 @@ def measure_contours(
     volumes, wall = None, None
     if LV_ENDOCARDIUM in structures and max(grid.phase) > 0:
         cavity = [measured[list(structures).index(LV_ENDOCARDIUM)] for measured in shapes]
-        volumes = _volumes(frames, cavity, grid, findings)
+        volumes = _volumes(frames, cavity, grid, findings, phases)
     if volumes is not None and LV_EPICARDIUM in structures:
         inner, outer = (list(structures).index(structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
         pairs = [(None, None) if found is None else (found[inner], found[outer]) for found in contours]
@@ -399,7 +403,11 @@ def join_wall(slices: Sequence[WallSlice], grid: CineGrid, findings: list[Findin
 
 
 def _volumes(
-    frames: Sequence[Frame], cavity: Sequence[ShapeMeasures | None], grid: CineGrid, findings: list[Finding]
+    frames: Sequence[Frame],
+    cavity: Sequence[ShapeMeasures | None],
+    grid: CineGrid,
+    findings: list[Finding],
+    phases: tuple[int | None, int | None],
 ) -> VentricleVolumes | None:
     """Volumes from the shapes of the endocardium; without them a finding says why."""
     if len(grid.positions_mm) == 1:
@@ -409,7 +417,13 @@ def _volumes(
     areas = {index: shape.area_mm2 for index, shape in enumerate(cavity) if shape is not None}
     try:
         thickness = _thickness(frames, findings)
-        volumes = ventricle_volumes(grid.contour_areas(areas), grid.positions_mm, thickness_mm=thickness)
+        volumes = ventricle_volumes(
+            grid.contour_areas(areas),
+            grid.positions_mm,
+            thickness_mm=thickness,
+            end_diastole=phases[0],
+            end_systole=phases[1],
+        )
     except ValueError as error:
         findings.append(Finding("no_volumes", str(error)))
         return None

@@ -48,6 +48,7 @@ from monai_acdr.visualize import (
 )
 
 __all__ = [
+    "DicomResults",
     "FrameReport",
     "Pictures",
     "RESULT_NAMES",
@@ -59,6 +60,7 @@ __all__ = [
     "heart_measures",
     "in_words",
     "result_findings",
+    "write_dicom_results",
     "write_html",
     "write_overlays",
     "write_pictures",
@@ -766,37 +768,89 @@ def _write_masks(folder: Path, results: Results) -> None:
 
 
 def _write_dicom(folder: Path, results: Results, requested: SegmentOptions) -> None:
-    sources = results.inputs.sources
     regions = [
         Region(structure, tuple(() if o.final is None else (o.final[number],) for o in results.outlines))
         for number, structure in enumerate(results.structures)
     ]
-    if requested.rtstruct:
-        write_rtstruct(folder / "rtstruct.dcm", regions, sources, algorithm=results.algorithm)
-    if requested.seg is not None:
-        _write_segs(folder, regions, sources, requested.seg, results)
-    if requested.sr:
-        _write_sr(folder / "sr.dcm", regions, results)
+    names = [frame.name for frame in results.inputs.frames]
+    objects = DicomResults(regions, results.inputs.sources, names, results.measured, results.algorithm)
+    write_dicom_results(folder, objects, requested.seg, requested.rtstruct, requested.sr)
 
 
-def _write_sr(path: Path, regions: Sequence[Region], results: Results) -> None:
+@dataclass(frozen=True, eq=False)
+class DicomResults:
+    """What DICOM results of one series hold.
+
+    Attributes:
+        regions: a structure each, with an entry for each source.
+        sources: the frames.
+        names: of the frames, for files of one frame each.
+        measured: of the regions; its shapes are by source and region.
+        algorithm: what made the contours.
+    """
+
+    regions: Sequence[Region]
+    sources: Sequence[SourceFrame]
+    names: Sequence[str]
+    measured: Measurements
+    algorithm: Algorithm
+
+
+def write_dicom_results(
+    folder: Path, results: DicomResults, seg: str | None = None, rtstruct: bool = False, sr: bool = False
+) -> None:
+    """Write ``seg.dcm`` (or ``seg/NAME.dcm`` of images without a place), ``rtstruct.dcm`` and ``sr.dcm``.
+
+    Args:
+        folder: an empty one.
+        results: what they hold.
+        seg: kind of the segmentation, of :data:`SEG_KINDS`; None writes none.
+        rtstruct: write an RT structure set.
+        sr: write a structured report: of a ventricle with volumes the contours at end-diastole and end-systole.
+
+    Raises:
+        ImportError: for segmentation or report without highdicom.
+        ValueError: when an object cannot hold these regions or refer to these images.
+    """
+    if rtstruct:
+        write_rtstruct(folder / "rtstruct.dcm", results.regions, results.sources, algorithm=results.algorithm)
+    if seg is not None:
+        _write_segs(folder, results, seg)
+    if sr:
+        _write_sr(folder / "sr.dcm", results)
+
+
+def _write_sr(path: Path, results: DicomResults) -> None:
     """Measures of every contour; of a ventricle with volumes those at end-diastole and end-systole.
 
     So a reader would report them; the others are in ``report.json``.
     """
-    volumes, grid = results.measured.volumes, results.measured.grid
-    kept = [index for index, outline in enumerate(results.outlines) if outline.final is not None]
-    if volumes is not None and grid is not None:
-        phases = (volumes.end_diastole_phase, volumes.end_systole_phase)
+    measured, grid = results.measured, results.measured.grid
+    kept = list(range(len(results.sources)))
+    if measured.volumes is not None and grid is not None:
+        phases = (measured.volumes.end_diastole_phase, measured.volumes.end_systole_phase)
         kept = [index for index in kept if grid.phase[index] in phases]
-    shapes = [results.measured.shapes[index][number] for number in range(len(regions)) for index in kept]
+    kept = [index for index in kept if any(region.contours[index] for region in results.regions)]
+    shapes = [
+        measured.shapes[index][number] if len(region.contours[index]) == 1 else None
+        for number, region in enumerate(results.regions)
+        for index in kept
+        for _ in region.contours[index]
+    ]
     write_sr(
         path,
-        [Region(r.structure, tuple(r.contours[index] for index in kept), r.tracking_uid) for r in regions],
-        [results.inputs.sources[index] for index in kept],
+        [
+            dataclasses.replace(
+                region,
+                contours=tuple(region.contours[index] for index in kept),
+                holes=tuple(region.holes_of(index) for index in kept) if region.has_holes else (),
+            )
+            for region in results.regions
+        ],
+        [results.sources[index] for index in kept],
         [None if shape is None else {name: getattr(shape, name) for name in MEASURES} for shape in shapes],
-        None if volumes is None else _coded_volumes(volumes),
-        _coded_wall(results.measured.wall),
+        None if measured.volumes is None else _coded_volumes(measured.volumes),
+        _coded_wall(measured.wall),
         algorithm=results.algorithm,
     )
 
@@ -817,16 +871,18 @@ def _coded_wall(wall: VentricleWall | None) -> dict[str, float] | None:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _write_segs(
-    folder: Path, regions: Sequence[Region], sources: Sequence[SourceFrame], kind: str, results: Results
-) -> None:
+def _write_segs(folder: Path, results: DicomResults, kind: str) -> None:
     """One segmentation, or one for each image: see `_seg_groups`."""
-    if len(_seg_groups(sources)) == 1:
-        write_seg(folder / "seg.dcm", regions, sources, kind, algorithm=results.algorithm)
+    if len(_seg_groups(results.sources)) == 1:
+        write_seg(folder / "seg.dcm", results.regions, results.sources, kind, algorithm=results.algorithm)
         return
     (folder / "seg").mkdir()
-    for index, (frame, source) in enumerate(zip(results.inputs.frames, sources, strict=True)):
-        if results.outlines[index].final is not None:
-            alone = [Region(region.structure, (region.contours[index],), region.tracking_uid) for region in regions]
-            path = folder / "seg" / f"{frame.name}.dcm"
-            write_seg(path, alone, [source], kind, algorithm=results.algorithm)
+    for index, (name, source) in enumerate(zip(results.names, results.sources, strict=True)):
+        if any(region.contours[index] for region in results.regions):
+            alone = [
+                dataclasses.replace(
+                    region, contours=(region.contours[index],), holes=(region.holes_of(index),) if region.holes else ()
+                )
+                for region in results.regions
+            ]
+            write_seg(folder / "seg" / f"{name}.dcm", alone, [source], kind, algorithm=results.algorithm)

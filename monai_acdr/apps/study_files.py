@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import filecmp
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,19 +106,22 @@ def find_series(path: Path, anatomy_only: bool = True) -> tuple[list[list[Source
     return list(series.values()), skipped
 
 
-def choose_series(series: list[list[SourceFrame]], requested: str | None) -> list[SourceFrame]:
+def choose_series(
+    series: list[list[SourceFrame]], requested: str | None, instances: Collection[str] = ()
+) -> list[SourceFrame]:
     """Pick one series.
 
     Args:
         series: as :func:`find_series` gives them.
         requested: its SeriesNumber or SeriesInstanceUID; None where there is one only.
+        instances: SOP Instance UIDs; where nothing is requested, the series with one of them is picked.
 
     Raises:
         ValueError: when none or several fit; the message lists all of them, without descriptions, which may name
             anything.
     """
     if requested is None:
-        found = series
+        found = [s for s in series if any(source.key[0] in instances for source in s)] or series
     else:
         found = [s for s in series if requested.strip() in (_number(s[0]), str(s[0].header.SeriesInstanceUID))]
     if len(found) == 1:

@@ -58,6 +58,8 @@ class Algorithm:
         manufacturer: of the software.
         model_name: of the software.
         software_version: of the software.
+        reader: name of the person who corrected or accepted the contours, as given; empty where nobody did. It is
+            written as operator, content creator, reviewer and observer.
     """
 
     name: str = "monai_acdr"
@@ -66,6 +68,7 @@ class Algorithm:
     manufacturer: str = "monai_acdr"
     model_name: str = "monai_acdr"
     software_version: str = __version__
+    reader: str = ""
 
     family = Code("123110", "DCM", "Artificial Intelligence")
     """CID 7162."""
@@ -185,7 +188,7 @@ def new_result(
     result.SOPClassUID, result.SOPInstanceUID = sop_class, instance
     result.InstanceCreationDate, result.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     result.Modality, result.SeriesInstanceUID, result.SeriesNumber = modality, new_uid(), series_number
-    result.SeriesDescription, result.InstanceNumber, result.OperatorsName = description, 1, ""
+    result.SeriesDescription, result.InstanceNumber, result.OperatorsName = description, 1, algorithm.reader
     result.Manufacturer, result.ManufacturerModelName = algorithm.manufacturer, algorithm.model_name
     result.SoftwareVersions = algorithm.software_version
     return result

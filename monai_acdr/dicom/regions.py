@@ -34,6 +34,7 @@ from monai_acdr.read_budget import ReadBudget, check_pixels
 
 __all__ = [
     "BREAST_MASS",
+    "GENERATIONS",
     "KNOWN_STRUCTURES",
     "LV_BLOOD_POOL",
     "LV_ENDOCARDIUM",
@@ -412,6 +413,10 @@ LARGEST_COORDINATE = 1e6
 """Vertices farther out, in pixels, are refused: they come from a network that diverged or from a broken file."""
 
 
+GENERATIONS = ("AUTOMATIC", "SEMIAUTOMATIC", "MANUAL")
+"""How contours came about, in DICOM's words: by a program, by a program and a hand, or by a hand."""
+
+
 @dataclass(frozen=True, eq=False)
 class Region:
     """A structure and its polygons.
@@ -423,6 +428,7 @@ class Region:
         holes: for each source frame and each of its polygons whether it is a hole, which removes what it covers from
             the polygons before it (:mod:`monai_acdr.dicom.regions`). Empty where no polygon is one: they are united.
         number: of the ROI in the file that it was read from, or None.
+        generation: how it came about, one of :data:`GENERATIONS`.
     """
 
     structure: Structure
@@ -430,6 +436,11 @@ class Region:
     tracking_uid: str = field(default_factory=new_uid)
     holes: tuple[tuple[bool, ...], ...] = ()
     number: int | None = None
+    generation: str = "AUTOMATIC"
+
+    def __post_init__(self) -> None:
+        if self.generation not in GENERATIONS:
+            raise ValueError(f"Expected `generation` to be one of {GENERATIONS}, but got {self.generation!r}.")
 
     def holes_of(self, index: int) -> tuple[bool, ...]:
         """For each polygon of the source frame of that index whether it is a hole."""
@@ -450,12 +461,14 @@ class MaskRegion:
         masks: for each source frame (H, W) float32 in [0, 1], the covered share of each pixel, or None.
         tracking_uid: see :class:`Region`.
         number: of the segment in the file that it was read from, or None.
+        generation: see :class:`Region`.
     """
 
     structure: Structure
     masks: tuple[np.ndarray | None, ...]
     tracking_uid: str = field(default_factory=new_uid)
     number: int | None = None
+    generation: str = "AUTOMATIC"
 
 
 def as_regions(contours: Sequence[Any], sources: Sequence[SourceFrame], structure: Structure | None) -> list[Region]:
@@ -507,7 +520,7 @@ def rasterize_region(region: Region, sources: Sequence[SourceFrame]) -> MaskRegi
         if entry:
             budget.add_pixels(source.size)
         masks.append(rasterize_rings(entry, region.holes_of(index), source.size) if entry else None)
-    return MaskRegion(region.structure, tuple(masks), region.tracking_uid, region.number)
+    return MaskRegion(region.structure, tuple(masks), region.tracking_uid, region.number, region.generation)
 
 
 def check_length(entries: Sequence[Any], sources: Sequence[SourceFrame]) -> None:

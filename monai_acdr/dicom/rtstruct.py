@@ -109,13 +109,18 @@ def write_rtstruct(
         identity = sources[0].header, algorithm, series_number, "Contours", choose_transfer_syntax(_lengths(drawn))
         result = new_result(RT_STRUCTURE_SET_STORAGE, "RTSTRUCT", *identity)
         now = datetime.now()
-        result.StructureSetLabel, result.ApprovalStatus = label, "UNAPPROVED"
+        result.StructureSetLabel, result.ApprovalStatus = label, "APPROVED" if algorithm.reader else "UNAPPROVED"
         result.StructureSetDate, result.StructureSetTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+        if algorithm.reader:
+            result.ReviewDate, result.ReviewTime = result.StructureSetDate, result.StructureSetTime
+            result.ReviewerName = algorithm.reader
         result.FrameOfReferenceUID, result.PositionReferenceIndicator = reference, ""
         result.ReferencedFrameOfReferenceSequence = DicomSequence([_referenced_images(sources, reference)])
         result.StructureSetROISequence = DicomSequence(_roi(n, r, reference, algorithm) for n, r in numbered)
         result.ROIContourSequence = drawn
-        result.RTROIObservationsSequence = DicomSequence(_observation(n, region.structure) for n, region in numbered)
+        result.RTROIObservationsSequence = DicomSequence(
+            _observation(n, region.structure, algorithm.reader) for n, region in numbered
+        )
         return save_dataset(result, path, overwrite)
 
 
@@ -164,7 +169,7 @@ def _reference(source: SourceFrame, whole: bool) -> Dataset:
 def _roi(number: int, region: Region, reference: str, algorithm: Algorithm) -> Dataset:
     item = Dataset()
     item.ROINumber, item.ReferencedFrameOfReferenceUID = number, reference
-    item.ROIName, item.ROIGenerationAlgorithm = region.structure.label, "AUTOMATIC"
+    item.ROIName, item.ROIGenerationAlgorithm = region.structure.label, region.generation
     item.ROIGenerationDescription = f"{algorithm.name} {algorithm.version}"[:64]
     return item
 
@@ -215,11 +220,11 @@ def _lengths(drawn: Sequence[Dataset]) -> Iterator[int]:
             yield len(item.ContourData) + 1
 
 
-def _observation(number: int, structure: Structure) -> Dataset:
+def _observation(number: int, structure: Structure, reader: str) -> Dataset:
     item = Dataset()
     item.ObservationNumber = item.ReferencedROINumber = number
     item.RTROIIdentificationCodeSequence = DicomSequence([code_item(structure.property_type)])
-    item.RTROIInterpretedType, item.ROIInterpreter = structure.interpreted_type, ""
+    item.RTROIInterpretedType, item.ROIInterpreter = structure.interpreted_type, reader
     return item
 
 

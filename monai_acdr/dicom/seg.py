@@ -316,7 +316,7 @@ def write_seg(
             state_measures(result, sources)
         if not sources[0].has_place:
             result.PatientOrientation = sources[0].header.get("PatientOrientation", "")  # type 2C, PS3.3 C.7.6.1
-        result.ContentCreatorName = ""  # type 2, PS3.3 table 10-12
+        result.ContentCreatorName = algorithm.reader  # type 2, PS3.3 table 10-12
         copy_identity(sources[0].header, result)
         return save_dataset(result, path, overwrite)
 
@@ -432,8 +432,8 @@ def _describe(highdicom: Any, number: int, segment: MaskRegion, algorithm: Algor
         segment_label=structure.label,
         segmented_property_category=structure.category,
         segmented_property_type=structure.property_type,
-        algorithm_type="AUTOMATIC",
-        algorithm_identification=identification,
+        algorithm_type=segment.generation,
+        algorithm_identification=None if segment.generation == "MANUAL" else identification,
         tracking_uid=str(segment.tracking_uid),
         tracking_id=structure.label,
         anatomic_regions=[structure.region] if structure.region else None,

@@ -361,4 +361,10 @@ def _observer(highdicom: Any, algorithm: Algorithm) -> Any:
     device = highdicom.sr.ObserverContext(
         observer_type=Code("121007", "DCM", "Device"), observer_identifying_attributes=attributes
     )
-    return highdicom.sr.ObservationContext(observer_device_context=device)
+    if not algorithm.reader:
+        return highdicom.sr.ObservationContext(observer_device_context=device)
+    person = highdicom.sr.ObserverContext(
+        observer_type=Code("121006", "DCM", "Person"),
+        observer_identifying_attributes=highdicom.sr.PersonObserverIdentifyingAttributes(name=algorithm.reader),
+    )
+    return highdicom.sr.ObservationContext(observer_person_context=person, observer_device_context=device)

@@ -6,7 +6,13 @@
 from __future__ import annotations
 
 from monai_acdr.inferers.contour_inferer import ContourInferer, InferredContours
-from monai_acdr.inferers.corrections import contour_from_clicks, contradicted_clicks, correct_contour
+from monai_acdr.inferers.corrections import (
+    contour_from_clicks,
+    contradicted_clicks,
+    correct_contour,
+    drag_contours,
+    push_contours,
+)
 from monai_acdr.inferers.localizer import (
     HeartLine,
     Localizer,
@@ -28,9 +34,11 @@ __all__ = [
     "correct_contour",
     "count_frames",
     "doubtful_frames",
+    "drag_contours",
     "evolve_members",
     "fit_heart_line",
     "outward_normals",
+    "push_contours",
     "spread_in_mm",
     "vertex_spread",
 ]

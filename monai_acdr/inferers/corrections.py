@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Corrections of contours by clicks: points that must be inside or outside, with a local deformation.
+"""Corrections of contours by clicks and drags, with a local deformation.
 
 A click that the contour contradicts pulls the nearest place of the contour through itself and a little further; the
 pull fades along the contour, to nothing at a distance that grows with the pull. Clicks that the contour already obeys
@@ -10,6 +10,9 @@ undoes is served again, and from then on no pull may undo another click: where o
 cross itself, the pull goes less far, then it is made narrower, until it fits.
 
 Clicks alone are enough for a contour: the first click places the region, and all clicks correct the network's contour.
+
+A drag takes a place of the contour along by a vector, with the same pull; nested contours push each other, as far as
+they would cross. The review page (``apps/review/static/contours.js``) does the same in the browser, number by number.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
 from monai_acdr.geometry import check_vertices, cut_loops, is_simple, map_vertices, perimeter, signed_area
+from monai_acdr.geometry.nesting import NESTING_MARGIN
 from monai_acdr.transforms import expand_roi, file_grid, present_grid
 
 __all__ = [
@@ -35,9 +39,11 @@ __all__ = [
     "contour_from_clicks",
     "contradicted_clicks",
     "correct_contour",
+    "drag_contours",
     "nearest_on_contour",
     "points_at",
     "pull_contour",
+    "push_contours",
 ]
 
 
@@ -341,6 +347,106 @@ def _check_options(width: tuple[float, float], overshoot: float, margin: float) 
             f"Expected `width`, `overshoot` and `margin` not to be negative, and width[0] to be positive, but got "
             f"{width}, {overshoot} and {margin}."
         )
+
+
+PUSHES = 64
+"""Pulls of a contour that is pushed by another one; where they are not enough, the drag goes no farther."""
+
+
+def drag_contours(
+    contours: Sequence[Tensor], index: int, arc: float, pull: Tensor, *, nested: bool = False
+) -> list[Tensor] | None:
+    """Take a place of one contour along by a vector, and push those that it is nested with.
+
+    The place moves by ``pull``, its neighborhood by less (:func:`pull_contour`), over the half width that a click at
+    that distance has (:data:`WIDTH`). Where the contour would cross itself, the half width is halved until it does not.
+
+    Args:
+        contours: (K, 2) pixels of each structure, from the innermost to the outermost; K may differ.
+        index: of the contour that is dragged.
+        arc: length along it, from its first vertex, to the place that is dragged.
+        pull: (2,) pixels.
+        nested: whether each contour lies within the next one, and has to stay there.
+
+    Returns:
+        The contours, float64, new vertices where they were bent; None where no simple contour goes that far.
+
+    Raises:
+        ValueError: when a shape is wrong, numbers are not finite, or a contour encloses nothing.
+    """
+    checked = [_check_contour(vertices) for vertices in contours]
+    (vector,) = _check_points(torch.as_tensor(pull)[None], "pull")
+    contour = checked[index]
+    length, simple, sign = float(perimeter(contour)), bool(is_simple(contour)), torch.sign(signed_area(contour))
+    half_width = min(WIDTH[0] * length + WIDTH[1] * float(vector.norm()), length / 2)
+    for halving in range(HALVINGS):
+        moved = pull_contour(contour, arc % length, vector, half_width / 2**halving)
+        if torch.sign(signed_area(moved)) == sign and (not simple or bool(is_simple(moved))):
+            checked[index] = moved
+            return push_contours(checked, index) if nested else checked
+    return None
+
+
+def push_contours(contours: Sequence[Tensor], index: int) -> list[Tensor] | None:
+    """Make room for a contour that was moved: those around it are pushed outward, those within it inward.
+
+    Wherever one comes too near, the place that is worst is pulled beyond the other contour by
+    :data:`~monai_acdr.geometry.nesting.NESTING_MARGIN`, with its neighborhood, until none is.
+
+    Args:
+        contours: (K, 2) pixels, float64, of each structure, from the innermost to the outermost; K may differ.
+        index: of the contour that stays as it is.
+
+    Returns:
+        The contours, each within the next one; None where that cannot be had by pulls.
+    """
+    result = list(contours)
+    for step in (1, -1):
+        other = index + step
+        while 0 <= other < len(result):
+            pushed = _pushed(result[other - step], result[other], step)
+            if pushed is None:
+                return None
+            result[other] = pushed
+            other += step
+    return result
+
+
+def _pushed(moved: Tensor, other: Tensor, side: int) -> Tensor | None:
+    """``other`` pulled until it lies around ``moved`` (``side`` 1) or within it (-1)."""
+    simple = bool(is_simple(other))
+    length = float(perimeter(other))
+    for _ in range(PUSHES):
+        clearance, arc, away = _worst_place(moved, other, side)
+        if clearance >= NESTING_MARGIN / 2:
+            return other if not simple or bool(is_simple(other)) else None
+        reach = NESTING_MARGIN - clearance
+        half_width = min(WIDTH[0] * length + WIDTH[1] * reach, length / 2)
+        other = pull_contour(other, arc, away * reach, half_width)
+        length = float(perimeter(other))
+    return None
+
+
+def _worst_place(moved: Tensor, other: Tensor, side: int) -> tuple[float, float, Tensor]:
+    """Least clearance of the two, negative where they cross; where on ``other`` that is, and the way out (2,).
+
+    Two contours cross only where a vertex of one lies on the wrong side of the other.
+    """
+    theirs, ours = nearest_on_contour(other, moved), nearest_on_contour(moved, other)
+    of_moved, of_other = side * theirs.depth, -side * ours.depth
+    first, second = int(of_moved.argmin()), int(of_other.argmin())
+    if float(of_moved[first]) <= float(of_other[second]):
+        clearance, arc, toward = float(of_moved[first]), float(theirs.arc[first]), moved[first] - theirs.foot[first]
+        point = moved[first]
+    else:
+        lengths = (other.roll(-1, dims=0) - other).norm(dim=-1)
+        arc = float(lengths[:second].sum())
+        clearance, toward, point = float(of_other[second]), ours.foot[second] - other[second], other[second]
+    distance = float(toward.norm())
+    if distance < SAME:  # they touch: away from the middle, or toward it
+        outward = point - moved.mean(0)
+        return clearance, arc, side * outward / outward.norm().clamp(min=SAME)
+    return clearance, arc, (toward if clearance < 0 else -toward) / distance
 
 
 SECOND_LOOK = 0.8

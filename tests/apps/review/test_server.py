@@ -1,0 +1,474 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The server of the review page: who is served, what is answered, and what Finish writes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import torch
+from PIL import Image
+
+from monai_acdr.apps import convert, segment
+from monai_acdr.apps.documents import ContourDocument, FrameContours, read_contour_document, write_contour_document
+from monai_acdr.apps.inputs import Frame, Inputs, read_inputs
+from monai_acdr.apps.measurements import find_grid, measure_contours
+from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.apps.review import http as review_http
+from monai_acdr.apps.review import server as review_server
+from monai_acdr.apps.review.http import FILES, STATIC, make_app
+from monai_acdr.apps.review.results import VersionReport, measure_review
+from monai_acdr.apps.review.server import ReviewOptions, ReviewSession, start_review
+from monai_acdr.apps.review.state import Review, file_digest
+from monai_acdr.apps.review.study import PAGE, Study, open_study
+from monai_acdr.apps.study_files import find_series
+from monai_acdr.dicom import TISSUE, read_rtstruct
+from monai_acdr.dicom.seg import read_seg
+from monai_acdr.inferers import correct_contour, push_contours
+from monai_acdr.measures import FrameHeader
+
+testclient = pytest.importorskip("starlette.testclient")
+pytest.importorskip("highdicom")
+
+PORT = 8123
+HOST = f"127.0.0.1:{PORT}"
+
+
+class Client:
+    """The page, as far as requests go."""
+
+    def __init__(self, session: ReviewSession) -> None:
+        self.session = session
+        self.http = testclient.TestClient(make_app(session, [], PORT), base_url=f"http://{HOST}")
+        self.http.headers.update({"authorization": f"Bearer {session.token}", "origin": f"http://{HOST}"})
+        self.page = ""
+
+    def get(self, path: str) -> Any:
+        response = self.http.get(path)
+        assert response.status_code == 200, response.text
+        return response
+
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        response = self.http.post(path, json=body, headers={"x-review-session": self.page})
+        assert response.status_code == status, response.text
+        return response.json()
+
+    def open(self) -> Client:
+        self.page = self.post("/api/open", {})["session"]
+        return self
+
+    def change(self, **body: Any) -> Any:
+        return self.post("/api/change", {"sequence": self.session.review.sequence, **body})
+
+    def set(self, frame: int, contours: Sequence[dict[str, Any]], action: str = "drag") -> Any:
+        return self.change(do="contours", action=action, frame=frame, contours=list(contours))
+
+
+def open_session(results: Path, images: Path, **options: Any) -> ReviewSession:
+    path = results / "contours.json" if results.is_dir() else results
+    document = read_contour_document(path)
+    study, places = open_study(images, document)
+    folder = path.parent / "review"
+    folder.mkdir(exist_ok=True)
+    review = Review(document, [frame.name for frame in study.frames], places, folder, file_digest(path))
+    return ReviewSession(review, study, folder, ReviewOptions(**options))
+
+
+@pytest.fixture()
+def client(results: Path, study: Path) -> Iterator[Client]:
+    session = open_session(results, study)
+    yield Client(session).open()
+    session.review.close()
+
+
+def moved(client: Client, frame: int, number: int, by: float = 1.0) -> list[dict[str, Any]]:
+    records = [contour.record() for contour in client.session.review.contours[frame]]
+    records[number] = records[number] | {"vertices": [value + by for value in records[number]["vertices"]]}
+    return records
+
+
+# --- Who is served --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 403),
+        ({"host": "evil.example:8123"}, 403),
+        ({"host": "127.0.0.1"}, 403),
+        ({"host": "127.0.0.1:81"}, 403),
+        ({"host": "127.0.0.1.evil.example:8123"}, 403),
+        ({"host": "localhost:8123", "origin": "http://localhost:8123"}, 200),
+        ({"host": "LOCALHOST:8123", "origin": "http://localhost:8123"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": f"https://{HOST}"}, 403),
+        ({"origin": "http://localhost:8123"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"authorization": ""}, 401),
+        ({"authorization": "Bearer nonsense"}, 401),
+        ({"authorization": "Bearer é"}, 401),
+        ({"authorization": "Basic eDp5"}, 401),
+    ],
+)
+def test_wrong_host_origin_and_token_are_refused(client: Client, headers: dict[str, str], status: int) -> None:
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    assert client.http.get("/api/study", headers=raw).status_code == status
+    assert client.http.post("/api/open", json={"take_over": True}, headers=raw).status_code == status
+
+
+def test_a_change_without_origin_is_refused(client: Client) -> None:
+    del client.http.headers["origin"]
+    assert client.http.post("/api/open", json={}).status_code == 403
+    assert client.http.get("/api/study").status_code == 200  # a GET of the page has none
+
+
+def test_the_page_alone_needs_no_token_but_the_right_host(client: Client) -> None:
+    del client.http.headers["authorization"]
+    for path, (name, _) in FILES.items():
+        assert client.http.get(path).content == (STATIC / name).read_bytes()
+        assert client.http.get(path, headers={"host": "evil.example"}).status_code == 403
+    for path in ("/../server.py", "/server.py", "/static/index.html", "/api"):
+        assert client.http.get(path).status_code in (401, 404)
+
+
+def test_every_answer_has_the_headers_of_security(client: Client) -> None:
+    policy = "default-src 'none'; script-src 'self'; style-src 'self'"
+    for path, headers in (("/", {}), ("/api/study", {}), ("/api/nothing", {}), ("/", {"host": "evil.example"})):
+        found = client.http.get(path, headers=headers).headers
+        assert found["content-security-policy"].startswith(policy)
+        assert "unsafe" not in found["content-security-policy"] and "frame-ancestors 'none'" in str(found)
+        assert found["x-content-type-options"] == "nosniff" and found["cache-control"] == "no-store"
+        assert found["referrer-policy"] == "no-referrer" and "server" not in found
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_has_no_inline_code() -> None:
+    tags: list[tuple[str, dict[str, str | None]]] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append((tag, dict(attrs)))
+
+    Reader().feed((STATIC / "index.html").read_text(encoding="utf-8"))
+    assert not [tag for tag, attributes in tags if "style" in attributes or any(k.startswith("on") for k in attributes)]
+    assert all("src" in attributes for tag, attributes in tags if tag == "script")
+    assert "style" not in [tag for tag, _ in tags]
+    for name, _ in FILES.values():
+        text = (STATIC / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^'\" ]+", text)) <= {"http://www.w3.org/2000/svg"}, name
+        assert "innerHTML" not in text and "eval(" not in text
+
+
+def test_a_second_reader_is_refused_until_the_first_one_leaves_or_is_taken_over(client: Client) -> None:
+    second = Client(client.session)
+    assert "open in another window" in second.post("/api/open", {}, 423)["error"]
+    assert "taken over" in second.post("/api/change", {"do": "undo", "sequence": 0}, 423)["error"]
+    client.set(0, moved(client, 0, 0))  # the first one goes on
+    second.page = second.post("/api/open", {"take_over": True})["session"]
+    assert "taken over" in client.post("/api/change", {"do": "undo", "sequence": 1}, 423)["error"]
+    assert second.change(do="undo")["frame"] == 0
+    second.post("/api/leave", {})
+    client.open().set(0, moved(client, 0, 0))
+
+
+def test_a_page_that_is_silent_may_be_replaced(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.session.heard = time.monotonic() - review_server.LEASE_SECONDS - 1
+    Client(client.session).open()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b"[" * 100_000, b'{"do": "drop", "sequence": 0}', b"\xff"])
+def test_hostile_bodies_are_refused(client: Client, body: bytes) -> None:
+    response = client.http.post("/api/change", content=body, headers={"x-review-session": client.page})
+    assert response.status_code == 400 and response.json()["error"].startswith("Expected")
+
+
+def test_a_body_that_is_too_large_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_http, "MAX_BODY", 1000)
+    assert "1000 bytes" in client.post("/api/change", {"do": "x" * 1000}, 413)["error"]
+
+
+# --- What is answered -----------------------------------------------------------------------------------------------
+
+
+def test_the_description_names_no_patient(client: Client, study: Path) -> None:
+    header = pydicom.dcmread(next(study.rglob("*.dcm")), stop_before_pixels=True)
+    texts = [client.get(path).text for path in ("/", "/api/study", "/api/contours/0")]
+    answer = json.loads(texts[1])
+    assert answer["nested"] is True and (answer["inner"], answer["outer"]) == (0, 1) and len(answer["frames"]) == 12
+    for text in texts:
+        assert str(header.PatientID) not in text and str(header.PatientName).split("^")[0] not in text
+        assert str(study) not in text and str(header.StudyInstanceUID) not in text
+
+
+def test_pixels_come_exactly_and_thumbnails_show_the_contours(client: Client, study: Path) -> None:
+    inputs = read_inputs(study)
+    for index in (0, 7):
+        response = client.get(f"/api/frame/{index}")
+        how = json.loads(response.headers["x-frame"])
+        numbers = np.frombuffer(response.content, "<u2").reshape(how["height"], how["width"])
+        values = inputs.frames[index].image[0].numpy()
+        assert np.abs(how["low"] + how["step"] * numbers - values).max() <= np.ptp(values) / 65_535
+        assert how["window"][0] < how["window"][1]
+    sheet = Image.open(io.BytesIO(client.get("/api/sheet/0").content))
+    assert sheet.mode == "L" and sheet.size == (16 * 64, 64) and len(np.unique(np.asarray(sheet)[:, :64])) > 10
+    for path in ("/api/frame/12", "/api/sheet/1", "/api/contours/1"):
+        assert client.http.get(path).status_code == 404
+
+
+def test_a_drag_is_saved_and_measured(client: Client) -> None:
+    before = client.get("/api/study").json()["frames"][0]["areas"]
+    records = moved(client, 0, 0)
+    answer = client.set(0, records)
+    assert answer["state"] == {"sequence": 1, "undo": True, "redo": False, "phases": [None, None], "version": 0}
+    assert answer["contours"][0]["generation"] == "SEMIAUTOMATIC" and answer["changed"]
+    assert answer["contours"][0]["vertices"] == pytest.approx(records[0]["vertices"], abs=1e-4)
+    frame = client.get("/api/study").json()["frames"][0]
+    assert frame["changed"] and frame["before"] == before
+    again = open_session(client.session.folder.parent, Path(client.session.study.inputs.sources[0].path).parent)
+    assert [c.record() for c in again.review.contours[0]] == answer["contours"]
+    again.review.close()
+    assert "reload" in client.post("/api/change", {"do": "undo", "sequence": 0}, 409)["error"]
+    assert client.change(do="undo")["contours"] == [c.record() for c in client.session.review.originals[0]]
+
+
+def test_a_click_corrects_as_in_monai_label_and_the_other_contour_makes_room(client: Client) -> None:
+    inner, outer = (c.vertices for c in client.session.review.contours[0])
+    point = [56.0 + 26.0, 50.0]  # outside of both
+    answer = client.change(do="click", frame=0, contour=0, point=point, inside=True)
+    expected = push_contours(
+        [correct_contour(torch.from_numpy(inner), torch.tensor([point])), torch.from_numpy(outer)], 0
+    )
+    assert expected is not None
+    for record, vertices in zip(answer["contours"], expected, strict=True):
+        assert record["vertices"] == pytest.approx(vertices.ravel().tolist(), abs=1e-4)
+    answer = client.change(do="click", frame=1, contour=1, point=[56.0, 33.0], inside=None)
+    ring = np.array(answer["contours"][1]["vertices"]).reshape(-1, 2)
+    assert np.hypot(*(ring - [56.0, 33.0]).T).min() < 1e-3
+    for body in ({"contour": 5}, {"contour": 0, "point": [1]}, {"contour": 0, "point": [1e9, 0]}, {"frame": 99}):
+        client.post("/api/change", {"do": "click", "frame": 0, "sequence": 2, "point": [1, 2]} | body, 400)
+
+
+def test_chosen_phases_give_the_volumes(client: Client) -> None:
+    client.change(do="phases", end_diastole=3, end_systole=1)
+    volumes = measure_review(client.session.review, client.session.study).volumes
+    assert volumes is not None and (volumes.end_diastole_phase, volumes.end_systole_phase) == (3, 1)
+    client.change(do="seen", frame=2, seen=True)
+    assert client.get("/api/study").json()["frames"][2]["seen"]
+
+
+def test_the_network_outlines_again_where_the_contour_was_put(client: Client, nested_model: ContourModel) -> None:
+    client.session._model = nested_model
+    client.set(0, [r | {"vertices": [v - 7 for v in r["vertices"]]} for r in moved(client, 0, 0, 0.0)])
+    answer = client.post("/api/outline", {"frame": 0, "point": None, "contour": 0, "sequence": 1})
+    middle = np.array(answer["contours"][0]["vertices"]).reshape(-1, 2).mean(0)
+    assert middle == pytest.approx([49.0, 43.0], abs=0.1)
+    assert [c["generation"] for c in answer["contours"]] == ["SEMIAUTOMATIC"] * 2
+    answer = client.post("/api/outline", {"frame": 0, "point": [60, 44], "contour": None, "sequence": 2})
+    assert np.array(answer["contours"][1]["vertices"]).reshape(-1, 2).mean(0) == pytest.approx([60, 44], abs=0.1)
+
+
+def test_a_model_of_something_else_is_refused(client: Client, tiny_mass: Path) -> None:
+    client.session._model = load_model(tiny_mass, device="cpu")
+    answer = client.post("/api/outline", {"frame": 0, "point": None, "contour": 0, "sequence": 0}, 400)
+    assert "start the review with another --model" in answer["error"]
+
+
+# --- Finish ---------------------------------------------------------------------------------------------------------
+
+
+def test_finish_writes_a_version_that_others_read_and_keeps_the_old_one(client: Client, study: Path) -> None:
+    folder = client.session.folder
+    digest = file_digest(folder.parent / "contours.json")
+    records = moved(client, 0, 0)
+    client.set(0, records)
+    client.set(5, [], "delete")
+    answer = client.post("/api/finish", {"reader": " Doe^Jane ", "sequence": 2})
+    assert answer["files"] == ["contours.json", "review.json", "rtstruct.dcm", "seg.dcm", "sr.dcm"]
+    assert answer["skipped"] == [] and file_digest(folder.parent / "contours.json") == digest
+    version = folder / "version-0001"
+    document = read_contour_document(version / "contours.json")
+    assert len(document.frames) == 11
+    by_name = {frame.name: frame for frame in document.frames}
+    first = by_name[client.session.study.frames[0].name]
+    assert first.contours[0].ravel().tolist() == pytest.approx(records[0]["vertices"], abs=1e-4)
+    rtstruct, seg = pydicom.dcmread(version / "rtstruct.dcm"), pydicom.dcmread(version / "seg.dcm")
+    assert [roi.ROIGenerationAlgorithm for roi in rtstruct.StructureSetROISequence] == ["SEMIAUTOMATIC"] * 2
+    assert (str(rtstruct.ReviewerName), rtstruct.ApprovalStatus) == ("Doe^Jane", "APPROVED")
+    assert [s.SegmentAlgorithmType for s in seg.SegmentSequence] == ["SEMIAUTOMATIC"] * 2
+    assert str(seg.ContentCreatorName) == "Doe^Jane"
+    assert "Doe^Jane" in str(pydicom.dcmread(version / "sr.dcm"))
+    sources = find_series(study)[0][0]
+    assert sum(bool(entry) for entry in read_rtstruct(version / "rtstruct.dcm", sources)[0].contours) == 11
+    assert sum(mask is not None for mask in read_seg(version / "seg.dcm", sources)[0].masks) == 11
+    record = json.loads((version / "review.json").read_text())
+    areas = [tuple(c.vertices for c in frame) if frame else None for frame in client.session.review.contours]
+    inputs = read_inputs(study)
+    expected = measure_contours(inputs.frames, areas, document.structures, find_grid(inputs.frames)[0]).volumes
+    assert expected is not None
+    assert record["volumes"]["ejection_fraction_percent"] == pytest.approx(expected.ejection_fraction_percent)
+    second = client.post("/api/finish", {"reader": "", "sequence": 3})
+    assert second["version"] == 2 and (version / "seg.dcm").is_file()
+    report = convert(folder / "version-0002" / "contours.json", folder / "masks.nii.gz", images=study)
+    assert report.frames == 22
+    assert pydicom.dcmread(folder / "version-0002" / "rtstruct.dcm").ApprovalStatus == "UNAPPROVED"
+
+
+@pytest.mark.parametrize("name", ["a" * 65, "a\\b", "a=b", "a\nb", 7])
+def test_names_that_dicom_does_not_hold_are_refused(client: Client, name: Any) -> None:
+    assert "the reader's name" in client.post("/api/finish", {"reader": name, "sequence": 0}, 400)["error"]
+    assert not list(client.session.folder.glob("version-*"))
+
+
+def test_contours_drawn_by_hand_alone_are_manual(client: Client, flat: Callable[..., list[float]]) -> None:
+    square = flat([[40, 40], [60, 40], [60, 60], [40, 60]])
+    for index in range(12):
+        drawn = {"structure": 0, "vertices": square, "hole": False, "generation": "MANUAL"}
+        client.set(index, [drawn], "draw")
+    client.post("/api/finish", {"reader": "R", "sequence": 12})
+    seg = pydicom.dcmread(client.session.folder / "version-0001" / "seg.dcm")
+    (segment_item,) = [s for s in seg.SegmentSequence if s.SegmentLabel == "LV endocardium"]
+    assert segment_item.SegmentAlgorithmType == "MANUAL" and "SegmentAlgorithmName" not in segment_item
+
+
+def test_results_that_cannot_be_sent_are_kept_and_said(
+    results: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(results, study, store="http://127.0.0.1:9/dicom-web")
+    written = VersionReport(1, session.folder, ("seg.dcm",), ())
+    monkeypatch.setattr(review_server, "write_version", lambda *arguments: written)
+    (session.folder / "seg.dcm").write_bytes(b"no DICOM")
+    answer = Client(session).open().post("/api/finish", {"reader": "", "sequence": 0})
+    assert answer["stored"] == 0 and any(text.startswith("sending: ") for text in answer["skipped"])
+    session.review.close()
+
+
+# --- Other inputs ---------------------------------------------------------------------------------------------------
+
+
+def test_pictures_with_several_contours_each(tmp_path: Path, flat: Callable[..., list[float]]) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("one", "two"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)).save(pictures / f"{name}.png")
+    square = np.array([[10.0, 10], [20, 10], [20, 20], [10, 20]])
+    frame = FrameContours("one", (60, 80), (square, square + 30))
+    write_contour_document(tmp_path / "masses.json", ContourDocument((TISSUE,), (frame,)))
+    session = open_session(tmp_path / "masses.json", pictures)
+    client = Client(session).open()
+    description = client.get("/api/study").json()
+    assert description["grid"] is None and not description["nested"] and description["inner"] is None
+    extra = {"structure": 0, "vertices": flat(square + 15), "hole": False, "generation": "MANUAL"}
+    client.set(0, [c.record() for c in session.review.contours[0]] + [extra], "draw")
+    client.set(1, [extra], "draw")
+    answer = client.post("/api/finish", {"reader": "R", "sequence": 2})
+    assert answer["files"] == ["contours.json", "review.json"] and "not DICOM" in answer["skipped"][0]
+    written = read_contour_document(session.folder / "version-0001" / "contours.json")
+    assert [len(frame.contours) for frame in written.frames] == [3, 1]
+    session.review.close()
+
+
+def test_a_mammogram_with_its_masses(mammogram: Path, tiny_mass: Path, tmp_path: Path) -> None:
+    segment(mammogram, tmp_path / "out", tiny_mass, "box 30 40 60 70", pictures=False, device="cpu")
+    session = open_session(tmp_path / "out", mammogram, model=tiny_mass, device="cpu")
+    client = Client(session).open()
+    how = json.loads(client.get("/api/frame/0").headers["x-frame"])
+    assert (how["height"], how["width"]) == session.study.frames[0].size
+    first = session.review.contours[0][0].record()
+    second = first | {"vertices": [value + 30 for value in first["vertices"]], "generation": "MANUAL"}
+    client.set(0, [first, second], "draw")
+    answer = client.post("/api/outline", {"frame": 0, "point": None, "contour": 1, "sequence": 1})
+    assert len(answer["contours"]) == 2 and answer["contours"][0] == first
+    answer = client.post("/api/finish", {"reader": "R", "sequence": 2})
+    assert {"contours.json", "review.json", "sr.dcm"} <= set(answer["files"])
+    assert any(name.startswith("seg") for name in answer["files"])
+    session.review.close()
+
+
+def test_contours_of_other_images_are_refused(results: Path, mammogram: Path) -> None:
+    with pytest.raises(ValueError, match="give the images that the contours were drawn on"):
+        open_session(results, mammogram)
+
+
+def test_ten_thousand_frames_and_twenty_thousand_vertices(tmp_path: Path) -> None:
+    number, slices = 10_000, 20
+    zeros = read_picture_like((64, 64))
+    frames = [
+        replace(
+            zeros,
+            name=f"frame-{index:05d}",
+            header=FrameHeader(
+                position=(0.0, 0.0, 8.0 * (index % slices)),
+                orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+                temporal_position=index // slices,
+            ),
+        )
+        for index in range(number)
+    ]
+    square = np.array([[10.0, 10], [20, 10], [20, 20], [10, 20]])
+    document = ContourDocument((TISSUE,), tuple(FrameContours(f.name, (64, 64), (square,), (1.0, 1.0)) for f in frames))
+    study = Study(Inputs("pictures", frames, []), document, range(number))
+    review = Review(document, [frame.name for frame in frames], range(number), tmp_path, "0" * 64)
+    client = Client(ReviewSession(review, study, tmp_path, ReviewOptions())).open()
+    started = time.perf_counter()
+    description = client.get("/api/study").json()
+    assert len(description["frames"]) == number and description["frames"][-1]["phase"] == number // slices - 1
+    last = number // PAGE
+    assert len(client.get(f"/api/contours/{last}").json()["frames"]) == number - last * PAGE
+    angles = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    many = np.stack([32 + 20 * np.cos(angles), 32 + 20 * np.sin(angles)], axis=1).ravel().tolist()
+    record = {"structure": 0, "vertices": many, "hole": False, "generation": "MANUAL"}
+    assert len(client.set(number - 1, [record])["contours"][0]["vertices"]) == 40_000
+    click = {"do": "click", "frame": number - 1, "contour": 0, "point": [55, 32], "inside": True, "sequence": 1}
+    assert "drag it" in client.post("/api/change", click, 400)["error"]
+    assert time.perf_counter() - started < 60
+    review.close()
+
+
+def read_picture_like(size: tuple[int, int]) -> Frame:
+    from monai.data.meta_tensor import MetaTensor
+
+    pixels = torch.arange(size[0] * size[1], dtype=torch.float32).reshape(1, *size)
+    return Frame("frame", MetaTensor(pixels), (1.0, 1.0))
+
+
+# --- Starting -------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_server_on_the_same_results_is_refused(client: Client, study: Path) -> None:
+    from monai_acdr.files import lock_folder
+
+    results = client.session.folder.parent
+    with (
+        lock_folder(results / "review"),
+        pytest.raises(FileExistsError, match="Expected no other run in .*review"),
+    ):
+        start_review(results, study, browser=False)
+
+
+def test_missing_contours_and_addresses_are_said(results: Path, study: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="Expected contours at .*monai-acdr convert makes one"):
+        start_review(tmp_path, study, browser=False)
+    with pytest.raises(OSError, match="Expected to listen on 203.0.113.1"):
+        start_review(results, study, host="203.0.113.1", browser=False)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        start_review(results, study, colour="red")
+
+
+def test_names_of_a_server_on_the_network() -> None:
+    assert review_server._server_names("127.0.0.2") == ["127.0.0.2"]
+    assert review_server._server_names("192.0.2.7") == ["192.0.2.7"]
+    assert review_server._server_names("fd00::1") == ["[fd00::1]"]
+    assert not review_server._is_loopback("0.0.0.0") and review_server._is_loopback("::1")
