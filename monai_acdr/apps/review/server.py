@@ -346,7 +346,7 @@ class ReviewSession:
 
         try:
             return replace(report, stored=store_results(str(self.options.store), report.folder, report.files))
-        except (DicomWebError, OSError) as error:
+        except (DicomWebError, ImportError, OSError, ValueError) as error:
             return replace(report, skipped=(*report.skipped, f"sending: {error}"))
 
 

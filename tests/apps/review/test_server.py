@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -349,7 +350,7 @@ def test_results_that_cannot_be_sent_are_kept_and_said(
     session = open_session(results, study, store="http://127.0.0.1:9/dicom-web")
     written = VersionReport(1, session.folder, ("seg.dcm",), ())
     monkeypatch.setattr(review_server, "write_version", lambda *arguments: written)
-    (session.folder / "seg.dcm").write_bytes(b"no DICOM")
+    shutil.copy(session.study.inputs.sources[0].path, session.folder / "seg.dcm")
     answer = Client(session).open().post("/api/finish", {"reader": "", "sequence": 0})
     assert answer["stored"] == 0 and any(text.startswith("sending: ") for text in answer["skipped"])
     session.review.close()
