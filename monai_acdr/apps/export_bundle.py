@@ -188,7 +188,7 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         The bundle's ``metadata.json``, and under ``export``: ``format``, ``bundle``, ``version``, ``weights_sha256``,
-        ``structures`` (names, from the innermost to the outermost), ``nested``, ``regions`` (rules for crops),
+        ``structures`` (names, from the innermost to the outermost), ``nested``, ``border_mm``, ``regions`` (rules for crops),
         ``iterations``, ``size`` (H, W) of the bundle's crops, ``fixed_size``, ``outputs`` (names), ``members`` (of an
         ensemble, otherwise 1), ``made_by`` (versions), and ``parity``: ``source`` and number of ``crops``, ``sizes``
         (H, W) and ``batches``, ``max_difference_px``, ``limit_px``, ``runtime``.
@@ -238,6 +238,7 @@ def _facts(model: ContourModel, file_format: str, crops: Tensor, fixed_size: boo
         "weights_sha256": model.checkpoint_sha256,
         "structures": [structure.label for structure in model.structures],
         "nested": model.nested,
+        "border_mm": None if model.border_mm is None else list(model.border_mm),
         "regions": asdict(model.regions),
         "iterations": network.num_iterations,
         "size": list(crops.shape[-2:]),

@@ -128,6 +128,7 @@ def test_the_file_says_what_it_is(exported: tuple[dict[str, Any], Path], tiny_he
     assert facts["weights_sha256"] == hashlib.sha256(two_members.read_bytes()).hexdigest()
     assert (facts["bundle"], facts["version"]) == ("sunnybrook_lv_acdr", own["version"])
     assert facts["structures"] == ["LV endocardium", "LV epicardium"]
+    assert facts["border_mm"] is None  # other weights than the bundle's
     assert (facts["members"], facts["iterations"], facts["size"]) == (2, 3, [32, 32])
     parity = facts["parity"]
     assert parity["sizes"] == [[size, size] for size in SIZES] and parity["batches"] == list(BATCHES)
@@ -146,7 +147,7 @@ def test_monai_reads_the_metadata_of_torchscript(exported: tuple[dict[str, Any],
 
 def test_one_structure_of_one_network(tiny_cavity: Path, frames: Path, tmp_path: Path) -> None:
     record = export(tiny_cavity, tmp_path / "cavity.ts", "torchscript", images=frames)
-    assert (record["outputs"], record["members"]) == (["contours"], 1)
+    assert (record["outputs"], record["members"], record["border_mm"]) == (["contours"], 1, [-0.4])
     (contours,) = torch.jit.load(tmp_path / "cavity.ts")(real_crops(32))
     expected = load_model(tiny_cavity, device="cpu").infer.network(real_crops(32))
     torch.testing.assert_close(contours, expected.detach())
