@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
+import socket
+import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,3 +71,40 @@ def label_python() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return python
+
+
+@pytest.fixture(scope="session")
+def in_processes() -> Callable[..., None]:
+    """Run a function in several processes at once, each with what torchrun tells it; forked, so nothing is imported."""
+    if sys.platform != "linux":
+        pytest.skip("forks processes that have loaded torch")
+    return _run_in_processes
+
+
+def _run_in_processes(function: Callable[..., None], number: int, *arguments: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks, from Python 3.12 on
+        children = [
+            context.Process(target=_run_as_rank, args=(function, rank, number, port, arguments), daemon=True)
+            for rank in range(number)
+        ]
+        for child in children:
+            child.start()
+    try:
+        for child in children:
+            child.join(240)
+        assert [child.exitcode for child in children] == [0] * number
+    finally:
+        for child in children:
+            child.kill()
+
+
+def _run_as_rank(function: Callable[..., None], rank: int, number: int, port: int, arguments: tuple[Any, ...]) -> None:
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": number, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"})
+    torch.set_num_threads(1)
+    function(*arguments)

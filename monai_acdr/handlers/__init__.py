@@ -26,6 +26,7 @@ from monai_acdr.handlers.metrics import (
     image_spacing,
 )
 from monai_acdr.handlers.prepare_batch import PrepareFrames, PrepareViews
+from monai_acdr.handlers.processes import SyncBatchStatistics, distribute, join_processes, process_device
 from monai_acdr.handlers.training import EpochSeed, GradientClip, TrainingProgress, ValidationHandler
 
 __all__ = [
@@ -41,17 +42,21 @@ __all__ = [
     "PooledDice",
     "PrepareFrames",
     "PrepareViews",
+    "SyncBatchStatistics",
     "TrainingCheckpoint",
     "TrainingProgress",
     "ValidationHandler",
     "WeightedCoverage",
     "contour_record",
+    "distribute",
     "evaluate_output",
     "image_spacing",
     "count_members",
     "join_checkpoints",
+    "join_processes",
     "load_checkpoint",
     "load_network",
+    "process_device",
     "save_checkpoint",
     "write_ensemble",
 ]

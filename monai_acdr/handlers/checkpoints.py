@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from monai.utils import IgniteInfo, min_version, optional_import
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
 
 from monai_acdr.files import claim_file, release_file, replace_file
 from monai_acdr.networks.nets.displacement_ensemble import MEMBERS
@@ -50,6 +52,9 @@ FIELD = "displacement_net."
 
 ENSEMBLE = f"{FIELD}{MEMBERS}"
 """Prefix of an ensemble's weights; the number of the member follows."""
+
+SCALER = "scaler"
+"""Name, in the state of a training, of the state of its trainer's GradScaler."""
 
 MOST_MEMBERS = 64
 """Networks of one ensemble: names in a file, which cost nothing there, become networks in memory."""
@@ -187,6 +192,9 @@ def load_network(
         ValueError: when it is not a checkpoint, a checkpoint of another architecture or with NaN, or has no such
             member.
     """
+    if isinstance(network, DistributedDataParallel):
+        load_network(network.module, path, map_location, member)
+        return network
     weights = network_weights(load_checkpoint(path, map_location))
     try:
         chosen = weights if member is None else _only(weights, member, path)
@@ -414,6 +422,11 @@ class TrainingCheckpoint:
     Together with :class:`EpochSeed` a training that was killed and resumed ends where an undisturbed one does: all
     objects of ``save_dict``, the trainer's own state and the best metric so far are saved and restored.
 
+    In several processes the first one writes, and all of them read. Their number may be another one after resuming, and
+    so may the size of a batch: the training goes on with the next epoch, and a learning rate that follows the number of
+    steps (``LambdaLR``, as MONAI's ``WarmupCosineSchedule``) goes on at the same share of its way. Save the network
+    itself, not the ``DistributedDataParallel`` around it.
+
     Args:
         path: file of the full state, written after each epoch.
         save_dict: named objects with ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler, ...
@@ -441,8 +454,8 @@ class TrainingCheckpoint:
         key_metric: str = "val_mean_dice",
         resume: bool = False,
     ) -> None:
-        if "trainer" in save_dict or "best" in save_dict:
-            raise ValueError("Expected `save_dict` without the names 'trainer' and 'best': they are used here.")
+        if {"trainer", "best", SCALER} & set(save_dict):
+            raise ValueError("Expected `save_dict` without the names 'trainer', 'best', 'scaler': they are used here.")
         if (best_path is None) != (best_network is None) or (best_path is not None and evaluator is None):
             raise ValueError("Expected `best_path`, `best_network` and `evaluator` together, or none of them.")
         self.path = Path(path)
@@ -534,6 +547,9 @@ class TrainingCheckpoint:
         state = {name: item.state_dict() for name, item in self.save_dict.items()}
         state["trainer"] = dict(engine.state_dict())
         state["best"] = dict(self.best)
+        scaler = getattr(engine, "scaler", None)
+        if scaler is not None:  # MONAI's trainer has one with `amp`, and makes it when it starts
+            state[SCALER] = scaler.state_dict()
         save_checkpoint(state, self.path)
 
     def _improved(self, engine: Engine) -> bool:
@@ -553,7 +569,7 @@ class TrainingCheckpoint:
             )
         state = load_checkpoint(self.path)
         expected = {*self.save_dict, "trainer", "best"}
-        if set(state) != expected:
+        if set(state) - {SCALER} != expected:
             raise ValueError(
                 f"Expected {sorted(expected)} in {self.path}, but got {sorted(map(str, state))}: resume needs the "
                 "last.pt of a training with the same configuration."
@@ -564,7 +580,8 @@ class TrainingCheckpoint:
                 f"Expected the best metric and its epoch in {self.path}, but its 'best' has no such numbers: resume "
                 "needs the last.pt of a training."
             )
-        max_epochs = engine.state.max_epochs
+        max_epochs, epoch_length = engine.state.max_epochs, engine.state.epoch_length
+        schedules = {name: item.state_dict() for name, item in self.save_dict.items() if isinstance(item, LambdaLR)}
         for name, item in self.save_dict.items():
             try:
                 item.load_state_dict(state[name])
@@ -574,6 +591,14 @@ class TrainingCheckpoint:
             engine.load_state_dict(state["trainer"])
         except Exception as error:
             raise _misfit("trainer", self.path, error) from error
+        scaler = getattr(engine, "scaler", None)
+        if scaler is not None and state.get(SCALER):  # saved without `amp`, or where it had no effect: starts afresh
+            try:
+                scaler.load_state_dict(state[SCALER])
+            except Exception as error:
+                raise _misfit(SCALER, self.path, error) from error
+        if epoch_length is not None and epoch_length != engine.state.epoch_length:
+            self._go_on_with_other_steps(engine, epoch_length, schedules)
         if max_epochs is not None:
             engine.state.max_epochs = max_epochs  # a resumed training may be longer or shorter
         self.best = {key: best[key] for key in self.best}
@@ -581,6 +606,23 @@ class TrainingCheckpoint:
             setattr(self.evaluator.state, "best_metric", self.best["metric"])  # noqa: B010 - MONAI's, unknown to ignite
             setattr(self.evaluator.state, "best_metric_epoch", self.best["epoch"])  # noqa: B010
         self.logger.info("Resumed from %s after epoch %d", self.path, engine.state.epoch)
+
+    def _go_on_with_other_steps(self, engine: Engine, epoch_length: int, schedules: Mapping[str, Any]) -> None:
+        """Count the steps of the complete epochs anew, for another number of processes or another size of a batch."""
+        before = engine.state.iteration
+        self.logger.info("An epoch has %d steps now, and had %d", epoch_length, engine.state.epoch_length)
+        engine.state.epoch_length, engine.state.iteration = epoch_length, engine.state.epoch * epoch_length
+        for name, own in schedules.items():
+            schedule = self.save_dict[name]
+            if schedule.last_epoch != before:
+                continue  # it counts something else, such as epochs
+            now = engine.state.iteration
+            counts = {"last_epoch": now, "_step_count": now + 1}
+            schedule.load_state_dict({**own, **counts, "base_lrs": schedule.base_lrs})  # its length is that of now
+            rates = [base * factor(now) for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
+            schedule.load_state_dict({**schedule.state_dict(), "_last_lr": rates})
+            for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
 
 
 def _misfit(name: str, path: Path, error: Exception) -> ValueError:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monai.metrics.meandice import compute_dice
 from monai.utils import IgniteInfo, min_version, optional_import, string_list_all_gather
@@ -24,6 +24,7 @@ from torch import Tensor
 from monai_acdr.files import WAIT_SECONDS, lock_folder, publish_results, write_text_atomically
 from monai_acdr.geometry import is_nested
 from monai_acdr.handlers.metrics import image_spacing
+from monai_acdr.handlers.processes import sampled_positions
 from monai_acdr.metrics import (
     ASSUMED_SPACING_MM,
     CASE_COLUMNS,
@@ -116,7 +117,10 @@ class EvaluationReport:
 
     A case is a dictionary of `engine.state.output` (a list, after decollating), joined with its dictionary of
     `engine.state.batch`; :func:`evaluate_output` names its keys. The files are written by the first process, from the
-    cases of all processes; a run that ends in an error leaves the files of an earlier run untouched.
+    cases of all processes; a run that ends in an error leaves the files of an earlier run untouched. Where a
+    `DistributedSampler` without shuffling deals the samples out, the files are those of one process: cases stand in the
+    order of the data set, and those that the sampler repeats count once. Otherwise all cases count, those of the first
+    process first.
 
     Args:
         output_dir: folder of `metrics.csv` and `metrics.json`; made when missing.
@@ -148,6 +152,7 @@ class EvaluationReport:
         self.options = replace(options or ReportOptions(), **shortcuts)
         self.records: list[CaseRecord] = []
         self.summary: dict[str, Any] = {}
+        self._cases: list[_Case] = []
 
     def attach(self, engine: Engine) -> None:
         """Attach to an evaluator: collect after each iteration, write when the run is completed."""
@@ -157,7 +162,7 @@ class EvaluationReport:
 
     def __call__(self, engine: Engine) -> None:
         """Join the records of all processes, compute the metrics and write both files."""
-        self.write(_gather(self.records))
+        self.write(_gather(self._cases))
 
     def write(self, records: Sequence[CaseRecord]) -> None:
         """Compute the metrics of records, of several evaluations for example, and write both files."""
@@ -175,22 +180,28 @@ class EvaluationReport:
         logger.info("Wrote metrics of %d cases to %s\n%s", len(self.records), self.output_dir, self._results())
 
     def _start(self, _engine: Engine) -> None:
-        self.records, self.summary = [], {}
+        self.records, self.summary, self._cases = [], {}, []
 
     def _collect(self, engine: Engine) -> None:
-        for case in _cases(engine.state.output, engine.state.batch):
-            default_name = f"case_{len(self.records) // max(1, len(self.options.structures)):04d}"
-            groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.options.strata}
-            if not self.options.structures:
-                record = evaluate_output(case, default_name, self.options.contour_key)
-                self.records.append({**groups, **record, **_mask_rules(case)})  # type: ignore[typeddict-item]
-                continue
-            nested = _nested(case, self.options.contour_key)
-            parts = _by_structure(case, self.options.structures, self.options.contour_key)
-            for label, part in zip(self.options.structures, parts, strict=True):
-                record = evaluate_output(part, default_name, self.options.contour_key)
-                of_structure = {"structure": label, "nested": nested, **_mask_rules(part)}
-                self.records.append({**groups, **record, **of_structure})  # type: ignore[typeddict-item]
+        cases = _cases(engine.state.output, engine.state.batch)
+        positions = sampled_positions(engine, len(cases))
+        for index, case in enumerate(cases if positions is None else cases[: len(positions)]):
+            position = None if positions is None else positions[index]
+            self._cases.append(_Case(position, "name" in case, self._measure(case)))
+
+    def _measure(self, case: Mapping[str, Any]) -> list[CaseRecord]:
+        """The records of a case: one, or one for each structure."""
+        groups = {key: UNKNOWN if case.get(key) in (None, "") else str(case[key]) for key in self.options.strata}
+        if not self.options.structures:
+            record = evaluate_output(case, contour_key=self.options.contour_key)
+            return [{**groups, **record, **_mask_rules(case)}]  # type: ignore[typeddict-item]
+        nested = _nested(case, self.options.contour_key)
+        parts = _by_structure(case, self.options.structures, self.options.contour_key)
+        records: list[Any] = []
+        for label, part in zip(self.options.structures, parts, strict=True):
+            record = evaluate_output(part, contour_key=self.options.contour_key)
+            records.append({**groups, **record, "structure": label, "nested": nested, **_mask_rules(part)})
+        return records
 
     def _summarize(self) -> dict[str, Any]:
         if not self.options.structures:
@@ -369,12 +380,26 @@ def _cases(output: Any, batch: Any) -> list[dict[str, Any]]:
     return [{**one, **case} for one, case in zip(batch if joined else [{}] * len(output), output, strict=True)]
 
 
-def _gather(records: Sequence[CaseRecord]) -> list[CaseRecord]:
-    """The records of all processes; cases that a sampler repeated to fill up its last batches are kept once."""
-    if idist.get_world_size() <= 1:
-        return list(records)
-    lines = string_list_all_gather([json.dumps(record) for record in records])
-    return [json.loads(line) for line in dict.fromkeys(lines) if line]
+class _Case(NamedTuple):
+    """The records of a case, its position in the data set where that is known, and whether it brought a name."""
+
+    position: int | None
+    is_named: bool
+    records: list[CaseRecord]
+
+
+def _gather(cases: Sequence[_Case]) -> list[CaseRecord]:
+    """The records of all processes, in the data set's order where it is known; cases without a name get a number."""
+    if idist.get_world_size() > 1:  # one text for each process, so that one without cases takes part
+        texts = string_list_all_gather([json.dumps(cases)])
+        cases = [_Case(*case) for text in texts for case in json.loads(text)]
+    if all(case.position is not None for case in cases):
+        cases = sorted(cases, key=lambda case: case.position or 0)
+    records: list[CaseRecord] = []
+    for number, case in enumerate(cases):
+        for record in case.records:
+            records.append(record if case.is_named else {**record, "name": f"case_{number:04d}"})
+    return records
 
 
 def _shown(part: Mapping[str, Any], key: str) -> str:

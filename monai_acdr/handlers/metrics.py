@@ -8,6 +8,8 @@ Mean Dice and mean IoU are MONAI's: `monai.handlers.MeanDice`, `monai.handlers.M
 Masks may have a channel for each structure. References that are missing, channels of NaN, are left out, by MONAI's as
 well. The reduction "mean_batch" gives one value for each channel, a tensor (C,). Lengths are in pixels, or in mm with
 every image's own spacing.
+
+In several processes the values of all of them are joined, each sample's once, in the order of one process.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from monai.handlers.ignite_metric import IgniteMetricHandler
 from monai.utils import MetricReduction
 
 from monai_acdr.geometry import pixel_spacing
+from monai_acdr.handlers.processes import sampled_positions
 from monai_acdr.metrics import (
     BOUNDARY_TOLERANCES,
     AveragePerpendicularDistanceMetric,
@@ -63,7 +66,26 @@ def image_spacing(image: Any) -> tuple[float, float]:
     return row, column
 
 
-class LengthMetricHandler(IgniteMetricHandler):
+class _MetricHandler(IgniteMetricHandler):
+    """MONAI's, without the samples that a ``DistributedSampler`` repeats to give all processes equally many."""
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Update from the engine's output."""
+        if sampled_positions(engine, 1) is None:
+            self._update_all(engine)
+            return
+        output = self._output_transform(engine.state.output)
+        count = len(sampled_positions(engine, len(output[0])) or ())
+        if count == len(output[0]):
+            self._update_all(engine)
+        elif count > 0:
+            self.update(tuple(items[:count] for items in output))
+
+    def _update_all(self, engine: Engine) -> None:
+        super().iteration_completed(engine)
+
+
+class LengthMetricHandler(_MetricHandler):
     """Feed a metric with lists of items and, for mm, the spacing of each reference's image.
 
     Args:
@@ -81,8 +103,8 @@ class LengthMetricHandler(IgniteMetricHandler):
         super().__init__(metric_fn=metric_fn, output_transform=output_transform, save_details=save_details)
         self.unit = unit
 
-    def iteration_completed(self, engine: Engine) -> None:
-        """Update from the engine's output as it is: ignite would unroll lists, and accept no third item."""
+    def _update_all(self, engine: Engine) -> None:
+        """Update from the output as it is: ignite would unroll lists, and accept no third item."""
         self.update(self._output_transform(engine.state.output))
 
     def update(self, output: Sequence[Any]) -> None:
@@ -106,7 +128,7 @@ class LengthMetricHandler(IgniteMetricHandler):
         return [image_spacing(item) for item in y]
 
 
-class PooledDice(IgniteMetricHandler):
+class PooledDice(_MetricHandler):
     """Handler of :class:`monai_acdr.metrics.PooledDiceMetric`. It has no `reduction`: pooling is one.
 
     Args:
@@ -122,7 +144,7 @@ class PooledDice(IgniteMetricHandler):
         super().__init__(metric_fn=metric_fn, output_transform=output_transform, save_details=save_details)
 
 
-class BoundaryF(IgniteMetricHandler):
+class BoundaryF(_MetricHandler):
     """Handler of :class:`monai_acdr.metrics.BoundaryFMetric`.
 
     Args:
@@ -186,7 +208,7 @@ class AveragePerpendicularDistance(LengthMetricHandler):
         super().__init__(AveragePerpendicularDistanceMetric(reduction), unit, output_transform, save_details)
 
 
-class WeightedCoverage(IgniteMetricHandler):
+class WeightedCoverage(_MetricHandler):
     """Handler of :class:`monai_acdr.metrics.WeightedCoverageMetric`. It has no `reduction`: the area weights are one.
 
     Args:

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
+idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
 
 
 _MAX_SEED = 2**32
@@ -38,7 +39,8 @@ class EpochSeed:
     """Seed torch, numpy, ``random`` and the data set's random transforms at the start of each epoch.
 
     Shuffling, augmentation and dropout of an epoch are then the same whether the training ran through or was resumed.
-    Attach it before other handlers that draw random numbers.
+    Attach it before other handlers that draw random numbers. In several processes each has numbers of its own; a
+    ``DistributedSampler``, which has to shuffle alike in all of them, is seeded apart.
 
     Args:
         seed: of the training.
@@ -56,7 +58,9 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed the epoch that starts."""
-        seed = int(np.random.SeedSequence([self.seed, engine.state.epoch]).generate_state(1)[0]) % _MAX_SEED
+        rank = idist.get_rank()
+        entropy = [self.seed, engine.state.epoch, *([rank] if rank > 0 else [])]
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0]) % _MAX_SEED
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 - MONAI's and the user's code may use the global generator
         torch.manual_seed(seed)
@@ -65,9 +69,10 @@ class EpochSeed:
 
 
 class GradientClip:
-    """Scale the gradient of all weights together down to a largest norm, after each backward pass.
+    """Scale the gradient of all weights together down to a largest norm, after the backward pass of each step.
 
-    For MONAI's SupervisedTrainer without mixed precision: scaled gradients are not unscaled here.
+    For MONAI's SupervisedTrainer, with and without mixed precision: gradients that the trainer's GradScaler has scaled
+    are unscaled before. With ``accumulation_steps`` the gradient of the whole step is clipped, once.
 
     Args:
         network: whose gradients.
@@ -86,8 +91,22 @@ class GradientClip:
 
     def __call__(self, engine: Engine) -> None:
         """Clip what the backward pass left."""
-        if self.max_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+        if self.max_norm is None or not _completes_a_step(engine):
+            return
+        scaler = getattr(engine, "scaler", None)
+        if scaler is not None:
+            scaler.unscale_(engine.optimizer)  # type: ignore[attr-defined]  # of MONAI's trainers
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.max_norm)
+
+
+def _completes_a_step(engine: Engine) -> bool:
+    """Whether MONAI's trainer calls the optimizer after this backward pass."""
+    steps = getattr(engine, "accumulation_steps", 1)
+    if steps == 1:
+        return True
+    length = engine.state.epoch_length
+    iteration = engine.state.iteration if length is None else (engine.state.iteration - 1) % length + 1
+    return iteration % steps == 0 or iteration == length
 
 
 ProgressBar, _found = optional_import(

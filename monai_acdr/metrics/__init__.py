@@ -29,7 +29,7 @@ from monai_acdr.metrics.perpendicular_distance import (
     compute_good_contours,
 )
 from monai_acdr.metrics.pooled_dice import PooledDiceMetric, compute_dice_counts, compute_pooled_dice, pool_dice_counts
-from monai_acdr.metrics.reduced_metric import ReducedMetric
+from monai_acdr.metrics.reduced_metric import GatheredMetric, ReducedMetric
 from monai_acdr.metrics.weighted_coverage import (
     WeightedCoverageMetric,
     compute_coverage_sums,
@@ -47,6 +47,7 @@ __all__ = [
     "AveragePerpendicularDistanceMetric",
     "BoundaryFMetric",
     "CaseRecord",
+    "GatheredMetric",
     "GoodContours",
     "Hausdorff95Metric",
     "PooledDiceMetric",

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.metrics.metric import CumulativeIterationMetric
 from torch import Tensor
 
 from monai_acdr.metrics.inputs import check_known_masks
+from monai_acdr.metrics.reduced_metric import GatheredMetric
 
 __all__ = ["PooledDiceMetric", "compute_dice_counts", "compute_pooled_dice", "pool_dice_counts"]
 
@@ -64,7 +64,7 @@ def compute_pooled_dice(y_pred: Tensor, y: Tensor) -> Tensor:
     return pool_dice_counts(compute_dice_counts(y_pred, y))
 
 
-class PooledDiceMetric(CumulativeIterationMetric):
+class PooledDiceMetric(GatheredMetric):
     """Pooled Dice over everything seen since the last reset, on all processes.
 
     The buffer holds counts of pixels per image, so batches and processes of unequal size pool exactly. There is no

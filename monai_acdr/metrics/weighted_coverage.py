@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from monai.metrics.metric import CumulativeIterationMetric
 from torch import Tensor
 
 from monai_acdr.metrics.inputs import is_missing, plain
+from monai_acdr.metrics.reduced_metric import GatheredMetric
 
 __all__ = ["WeightedCoverageMetric", "compute_coverage_sums", "compute_weighted_coverage", "pool_coverage_sums"]
 
@@ -89,7 +89,7 @@ def compute_weighted_coverage(y_pred: Tensor, y: Tensor) -> Tensor:
     return pool_coverage_sums(compute_coverage_sums(y_pred, y))
 
 
-class WeightedCoverageMetric(CumulativeIterationMetric):
+class WeightedCoverageMetric(GatheredMetric):
     """Weighted coverage over everything seen since the last reset, on all processes; see the module's equation."""
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:

@@ -444,7 +444,7 @@ def test_resume_with_another_configuration(tmp_path: Path) -> None:
 
 
 def test_arguments(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="without the names 'trainer' and 'best'"):
+    with pytest.raises(ValueError, match="without the names 'trainer', 'best', 'scaler'"):
         TrainingCheckpoint(tmp_path / "last.pt", {"trainer": nn.Linear(1, 1)})
     with pytest.raises(ValueError, match="together, or none of them"):
         TrainingCheckpoint(tmp_path / "last.pt", {}, best_path=tmp_path / "model.pt")

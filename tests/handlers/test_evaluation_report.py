@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -266,43 +264,6 @@ def test_like_is_compared_with_like(tmp_path: Path) -> None:
         assert max(float(row["apd_px"]) for row in rows) < 0.3  # the contours themselves are right
         dice[rule_key] = figures["mean_dice"]
     assert dice["label"] == 1 and dice[None] < 0.975
-
-
-_SCRIPT = """
-import sys
-import ignite.distributed as idist
-import torch
-from ignite.engine import Engine
-from monai_acdr.handlers import EvaluationReport
-
-def case(index):
-    mask = torch.zeros(1, 8, 8)
-    mask[:, :3, : 2 + index] = 1
-    label = torch.zeros(1, 8, 8)
-    label[:, :3, :3] = 1
-    return {"pred_mask": mask, "label": label, "name": f"case-{index}", "patient": f"p{index}"}
-
-def main(rank):
-    shares = [[0, 1, 2], [3, 0]]  # case 0 twice, as a distributed sampler fills up
-    engine = Engine(lambda _, batch: batch)
-    EvaluationReport(sys.argv[1], num_samples=20).attach(engine)
-    engine.run([[case(index)] for index in shares[rank]])
-
-if __name__ == "__main__":
-    with idist.Parallel(backend="gloo") as parallel:
-        parallel.run(main)
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_write_one_report(tmp_path: Path) -> None:
-    script = tmp_path / "evaluate.py"
-    script.write_text(_SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    subprocess.run([*command, str(tmp_path / "out")], check=True, timeout=300, capture_output=True)
-    rows, figures = _read(tmp_path / "out")
-    assert sorted(row["name"] for row in rows) == [f"case-{index}" for index in range(4)]
-    assert figures["num_cases"] == 4
 
 
 def test_figures_by_group(tmp_path: Path) -> None:
