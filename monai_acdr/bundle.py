@@ -132,6 +132,7 @@ CONFIG_KEYS = {
     "cine_dir": "further frames for the localizer, of whole cine studies",
     "without_heart_weight": "how often frames without a heart are drawn, relative to those with one",
     "width": "channels of the localizer's first level",
+    "trt_args": "arguments of monai.networks.trt_compile, for the displacement network",
     "members": "checkpoints whose networks become one ensemble",
     "region": "transform that writes the region of interest",
     "region#center_side": "side in pixels of the square for roi center",

@@ -188,10 +188,10 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         The bundle's ``metadata.json``, and under ``export``: ``format``, ``bundle``, ``version``, ``weights_sha256``,
-        ``structures`` (names, from the innermost to the outermost), ``nested``, ``border_mm``, ``regions`` (rules for crops),
-        ``iterations``, ``size`` (H, W) of the bundle's crops, ``fixed_size``, ``outputs`` (names), ``members`` (of an
-        ensemble, otherwise 1), ``made_by`` (versions), and ``parity``: ``source`` and number of ``crops``, ``sizes``
-        (H, W) and ``batches``, ``max_difference_px``, ``limit_px``, ``runtime``.
+        ``structures`` (names, from the innermost to the outermost), ``nested``, ``border_mm``, ``regions`` (rules for
+        crops), ``iterations``, ``size`` (H, W) of the bundle's crops, ``fixed_size``, ``outputs`` (names), ``members``
+        (of an ensemble, otherwise 1), ``made_by`` (versions), and ``parity``: ``source`` and number of ``crops``,
+        ``sizes`` (H, W) and ``batches``, ``max_difference_px``, ``limit_px``, ``runtime``.
 
     Raises:
         FileNotFoundError: when there is no such file.

@@ -77,7 +77,14 @@ def test_the_bundles_differ_in_names_and_source_only() -> None:
     """They stand alone, as MONAI's bundles do; what is said twice has to be the same."""
     one, other = (ROOT / "bundles" / name / "configs" for name in BUNDLES)
     assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
-    for name in ("train.json", "evaluate.json", "inference.json", "ensemble.json", "logging.conf"):
+    for name in (
+        "train.json",
+        "evaluate.json",
+        "inference.json",
+        "inference_trt.json",
+        "ensemble.json",
+        "logging.conf",
+    ):
         text = (one / name).read_text(encoding="utf-8")
         text = text.replace("inbreast_mass_acdr", "ddsm_bcrp_mass_acdr").replace(
             '"source": "inbreast"', '"source": "ddsm"'

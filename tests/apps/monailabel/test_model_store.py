@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from monai_acdr.apps.monailabel.model_store import ModelStore, Unusable
-from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 
 
 def test_it_starts_with_the_weights_of_the_bundle(heart_store: ModelStore, tiny_heart: Path) -> None:
@@ -23,9 +23,9 @@ def test_it_starts_with_the_weights_of_the_bundle(heart_store: ModelStore, tiny_
 
 def test_a_bundle_without_weights_is_not_offered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    store = ModelStore("ddsm_bcrp_mass_acdr", tmp_path)
-    assert not store.prepare() and store.structures == (BREAST_MASS,)
-    assert "ddsm_bcrp_mass_acdr is not offered: it has no weights" in caplog.text
+    store = ModelStore("contour_acdr", tmp_path)
+    assert not store.prepare() and [structure.label for structure in store.structures] == ["object"]
+    assert "contour_acdr is not offered: it has no weights" in caplog.text
     with pytest.raises(Unusable, match="its model file is missing: upload one"):
         store.load()
 

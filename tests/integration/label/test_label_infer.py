@@ -54,8 +54,8 @@ def test_info(server: Any) -> None:
     assert info["models"][HEART]["type"] == "deepgrow" and info["models"][HEART]["dimension"] == 2
     assert info["models"][f"{HEART}_auto"]["type"] == "segmentation"
     assert f"{MASS}_auto" not in info["models"] and MASS in info["models"]
-    assert "ddsm_bcrp_mass_acdr" not in info["models"]  # it has no weights
-    assert "ddsm_bcrp_mass_acdr is not offered: it has no weights" in server.log.read_text()
+    assert "contour_acdr" not in info["models"]  # it has no weights
+    assert "contour_acdr is not offered: it has no weights" in server.log.read_text()
     assert info["datastore"]["total"] == 6
 
 
