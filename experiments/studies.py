@@ -26,6 +26,8 @@ class Data:
         folder: its name below the folder of all data.
         parts: one training each, with its own values: the folds of a cross-validation.
         views: name -> configuration values of one evaluation: the regions of interest.
+        planned_folds: regions, input, views, budget and split are those that ``monai-acdr train --folds N`` chooses for
+            the folder, with a training for each fold; 0 for data sets whose settings stand here.
     """
 
     bundle: str
@@ -33,6 +35,7 @@ class Data:
     settings: Mapping[str, Any]
     parts: tuple[Mapping[str, Any], ...] = ({},)
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"label": {}})
+    planned_folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Study:
         name: in file names and in the marks of documents.
         question: what it answers.
         data: key of `DATA`.
-        epochs: of each training.
+        epochs: of each training; of planned data the plan says them.
         seeds: of each variant.
         variants: the lines of its tables.
         axis: what the variants' values are, for a plot; empty for none.
@@ -155,6 +158,12 @@ DATA = {
     ),
 }
 
+# Images and masks as users have them, by `monai-acdr train`; sunnybrook_pairs is made by sunnybrook_pairs.py.
+DATA |= {
+    "sunnybrook_pairs": Data("contour_acdr", "sunnybrook_pairs", {}, planned_folds=1),
+    "cdd_cesm_pairs": Data("contour_acdr", "cdd_cesm", {}, planned_folds=FOLDS),
+}
+
 _OURS = Variant("contour", "ours: contour")
 # The presets bring augmentations of their own; here all variants see the same views of the endocardium.
 _TRAIN = bundle_root("sunnybrook_lv_acdr") / "configs" / "train.json"
@@ -226,6 +235,9 @@ _WEIGHTS = (Variant("member", "one network"), Variant("ensemble", "the three tog
 # The paper's size of the network's input; a study of many variants takes less than half the time of the default.
 _SMALL = {"roi_size": 64}
 
+# One group of structures is trained by all: a network that gives masks has no starting contour and no vertices.
+_OWN_DATA = (_OURS, *_BASELINES[3:6])
+
 STUDIES = {
     study.name: study
     for study in (
@@ -237,6 +249,15 @@ STUDIES = {
             (0, 1, 2),
             _BASELINES,
         ),
+        Study(
+            "own_data",
+            "the plan of `monai-acdr train`, contours and masks",
+            "sunnybrook_pairs",
+            0,
+            (0, 1, 2),
+            _OWN_DATA,
+        ),
+        Study("own_data_folds", "the same in five folds of CDD-CESM", "cdd_cesm_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study(
             "known_position",
             "the same with the position known in training, too",

@@ -28,6 +28,7 @@ from monai.bundle import ConfigParser
 from pixel_wise import MeanLogits
 from studies import CONFIGS, DATA, STUDIES, Data, Study, Variant
 
+from monai_acdr.apps.train_bundle import TrainOptions, plan_training
 from monai_acdr.bundle import bundle_root, read_configs
 from monai_acdr.files import write_text_atomically
 from monai_acdr.handlers import load_checkpoint, write_ensemble
@@ -35,6 +36,11 @@ from monai_acdr.metrics import summarize_cases
 
 VALIDATIONS = 10
 """Validations of a training, evenly spaced: the points of its learning curve."""
+
+PLAN = "plan"
+"""Key of values that stand below a variant's overlays."""
+OBJECTS = "objects"
+"""Key of values with Python objects for expressions, such as data lists."""
 
 KEPT = ("dice", "iou", "hd95_px", "hd95_mm", "apd_px", "apd_mm", "boundf", "roi_dice")
 COUNTS = ("intersection_px", "pred_area_px", "reference_area_px")
@@ -106,7 +112,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
     curves: list[list[dict[str, float]]] = []
     cases: dict[str, list[dict[str, Any]]] = {view: [] for view in data.views}
     parameters = 0
-    for number, part in enumerate(data.parts):
+    for number, part in enumerate(planned_parts(data, options.dataset_dir) if data.planned_folds else data.parts):
         work = options.work / f"part{number}"
         values = {
             "dataset_dir": options.dataset_dir,
@@ -154,16 +160,38 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
     }
 
 
+def planned_parts(data: Data, dataset_dir: str) -> list[dict[str, Any]]:
+    """What ``monai-acdr train`` chooses for a data set, and its data lists: values of each fold."""
+    prepared = plan_training(dataset_dir, TrainOptions(folds=data.planned_folds))
+    values = {name: value for name, value in prepared.config.items() if name != "seed"}
+    lists = {"train#data_list": "$items_seen", "validate#data_list": "$items_held_out"}
+    return [
+        {
+            PLAN: {**values, **lists},
+            OBJECTS: {"items_seen": seen, "items_held_out": held},
+            "max_epochs": prepared.plan.epochs,
+        }
+        for seen, held in prepared.runs
+    ]
+
+
 def read_config(data: Data, variant: Variant, values: Mapping[str, Any], purpose: str | None = None) -> ConfigParser:
     """The bundle's training configuration, one for another purpose, the variant's overlays, and values over all.
+
+    The entry `PLAN` of values goes below the overlays; `OBJECTS` has objects by the names that expressions use.
 
     ``view#shift`` in values is the entry ``shift`` of ``view``. ``num_structures`` is the number of channels
     of networks that give masks.
     """
     own = bundle_root(data.bundle) / "configs"
-    parser = overlay_configs(own, [*([purpose] if purpose else []), *variant.overlays])
-    for key, value in values.items():
+    parser = overlay_configs(own, [purpose] if purpose else [])
+    for key, value in values.get(PLAN, {}).items():
         parser[key] = value
+    overlay_more(parser, own, variant.overlays)
+    parser.globals.update(values.get(OBJECTS, {}))
+    for key, value in values.items():
+        if key not in (PLAN, OBJECTS):
+            parser[key] = value
     if "@num_structures" in str(parser.get()):
         parser["num_structures"] = len(parser.get("structures", [data.bundle]))
     return parser
@@ -173,10 +201,15 @@ def overlay_configs(own: Path, names: Sequence[str]) -> ConfigParser:
     """A bundle's train.json with other configs over it, one after the other."""
     parser = read_configs([own / "train.json"])
     parser["bundle_root"] = str(own.parent)
+    overlay_more(parser, own, names)
+    return parser
+
+
+def overlay_more(parser: ConfigParser, own: Path, names: Sequence[str]) -> None:
+    """Put more configs over those of a parser."""
     for name in names:
         for key, value in ConfigParser.load_config_file(find_overlay(own, name)).items():
             parser[key] = value
-    return parser
 
 
 def find_overlay(own: Path, name: str) -> Path:
@@ -191,10 +224,11 @@ def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -
     resume = (work / "last.pt").is_file()
     schedule = {
         "val_interval": max(1, epochs // VALIDATIONS),
-        "train#early_stop#patience": epochs + 1,
         "resume": resume,
     }
     parser = read_config(data, variant, {**values, **paths, **schedule})
+    if "early_stop" in parser["train"]:
+        parser["train#early_stop#patience"] = epochs + 1
     parser.get_parsed_content("initialize")
     network = parser.get_parsed_content("network")
     trainer = parser.get_parsed_content("train#trainer")

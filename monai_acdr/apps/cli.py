@@ -483,6 +483,12 @@ def _train_lines(result: Any) -> Iterator[str]:
         started = "" if initial is None else f"; {initial:.4f} of the contour that each started from"
         number = values["num_cases"]
         yield f"{name}: mean Dice {values['mean_dice']:.4f}{interval} of {number} held-out objects{started}"
+    for name, values in result.metrics.get("auto", {}).get("by_structure", {}).items():
+        lost = len(result.metrics["auto"]["not_found"])
+        yield (
+            f"{name} with ROI auto: mean Dice {values['mean_dice']:.4f} of {values['num_cases']} held-out images; "
+            f"nothing found in {lost}"
+        )
     yield from _finding_lines(result.metrics)
     yield f"{result.seconds:.0f} s in all"
 

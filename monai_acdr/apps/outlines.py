@@ -19,6 +19,7 @@ from monai_acdr.apps.layers import earlier_contours
 from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
+from monai_acdr.dicom import LV_ENDOCARDIUM
 from monai_acdr.inferers import InferredContours, LocatedHeart
 from monai_acdr.measures import CineGrid, measure_wall, slices_above_base, slices_below_apex
 from monai_acdr.threads import one_thread
@@ -28,7 +29,7 @@ __all__ = ["Outline", "Progress", "outline_frames"]
 
 Progress = Callable[[str, int, int], None]
 
-NO_VENTRICLE = "no ventricle found"
+NO_VENTRICLE, NO_OBJECT = "no ventricle found", "no object found"
 _ALIGN = AlignLaterality("L")
 
 
@@ -128,28 +129,15 @@ def _outlines(
         for frame, place in zip(inputs.frames, _places(requests, inputs, images, model, grid, all_frames), strict=True)
     ]
     looked = [index for index, place in enumerate(places) if place.region is not None and not place.reason]
-    evolutions: dict[int, np.ndarray] = {}
-    spreads: dict[int, np.ndarray] = {}
-    repairs: dict[int, tuple[tuple[str, ...], ...]] = {}
-    step = model.infer.batch_size
-    batches = [looked[start : start + step] for start in range(0, len(looked), step)]
-
-    def infer(batch: list[int]) -> list[InferredContours]:
-        regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
-        return model.infer.outline([images[i] for i in batch], regions)
-
-    # A thread for each batch, not several within each operator: those wait for each other at every layer, which on
-    # a busy machine is most of the time.
-    workers = max(1, min(workers, len(batches)))
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for batch, results in zip(batches, pool.map(infer, batches), strict=True):
-            for i, inferred in zip(batch, results, strict=True):
-                evolutions[i], repairs[i] = _evolution(inferred.contours), inferred.repairs
-                if inferred.spread is not None:
-                    spreads[i] = _spread(inferred.spread)
-            _check_structures(evolutions[batch[0]], model)
-            if progress is not None:
-                progress("outline", len(evolutions), len(looked))
+    found = _infer(looked, places, images, inputs, model, workers, progress)
+    if model.regions.point_side is None:
+        # A localizer gives a square; a network of boxes then looks at the box about what it has outlined there.
+        boxes = {i: _box_about(found[i], inputs.frames[i], model) for i in looked if requests[i].kind == "auto"}
+        places = [place if boxes.get(i) is None else replace(place, region=boxes[i]) for i, place in enumerate(places)]
+        again = [i for i, region in boxes.items() if region is not None]
+        found |= _infer(again, places, images, inputs, model, workers, progress)
+    evolutions = {i: _evolution(inferred.contours) for i, inferred in found.items()}
+    spreads = {i: _spread(inferred.spread) for i, inferred in found.items() if inferred.spread is not None}
     if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, evolutions, spreads, model, grid)
     for i, evolution in evolutions.items():  # after the walls were compared, which the borders make thicker
@@ -164,10 +152,49 @@ def _outlines(
             spreads.get(i),
             _is_doubtful(p, model),
             p.close_call,
-            repairs.get(i, ()),
+            found[i].repairs if i in found else (),
         )
         for i, p in enumerate(places)
     ]
+
+
+def _infer(
+    looked: Sequence[int],
+    places: Sequence[_Place],
+    images: Sequence[MetaTensor],
+    inputs: Inputs,
+    model: ContourModel,
+    workers: int,
+    progress: Progress | None,
+) -> dict[int, InferredContours]:
+    """What the network gives for some frames, each in its region."""
+    step = model.infer.batch_size
+    batches = [looked[start : start + step] for start in range(0, len(looked), step)]
+
+    def infer(batch: Sequence[int]) -> list[InferredContours]:
+        regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
+        return model.infer.outline([images[i] for i in batch], regions)
+
+    # A thread for each batch, not several within each operator: those wait for each other at every layer, which on
+    # a busy machine is most of the time.
+    workers = max(1, min(workers, len(batches)))
+    found: dict[int, InferredContours] = {}
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for batch, results in zip(batches, pool.map(infer, batches), strict=True):
+            found.update(zip(batch, results, strict=True))
+            _check_structures(_evolution(found[batch[0]].contours), model)
+            if progress is not None:
+                progress("outline", len(found), len(looked))
+    return found
+
+
+def _box_about(inferred: InferredContours, frame: Frame, model: ContourModel) -> Tensor | None:
+    """The region about the final contours; None where they have collapsed."""
+    final = torch.from_numpy(_evolution(inferred.contours)[-1])
+    spans = final.flatten(0, 1).amax(0) - final.flatten(0, 1).amin(0)
+    if not bool((spans >= 1).all()):
+        return None
+    return make_region(RegionRequest("contours"), frame, model.regions, list(final))
 
 
 def _in_ventricle(
@@ -280,7 +307,8 @@ def _find_hearts(
             f"Expected a region for {model.label}: ROI auto needs a localizer, and {model.no_localizer}; give --roi "
             f"box X0 Y0 X1 Y1{point}, in pixels, or --roi FILE with a mask or contours."
         )
-    if grid is None:
+    is_heart = LV_ENDOCARDIUM in model.structures  # slices of other objects are not on a line
+    if grid is None or not is_heart:
         hearts = model.localizer(images)
     else:
         hearts = model.localizer(images, grid.slice_index, grid.phase)
@@ -288,7 +316,7 @@ def _find_hearts(
         _Place(
             heart.region(_localized_sides(heart, frame, model)),
             round(heart.presence, 4),
-            "" if heart.counted or all_frames else NO_VENTRICLE,
+            "" if heart.counted or all_frames else NO_VENTRICLE if is_heart else NO_OBJECT,
             heart.doubtful,
         )
         for frame, heart in zip(inputs.frames, hearts, strict=True)
@@ -296,9 +324,9 @@ def _find_hearts(
 
 
 def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> tuple[float, float]:
-    """The bundle's side in mm where the spacing is known, otherwise a multiple of the heart's diameter."""
+    """The bundle's side in mm where the spacing is known, otherwise, or without one, a multiple of the diameter."""
     scale = model.regions.localized_scale
-    if frame.spacing is None and scale is not None:
+    if scale is not None and (frame.spacing is None or model.regions.point_side is None):
         return (2 * scale * heart.radius,) * 2
     return region_sides(model.regions.point_side, model.regions, frame)
 

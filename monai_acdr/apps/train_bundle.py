@@ -29,7 +29,9 @@ from monai_acdr.apps.training_results import (
     RESULT_NAMES,
     WORST,
     Case,
+    Weights,
     WorstCases,
+    add_auto,
     worst_picture,
     write_bundle,
     write_card,
@@ -45,7 +47,7 @@ from monai_acdr.handlers import join_checkpoints, save_checkpoint
 from monai_acdr.metrics import CaseRecord
 from monai_acdr.visualize import save_png
 
-__all__ = ["TrainOptions", "TrainingResult", "train"]
+__all__ = ["PreparedTraining", "TrainOptions", "TrainingResult", "plan_training", "train"]
 
 Say = Callable[[str], None]
 Items = list[dict[str, Any]]
@@ -169,34 +171,83 @@ def train(
     with lock_folder(output) as target:
         _make_room(target, options.overwrite)
         report = QualityReport()
-        given = read_plan(options.plan) if options.plan is not None else _earlier_plan(target)
         with _findings_first(report, tell):
-            items, listed = _list(Path(data), options.table, options.patient_column, report)
-            fingerprint = dataset_fingerprint(items)
-            pixel_mm = None if fingerprint.spacing is None else fingerprint.spacing[1]
-            settled = given or make_plan(fingerprint, _structures(items), options.folds or 1)
-            settled = _with_options(settled, options)
-            _check_structures(settled, items)
-            if options.minutes is not None and given is None:
-                settled = _for_minutes(settled, len(items), options.minutes, device)
-            _agrees_with_earlier(target, settled)
-            items = _large_enough(items, settled.min_area, report)
-            runs = _splits(items, settled, report)
-        _write_beginning(target, report, fingerprint, settled, runs, tell)
-        config = settled.config(pixel_mm)
-        listed |= {"min_area": settled.min_area} if listed else {}
+            prepared = plan_training(data, options, report=report, earlier=_earlier_plan(target))
+        settled, runs = prepared.plan, prepared.runs
+        _agrees_with_earlier(target, settled)
+        _write_beginning(target, report, prepared.fingerprint, settled, runs, tell)
+        config = prepared.config
         work = _Work(target / "training", settled, config, device, tell, start)
         records, worst = work.run(runs)
         origin = {"dataset_dir": str(data), **work.origin(runs)}
         with publish_results(target, RESULT_NAMES, overwrite=True) as new:
             metrics = write_metrics(new, records, settled, origin)
             save_png(new / "worst_cases.png", worst_picture(worst))
-            write_bundle(new / "bundle", settled, config, listed, work.join(len(runs)), runs, target / "bundle")
-            write_card(new, settled, fingerprint, metrics, report, origin)
+            weights = Weights(work.join(len(runs)), work.localizer if settled.localizer_steps else None)
+            write_bundle(new / "bundle", settled, config, prepared.list_options, weights, runs, target / "bundle")
+            if weights.localizer is not None and len(runs) == 1:
+                tell("measuring ROI auto on the held-out images")
+                metrics = add_auto(new, runs[0][1], metrics, device)
+            write_card(new, settled, prepared.fingerprint, metrics, report, origin)
         tell(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
         held_out = sum(len(held) for _, held in runs)
         seconds = time.monotonic() - start
         return TrainingResult(target / "bundle", settled, metrics, report.kinds(), held_out, seconds, work.first_metric)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTraining:
+    """A checked data set, and how it is trained on: what :func:`train` does first.
+
+    Attributes:
+        plan: choices with their reasons.
+        config: values of keys of the bundle ``contour_acdr``, nested ones as ``region#scale``.
+        runs: (trained on, held out) of each network, items of the data list.
+        list_options: arguments of :func:`monai_acdr.data.pair_folder_data_list` that list the same objects.
+        fingerprint: of the data set.
+        report: what was left out, and why.
+    """
+
+    plan: TrainingPlan
+    config: Mapping[str, Any]
+    runs: Sequence[tuple[Items, Items]]
+    list_options: Mapping[str, Any]
+    fingerprint: DatasetFingerprint
+    report: QualityReport
+
+
+def plan_training(
+    data: str | os.PathLike[str],
+    options: TrainOptions | None = None,
+    *,
+    report: QualityReport | None = None,
+    earlier: TrainingPlan | None = None,
+) -> PreparedTraining:
+    """Check a data set, choose a training for it and split its patients, without training anything.
+
+    Args:
+        data: data set that :func:`monai_acdr.data.pair_folder_data_list` reads.
+        options: as for :func:`train`.
+        report: filled with findings as they are made, so that they are known when an error ends this.
+        earlier: plan of a run to go on with, where ``options`` have none.
+
+    Raises:
+        FileNotFoundError, ValueError: for data, a plan or options that cannot be used; the message says what to do.
+    """
+    options, report = options or TrainOptions(), QualityReport() if report is None else report
+    given = read_plan(options.plan) if options.plan is not None else earlier
+    items, listed = _list(Path(data), options.table, options.patient_column, report)
+    fingerprint = dataset_fingerprint(items)
+    plan = given or make_plan(fingerprint, _structures(items), options.folds or 1)
+    plan = _with_options(plan, options)
+    _check_structures(plan, items)
+    if options.minutes is not None and given is None:
+        plan = _for_minutes(plan, len(items), options.minutes, find_device(options.device))
+    items = _large_enough(items, plan.min_area, report)
+    runs = _splits(items, plan, report)
+    config = plan.config(None if fingerprint.spacing is None else fingerprint.spacing[1])
+    listed |= {"min_area": plan.min_area} if listed else {}
+    return PreparedTraining(plan, config, runs, listed, fingerprint, report)
 
 
 @contextmanager
@@ -441,6 +492,7 @@ class _Work:
         try:
             for number, (seen, held) in enumerate(runs):
                 self.train(number, len(runs), seen, held)
+            self.train_localizer(runs)
         except BaseException:
             self.tell(f"Stopped. The same command goes on after the last complete epoch in {self.folder}.")
             raise
@@ -464,6 +516,29 @@ class _Work:
         with _parsed(["train"], self._overrides(folder, number) | {"resume": resume}, seen, held) as parser:
             parser.get_parsed_content("initialize")
             _Lines(self, title, parser).attach()
+            parser.get_parsed_content("run")
+
+    @property
+    def localizer(self) -> Path:
+        """Weights of the localizer, written when its training is complete."""
+        return self.folder / "localizer" / "localizer.pt"
+
+    def train_localizer(self, runs: Sequence[tuple[Items, Items]]) -> None:
+        """Train what finds the object, on the objects of the network; on all where there are folds."""
+        if not self.plan.localizer_steps or self.localizer.is_file():
+            return
+        seen, held = runs[0] if len(runs) == 1 else ([*runs[0][0], *runs[0][1]], runs[0][1])
+        self.tell(f"localizer for ROI auto: {len(seen)} objects to train on, {self.plan.localizer_steps} steps")
+        resume = (self.localizer.parent / "last.pt").is_file()
+        overrides = {
+            **self.plan.localizer_config(),
+            "output_dir": str(self.localizer.parent),
+            "checkpoint": str(self.localizer),
+            "device": self.device,
+            "resume": resume,
+        }
+        with _parsed(["localizer"], overrides, seen, held) as parser:
+            parser.get_parsed_content("initialize")
             parser.get_parsed_content("run")
 
     def measure(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
@@ -520,7 +595,7 @@ def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, hel
     parser.read_config([str(root / "configs" / f"{name}.json") for name in names])
     silent = ("TrainingProgress", "StatsHandler")  # lines of text tell the same
     for part in ("train", "validate"):
-        handlers = parser[part]["handlers"]
+        handlers = parser[part].get("handlers", [])
         kept = [item for item in handlers if not isinstance(item, dict) or _class_name(item) not in silent]
         parser[part]["handlers"] = kept
     parser.update({**overrides, "bundle_root": str(root), "dataset_dir": "", "train#data_list": "$items_seen"})

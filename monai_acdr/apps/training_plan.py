@@ -31,6 +31,10 @@ SMALL_REGION = 80
 """Regions of up to so many pixels are shown in the small input."""
 STEPS = (800, 3000)
 """Fewest and most optimizer steps; between them three for each object."""
+ONE_OBJECT = 1.02
+"""Objects per image up to which one that is found is taken for the object."""
+LOCALIZER_STEPS, LOCALIZER_EPOCH = 600, 50
+"""Optimizer steps of a localizer, and after how many of them its state is saved."""
 MIN_AREA = 16.0
 """Square pixels below which an object is a speck."""
 LARGEST_INPUT = 512
@@ -58,6 +62,7 @@ class TrainingPlan:
         learning_rate: of AdamW, after a warm-up and before its decay to 0.
         folds: 1 holds a fifth of the patients out; more cross-validate.
         min_area: objects of fewer square pixels are left out, and counted.
+        localizer_steps: optimizer steps of the network that finds the object for ROI ``auto``; 0 trains none.
         seed: of weights, order and augmentation.
         reasons: name of a choice to its reason in words.
     """
@@ -79,6 +84,7 @@ class TrainingPlan:
     learning_rate: float = 0.002
     folds: int = 1
     min_area: float = MIN_AREA
+    localizer_steps: int = 0
     seed: int = 0
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -126,6 +132,18 @@ class TrainingPlan:
             "view#shift": self.view_shift,
             "view#angle": self.view_angle,
             "view#flip_prob": self.view_flip,
+        }
+
+    def localizer_config(self) -> dict[str, Any]:
+        """Values of keys of ``localizer.json`` of the bundle ``contour_acdr``."""
+        per_epoch = max(1, min(LOCALIZER_EPOCH, self.localizer_steps))
+        return {
+            "steps_per_epoch": per_epoch,
+            "max_epochs": max(1, round(self.localizer_steps / per_epoch)),
+            "seed": self.seed,
+            "frame#angle": self.view_angle,
+            "frame#upright_angle": min(20.0, self.view_angle),
+            "frame#flip_prob": self.view_flip,
         }
 
 
@@ -199,6 +217,12 @@ def make_plan(
         else "every patient is measured by a network that did not see it"
     )
     area = max(MIN_AREA, float(f"{math.pi / 4 * (fingerprint.object_diameter or {})['p50'] ** 2 / 100:.2g}"))
+    single = fingerprint.num_items <= ONE_OBJECT * fingerprint.num_images
+    why["localizer_steps"] = (
+        "one object per image: a network that finds it is trained along, for ROI auto"
+        if single
+        else f"{fingerprint.num_items / max(1, fingerprint.num_images):.2g} objects per image: a localizer finds one"
+    )
     why["min_area"] = "smaller objects are specks: under 4 x 4 pixels, or a hundredth of a typical object"
     return TrainingPlan(
         structures=tuple(structures),
@@ -209,6 +233,7 @@ def make_plan(
         epochs=epochs or budget,
         folds=folds,
         min_area=area,
+        localizer_steps=LOCALIZER_STEPS if single else 0,
         seed=seed,
         reasons=why,
     )
@@ -286,6 +311,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "learning_rate": (_number(1e-6, 1), "a number from 1e-6 to 1"),
     "folds": (_number(1, 100, True), "a whole number from 1 to 100"),
     "min_area": (_number(0, 1e9), "a number from 0 on"),
+    "localizer_steps": (_number(0, 1000000, True), "a whole number from 0 on"),
     "seed": (_number(0, 2**31 - 1, True), "a whole number from 0 on"),
 }
 

@@ -14,20 +14,35 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from monai.transforms import Compose, EnsureChannelFirstd
 from torch.nn import functional as F
 
+from monai_acdr.apps.model import load_model
 from monai_acdr.apps.training_plan import TrainingPlan, length_unit, object_lengths
 from monai_acdr.bundle import bundle_root
-from monai_acdr.data import DatasetFingerprint, QualityReport
+from monai_acdr.data import (
+    DatasetFingerprint,
+    DicomFrameReader,
+    DrawLabeld,
+    LoadImaged,
+    LoadMassReferenced,
+    NiftiSliceReader,
+    PictureReader,
+    QualityReport,
+)
+from monai_acdr.files import write_text_atomically
 from monai_acdr.handlers import EvaluationReport
-from monai_acdr.metrics import CaseRecord
+from monai_acdr.metrics import CaseRecord, evaluate_case, summarize_cases
+from monai_acdr.transforms import CheckImaged
 from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, draw_contours, structure_color
 
 __all__ = [
     "RESULT_NAMES",
     "WORST",
     "Case",
+    "Weights",
     "WorstCases",
+    "add_auto",
     "worst_picture",
     "write_bundle",
     "write_card",
@@ -56,6 +71,63 @@ class Case:
     image: np.ndarray
     contours: list[np.ndarray]
     references: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Files of the weights of a training.
+
+    Attributes:
+        network: of the contours.
+        localizer: of what finds the object, for ROI ``auto``; None without.
+    """
+
+    network: Path
+    localizer: Path | None = None
+
+
+def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Measure ROI ``auto`` of a written bundle on held-out images, and add it to ``metrics.json`` under "auto".
+
+    Args:
+        folder: with ``bundle`` and ``metrics.json``.
+        held: items that neither network has seen.
+        metrics: content of ``metrics.json``.
+        device: where to run.
+
+    Returns:
+        The metrics with "auto": "by_structure", those of :func:`monai_acdr.metrics.summarize_cases` on whole images, in
+        which an object that was not found has an empty mask; and "not_found", names of such images.
+    """
+    model = load_model(folder / "bundle", device=device)
+    load = Compose(
+        [
+            LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader()]),
+            EnsureChannelFirstd("image"),
+            CheckImaged("image"),
+            LoadMassReferenced("label"),
+            DrawLabeld("label"),
+        ]
+    )
+    names = [structure.label for structure in model.structures]
+    records: dict[str, list[CaseRecord]] = {name: [] for name in names}
+    lost: list[str] = []
+    for item in held:
+        case: dict[str, Any] = load(dict(item))
+        found = model.outline(case["image"], roi="auto")
+        if found.vertices_px is None:
+            lost.append(str(item["name"]))
+        for index, name in enumerate(names):
+            label = torch.as_tensor(case["label"][index : index + 1]).float()
+            if not bool(label.isfinite().all()):
+                continue
+            mask = torch.from_numpy(found.mask(index))[None].float()
+            records[name].append(evaluate_case(mask, label, name=str(item["name"]), patient=str(item["patient"])))
+    by_structure = {name: summarize_cases(cases) for name, cases in records.items()}
+    metrics = {**metrics, "auto": {"by_structure": by_structure, "not_found": lost}}
+    text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+    write_text_atomically(folder / "metrics.json", text, overwrite=True)
+    return metrics
 
 
 class WorstCases:
@@ -130,7 +202,7 @@ def write_bundle(
     plan: TrainingPlan,
     config: Mapping[str, Any],
     options: Mapping[str, Any],
-    checkpoint: Path,
+    weights: Weights,
     runs: Sequence[tuple[Items, Items]],
     place: Path,
 ) -> None:
@@ -141,13 +213,15 @@ def write_bundle(
         plan: of the training.
         config: values of keys of its configs, nested ones as ``region#scale``.
         options: of the data list.
-        checkpoint: weights.
+        weights: of the network, and of what finds the object.
         runs: (trained on, held out) of each network.
         place: where the folder will be in the end.
     """
     shutil.copytree(bundle_root(BUNDLE), folder, ignore=shutil.ignore_patterns("models", "runs", "data"))
     (folder / "models").mkdir()
-    shutil.copyfile(checkpoint, folder / "models" / "model.pt")
+    shutil.copyfile(weights.network, folder / "models" / "model.pt")
+    if weights.localizer is not None:
+        shutil.copyfile(weights.localizer, folder / "models" / "localizer.pt")
     seen = sorted({str(item["patient"]) for run in runs for item in run[0]})
     (folder / "configs" / TRAINED_ON).write_text("\n".join(seen) + "\n", encoding="utf-8")
     values = {
@@ -158,14 +232,20 @@ def write_bundle(
             "split": f"$@bundle_root + '/configs/{TRAINED_ON}'",
         },
     }
-    for name in ("train", "inference"):
+    for name in ("train", "inference", "localizer"):
         path = folder / "configs" / f"{name}.json"
         content = json.loads(path.read_text(encoding="utf-8"))
-        for key, value in values.items():
-            _set(content, key.split("#"), value)
+        of_localizer = plan.localizer_config() if name == "localizer" else {}
+        for key, value in {**values, **of_localizer}.items():
+            if name != "localizer" or key in of_localizer or key in ("bundle_root", "data_options"):
+                _set(content, key.split("#"), value)
+        if weights.localizer is None and name == "inference":
+            content["localizer"] = None
         path.write_text(_config_text(content) + "\n", encoding="utf-8")
     path = folder / "configs" / "metadata.json"
     metadata = _metadata(json.loads(path.read_text(encoding="utf-8")), plan, config)
+    if weights.localizer is not None and plan.region == "box":
+        metadata["regions"]["localized_scale"] = plan.region_scale
     path.write_text(_config_text(metadata) + "\n", encoding="utf-8")
 
 
@@ -282,8 +362,7 @@ python -m monai.bundle run --config_file bundle/configs/inference.json --dataset
 
 `python -m monai_acdr.bundle run` takes the same options, and says what is wrong without MONAI's traceback.
 `boxes.csv` has the columns `file,x0,y0,x1,y1`: the box about each object, in pixels.
-`evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). There is no ROI `auto`: nothing
-was trained that finds the object.
+`evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). {_auto(metrics, plan)}
 
 ## Limitations
 
@@ -293,6 +372,20 @@ was trained that finds the object.
 """
     (folder / "card.md").write_text(text, encoding="utf-8")
     (folder / "bundle" / "docs" / "README.md").write_text(text, encoding="utf-8")
+
+
+def _auto(metrics: Mapping[str, Any], plan: TrainingPlan) -> str:
+    if not plan.localizer_steps:
+        return "There is no ROI `auto`: nothing\nwas trained that finds the object."
+    text = "`--roi auto` finds the\nobject by a network that was trained along (`models/localizer.pt`), one per image; "
+    if "auto" not in metrics:
+        return text + "with it nothing was measured, because it has\nseen all patients."
+    parts = [
+        f"{name} {_with_interval(values, 'mean_dice')} of {values['num_cases']} held-out images"
+        for name, values in metrics["auto"]["by_structure"].items()
+    ]
+    lost = len(metrics["auto"]["not_found"])
+    return text + f"mean Dice on whole images with it:\n{'; '.join(parts)}; nothing was found in {lost} of them."
 
 
 def _findings(metrics: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from monai_acdr.data.cityscapes import HDF5ImageReader, cityscapes_data_list
 from monai_acdr.data.contour_files import read_contour, write_contour
 from monai_acdr.data.examples import example_study
 from monai_acdr.data.fingerprint import DatasetFingerprint, dataset_fingerprint
-from monai_acdr.data.heart_frames import heart_frames
+from monai_acdr.data.heart_frames import heart_frames, object_frames
 from monai_acdr.data.images import image_data_list
 from monai_acdr.data.mammography import DDSMReader, bcrp_data_list, ddsm_data_list, inbreast_data_list, read_ljpeg
 from monai_acdr.data.mammography.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
@@ -105,6 +105,7 @@ __all__ = [
     "mask_contrast",
     "mass_data_list",
     "mass_inference_list",
+    "object_frames",
     "pair_folder_data_list",
     "parse_slice_name",
     "read_boxes",

@@ -1,30 +1,35 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Training frames of the localizer: whole frames with the place and size of the heart, or without a heart."""
+"""Training frames of localizers: whole frames with the place and size of a heart or another object, or without one."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from monai.transforms import Compose, EnsureChannelFirstd
 from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.frame_checks import is_contour_file, load_gray, load_mask
+from monai_acdr.data.mass_reference import LoadMassReferenced
+from monai_acdr.data.pictures import PictureReader
+from monai_acdr.data.readers import DicomFrameReader, LoadImaged, NiftiSliceReader
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook.pairing import sunnybrook_data_list
 from monai_acdr.dicom import elements
 from monai_acdr.dicom.files import load_dataset
 from monai_acdr.geometry import centroid, signed_area
+from monai_acdr.transforms import CheckImaged
 from monai_acdr.transforms.contour import trace_mask
 from monai_acdr.transforms.frame_view import FrameView, frame_view, slice_motion, spread_phases
 
-__all__ = ["heart_frames"]
+__all__ = ["heart_frames", "object_frames"]
 
 PHASES = 20
 """Phases of a slice in Sunnybrook's cines, numbered through from slice to slice: frames 1 to 20 are the first slice."""
@@ -77,6 +82,44 @@ def heart_frames(
         results += _cine(
             folder, {Path(items[index]["image"]): hearts[index] for index in indices}, items[indices[0]], size
         )
+    return results
+
+
+def object_frames(items: Sequence[Mapping[str, Any]], size: int = 256) -> list[dict[str, Any]]:
+    """Frames of any data list with one object per image, for the training of a localizer, read into memory.
+
+    Args:
+        items: of :func:`monai_acdr.data.pair_folder_data_list`: ``image``, and ``label`` or ``contour``.
+        size: frames are scaled and padded to a square of this side.
+
+    Returns:
+        One dict per item, as of :func:`heart_frames`: ``image`` (2, size, size) float32, whose second channel, motion,
+        is 0; ``heart`` (4,) float32, the middle and half the longer side of the box of the object (of the outermost
+        structure that is there), and 1; ``name`` and ``patient``. Colors are averaged.
+
+    Raises:
+        FileNotFoundError, ValueError: when an image or a reference cannot be read.
+    """
+    load = Compose(
+        [
+            LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader()]),
+            EnsureChannelFirstd("image"),
+            CheckImaged("image"),
+            LoadMassReferenced("label"),
+        ]
+    )
+    results = []
+    for item in items:
+        case: dict[str, Any] = load(dict(item))
+        known = [vertices for vertices in case["reference"].as_tensor().double() if bool(vertices.isfinite().all())]
+        if not known:
+            continue
+        low, high = known[-1].amin(0), known[-1].amax(0)
+        center = (low + high) / 2
+        gray = case["image"].as_tensor().float().mean(0)
+        view = frame_view(torch.stack([gray, torch.zeros_like(gray)])[None], size)
+        place = (float(center[0]), float(center[1]), float((high - low).max()) / 2)
+        results.append(_item(view, 0, place, str(item["name"]), str(item["patient"])))
     return results
 
 

@@ -9,6 +9,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from monai.bundle import ConfigWorkflow
 from monai.utils import set_determinism
 from PIL import Image
 
-from monai_acdr.apps import TrainOptions, evaluate, segment, train, train_bundle
+from monai_acdr.apps import SegmentOptions, TrainOptions, evaluate, segment, train, train_bundle
 from monai_acdr.apps.cli import main
+from monai_acdr.apps.model import load_model
 from monai_acdr.apps.training_plan import read_plan
 from monai_acdr.apps.training_results import RESULT_NAMES
 from monai_acdr.handlers import load_checkpoint
+from monai_acdr.inferers import LocatedHeart
 
 NUMBER, SIZE = 6, 96
 
@@ -130,6 +133,45 @@ def test_the_other_commands_take_the_bundle(trained: tuple[Path, Any, list[str]]
     assert report.frames[0].region == (48.0, 48.0, 48.0, 48.0)  # 1.2 times as large
     with pytest.raises(ValueError, match="has no localizer; give --roi box X0 Y0 X1 Y1, in pixels"):
         segment(disks / "images" / "im02.png", tmp_path / "auto", bundle, device="cpu")
+
+
+def test_a_localizer_is_trained_along(tmp_path: Path, tiny_plan: Path) -> None:
+    """Where there is one object per image; how well it finds them is a matter of more steps than these."""
+    data = write_disks(tmp_path / "data", [[9.0], [16.0], [12.0], [10.0]])
+    plan = json.loads(tiny_plan.read_text()) | {"localizer_steps": 4, "epochs": 1}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    output = tmp_path / "out"
+    result = train(data, output, plan=tmp_path / "plan.json", device="cpu")
+    auto = json.loads((output / "metrics.json").read_text())["auto"]
+    assert auto == result.metrics["auto"]
+    found = auto["by_structure"]["object"]
+    assert found["num_cases"] == result.held_out == 2
+    assert len(auto["not_found"]) < 2 or found["mean_dice"] == 0
+    card = (output / "card.md").read_text()
+    assert f"nothing was found in {len(auto['not_found'])} of them" in card
+    options = SegmentOptions(all_frames=True, device="cpu")
+    report = segment(data / "images" / "im02.png", tmp_path / "seg", output / "bundle", "auto", options=options)
+    assert report.frames[0].confidence is not None and not report.frames[0].reason
+    config = json.loads((output / "bundle" / "configs" / "localizer.json").read_text())
+    assert (config["max_epochs"] * config["steps_per_epoch"], config["frame"]["angle"]) == (4, 180.0)
+
+
+def test_the_second_look_is_at_the_box_of_the_first(trained: tuple[Path, Any, list[str]], disks: Path) -> None:
+    model = load_model(trained[0] / "bundle", device="cpu")
+    place = LocatedHeart(torch.tensor([50.0, 45.0], dtype=torch.float64), 20.0, 0.9, True, False)
+    rules = replace(model.regions, localized_scale=1.2)
+    localized = replace(model, regions=rules, localizer=lambda images: [place] * len(images))
+    pixels = np.array(Image.open(disks / "images" / "im02.png"))
+    first = model.outline(pixels, (30, 25, 70, 65))  # scaled by 1.2, as the localizer's square of 2 * 1.2 * 20
+    np.testing.assert_allclose(first.region, [50, 45, 48, 48, 0])
+    low, high = first.vertices_px[0].min(0), first.vertices_px[0].max(0)
+    second = localized.outline(pixels)  # ROI auto is the default of a model with a localizer
+    np.testing.assert_allclose(second.region[:4], [*(low + high) / 2, *1.2 * (high - low)], atol=1e-3)
+    expected = model.outline(pixels, (*low, *high))
+    np.testing.assert_allclose(second.vertices_px, expected.vertices_px, atol=1e-3)
+    assert second.confidence == 0.9
+    nothing = replace(localized, localizer=lambda _images: [replace(place, presence=0.1, counted=False)])
+    assert nothing.outline(pixels).reason == "no object found"
 
 
 def test_another_data_set_is_evaluated_whole(trained: tuple[Path, Any, list[str]], tmp_path: Path) -> None:

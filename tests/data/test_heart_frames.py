@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from monai_acdr.data import heart_frames
+from monai_acdr.data import heart_frames, object_frames, pair_folder_data_list
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 SLICES, PHASES, SIZE = 3, 8, (100, 112)
@@ -112,3 +112,18 @@ def test_a_slice_that_is_contoured_once_keeps_a_quarter_of_the_cycle(cines: Path
     phases = sorted({int(item["name"].rpartition("phase")[2]) for item in heart_frames(data)})
     first = (contoured[0] - 1) % PHASES
     assert phases and all(min((p - first) % PHASES, (first - p) % PHASES) <= PHASES / 4 for p in phases)
+
+
+def test_frames_of_any_objects(tmp_path: Path) -> None:
+    """A rectangle of columns 10 to 40 and rows 20 to 30 in an image of 40 x 80 (H, W), scaled to 160 x 160."""
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        pixels = np.zeros((40, 80), np.uint8)
+        pixels[20:30, 10:40] = 255
+        Image.fromarray(pixels if kind == "masks" else pixels // 2).save(tmp_path / kind / "a.png")
+    (frame,) = object_frames(pair_folder_data_list(tmp_path), size=160)
+    assert tuple(frame["image"].shape) == (2, 160, 160)
+    # The longer side of 80 pixels fills the square, in whose middle the 40 rows are: 20 pixels lie above them.
+    np.testing.assert_allclose(frame["heart"], [2 * 25, 2 * (20 + 25), 2 * 15, 1], atol=0.2)
+    assert float(frame["image"][0, 90, 50]) == 127 and float(frame["image"][0, 60, 50]) == 0
+    assert not frame["image"][1].any()

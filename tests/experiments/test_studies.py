@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import inspect
 from importlib import import_module
+from pathlib import Path
 from pydoc import locate
 from typing import Any
 
 import torch
 
+from monai_acdr.apps.train_bundle import plan_training
 from monai_acdr.bundle import bundle_root
+from monai_acdr.data.phantoms import write_pair_folder
 
 
 def test_names_are_unique_and_overlays_exist() -> None:
@@ -70,3 +73,22 @@ def test_presets_see_the_views_of_the_others() -> None:
     mass = studies.STUDIES["mass_baselines"]
     config = training.read_config(studies.DATA[mass.data], next(v for v in mass.variants if v.name == "unet"), {})
     assert config.get_parsed_content("network_def").model(torch.zeros(1, 1, 32, 32)).shape[1] == 1
+
+
+def test_own_data_has_the_plan_of_train(tmp_path: Path) -> None:
+    """Baselines get the regions, budget and split of `monai-acdr train`, below their own network."""
+    write_pair_folder(tmp_path, num_patients=5)
+    training, studies = import_module("train_network"), import_module("studies")
+    data = studies.DATA["sunnybrook_pairs"]
+    (part,) = training.planned_parts(data, str(tmp_path))
+    prepared = plan_training(tmp_path)
+    assert part["max_epochs"] == prepared.plan.epochs
+    for name in ("contour", "dynunet"):
+        variant = next(each for each in studies.STUDIES["own_data"].variants if each.name == name)
+        parser = training.read_config(data, variant, {"dataset_dir": "", "batch_size": 3, **part})
+        assert (parser["roi_size"], parser["region#scale"]) == (prepared.plan.input_size, prepared.plan.region_scale)
+        assert parser["batch_size"] == 3
+        assert parser["network_def"]["_target_"].endswith("DynUNet" if name == "dynunet" else "ActiveContourNet")
+        lists = [parser.get_parsed_content(f"{half}#data_list") for half in ("train", "validate")]
+        named = [[item["name"] for item in items] for items in lists]
+        assert named == [[item["name"] for item in items] for items in prepared.runs[0]]
