@@ -25,7 +25,10 @@ OPTIONAL = (
     *("httpx", "hypothesis", "jsonschema", "pytest", "selenium", "shapely"),
     *(
         "cv2",
+        "dask",
+        "dask_jobqueue",
         "dicomweb_client",
+        "distributed",
         "h5py",
         "highdicom",
         "imagecodecs",
@@ -35,6 +38,7 @@ OPTIONAL = (
         "itk",
         "numba",
         "pandas",
+        "pyarrow",
         "pytorch3d",
         "requests",
         "skimage",

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
 import re
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -348,6 +350,104 @@ def review(results: str, images: str, **options: Any) -> None:
     reader at a time. Every change is on the disk before the page says "Saved".
     """
     _review(results, images, **options)
+
+
+class LineProgress:
+    """A line that says how far a long run is: renewed on a terminal, otherwise one per minute, on standard error."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told = 0.0 if self._terminal else time.monotonic()
+        self._length = 0
+
+    def __call__(self, text: str) -> None:
+        """Tell how far the run is, if it is time."""
+        if time.monotonic() - self._told < (0.5 if self._terminal else 60):
+            return
+        self._told = time.monotonic()
+        if not self._terminal:
+            print_line(text, err=True)
+            return
+        click.echo(f"\r{text:<{self._length}}", nl=False, err=True)
+        self._length = len(text)
+
+    def close(self) -> None:
+        """End the line."""
+        if self._length:
+            print_line("", err=True)
+        self._length = 0
+
+
+_OF_ONE_STUDY = ("as_json", "identity", "output", "overwrite")
+
+
+@click.command(
+    cls=_RegionCommand,
+    params=[p for p in segment.params if isinstance(p, click.Option) and p.name not in _OF_ONE_STUDY],
+    epilog="""\b
+Examples:
+  monai-acdr cohort /data/archive --output OUT --workers 8 --seg --sr
+  monai-acdr cohort list.csv --output OUT --key key.csv --reference volumes.csv
+  monai-acdr cohort https://host/dicom-web --query Modality=MR --query StudyDate=20240101-20241231 --output OUT
+  monai-acdr cohort /data/archive --output OUT --slurm slurm.yaml --workers 20
+  monai-acdr cohort /data/archive --output OUT --part $SLURM_ARRAY_TASK_ID/16
+
+The same command goes on with what is missing, after whatever end.
+""",
+)
+@click.argument("source")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where results go; made when missing.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Processes on this machine, or jobs of --slurm; 0 does all in this process.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tcp://host:8786.")
+@click.option("--slurm", metavar="YAML", help="Start jobs of SLURM with these options of dask_jobqueue.SLURMCluster.")
+@click.option("--part", default="1/1", metavar="I/N", help="The I-th of N shares of the studies, the same everywhere.")
+@click.option("--query", "queries", multiple=True, metavar="KEYWORD=VALUE", help="Filter for a DICOMweb server (QIDO).")
+@click.option("--retry-failed", is_flag=True, help="Do studies again that failed.")
+@click.option("--key", metavar="FILE", help="Write which pseudonym is which patient and study; for its owner only.")
+@click.option("--salt", metavar="FILE", help="Secret of the pseudonyms, made when missing. Default: salt in FOLDER.")
+@click.option("--reference", metavar="CSV", help="Reference values by study (edv_ml, ...), for plots of agreement.")
+@json_option
+def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, **arguments: Any) -> None:
+    """Outline any number of studies: those of a folder tree, a list or a DICOMweb server.
+
+    SOURCE is a folder of any shape, a list of studies (.csv with a column study, .txt with one per line), or the URL of
+    a server. The results of each study are a folder of their own under a pseudonym; cohort.csv, cohort.parquet,
+    frames.parquet and cohort.html are about all of them. A study that fails is a row with the reason.
+    """
+    from monai_acdr.apps.cohort import CohortOptions, run_cohort
+    from monai_acdr.apps.segment_results import SegmentOptions
+
+    how = {field.name: arguments.pop(field.name) for field in dataclasses.fields(CohortOptions)}
+    run = {name: arguments.pop(name) for name in ("source", "output", "model", "roi")}
+    options = SegmentOptions(seg=seg_kind.upper() if seg else None, structure=structure or None, **arguments)
+    progress = LineProgress()
+
+    def say(text: str) -> None:
+        progress.close()
+        print_line(text, err=True)
+
+    try:
+        report = run_cohort(**run, options=options, cohort=CohortOptions(**how), say=say, progress=progress)
+    finally:
+        progress.close()
+    print_result(as_json, report.as_dict(), _cohort_lines(report, run["output"]))
+
+
+def _cohort_lines(report: Any, output: str) -> Iterator[str]:
+    yield f"{report.studies} studies: {report.done} done, {report.failed} failed ({report.earlier} of them earlier)"
+    for reason, number in report.left_out.items():
+        yield f"{number} file(s) are in no study: {reason}"
+    for name, values in report.agreement.items():
+        yield f"{name}: bias {values['bias']:+.1f}, {values['number']} studies with a reference"
+    if report.failed:
+        yield "Failures: cohort.html and the column reason; --retry-failed does them again"
+    yield f"Results: {output} ({', '.join(report.files)})"
 
 
 _CONVERT_FORMATS = ("txt", "json", "png", "nifti", "rtstruct", "seg")
@@ -821,5 +921,5 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, review, train, evaluate, agreement, convert, export, demo, info, keys, label_app, mercure):
+for command in (segment, cohort, review, train, evaluate, agreement, convert, export, demo, info, keys, label_app, mercure):
     main.add_command(command)

@@ -18,7 +18,7 @@ from monai_acdr.dicom.files import storage_class
 from monai_acdr.dicom.plane import NO_ANATOMY
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["Skipped", "choose_series", "find_series", "left_out", "left_out_images", "not_a_file"]
+__all__ = ["Skipped", "choose_series", "find_series", "is_result", "left_out", "left_out_images", "not_a_file"]
 
 _NO_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -192,6 +192,11 @@ def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> 
     except (OSError, ValueError) as error:
         skipped.append(Skipped(name, "unreadable", str(error).replace(str(file), name)))
         return []
+
+
+def is_result(file: Path) -> bool:
+    """Whether a DICOM file is derived from images, such as a segmentation or a report; by its meta information."""
+    return _result(file) is not None
 
 
 def _result(file: Path) -> str | None:

@@ -27,7 +27,7 @@ from monai_acdr.dicom.rtstruct import read_rtstruct, write_rtstruct
 from monai_acdr.dicom.seg import read_seg, write_seg
 from monai_acdr.dicom.source import SourceFrame, check_sources, order_sources, read_instance, read_sources
 from monai_acdr.dicom.sr import MEASURES, VOLUMES, WALL, SrOptions, write_sr
-from monai_acdr.dicom.web import DicomWeb, DicomWebError, RemoteSeries, parse_study_url
+from monai_acdr.dicom.web import DicomWeb, DicomWebError, RemoteSeries, RemoteStudy, parse_study_url
 
 __all__ = [
     "BREAST_MASS",
@@ -50,6 +50,7 @@ __all__ = [
     "OrthancStudy",
     "Region",
     "RemoteSeries",
+    "RemoteStudy",
     "SourceFrame",
     "SrOptions",
     "Structure",

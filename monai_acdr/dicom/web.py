@@ -38,6 +38,7 @@ __all__ = [
     "MAX_INSTANCE_BYTES",
     "NOT_IMAGES",
     "RemoteSeries",
+    "RemoteStudy",
     "check_uid",
     "check_url",
     "explain",
@@ -398,6 +399,8 @@ def _is_loopback(url: str) -> bool:
 
 MAX_INSTANCES = 20_000
 """Studies with more instances are refused."""
+MAX_STUDIES = 1_000_000
+"""A search that gives more is refused."""
 MAX_STUDY_BYTES = 1 << 35
 """Studies beyond this are refused."""
 
@@ -432,6 +435,19 @@ class RemoteSeries:
     num_instances: int | None
 
 
+@dataclass(frozen=True)
+class RemoteStudy:
+    """A study on a server.
+
+    Attributes:
+        uid: StudyInstanceUID.
+        patient_id: empty when the server does not tell it.
+    """
+
+    uid: str
+    patient_id: str
+
+
 class DicomWeb:
     """A DICOMweb service.
 
@@ -455,6 +471,21 @@ class DicomWeb:
 
     def __repr__(self) -> str:
         return f"DicomWeb({self.url!r})"
+
+    def find_studies(self, filters: Mapping[str, str]) -> list[RemoteStudy]:
+        """Ask for studies.
+
+        Args:
+            filters: keyword -> value as QIDO-RS has them, such as ``{"StudyDate": "20240101-20240331"}``.
+
+        Returns:
+            By UID.
+
+        Raises:
+            DicomWebError: when the server cannot be asked, or lists more than :data:`MAX_STUDIES`.
+        """
+        found = self._search("studies", "0020000D", search_filters=dict(filters), most=MAX_STUDIES)
+        return sorted((RemoteStudy(uid, _text(found[uid], "00100020")) for uid in found), key=lambda one: one.uid)
 
     def find_series(self, study_uid: str, modality: str | None = None) -> list[RemoteSeries]:
         """Ask for the series of a study.
@@ -579,7 +610,9 @@ class DicomWeb:
             raise DicomWebError(f"Expected at most {MAX_INSTANCES} instances, each once: fetch one series.")
         return keys
 
-    def _search(self, level: str, tag: str, *uids: str, **options: Any) -> dict[str, dict[str, Any]]:
+    def _search(
+        self, level: str, tag: str, *uids: str, most: int = MAX_INSTANCES, **options: Any
+    ) -> dict[str, dict[str, Any]]:
         """All results by their UID, which is the attribute `tag`; asked for page by page.
 
         A server may list less than it has, and say so in a warning (PS3.18 8.3.4.4): the rest must follow. Where it
@@ -587,10 +620,10 @@ class DicomWeb:
         """
         found: dict[str, dict[str, Any]] = {}
         partial = asked_for_all = False
-        while len(found) <= MAX_INSTANCES:
+        while len(found) <= most:
             pages = {"offset": len(found)} if found else {}
             if asked_for_all:
-                pages = {"limit": MAX_INSTANCES + 1}
+                pages = {"limit": most + 1}
             with explain(self.url, f"a list of {level}"):
                 page = getattr(self._client, f"search_for_{level}")(*uids, **pages, **options)
                 items = {check_uid(_text(item, tag), "UID"): item for item in page}
@@ -602,8 +635,8 @@ class DicomWeb:
             if asked_for_all or not (items or partial):
                 break
             asked_for_all = True
-        if len(found) > MAX_INSTANCES:
-            raise DicomWebError(f"Expected at most {MAX_INSTANCES} {level}, but {origin(self.url)} lists more.")
+        if len(found) > most:
+            raise DicomWebError(f"Expected at most {most} {level}, but {origin(self.url)} lists more.")
         if partial:
             raise DicomWebError(
                 f"Expected all {level} from {origin(self.url)}, but it lists {len(found)}, says that there are more, "

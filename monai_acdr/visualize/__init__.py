@@ -18,8 +18,8 @@ from monai_acdr.visualize.pictures import (
     structure_color,
     window_image,
 )
-from monai_acdr.visualize.plots import bland_altman, volume_curve
-from monai_acdr.visualize.report import html_report, save_html_report
+from monai_acdr.visualize.plots import bland_altman, histograms, scatter_plot, volume_curve
+from monai_acdr.visualize.report import cohort_report, html_report, save_cohort_report, save_html_report
 
 __all__ = [
     "FINAL_COLOR",
@@ -27,15 +27,19 @@ __all__ = [
     "REFERENCE_COLOR",
     "STRUCTURE_COLORS",
     "bland_altman",
+    "cohort_report",
     "contact_sheet",
     "contour_crop_box",
     "draw_contours",
     "evolution_frames",
+    "histograms",
     "html_report",
+    "save_cohort_report",
     "save_evolution_gif",
     "save_gif",
     "save_html_report",
     "save_png",
+    "scatter_plot",
     "structure_color",
     "volume_curve",
     "window_image",

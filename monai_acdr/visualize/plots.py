@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plots of measures: the volume of the ventricle over the heart's cycle, and Bland-Altman plots of agreement.
+"""Plots of measures: the volume of the ventricle over the heart's cycle, agreement, and distributions of a cohort.
 
 Drawn by matplotlib's figures alone, without `pyplot` and its state: any thread may plot, and no window opens.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bland_altman", "volume_curve"]
+__all__ = ["bland_altman", "histograms", "scatter_plot", "volume_curve"]
 
 Curve = Sequence[float | None]
 """Volumes in mL; None or NaN if absent."""
@@ -33,6 +33,8 @@ LIMITS = 1.96
 """Standard deviations from the bias to each limit of agreement."""
 COLUMNS = 2
 """Bland-Altman plots in a row."""
+HISTOGRAM_COLUMNS = 3
+MINIMUM_HISTOGRAM = (120, 180)
 
 
 def volume_curve(
@@ -132,6 +134,74 @@ def bland_altman(
         axes.margins(0.1)
         _name_lines(axes, lines, size[0])
     return _pixels(figure)
+
+
+def histograms(values: Mapping[str, Sequence[float]], size: tuple[int, int] = (200, 320)) -> np.ndarray:
+    """Plot the distribution of each measure, with its median.
+
+    Args:
+        values: name of each measure, with its unit, to its values.
+        size: (H, W) of each plot.
+
+    Returns:
+        (rows H, columns W, 3) uint8, on white, plots in rows of three.
+
+    Raises:
+        ValueError: for no measure, a measure without values or with values that are not finite, or plots that are too
+            small.
+    """
+    if not values:
+        raise ValueError("Expected at least one measure to plot, but got none.")
+    if size[0] < MINIMUM_HISTOGRAM[0] or size[1] < MINIMUM_HISTOGRAM[1]:
+        raise ValueError(f"Expected plots of at least {MINIMUM_HISTOGRAM} (H, W), but got {tuple(size)}.")
+    checked = {name: _check_values(name, measured) for name, measured in values.items()}
+    columns = min(HISTOGRAM_COLUMNS, len(checked))
+    rows = -(-len(checked) // columns)
+    figure = _figure((rows * size[0], columns * size[1]))
+    for number, (name, measured) in enumerate(checked.items(), 1):
+        axes = _axes(figure, "", "", (rows, columns, number))
+        axes.set_title(f"{name} (n = {measured.size})", loc="left", fontsize=FONT_SIZE, parse_math=False)
+        axes.hist(measured, bins=min(30, max(5, round(measured.size**0.5))), color=COLORS[0])
+        axes.axvline(float(np.median(measured)), color=COLORS[2], linewidth=1.5)
+    return _pixels(figure)
+
+
+def scatter_plot(
+    x: Sequence[float], y: Sequence[float], x_name: str, y_name: str, size: tuple[int, int] = (360, 480)
+) -> np.ndarray:
+    """Plot one measure over another, a point per subject.
+
+    Args:
+        x: (N,) values.
+        y: (N,) values of the same subjects in the same order.
+        x_name: of the measure, with its unit.
+        y_name: likewise.
+        size: (H, W) of the picture.
+
+    Returns:
+        (H, W, 3) uint8, on white.
+
+    Raises:
+        ValueError: for no value, values that are not finite or not as many of both, or a plot that is too small.
+    """
+    if size[0] < MINIMUM_PLOT[0] or size[1] < MINIMUM_PLOT[1]:
+        raise ValueError(f"Expected a plot of at least {MINIMUM_PLOT} (H, W), but got {tuple(size)}.")
+    one, other = _check_values(x_name, x), _check_values(y_name, y)
+    if one.shape != other.shape:
+        raise ValueError(f"Expected as many values of {x_name!r} as of {y_name!r}, but got {one.size}, {other.size}.")
+    figure = _figure(size)
+    axes = _axes(figure, _plain(y_name), _plain(x_name))
+    # Of many points the density shows, not the last one drawn.
+    axes.plot(one, other, "o", color=COLORS[0], markersize=4, markeredgewidth=0, alpha=0.6 if one.size < 1000 else 0.2)
+    axes.margins(0.05)
+    return _pixels(figure)
+
+
+def _check_values(name: str, values: Sequence[float]) -> np.ndarray:
+    checked = np.asarray(values, dtype=np.float64)
+    if checked.ndim != 1 or checked.size == 0 or not np.isfinite(checked).all():
+        raise ValueError(f"Expected at least one value of {name!r}, all finite, but got others: leave them out.")
+    return checked
 
 
 def _figure(size: tuple[int, int]) -> Figure:

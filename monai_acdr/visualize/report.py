@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The results of one study as one self-contained HTML file: embedded pictures, no scripts, no external links.
+"""The results of a study or a cohort as one self-contained HTML file: embedded pictures, no scripts, no external links.
 
 Every text is escaped, and a content security policy forbids the browser to load or run anything. Nothing of the
 patient is in it but what the caller passes as `identity`; captions, file names and notes are the caller's too.
@@ -23,12 +23,15 @@ from PIL import Image
 
 from monai_acdr.files import write_text_atomically
 
-__all__ = ["html_report", "save_html_report"]
+__all__ = ["cohort_report", "html_report", "save_cohort_report", "save_html_report"]
 
 UNITS = {"mm2": "mm²", "mm": "mm", "ml": "mL", "ms": "ms", "px": "px", "percent": "%"}
 """Last part of a name -> unit as it is printed: ``area_mm2`` becomes "Area (mm²)"."""
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
-TEMPLATE = "report.html.jinja"
+TEMPLATE, COHORT_TEMPLATE = "report.html.jinja", "cohort.html.jinja"
+
+Pictures = Iterable[tuple[str, np.ndarray | bytes]]
+Rows = Sequence[Mapping[str, Any]]
 
 
 def html_report(
@@ -59,7 +62,7 @@ def html_report(
     Raises:
         ValueError: for a picture of another shape, dtype or file format.
     """
-    return _template().render(
+    return _template(TEMPLATE).render(
         title=title,
         identity=identity,
         volumes=_scalars(volumes or {}),
@@ -82,14 +85,76 @@ def save_html_report(path: str | Path, title: str, **contents: Any) -> Path:
     Raises:
         ValueError: for another ending, and as `html_report`.
     """
+    return write_text_atomically(_check_name(path), html_report(title, **contents))
+
+
+def cohort_report(
+    title: str,
+    summary: Mapping[str, Any],
+    *,
+    pictures: Pictures = (),
+    doubtful: Pictures = (),
+    tables: Mapping[str, Rows] | None = None,
+    agreement: Pictures = (),
+    statistics: Rows = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """Write the results of a cohort as HTML.
+
+    Args:
+        title: heading of the page and its title.
+        summary: numbers of studies, by name.
+        pictures: (caption, picture) pairs of distributions, as in :func:`html_report`.
+        doubtful: (caption, picture) pairs of the studies to be checked first, the worst first.
+        tables: heading -> rows, such as failures by reason; columns are those of the first row.
+        agreement: (caption, picture) pairs of measures against a reference.
+        statistics: table below these pictures.
+        notes: remarks, one per line.
+
+    Returns:
+        The document; the same arguments give the same text.
+
+    Raises:
+        ValueError: for a picture of another shape, dtype or file format, or pictures of agreement without statistics.
+    """
+    if bool(shown := _sources(agreement)) != bool(statistics):
+        raise ValueError("Expected `agreement` and `statistics` together, but got one of them.")
+    return _template(COHORT_TEMPLATE).render(
+        title=title,
+        summary=_scalars(summary),
+        pictures=_sources(pictures),
+        doubtful=_sources(doubtful),
+        tables=tables or {},
+        agreement=shown,
+        statistics=statistics,
+        notes=notes,
+    )
+
+
+def save_cohort_report(path: str | Path, title: str, summary: Mapping[str, Any], **contents: Any) -> Path:
+    """Write :func:`cohort_report` to a file, whole or not at all; an earlier file is replaced.
+
+    Args:
+        path: file name ending in .html or .htm; missing folders are made.
+        title: see :func:`cohort_report`.
+        summary: see :func:`cohort_report`.
+        **contents: further arguments of :func:`cohort_report`.
+
+    Raises:
+        ValueError: for another ending, and as `cohort_report`.
+    """
+    return write_text_atomically(_check_name(path), cohort_report(title, summary, **contents))
+
+
+def _check_name(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"Expected a file name ending in .html, but got {path.name}.")
-    return write_text_atomically(path, html_report(title, **contents))
+    return path
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     """The page, with every text escaped and unknown names refused."""
     environment = Environment(
         loader=PackageLoader("monai_acdr", "visualize"), autoescape=True, undefined=StrictUndefined, cache_size=0
@@ -98,7 +163,7 @@ def _template() -> Template:
     environment.tests["numeric"] = lambda value: (
         isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     )
-    return environment.get_template(TEMPLATE)
+    return environment.get_template(name)
 
 
 def _sources(pictures: Iterable[tuple[str, np.ndarray | bytes]]) -> list[tuple[str, str]]:

@@ -47,7 +47,16 @@ from monai_acdr.dicom.identity import repeatable_uids
 from monai_acdr.files import replace_folder, write_text_atomically
 from monai_acdr.read_budget import read_budget, read_budget_bytes
 
-__all__ = ["FAILURE_KINDS", "CohortRun", "Outcome", "Study", "file_sha256", "open_run", "process_study"]
+__all__ = [
+    "FAILURE_KINDS",
+    "CohortRun",
+    "Outcome",
+    "Study",
+    "file_sha256",
+    "open_run",
+    "process_study",
+    "write_failure",
+]
 
 MANIFEST, SALT, RECORD = "cohort.json", "salt", "study.json"
 FAILURE_KINDS = {
@@ -289,10 +298,8 @@ def process_study(run: CohortRun, study: Study, retry_failed: bool = False) -> O
     earlier = run.outcome(name)
     if earlier is not None and not (retry_failed and earlier.state == "failed"):
         return earlier
-    if earlier is not None:
-        run.running_file(name).unlink(missing_ok=True)
     model = _model_of(run)
-    with _begun(run, name) as deaths:
+    with _begun(run, name, again=earlier is not None) as deaths:
         try:
             if deaths:
                 return _failed(run, name, "process_died", deaths, started)
@@ -383,23 +390,29 @@ def _model_of(run: CohortRun) -> ContourModel:
 
 
 @contextmanager
-def _begun(run: CohortRun, name: str) -> Iterator[str]:
-    """Mark the study as begun; yields why it is not to be done, if processes have ended at it before."""
+def _begun(run: CohortRun, name: str, again: bool) -> Iterator[str]:
+    """Mark the study as begun; yields why it is not to be done, if processes have ended at it before.
+
+    Args:
+        run: of the study.
+        name: its pseudonym.
+        again: it has failed, and is to be done again: what ended at it in earlier starts does not count.
+    """
     path = run.running_file(name)
     path.parent.mkdir(parents=True, exist_ok=True)
+    before: list[str] = []
     with suppress(FileNotFoundError):
         before = path.read_text(encoding="utf-8", errors="replace").split()
-        in_run = before.count(run.session)
-        if in_run >= DEATHS_OF_RUN or len(before) >= DEATHS:
-            yield (
-                f"Expected to get to the end of the study, but {in_run or len(before)} processes ended at it, for want "
-                "of memory or by a fault in a library: look at its images with monai-acdr segment, and repeat it with "
-                "--retry-failed."
-            )
-            path.unlink(missing_ok=True)
-            return
-    with open(path, "a", encoding="utf-8") as stream:
-        stream.write(f"{run.session}\n")
+    if again:
+        before = [session for session in before if session == run.session]
+    if before.count(run.session) >= DEATHS_OF_RUN or len(before) >= DEATHS:
+        yield (
+            f"Expected to get to the end of the study, but {len(before)} processes ended at it, for want of memory or "
+            "by a fault in a library: look at its images with monai-acdr segment, and repeat it with --retry-failed."
+        )
+        path.unlink(missing_ok=True)
+        return
+    path.write_text("".join(f"{session}\n" for session in [*before, run.session]))
     try:
         yield ""
     finally:  # not reached when the process dies
@@ -409,11 +422,20 @@ def _begun(run: CohortRun, name: str) -> Iterator[str]:
 
 def _failed(run: CohortRun, name: str, kind: str, reason: str, started: float) -> Outcome:
     outcome = Outcome(name, "failed", kind, reason, time.perf_counter() - started)
-    record = {"exit_code": FAILURE_KINDS[kind], **asdict(outcome)}
-    del record["earlier"]
     with suppress(OSError):  # a full disk: the next run does the study again
-        write_text_atomically(run.failure_file(name), json.dumps(record, indent=1) + "\n")
+        write_failure(run, outcome)
     return outcome
+
+
+def write_failure(run: CohortRun, outcome: Outcome) -> None:
+    """Record why a study has no results.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    record = {"exit_code": FAILURE_KINDS[outcome.kind], **asdict(outcome)}
+    del record["earlier"]
+    write_text_atomically(run.failure_file(outcome.study), json.dumps(record, indent=1) + "\n")
 
 
 def _kind(error: BaseException) -> str:

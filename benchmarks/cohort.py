@@ -1,0 +1,192 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Cohorts: studies per hour, memory of workers and overhead of the scheduler; and what SIGKILL leaves.
+
+    python benchmarks/cohort.py speed --studies 1000 --workers 0 1 2
+    python benchmarks/cohort.py kill --studies 200 --kills 20
+
+Studies are synthetic, different, and small (2 slices, 2 phases, 96 x 96 pixels), so that the share of the scheduler is
+as large as it gets. Everything is observed from outside: the command `monai-acdr cohort` runs as users run it, the time
+at which a study is done is that of its folder, memory is that of its processes.
+
+`kill` ends workers at random moments, then the whole command at random moments, and compares the tables with that of a
+run without disturbance, but for the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from monai_acdr.data.phantoms import write_short_axis_studies
+
+POLL_SECONDS = 0.5
+
+
+def make_studies(folder: Path, number: int) -> Path:
+    if not (folder / "dicoms").is_dir():
+        write_short_axis_studies(folder, number, 2, 2, (96, 96), (1.4, 1.4))
+    return folder / "dicoms"
+
+
+def command(source: Path, output: Path, workers: int, salt: Path) -> list[str]:
+    code = "from monai_acdr.apps.cli import main; main()"
+    arguments = ["cohort", str(source), "--output", str(output), "--roi", "center", "--no-pictures", "--device", "cpu"]
+    return [sys.executable, "-c", code, *arguments, "--workers", str(workers), "--salt", str(salt)]
+
+
+def start(line: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    except psutil.Error:
+        return []
+
+
+def memory(process: subprocess.Popen[bytes], workers: int) -> Iterator[tuple[int, float]]:
+    """Process and resident MiB of whatever does studies."""
+    try:
+        for one in workers_of(process) if workers else [psutil.Process(process.pid)]:
+            yield one.pid, one.memory_info().rss / 2**20
+    except psutil.Error:
+        return
+
+
+def rows_of(output: Path) -> list[dict[str, str]]:
+    with open(output / "cohort.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def measure(source: Path, output: Path, workers: int, salt: Path) -> dict[str, object]:
+    samples: dict[int, list[float]] = {}
+    started = time.monotonic()
+    process = start(command(source, output, workers, salt))
+    while process.poll() is None:
+        if any((output / "studies").glob("*/*/study.json")):
+            for pid, value in memory(process, workers):
+                samples.setdefault(pid, []).append(value)
+        time.sleep(POLL_SECONDS)
+    wall = time.monotonic() - started
+    assert process.returncode == 0, process.returncode
+    rows = rows_of(output)
+    done = sorted(path.stat().st_mtime for path in (output / "studies").glob("*/*/study.json"))
+    steady, number = done[-1] - done[0], len(done) - 1
+    busy = sum(float(row["seconds"]) for row in rows)
+    tenth = {
+        pid: [round(float(np.mean(part)), 1) for part in (values[: len(values) // 10], values[-(len(values) // 10) :])]
+        for pid, values in samples.items()
+        if len(values) >= 20
+    }
+    return {
+        "workers": workers,
+        "studies": len(rows),
+        "done": sum(row["state"] == "done" for row in rows),
+        "wall_s": round(wall, 1),
+        "steady_studies_per_hour": round(3600 * number / steady),
+        "seconds_per_study": round(busy / len(rows), 3),
+        "overhead_ms_per_study": round(1000 * (steady * max(1, workers) - busy * number / len(rows)) / number, 1),
+        "memory_mib_first_and_last_tenth": list(tenth.values()),
+        "load": os.getloadavg()[0],
+    }
+
+
+def table_of(output: Path) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(output)]
+
+
+def leftovers(output: Path) -> list[str]:
+    hidden = list(output.rglob(".*"))
+    halves = [path for path in (output / "studies").glob("*/*") if not (path / "study.json").is_file()]
+    return [str(path) for path in hidden + halves]
+
+
+def kill_workers(line: Sequence[str], kills: int, rng: random.Random, gap: float) -> int:
+    process, killed = start(line), 0
+    deadline = time.monotonic() + rng.uniform(0.5, 1.5) * gap
+    while process.poll() is None:
+        if killed < kills and time.monotonic() > deadline and (found := workers_of(process)):
+            rng.choice(found).send_signal(signal.SIGKILL)
+            killed += 1
+            deadline = time.monotonic() + rng.uniform(0.5, 1.5) * gap
+        time.sleep(0.05)
+    assert process.returncode == 0, process.returncode
+    return killed
+
+
+def kill_command(line: Sequence[str], kills: int, rng: random.Random, longest: float) -> int:
+    killed = 0
+    while killed < kills:
+        process = start(line)
+        try:
+            process.wait(rng.uniform(0, longest))
+            break  # all is done
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+    assert start(line).wait() == 0
+    return killed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["speed", "kill"])
+    parser.add_argument("--studies", type=int, default=200)
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--gap", type=float, default=10.0, help="mean seconds between two kills of workers")
+    parser.add_argument("--longest", type=float, default=60.0, help="seconds after which the command is killed at most")
+    parser.add_argument("--folder", type=Path, default=Path("cohort_benchmark"))
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    source, salt = make_studies(options.folder / f"data-{options.studies}", options.studies), options.folder / "salt"
+    stamp = f"{options.what}-{int(time.time())}"
+    if options.what == "speed":
+        for workers in options.workers:
+            print(json.dumps(measure(source, options.folder / f"{stamp}-{workers}", workers, salt)), flush=True)
+        return
+    rng = random.Random(options.seed)
+    outputs = {name: options.folder / f"{stamp}-{name}" for name in ("undisturbed", "workers", "command")}
+    assert start(command(source, outputs["undisturbed"], 0, salt)).wait() == 0
+    killed = {
+        "workers": kill_workers(command(source, outputs["workers"], 2, salt), options.kills, rng, options.gap),
+        "command": kill_command(command(source, outputs["command"], 0, salt), options.kills, rng, options.longest),
+    }
+    expected = table_of(outputs["undisturbed"])
+    for name, number in killed.items():
+        table = table_of(outputs[name])
+        died = [row["study"] for row in table if row["kind"] == "process_died"]
+        print(
+            json.dumps(
+                {
+                    "killed": name,
+                    "kills": number,
+                    "studies": len(table),
+                    "equal": table == expected,
+                    "recorded_as_cause": len(died),
+                    "leftovers": leftovers(outputs[name]),
+                }
+            ),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,395 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A whole cohort: which studies are missing, who does them, and the tables in the end; behind ``monai-acdr cohort``.
+
+Dask distributed does the work where there are workers: one study is one task. Only as many tasks as there are workers
+wait in the scheduler, so that it holds a few hundred bytes for each worker, however many studies there are. Without
+workers the same function does them one after the other in this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from monai_acdr import __version__
+from monai_acdr.apps.cohort.sources import Sources, find_studies, parse_part, parse_queries
+from monai_acdr.apps.cohort.study import CohortRun, Outcome, Study, open_run, process_study, write_failure
+from monai_acdr.apps.cohort.tables import read_references, require_tables, write_key, write_tables
+from monai_acdr.apps.segment_results import SegmentOptions
+from monai_acdr.data.text_files import file_text
+from monai_acdr.files import remove_leftovers
+
+__all__ = ["CohortOptions", "CohortReport", "run_cohort"]
+
+_MAX_LOST = 3
+"""How often the scheduler may give a study up because its workers were lost, before that is recorded."""
+_WAIT_SECONDS = 30
+"""For a scheduler that does not answer."""
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """How a cohort is done; what is done with each study is in :class:`monai_acdr.apps.SegmentOptions`.
+
+    Attributes:
+        workers: processes of this machine, or jobs of `slurm`; 0 does the studies in this process, or in one job.
+        scheduler: address of a running Dask scheduler, such as ``tcp://host:8786``.
+        slurm: YAML file with the options of :class:`dask_jobqueue.SLURMCluster`.
+        part: ``i/n``, the i-th of n shares of the studies, counted from 1.
+        queries: filters of QIDO-RS for a server, ``KEYWORD=VALUE``.
+        retry_failed: do studies again that failed.
+        key: file for the table of pseudonyms, patients and studies, readable by its owner only.
+        salt: file of the secret of the pseudonyms; that of the folder if None.
+        reference: table of reference volumes, for plots of agreement.
+    """
+
+    workers: int = 0
+    scheduler: str | None = None
+    slurm: str | os.PathLike[str] | None = None
+    part: str = "1/1"
+    queries: Sequence[str] = ()
+    retry_failed: bool = False
+    key: str | os.PathLike[str] | None = None
+    salt: str | os.PathLike[str] | None = None
+    reference: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class CohortReport:
+    """What a run has come to.
+
+    Attributes:
+        studies: of the source, in this part.
+        done: studies with results, of this start or earlier.
+        failed: studies without, likewise.
+        earlier: studies that had been done or had failed before this start.
+        left_out: why files of a tree are in no study -> how many.
+        files: what was written beside the studies, relative to the folder.
+        agreement: measure -> statistics of :class:`monai_acdr.measures.Agreement`, with a reference.
+        seconds: of this start.
+    """
+
+    studies: int
+    done: int
+    failed: int
+    earlier: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    files: Sequence[str] = ()
+    agreement: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values by name, ready for JSON."""
+        return {"program": "monai-acdr cohort", "version": __version__, **asdict(self)}
+
+
+def run_cohort(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
+    roi: str = "auto",
+    *,
+    options: SegmentOptions | None = None,
+    cohort: CohortOptions | None = None,
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> CohortReport:
+    """Outline all studies of a source that are not done yet, and write the tables of all of them.
+
+    Started again after whatever end, it does what is missing. Several processes with different parts may write to one
+    folder, which all of them and all workers see under the same path.
+
+    Args:
+        source: folder tree, list or server: see :func:`monai_acdr.apps.cohort.sources.find_studies`.
+        output: folder of the run, made when missing.
+        model: see :func:`monai_acdr.apps.segment`.
+        roi: see :func:`monai_acdr.apps.segment`; no file.
+        options: what to do with each study.
+        cohort: how to do all of them.
+        say: told in words what happens.
+        progress: told after each study how far it is.
+
+    Returns:
+        What the run has come to. A study that fails is counted, and no error.
+
+    Raises:
+        FileExistsError: when the folder has results of other settings, versions or weights.
+        FileNotFoundError, ValueError: for a source, bundle, list, part, filter or scheduler that cannot be used.
+        ImportError: without pyarrow, or without Dask for more than this process.
+        OSError: when the folder cannot be written.
+        RuntimeError: when the scheduler is lost.
+    """
+    cohort, say, started = cohort or CohortOptions(), say or _ignore, time.monotonic()
+    part, queries = parse_part(cohort.part), parse_queries(cohort.queries)
+    require_tables()
+    run = open_run(output, model, roi, options, cohort.salt)
+    sources = find_studies(source, run.folder, queries, say)
+    studies = sorted(filter(part.has, sources.studies), key=run.pseudonym)
+    references = None if cohort.reference is None else read_references(cohort.reference, run, sources.studies)
+    if cohort.key is not None:
+        write_key(cohort.key, run, sources.studies)
+    missing, earlier = _missing(run, studies, cohort.retry_failed)
+    say(_begin_line(sources, studies, missing, cohort.part))
+    unrecorded: dict[str, Outcome] = {}
+    count = _Count(len(studies), earlier, progress or _ignore)
+    with _leftovers_removed(run, say):
+        for outcome in _outcomes(run, missing, cohort, say):
+            if run.outcome(outcome.study) is None:  # a full disk
+                unrecorded[outcome.study] = outcome
+            count(outcome)
+    name = "cohort" if part.count == 1 else f"cohort-{part.number}-of-{part.count}"
+    files, agreement = write_tables(run, name, list(map(run.pseudonym, studies)), unrecorded, references, sources)
+    return CohortReport(
+        studies=len(studies),
+        done=count.done,
+        failed=count.failed,
+        earlier=sum(earlier.values()),
+        left_out=sources.left_out,
+        files=files,
+        agreement=agreement,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _missing(run: CohortRun, studies: Sequence[Study], retry_failed: bool) -> tuple[list[Study], dict[str, int]]:
+    """Studies to do, and how many are done and have failed. Those that a process has ended at come last."""
+    missing: list[Study] = []
+    suspects: list[Study] = []
+    earlier = {"done": 0, "failed": 0}
+    for study in studies:
+        name = run.pseudonym(study)
+        outcome = run.outcome(name)
+        if outcome is not None and not (retry_failed and outcome.state == "failed"):
+            earlier[outcome.state] += 1
+        elif run.running_file(name).exists():
+            suspects.append(study)
+        else:
+            missing.append(study)
+    return missing + suspects, earlier
+
+
+def _begin_line(sources: Sources, studies: Sequence[Study], missing: Sequence[Study], part: str) -> str:
+    of_part = "" if part == "1/1" else f", {len(studies)} of them in part {part}"
+    left_out = sum(sources.left_out.values())
+    files = f"; {left_out} file(s) are in none" if left_out else ""
+    return f"{len(sources.studies)} studies found{of_part}, {len(missing)} to do{files}"
+
+
+class _Count:
+    """How far the run is, in words."""
+
+    def __init__(self, total: int, earlier: Mapping[str, int], tell: Callable[[str], None]) -> None:
+        self.total = total
+        self.done, self.failed = earlier["done"], earlier["failed"]
+        self._before = self.done + self.failed
+        self._started = time.monotonic()
+        self._tell = tell
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.done += outcome.state == "done"
+        self.failed += outcome.state == "failed"
+        ended = self.done + self.failed
+        rate = (ended - self._before) / max(time.monotonic() - self._started, 1e-3)
+        left = _duration((self.total - ended) / rate) if rate else "?"
+        self._tell(
+            f"{ended} of {self.total} studies, {self.failed} failed, {3600 * rate:.0f} an hour, {left} left"
+            if ended < self.total
+            else f"{ended} of {self.total} studies, {self.failed} failed, {3600 * rate:.0f} an hour"
+        )
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def _leftovers_removed(run: CohortRun, say: Callable[[str], None]) -> Iterator[None]:
+    """Before and after the block, remove what killed processes left; tell how to go on when it is stopped."""
+    _remove_leftovers(run)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        say("Stopped: studies that were being done are dropped. The same command goes on from here.")
+        raise
+    finally:
+        _remove_leftovers(run)
+
+
+def _remove_leftovers(run: CohortRun) -> None:
+    for kind in ("studies", "failed"):
+        for folder in (run.folder / kind).glob("[0-9a-f][0-9a-f]"):
+            remove_leftovers(folder)
+    for mark in (run.folder / "running").glob("*"):
+        if run.outcome(mark.name) is not None:
+            mark.unlink(missing_ok=True)
+
+
+def _outcomes(
+    run: CohortRun, studies: Sequence[Study], cohort: CohortOptions, say: Callable[[str], None]
+) -> Iterator[Outcome]:
+    """Do the studies, in this process or on a cluster."""
+    if not studies:
+        return
+    if cohort.scheduler is None and cohort.slurm is None and cohort.workers == 0:
+        for study in studies:
+            yield process_study(run, study, cohort.retry_failed)
+        return
+    expected = max(1, cohort.workers)
+    with _client(cohort, expected, say) as client:
+        yield from _on_cluster(client, expected, run, studies, cohort.retry_failed)
+
+
+@contextmanager
+def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) -> Iterator[Any]:
+    """A client of Dask's scheduler, which is there or is started."""
+    distributed = _require("distributed")
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        if cohort.scheduler is not None:
+            address: Any = cohort.scheduler
+        elif cohort.slurm is not None:
+            address = stack.enter_context(_slurm_cluster(Path(cohort.slurm), expected))
+            say(address.job_script())
+        else:
+            address = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=expected,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.ERROR,
+                )
+            )
+        try:
+            client = stack.enter_context(distributed.Client(address, timeout=_WAIT_SECONDS, set_as_default=False))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"Expected a Dask scheduler at {cohort.scheduler}, but got none ({type(error).__name__}): start one "
+                "with dask scheduler, or check the address."
+            ) from error
+        say(f"Dask: {client.dashboard_link}")
+        yield client
+
+
+def _on_cluster(
+    client: Any, expected: int, run: CohortRun, studies: Iterable[Study], retry_failed: bool
+) -> Iterator[Outcome]:
+    distributed = import_module("distributed")
+    waiting = iter(studies)
+    lost: dict[str, int] = {}
+    given: dict[str, Study] = {}
+    futures = distributed.as_completed(loop=client.loop)
+
+    def give(study: Study) -> None:
+        name = run.pseudonym(study)
+        key = f"study-{name}-{run.session[:8]}-{lost.get(name, 0)}"
+        given[key] = study
+        futures.add(client.submit(process_study, run, study, retry_failed, key=key, pure=False))
+
+    def give_more() -> None:
+        threads = sum(client.nthreads().values())
+        for study in islice(waiting, max(0, max(threads, expected) + 1 - len(given))):
+            give(study)
+
+    give_more()
+    for future in futures:
+        study = given.pop(future.key)
+        name = run.pseudonym(study)
+        outcome = _outcome_of(future, name, run)
+        if outcome is None:
+            lost[name] = lost.get(name, 0) + 1
+            if lost[name] < _MAX_LOST:
+                give(study)
+                continue
+            reason = "Expected workers that stay, but all at the study were lost: look at their logs."
+            outcome = Outcome(name, "failed", "process_died", reason)
+            with suppress(OSError):
+                write_failure(run, outcome)
+        future.release()
+        give_more()
+        yield outcome
+
+
+def _outcome_of(future: Any, name: str, run: CohortRun) -> Outcome | None:
+    """What became of a task; None when its workers were lost."""
+    distributed = import_module("distributed")
+    if future.status == "finished":
+        try:
+            result = future.result()
+        except OSError as error:  # the connection, not the study, whose errors are outcomes
+            raise _lost(run) from error
+        assert isinstance(result, Outcome)
+        return result
+    if future.status != "error":
+        raise _lost(run)
+    reason = future.exception()
+    if isinstance(reason, distributed.KilledWorker):
+        return None
+    raise reason
+
+
+def _lost(run: CohortRun) -> RuntimeError:
+    return RuntimeError(
+        f"Expected the Dask scheduler to stay, but it is gone: what is done is in {run.folder}. Start the scheduler "
+        "and its workers, and give the same command again."
+    )
+
+
+@contextmanager
+def _slurm_cluster(path: Path, jobs: int) -> Iterator[Any]:
+    """A cluster of SLURM jobs, with the options of a YAML file."""
+    jobqueue, yaml = _require("dask_jobqueue"), import_module("yaml")
+    try:
+        options = yaml.safe_load(file_text(path, "options of a SLURM cluster"))
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"Expected YAML in {path}, but got something else ({type(error).__name__}): correct it."
+        ) from None
+    if not isinstance(options, dict):
+        raise ValueError(f"Expected options of dask_jobqueue.SLURMCluster in {path}, such as cores: 8, but got none.")
+    try:
+        cluster = jobqueue.SLURMCluster(**options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected options of dask_jobqueue.SLURMCluster in {path}, but it refuses them ({error}): correct them."
+        ) from error
+    with cluster:
+        cluster.scale(jobs=jobs)
+        yield cluster
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Workers that end are told about by us."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL if logging.getLogger().level > logging.INFO else level)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _require(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"A cohort on several processes needs Dask ({error}): pip install 'monai_acdr[cohort]'"
+        ) from error
+
+
+def _ignore(_text: str) -> None:
+    """No-op progress callback."""

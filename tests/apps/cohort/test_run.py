@@ -1,0 +1,273 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Whole cohorts in this process: tables, failures, and starting again."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import re
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from monai_acdr.apps import segment
+from monai_acdr.apps.cohort import CohortReport, run
+from monai_acdr.apps.cohort import study as one_study
+from monai_acdr.dicom import DicomWebError
+from monai_acdr.measures import compute_agreement
+from monai_acdr.signals import Stopped
+
+from .conftest import NUM_STUDIES, OPTIONS
+
+Do = Callable[..., CohortReport]
+
+
+def rows_of(path: Path) -> dict[str, dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as stream:
+        return {row["study"]: row for row in csv.DictReader(stream)}
+
+
+def without_seconds(path: Path) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows_of(path).values()]
+
+
+def test_tables_say_what_the_studies_say(do: Do, cohort_tree: Path, tiny_heart: Path, tmp_path: Path) -> None:
+    """A row per study and per frame, with the values that `segment` gives for each study alone."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    report = do(cohort_tree, key=tmp_path / "key.csv")
+    assert (report.studies, report.done, report.failed, report.earlier) == (NUM_STUDIES, NUM_STUDIES, 0, 0)
+    assert report.files == ["cohort.csv", "cohort.parquet", "frames.parquet", "cohort.html"]
+    rows = rows_of(tmp_path / "run" / "cohort.csv")
+    table = pq.read_table(tmp_path / "run" / "cohort.parquet").to_pylist()
+    assert [row["study"] for row in table] == sorted(rows)
+    frames = pq.read_table(tmp_path / "run" / "frames.parquet").to_pylist()
+    assert len(frames) == 4 * NUM_STUDIES
+    assert stat.S_IMODE((tmp_path / "key.csv").stat().st_mode) == 0o600
+    for key in rows_of(tmp_path / "key.csv").values():
+        assert Path(key["source"]).parent == cohort_tree
+        alone = segment(key["source"], tmp_path / key["study"], tiny_heart, "center", options=OPTIONS)
+        assert alone.volumes is not None and alone.wall is not None
+        row = next(row for row in table if row["study"] == key["study"])
+        assert row["edv_ml"] == pytest.approx(alone.volumes.end_diastolic_volume_ml)
+        assert row["ef_percent"] == pytest.approx(alone.volumes.ejection_fraction_percent)
+        assert row["mass_g"] == pytest.approx(alone.wall.mass_g)
+        assert (row["frames"], row["outlined"], row["state"]) == (4, 4, "done")
+        own = [frame for frame in frames if frame["study"] == key["study"]]
+        assert [frame["number"] for frame in own] == [1, 2, 3, 4]
+        for frame, expected in zip(own, alone.frames, strict=True):
+            assert (frame["slice"], frame["phase"]) == (expected.slice_index, expected.phase)
+            area = expected.measures["LV epicardium"]["area_mm2"]
+            assert frame["lv_epicardium_area_mm2"] == pytest.approx(area)
+    page = (tmp_path / "run" / "cohort.html").read_text()
+    assert page.count("data:image/png") == 2 and "gap" in page
+    everything = page + "".join(map(str, table)) + "".join(path.name for path in (tmp_path / "run").rglob("*"))
+    assert "SYN0" not in everything
+
+
+def test_started_again_it_does_what_is_missing(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
+    do(cohort_tree)
+    table = without_seconds(tmp_path / "run" / "cohort.csv")
+    studies = sorted((tmp_path / "run" / "studies").glob("*/*"))
+    shutil.rmtree(studies[0])
+    shutil.rmtree(studies[1])
+    times = {path: path.stat().st_mtime_ns for path in studies[2:]}
+    report = do(cohort_tree)
+    assert (report.done, report.earlier) == (NUM_STUDIES, NUM_STUDIES - 2)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert without_seconds(tmp_path / "run" / "cohort.csv") == table
+    with pytest.raises(FileExistsError, match="mask was False and is True"):
+        do(cohort_tree, options=replace(OPTIONS, mask=True))
+
+
+def test_a_run_that_is_stopped_goes_on(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    real, calls = one_study.segment, iter(range(100))
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == 2:
+            raise Stopped(15)
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one_study, "segment", stopped)
+        with pytest.raises(Stopped, match="SIGTERM"):
+            do(cohort_tree)
+    assert len(list((tmp_path / "run" / "studies").glob("*/*"))) == 2
+    assert [path for path in (tmp_path / "run").rglob("*") if path.name.startswith(".")] == []
+    assert do(cohort_tree).done == NUM_STUDIES
+    assert list((tmp_path / "run" / "running").iterdir()) == []
+
+
+def bomb(path: Path) -> None:
+    """A picture of a few kilobytes that asks for 625 MB."""
+    Image.new("1", (12500, 12500)).save(path)
+
+
+def test_a_poisoned_cohort(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """The rest is done, and each reason is right."""
+    root = tmp_path / "root"
+    for name in ("good", "cut", "two", "later", "disk", "crash", "memory"):
+        shutil.copytree(sorted(cohort_tree.iterdir())[0], root / name)
+    for path in (root / "cut").iterdir():
+        path.write_bytes(path.read_bytes()[:3000])
+    some = sorted((root / "two").iterdir())[0]
+    dataset = pydicom.dcmread(some)
+    dataset.PatientID, dataset.SOPInstanceUID = "another", "1.2.3"
+    dataset.save_as(str(root / "two" / "other.dcm"))
+    partly = sorted((root / "later").iterdir())[-1]
+    partly.write_bytes(partly.read_bytes()[:3000])
+    (root / "empty").mkdir()
+    (root / "bomb").mkdir()
+    bomb(root / "bomb" / "1.png")
+    names = ["good", "cut", "two", "later", "disk", "crash", "memory", "empty", "bomb", "absent"]
+    server = "http://127.0.0.1:9/dicom-web/studies/1.2.3"
+    (root / "list.txt").write_text("\n".join([*names, server]))
+    real = one_study.segment
+
+    def poisoned(path: Path, *arguments: Any, **options: Any) -> Any:
+        errors = {
+            "disk": OSError(errno.ENOSPC, "No space left on device"),
+            "crash": ZeroDivisionError("in a codec"),
+            "memory": MemoryError(),
+        }
+        if path.name in errors:
+            raise errors[path.name]
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(one_study, "segment", poisoned)
+    report = do(root / "list.txt", key=tmp_path / "key.csv")
+    assert (report.studies, report.done, report.failed) == (11, 2, 9)
+    pseudonyms = {row["name"]: row["study"] for row in rows_of(tmp_path / "key.csv").values()}
+    rows = rows_of(tmp_path / "run" / "cohort.csv")
+    expected = {
+        "good": ("done", "", ""),
+        "later": ("done", "", ""),
+        "cut": ("failed", "input", "Expected"),
+        "two": ("failed", "input", "patient"),
+        "disk": ("failed", "output", "No space left on device"),
+        "crash": ("failed", "unexpected", "in a codec"),
+        "memory": ("failed", "memory", "MemoryError"),
+        "empty": ("failed", "input", "found none"),
+        "bomb": ("failed", "input", "MiB"),
+        "absent": ("failed", "input", "does not exist"),
+        server: ("failed", "server", "cannot be reached"),
+    }
+    for name, (state, kind, words) in expected.items():
+        row = rows[pseudonyms[name]]
+        assert (row["state"], row["kind"]) == (state, kind), row
+        assert re.search(words, row["reason"]), row
+        assert str(root) not in row["reason"]
+    assert rows[pseudonyms["later"]]["skipped"] == "1"
+    page = (tmp_path / "run" / "cohort.html").read_text()
+    assert "No space left on device" in page and "in a codec" in page
+    assert do(root / "list.txt").earlier == 11
+    monkeypatch.setattr(one_study, "segment", real)
+    again = do(root / "list.txt", retry_failed=True)
+    assert (again.done, again.failed, again.earlier) == (5, 6, 2)
+
+
+def test_a_server_that_goes_away(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """What could be stored is done; the rest is repeated when the server is back."""
+    real, calls = one_study.segment, iter(range(100))
+
+    def gone(*arguments: Any, **options: Any) -> Any:
+        if next(calls) >= 3:
+            raise DicomWebError("Expected a DICOMweb server at http://host, but it cannot be reached.")
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one_study, "segment", gone)
+        report = do(cohort_tree)
+    assert (report.done, report.failed) == (3, NUM_STUDIES - 3)
+    kinds = [row["kind"] for row in rows_of(tmp_path / "run" / "cohort.csv").values()]
+    assert sorted(kinds) == ["", "", "", "server", "server"]
+    assert do(cohort_tree, retry_failed=True).done == NUM_STUDIES
+
+
+def test_a_failure_that_cannot_be_recorded(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """On a full disk neither results nor the failure can be written: it is in the table, and done by the next run."""
+
+    def full(*_: object, **__: object) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one_study, "segment", full)
+        patch.setattr(one_study, "write_failure", full)
+        assert do(cohort_tree).failed == NUM_STUDIES
+    rows = rows_of(tmp_path / "run" / "cohort.csv").values()
+    assert {row["kind"] for row in rows} == {"output"}
+    report = do(cohort_tree)
+    assert (report.done, report.earlier) == (NUM_STUDIES, 0)
+
+
+def test_parts_make_the_whole(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
+    names: list[set[str]] = []
+    for number in (1, 2):
+        report = do(cohort_tree, part=f"{number}/2")
+        assert report.files[0] == f"cohort-{number}-of-2.csv"
+        names.append(set(rows_of(tmp_path / "run" / report.files[0])))
+        assert len(names[-1]) == report.studies == report.done
+    assert not names[0] & names[1] and len(names[0] | names[1]) == NUM_STUDIES
+    whole = do(cohort_tree)
+    assert whole.earlier == NUM_STUDIES
+    assert set(rows_of(tmp_path / "run" / "cohort.csv")) == names[0] | names[1]
+
+
+def test_agreement_with_a_reference(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
+    do(cohort_tree, key=tmp_path / "key.csv")
+    rows, keys = rows_of(tmp_path / "run" / "cohort.csv"), list(rows_of(tmp_path / "key.csv").values())
+    measured = [float(rows[key["study"]]["edv_ml"]) for key in keys]
+    ways = ["study", "study_instance_uid", "name", "patient_id", "study"]
+    lines = [
+        f"{key[way]},{value + number}"
+        for number, (key, way, value) in enumerate(zip(keys, ways, measured, strict=True))
+    ]
+    (tmp_path / "reference.csv").write_text("study,edv_ml\n" + "\n".join([*lines, "unknown,7"]))
+    report = do(cohort_tree, reference=tmp_path / "reference.csv")
+    expected = compute_agreement(measured, np.add(measured, np.arange(5))).as_dict()
+    assert report.agreement == {"edv_ml": pytest.approx(expected)}
+    assert "Agreement" in (tmp_path / "run" / "cohort.html").read_text()
+    for text, message in (
+        ("study,volume\n1,2\n", "Expected the column study and at least one of edv_ml"),
+        ("study,edv_ml\nunknown,2\n", "Expected .* to name studies of the source"),
+        ("study,edv_ml\nunknown,many\n", "Expected numbers in .*reference.csv"),
+    ):
+        (tmp_path / "reference.csv").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            do(cohort_tree, reference=tmp_path / "reference.csv")
+
+
+def test_studies_that_ended_a_process_come_last(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    order: list[str] = []
+
+    def noted(started: Any, study: Any, *_: Any) -> Any:
+        order.append(started.pseudonym(study))
+        return one_study.Outcome(order[-1], "failed", "memory")
+
+    monkeypatch.setattr(run, "process_study", noted)
+    do(cohort_tree)
+    first, order[:] = order[0], []
+    (tmp_path / "run" / "running").mkdir()
+    (tmp_path / "run" / "running" / first).write_text("earlier\n")
+    do(cohort_tree)
+    assert order[-1] == first and len(order) == NUM_STUDIES
+    assert json.loads((tmp_path / "run" / "cohort.json").read_text())["roi"] == "center"
+
+
+def test_progress_in_words() -> None:
+    told: list[str] = []
+    count = run._Count(1000, {"done": 10, "failed": 1}, told.append)
+    count._started -= 3600
+    for number in range(99):
+        count(one_study.Outcome(str(number), "failed" if number == 5 else "done"))
+    assert told[-1] == "110 of 1000 studies, 2 failed, 99 an hour, 8 h 59 min left"
