@@ -921,5 +921,19 @@ def main(ctx: click.Context, debug: bool) -> None:
             logging.getLogger(name).setLevel(logging.ERROR)
 
 
-for command in (segment, cohort, review, train, evaluate, agreement, convert, export, demo, info, keys, label_app, mercure):
+for command in (
+    segment,
+    cohort,
+    review,
+    train,
+    evaluate,
+    agreement,
+    convert,
+    export,
+    demo,
+    info,
+    keys,
+    label_app,
+    mercure,
+):
     main.add_command(command)
