@@ -13,8 +13,11 @@ TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 PY_OLDEST := $(VENV_OLDEST)/bin/python
 # pytest's -n: "auto" starts one worker for each core; each worker computes with one thread. A file's tests stay in one
-# worker: they share fixtures (a trained bundle, a MONAI Label server whose labels later tests look at).
+# worker: they share fixtures (a trained bundle, a MONAI Label server whose labels later tests look at). Files come in
+# alphabetical order, short ones last, so that the workers end together: by default files with few tests, which are the
+# trainings, would come last.
 TEST_WORKERS ?= auto
+TEST_DISTRIBUTION := --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 # How long `make fuzz` reads mutated files.
 MINUTES ?= 60
@@ -133,10 +136,10 @@ demo: $(INSTALLED)
 	@echo '(initial contour blue, final yellow, reference green)'
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(TEST_WORKERS) $(TEST_DISTRIBUTION) $(PYTEST_ARGS)
 
 test-oldest: $(INSTALLED_OLDEST)
-	OMP_NUM_THREADS=1 $(PY_OLDEST) -m pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY_OLDEST) -m pytest -n $(TEST_WORKERS) $(TEST_DISTRIBUTION) $(PYTEST_ARGS)
 
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet

@@ -16,7 +16,7 @@ from pydicom.uid import generate_uid
 
 from monai_acdr.apps import segment
 from monai_acdr.apps.inputs import read_inputs
-from monai_acdr.apps.segment_results import RESULT_NAMES, SegmentOptions, check_requested
+from monai_acdr.apps.segment_results import RESULT_NAMES, SegmentOptions, SegmentReport, check_requested
 
 NOTHING = SegmentOptions(pictures=False)
 
@@ -69,7 +69,7 @@ def test_without_a_place_one_refusal_names_what_works(
         check_requested(asks(rtstruct=True), inputs, store=False)
     with pytest.raises(ValueError, match=rf"lacks {', '.join(lacking)}: .*\(--mask, --sr\)"):
         check_requested(asks(seg="BINARY"), inputs, store=False)
-    segment(own_study, tmp_path / "out", tiny_heart, "center", sr=True, mask=True, device="cpu")
+    segment(own_study, tmp_path / "out", tiny_heart, "center", sr=True, mask=True, pictures=False, device="cpu")
     assert (tmp_path / "out" / "sr.dcm").exists() and len(list((tmp_path / "out" / "masks").iterdir())) == 12
 
 
@@ -80,12 +80,18 @@ def test_a_mammogram_has_no_place_but_a_segmentation(mammogram: Path) -> None:
         check_requested(asks(rtstruct=True), inputs, store=False)
 
 
+@pytest.fixture(scope="module")
+def with_thickness(study: Path, tiny_heart: Path, tmp_path_factory: pytest.TempPathFactory) -> SegmentReport:
+    out = tmp_path_factory.mktemp("known") / "out"
+    return segment(study, out, tiny_heart, "center", seg="BINARY", pictures=False, device="cpu")
+
+
 @pytest.mark.parametrize("thickness", [None, 0, "abc", -8])
 def test_unknown_thickness(
-    own_study: Path, tiny_heart: Path, tmp_path: Path, edit: Callable[..., Path], thickness: object
+    own_study: Path, tiny_heart: Path, tmp_path: Path, with_thickness: SegmentReport, thickness: object
 ) -> None:
     """Volumes do not need it, a segmentation states the distance of slices, and the report says so."""
-    expected = segment(own_study, tmp_path / "known", tiny_heart, "center", seg="BINARY", device="cpu")
+    expected = with_thickness
     assert "no_thickness" not in {finding.kind for finding in expected.findings}
     for file in sorted(own_study.iterdir()):
         dataset = pydicom.dcmread(file)
@@ -93,7 +99,7 @@ def test_unknown_thickness(
         if thickness is not None:
             dataset.add_new("SliceThickness", "LO" if thickness == "abc" else "DS", thickness)
         dataset.save_as(str(file))
-    report = segment(own_study, tmp_path / "out", tiny_heart, "center", seg="BINARY", device="cpu")
+    report = segment(own_study, tmp_path / "out", tiny_heart, "center", seg="BINARY", pictures=False, device="cpu")
     assert report.volumes is not None and expected.volumes is not None
     assert report.volumes.end_diastolic_volume_ml == expected.volumes.end_diastolic_volume_ml
     texts = {finding.kind: finding.text for finding in report.findings}

@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+from typing import Any, TextIO
 
 import pytest
 from filelock import FileLock
@@ -15,14 +19,28 @@ from filelock import FileLock
 from monai_acdr.data.phantoms import write_short_axis_studies
 
 TINY = json.dumps({"max_epochs": 2, "network_def#displacement_net#channels": [4, 8], "batch_size": 4})
+QUICK = ["--set", TINY, "--workers", "1"]
+
+
+@pytest.fixture()
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process, instead of a separate one each, which takes seconds to import torch and MONAI."""
+    train = import_module("train_network").main
+
+    def run(command: list[str], stdout: TextIO, **_options: Any) -> CompletedProcess[str]:
+        with redirect_stdout(stdout):
+            return CompletedProcess(command, train(command[2:]) or 0)
+
+    monkeypatch.setattr(import_module("run_study"), "subprocess", SimpleNamespace(run=run))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_runs_are_done_once_and_make_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_short_axis_studies(tmp_path / "data" / "sunnybrook_png", 5, 2, 2, (96, 96))
     records = tmp_path / "records"
     command = ["baselines", "--data", str(tmp_path / "data"), "--variants", "contour", "pixel_wise", "--seeds", "0"]
-    command += ["--records", str(records), "--work", str(tmp_path / "work"), "--set", TINY]
+    command += ["--records", str(records), "--work", str(tmp_path / "work"), *QUICK]
     main = import_module("run_study").main
     assert main(command) == 0
     assert "2 runs to do" in capsys.readouterr().out
@@ -81,11 +99,12 @@ def test_seeds_come_in_turns(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_an_ensemble_is_made_of_all_seeds(tmp_path: Path) -> None:
     write_short_axis_studies(tmp_path / "data" / "sunnybrook_png", 5, 2, 2, (96, 96))
     records = tmp_path / "records"
     command = ["baselines", "--data", str(tmp_path / "data"), "--variants", "contour", "ensemble"]
-    command += ["--records", str(records), "--work", str(tmp_path / "work"), "--set", TINY]
+    command += ["--records", str(records), "--work", str(tmp_path / "work"), *QUICK]
     assert import_module("run_study").main(command) == 0
     made = sorted(path.name for path in (records / "baselines").iterdir())
     assert made == ["contour-seed0.json", "contour-seed1.json", "contour-seed2.json", "ensemble-seed2.json"]
@@ -96,10 +115,20 @@ def test_an_ensemble_is_made_of_all_seeds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
 def test_masks_of_an_ensemble(tmp_path: Path) -> None:
     write_short_axis_studies(tmp_path / "data" / "sunnybrook_png", 5, 2, 2, (96, 96))
     command = ["known_position", "ensembles", "--data", str(tmp_path / "data"), "--variants", "pixel_wise"]
-    command += ["--records", str(tmp_path / "records"), "--work", str(tmp_path / "work"), "--set", TINY]
+    command += [
+        "--records",
+        str(tmp_path / "records"),
+        "--work",
+        str(tmp_path / "work"),
+        "--set",
+        TINY,
+        "--workers",
+        "1",
+    ]
     assert import_module("run_study").main(command) == 0
     names = ("known_position/pixel_wise-seed0", "ensembles/pixel_wise-seed0")
     one, joined = (json.loads((tmp_path / "records" / f"{name}.json").read_text()) for name in names)

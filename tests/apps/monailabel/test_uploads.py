@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -28,20 +27,25 @@ def test_one_folder_that_nobody_else_reads(tmp_path: Path) -> None:
         assert Path(file.name).parent == folder
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_it_goes_with_the_process_and_the_next_one_removes_what_was_left(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    left = tmp_path / f"{PREFIX}{done.stdout.strip()}-abc"
+    ended = os.fork()
+    if ended == 0:
+        os._exit(0)
+    os.waitpid(ended, 0)
+    left = tmp_path / f"{PREFIX}{ended}-abc"
     running, other = tmp_path / f"{PREFIX}{os.getppid()}-abc", tmp_path / f"{PREFIX}other"
     for folder in (left, running, other):
         folder.mkdir()
-    code = (
-        "from monai_acdr.apps.monailabel.model_store import use_own_temporary_folder as use\n"
-        "folder = use(); (folder / 'a').write_text('x'); print(folder)"
-    )
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert not Path(done.stdout.strip()).exists()
+    process = os.fork()  # a new Python would import torch first
+    if process == 0:
+        atexit._clear()
+        (use_own_temporary_folder() / "a").write_text("x")
+        made = sorted(path.name for path in tmp_path.glob(f"{PREFIX}{os.getpid()}-*/a"))
+        atexit._run_exitfuncs()  # as a process that ends
+        os._exit(0 if made == ["a"] else 1)
+    assert os.waitpid(process, 0)[1] == 0
+    assert not list(tmp_path.glob(f"{PREFIX}{process}-*"))
     assert not left.exists() and running.exists() and other.exists()
 
 
