@@ -593,19 +593,12 @@ def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, hel
     root = bundle_root(BUNDLE)
     parser = ConfigParser(globals={"items_seen": seen, "items_held_out": held})
     parser.read_config([str(root / "configs" / f"{name}.json") for name in names])
-    silent = ("TrainingProgress", "StatsHandler")  # lines of text tell the same
-    for part in ("train", "validate"):
-        handlers = parser[part].get("handlers", [])
-        kept = [item for item in handlers if not isinstance(item, dict) or _class_name(item) not in silent]
-        parser[part]["handlers"] = kept
-    parser.update({**overrides, "bundle_root": str(root), "dataset_dir": "", "train#data_list": "$items_seen"})
+    # No progress bar: lines of text tell the same.
+    parser.update({**overrides, "progress": False, "bundle_root": str(root), "dataset_dir": ""})
+    parser.update({"train#data_list": "$items_seen"})
     parser.update({"validate#data_list": "$items_held_out"})
     parser.parse(reset=True)
     yield parser
-
-
-def _class_name(item: Mapping[str, Any]) -> str:
-    return str(item.get("_target_", "")).rpartition(".")[2]
 
 
 class _Lines:

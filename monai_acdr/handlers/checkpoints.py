@@ -128,8 +128,15 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.device = "cpu") -> dict[str, Any]:
+def load_checkpoint(
+    path: str | os.PathLike[str], map_location: str | torch.device = "cpu", mmap: bool = False
+) -> dict[str, Any]:
     """Read a checkpoint's dictionary; only tensors and plain containers are unpickled, never code.
+
+    Args:
+        path: of the file.
+        map_location: device of the tensors.
+        mmap: leave the values of tensors in the file until they are used, for their names and shapes.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -148,7 +155,9 @@ def load_checkpoint(path: str | os.PathLike[str], map_location: str | torch.devi
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other formats, on the way to an error
-            state = torch.load(path, map_location=map_location, weights_only=True)
+            # torch maps archives only; the format before them is read
+            mapped = mmap and zipfile.is_zipfile(path)
+            state = torch.load(path, map_location=map_location, weights_only=True, mmap=mapped)
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
         # only its first sentence: the next ones advise to load the file without protection
         reason = str(error).splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
@@ -228,7 +237,7 @@ def count_members(path: str | os.PathLike[str]) -> int:
     """
     if not Path(path).is_file():
         return 1
-    weights = network_weights(load_checkpoint(path))
+    weights = network_weights(load_checkpoint(path, mmap=True))  # names only: the loader reads the values
     return len(split_members(weights)) if isinstance(weights, dict) else 1
 
 

@@ -249,6 +249,8 @@ def test_joined_networks_are_their_ensemble(files: list[Path], tmp_path: Path) -
     torch.testing.assert_close(ensemble.fields(image), torch.stack(fields))
     torch.testing.assert_close(ensemble(image), sum(fields) / 3)
     assert [count_members(file) for file in (path, files[0], tmp_path / "none.pt")] == [3, 1, 1]
+    torch.save(torch.load(path), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert count_members(tmp_path / "old.pt") == 3
     many = tmp_path / "many.pt"
     torch.save({f"displacement_net.members.{number}.x": torch.zeros(0) for number in range(65)}, many)
     with pytest.raises(ValueError, match="at most 64 networks in an ensemble, but got 65"):

@@ -175,6 +175,7 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 METRIC = "val_mean_dice"
+REFERENCE_KEYS = "train#reference_keys"
 
 _logger = logging.getLogger(__name__)
 
@@ -297,30 +298,22 @@ def fine_tune(
 def reference_keys(store: ModelStore) -> tuple[str, ...]:
     """Items of a data list in which the bundle's training reads the references, one for each structure.
 
+    They are ``train#reference_keys`` of its configs/train.json; ``label`` where it has no such key.
+
     Raises:
         ValueError: when they are not as many as the bundle's structures.
     """
     parser = ConfigParser()
     parser.read_config(str(store.root / "configs" / "train.json"))
-    place = next(_loaders(parser.get()), None)
     # The keys may follow from other settings, as from the number of structures.
-    found = "label" if place is None or "keys" not in parser[place] else parser.get_parsed_content(f"{place}#keys")
+    found = parser.get_parsed_content(REFERENCE_KEYS) if REFERENCE_KEYS in parser else "label"
     keys = (found,) if isinstance(found, str) else tuple(map(str, found))
     if len(keys) != len(store.structures):
         raise ValueError(
             f"Expected the training of {store.bundle} to read a reference for each of its {len(store.structures)} "
-            f"structures, but LoadReferenced of its configs/train.json has the keys {list(keys)}."
+            f"structures, but {REFERENCE_KEYS} of its configs/train.json is {list(keys)}."
         )
     return keys
-
-
-def _loaders(config: Any, place: str = "") -> Iterator[str]:
-    """Ids of every LoadReferenced in a config."""
-    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
-    if isinstance(config, dict) and str(config.get("_target_", "")).endswith("LoadReferenced"):
-        yield place
-    for name, item in items:
-        yield from _loaders(item, f"{place}#{name}" if place else str(name))
 
 
 def _train(

@@ -136,10 +136,10 @@ def test_references_of_each_structure(heart_store: ModelStore) -> None:
     stated = json.loads(metadata.read_text())
     stated["network_data_format"]["outputs"]["pred"]["channel_def"] = {"1": "lv", "2": "lv_epicardium"}
     metadata.write_text(json.dumps(stated))
-    path.write_text(
-        json.dumps({"load": [{"_target_": "monai_acdr.data.LoadReferenced", "keys": ["label", "label_epi"]}]})
-    )
     assert reference_keys(heart_store) == ("label", "label_epi")
-    path.write_text(json.dumps({"load": [{"_target_": "monai_acdr.data.LoadReferenced", "keys": "label"}]}))
-    with pytest.raises(ValueError, match="a reference for each of its 2 structures, but LoadReferenced of its"):
-        reference_keys(heart_store)
+    path.write_text(json.dumps({"train": {"reference_keys": ["a", "b"]}}))
+    assert reference_keys(heart_store) == ("a", "b")
+    for config in ({}, {"train": {"reference_keys": "label"}}):
+        path.write_text(json.dumps(config))
+        with pytest.raises(ValueError, match=r"for each of its 2 structures, but train#reference_keys .* \['label'\]"):
+            reference_keys(heart_store)
