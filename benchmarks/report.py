@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Put the tables of all records into docs/results.md: `python benchmarks/report.py`. Nothing in them is typed.
+"""Put the tables of all records into documents: `python benchmarks/report.py`. Nothing in them is typed.
 
 A record is what a benchmark wrote with `--output benchmarks/records/NAME.json`; the document has the marks
 `<!-- benchmark: NAME TABLE -->` and `<!-- end -->` where a table of it goes.
@@ -22,7 +22,7 @@ from timing import ROOT
 from monai_acdr.files import write_text_atomically
 
 RECORDS = ROOT / "benchmarks" / "records"
-DOCUMENTS = (ROOT / "docs" / "results.md",)
+DOCUMENTS = (ROOT / "docs" / "results.md", ROOT / "docs" / "how-to" / "many_gpus.md")
 
 _HEADINGS = {"figure": "value"}
 _THRESHOLD = re.compile(r" (?:>=|<=|<|>) [\d.]+$")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine, Events
+from monai.optimizers import WarmupCosineSchedule
 from torch import nn
 
 from monai_acdr.handlers import (
@@ -403,6 +404,56 @@ def test_resumed_is_undisturbed(tmp_path: Path) -> None:
     assert resumed.trainer.state.iteration == whole.trainer.state.iteration
     torch.testing.assert_close(resumed.network.state_dict(), whole.network.state_dict(), rtol=0, atol=0)
     assert resumed.checkpoint.best == whole.checkpoint.best == {"metric": 0.5, "epoch": 2}
+
+
+class Scheduled:
+    """A training of 4 epochs, of so many steps each, whose learning rate follows the steps."""
+
+    def __init__(self, folder: Path, steps: int, resume: bool = False) -> None:
+        self.network, self.steps, self.rates = nn.Linear(1, 1), steps, list[float]()
+        self.optimizer = torch.optim.SGD(self.network.parameters(), 0.8)
+        self.schedule = WarmupCosineSchedule(self.optimizer, warmup_steps=steps, t_total=4 * steps + 1)
+        self.trainer = Engine(self.step)
+        objects = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
+        TrainingCheckpoint(folder / "last.pt", objects, resume=resume).attach(self.trainer)
+
+    def step(self, engine: Engine, batch: float) -> None:
+        self.rates.append(self.optimizer.param_groups[0]["lr"])
+        self.optimizer.step()
+        self.schedule.step()
+
+    def run(self, epochs: int) -> list[float]:
+        self.trainer.run([0.0] * self.steps, max_epochs=epochs)
+        return self.rates
+
+
+@pytest.mark.parametrize(("before", "after"), [(6, 2), (2, 5), (3, 3)])
+def test_a_training_goes_on_with_other_steps(tmp_path: Path, before: int, after: int) -> None:
+    """As with another number of processes: the third epoch has the learning rates of its own."""
+    whole = Scheduled(tmp_path / "whole", after).run(4)
+    first = Scheduled(tmp_path / "parts", before).run(2)
+    resumed = Scheduled(tmp_path / "parts", after, resume=True)
+    assert resumed.run(4) == pytest.approx(whole[2 * after :], rel=1e-12)
+    assert len(first) == 2 * before
+    assert (resumed.trainer.state.epoch, resumed.trainer.state.iteration) == (4, 4 * after)
+    assert load_checkpoint(tmp_path / "parts" / "last.pt")["trainer"]["epoch_length"] == after
+
+
+@pytest.mark.parametrize("resumed_with", [True, False])
+def test_the_scaler_of_half_precision_is_kept(tmp_path: Path, resumed_with: bool) -> None:
+    """And left alone where the training goes on without."""
+    training = Training(tmp_path)
+    training.trainer.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)  # type: ignore[attr-defined]
+    training.trainer.scaler.scale(torch.ones(1))  # type: ignore[attr-defined]
+    training.run(1)
+    assert load_checkpoint(tmp_path / "last.pt")["scaler"]["scale"] == 8
+    resumed = Training(tmp_path, resume=True)
+    if resumed_with:
+        resumed.trainer.scaler = torch.amp.GradScaler("cpu")  # type: ignore[attr-defined]
+    resumed.run(2)
+    assert resumed.trainer.state.epoch == 2
+    if resumed_with:
+        assert resumed.trainer.scaler.get_scale() == 8  # type: ignore[attr-defined]
 
 
 def test_the_best_network_is_kept(tmp_path: Path) -> None:

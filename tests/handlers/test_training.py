@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,18 +54,19 @@ def test_an_epoch_does_not_depend_on_those_before() -> None:
     assert torch.equal(torch.rand(3), after)
 
 
-def _trained(max_norm: float | None) -> torch.Tensor:
-    """Weights after one step of plain descent from zero, with a gradient of (-6, -8)."""
+def _trained(max_norm: float | None, batches: int = 1, **options: Any) -> torch.Tensor:
+    """Weights after steps of plain descent from zero, with gradients of (-6, -8)."""
     network = torch.nn.Linear(2, 1, bias=False)
     torch.nn.init.zeros_(network.weight)
     batch = {"image": torch.tensor([[6.0, 8.0]]), "label": torch.zeros(1, 1)}
     trainer = SupervisedTrainer(
         device=torch.device("cpu"),
         max_epochs=1,
-        train_data_loader=[batch],
+        train_data_loader=[batch] * batches,
         network=network,
         optimizer=torch.optim.SGD(network.parameters(), lr=1.0),
         loss_function=lambda output, label: -output.sum(),
+        **options,
     )
     GradientClip(network, max_norm).attach(trainer)
     trainer.run()
@@ -73,6 +76,43 @@ def _trained(max_norm: float | None) -> torch.Tensor:
 @pytest.mark.parametrize(("max_norm", "expected"), [(5.0, [3.0, 4.0]), (20.0, [6.0, 8.0]), (None, [6.0, 8.0])])
 def test_a_long_gradient_is_shortened(max_norm: float | None, expected: list[float]) -> None:
     assert _trained(max_norm).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.fixture
+def cpu_amp(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let MONAI's trainer, which names CUDA, use autocast and a GradScaler of a given scale on the CPU."""
+    autocast = torch.autocast
+
+    def start(scale: float) -> None:
+        monkeypatch.setattr(torch, "autocast", lambda device, **options: autocast("cpu", **options))
+        monkeypatch.setattr(torch.cuda.amp, "GradScaler", lambda: torch.amp.GradScaler("cpu", init_scale=scale))
+
+    return start
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("max_norm", "expected"), [(5.0, [3.0, 4.0]), (20.0, [6.0, 8.0]), (None, [6.0, 8.0])])
+def test_scaled_gradients_are_unscaled_before(
+    cpu_amp: Callable[[float], None], dtype: torch.dtype, max_norm: float | None, expected: list[float]
+) -> None:
+    cpu_amp(512.0)
+    assert _trained(max_norm, amp=True, amp_kwargs={"dtype": dtype}).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_step_that_overflows_is_left_out(cpu_amp: Callable[[float], None]) -> None:
+    """The scaler halves its scale, 8 * 2 ** 13 being the first above float16's range, and the second step counts."""
+    cpu_amp(2.0**13)
+    weights = _trained(5.0, batches=2, amp=True, amp_kwargs={"dtype": torch.float16})
+    assert weights.tolist() == pytest.approx([3.0, 4.0], rel=1e-4)
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_accumulated_gradients_are_clipped_once_a_step(cpu_amp: Callable[[float], None], amp: bool) -> None:
+    """Five batches in steps of two: (6, 8) twice is the mean of two, and the last step has half of one."""
+    cpu_amp(512.0)
+    options: dict[str, Any] = {"amp": amp, "amp_kwargs": {"dtype": torch.float16}, "accumulation_steps": 2}
+    assert _trained(100.0, batches=5, **options).tolist() == pytest.approx([15.0, 20.0], rel=1e-4)
+    assert _trained(7.5, batches=5, **options).tolist() == pytest.approx([2 * 4.5 + 3, 2 * 6 + 4.0], rel=1e-4)
 
 
 def test_not_positive() -> None:
