@@ -378,7 +378,7 @@ class LineProgress:
         self._length = 0
 
 
-_OF_ONE_STUDY = ("as_json", "identity", "output", "overwrite")
+_OF_ONE_STUDY = ("as_json", "identity", "output", "overwrite", "then_review")
 
 
 @click.command(
