@@ -391,12 +391,23 @@ Examples:
   monai-acdr cohort https://host/dicom-web --query Modality=MR --query StudyDate=20240101-20241231 --output OUT
   monai-acdr cohort /data/archive --output OUT --slurm slurm.yaml --workers 20
   monai-acdr cohort /data/archive --output OUT --part $SLURM_ARRAY_TASK_ID/16
+  monai-acdr cohort --watch http://127.0.0.1:8042 --rules rules.json --output SERVICE
 
 The same command goes on with what is missing, after whatever end.
 """,
 )
-@click.argument("source")
+@click.argument("source", required=False)
 @click.option("-o", "--output", required=True, metavar="FOLDER", help="Where results go; made when missing.")
+@click.option("--watch", metavar="URL", help="Follow an Orthanc server instead: outline studies as they arrive.")
+@click.option(
+    "--rules", metavar="JSON", help="With --watch: which studies go through which bundle, with which options."
+)
+@click.option(
+    "--status-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="With --watch: serve a status page and metrics for Prometheus on this port of the loopback.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(0),
@@ -419,7 +430,16 @@ def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, 
     SOURCE is a folder of any shape, a list of studies (.csv with a column study, .txt with one per line), or the URL of
     a server. The results of each study are a folder of their own under a pseudonym; cohort.csv, cohort.parquet,
     frames.parquet and cohort.html are about all of them. A study that fails is a row with the reason.
+
+    With --watch there is no SOURCE: the studies are those that arrive at an Orthanc server, done by rules until a
+    signal ends the command; SEG, RTSTRUCT and SR are stored there.
     """
+    watching = {name: arguments.pop(name) for name in ("watch", "rules", "status_port")}
+    if watching["watch"] is not None:
+        _watch(watching, arguments)
+        return
+    if arguments["source"] is None or watching["rules"] is not None or watching["status_port"] is not None:
+        raise click.UsageError("Expected SOURCE, or --watch URL with --rules FILE; --status-port goes with --watch.")
     from monai_acdr.apps.cohort import CohortOptions, run_cohort
     from monai_acdr.apps.segment_results import SegmentOptions
 
@@ -437,6 +457,37 @@ def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, 
     finally:
         progress.close()
     print_result(as_json, report.as_dict(), _cohort_lines(report, run["output"]))
+
+
+_OF_WATCH = ("device", "output", "read_budget", "retry_failed", "rules", "status_port", "watch")
+
+
+def _watch(watching: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """Follow a server; options of studies are those of the rules."""
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        for parameter in context.command.params
+        if parameter.name not in _OF_WATCH
+        and context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(
+            f"Expected no {', '.join(given)} with --watch: options of studies belong into the rules."
+        )
+    if watching["rules"] is None:
+        raise click.UsageError("Expected --rules FILE with --watch: it says which studies go through which bundle.")
+    from monai_acdr.apps.watch import watch
+
+    watch(
+        watching["watch"],
+        arguments["output"],
+        watching["rules"],
+        status_port=watching["status_port"],
+        device=arguments["device"],
+        retry_failed=arguments["retry_failed"],
+        say=lambda text: print_line(text, err=True),
+    )
 
 
 def _cohort_lines(report: Any, output: str) -> Iterator[str]:

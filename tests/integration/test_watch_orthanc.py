@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def send(study: Path, title: str, server: Any) -> None:
 
 def start(server: Any, folder: Path, rules: WatchRules) -> Watcher:
     runs, queue = open_runs(folder, rules, "cpu"), WatchQueue(folder)
-    queue.restart()
-    return Watcher(Orthanc(server.rest), rules, folder, queue, lambda arrival, images: run_study(runs, arrival, images))
+    watcher = Watcher(Orthanc(server.rest), rules, folder, queue, partial(run_study, runs))
+    watcher.recover()
+    return watcher
 
 
 def wait_until(condition: Callable[[], bool], watcher: Watcher | None = None) -> None:

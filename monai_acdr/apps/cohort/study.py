@@ -233,6 +233,7 @@ def open_run(
         **{name: version(name) for name in _PACKAGES},
     }
     text = json.dumps(manifest, indent=1) + "\n"
+    settled = {key: value for key, value in manifest.items() if key != "salt_sha256"}
     with suppress(FileExistsError):
         write_text_atomically(folder / MANIFEST, text, overwrite=False)
     _check_same(folder, read_json(folder / MANIFEST, "the manifest of a run"), manifest)
@@ -242,7 +243,7 @@ def open_run(
         roi=roi,
         options=options,
         weights=weights,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        digest=hashlib.sha256(json.dumps(settled).encode()).hexdigest(),
         salt=secret,
         read_budget_mib=read_budget_bytes() / 2**20,
     )
@@ -323,7 +324,7 @@ def _write_study(run: CohortRun, study: Study, name: str, model: ContourModel, s
         path = stack.enter_context(_readable(study))
         inputs = _inputs_sha256(path)
         folder = stack.enter_context(replace_folder(target, private=False))
-        with repeatable_uids(f"{run.digest} {name} {inputs}"):
+        with repeatable_uids(f"{run.digest} {inputs}"):
             report = segment(path, folder, model, run.roi, options=run.options)
         record = {
             "study": name,
@@ -368,6 +369,9 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+MAX_MODELS = 4
+"""Models that a process keeps: the rules of ``--watch`` have one each."""
+
 _models: dict[tuple[str, ...], ContourModel] = {}
 
 
@@ -384,7 +388,8 @@ def _model_of(run: CohortRun) -> ContourModel:
                 f"Expected the weights that the run was begun with, but {' and '.join(different)} of {run.model} "
                 "differ on this machine: install the same bundle on all of them."
             )
-        _models.clear()
+        if len(_models) >= MAX_MODELS:
+            _models.clear()
         _models[key] = model
     return _models[key]
 

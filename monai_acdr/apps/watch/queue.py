@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS studies (
     last_update TEXT NOT NULL DEFAULT '',
     placed INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
+    deaths INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0,
     kind TEXT NOT NULL DEFAULT '',
     seconds REAL NOT NULL DEFAULT 0,
@@ -55,6 +56,7 @@ class Entry:
         urgent: whether it goes before those that are not.
         last_update: when its last instance came, ``YYYYMMDDTHHMMSS``.
         attempts: how often it was begun with these images.
+        deaths: how often in a row the program ended while it was being done.
         not_before: time (seconds since 1970) before which it is not begun.
         kind: of its last failure.
     """
@@ -65,6 +67,7 @@ class Entry:
     urgent: bool
     last_update: str
     attempts: int
+    deaths: int
     not_before: float
     kind: str
 
@@ -207,7 +210,7 @@ class WatchQueue:
     def end(self, study: str, state: str, kind: str = "", seconds: float | None = None) -> None:
         """Note what became of a study: ``done``, ``failed`` or ``ignored``; without `seconds` nothing was done now."""
         spent = {} if seconds is None else {"seconds": seconds}
-        self._set(study, state=state, kind=kind, since=self._clock(), not_before=0.0, **spent)
+        self._set(study, state=state, kind=kind, deaths=0, since=self._clock(), not_before=0.0, **spent)
 
     def put_back(self, study: str, not_before: float, kind: str = "", attempted: bool = True) -> None:
         """Have a study wait again.
@@ -221,21 +224,28 @@ class WatchQueue:
         entry = self.entry(study)
         if entry is not None:
             attempts = entry.attempts - (0 if attempted or entry.state != "running" else 1)
-            self._set(study, state="waiting", kind=kind, not_before=not_before, attempts=max(attempts, 0))
+            deaths = 0 if entry.state == "running" else entry.deaths
+            values = {"kind": kind, "not_before": not_before, "attempts": max(attempts, 0), "deaths": deaths}
+            self._set(study, state="waiting", **values)
 
-    def restart(self, retry_failed: bool = False) -> None:
+    def restart(self, backoff: Callable[[int], float] = lambda _deaths: 0.0, retry_failed: bool = False) -> None:
         """After a start: what was being done waits again, and with ``retry_failed`` what was given up.
 
-        The end of the program is no failure of the study: an attempt that it cut off does not count.
+        The end of the program is no failed attempt of the study: whoever stops the service says nothing about it.
+
+        Args:
+            backoff: seconds to wait after a number of ends in a row, so that a study that ends the program does not
+                hold up the others.
+            retry_failed: whether studies that were given up wait, too.
         """
         with self._transaction():
-            self._base.execute(
-                "UPDATE studies SET state = 'waiting', not_before = 0, attempts = max(attempts - 1, 0) "
-                "WHERE state = 'running'"
-            )
+            for entry in self.entries("running"):
+                deaths = entry.deaths + 1
+                values = {"attempts": max(entry.attempts - 1, 0), "not_before": self._clock() + backoff(deaths)}
+                self._set(entry.study, state="waiting", deaths=deaths, **values)
             if retry_failed:
                 self._base.execute(
-                    "UPDATE studies SET state = 'waiting', not_before = 0, attempts = 0, since = ? "
+                    "UPDATE studies SET state = 'waiting', not_before = 0, attempts = 0, deaths = 0, since = ? "
                     "WHERE state = 'failed'",
                     (self._clock(),),
                 )
@@ -264,11 +274,11 @@ class WatchQueue:
             self._base.execute(f"UPDATE studies SET {names} WHERE study = ?", (*values.values(), study))
 
     def _entries(self, rest: str, *values: object) -> Iterator[Entry]:
-        columns = "study, state, images, urgent, last_update, attempts, not_before, kind"
+        columns = "study, state, images, urgent, last_update, attempts, deaths, not_before, kind"
         with self._errors():
             rows = self._base.execute(f"SELECT {columns} FROM studies {rest}", values).fetchall()
-        for study, state, images, urgent, last_update, attempts, not_before, kind in rows:
-            yield Entry(study, state, images, bool(urgent), last_update, attempts, not_before, kind)
+        for study, state, images, urgent, last_update, attempts, deaths, not_before, kind in rows:
+            yield Entry(study, state, images, bool(urgent), last_update, attempts, deaths, not_before, kind)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

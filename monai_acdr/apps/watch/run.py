@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from monai_acdr.apps.cohort import CohortRun, Study, open_run, process_study
@@ -61,15 +62,14 @@ def watch(
         runs = open_runs(folder, read, device)
         queue = stack.enter_context(closing(WatchQueue(folder)))
         _check_server(queue, server.url)
-        queue.restart(retry_failed)
         health = Health()
         if status_port is not None:
             port = stack.enter_context(serve_status(folder, health, status_port))
             say(f"Status: http://{HOST}:{port}/, metrics: http://{HOST}:{port}/metrics")
         say(f"Following {server.url} with {len(read.rules)} rule(s). End with Ctrl-C; the same command goes on.")
-        Watcher(
-            server, read, folder, queue, lambda arrival, images: run_study(runs, arrival, images), health=health
-        ).run()
+        watcher = Watcher(server, read, folder, queue, partial(run_study, runs), health=health)
+        watcher.recover(retry_failed)
+        watcher.run()
 
 
 def open_runs(folder: Path, rules: WatchRules, device: str | None = None) -> Mapping[str, CohortRun]:

@@ -47,8 +47,15 @@ CATCH_UP_SECONDS = 6 * 3600.0
 PLACED_AT_ONCE = 100
 PERMANENT = ("input",)
 """Kinds of failures that a repeat does not change."""
+DEATHS = 3
+"""Ends of the program in a row, while one study is being done, after which that study waits as after a failure."""
 
 _logger = logging.getLogger(__name__)
+
+_DIED = (
+    "Expected to get to the end of the study, but the program ended at it each time, for want of memory or by a fault "
+    "in a library: look at its images with monai-acdr segment, and repeat it with --retry-failed."
+)
 
 
 @dataclass(frozen=True)
@@ -140,10 +147,20 @@ class Watcher:
     _next_catch_up: float = 0.0
     _silent: int = 0
 
-    def run(self) -> None:
-        """Follow the server until a signal ends the program."""
+    def recover(self, retry_failed: bool = False) -> None:
+        """Take up what an earlier process left.
+
+        Args:
+            retry_failed: take studies again that were given up.
+        """
+        self.queue.restart(
+            lambda deaths: self.rules.backoff(deaths - DEATHS + 1) if deaths >= DEATHS else 0.0, retry_failed
+        )
         for leftover in self.folder.glob(f"{DOWNLOADS}*"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+    def run(self) -> None:
+        """Follow the server until a signal ends the program."""
         while True:
             if not self.step():
                 self.sleep(self.rules.poll_seconds if not self._silent else self._silence())
@@ -226,6 +243,9 @@ class Watcher:
                 arrival = None
         if arrival is None:
             return True
+        if entry.deaths >= DEATHS + self.rules.attempts:
+            self._give_up(entry, arrival, Processed(kind="process_died", reason=_DIED), 0.0)
+            return True
         entry, started = self.queue.begin(entry, arrival.images), self.clock()
         self.health.attempts += 1
         self.health.busy = True
@@ -292,6 +312,9 @@ class Watcher:
             self.queue.put_back(entry.study, self.clock() + wait, processed.kind)
             _logger.warning("A study failed (%s), attempt %d; again in %.0f s.", processed.kind, entry.attempts, wait)
             return
+        self._give_up(entry, arrival, processed, seconds)
+
+    def _give_up(self, entry: Entry, arrival: Arrival, processed: Processed, seconds: float) -> None:
         record = {
             "study": entry.study,
             "rule": arrival.rule.name,

@@ -121,10 +121,9 @@ class Bench:
     def start(self, retry_failed: bool = False) -> Watcher:
         """A new process, as after a kill: all that it knows is in the folder."""
         queue = WatchQueue(self.folder, lambda: self.now)
-        queue.restart(retry_failed)
         if not queue.fact("last_change"):  # not the first start ever, which reads no old events
             queue.keep_fact("last_change", "0")
-        return Watcher(
+        watcher = Watcher(
             self.server,  # type: ignore[arg-type]
             self.rules,
             self.folder,
@@ -132,6 +131,8 @@ class Bench:
             self.process,
             clock=lambda: self.now,
         )
+        watcher.recover(retry_failed)
+        return watcher
 
     def process(self, arrival: Arrival, images: Path) -> Processed:
         assert images.is_dir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,33 @@ def test_killed_anywhere_it_is_done_once_in_the_end(bench: Any, point: str, monk
     assert states(watcher) == {"done": 3}
     assert len(set(bench.server.stored)) == 3  # what was stored twice has the same name: the same UIDs
     assert all(entry.attempts <= 1 for entry in watcher.queue.entries("done"))
+
+
+def test_a_study_that_ends_the_program_is_given_up_and_holds_up_nobody(bench: Any) -> None:
+    bench.rules = replace(bench.rules, attempts=2, first_seconds=10)
+    deadly, other = bench.server.receive("deadly", at="20261129T130000"), bench.server.receive("other")
+    times = []
+
+    def process(arrival: Any, _images: Path) -> Processed:
+        if arrival.study.identifier == deadly:
+            times.append(bench.now)
+            raise Killed
+        bench.done.append(arrival.study.identifier)
+        return Processed([Path("x.dcm")])
+
+    for _start in range(80):
+        watcher = bench.start()
+        watcher.process = process
+        with suppress(Killed):
+            work_all(watcher)
+        ended = states(watcher)
+        watcher.queue.close()
+        bench.now += 1
+    assert bench.done == [other]
+    assert [after - before for before, after in zip(times, times[1:], strict=False)] == [1, 1, 11, 21]
+    assert ended == {"done": 1, "failed": 1}
+    (letter,) = (bench.folder / "dead_letters").iterdir()
+    assert json.loads(letter.read_text())["kind"] == "process_died"
 
 
 def test_the_first_start_catches_up(bench: Any) -> None:
