@@ -83,7 +83,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def kill_service(options: argparse.Namespace) -> dict[str, Any]:
     """Kill the service at random moments while studies come, and count what is in the PACS in the end."""
-    generator, counts = random.Random(options.seed), Counter[str]()
+    generator = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name, two_servers(Path(name)) as servers:
         work, started = Path(name), time.monotonic()
         end = started + 60 * options.minutes
@@ -93,7 +93,6 @@ def kill_service(options: argparse.Namespace) -> dict[str, Any]:
             for kill in range(options.kills):
                 process = fork_service(servers.inbox_url, work)
                 time.sleep(generator.uniform(0.2, options.longest))
-                counts["busy when killed"] += state_of(work) == "running"
                 os.kill(process, signal.SIGKILL)
                 os.waitpid(process, 0)
                 if kill == options.kills // 2:
@@ -110,7 +109,6 @@ def kill_service(options: argparse.Namespace) -> dict[str, Any]:
         return {
             "studies": options.studies,
             "kills": options.kills,
-            **counts,
             "done when the kills ended": done,
             "seconds": round(time.monotonic() - started, 1),
             "faults": find_faults(servers, options.studies),
@@ -261,14 +259,6 @@ def fork_service(url: str, work: Path, port: int | None = None) -> int:
         finally:
             os._exit(1)
     return process
-
-
-def state_of(work: Path) -> str:
-    """``running`` when the service has a study in work, otherwise ``idle``."""
-    try:
-        return "running" if count_studies(work / "service").states["running"] else "idle"
-    except OSError:
-        return "idle"
 
 
 def find_faults(servers: Servers, studies: int) -> list[str]:

@@ -65,4 +65,3 @@ def test_the_servers_are_those_of_the_documentation(tmp_path: Path) -> None:
     (table,) = script.make_tables({"soak": {"studies": 3, "faults": ["x"]}})
     assert table.rows == [["studies", "3"], ["faults", "1"]]
     assert script.metrics(script.free_port()) == {}
-    assert script.state_of(tmp_path) == "idle"
