@@ -37,7 +37,7 @@ def queue(tmp_path: Path, clock: Clock) -> Iterator[WatchQueue]:
         st.integers(0, 30), st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), max_size=9
     )
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_order(studies: dict[int, tuple[bool, int, int]], queue: WatchQueue, clock: Clock) -> None:
     """Urgent before others, then the newest; none before its time. Independent of the order in which they came."""
     for entry in queue.entries("waiting"):
