@@ -913,9 +913,10 @@ def mercure(as_json: bool, **arguments: Any) -> None:
 
     Settings are those of the task. SEG, RTSTRUCT and SR go to the output folder, and measures to its result.json.
     """
-    from monai_acdr.apps.mercure_task import mercure as run
+    with deferred_imports():
+        from monai_acdr.apps.mercure_task import mercure as run
 
-    with TerminalProgress() as progress:
+    with rare_collections(), TerminalProgress() as progress:
         record = run(progress=progress, **arguments)
     print_result(as_json, record, [f"{record['outlined']} of {record['frames']} frame(s), {record['files']} file(s)"])
 
