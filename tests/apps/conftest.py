@@ -214,4 +214,5 @@ def nested_model(tiny_heart: Path) -> ContourModel:
         nested=True,
         infer=NestedCircles(),  # type: ignore[arg-type]
         doubtful_below=0.5,
+        border_mm=None,
     )
