@@ -195,24 +195,13 @@ def test_wheel_metadata(wheel: Path) -> None:
     assert any(name.endswith("LICENSE") and ".dist-info/" in name for name in archive.namelist())
 
 
-def test_bundles_are_found_in_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    zipfile.ZipFile(wheel).extractall(tmp_path)
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from monai_acdr.bundle import bundle_names, bundle_root\n"
-        "print(*(bundle_root(name) for name in bundle_names()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    found = {Path(path) for path in done.stdout.split()}
-    assert found == {path.parents[1] for path in (tmp_path / "monai_acdr" / "bundles").glob("*/configs/metadata.json")}
-    assert found
-
-
 def test_the_command_line_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    """Away from the repository: the bundle by its name with its weights, and the example study."""
+    """Away from the repository: all bundles, one by its name with its weights, and the example study."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
+        "from monai_acdr.bundle import bundle_names, bundle_root\n"
+        "print(*(bundle_root(name) for name in bundle_names()))\n"
         "from monai_acdr.data import example_study\n"
         "study = example_study() / 'dicoms'\n"
         "from monai_acdr.apps.cli import main\n"
@@ -220,5 +209,8 @@ def test_the_command_line_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "22 of 22 frame(s) outlined" in done.stdout
+    first, rest = done.stdout.split("\n", 1)
+    bundles = (tmp_path / "site" / "monai_acdr" / "bundles").glob("*/configs/metadata.json")
+    assert set(map(Path, first.split())) == {path.parents[1] for path in bundles} != set()
+    assert "22 of 22 frame(s) outlined" in rest
     assert (tmp_path / "out" / "contours.json").is_file()

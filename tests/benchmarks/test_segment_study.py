@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing.dummy
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 @pytest.mark.slow
 def test_a_small_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = import_module("segment_study")
+    # a thread instead of a separate process per job, which would import torch and MONAI each time
+    monkeypatch.setattr(script, "get_context", lambda _method: multiprocessing.dummy)
     output = tmp_path / "a.json"
     small = ["--slices", "2", "--phases", "3", "--rows", "128", "--repeats", "1", "--threads", "1"]
     assert script.main([*small, "--output", str(output)]) == 0
