@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Start of a command: what MONAI imports for one name is loaded when it is used, and garbage is collected rarely.
+"""Start of a command: deferred imports of MONAI's optional dependencies, and rare garbage collection.
 
 ``import monai`` takes 4 to 6 seconds, most of it for what no command of this package needs: PyTorch-Ignite imports
 ``torch.distributed.optim``, and with it sympy, only to ask whether an optimizer is a ``ZeroRedundancyOptimizer``; MONAI

@@ -175,7 +175,7 @@ def scatter_plot(
         x: (N,) values.
         y: (N,) values of the same subjects in the same order.
         x_name: of the measure, with its unit.
-        y_name: likewise.
+        y_name: of the other measure, with its unit.
         size: (H, W) of the picture.
 
     Returns:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A whole cohort: which studies are missing, who does them, and the tables in the end; behind ``monai-acdr cohort``.
+"""A whole cohort: its missing studies, the workers that process them, and the tables; behind ``monai-acdr cohort``.
 
 Dask distributed does the work where there are workers: one study is one task. Only as many tasks as there are workers
 wait in the scheduler, so that it holds a few hundred bytes for each worker, however many studies there are. Without
@@ -71,7 +71,7 @@ class CohortReport:
     Attributes:
         studies: of the source, in this part.
         done: studies with results, of this start or earlier.
-        failed: studies without, likewise.
+        failed: studies without results, of this start or earlier.
         earlier: studies that had been done or had failed before this start.
         left_out: why files of a tree are in no study -> how many.
         files: what was written beside the studies, relative to the folder.

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""One study of a cohort, done once, in the folder of a run: :func:`open_run` and :func:`process_study`.
+"""One study of a cohort, processed once, in the folder of a run: :func:`open_run` and :func:`process_study`.
 
 The folder of a run:
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Tables of a cohort and their page: a row per study, a row per frame, distributions, and what is to be looked at.
+"""Tables of a cohort and their page: a row per study, a row per frame, distributions, and studies to review.
 
 They are made of the folders of the studies, one study at a time, so that memory does not grow with the cohort but for a
 few numbers per study.

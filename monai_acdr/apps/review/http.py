@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The review page over HTTP: routes, and checks of who is served.
+"""The review page over HTTP: routes, and access checks.
 
 Every request names this server as its host (a page of another site that resolves to this address does not), requests
 from pages come from this page (``Origin``), and everything but the page itself needs the token, which is in the part of

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Queue of studies that have arrived, on disk: what is waiting, done or given up, and how far the feed was read.
+"""Queue of studies that have arrived, on disk: waiting, done or failed, and the position in the feed.
 
 SQLite writes each step whole or not at all, so that a service that is killed at any moment goes on where it was: events
 and the number of the last one are written together.

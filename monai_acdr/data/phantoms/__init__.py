@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Synthetic copies of the data sets: with true contours, free of patients, made in seconds."""
+"""Synthetic copies of the data sets, with true contours and without patient data, generated in seconds."""
 
 from __future__ import annotations
 
