@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from monai_acdr.bundle import check_config, read_configs
+from monai_acdr.data.phantoms import write_pair_folder
 from monai_acdr.handlers import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,10 +93,35 @@ def test_overlays_do_all_that_one_process_does(bundle: Path) -> None:
         overlay, below = content(bundle, f"multi_gpu_{name}")["initialize"], content(bundle, name)["initialize"]
         assert [item for item in overlay if item in below] == below
         assert overlay[0] == "$monai_acdr.handlers.join_processes(@device)"
+    configs = [bundle / "configs" / f"{name}.json" for name in ("train", "evaluate")]
+    check_config(bundle, read_configs([*configs, bundle / "configs" / "multi_gpu_evaluate.json"]))
+    check_config(bundle, read_configs([configs[0], bundle / "configs" / "multi_gpu_train.json"]))
     handlers = content(bundle, "train")["train"]["handlers"]
     silent = {int(key.split("#")[2]) for key in content(bundle, "multi_gpu_train") if key.startswith("train#handlers#")}
     kinds = [handler["_target_"].rpartition(".")[2] for handler in handlers]
     assert [kinds[number] for number in sorted(silent)] == ["TensorBoardStatsHandler", "TrainingProgress"]
+
+
+def train_objects(bundle: Any, data: Path, output: Path) -> None:
+    """In each process: a training and an evaluation on a folder of pairs."""
+    places = {"dataset_dir": data, "checkpoint": output / "model.pt"}
+    bundle.run(["train", "multi_gpu_train"], output_dir=output / "train", **places)
+    os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + 1)
+    torch.distributed.is_initialized() and torch.distributed.destroy_process_group()
+    bundle.run(["train", "evaluate", "multi_gpu_evaluate"], output_dir=output / "several", **places)
+
+
+def test_objects_of_your_own(sunnybrook: Any, tmp_path: Path, in_processes: Callable[..., None]) -> None:
+    """The bundle `contour_acdr`, of which `monai-acdr train` writes copies; it saves its weights when it is done."""
+    quick = {"max_epochs": 1, "roi_size": 32, "batch_size": 4, "device": "cpu"}
+    quick |= {"network_def#displacement_net#channels": [4, 8], "network_def#initial_contour#num_vertices": 16}
+    bundle = dataclasses.replace(sunnybrook, root=ROOT / "bundles" / "contour_acdr", tiny=quick)
+    data = write_pair_folder(tmp_path / "data", num_patients=4)
+    in_processes(train_objects, 2, bundle, data, tmp_path)
+    places = {"dataset_dir": data, "output_dir": tmp_path / "one", "checkpoint": tmp_path / "model.pt"}
+    bundle.run(["train", "evaluate"], **places)
+    for name in ("metrics.csv", "metrics.json"):
+        assert (tmp_path / "several" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
 def test_without_torchrun_it_says_so(
