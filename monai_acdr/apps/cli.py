@@ -227,7 +227,7 @@ Examples:
 """,
 )
 @click.argument("study")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where results go; made when missing.")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Output folder; created when missing.")
 @model_option
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
 @click.option(
@@ -241,7 +241,7 @@ Examples:
 )
 @click.option("--series", metavar="NUMBER|UID", help="Which series, where the study has several.")
 @click.option(
-    "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not tell it."
+    "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not state it."
 )
 @click.option(
     "--structure",
@@ -250,18 +250,18 @@ Examples:
     help="Name of what is outlined, in report, SEG, RTSTRUCT and SR; once per structure, the innermost first. Known "
     "names, such as 'breast mass' or 'kidney', are coded.",
 )
-@click.option("--seg", is_flag=True, help="Write a DICOM segmentation, a segment for each structure.")
+@click.option("--seg", is_flag=True, help="Write a DICOM segmentation, one segment per structure.")
 @click.option(
     "--seg-kind",
     type=click.Choice(["binary", "fractional"], case_sensitive=False),
     default="binary",
     show_default=True,
-    help="Pixels in or out, or the share of each that is covered.",
+    help="Binary masks, or the covered fraction of each pixel.",
 )
 @click.option(
     "--rtstruct",
     is_flag=True,
-    help="Write an RT structure set, an ROI for each structure: the vertices in mm, no raster between.",
+    help="Write an RT structure set, one ROI per structure: the vertices in mm, not rasterized.",
 )
 @click.option("--sr", is_flag=True, help="Write a structured report: mm, mm2, and mL and g of a ventricle.")
 @click.option(
@@ -271,14 +271,14 @@ Examples:
     "ring around it, in PNG 255 and 128.",
 )
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Contact sheet, evolution, curve.")
-@click.option("--overlays", is_flag=True, help="Write a picture for each frame.")
+@click.option("--overlays", is_flag=True, help="Write a picture of each frame.")
 @click.option("--html", is_flag=True, help="Write a report of one self-contained file.")
 @click.option("--identity", is_flag=True, help="Put the patient's name and ID into that report.")
 @click.option("--all-frames", is_flag=True, help="With ROI auto: keep frames in which no ventricle was found.")
 @click.option("--store", metavar="URL", help="DICOMweb service to send the DICOM results to.")
-@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames at once.")
+@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames per batch.")
 @click.option("--strict", is_flag=True, help="Refuse a study in which a file has to be left out.")
-@click.option("--review", "then_review", is_flag=True, help="Open the contours in the browser then, as review does.")
+@click.option("--review", "then_review", is_flag=True, help="Then open the contours in the browser, as review does.")
 @read_budget_option
 @overwrite_option
 @device_option
@@ -329,7 +329,7 @@ so on: contours.json, seg.dcm, rtstruct.dcm, sr.dcm.
 @click.option("--reader", default="", metavar="NAME", help="Name that Finish suggests; it is written into results.")
 @click.option("--store", metavar="URL", help="DICOMweb service that Finish sends the DICOM results to.")
 @click.option(
-    "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not tell it."
+    "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not state it."
 )
 @model_option
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
@@ -397,7 +397,7 @@ The same command goes on with what is missing, after whatever end.
 """,
 )
 @click.argument("source", required=False)
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where results go; made when missing.")
+@click.option("-o", "--output", required=True, metavar="FOLDER", help="Output folder; created when missing.")
 @click.option("--watch", metavar="URL", help="Follow an Orthanc server instead: outline studies as they arrive.")
 @click.option(
     "--rules", metavar="JSON", help="With --watch: which studies go through which bundle, with which options."
@@ -413,13 +413,13 @@ The same command goes on with what is missing, after whatever end.
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Processes on this machine, or jobs of --slurm; 0 does all in this process.",
+    help="Processes on this machine, or jobs of --slurm; 0 runs everything in this process.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, such as tcp://host:8786.")
 @click.option("--slurm", metavar="YAML", help="Start jobs of SLURM with these options of dask_jobqueue.SLURMCluster.")
 @click.option("--part", default="1/1", metavar="I/N", help="The I-th of N shares of the studies, the same everywhere.")
 @click.option("--query", "queries", multiple=True, metavar="KEYWORD=VALUE", help="Filter for a DICOMweb server (QIDO).")
-@click.option("--retry-failed", is_flag=True, help="Do studies again that failed.")
+@click.option("--retry-failed", is_flag=True, help="Retry studies that failed.")
 @click.option("--key", metavar="FILE", help="Write which pseudonym is which patient and study; for its owner only.")
 @click.option("--salt", metavar="FILE", help="Secret of the pseudonyms, made when missing. Default: salt in FOLDER.")
 @click.option("--reference", metavar="CSV", help="Reference values by study (edv_ml, ...), for plots of agreement.")
@@ -538,7 +538,7 @@ Examples:
     "-t",
     "--to",
     type=click.Choice(_CONVERT_FORMATS, case_sensitive=False),
-    help="Format of TARGET, where its name does not tell it: of a folder (txt, png), or of other DICOM files than "
+    help="Format of TARGET, where its name does not say it: of a folder (txt, png), or of other DICOM files than "
     "rtstruct.dcm and seg.dcm.",
 )
 @click.option(
@@ -552,14 +552,14 @@ Examples:
     type=click.Choice(["binary", "fractional"], case_sensitive=False),
     default="binary",
     show_default=True,
-    help="Of a seg: pixels covered by half, or the share of each that is covered.",
+    help="Pixels of a seg: those at least half covered, or the covered fraction of each.",
 )
 @click.option(
     "--size",
     nargs=2,
     type=click.IntRange(1, 65535),
     metavar="ROWS COLUMNS",
-    help="Pixels of a mask, where neither SOURCE nor the images tell it.",
+    help="Size of a mask in pixels, where neither SOURCE nor the images state it.",
 )
 @read_budget_option
 @overwrite_option
@@ -614,7 +614,7 @@ A run that was stopped goes on when the same command is given again.
 @device_option
 @json_option
 def train(as_json: bool, **arguments: Any) -> None:
-    """Train a contour model on images and masks, and measure it on patients that it has not seen.
+    """Train a contour model on images and masks, and evaluate it on held-out patients.
 
     DATA is a folder of images and masks, in any of the usual layouts. It is checked first; OUT/plan.json says what was
     chosen and why, OUT/card.md what came out, and OUT/bundle is for segment, evaluate, MONAI Label and monai.bundle.
@@ -723,7 +723,7 @@ Examples:
 @click.option("--label", type=int, default=3, show_default=True, help="Value of the left ventricle's cavity.")
 @click.option("--myocardium", type=int, default=2, show_default=True, help="Value of the myocardium.")
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
-@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames at once.")
+@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True, help="Frames per batch.")
 @read_budget_option
 @overwrite_option
 @device_option
