@@ -9,7 +9,10 @@ Rules: `disc`: the middle of the largest disc that fits into what is missing (a 
 background click). `boundary`: where the reference's outline is farthest from the contour, foreground if it is outside.
 `both`: the same place as foreground and background at once, which says that the boundary is there. `disc, afresh`: as
 `disc`, but each time the contour of the first click is corrected by all clicks at once, as a server without memory
-does it.
+does it. `drag`: the contour is taken where it is nearest to that place of `boundary`, and dragged there, as on the
+review page; `drag, reach`: and how far along the contour it reaches is the best of the usual and 1/2, 1/4 and 1/8 of
+that, as a reader turns the wheel. With `--start center` the contour of 0 clicks is corrected, not that of a first
+click.
 """
 
 from __future__ import annotations
@@ -33,13 +36,17 @@ from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import sunnybrook_data_list
 from monai_acdr.geometry import centroid
-from monai_acdr.inferers import contour_from_clicks, correct_contour
+from monai_acdr.inferers import contour_from_clicks, correct_contour, drag_contours
 from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH, nearest_on_contour
 from monai_acdr.metrics import evaluate_case, summarize_cases
 from monai_acdr.transforms import ShiftContour, contour_to_mask, roi_about_center
 
 QUESTION = "Dice after simulated clicks at the largest error"
-RULES = ("disc", "disc, afresh", "boundary", "both")
+RULES = ("disc", "disc, afresh", "boundary", "both", "drag", "drag, reach")
+CLICK_RULES = RULES[:4]
+REACHES = {"drag": (1.0,), "drag, reach": (1.0, 0.5, 0.25, 0.125)}
+GOALS = (0.95, 0.97)
+"""Dice up to which clicks and drags are counted."""
 READING = ("LoadImaged", "EnsureChannelFirstd", "CheckImaged", "LoadReferenced")
 """What reads a frame, of the bundle's transforms; the others make regions of interest."""
 WORSE = 1e-3
@@ -52,8 +59,8 @@ class Session:
 
     Attributes:
         case: image, label (1, H, W), reference (N, 2), name, patient, group.
-        start: (K, 2) contour of the first click.
-        first: (2,) that click.
+        start: (K, 2) contour of the first click, or of the region about the center.
+        first: (2,) that click, or None.
         contour: (K, 2) the present one.
         foreground, background: clicks so far.
         dice: after each click.
@@ -61,7 +68,7 @@ class Session:
 
     case: dict[str, Any]
     start: Tensor
-    first: Tensor
+    first: Tensor | None
     contour: Tensor = field(init=False)
     foreground: list[Tensor] = field(default_factory=list)
     background: list[Tensor] = field(default_factory=list)
@@ -69,7 +76,9 @@ class Session:
 
     def __post_init__(self) -> None:
         self.contour = self.start
-        self.foreground.append(self.first)
+        if self.first is not None:
+            self.foreground.append(self.first)
+        self.initial_dice = dice(self.mask, self.label)
 
     @property
     def label(self) -> Tensor:
@@ -92,6 +101,22 @@ class Session:
         if not inside or rule == "both":
             self.background.append(place)
 
+    def drag(self, rule: str, width: tuple[float, float]) -> float:
+        """Drag the contour to the place of the reference that is farthest from it; the seconds that it took."""
+        place, _ = click_on_boundary(self)
+        near = nearest_on_contour(self.contour, place[None])
+        found: list[Tensor] = []
+        start = time.perf_counter()
+        for reach in REACHES[rule]:
+            scaled = (reach * width[0], reach * width[1])
+            moved = drag_contours([self.contour], 0, float(near.arc), place - near.foot[0], width=scaled)
+            found += moved or []
+        taken = time.perf_counter() - start
+        masks = [contour_to_mask(contour, self.label.shape, threshold=0.5)[0] > 0 for contour in found]
+        if found:  # a reader lets go where it looks best
+            self.contour = found[int(np.argmax([dice(mask, self.label) for mask in masks]))]
+        return taken
+
     def correct(self, afresh: bool, **options: Any) -> float:
         """Bend the contour, or that of the first click, by all clicks so far; the seconds that it took."""
         before = self.start if afresh else self.contour
@@ -109,23 +134,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cases = read_cases(options)
     center = [roi_about_center(case["image"].shape[1:], options.center_side) for case in cases]
     zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, center), strict=True)])}
-    firsts = first_clicks(cases, options)
-    side = model.regions.point_side
-    starts = [
-        contour_from_clicks(first_structure(model), case["image"], click[None], sides=(side, side))
-        for case, click in zip(cases, firsts, strict=True)
-    ]
+    firsts, starts = start_contours(model, cases, center, options)
     results, tables = {}, []
     for rule in options.rules:
         sessions = [Session(*each) for each in zip(cases, starts, firsts, strict=True)]
         results[rule] = simulate(sessions, rule, options)
         results[rule]["after"] = zero | results[rule]["after"]
         tables += rule_tables(rule, results[rule])
-        print(*tables[-2:], sep="\n\n", end="\n\n", flush=True)
+        print(*tables[-3:], sep="\n\n", end="\n\n", flush=True)
     settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "dataset_dir")}
     settings |= {"frames": len(cases), "checkpoint_sha256": model.checkpoint_sha256}
     write_record(options.output, QUESTION, settings, results, tables)
     return 0
+
+
+def start_contours(
+    model: ContourModel, cases: Sequence[dict[str, Any]], center: Sequence[Tensor], options: argparse.Namespace
+) -> tuple[Sequence[Tensor | None], list[Tensor]]:
+    """First clicks, or None for each, and the contours that are corrected."""
+    if options.start == "center":
+        return [None] * len(cases), infer(model, cases, center)
+    firsts, side = first_clicks(cases, options), model.regions.point_side
+    return firsts, [
+        contour_from_clicks(first_structure(model), case["image"], click[None], sides=(side, side))
+        for case, click in zip(cases, firsts, strict=True)
+    ]
 
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -138,7 +171,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--checkpoint", help="weights, if not the bundle's")
     options.add_argument("--center-side", type=float, default=112.0, help="region for 0 clicks, pixels")
     options.add_argument("--clicks", type=int, nargs="+", default=[1, 2, 3, 5, 8], help="when to measure")
-    options.add_argument("--rules", nargs="+", choices=RULES, default=RULES)
+    options.add_argument("--rules", nargs="+", choices=RULES, default=CLICK_RULES)
+    options.add_argument("--start", choices=["click", "center"], default="click", help="contour that is corrected")
     options.add_argument("--jitter", type=float, default=4.0, help="standard deviation of the first click, pixels")
     options.add_argument("--width", type=float, nargs=2, default=WIDTH, help="see correct_contour")
     options.add_argument("--overshoot", type=float, default=OVERSHOOT)
@@ -228,9 +262,12 @@ def simulate(sessions: Sequence[Session], rule: str, options: argparse.Namespace
     seconds: list[float] = []
     for number in range(1, max(options.clicks) + 1):
         for session in sessions:
-            if number > 1:
-                session.click(rule)
-            taken = session.correct(afresh, **pull)
+            if rule in REACHES:
+                taken = session.drag(rule, tuple(options.width))
+            else:
+                if number > 1 or session.first is None:
+                    session.click(rule)
+                taken = session.correct(afresh, **pull)
             seconds += [taken] if number > 1 or max(options.clicks) == 1 else []
             session.dice.append(dice(session.mask, session.label))
         if number in options.clicks:
@@ -238,9 +275,26 @@ def simulate(sessions: Sequence[Session], rule: str, options: argparse.Namespace
     falls = np.diff(np.array([session.dice for session in sessions]), axis=1) < -WORSE
     return {
         "after": after,
+        "goals": {str(goal): count_to(sessions, goal) for goal in GOALS},
         "worse_share": falls.mean(axis=0).tolist(),
         "correction_seconds": spread(seconds) | {"q95": float(np.quantile(seconds, 0.95))},
         "vertices": spread([len(session.contour) for session in sessions]),
+    }
+
+
+def count_to(sessions: Sequence[Session], goal: float) -> dict[str, Any]:
+    """Number of clicks or drags until Dice is at least `goal`, 0 where it is from the start; the first time counts."""
+    curves = [[session.initial_dice, *session.dice] for session in sessions]
+    counts = [next((number for number, value in enumerate(curve) if value >= goal), None) for curve in curves]
+    reached = [count for count in counts if count is not None]
+    most = len(curves[0]) - 1
+    return {
+        "at_start": sum(count == 0 for count in reached),
+        "reached": len(reached),
+        "most": most,
+        "mean": float(np.mean([most if count is None else count for count in counts])),
+        "median": float(np.median([most + 1 if count is None else count for count in counts])),
+        "q90": float(np.quantile([most + 1 if count is None else count for count in counts], 0.9, method="higher")),
     }
 
 
@@ -278,7 +332,16 @@ def rule_tables(rule: str, result: dict[str, Any]) -> list[Table]:
     worse = 100 * float(np.mean(result["worse_share"])) if result["worse_share"] else 0.0
     cost = [f"{1e3 * seconds['median']:.0f}", f"{1e3 * seconds['q95']:.0f}", f"{worse:.0f} %"]
     heads = ["a click", "median, ms", "95th percentile, ms", "makes a frame worse"]
-    return [Table(rule, header, rows), Table(f"{rule}_cost", heads, [[rule, *cost]])]
+    goals = []
+    for goal, found in result["goals"].items():
+        numbers = [f"{found['mean']:.2f}", f"{found['median']:.0f}", f"{found['q90']:.0f}"]
+        goals.append([goal, str(found["at_start"]), str(found["reached"]), *numbers])
+    ends = ["Dice", "frames at the start", f"after up to {result['goals'][goal]['most']}", "mean", "median", "9 of 10"]
+    return [
+        Table(f"{rule}_goals", ends, goals),
+        Table(rule, header, rows),
+        Table(f"{rule}_cost", heads, [[rule, *cost]]),
+    ]
 
 
 if __name__ == "__main__":

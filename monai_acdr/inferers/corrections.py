@@ -354,12 +354,18 @@ PUSHES = 64
 
 
 def drag_contours(
-    contours: Sequence[Tensor], index: int, arc: float, pull: Tensor, *, nested: bool = False
+    contours: Sequence[Tensor],
+    index: int,
+    arc: float,
+    pull: Tensor,
+    *,
+    nested: bool = False,
+    width: tuple[float, float] = WIDTH,
 ) -> list[Tensor] | None:
     """Take a place of one contour along by a vector, and push those that it is nested with.
 
-    The place moves by ``pull``, its neighborhood by less (:func:`pull_contour`), over the half width that a click at
-    that distance has (:data:`WIDTH`). Where the contour would cross itself, the half width is halved until it does not.
+    The place moves by ``pull``, its neighborhood by less (:func:`pull_contour`). Where the contour would cross itself,
+    the half width is halved until it does not.
 
     Args:
         contours: (K, 2) pixels of each structure, from the innermost to the outermost; K may differ.
@@ -367,6 +373,8 @@ def drag_contours(
         arc: length along it, from its first vertex, to the place that is dragged.
         pull: (2,) pixels.
         nested: whether each contour lies within the next one, and has to stay there.
+        width: half width of the pull along the contour, as a share of the perimeter plus a multiple of its length; as
+            for clicks if not given.
 
     Returns:
         The contours, float64, new vertices where they were bent; None where no simple contour goes that far.
@@ -378,7 +386,8 @@ def drag_contours(
     (vector,) = _check_points(torch.as_tensor(pull)[None], "pull")
     contour = checked[index]
     length, simple, sign = float(perimeter(contour)), bool(is_simple(contour)), torch.sign(signed_area(contour))
-    half_width = min(WIDTH[0] * length + WIDTH[1] * float(vector.norm()), length / 2)
+    _check_options(width, 0, 0)
+    half_width = min(width[0] * length + width[1] * float(vector.norm()), length / 2)
     for halving in range(HALVINGS):
         moved = pull_contour(contour, arc % length, vector, half_width / 2**halving)
         if torch.sign(signed_area(moved)) == sign and (not simple or bool(is_simple(moved))):

@@ -33,7 +33,7 @@ from monai_acdr.apps.study_files import find_series
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Algorithm, Region
 from monai_acdr.geometry import circle, is_simple, perimeter
 from monai_acdr.inferers import drag_contours, push_contours
-from monai_acdr.inferers.corrections import nearest_on_contour
+from monai_acdr.inferers.corrections import WIDTH, nearest_on_contour
 
 selenium = pytest.importorskip("selenium")
 
@@ -225,15 +225,17 @@ def test_drags_in_the_browser_are_those_of_the_package(page: Page) -> None:
         index = int(torch.randint(0, 3, (1,), generator=generator))
         arc = float(perimeter(rings[index]) * torch.rand(1, generator=generator, dtype=torch.float64))
         pull = 9 * torch.randn(2, generator=generator, dtype=torch.float64)
-        cases.append((rings, index, arc, pull))
-    sent = [([r.ravel().tolist() for r in rings], index, arc, pull.tolist()) for rings, index, arc, pull in cases]
+        cases.append((rings, index, arc, pull, (1.0, 0.25, 2.0)[len(cases) % 3]))
+    sent = [([r.ravel().tolist() for r in rings], i, arc, pull.tolist(), w) for rings, i, arc, pull, w in cases]
     found = page.run(
-        "return a[0].map(([rings, index, arc, pull]) =>"
-        " c.dragContours(rings.map((r) => Float64Array.from(r)), index, arc, pull, true)?.map((r) => [...r]) ?? null)",
+        "return a[0].map(([rings, index, arc, pull, reach]) =>"
+        " c.dragContours(rings.map((r) => Float64Array.from(r)), index, arc, pull, true, reach)"
+        "?.map((r) => [...r]) ?? null)",
         sent,
     )
-    for (rings, index, arc, pull), answer in zip(cases, found, strict=True):
-        expected = drag_contours(rings, index, arc, pull, nested=True)
+    for (rings, index, arc, pull, reach), answer in zip(cases, found, strict=True):
+        width = (reach * WIDTH[0], reach * WIDTH[1])
+        expected = drag_contours(rings, index, arc, pull, nested=True, width=width)
         none += expected is None
         if expected is None or answer is None:
             assert expected is None and answer is None

@@ -178,11 +178,15 @@ export function isSimple(c) {
   return true;
 }
 
-/** Take a place of one contour along by `pull`, and push those it is nested with; null where that is not possible. */
-export function dragContours(contours, index, arc, pull, nested) {
+/**
+ * Take a place of one contour along by `pull`, and push those it is nested with; null where that is not possible.
+ *
+ * @param reach factor on the usual half width of the pull.
+ */
+export function dragContours(contours, index, arc, pull, nested, reach = 1) {
   const contour = contours[index], length = perimeter(contour), simple = isSimple(contour);
   const sign = Math.sign(signedArea(contour));
-  const halfWidth = Math.min(WIDTH[0] * length + WIDTH[1] * Math.hypot(pull[0], pull[1]), length / 2);
+  const halfWidth = Math.min(reach * (WIDTH[0] * length + WIDTH[1] * Math.hypot(pull[0], pull[1])), length / 2);
   for (let halving = 0; halving < HALVINGS; halving += 1) {
     const moved = pullContour(contour, modulo(arc, length), pull, halfWidth / 2 ** halving);
     if (Math.sign(signedArea(moved)) === sign && (!simple || isSimple(moved))) {

@@ -20,7 +20,7 @@ const MANUAL_RADIUS = 0.06;
 /** Everything that the page knows; tests read it. */
 export const page = {
   study: null, state: null, frame: 0, tool: 'drag', chosen: 0, window: null, ownWindow: null, view: null,
-  drag: null, held: null, playing: null, readOnly: false, session: '', doubts: [], compare: false,
+  drag: null, held: null, reach: 1, playing: null, readOnly: false, session: '', doubts: [], compare: false,
 };
 /** Milliseconds that things took: drag (input to new contours drawn), save (sent to answered), open. */
 export const timings = { drag: [], save: [], open: 0 };
@@ -165,7 +165,7 @@ function nestedOrder(contours) {
 export function dragged(contours, position, arc, pull) {
   const order = nestedOrder(contours), nested = order.length > 1;
   const used = nested ? order : [position];
-  const moved = dragContours(used.map((place) => contours[place].vertices), used.indexOf(position), arc, pull, nested);
+  const moved = dragContours(used.map((place) => contours[place].vertices), used.indexOf(position), arc, pull, nested, page.reach);
   if (moved === null) return null;
   const result = contours.slice();
   used.forEach((place, number) => {
@@ -470,7 +470,9 @@ function moved() {
 
 /** Show the contour dragged so far, in pixels of the image, and the measures with it. */
 export function moveDrag(dx, dy) {
-  const drag = page.drag, contours = dragged(drag.from, drag.position, drag.arc, [dx, dy]);
+  const drag = page.drag;
+  drag.pull = [dx, dy];
+  const contours = dragged(drag.from, drag.position, drag.arc, [dx, dy]);
   if (contours === null) return; // it goes no farther that way
   drag.contours = contours;
   drawContours();
@@ -492,6 +494,13 @@ function endDrag(event) {
     commit(drag.contours, drag.kind === 'draw' ? 'draw' : 'drag');
     if (drag.kind === 'draw') setTool('drag');
   } else if (drag) draw();
+}
+
+/** How far along the contour a drag reaches, as a multiple of what is usual. */
+function setReach(factor) {
+  page.reach = Math.min(4, Math.max(0.02, page.reach * factor));
+  if (Math.abs(page.reach - 1) < 0.05) page.reach = 1;
+  say(`Drags reach ${page.reach.toFixed(2)} times as far as usual`);
 }
 
 function circle(x, y, radius, structure = nextStructure()) {
@@ -519,7 +528,10 @@ function clickAt(x, y, exactly) {
 
 $('view').addEventListener('wheel', (event) => {
   event.preventDefault();
-  if (event.ctrlKey || event.metaKey) {
+  if (page.drag?.kind === 'contour') {
+    setReach(event.deltaY > 0 ? 0.8 : 1.25);
+    if (page.drag.pull) moveDrag(...page.drag.pull);
+  } else if (event.ctrlKey || event.metaKey) {
     const box = overlay.getBoundingClientRect();
     zoom(Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
   } else goTo(neighbor(Math.sign(event.deltaY), 0) ?? page.frame);
@@ -689,6 +701,8 @@ const KEYS = {
   c: [() => setTool('click'), null],
   w: [() => setTool('draw'), null],
   e: [hold, 'E: take hold of a vertex (or a place); arrows move it by a pixel, with Shift by a quarter; , . other vertex; Enter accepts, Esc lets go'],
+  '<': [() => setReach(0.8), '< >: drags reach less far, farther along the contour'],
+  '>': [() => setReach(1.25), null],
   s: [selectNext, 'S: select the next contour'],
   Delete: [deleteChosen, 'Delete: delete it'],
   Backspace: [deleteChosen, null],
@@ -712,7 +726,7 @@ const KEYS = {
   f: [() => $('reader').focus(), 'F: reader and Finish'],
   '?': [() => help(), '?: this list'],
 };
-const MOUSE = ['Drag the line or a vertex: its neighborhood follows', 'Drag beside it, or the middle button: pan', 'Right button: window and level', 'Wheel: slices; with Ctrl: zoom'];
+const MOUSE = ['Drag the line or a vertex: its neighborhood follows; the wheel says how far', 'Drag beside it, or the middle button: pan', 'Right button: window and level', 'Wheel: slices; with Ctrl: zoom'];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 document.addEventListener('keydown', (event) => {
