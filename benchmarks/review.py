@@ -3,7 +3,7 @@
 
 """Response of the review page in Chromium: opening a study, drag to redraw, saving, Finish, and memory.
 
-A synthetic cine of 12 slices and 20 phases (or a study of yours), with endocardium and epicardium of 64 vertices on
+A synthetic cine of 10 slices and 24 phases (or a study of yours), with endocardium and epicardium of 64 vertices on
 every frame; and one contour of 20,000 vertices. Drag: from the start of handling a movement of the mouse to new
 contours in the page; saving: from sending a change to the answer that it is on the disk. Needs chromium,
 chromium-driver and '.[test]'.
@@ -36,7 +36,7 @@ from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Region
 from monai_acdr.geometry import circle
 
 QUESTION = "How fast does the review page answer?"
-SLICES, PHASES = 12, 20
+SLICES, PHASES = 10, 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

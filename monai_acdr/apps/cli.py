@@ -501,7 +501,7 @@ def _cohort_lines(report: Any, output: str) -> Iterator[str]:
     yield f"Results: {output} ({', '.join(report.files)})"
 
 
-_CONVERT_FORMATS = ("txt", "json", "png", "nifti", "rtstruct", "seg")
+_CONVERT_FORMATS = ("txt", "json", "markups", "geojson", "coco", "png", "nifti", "rtstruct", "seg")
 _SHOWN_FILES = 10
 
 
@@ -510,6 +510,9 @@ _SHOWN_FILES = 10
 Formats:
   txt       one contour, "column row" a line, in pixels; 0 0 is the center of the first pixel (Sunnybrook)
   json      contours of frames, in pixels from the corner of the first pixel, and in mm (contours.json of segment)
+  markups   closed curves of 3D Slicer, in mm: .mrk.json
+  geojson   polygons of QuPath, in pixels: .geojson
+  coco      polygons of COCO, in pixels: .coco.json
   png       mask of one frame, 0 and 255
   nifti     mask or label map of one or many frames: .nii, .nii.gz
   rtstruct  DICOM RT structure set, contours in mm
@@ -522,6 +525,7 @@ Examples:
   monai-acdr convert plan.dcm contours.json --images STUDY --structure "LV endocardium"
   monai-acdr convert plan.dcm contours.json --images STUDY --structure "#2"
   monai-acdr convert seg.dcm masks.nii.gz --images STUDY
+  monai-acdr convert contours.json curves.mrk.json --images STUDY
   monai-acdr convert i-contours masks --to png --size 256 256
 """,
 )

@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.documents import ContourDocument, FrameContours, structure_of, write_contour_document
+from monai_acdr.apps.exchange import write_exchange
 from monai_acdr.apps.layers import (
+    EXCHANGE,
     Format,
     Layer,
     LayerFrame,
@@ -98,6 +100,9 @@ def write_layers(
     remove_leftovers(path.absolute().parent)
     if kind.name in ("rtstruct", "seg"):
         _write_dicom(path, layers, kind, kept, images, fractional, overwrite)
+    elif kind.name in EXCHANGE:
+        with replace_file(path, overwrite) as temporary:
+            write_exchange(temporary, layers, kind.name)
     elif kind.name == "json":
         write_contour_document(path, _document(layers), overwrite)
     elif kind.name == "nifti":
@@ -249,7 +254,8 @@ class ConversionReport:
 
     Attributes:
         source: path of the source.
-        source_format: ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``.
+        source_format: ``txt``, ``json``, ``markups``, ``geojson``, ``coco``, ``png``, ``nifti``, ``rtstruct`` or
+            ``seg``.
         target_format: one of the same.
         files: what was written.
         structures: labels of the structures.
@@ -301,12 +307,14 @@ def convert(
     marching squares. Holes stay holes. Contours stay contours, to the digits of the format.
 
     Args:
-        source: contour (``.txt``), contour document (``.json``), mask (``.png``, ``.nii``, ``.nii.gz``), DICOM RT
-            structure set or segmentation; or a folder of ``.txt`` or of ``.png``, one per frame.
+        source: contour (``.txt``), contour document (``.json``), curves of 3D Slicer (``.mrk.json``), GeoJSON
+            (``.geojson``), COCO polygons (``.coco.json``), mask (``.png``, ``.nii``, ``.nii.gz``), DICOM RT structure
+            set or segmentation; or a folder of ``.txt`` or of ``.png``, one per frame.
         target: file to write, its format told by its name; or a folder, for ``to="txt"`` and ``to="png"``.
         images: DICOM file, or folder of a study, that the contours were drawn on. Needed for RT structure sets and
             segmentations, to read and to write; frames are found by UID, by file name, or by their place (NIfTI).
-        to: format of the target, ``txt``, ``json``, ``png``, ``nifti``, ``rtstruct`` or ``seg``, where the name does
+        to: format of the target, ``txt``, ``json``, ``markups``, ``geojson``, ``coco``, ``png``, ``nifti``,
+            ``rtstruct`` or ``seg``, where the name does
             not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
         structure: label of the structure to take, of several, or its number, such as ``#2``; without it all are taken
             where the target has room for them. Of a source with one structure, that is not a DICOM object, its new
@@ -339,7 +347,7 @@ def convert(
     layers = _chosen(layers, origin, goal, structure)
     if frames:
         layers = [attach(layer, frames) for layer in layers]
-    if goal.holds == "masks" or size is not None or goal.name == "json":
+    if goal.holds == "masks" or size is not None or goal.name in ("json", "coco"):
         layers = [with_size(layer, (size[0], size[1]) if size is not None else None) for layer in layers]
     if goal.name in ("txt", "png") and not folder:
         layers = [replace(layers[0], frames=(check_single(layers[0], goal),))]
@@ -398,7 +406,7 @@ def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | 
     chosen = choose_layers(layers, label, goal.many_structures)
     if structure is not None and not several and not origin.dicom:
         chosen = [replace(chosen[0], structure=structure_of(structure))]
-    if goal.name == "json":
+    if goal.name in ("json", *EXCHANGE):
         check_different(chosen)
     return chosen
 

@@ -55,6 +55,7 @@ from monai_acdr.read_budget import ReadBudget, check_pixels
 from monai_acdr.transforms.contour.functional import TRACING_LEVEL, mask_to_rings
 
 __all__ = [
+    "EXCHANGE",
     "FORMATS",
     "Format",
     "LayerFrame",
@@ -377,6 +378,9 @@ FORMATS = {
     item.name: item
     for item in (
         Format("txt", (".txt",), "contours", many_frames=False),
+        Format("markups", (".mrk.json",), "contours", many_structures=True),
+        Format("coco", (".coco.json",), "contours", many_structures=True),
+        Format("geojson", (".geojson",), "contours", many_structures=True),
         Format("json", (".json",), "contours", many_structures=True),
         Format("png", (".png",), "masks", many_frames=False),
         Format("nifti", (".nii.gz", ".nii"), "masks", many_structures=True),
@@ -384,7 +388,10 @@ FORMATS = {
         Format("seg", (".dcm",), "masks", many_structures=True, dicom=True),
     )
 }
-"""All formats by their names."""
+"""All formats by their names; where several suffixes fit a name, the first format counts."""
+
+EXCHANGE = ("markups", "coco", "geojson")
+"""Formats of other tools (:mod:`monai_acdr.apps.exchange`)."""
 
 _FOLDERS = ("txt", "png")
 """Formats that a folder of files, one per frame, is read and written in."""
@@ -725,6 +732,10 @@ def read_layers(
     """
     if kind.name == "json":
         return _read_document(path), []
+    if kind.name in EXCHANGE:
+        from monai_acdr.apps.exchange import read_exchange  # it makes layers itself
+
+        return read_exchange(path, kind.name, sources), []
     if kind.name == "nifti":
         layers_of_volume = read_volume(path, sources)
         return [_united(layers_of_volume, path)] if any_label else layers_of_volume, []

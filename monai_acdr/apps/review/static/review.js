@@ -14,6 +14,7 @@ const CELL_GAP = 4;
 const FRAME_BYTES = 192 * 2 ** 20;
 const REACH = 9; // CSS pixels from a contour within which it is taken
 const FEW_VERTICES = 400; // contours of more are drawn without their vertices
+const LIVE_FRAMES = 2000; // measures of studies with more frames follow when the button is let go
 const MOST_DOUBTS = 12;
 const MANUAL_RADIUS = 0.06;
 
@@ -476,7 +477,7 @@ export function moveDrag(dx, dy) {
   if (contours === null) return; // it goes no farther that way
   drag.contours = contours;
   drawContours();
-  showMeasures(contours);
+  if (page.study.frames.length <= LIVE_FRAMES) showMeasures(contours);
 }
 
 overlay.addEventListener('pointerup', endDrag);
