@@ -291,6 +291,8 @@ def segment(
     STUDY is a DICOM file or folder, a picture or a folder of them, a NIfTI volume, or the URL of a study on a DICOMweb
     server. Contours go to contours.json, in pixels and in mm; report.json says what was done. Nothing is half written.
     """
+    if then_review and arguments["study"].lower().startswith(("http://", "https://")):
+        raise click.UsageError("Expected a study on this machine for --review, but got one on a server: fetch it.")
     with deferred_imports():
         from monai_acdr.apps.segment_study import segment as run
 
@@ -309,7 +311,8 @@ def segment(
 
 
 def _review(results: str, images: str, **options: Any) -> None:
-    from monai_acdr.apps.review import start_review
+    with deferred_imports():
+        from monai_acdr.apps.review import start_review
 
     start_review(results, images, say=lambda text: print_line(text, err=True), **options)
 

@@ -314,8 +314,7 @@ def convert(
         images: DICOM file, or folder of a study, that the contours were drawn on. Needed for RT structure sets and
             segmentations, to read and to write; frames are found by UID, by file name, or by their place (NIfTI).
         to: format of the target, ``txt``, ``json``, ``markups``, ``geojson``, ``coco``, ``png``, ``nifti``,
-            ``rtstruct`` or ``seg``, where the name does
-            not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
+            ``rtstruct`` or ``seg``, where the name does not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
         structure: label of the structure to take, of several, or its number, such as ``#2``; without it all are taken
             where the target has room for them. Of a source with one structure, that is not a DICOM object, its new
             name.

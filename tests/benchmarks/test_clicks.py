@@ -39,7 +39,7 @@ def weights(tmp_path: Path) -> Path:
 def test_more_clicks_better_contours(clicks: ModuleType, weights: Path, tmp_path: Path) -> None:
     data = write_short_axis_studies(tmp_path / "data", 1, 2, 2, (96, 96))
     output = tmp_path / "clicks.json"
-    size = ["--group", "all", "--clicks", "1", "3", "6", "--center-side", "60"]
+    size = ["--group", "all", "--clicks", "1", "3", "6", "--center-side", "60", "--rules", *clicks.RULES]
     options = ["--dataset-dir", str(data), "--checkpoint", str(weights), "--output", str(output), *size]
     assert clicks.main(options) == 0
     record = json.loads(output.read_text())
@@ -49,6 +49,8 @@ def test_more_clicks_better_contours(clicks: ModuleType, weights: Path, tmp_path
         assert list(after) == ["0", "1", "3", "6"]
         assert after["6"]["mean_dice"] > after["1"]["mean_dice"]
         assert len(record["results"][rule]["worse_share"]) == 5
+        goals = record["results"][rule]["goals"]["0.95"]
+        assert goals["most"] == 6 and 0 <= goals["at_start"] <= goals["reached"] <= 4 and goals["mean"] <= 6
 
 
 def make_session(clicks: ModuleType, radius: float) -> object:

@@ -95,7 +95,7 @@ class Page:
         assert good, value
         return value
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+    def wait(self, condition: Callable[[], bool], seconds: float = 90) -> None:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:

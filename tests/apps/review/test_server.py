@@ -20,9 +20,11 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from monai_acdr.apps import convert, segment
+from monai_acdr.apps.cli import main
 from monai_acdr.apps.documents import ContourDocument, FrameContours, read_contour_document, write_contour_document
 from monai_acdr.apps.inputs import Frame, Inputs, read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
@@ -473,3 +475,35 @@ def test_names_of_a_server_on_the_network() -> None:
     assert review_server._server_names("192.0.2.7") == ["192.0.2.7"]
     assert review_server._server_names("fd00::1") == ["[fd00::1]"]
     assert not review_server._is_loopback("0.0.0.0") and review_server._is_loopback("::1")
+
+
+def test_the_command_line(results: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(
+        "monai_acdr.apps.review.start_review", lambda *places, **options: started.append((*places, options))
+    )
+    monkeypatch.setattr("monai_acdr.apps.segment_study.segment", lambda **arguments: SegmentReportStub())
+    run = CliRunner().invoke
+    assert run(main, ["review", str(results), "--images", str(study), "--reader", "R", "--no-browser"]).exit_code == 0
+    assert run(main, ["segment", str(study), "--output", str(tmp_path / "out"), "--review"]).exit_code == 0
+    assert started[0][:2] == (str(results), str(study)) and started[0][2]["reader"] == "R"
+    assert started[1][:2] == (str(tmp_path / "out"), str(study)) and "say" in started[1][2]
+    for options in (started[0][2], started[1][2]):
+        ReviewOptions(**{key: value for key, value in options.items() if key != "say"})
+    refused = run(main, ["segment", "https://host/studies/1", "--output", str(tmp_path / "out"), "--review"])
+    assert refused.exit_code == 2 and "on this machine for --review" in refused.output
+    monkeypatch.undo()
+    refused = run(main, ["review", str(tmp_path / "nothing"), "--images", str(study)])
+    assert refused.exit_code == 3 and "Expected contours at" in refused.output
+
+
+class SegmentReportStub:
+    """The part of a report that the command line prints."""
+
+    files = ("contours.json",)
+
+    def summary(self) -> list[str]:
+        return []
+
+    def as_dict(self) -> dict[str, Any]:
+        return {}

@@ -152,25 +152,35 @@ function edgesMeet(c, i, j) {
 const folds = (ax, ay, bx, by, dx, dy) =>
   orientation(ax, ay, bx, by, dx, dy) === 0 && (bx - ax) * (dx - bx) + (by - ay) * (dy - by) < 0;
 
-/** Whether a contour neither crosses nor touches itself; edges are compared along a sweep from left to right. */
+const simple = new WeakMap();
+
+/** Whether a contour neither crosses nor touches itself; asked once for each contour. */
 export function isSimple(c) {
-  const n = c.length, edges = [];
+  if (!simple.has(c)) simple.set(c, sweep(c));
+  return simple.get(c);
+}
+
+/** Compare edges along a sweep from left to right. */
+function sweep(c) {
+  const n = c.length, left = new Float64Array(n / 2), right = new Float64Array(n / 2), order = new Uint32Array(n / 2);
+  let count = 0;
   for (let i = 0; i < n; i += 2) {
     const j = following(i, n);
-    if (c[i] !== c[j] || c[i + 1] !== c[j + 1]) {
-      edges.push({ i, left: Math.min(c[i], c[j]), right: Math.max(c[i], c[j]), low: Math.min(c[i + 1], c[j + 1]), high: Math.max(c[i + 1], c[j + 1]) });
-    }
+    left[i / 2] = Math.min(c[i], c[j]);
+    right[i / 2] = Math.max(c[i], c[j]);
+    if (c[i] !== c[j] || c[i + 1] !== c[j + 1]) { order[count] = i / 2; count += 1; }
   }
-  edges.sort((one, other) => one.left - other.left);
-  let active = [];
-  for (const edge of edges) {
+  const active = [];
+  for (const edge of order.subarray(0, count).sort((one, other) => left[one] - left[other])) {
+    const j = following(2 * edge, n), low = Math.min(c[2 * edge + 1], c[j + 1]), high = Math.max(c[2 * edge + 1], c[j + 1]);
     let kept = 0;
     for (const other of active) {
-      if (other.right < edge.left) continue;
+      if (right[other] < left[edge]) continue;
       active[kept] = other;
       kept += 1;
-      if (other.high < edge.low || edge.high < other.low) continue;
-      if (edgesMeet(c, Math.min(edge.i, other.i), Math.max(edge.i, other.i))) return false;
+      const y = c[2 * other + 1], y2 = c[following(2 * other, n) + 1];
+      if (Math.max(y, y2) < low || high < Math.min(y, y2)) continue;
+      if (edgesMeet(c, 2 * Math.min(edge, other), 2 * Math.max(edge, other))) return false;
     }
     active.length = kept;
     active.push(edge);
@@ -184,12 +194,12 @@ export function isSimple(c) {
  * @param reach factor on the usual half width of the pull.
  */
 export function dragContours(contours, index, arc, pull, nested, reach = 1) {
-  const contour = contours[index], length = perimeter(contour), simple = isSimple(contour);
+  const contour = contours[index], length = perimeter(contour), whole = isSimple(contour);
   const sign = Math.sign(signedArea(contour));
   const halfWidth = Math.min(reach * (WIDTH[0] * length + WIDTH[1] * Math.hypot(pull[0], pull[1])), length / 2);
   for (let halving = 0; halving < HALVINGS; halving += 1) {
     const moved = pullContour(contour, modulo(arc, length), pull, halfWidth / 2 ** halving);
-    if (Math.sign(signedArea(moved)) === sign && (!simple || isSimple(moved))) {
+    if (Math.sign(signedArea(moved)) === sign && (!whole || isSimple(moved))) {
       const result = contours.slice();
       result[index] = moved;
       return nested ? pushContours(result, index) : result;
@@ -203,7 +213,7 @@ export function pushContours(contours, index) {
   const result = contours.slice();
   for (const step of [1, -1]) {
     for (let other = index + step; other >= 0 && other < result.length; other += step) {
-      const pushed = pushed1(result[other - step], result[other], step);
+      const pushed = pushOne(result[other - step], result[other], step);
       if (pushed === null) return null;
       result[other] = pushed;
     }
@@ -211,12 +221,12 @@ export function pushContours(contours, index) {
   return result;
 }
 
-function pushed1(moved, start, side) {
-  const simple = isSimple(start);
+function pushOne(moved, start, side) {
+  const whole = isSimple(start);
   let other = start;
   for (let round = 0; round < PUSHES; round += 1) {
     const worst = worstPlace(moved, other, side);
-    if (worst.clearance >= NESTING_MARGIN / 2) return !simple || isSimple(other) ? other : null;
+    if (worst.clearance >= NESTING_MARGIN / 2) return !whole || isSimple(other) ? other : null;
     const reach = NESTING_MARGIN - worst.clearance, length = perimeter(other);
     const halfWidth = Math.min(WIDTH[0] * length + WIDTH[1] * reach, length / 2);
     other = pullContour(other, worst.arc, [worst.away[0] * reach, worst.away[1] * reach], halfWidth);

@@ -343,11 +343,9 @@ function drawPane(target) {
   context.drawImage(pictureOf(page.frame, drawn.frame), 0, 0);
 }
 
-/** The d of a closed path; of very many vertices those that a screen can show. */
+/** The d of a closed path; pairs after the first one are lines. */
 export function pathOf(vertices) {
-  const parts = ['M'];
-  for (let i = 0; i < vertices.length; i += 2) parts.push(vertices[i].toFixed(3), vertices[i + 1].toFixed(3), i ? '' : 'L');
-  return `${parts.join(' ')}Z`;
+  return `M${Array.from(vertices, (value) => Math.round(value * 1000) / 1000).join(' ')}Z`;
 }
 
 function drawContours() {
