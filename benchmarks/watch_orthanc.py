@@ -11,7 +11,7 @@ runs in a process that is forked from this one, where everything is imported.
   study must have one SEG, one RTSTRUCT and one SR in the PACS and in the inbox.
 - soak: the service runs undisturbed; its memory is read from its metrics after each study.
 
-Needs Debian's orthanc, orthanc-dicomweb is not asked for; dcmtk for storescu. Not for Windows.
+Needs Orthanc, without plugins, and storescu of dcmtk. Not for Windows.
 """
 
 from __future__ import annotations
@@ -56,14 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run both parts, print tables, write the JSON file; the status is 1 when a result is missing or there twice."""
     options = read_options(arguments)
     results: dict[str, Any] = {}
-    if options.studies:
-        results["kills"] = kill_service(options)
-    if options.soak:
-        results["soak"] = soak_service(options)
-    tables = make_tables(results)
-    print(*tables, sep="\n")
     settings = {name: getattr(options, name) for name in ("studies", "associations", "kills", "soak", "seed")}
-    write_record(options.output, QUESTION, settings, results, tables)
+    for name, number, run in (("kills", options.studies, kill_service), ("soak", options.soak, soak_service)):
+        if number:
+            results[name] = run(options)
+            print(*make_tables({name: results[name]}), flush=True)
+            write_record(options.output, QUESTION, settings, results, make_tables(results))
     return 1 if any(part["faults"] for part in results.values()) else 0
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -41,7 +42,10 @@ class Killed(BaseException):
 def servers(orthanc_installed: None, log_in: Callable[..., None], tmp_path: Path) -> Iterator[tuple[Any, Any]]:
     """The server of the documentation, and a PACS that it sends results to."""
     if shutil.which("storescu") is None:
-        pytest.skip("storescu is not installed: apt-get install dcmtk")
+        message = "storescu is not installed: apt-get install dcmtk"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
     log_in()
     example = json.loads((EXAMPLES / "orthanc.json").read_text(encoding="utf-8"))
     kept = {key: example[key] for key in ("DicomAet", "OverwriteInstances", "UserMetadata", "DicomModalities")}
