@@ -132,6 +132,7 @@ CONFIG_KEYS = {
     "overlay": "write a picture of each result",
     "cine_dir": "further frames for the localizer, of whole cine studies",
     "without_heart_weight": "how often frames without a heart are drawn, relative to those with one",
+    "channels": "of the images: 1 for gray values, 3 for colors",
     "width": "channels of the localizer's first level",
     "trt_args": "arguments of monai.networks.trt_compile, for the displacement network",
     "members": "checkpoints whose networks become one ensemble",

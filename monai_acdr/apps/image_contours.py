@@ -154,7 +154,7 @@ def outline_images(
     laterality: str | Sequence[str] = "",
 ) -> ImageContours | list[ImageContours]:
     """Outline the structures of a model on one or several images; see :meth:`ContourModel.outline`."""
-    images, single = _images(image)
+    images, single = _images(image, model.channels == 3)
     number = len(images)
     requests = [_request(item) for item in _per_image(_default_roi(model) if roi is None else roi, number)]
     spacings = _spacings(spacing, images)
@@ -195,12 +195,12 @@ def _result(model: ContourModel, frame: Frame, affine: Tensor | None, outline: O
     )
 
 
-def _images(image: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:
-    """Images (H, W), and whether one was given that is not a batch."""
+def _images(image: ImageLike | Sequence[ImageLike], color: bool) -> tuple[list[ImageLike], bool]:
+    """Images (H, W), with `color` also (H, W, 3), and whether one was given that is not a batch."""
     if isinstance(image, (list, tuple)):
         if len(image) == 0:
             raise ValueError(f"Expected `image` to be {_IMAGE}, but got an empty list.")
-        parts = [_images(each) for each in image]
+        parts = [_images(each, color) for each in image]
         if not all(single for _, single in parts):
             raise ValueError("Expected a list of single images (H, W) or (1, H, W), but one of them is a batch.")
         return [images[0] for images, _ in parts], False
@@ -211,8 +211,10 @@ def _images(image: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bo
         return [image], True
     if len(shape) == 3 and shape[0] == 1:
         return [image[0]], True
-    if len(shape) == 4 and shape[1] == 1 and shape[0] > 0:
+    if len(shape) == 4 and (shape[1] == 1 or color and shape[1] == 3) and shape[0] > 0:
         return [_item(image, index) for index in range(shape[0])], False
+    if color and len(shape) == 3 and 3 in (shape[0], shape[2]):
+        return [image if shape[0] != 3 else _channels_last(image)], True
     if len(shape) in (3, 4) and shape[-1] not in (1, 3, 4) and 3 not in shape[:2]:
         raise ValueError(
             f"Expected `image` to be {_IMAGE}, but got {shape}, which looks like a volume: pass its slices as a list, "
@@ -227,9 +229,17 @@ def _images(image: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bo
 def _item(image: ImageLike, index: int) -> ImageLike:
     """(H, W) of a batch, with its own affine."""
     if not isinstance(image, MetaTensor):
-        return image[index, 0]
+        return image[index, 0] if image.shape[1] == 1 else _channels_last(image[index])
     affine = image.affine[index] if image.affine.ndim == 3 else image.affine
-    return MetaTensor(image.as_tensor()[index, 0], affine=affine)
+    item = image.as_tensor()[index]
+    return MetaTensor(item[0] if len(item) == 1 else item.movedim(0, -1), affine=affine)
+
+
+def _channels_last(image: ImageLike) -> ImageLike:
+    """(3, H, W) to (H, W, 3), with its affine."""
+    if isinstance(image, MetaTensor):
+        return MetaTensor(image.as_tensor().movedim(0, -1), affine=image.affine)
+    return image.movedim(0, -1) if isinstance(image, Tensor) else np.moveaxis(image, 0, -1)
 
 
 def _affine(image: ImageLike) -> Tensor | None:

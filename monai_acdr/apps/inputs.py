@@ -44,7 +44,7 @@ __all__ = [
 PROJECTIONS = ("MG", "CR", "DX")
 """Modalities that are read as mammograms: one image per file, no palettes."""
 
-_CHECK = CheckImage()
+_CHECK = CheckImage(channels=None)
 
 
 def load_frames(
@@ -95,12 +95,13 @@ def _load_file(path: Path, frames: Sequence[SourceFrame]) -> dict[tuple[str, int
 
 
 def make_image(pixels: np.ndarray, affine: Tensor) -> MetaTensor:
-    """One gray frame (H, W) as this package's transforms want it: (1, H, W) float32 with its affine.
+    """One frame, gray (H, W) or in colors (H, W, 3), as transforms want it: (1 or 3, H, W) float32 with its affine.
 
     Raises:
         ValueError: when it is not finite or has no pixels.
     """
-    values = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))[None]
+    values = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+    values = values[None] if values.ndim == 2 else values.movedim(-1, 0).contiguous()
     image = MetaTensor(values, affine=affine.clone())
     _CHECK(image)
     return image
@@ -124,7 +125,7 @@ class Frame:
 
     Attributes:
         name: unique, safe as a file name, and without the patient's identity.
-        image: (1, H, W) float32.
+        image: (1, H, W) float32, or (3, H, W) of colors.
         spacing: (between rows, between columns) in mm; None where it is not known.
         source: the DICOM frame, or None.
         header: its place in a stack, or None where nothing is known of it.
@@ -176,6 +177,7 @@ def read_inputs(
     *,
     instances: Collection[str] = (),
     pixels: bool = True,
+    color: bool = False,
 ) -> Inputs:
     """Read a file, a folder or a study.
 
@@ -188,6 +190,7 @@ def read_inputs(
         instances: of DICOM, SOP Instance UIDs: of several series the one with one of them is read.
         pixels: of DICOM, whether to decode the images; otherwise they are views of one zero, with size and affine, and
             :func:`load_frames` decodes those that are needed.
+        color: read the colors of pictures, (3, H, W); other formats are gray in any case.
 
     Raises:
         FileNotFoundError: when there is no such path.
@@ -200,7 +203,7 @@ def read_inputs(
         files = [folder / name for folder, names in walk_files(path, no_files) for name in names]
         if not any(_is_dicom(file) for file in files):
             skipped = [not_a_file(file, path) for file in no_files]
-            return _picture_inputs(path, files, given, skipped)
+            return _picture_inputs(path, files, given, skipped, color)
         return _dicom_inputs(path, series, given, progress, instances, pixels)
     check_regular_file(path, "a file or a folder")
     if is_nifti(path):
@@ -208,7 +211,7 @@ def read_inputs(
         return inputs if given is None else replace(inputs, findings=[*inputs.findings, _UNUSED])
     if is_dicom_file(path):
         return _dicom_inputs(path, series, given, progress, instances, pixels)
-    return _picture_inputs(path, [path], given, [])
+    return _picture_inputs(path, [path], given, [], color)
 
 
 def input_files(path: Path, inputs: Inputs) -> list[Path]:
@@ -385,9 +388,9 @@ def _cine_header(source: SourceFrame) -> FrameHeader:
 
 
 def _picture_inputs(
-    path: Path, files: Sequence[Path], given: tuple[float, float] | None, skipped: list[Skipped]
+    path: Path, files: Sequence[Path], given: tuple[float, float] | None, skipped: list[Skipped], color: bool
 ) -> Inputs:
-    frames = _read_pictures(path, files, given, skipped)
+    frames = _read_pictures(path, files, given, skipped, color)
     if not frames:
         reason = f"; the first is {skipped[0].file}: {skipped[0].reason}" if skipped else ""
         raise ValueError(
@@ -401,7 +404,7 @@ def _picture_inputs(
 
 
 def _read_pictures(
-    path: Path, files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped]
+    path: Path, files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped], color: bool
 ) -> list[Frame]:
     """Pictures by name; of several files those that are not pictures are skipped, a single one is an error."""
     budget = ReadBudget(path)
@@ -411,7 +414,7 @@ def _read_pictures(
     frames: list[Frame] = []
     for file in files:
         try:
-            pages = [make_image(pixels, scale) for pixels in read_picture_frames(file)]
+            pages = [make_image(pixels, scale) for pixels in read_picture_frames(file, color)]
         except (OSError, ValueError) as error:
             if files == [path]:
                 raise _refusal(error) from None

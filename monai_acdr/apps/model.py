@@ -131,6 +131,8 @@ class ContourModel:
         infer: crops, evolves and maps back.
         regions: how its regions are made.
         device: where it runs.
+        channels: of its images: 1 for gray values, 3 for colors. Gray images for a model of colors have three equal
+            channels.
         modality: DICOM's code of the images that it was trained on, such as MR; empty if the metadata does not name it.
         nested: whether each structure contains the one before it.
         doubtful_below: confidence below which a contour is doubtful; None if the bundle does not state it.
@@ -154,6 +156,7 @@ class ContourModel:
     infer: ContourInferer
     regions: RegionRules
     device: torch.device
+    channels: int = 1
     modality: str = ""
     nested: bool = False
     doubtful_below: float | None = None
@@ -192,7 +195,8 @@ class ContourModel:
 
         Args:
             image: gray values of any dtype and range, a numpy array, tensor or MetaTensor: (H, W) or (1, H, W) for one
-                image, (B, 1, H, W) for several, or a list of images, which may differ in size.
+                image, (B, 1, H, W) for several, or a list of images, which may differ in size. A model of colors also
+                takes (3, H, W), (H, W, 3) and (B, 3, H, W), red, green and blue.
             roi: where to look: ``"auto"`` (the model's localizer), ``"center"``, a point (x, y), a box (x0, y0, x1, y1)
                 in pixels, or a list or (B, 2) or (B, 4) array with one for each image. None is ``"auto"`` where the
                 model has a localizer, ``"center"`` where it knows a region there, and refused otherwise.
@@ -290,6 +294,7 @@ def load_model(
         infer=ContourInferer(network, crop, batch_size, chosen, nested),
         regions=_regions(metadata, root / "configs" / "metadata.json"),
         device=chosen,
+        channels=_channels(metadata, root / "configs" / "metadata.json"),
         modality=_modality(metadata),
         nested=nested,
         doubtful_below=doubtful_below,
@@ -438,6 +443,16 @@ def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> C
     if len({structure.label.lower() for structure in structures}) != len(structures):
         raise ValueError(f"Expected different names for the structures, but got {names}.")
     return replace(model, structures=structures)
+
+
+def _channels(metadata: Mapping[str, Any], path: Path) -> int:
+    """Channels of the network's input, 1 if the metadata does not tell."""
+    value: Any = metadata
+    for key in ("network_data_format", "inputs", "image", "num_channels"):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value not in (None, 1, 3):
+        raise ValueError(f"Expected num_channels of {path} to be 1 or 3, but got {str(value)[:40]!r}.")
+    return value or 1
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from monai_acdr.inferers import InferredContours, LocatedHeart
 from monai_acdr.measures import CineGrid, measure_wall, slices_above_base, slices_below_apex
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
+from monai_acdr.visualize.pictures import luminance
 
 __all__ = ["Outline", "Progress", "outline_frames"]
 
@@ -295,7 +296,7 @@ def _places(
 
 
 def _is_empty(image: MetaTensor, region: Tensor | None) -> bool:
-    return region is not None and region_contrast(image.as_tensor(), region) < MIN_CONTRAST
+    return region is not None and region_contrast(luminance(image).as_tensor(), region) < MIN_CONTRAST
 
 
 def _find_hearts(
@@ -307,6 +308,7 @@ def _find_hearts(
             f"Expected a region for {model.label}: ROI auto needs a localizer, and {model.no_localizer}; give --roi "
             f"box X0 Y0 X1 Y1{point}, in pixels, or --roi FILE with a mask or contours."
         )
+    images = [image if len(image) == 1 else luminance(image) for image in images]
     is_heart = LV_ENDOCARDIUM in model.structures  # slices of other objects are not on a line
     if grid is None or not is_heart:
         hearts = model.localizer(images)
@@ -332,6 +334,8 @@ def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> 
 
 
 def _aligned(image: MetaTensor, laterality: str, model: ContourModel) -> MetaTensor:
+    if model.channels == 3 and len(image) == 1:
+        image = image.expand(3, -1, -1).clone()  # type: ignore[assignment]
     return _ALIGN(image, laterality) if model.regions.align_laterality else image  # type: ignore[return-value]
 
 

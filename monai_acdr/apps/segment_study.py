@@ -152,7 +152,7 @@ def segment(
                     model = load_model(model, options.checkpoint, options.device, options.batch_size)
                 contour_model = name_structures(model, options.structure)
             path = stack.enter_context(fetch_study(study, tell))
-            inputs = _read(path, options.series, options.spacing, options.strict, watch, tell)
+            inputs = _read(path, options, contour_model.channels == 3, watch, tell)
             contour_model, inputs = _without_foreign_names(contour_model, inputs, options.structure is not None)
             read = [*input_files(path, inputs), request.path, options.checkpoint]
             check_inputs_kept([target / name for name in RESULT_NAMES], read)
@@ -161,12 +161,11 @@ def segment(
         return _stored(report, options.store, target, watch)
 
 
-def _read(
-    path: Path, series: str | None, spacing: Sequence[float] | None, strict: bool, watch: Stopwatch, tell: Progress
-) -> Inputs:
+def _read(path: Path, options: SegmentOptions, color: bool, watch: Stopwatch, tell: Progress) -> Inputs:
     with watch("read"):
-        inputs = read_inputs(path, series, spacing, lambda done, all_: tell("read", done, all_))
-    if strict and inputs.skipped:
+        series, spacing = options.series, options.spacing
+        inputs = read_inputs(path, series, spacing, lambda done, all_: tell("read", done, all_), color=color)
+    if options.strict and inputs.skipped:
         first = inputs.skipped[0]
         raise ValueError(
             f"Expected every file to be an image, but {len(inputs.skipped)} would be left out, such as {first.file} "

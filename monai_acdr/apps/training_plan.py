@@ -46,6 +46,7 @@ class TrainingPlan:
 
     Attributes:
         structures: names of the structures, from the innermost to the outermost.
+        channels: 1 for gray values, 3 for colors.
         region: "box", the box of the object, or "side", a square of one side about its centroid.
         region_scale: factor on the sides of a box.
         region_side: side of the square in ``region_unit``; None for boxes.
@@ -68,6 +69,7 @@ class TrainingPlan:
     """
 
     structures: tuple[str, ...] = ("object",)
+    channels: int = 1
     region: str = "box"
     region_scale: float = BOX_SCALE
     region_side: float | None = None
@@ -118,6 +120,7 @@ class TrainingPlan:
         pixel = (pixel_mm or 1.0) if in_mm else None
         return {
             "structures": list(self.structures),
+            "channels": self.channels,
             "roi_size": self.input_size,
             "region#scale": self.region_scale,
             "region#side": self.region_side if pixel is None or self.region_side is None else self.region_side / pixel,
@@ -223,9 +226,16 @@ def make_plan(
         if single
         else f"{fingerprint.num_items / max(1, fingerprint.num_images):.2g} objects per image: a localizer finds one"
     )
+    colored = (fingerprint.channels or {}).get("3", 0)
+    why["channels"] = (
+        "all images have colors"
+        if 0 < colored == fingerprint.num_images
+        else f"{colored} of {fingerprint.num_images} images have colors: all are read as gray values"
+    )
     why["min_area"] = "smaller objects are specks: under 4 x 4 pixels, or a hundredth of a typical object"
     return TrainingPlan(
         structures=tuple(structures),
+        channels=3 if 0 < colored == fingerprint.num_images else 1,
         **chosen,
         region_unit=length_unit(fingerprint),
         initial_diameter=tuple(round(min(0.9, start * (1 + 0.4 * index)), 2) for index in range(len(structures))),
@@ -292,6 +302,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         ),
         "1 to 16 different names",
     ),
+    "channels": (lambda value: type(value) is int and value in (1, 3), "1 or 3"),
     "region": (lambda value: value in ("box", "side"), '"box" or "side"'),
     "region_scale": (_number(1, 10), "a number from 1 to 10"),
     "region_side": (lambda value: value is None or _number(1e-3, 1e5)(value), "a positive number or null"),

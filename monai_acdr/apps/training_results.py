@@ -102,9 +102,9 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
     model = load_model(folder / "bundle", device=device)
     load = Compose(
         [
-            LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader()]),
+            LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader(model.channels == 3)]),
             EnsureChannelFirstd("image"),
-            CheckImaged("image"),
+            CheckImaged("image", channels=model.channels),
             LoadMassReferenced("label"),
             DrawLabeld("label"),
         ]
@@ -154,7 +154,7 @@ class WorstCases:
             kept = Case(
                 str(case["name"]),
                 dice,
-                torch.as_tensor(case["window"])[0].cpu().numpy(),
+                torch.as_tensor(case["window"]).float().mean(0).cpu().numpy(),
                 _known(case["pred_window"]),
                 _known(case["reference"]),
             )
@@ -251,8 +251,11 @@ def write_bundle(
 
 def _metadata(metadata: dict[str, Any], plan: TrainingPlan, config: Mapping[str, Any]) -> dict[str, Any]:
     names = " and ".join(plan.structures)
-    size = [plan.input_size, plan.input_size]
+    size, kind = [plan.input_size, plan.input_size], "color" if plan.channels == 3 else "gray"
     metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] = size
+    metadata["network_data_format"]["inputs"]["image"]["num_channels"] = plan.channels
+    if plan.channels == 3:
+        metadata["network_data_format"]["inputs"]["image"]["channel_def"] = {"0": "red", "1": "green", "2": "blue"}
     pred = metadata["network_data_format"]["outputs"]["pred"]
     pred["spatial_shape"] = [len(plan.structures), plan.vertices, 2]
     pred["value_range"] = [0, plan.input_size]
@@ -266,7 +269,7 @@ def _metadata(metadata: dict[str, Any], plan: TrainingPlan, config: Mapping[str,
         "name": f"Contours of {names} (ACDR)",
         "task": f"Contour of {names} in a region of interest of a 2-D image",
         "description": metadata["description"].split(" Comes without")[0],
-        "image_classes": f"one gray image, region of interest resampled to {size[0]} x {size[1]}",
+        "image_classes": f"one {kind} image, region of interest resampled to {size[0]} x {size[1]}",
         "label_classes": f"outline of {names}",
     }
 

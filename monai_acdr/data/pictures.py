@@ -149,24 +149,24 @@ def picture_format(path: str | Path) -> str:
         return "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def read_picture_frames(path: str | Path) -> list[np.ndarray]:
+def read_picture_frames(path: str | Path, color: bool = False) -> list[np.ndarray]:
     """Read all pages of a TIFF, (H, W) each as :func:`read_picture`; of another file its only picture.
 
-    Pages that are reduced versions of others are left out.
+    Pages that are reduced versions of others are left out. With `color` pictures that have colors are (H, W, 3) uint8.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`read_picture`; ValueError also for animations and multi-picture JPEG,
             whose frames may be differences or previews.
     """
-    name = str(path)
+    name, read = str(path), _colors if color else _gray_values
     with _opened(path, name, single=False) as image:
         if image.format != "TIFF":
             _check_single(image, name)
-            return [_gray_values(image, name)]
+            return [read(image, name)]
         budget, frames = ReadBudget(name), []
         for _ in _pages(image, name):
             budget.add_pixels((image.height, image.width))
-            frames.append(_gray_values(image, name))
+            frames.append(read(image, name))
         return frames
 
 
@@ -204,33 +204,45 @@ def verify_picture(path: str | Path) -> tuple[int, int]:
 class PictureReader(PILReader):
     """MONAI reader of pictures as gray values, rows first: :func:`read_picture` for ``LoadImage``.
 
+    Args:
+        color: read pictures as (H, W, 3) uint8; gray ones have three equal channels.
+
     Example:
         ``LoadImaged(keys="image", reader=PictureReader(), image_only=True)``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, color: bool = False) -> None:
         super().__init__(reverse_indexing=False)
+        self.color = color
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether every file has the suffix of a picture."""
         return all(str(name).lower().endswith(SUFFIXES) for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike | np.ndarray, **kwargs: Any) -> Any:
-        """A Pillow image of gray values, decoded, or a list of them.
+        """A Pillow image of gray values or colors, decoded, or a list of them.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`read_picture`.
+            FileNotFoundError, ValueError: as :func:`read_picture`; ValueError also for colors of a gray picture of more
+                than 8 bits.
         """
-        images = [_gray_image(Path(str(name))) for name in ensure_tuple(data)]
+        images = [_decoded(Path(str(name)), self.color) for name in ensure_tuple(data)]
         return images if len(images) > 1 else images[0]
 
 
-def _gray_image(path: Path) -> Image.Image:
-    """Gray values with the name of the file's format, which MONAI keeps as metadata."""
+def _decoded(path: Path, color: bool) -> Image.Image:
+    """Gray values or colors with the name of the file's format, which MONAI keeps as metadata."""
     with _opened(path, str(path)) as image:
-        gray = Image.fromarray(_gray_values(image, str(path)))
-        gray.format = image.format
-        return gray
+        values = _colors(image, str(path)) if color else _gray_values(image, str(path))
+        if color and values.ndim == 2:
+            if values.dtype != np.uint8:
+                raise ValueError(
+                    f"Expected colors of 8 bits, but {path} has gray values of type {values.dtype}: convert it."
+                )
+            values = np.stack([values] * 3, axis=-1)
+        decoded = Image.fromarray(values)
+        decoded.format = image.format
+        return decoded
 
 
 @contextmanager

@@ -72,11 +72,27 @@ def _gray(image: Any) -> np.ndarray:
     if hasattr(image, "detach"):
         image = image.detach().cpu()
     array = np.asarray(image, dtype=np.float64)
+    if array.ndim == 3 and array.shape[0] == 3:
+        array = luminance(array)
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"Expected `image` to be (H, W) or (1, H, W), but got {array.shape}: pass one gray image.")
+        raise ValueError(
+            f"Expected `image` to be (H, W), (1, H, W) or (3, H, W), but got {array.shape}: pass one image."
+        )
     return array
+
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601), by which Pillow makes gray values as well."""
+
+
+def luminance(image: Any) -> Any:
+    """Gray values (1, H, W) of colors (3, H, W), an array or a tensor; gray images stay as they are."""
+    if len(image) != 3:
+        return image
+    red, green, blue = LUMINANCE
+    return red * image[0:1] + green * image[1:2] + blue * image[2:3]
 
 
 FONT_SIZE = 12
@@ -157,7 +173,8 @@ def draw_contours(
     """Draw closed contours over a gray image.
 
     Args:
-        image: (H, W) or (1, H, W), array or tensor; shown between its `percentiles`, taken before cropping.
+        image: (H, W), (1, H, W), or (3, H, W) whose luminance is shown, array or tensor; shown between its
+            `percentiles`, taken before cropping.
         contours: (vertices, color) pairs, drawn in order, or a mapping from their names to such pairs. Vertices are
             (K, 2) arrays or tensors, (x, y) in pixels of the whole image; they may lie outside of it. A list of them is
             drawn in one color, under one name.

@@ -18,12 +18,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 from monai.bundle import ConfigWorkflow
+from monai.data import MetaTensor
 from monai.utils import set_determinism
 from PIL import Image
 
 from monai_acdr.apps import SegmentOptions, TrainOptions, evaluate, segment, train, train_bundle
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.model import load_model
+from monai_acdr.apps.train_bundle import plan_training
 from monai_acdr.apps.training_plan import read_plan
 from monai_acdr.apps.training_results import RESULT_NAMES
 from monai_acdr.handlers import load_checkpoint
@@ -154,6 +156,39 @@ def test_a_localizer_is_trained_along(tmp_path: Path, tiny_plan: Path) -> None:
     assert report.frames[0].confidence is not None and not report.frames[0].reason
     config = json.loads((output / "bundle" / "configs" / "localizer.json").read_text())
     assert (config["max_epochs"] * config["steps_per_epoch"], config["frame"]["angle"]) == (4, 180.0)
+
+
+def test_colors(tmp_path: Path, tiny_plan: Path) -> None:
+    """Disks that differ from what surrounds them in color, and not in luminance."""
+    data = write_disks(tmp_path / "data", [[12.0], [16.0], [14.0], [18.0]])
+    for path in sorted((data / "images").iterdir()):
+        mask = np.asarray(Image.open(data / "masks" / path.name)) > 0
+        colors = np.where(mask[..., None], (190, 100, 60), (60, 170, 50)).astype(np.uint8)
+        Image.fromarray(colors).save(path)
+    plan = json.loads(tiny_plan.read_text()) | {"epochs": 1, "localizer_steps": 4}
+    assert plan_training(data).plan.channels == 3
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "channels": 3}))
+    output = tmp_path / "out"
+    train(data, output, plan=tmp_path / "plan.json", device="cpu")
+    model = load_model(output / "bundle", device="cpu")
+    assert model.channels == next(model.infer.network.parameters()).shape[1] == 3
+    pixels, box = np.array(Image.open(data / "images" / "im00.png")), (30, 30, 66, 66)
+    one = model.outline(pixels, box).vertices_px
+    first = np.moveaxis(pixels, -1, 0).copy()
+    for image in (torch.from_numpy(first), MetaTensor(torch.from_numpy(first)), [pixels]):
+        found = model.outline(image, box)
+        found = found[0] if isinstance(found, list) else found
+        np.testing.assert_allclose(found.vertices_px, one, atol=1e-4)
+    np.testing.assert_allclose(model.outline(first[None], box)[0].vertices_px, one, atol=1e-4)
+    document = segment(
+        data / "images" / "im00.png", tmp_path / "seg", output / "bundle", roi=("box", *box), device="cpu"
+    )
+    assert document.frames[0].region == (48.0, 48.0, 43.2, 43.2)
+    contours = json.loads((tmp_path / "seg" / "contours.json").read_text())["frames"][0]["contours"]
+    np.testing.assert_allclose(contours[0]["vertices_px"], one[0], atol=1e-3)
+    swapped = model.outline(pixels[..., [1, 0, 2]].copy(), box).vertices_px
+    assert np.abs(swapped - one).max() > 1e-3  # it sees colors
+    assert model.outline(pixels[..., 0].copy(), box).vertices_px.shape == one.shape  # gray: three equal channels
 
 
 def test_the_second_look_is_at_the_box_of_the_first(trained: tuple[Path, Any, list[str]], disks: Path) -> None:

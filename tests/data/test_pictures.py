@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monai.transforms import LoadImage
+from monai.transforms import Compose, EnsureChannelFirstd, LoadImage, LoadImaged
 from PIL import Image, ImageFile
 
 from monai_acdr.data.image_headers import is_png_file
@@ -237,3 +237,16 @@ def test_the_preview_of_a_camera_is_no_second_picture(tmp_path: Path) -> None:
     picture.save(path, format="MPO", save_all=True, append_images=[picture])  # a stereo pair
     with pytest.raises(ValueError, match="holds several"):
         read_picture(path)
+
+
+def test_colors_of_the_reader(tmp_path: Path) -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (7, 9, 3)).astype(np.uint8)
+    Image.fromarray(colors).save(tmp_path / "c.png")
+    Image.fromarray(colors[..., 0]).save(tmp_path / "g.png")
+    read = Compose([LoadImaged("image", reader=PictureReader(color=True)), EnsureChannelFirstd("image")])
+    np.testing.assert_array_equal(read({"image": tmp_path / "c.png"})["image"], np.moveaxis(colors, -1, 0))
+    np.testing.assert_array_equal(read({"image": tmp_path / "g.png"})["image"], np.stack([colors[..., 0]] * 3))
+    assert [page.shape for page in read_picture_frames(tmp_path / "c.png", color=True)] == [(7, 9, 3)]
+    Image.fromarray(colors[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match="Expected colors of 8 bits, but .*deep.png has gray values of type uint16"):
+        PictureReader(color=True).read(tmp_path / "deep.png")

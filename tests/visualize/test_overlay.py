@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from monai_acdr.visualize import (
     FINAL_COLOR,
@@ -20,6 +21,7 @@ from monai_acdr.visualize import (
     draw_contours,
     structure_color,
 )
+from monai_acdr.visualize.pictures import luminance
 
 SQUARE = torch.tensor([[3.0, 2.0], [9.0, 2.0], [9.0, 5.0], [3.0, 5.0]])
 BLACK = np.zeros((8, 12))
@@ -154,8 +156,8 @@ def test_wrong_options(options: dict, message: str) -> None:
 
 
 def test_wrong_image_and_color() -> None:
-    with pytest.raises(ValueError, match=r"\(H, W\) or \(1, H, W\), but got \(3, 8, 12\)"):
-        draw_contours(np.zeros((3, 8, 12)), [])
+    with pytest.raises(ValueError, match=r"\(H, W\), \(1, H, W\) or \(3, H, W\), but got \(2, 8, 12\)"):
+        draw_contours(np.zeros((2, 8, 12)), [])
     with pytest.raises(ValueError, match="color of contour final"):
         draw_contours(BLACK, {"final": (SQUARE, (0, 0, 256))})
 
@@ -175,3 +177,11 @@ def test_structures_have_different_colors() -> None:
     assert colors[0] == FINAL_COLOR
     assert len({*colors, INITIAL_COLOR, REFERENCE_COLOR}) == len(colors) + 2
     assert structure_color(len(colors)) == colors[0]
+
+
+def test_luminance_is_that_of_pillow() -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (12, 10, 3)).astype(np.uint8)
+    expected = np.asarray(Image.fromarray(colors).convert("L"), dtype=float)
+    np.testing.assert_allclose(luminance(np.moveaxis(colors, -1, 0).astype(float))[0], expected, atol=0.51)
+    shown = draw_contours(np.moveaxis(colors, -1, 0), [], scale=1, percentiles=(0, 100), smooth=False)
+    assert (shown == shown[..., :1]).all()

@@ -186,12 +186,12 @@ class RandAppearance:
         """Change intensities.
 
         Args:
-            image: (B, 1, H, W) floating point.
+            image: (B, 1, H, W) floating point, or (B, 3, H, W) of colors, which are changed alike but for noise.
             first: (B, 1, H, W) soft mask in [0, 1] of the inside of the innermost contour.
             second: (B, 1, H, W) soft mask in [0, 1] of the ring around it.
 
         Returns:
-            (B, 1, H, W), at least 0 and about 1 at its brightest.
+            (B, C, H, W), at least 0 and about 1 at its brightest.
         """
         low, high = _quantiles(image)
         image = ((image - low) / (high - low).clamp(min=1e-6)).clamp(0, 1.5)
@@ -253,7 +253,7 @@ class View:
     """Views of the objects of a batch.
 
     Attributes:
-        image: (B, 1, size, size), mean 0 and variance 1 up to the last change of intensities.
+        image: (B, C, size, size), mean 0 and variance 1 up to the last change of intensities.
         contours: (B, N, P, 2) in pixels of the views; NaN where missing.
     """
 
@@ -356,7 +356,7 @@ class RandView:
         """Make one view of each image.
 
         Args:
-            image: (B, 1, H, W) floating point.
+            image: (B, 1, H, W) floating point, or (B, 3, H, W) of colors, which are changed alike.
             contours: (B, N, P, 2) in its pixels, innermost first, NaN where missing. With the anchor "contour" the
                 first one is never missing.
 
@@ -448,8 +448,11 @@ def standardize(image: Tensor) -> Tensor:
 
 
 def _check(image: Tensor, contours: Tensor, anchor: str) -> None:
-    if image.ndim != 4 or image.shape[1] != 1 or not image.is_floating_point():
-        raise ValueError(f"Expected `image` to be floating point (B, 1, H, W), but got {tuple(image.shape)}.")
+    if image.ndim != 4 or image.shape[1] not in (1, 3) or not image.is_floating_point():
+        raise ValueError(
+            f"Expected `image` to be floating point (B, 1, H, W), or (B, 3, H, W) of colors, but got "
+            f"{tuple(image.shape)}."
+        )
     if contours.ndim != 4 or contours.shape[0] != len(image) or contours.shape[-1] != 2 or contours.shape[1] < 1:
         raise ValueError(
             f"Expected `contours` to be ({len(image)}, N, P, 2), one nest per image, but got {tuple(contours.shape)}."

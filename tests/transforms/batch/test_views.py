@@ -32,6 +32,22 @@ def _hearts(batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     return image.expand(batch, 1, -1, -1).clone(), contours.expand(batch, -1, -1, -1).clone()
 
 
+def test_colors_are_viewed_alike() -> None:
+    """The channels of a view are those of the channels alone, whatever the order of channels."""
+    image, contours = _hearts(2)
+    colors = torch.cat([image, 2 * image + 0.3, image.flip(-1)], 1)
+    views = {}
+    for order in ((0, 1, 2), (2, 0, 1)):
+        torch.manual_seed(3)
+        views[order] = RandView(48, 64)(colors[:, list(order)], contours)
+    torch.testing.assert_close(views[0, 1, 2].contours, views[2, 0, 1].contours)
+    torch.testing.assert_close(views[0, 1, 2].image[:, [2, 0, 1]], views[2, 0, 1].image)
+    torch.manual_seed(3)
+    alone = RandView(48, 64)(image, contours)
+    first = views[0, 1, 2].image[:, :1]
+    torch.testing.assert_close(standardize(first), alone.image, atol=1e-4, rtol=0)
+
+
 def test_a_still_view_is_the_region() -> None:
     image, contours = _hearts(1)
     view = RandView(64, 64, **STILL)(image, contours)
