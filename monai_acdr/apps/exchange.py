@@ -195,7 +195,7 @@ def _image_of(
         for index, source in enumerate(sources)
         if source.has_place and float(np.abs(source.distance(world)).max()) <= OFF_PLANE_MM
     ]
-    if name in names and list(names).index(name) in fits:
+    if name is not None and name in names and list(names).index(name) in fits:
         return list(names).index(name)
     if len(fits) != 1:
         raise ValueError(

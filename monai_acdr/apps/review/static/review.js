@@ -689,7 +689,7 @@ const pan = (dx, dy) => { page.view.x += dx; page.view.y += dy; draw(); };
 /** Key -> [what it does, in words]. */
 const KEYS = {
   ArrowLeft: [() => goTo(neighbor(0, -1)), null],
-  ArrowRight: [() => goTo(neighbor(0, 1)), '← → phases; ↑ ↓ slices'],
+  ArrowRight: [() => goTo(neighbor(0, 1)), '← → ↑ ↓: phases, slices'],
   ArrowUp: [() => goTo(neighbor(-1, 0)), null],
   ArrowDown: [() => goTo(neighbor(1, 0)), null],
   ' ': [play, 'Space: play, stop'],
@@ -787,8 +787,9 @@ const frameAt = (column, row) => (page.study.cells ? page.study.cells.get(`${row
 
 function layOut() {
   const { study } = page;
-  if (study.cells) {
-    const width = Math.min(study.columns * cellSide() + 18, Math.max(150, window.innerWidth * 0.35));
+  if (study.cells || study.frames.length < 3) {
+    const wanted = (study.cells ? study.columns : 1) * cellSide() + 18;
+    const width = Math.min(wanted, Math.max(150, window.innerWidth * 0.35));
     document.querySelector('main').style.gridTemplateColumns = `${width}px 1fr 270px`;
   }
   if (!study.cells) {
