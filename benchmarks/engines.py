@@ -199,7 +199,8 @@ def group(fused: DisplacementEnsemble) -> nn.Module:
         parent, _, child = name.rpartition(".")
         setattr(joined.get_submodule(parent), child, conv)
     for block in joined.decoder:
-        block.convolutions.insert(0, Regroup(number, block.convolutions[0].in_channels))
+        channels = block.convolutions[0].in_channels
+        block.convolutions = nn.Sequential(Regroup(number, channels), *block.convolutions)
     return joined.eval().to(memory_format=torch.channels_last)
 
 

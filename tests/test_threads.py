@@ -19,3 +19,15 @@ def test_the_number_comes_back() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_nested_blocks_tell_the_number_outside_of_all() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with one_thread() as outer, one_thread() as inner:
+            assert (outer, inner, torch.get_num_threads()) == (3, 3, 1)
+        with one_thread() as again:
+            assert again == 3
+    finally:
+        torch.set_num_threads(before)

@@ -103,8 +103,8 @@ def outline_frames(
             frame has a contour, unless all that had a region lack contrast.
     """
     requests = [request] * len(inputs.frames) if isinstance(request, RegionRequest) else list(request)
-    workers = torch.get_num_threads() if model.device.type == "cpu" else 1
-    with one_thread():
+    with one_thread() as threads:
+        workers = threads if model.device.type == "cpu" else 1
         outlines = _outlines(requests, inputs, model, grid, all_frames, progress, workers)
     if none_is_an_error and not any(outline.final is not None or outline.reason == NO_CONTRAST for outline in outlines):
         reasons = sorted({outline.reason for outline in outlines})

@@ -51,6 +51,7 @@ from monai_acdr.dicom.elements import text
 from monai_acdr.files import check_inputs_kept, lock_folder, publish_results
 from monai_acdr.inferers import spread_in_mm
 from monai_acdr.measures import Finding
+from monai_acdr.threads import one_thread
 
 __all__ = [
     "demo",
@@ -146,6 +147,8 @@ def segment(
     options = replace(options or SegmentOptions(), **shortcuts)
     with lock_folder(output) as target:  # until the results are stored, which puts their number into the report
         with ExitStack() as stack:
+            # The operations of a run are small: threads within them wait for each other most of their time.
+            stack.enter_context(one_thread())
             folder = stack.enter_context(publish_results(target, RESULT_NAMES, options.overwrite))
             with watch("model"):
                 if not isinstance(model, ContourModel):
