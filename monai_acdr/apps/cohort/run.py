@@ -35,6 +35,10 @@ _MAX_LOST = 3
 """How often the scheduler may give a study up because its workers were lost, before that is recorded."""
 _WAIT_SECONDS = 30
 """For a scheduler that does not answer."""
+_MAX_STARTS = 3
+_PATIENCE_SECONDS = 120
+"""For workers of this machine that are started anew."""
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,8 @@ def _outcomes(
         return
     expected = max(1, cohort.workers)
     with _client(cohort, expected, say) as client:
-        yield from _on_cluster(client, expected, run, studies, cohort.retry_failed)
+        patience = None if cohort.scheduler or cohort.slurm else _PATIENCE_SECONDS  # other clusters may grow again
+        yield from _on_cluster(client, expected, patience, run, studies, cohort.retry_failed)
 
 
 @contextmanager
@@ -264,14 +269,7 @@ def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) ->
             address = stack.enter_context(_slurm_cluster(Path(cohort.slurm), expected))
             say(address.job_script())
         else:
-            address = stack.enter_context(
-                distributed.LocalCluster(
-                    n_workers=expected,
-                    threads_per_worker=1,
-                    dashboard_address="127.0.0.1:0",
-                    silence_logs=logging.ERROR,
-                )
-            )
+            address = stack.enter_context(_local_cluster(distributed, expected))
         try:
             client = stack.enter_context(distributed.Client(address, timeout=_WAIT_SECONDS, set_as_default=False))
         except (OSError, ValueError) as error:
@@ -283,8 +281,40 @@ def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) ->
         yield client
 
 
+def _local_cluster(distributed: Any, workers: int) -> Any:
+    """Workers of this machine; one that is killed while it starts ends the whole start, which is repeated."""
+    for _ in range(_MAX_STARTS - 1):
+        with suppress(RuntimeError):
+            return _start_workers(distributed, workers)
+    return _start_workers(distributed, workers)
+
+
+def _start_workers(distributed: Any, workers: int) -> Any:
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR
+    )
+
+
+def _completed(client: Any, futures: Any, patience: float | None, run: CohortRun) -> Iterator[Any]:
+    """Futures as they are done, those that are added meanwhile as well; an error when there are no workers for long."""
+    seen = time.monotonic()
+    while futures.count():
+        if futures.has_ready():
+            yield from futures.next_batch(block=False)
+            seen = time.monotonic()
+            continue
+        time.sleep(_POLL_SECONDS)
+        if patience is not None and time.monotonic() > seen + patience:
+            if not client.nthreads():
+                raise RuntimeError(
+                    f"Expected workers that stay, but all of them have ended: what is done is in {run.folder}. Give "
+                    "the same command again; with fewer workers, if memory is short."
+                )
+            seen = time.monotonic()
+
+
 def _on_cluster(
-    client: Any, expected: int, run: CohortRun, studies: Iterable[Study], retry_failed: bool
+    client: Any, expected: int, patience: float | None, run: CohortRun, studies: Iterable[Study], retry_failed: bool
 ) -> Iterator[Outcome]:
     distributed = import_module("distributed")
     waiting = iter(studies)
@@ -304,7 +334,7 @@ def _on_cluster(
             give(study)
 
     give_more()
-    for future in futures:
+    for future in _completed(client, futures, patience, run):
         study = given.pop(future.key)
         name = run.pseudonym(study)
         outcome = _outcome_of(future, name, run)
