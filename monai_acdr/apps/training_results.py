@@ -33,6 +33,7 @@ from monai_acdr.data import (
 from monai_acdr.files import write_text_atomically
 from monai_acdr.handlers import EvaluationReport
 from monai_acdr.metrics import CaseRecord, evaluate_case, summarize_cases
+from monai_acdr.plausibility import Finding
 from monai_acdr.transforms import CheckImaged
 from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, draw_contours, structure_color
 
@@ -56,6 +57,8 @@ RESULT_NAMES = ("card.md", "worst_cases.png", "metrics.csv", "metrics.json", "bu
 """Results of a complete training, beside ``plan.json``, ``quality.json``, ``split.csv`` and ``training/``."""
 TRAINED_ON = "trained_on.txt"
 """File of a trained bundle, beside its configs: the patients that its weights have seen."""
+AUTO_SHARE = 0.8
+"""Share of the mean Dice with given regions below which ROI ``auto`` is a finding."""
 WORST = 10
 LINE = 119
 PICTURE = 240
@@ -97,7 +100,8 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
 
     Returns:
         The metrics with "auto": "by_structure", those of :func:`monai_acdr.metrics.summarize_cases` on whole images, in
-        which an object that was not found has an empty mask; and "not_found", names of such images.
+        which an object that was not found has an empty mask; and "not_found", names of such images. "findings" has
+        those of :func:`auto_findings`, too.
     """
     model = load_model(folder / "bundle", device=device)
     load = Compose(
@@ -124,10 +128,38 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
             mask = torch.from_numpy(found.mask(index))[None].float()
             records[name].append(evaluate_case(mask, label, name=str(item["name"]), patient=str(item["patient"])))
     by_structure = {name: summarize_cases(cases) for name, cases in records.items()}
-    metrics = {**metrics, "auto": {"by_structure": by_structure, "not_found": lost}}
+    findings = [finding.as_dict() for finding in auto_findings(by_structure, metrics["by_structure"])]
+    metrics = {
+        **metrics,
+        "auto": {"by_structure": by_structure, "not_found": lost},
+        "findings": [*metrics.get("findings", ()), *findings],
+    }
     text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
     write_text_atomically(folder / "metrics.json", text, overwrite=True)
     return metrics
+
+
+def auto_findings(auto: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:
+    """Tell where ROI ``auto`` is much worse than regions that are given.
+
+    Args:
+        auto: name of each structure to the summary of results with ROI ``auto``.
+        given: to that of results with given regions.
+
+    Returns:
+        A finding of the kind ``auto_unreliable`` for each structure whose mean Dice falls below :data:`AUTO_SHARE` of
+        that with given regions.
+    """
+    return [
+        Finding(
+            "auto_unreliable",
+            f"mean Dice {values['mean_dice']:.4f} with --roi auto, against {given[name]['mean_dice']:.4f} with the "
+            "region given: give regions, or train what finds the object for more steps (localizer_steps of plan.json)",
+            name,
+        )
+        for name, values in auto.items()
+        if values["num_cases"] and values["mean_dice"] < AUTO_SHARE * given[name]["mean_dice"]
+    ]
 
 
 class WorstCases:

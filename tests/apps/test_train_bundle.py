@@ -27,7 +27,7 @@ from monai_acdr.apps.cli import main
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.train_bundle import plan_training
 from monai_acdr.apps.training_plan import read_plan
-from monai_acdr.apps.training_results import RESULT_NAMES
+from monai_acdr.apps.training_results import RESULT_NAMES, auto_findings
 from monai_acdr.handlers import load_checkpoint
 from monai_acdr.inferers import LocatedHeart
 
@@ -137,6 +137,15 @@ def test_the_other_commands_take_the_bundle(trained: tuple[Path, Any, list[str]]
         segment(disks / "images" / "im02.png", tmp_path / "auto", bundle, device="cpu")
 
 
+def test_a_localizer_that_does_not_find_is_a_finding() -> None:
+    given = {"a": {"mean_dice": 0.9}, "b": {"mean_dice": 0.5}}
+    auto = {"a": {"mean_dice": 0.71, "num_cases": 4}, "b": {"mean_dice": 0.41, "num_cases": 4}}
+    (finding,) = auto_findings(auto, given)
+    assert (finding.kind, finding.subject) == ("auto_unreliable", "a")
+    assert finding.text.startswith("mean Dice 0.7100 with --roi auto, against 0.9000 with the region given")
+    assert auto_findings({"a": {"mean_dice": 0.0, "num_cases": 0}}, given) == []
+
+
 def test_a_localizer_is_trained_along(tmp_path: Path, tiny_plan: Path) -> None:
     """Where there is one object per image; how well it finds them is a matter of more steps than these."""
     data = write_disks(tmp_path / "data", [[9.0], [16.0], [12.0], [10.0]])
@@ -149,6 +158,8 @@ def test_a_localizer_is_trained_along(tmp_path: Path, tiny_plan: Path) -> None:
     found = auto["by_structure"]["object"]
     assert found["num_cases"] == result.held_out == 2
     assert len(auto["not_found"]) < 2 or found["mean_dice"] == 0
+    worse = found["mean_dice"] < 0.8 * result.metrics["mean_dice"]
+    assert [item["kind"] for item in result.metrics["findings"]].count("auto_unreliable") == worse
     card = (output / "card.md").read_text()
     assert f"nothing was found in {len(auto['not_found'])} of them" in card
     options = SegmentOptions(all_frames=True, device="cpu")
