@@ -259,7 +259,7 @@ class ConversionReport:
         target_format: one of the same.
         files: what was written.
         structures: labels of the structures.
-        frames: number of frames with something outlined, over all structures.
+        frames: number of frames with something outlined, of any structure.
         contours: number of contours; 0 where only masks were handled.
         lost: what the target does not hold, in words; empty when nothing was lost.
         skipped: files among the images, structures and contours that could not be used, with the reason.
@@ -364,7 +364,7 @@ def convert(
         target_format=goal.name,
         files=tuple(files),
         structures=tuple(layer.structure.label for layer in layers),
-        frames=sum(not frame.is_empty for layer in layers for frame in layer.frames),
+        frames=len({frame.key for layer in layers for frame in layer.frames if not frame.is_empty}),
         contours=sum(len(frame.contours or ()) for layer in layers for frame in layer.frames),
         lost=tuple(lost),
         skipped=tuple(skipped),

@@ -162,6 +162,12 @@ def export(
     fixed_size = fixed_size and file_format != "torchscript"
     root = find_bundle(model)
     path = check_parent(output if output is not None else f"{root.name}{FORMATS[file_format]}")
+    others = {suffix: name for name, suffix in FORMATS.items() if name != file_format}
+    if path.suffix.lower() in others:
+        raise ValueError(
+            f"Expected a name for {file_format}, such as {path.stem}{FORMATS[file_format]}, but {path.suffix} is that "
+            f"of {others[path.suffix.lower()]}: change the name, or the format."
+        )
     if not overwrite:
         check_free(path)
     contour_model = load_model(model, checkpoint, "cpu")

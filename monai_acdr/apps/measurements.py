@@ -423,6 +423,7 @@ def _volumes(
             thickness_mm=thickness,
             end_diastole=phases[0],
             end_systole=phases[1],
+            absent=[(grid.positions_mm[number], phase) for number, phase in grid.missing_frames],
         )
     except ValueError as error:
         findings.append(Finding("no_volumes", str(error)))

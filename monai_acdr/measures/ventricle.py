@@ -296,6 +296,7 @@ def ventricle_volumes(
     missing: str = "interpolate",
     end_diastole: int | None = None,
     end_systole: int | None = None,
+    absent: Iterable[tuple[float, int]] = (),
 ) -> VentricleVolumes:
     """EDV, ESV, stroke volume and ejection fraction from the contours of a cine stack.
 
@@ -308,6 +309,8 @@ def ventricle_volumes(
         missing: ``interpolate`` or ``omit``, see the module.
         end_diastole: phase to take instead of that of the largest volume.
         end_systole: phase to take instead of that of the smallest volume.
+        absent: (position in mm, phase) of slices without an image. A phase that lacks one outside of its contours,
+            where other phases have a contour, is too small by what cannot be seen, and is not chosen.
 
     Returns:
         The volumes, with what was used and what was missing.
@@ -318,12 +321,15 @@ def ventricle_volumes(
     """
     areas = list(areas)
     volumes, positions, heights = phase_volumes(areas, stack_positions_mm, slice_spacing_mm, missing)
-    findings = check_stack(positions, thickness_mm) + _phase_findings(volumes, missing)
-    candidates = [volume for volume in volumes if not _is_sparse(volume, volumes)]
+    unseen = _unseen(volumes, positions, absent)
+    findings = check_stack(positions, thickness_mm) + _phase_findings(volumes, missing, unseen)
+    candidates = [volume for volume in volumes if not _is_sparse(volume, volumes) and volume.phase not in unseen]
     if len(candidates) < 2 and (end_diastole is None or end_systole is None):
         raise ValueError(
             "Expected contours in at least two phases of the cycle, end-diastole and end-systole, but got "
-            f"{len(candidates)} usable phase(s) of {len(volumes)}: contour more frames, or use phase_volumes()."
+            f"{len(candidates)} usable phase(s) of {len(volumes)}"
+            + (f", because images of outer slices are missing in phase(s) {sorted(unseen)}" if unseen else "")
+            + ": contour more frames, or use phase_volumes()."
         )
     diastole = _choose(volumes, end_diastole, max(candidates, key=lambda v: v.volume_ml, default=None), "end_diastole")
     systole = _choose(volumes, end_systole, min(candidates, key=lambda v: v.volume_ml, default=None), "end_systole")
@@ -401,20 +407,41 @@ def _volume(
     )
 
 
+def _unseen(
+    volumes: Sequence[PhaseVolume], positions: Sequence[float], absent: Iterable[tuple[float, int]]
+) -> dict[int, list[int]]:
+    """Phases to their slices that have no image, and lie where other phases have a contour and this one has none."""
+    beyond = {volume.phase: set(volume.slices_beyond) for volume in volumes}
+    found: dict[int, list[int]] = {}
+    for position, phase in absent:
+        number = int(np.abs(np.asarray(positions) - position).argmin())
+        if number in beyond.get(phase, ()) and abs(positions[number] - position) < POSITION_TOLERANCE_MM:
+            found.setdefault(phase, []).append(number)
+    return found
+
+
 def _is_sparse(volume: PhaseVolume, volumes: Sequence[PhaseVolume]) -> bool:
     fullest = max(len(other.slices_used) for other in volumes)
     return len(volume.slices_used) < MINIMUM_SLICE_SHARE * fullest
 
 
-def _phase_findings(volumes: Sequence[PhaseVolume], missing: str) -> list[Finding]:
+def _phase_findings(volumes: Sequence[PhaseVolume], missing: str, unseen: Mapping[int, Sequence[int]]) -> list[Finding]:
     findings = []
     done = {"interpolate": "interpolated", "omit": "left out"}[missing]
     for volume in volumes:
         if volume.slices_missing:
             text = f"phase {volume.phase}: no contour in slice(s) {list(volume.slices_missing)}, {done}"
             findings.append(Finding("missing_contour", text))
-        if volume.slices_beyond:
-            text = f"phase {volume.phase}: no contour in outer slice(s) {list(volume.slices_beyond)}, taken as outside"
+        lacking = list(unseen.get(volume.phase, ()))
+        if lacking:
+            text = (
+                f"phase {volume.phase}: no image in outer slice(s) {lacking}, where other phases have a contour: its "
+                "volume is too small, and it is not taken for end-diastole or -systole"
+            )
+            findings.append(Finding("unseen_slice", text))
+        outside = [number for number in volume.slices_beyond if number not in lacking]
+        if outside:
+            text = f"phase {volume.phase}: no contour in outer slice(s) {outside}, taken as outside"
             findings.append(Finding("fewer_slices", text))
         if _is_sparse(volume, volumes):
             text = f"phase {volume.phase}: {len(volume.slices_used)} slice(s), too few to be end-diastole or -systole"

@@ -233,6 +233,12 @@ def test_what_cannot_be_exported(
     assert (tmp_path / "a.ts").read_text() == "mine"
 
 
+def test_a_name_of_another_format_is_refused(tiny_cavity: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"such as y\.ts, but \.onnx is that of onnx: change the name, or the format"):
+        export(tiny_cavity, tmp_path / "y.onnx", "torchscript")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_onnx_needs_an_extra(tiny_cavity: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(export_bundle, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(ImportError, match=r"ONNX needs onnxscript, not installed here: .*monai_acdr\[onnx\]"):

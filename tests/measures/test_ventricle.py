@@ -199,6 +199,29 @@ def test_sparse_phases_are_neither_diastole_nor_systole() -> None:
     assert ventricle_volumes(areas, end_systole=NUM_PHASES).end_systole_phase == NUM_PHASES
 
 
+def test_slices_without_an_image_are_not_outside() -> None:
+    """Phase 5 lacks the images of three outer slices: it would be the smallest by far."""
+    whole = ventricle()
+    number = len({area.position_mm for area in whole})
+    base = sorted({area.position_mm for area in whole})[-3:]
+    areas = [area for area in whole if area.phase != 5 or area.position_mm not in base]
+    assert ventricle_volumes(areas).end_systole_phase == 5
+    absent = [(position, 5) for position in base]
+    result = ventricle_volumes(areas, absent=[*absent, (base[-1] + 30, 5), (base[0], NUM_PHASES + 3)])
+    expected = ventricle_volumes(whole)
+    assert (result.end_diastole_phase, result.end_systole_phase) == (0, 3)
+    assert result.ejection_fraction_percent == pytest.approx(expected.ejection_fraction_percent)
+    (finding,) = [each for each in result.findings if each.kind in ("unseen_slice", "fewer_slices")]
+    assert finding.kind == "unseen_slice"
+    lacking = list(range(number - 3, number))
+    assert finding.text.startswith(f"phase 5: no image in outer slice(s) {lacking}, where other phases have a contour")
+    two = [area for area in areas if area.phase in (0, 5)]
+    with pytest.raises(
+        ValueError, match=r"1 usable phase\(s\) of 2, because images of outer slices are missing in phase\(s\) \[5\]"
+    ):
+        ventricle_volumes(two, absent=absent)
+
+
 @given(st.floats(0.2, 5), st.floats(-500, 500), st.randoms())
 def test_scaling_translation_and_order(factor: float, shift: float, random: object) -> None:
     areas = ventricle()

@@ -23,7 +23,15 @@ from typing import Any
 
 from monai_acdr import __version__
 from monai_acdr.apps.cohort.sources import Sources, find_studies, parse_part, parse_queries
-from monai_acdr.apps.cohort.study import CohortRun, Outcome, Study, open_run, process_study, write_failure
+from monai_acdr.apps.cohort.study import (
+    CohortRun,
+    Outcome,
+    Study,
+    has_changed,
+    open_run,
+    process_study,
+    write_failure,
+)
 from monai_acdr.apps.cohort.tables import read_references, require_tables, write_key, write_tables
 from monai_acdr.apps.segment_results import SegmentOptions
 from monai_acdr.data.text_files import file_text
@@ -31,6 +39,8 @@ from monai_acdr.files import remove_leftovers
 
 __all__ = ["CohortOptions", "CohortReport", "run_cohort"]
 
+SHOWN = 5
+"""Folders that a message names."""
 _MAX_LOST = 3
 """How often the scheduler may give a study up because its workers were lost, before that is recorded."""
 _WAIT_SECONDS = 30
@@ -144,6 +154,8 @@ def run_cohort(
         write_key(cohort.key, run, sources.studies)
     missing, earlier = _missing(run, studies, cohort.retry_failed)
     say(_begin_line(sources, studies, missing, cohort.part))
+    if changed := [run.pseudonym(study) for study in studies if has_changed(run, study)]:
+        say(_changed_line(run, changed))
     unrecorded: dict[str, Outcome] = {}
     count = _Count(len(studies), earlier, progress or _ignore)
     with _leftovers_removed(run, say):
@@ -187,6 +199,14 @@ def _begin_line(sources: Sources, studies: Sequence[Study], missing: Sequence[St
     left_out = sum(sources.left_out.values())
     files = f"; {left_out} file(s) are in none" if left_out else ""
     return f"{len(sources.studies)} studies found{of_part}, {len(missing)} to do{files}"
+
+
+def _changed_line(run: CohortRun, names: Sequence[str]) -> str:
+    shown = ", ".join(os.path.relpath(run.study_folder(name), run.folder) for name in names[:SHOWN])
+    return (
+        f"{len(names)} of the studies that are done have other files now, and their results are of the earlier ones: "
+        f"remove their folders to have them done again ({shown}{', ...' if len(names) > SHOWN else ''})"
+    )
 
 
 class _Count:

@@ -185,6 +185,20 @@ class CohortRun:
         return Outcome(name, "failed", **texts, seconds=float(record.get("seconds", 0.0)), earlier=True)
 
 
+def has_changed(run: CohortRun, study: Study) -> bool:
+    """Whether the files of a study that is done are others now: more or fewer, or written since. Nothing is read.
+
+    False where the files are not known before the study is read, as on a server.
+    """
+    path = run.study_folder(run.pseudonym(study)) / RECORD
+    if not study.files or not path.is_file():
+        return False
+    if read_json(path, "the record of a study").get("input_files", len(study.files)) != len(study.files):
+        return True
+    done = path.stat().st_mtime_ns
+    return any(os.stat(file).st_mtime_ns > done for file in study.files)
+
+
 def open_run(
     output: str | os.PathLike[str],
     model: str | os.PathLike[str] = "sunnybrook_lv_acdr",
@@ -329,6 +343,7 @@ def _write_study(run: CohortRun, study: Study, name: str, model: ContourModel, s
         record = {
             "study": name,
             "input_sha256": inputs,
+            "input_files": len(study.files),
             "seconds": round(time.perf_counter() - started, 3),
             "sha256": {file: file_sha256(folder / file) for file in report.files},
         }

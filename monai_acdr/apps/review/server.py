@@ -130,7 +130,9 @@ class ReviewSession:
     def check_holder(self, session: str) -> None:
         """Refuse all pages but the one that was let in last."""
         with self.lock:
-            if not self.holder or not hmac.compare_digest(session.encode(), self.holder.encode()):
+            if not self.holder:
+                raise RefusedError(423, "No window has this review: open the address that the server printed.")
+            if not hmac.compare_digest(session.encode(), self.holder.encode()):
                 raise RefusedError(423, "Another window has taken over this review. Reload this page to take it back.")
             self.heard = time.monotonic()
 

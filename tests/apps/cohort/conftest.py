@@ -33,7 +33,8 @@ def do(tiny_heart: Path, tmp_path: Path) -> Do:
     """Do a cohort with the tiny bundle; keyword arguments are fields of CohortOptions."""
 
     def run(source: object, output: str = "run", options: SegmentOptions = OPTIONS, **how: object) -> CohortReport:
+        say = how.pop("say", None)
         cohort = CohortOptions(**how)  # type: ignore[arg-type]
-        return run_cohort(str(source), tmp_path / output, tiny_heart, "center", options=options, cohort=cohort)
+        return run_cohort(str(source), tmp_path / output, tiny_heart, "center", options=options, cohort=cohort, say=say)  # type: ignore[arg-type]
 
     return run

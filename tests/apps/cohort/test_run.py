@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +90,27 @@ def test_started_again_it_does_what_is_missing(do: Do, cohort_tree: Path, tmp_pa
     assert without_seconds(tmp_path / "run" / "cohort.csv") == table
     with pytest.raises(FileExistsError, match="mask was False and is True"):
         do(cohort_tree, options=replace(OPTIONS, mask=True))
+
+
+@pytest.mark.parametrize("how", ["written", "removed"])
+def test_a_study_whose_files_have_changed_is_named(do: Do, cohort_tree: Path, tmp_path: Path, how: str) -> None:
+    said: list[str] = []
+    tree = Path(shutil.copytree(cohort_tree, tmp_path / "tree"))
+    do(tree, say=said.append)
+    do(tree, say=said.append)
+    assert not any("other files" in line for line in said)
+    file = next(path for path in sorted(tree.rglob("*")) if path.is_file() and path.suffix == ".dcm")
+    if how == "written":
+        os.utime(file, (time.time() + 5,) * 2)
+    else:
+        file.unlink()
+    do(tree, say=said.append)
+    (line,) = [line for line in said if "other files" in line]
+    assert line.startswith("1 of the studies that are done have other files now")
+    (folder,) = re.findall(r"studies/[0-9a-f]{2}/[0-9a-f]+", line)
+    shutil.rmtree(tmp_path / "run" / folder)
+    assert do(tree, say=said.append).done == NUM_STUDIES
+    assert (tmp_path / "run" / folder).is_dir()
 
 
 def test_a_run_that_is_stopped_goes_on(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:
