@@ -305,13 +305,10 @@ class OffsetContour(Transform):
             raise ValueError(f"Expected `spacing` to be two positive numbers in mm, rows then columns, not {spacing}.")
         scale = scale.flip(0)
         moved = offset_contour(plain * scale, plain.new_tensor(self.offset_mm)) / scale
-        moved = torch.stack(
-            [
-                cut_loops(after, SMALL_LOOP) if bool(is_simple(before)) and not bool(is_simple(after)) else after
-                for before, after in zip(plain, moved, strict=True)
-            ]
-        )
-        if len(moved) > 1 and bool(is_nested(plain)):
+        for number in (~is_simple(moved)).nonzero()[:, 0].tolist():
+            if bool(is_simple(plain[number])):
+                moved[number] = cut_loops(moved[number], SMALL_LOOP)
+        if len(moved) > 1 and not bool(is_nested(moved)) and bool(is_nested(plain)):
             moved = nest_contours(moved)
         return vertices_in(moved, vertices.affine) if isinstance(vertices, MetaTensor) else moved
 
