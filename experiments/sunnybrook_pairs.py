@@ -17,9 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_acdr.data import sunnybrook_data_list
-
-EXCLUDED = ("SC-N-6",)
+from monai_acdr.data import DISPLACED_PATIENTS, sunnybrook_data_list
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("target", type=Path)
     options = parser.parse_args(arguments)
     rows = [("image", "mask", "patient", "group")]
-    for item in sunnybrook_data_list(options.source, exclude=EXCLUDED):
+    for item in sunnybrook_data_list(options.source, exclude=DISPLACED_PATIENTS):
         name = Path(item["image"]).name
         places = [f"{item['group']}/{kind}/{name}" for kind in ("images", "masks")]
         for place, file in zip(places, (item["image"], item["label"]), strict=True):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -37,6 +38,7 @@ __all__ = [
     "check_inputs_kept",
     "check_parent",
     "claim_file",
+    "file_sha256",
     "is_own_name",
     "lock_folder",
     "output_folder",
@@ -403,8 +405,16 @@ def replace_folder(folder: str | os.PathLike[str], private: bool = True) -> Iter
             folder.rmdir()
 
 
-def write_text_atomically(path: str | os.PathLike[str], text: str, overwrite: bool = True) -> Path:
+def write_text_atomically(
+    path: str | os.PathLike[str], text: str, overwrite: bool = True, private: bool = False
+) -> Path:
     """Write `text` (UTF-8) by :func:`replace_file`; missing folders are made.
+
+    Args:
+        path: of the file.
+        text: its content.
+        overwrite: replace an existing file.
+        private: readable for its owner alone.
 
     Raises:
         FileExistsError: when there is a file and `overwrite` is false.
@@ -413,8 +423,13 @@ def write_text_atomically(path: str | os.PathLike[str], text: str, overwrite: bo
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path, overwrite) as temporary, open(temporary, "x", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600 if private else 0o666)
+
+    with replace_file(path, overwrite) as temporary:
+        with open(temporary, "x", encoding="utf-8", newline="\n", opener=opener) as stream:
+            stream.write(text)
     return path
 
 
@@ -767,3 +782,12 @@ def _synchronize_entries(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file, which is read in pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -443,8 +443,9 @@ def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, 
         return
     if arguments["source"] is None or watching["rules"] is not None or watching["status_port"] is not None:
         raise click.UsageError("Expected SOURCE, or --watch URL with --rules FILE; --status-port goes with --watch.")
-    from monai_acdr.apps.cohort import CohortOptions, run_cohort
-    from monai_acdr.apps.segment_results import SegmentOptions
+    with deferred_imports():
+        from monai_acdr.apps.cohort import CohortOptions, run_cohort
+        from monai_acdr.apps.segment_results import SegmentOptions
 
     how = {field.name: arguments.pop(field.name) for field in dataclasses.fields(CohortOptions)}
     run = {name: arguments.pop(name) for name in ("source", "output", "model", "roi")}
@@ -480,7 +481,8 @@ def _watch(watching: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         )
     if watching["rules"] is None:
         raise click.UsageError("Expected --rules FILE with --watch: it says which studies go through which bundle.")
-    from monai_acdr.apps.watch import watch
+    with deferred_imports():
+        from monai_acdr.apps.watch import watch
 
     watch(
         watching["watch"],
@@ -832,8 +834,9 @@ def keys(bundle: str, config: str, as_json: bool) -> None:
 
     BUNDLE is the name of an installed bundle (monai-acdr info lists them), or a bundle's folder.
     """
-    from monai_acdr.apps.model import find_bundle
-    from monai_acdr.bundle import bundle_keys, key_lines
+    with deferred_imports():
+        from monai_acdr.apps.model import find_bundle
+        from monai_acdr.bundle import bundle_keys, key_lines
 
     root = find_bundle(bundle)
     lines = key_lines(root, config)

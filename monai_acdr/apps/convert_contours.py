@@ -164,7 +164,7 @@ def _contours(frame: LayerFrame | None) -> tuple[np.ndarray, ...]:
 
 
 def _holes(frame: LayerFrame | None) -> tuple[bool, ...]:
-    return (frame.holes or (False,) * len(frame.contours or ())) if frame else ()
+    return frame.hole_flags if frame else ()
 
 
 def _mask(frame: LayerFrame | None) -> np.ndarray | None:

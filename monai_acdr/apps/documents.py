@@ -217,6 +217,11 @@ class FrameContours:
         """For each polygon the index of its structure in the document."""
         return self.structures or (0,) * len(self.contours)
 
+    @property
+    def hole_flags(self) -> tuple[bool, ...]:
+        """For each polygon whether it is a hole."""
+        return self.holes or (False,) * len(self.contours)
+
     def of_structure(self, index: int) -> FrameContours:
         """The frame with the contours of one structure alone, as a document of that structure has it."""
         kept = [number for number, own in enumerate(self.indices) if own == index]
@@ -301,7 +306,7 @@ class ContourDocument:
             holes: list[tuple[bool, ...]] = [()] * len(sources)
             for frame, index in zip(self.frames, places, strict=True):
                 own = frame.of_structure(number)
-                contours[index], holes[index] = own.contours, own.holes or (False,) * len(own.contours)
+                contours[index], holes[index] = own.contours, own.hole_flags
             regions.append(Region(structure, tuple(contours), holes=tuple(holes) if any(map(any, holes)) else ()))
         return regions
 

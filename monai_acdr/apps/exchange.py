@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from monai_acdr.apps.documents import MAX_CONTOURS, MAX_VERTICES, check_name, frame_names, structure_of
+from monai_acdr.apps.documents import DECIMALS, MAX_CONTOURS, MAX_VERTICES, check_name, frame_names, structure_of
 from monai_acdr.apps.layers import Layer, LayerFrame
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import SourceFrame
-from monai_acdr.dicom.regions import LARGEST_COORDINATE
+from monai_acdr.dicom.regions import LARGEST_COORDINATE, group_rings
 from monai_acdr.geometry import pixel_to_world, signed_area
 
 __all__ = ["read_exchange", "write_exchange"]
@@ -38,7 +38,6 @@ MARKUPS_SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
-DECIMALS = 4
 OFF_PLANE_MM = 0.5
 """Largest distance of a curve's points from the plane of their image."""
 MAX_LISTED = 100_000
@@ -97,7 +96,7 @@ def _markups(layers: Sequence[Layer]) -> dict[str, Any]:
     curves = []
     for layer in layers:
         for frame in layer.frames:
-            for vertices, hole in _rings(frame):
+            for vertices, hole in zip(frame.contours or (), frame.hole_flags, strict=True):
                 if hole:
                     raise ValueError(
                         f"Expected contours without holes for markups, but frame {frame.name!r} has one: write "
@@ -163,15 +162,12 @@ def _from_markups(content: Mapping[str, Any], sources: Sequence[SourceFrame]) ->
         elif item.get("coordinateSystem", "LPS") not in ("LPS", 1, "1"):
             raise ValueError(f"Expected LPS or RAS for closed curve {number}, but got another coordinate system.")
         described = _DESCRIPTION.fullmatch(str(item.get("description", "")))
-        label = described[1] if described else str(item.get("name") or "Region")
+        label = _label(described[1] if described else item.get("name"))
         index = _image_of(world, described[2] if described else None, names, sources, number)
-        found.setdefault(label[:64].strip() or "Region", {}).setdefault(index, []).append(
-            sources[index].to_pixel(world)
-        )
-    return [
-        Layer(
-            structure_of(label),
-            tuple(
+        found.setdefault(label, {}).setdefault(index, []).append(sources[index].to_pixel(world))
+    return _layers(
+        {
+            label: [
                 LayerFrame(
                     names[index],
                     sources[index].size,
@@ -180,23 +176,22 @@ def _from_markups(content: Mapping[str, Any], sources: Sequence[SourceFrame]) ->
                     frame=sources[index].frame,
                 )
                 for index, contours in sorted(frames.items())
-            ),
-            number=number,
-        )
-        for number, (label, frames) in enumerate(found.items(), start=1)
-    ]
+            ]
+            for label, frames in found.items()
+        }
+    )
 
 
 def _image_of(
     world: np.ndarray, name: str | None, names: Sequence[str], sources: Sequence[SourceFrame], number: int
 ) -> int:
-    fits = [
-        index
-        for index, source in enumerate(sources)
-        if source.has_place and float(np.abs(source.distance(world)).max()) <= OFF_PLANE_MM
-    ]
-    if name is not None and name in names and list(names).index(name) in fits:
-        return list(names).index(name)
+    def holds(source: SourceFrame) -> bool:
+        return source.has_place and float(np.abs(source.distance(world)).max()) <= OFF_PLANE_MM
+
+    named = None if name is None or name not in names else list(names).index(name)
+    if named is not None and holds(sources[named]):
+        return named
+    fits = [index for index, source in enumerate(sources) if holds(source)]
     if len(fits) != 1:
         raise ValueError(
             f"Expected closed curve {number} to lie in the plane of one image, or to name it (description: LABEL; "
@@ -212,7 +207,8 @@ def _features(layers: Sequence[Layer]) -> dict[str, Any]:
     features = []
     for layer in layers:
         for frame in layer.frames:
-            polygons = _polygons(frame)
+            # counterclockwise on the screen turned up, holes clockwise (RFC 7946)
+            polygons = group_rings(frame.contours or (), frame.hole_flags)
             if not polygons:
                 continue
             several = len(polygons) > 1
@@ -235,27 +231,6 @@ def _features(layers: Sequence[Layer]) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": features}
 
 
-def _polygons(frame: LayerFrame) -> list[list[np.ndarray]]:
-    """Outer rings, counterclockwise on the screen turned up (RFC 7946), each followed by its holes."""
-    polygons: list[list[np.ndarray]] = []
-    for vertices, hole in _rings(frame):
-        turned = vertices if (float(signed_area(torch.from_numpy(vertices))) > 0) != hole else vertices[::-1]
-        if not hole:
-            polygons.append([turned])
-        elif polygons:
-            around = [p for p in polygons if _holds(p[0], vertices[0])] or polygons
-            around[-1].append(turned)
-    return polygons
-
-
-def _holds(ring: np.ndarray, point: np.ndarray) -> bool:
-    (x, y), following = point, np.roll(ring, -1, axis=0)
-    crosses = (ring[:, 1] > y) != (following[:, 1] > y)
-    start, end = ring[crosses], following[crosses]
-    place = start[:, 0] + (y - start[:, 1]) / (end[:, 1] - start[:, 1]) * (end[:, 0] - start[:, 0])
-    return bool(np.count_nonzero(place > x) % 2)
-
-
 def _from_features(content: Mapping[str, Any], path: Path) -> list[Layer]:
     features = _list(content, "features") if content.get("type") == "FeatureCollection" else [content]
     found: dict[str, dict[str, tuple[Any, list[np.ndarray], list[bool]]]] = {}
@@ -269,24 +244,21 @@ def _from_features(content: Mapping[str, Any], path: Path) -> list[Layer]:
         elif geometry.get("type") != "MultiPolygon":
             continue  # points and lines of other annotations
         classification = properties.get("classification") if isinstance(properties, dict) else None
-        label = str((classification or {}).get("name") or "Region") if isinstance(classification, dict) else "Region"
+        label = _label(classification.get("name") if isinstance(classification, dict) else None)
         name = str(properties.get("frame") or path.name.removesuffix(".geojson"))
         rings, holes = _geojson_rings(polygons, number)
-        frames = found.setdefault(label[:64].strip() or "Region", {})
-        entry = frames.setdefault(check_name(name), (properties.get("size"), [], []))
+        entry = found.setdefault(label, {}).setdefault(check_name(name), (properties.get("size"), [], []))
         entry[1].extend(rings)
         entry[2].extend(holes)
-    return [
-        Layer(
-            structure_of(label),
-            tuple(
+    return _layers(
+        {
+            label: [
                 LayerFrame(name, _size(size), tuple(rings), holes=tuple(holes) if any(holes) else ())
                 for name, (size, rings, holes) in frames.items()
-            ),
-            number=number,
-        )
-        for number, (label, frames) in enumerate(found.items(), start=1)
-    ]
+            ]
+            for label, frames in found.items()
+        }
+    )
 
 
 def _geojson_rings(polygons: Any, number: int) -> tuple[list[np.ndarray], list[bool]]:
@@ -321,14 +293,13 @@ def _coco(layers: Sequence[Layer]) -> dict[str, Any]:
             image = images.setdefault(
                 frame.name, {"id": len(images) + 1, "file_name": frame.name, "height": height, "width": width}
             )
-            rings = list(_rings(frame))
-            if any(hole for _, hole in rings):
+            if any(frame.hole_flags):
                 raise ValueError(
                     f"Expected contours without holes for COCO, but frame {frame.name!r} has one: write .geojson, "
                     "which holds them."
                 )
-            if rings:
-                annotations.append(_annotation(len(annotations) + 1, image["id"], category, [r for r, _ in rings]))
+            if frame.contours:
+                annotations.append(_annotation(len(annotations) + 1, image["id"], category, frame.contours))
     return {
         "images": list(images.values()),
         "categories": [{"id": n, "name": layer.structure.label} for n, layer in enumerate(layers, start=1)],
@@ -368,21 +339,19 @@ def _from_coco(content: Mapping[str, Any]) -> list[Layer]:
                 "first."
             )
         name = check_name(Path(str(image.get("file_name", ""))).stem or f"image-{item.get('image_id')}")
-        label = str(category.get("name") or "Region")[:64].strip() or "Region"
+        label = _label(category.get("name"))
         size = [image.get("height"), image.get("width")]
         entry = found.setdefault(label, {}).setdefault(name, (size, []))
         for flat in polygons:
             values = flat if isinstance(flat, list) and len(flat) % 2 == 0 else None
             pairs = None if values is None else [values[place : place + 2] for place in range(0, len(values), 2)]
             entry[1].append(_points(pairs, 2, f"annotation {_short(item.get('id'))}"))
-    return [
-        Layer(
-            structure_of(label),
-            tuple(LayerFrame(name, _size(size), tuple(rings)) for name, (size, rings) in frames.items()),
-            number=number,
-        )
-        for number, (label, frames) in enumerate(found.items(), start=1)
-    ]
+    return _layers(
+        {
+            label: [LayerFrame(name, _size(size), tuple(rings)) for name, (size, rings) in frames.items()]
+            for label, frames in found.items()
+        }
+    )
 
 
 def _by_id(content: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
@@ -393,9 +362,17 @@ def _by_id(content: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
 # --- Parts of all ---------------------------------------------------------------------------------------------------
 
 
-def _rings(frame: LayerFrame) -> list[tuple[np.ndarray, bool]]:
-    contours = frame.contours or ()
-    return list(zip(contours, frame.holes or (False,) * len(contours), strict=True))
+def _label(value: object) -> str:
+    """Label of a structure as a file has it, of at most 64 characters."""
+    return str(value or "Region")[:64].strip() or "Region"
+
+
+def _layers(found: Mapping[str, Sequence[LayerFrame]]) -> list[Layer]:
+    """A layer for each label, in the order of the file."""
+    return [
+        Layer(structure_of(label), tuple(frames), number=number)
+        for number, (label, frames) in enumerate(found.items(), start=1)
+    ]
 
 
 def _round(values: np.ndarray) -> list[float]:

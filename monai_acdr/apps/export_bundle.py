@@ -31,14 +31,14 @@ from torch.nn import functional as F
 from monai_acdr import __version__
 from monai_acdr.apps.inputs import Frame, read_inputs
 from monai_acdr.apps.model import ContourModel, find_bundle, load_model
-from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region
+from monai_acdr.apps.outlines import network_input
+from monai_acdr.apps.regions import RegionRequest, make_region
 from monai_acdr.data import example_study
 from monai_acdr.data.text_files import read_json
 from monai_acdr.files import check_free, check_inputs_kept, check_parent, replace_file
-from monai_acdr.inferers import evolve_members
+from monai_acdr.inferers import ensemble_of, evolve_members
 from monai_acdr.networks.blocks import evolve_contour
 from monai_acdr.networks.nets import ActiveContourNet, DisplacementEnsemble
-from monai_acdr.transforms import AlignLaterality
 
 __all__ = ["FORMATS", "LARGEST_DIFFERENCE_PX", "export", "read_export"]
 
@@ -67,7 +67,6 @@ LARGEST_METADATA = 1 << 20
 """Bytes of metadata in a file; more are not read."""
 
 _ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-_ALIGN = AlignLaterality("L")
 
 Run = Callable[[Tensor], Sequence[Tensor]]
 
@@ -219,14 +218,8 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
     return metadata
 
 
-def _ensemble(network: ActiveContourNet) -> DisplacementEnsemble | None:
-    """The displacement networks, where there are several."""
-    ensemble = network.displacement_net
-    return ensemble if isinstance(ensemble, DisplacementEnsemble) and len(ensemble.members) > 1 else None
-
-
 def _exportable(network: ActiveContourNet) -> nn.Module:
-    ensemble = _ensemble(network)
+    ensemble = ensemble_of(network)
     return _Contours(network) if ensemble is None else _EnsembleContours(network, ensemble)
 
 
@@ -236,7 +229,7 @@ def _output_names(ensemble: bool) -> list[str]:
 
 def _facts(model: ContourModel, file_format: str, crops: Tensor, fixed_size: bool) -> dict[str, Any]:
     network = model.infer.network
-    ensemble = _ensemble(network)
+    ensemble = ensemble_of(network)
     return {
         "format": file_format,
         "bundle": model.name,
@@ -261,7 +254,7 @@ def _facts(model: ContourModel, file_format: str, crops: Tensor, fixed_size: boo
 def _crops(model: ContourModel, images: str | os.PathLike[str] | None) -> _Parity:
     """Inputs of the network, cut of images as the bundle cuts them; about the middle, since any place will do."""
     path = example_study() / "dicoms" if images is None else Path(images)
-    frames = read_inputs(path).frames
+    frames = read_inputs(path, color=model.channels == 3).frames
     if len(frames) > MOST_CROPS:
         frames = [frames[int(index)] for index in np.linspace(0, len(frames) - 1, MOST_CROPS).round()]
     crops = torch.stack([_crop(model, frame) for frame in frames])
@@ -273,13 +266,8 @@ def _crop(model: ContourModel, frame: Frame) -> Tensor:
     height, width = frame.size
     middle = RegionRequest("box", (width / 4, height / 4, width * 3 / 4, height * 3 / 4))
     request = middle if model.regions.center_side is None else RegionRequest("center")
-    data: dict[str, Any] = {"image": frame.image, "roi": make_region(request, frame, model.regions)}
-    if model.regions.align_laterality and frame.laterality == "R":
-        data = {"image": _ALIGN(frame.image, "R"), "roi": mirror_region(data["roi"], width)}
-    for transform in model.infer.crop:
-        data = transform(data)
-    crop: Tensor = data["image"].as_tensor()
-    return crop.float()
+    crop = model.infer.cut(*network_input(frame, make_region(request, frame, model.regions), model))
+    return crop.as_tensor().float()
 
 
 def _compare(network: ActiveContourNet, run: Run, parity: _Parity, fixed_size: bool) -> dict[str, Any]:
@@ -321,7 +309,7 @@ def _batches(crops: Tensor, number: int) -> Iterator[Tensor]:
 
 
 def _expected(network: ActiveContourNet, image: Tensor) -> list[Tensor]:
-    if _ensemble(network) is None:
+    if ensemble_of(network) is None:
         return [network(image)]
     contours, members = evolve_members(network, image)
     return [contours, members[:, :, -1].transpose(0, 1)]

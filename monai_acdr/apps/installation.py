@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from monai_acdr import __version__
 from monai_acdr.bundle import bundle_names, bundle_root
+from monai_acdr.files import file_sha256
 from monai_acdr.networks.layers.rasterizers.operator import available_backends
 
 __all__ = ["info"]
@@ -102,9 +101,5 @@ def _bundle(name: str) -> dict[str, Any]:
         "version": metadata.get("version"),
         "task": metadata.get("task"),
         "folder": str(folder),
-        "weights_sha256": _digest(weights) if weights.is_file() else None,
+        "weights_sha256": file_sha256(weights) if weights.is_file() else None,
     }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -124,6 +124,11 @@ class LayerFrame:
         return (None, 0, self.name) if self.sop_instance_uid is None else (self.sop_instance_uid, self.frame, "")
 
     @property
+    def hole_flags(self) -> tuple[bool, ...]:
+        """For each contour whether it is a hole."""
+        return self.holes or (False,) * len(self.contours or ())
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing is outlined."""
         return not self.contours and (self.mask is None or not self.mask.any())
@@ -865,9 +870,8 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
                     f"{tuple(frame.size)}."
                 )
             if not found[index]:
-                contours = frame.contours or ()
-                holes = frame.holes or (False,) * len(contours)
-                found[index] = [ring for ring, hole in zip(contours, holes, strict=True) if not hole]
+                rings = zip(frame.contours or (), frame.hole_flags, strict=True)
+                found[index] = [ring for ring, hole in rings if not hole]
     return found
 
 

@@ -17,22 +17,21 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pydicom
 
 from monai_acdr import __version__
-from monai_acdr.apps.cohort.study import file_sha256
-from monai_acdr.apps.model import find_bundle, find_weights
+from monai_acdr.apps.model import find_bundle, weights_sha256
 from monai_acdr.apps.outlines import Progress
 from monai_acdr.apps.segment_results import SegmentReport
 from monai_acdr.apps.segment_study import segment
 from monai_acdr.apps.watch.rules import Recipe, check_recipe
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom.identity import repeatable_uids
-from monai_acdr.files import lock_folder, publish_into
+from monai_acdr.files import file_sha256, lock_folder, publish_into
 
 __all__ = ["mercure"]
 
@@ -81,9 +80,8 @@ def mercure(
         links.mkdir()
         for number, path in enumerate(images, start=1):  # the tags beside each image are not read
             os.symlink(path.absolute(), links / f"{number:05d}.dcm")
-        options = replace(recipe.options, overwrite=False, store=None)
         with repeatable_uids(_seed(recipe, images)):
-            report = segment(links, results, recipe.model, recipe.roi, options=options, progress=progress)
+            report = segment(links, results, recipe.model, recipe.roi, options=recipe.options, progress=progress)
         record = _result(report, notify)
         with publish_into(target, (), RESULT) as folder:
             for path in sorted(results.rglob("*.dcm")):
@@ -122,8 +120,7 @@ def _settings(source: Path) -> tuple[Recipe, bool]:
 def _seed(recipe: Recipe, images: list[Path]) -> str:
     """Everything that the results depend on, hashed."""
     root = find_bundle(recipe.model)
-    weights = [find_weights(root, recipe.options.checkpoint), root / "models" / "localizer.pt"]
-    hashes = [*sorted(map(file_sha256, images)), *(file_sha256(path) for path in weights if path.is_file())]
+    hashes = [*sorted(map(file_sha256, images)), *weights_sha256(root, recipe.options.checkpoint).values()]
     settings = {**asdict(recipe.options), "device": None, "batch_size": None, "roi": recipe.roi}
     text = json.dumps([__version__, settings, hashes], default=str, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

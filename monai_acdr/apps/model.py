@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from torch import Tensor
 from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure, named_structure
+from monai_acdr.files import file_sha256
 from monai_acdr.handlers import load_network
 from monai_acdr.inferers import ContourInferer, Localizer
 from monai_acdr.networks.nets import ActiveContourNet
@@ -38,6 +38,7 @@ __all__ = [
     "find_weights",
     "load_model",
     "name_structures",
+    "weights_sha256",
 ]
 
 STRUCTURES = {"lv": LV_ENDOCARDIUM, "lv_epicardium": LV_EPICARDIUM, "mass": BREAST_MASS}
@@ -249,15 +250,8 @@ def load_model(
     path = root / "configs" / "inference.json"
     _read_json(path)
     try:
-        parser = ConfigParser()
-        parser.read_config(str(path))
+        parser = _read_config(path, root, chosen)
         config = parser.get()
-        parser["bundle_root"], parser["device"] = str(root), chosen
-        definition = config.get("network_def")
-        if isinstance(definition, dict) and "num_members" in definition:
-            # load_network makes the members, of the file that is chosen. The config would count those of
-            # models/model.pt, and fail as a config where that file is damaged.
-            parser["network_def#num_members"] = 1
         missing = [key for key in _NEEDED if key not in config]
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
@@ -282,7 +276,7 @@ def load_model(
         )
     load_network(network, weights, chosen).eval()
     structures = bundle_structures(metadata)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    digest = file_sha256(weights)
     border_mm = _border(config, len(structures)) if _is_own(weights, digest, root) else None
     localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, chosen, batch_size)
     return ContourModel(
@@ -305,6 +299,20 @@ def load_model(
         localizer_sha256=localizer_sha256,
         no_localizer=no_localizer,
     )
+
+
+def _read_config(path: Path, root: Path, device: torch.device) -> ConfigParser:
+    """The config for this machine, of one network: load_network makes the members, of the file that is chosen.
+
+    The config would count those of models/model.pt, and fail as a config where that file is damaged.
+    """
+    parser = ConfigParser()
+    parser.read_config(str(path))
+    parser["bundle_root"], parser["device"] = str(root), device
+    definition = parser.get("network_def")
+    if isinstance(definition, dict) and "num_members" in definition:
+        parser["network_def#num_members"] = 1
+    return parser
 
 
 def find_bundle(model: str | os.PathLike[str]) -> Path:
@@ -342,6 +350,17 @@ def find_weights(root: Path, checkpoint: str | os.PathLike[str] | None = None) -
     return weights
 
 
+def weights_sha256(root: Path, checkpoint: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """SHA-256 of a bundle's weights, ``weights_sha256``, and of its localizer's where there is one.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`find_weights`.
+    """
+    hashes = {"weights_sha256": file_sha256(find_weights(root, checkpoint))}
+    localizer = root / "models" / "localizer.pt"
+    return hashes | ({"localizer_sha256": file_sha256(localizer)} if localizer.is_file() else {})
+
+
 def _load_localizer(
     localizer: Any, root: Path, device: torch.device, batch_size: int
 ) -> tuple[Localizer | None, str, str]:
@@ -359,7 +378,7 @@ def _load_localizer(
     load_network(localizer.network, path, device).eval()
     localizer.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     localizer.device, localizer.batch_size = device, batch_size
-    return localizer, hashlib.sha256(path.read_bytes()).hexdigest(), ""
+    return localizer, file_sha256(path), ""
 
 
 def find_device(device: str | torch.device | None = None) -> torch.device:
@@ -394,6 +413,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _stated(metadata: Mapping[str, Any], *keys: str) -> Any:
+    """What the metadata says of the network's data at nested keys; None if it does not."""
+    value: Any = metadata
+    for key in ("network_data_format", *keys):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def bundle_structures(metadata: Mapping[str, Any]) -> tuple[Structure, ...]:
     """The structures of a bundle: entries "1", "2", ... of its ``channel_def``, known ones by their class name.
 
@@ -403,9 +430,7 @@ def bundle_structures(metadata: Mapping[str, Any]) -> tuple[Structure, ...]:
     Returns:
         At least one, something without a name where the metadata names none.
     """
-    value: Any = metadata
-    for key in ("network_data_format", "outputs", "pred", "channel_def"):
-        value = value.get(key) if isinstance(value, dict) else None
+    value = _stated(metadata, "outputs", "pred", "channel_def")
     names: list[str] = []
     while isinstance(value, dict) and len(names) < MAX_STRUCTURES:
         name = value.get(str(len(names) + 1))
@@ -447,9 +472,7 @@ def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> C
 
 def _channels(metadata: Mapping[str, Any], path: Path) -> int:
     """Channels of the network's input, 1 if the metadata does not tell."""
-    value: Any = metadata
-    for key in ("network_data_format", "inputs", "image", "num_channels"):
-        value = value.get(key) if isinstance(value, dict) else None
+    value = _stated(metadata, "inputs", "image", "num_channels")
     if value not in (None, 1, 3):
         raise ValueError(f"Expected num_channels of {path} to be 1 or 3, but got {str(value)[:40]!r}.")
     return value or 1
@@ -457,9 +480,7 @@ def _channels(metadata: Mapping[str, Any], path: Path) -> int:
 
 def _modality(metadata: Mapping[str, Any]) -> str:
     """The modality of the network's input, where it is one of DICOM's codes: two capital letters."""
-    value: Any = metadata
-    for key in ("network_data_format", "inputs", "image", "modality"):
-        value = value.get(key) if isinstance(value, dict) else None
+    value = _stated(metadata, "inputs", "image", "modality")
     return value if isinstance(value, str) and re.fullmatch(r"[A-Z]{2}", value) else ""
 
 
@@ -482,7 +503,7 @@ def _is_own(weights: Path, digest: str, root: Path) -> bool:
     own = root / "models" / "model.pt"
     if not own.is_file():
         return False
-    return own.samefile(weights) or hashlib.sha256(own.read_bytes()).hexdigest() == digest
+    return own.samefile(weights) or file_sha256(own) == digest
 
 
 def _border(config: dict[str, Any], number: int) -> tuple[float, ...] | None:

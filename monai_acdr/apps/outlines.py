@@ -173,7 +173,7 @@ def _infer(
     batches = [looked[start : start + step] for start in range(0, len(looked), step)]
 
     def infer(batch: Sequence[int]) -> list[InferredContours]:
-        regions = [_in_image(places[i].region, inputs, i, model) for i in batch]
+        regions = [_in_image(places[i].region, inputs.frames[i], model) for i in batch]
         return model.infer.outline([images[i] for i in batch], regions)
 
     # A thread for each batch, not several within each operator: those wait for each other at every layer, which on
@@ -308,7 +308,7 @@ def _find_hearts(
             f"Expected a region for {model.label}: ROI auto needs a localizer, and {model.no_localizer}; give --roi "
             f"box X0 Y0 X1 Y1{point}, in pixels, or --roi FILE with a mask or contours."
         )
-    images = [image if len(image) == 1 else luminance(image) for image in images]
+    images = [luminance(image) for image in images]
     is_heart = LV_ENDOCARDIUM in model.structures  # slices of other objects are not on a line
     if grid is None or not is_heart:
         hearts = model.localizer(images)
@@ -333,16 +333,20 @@ def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> 
     return region_sides(model.regions.point_side, model.regions, frame)
 
 
+def network_input(frame: Frame, region: Tensor, model: ContourModel) -> tuple[MetaTensor, Tensor]:
+    """Image and region (5,) of a frame as ``model.infer`` takes them: with its channels, flipped where it flips."""
+    return _aligned(frame.image, frame.laterality, model), _in_image(region, frame, model)
+
+
 def _aligned(image: MetaTensor, laterality: str, model: ContourModel) -> MetaTensor:
     if model.channels == 3 and len(image) == 1:
         image = image.expand(3, -1, -1).clone()  # type: ignore[assignment]
     return _ALIGN(image, laterality) if model.regions.align_laterality else image  # type: ignore[return-value]
 
 
-def _in_image(region: Tensor | None, inputs: Inputs, index: int, model: ContourModel) -> Tensor:
+def _in_image(region: Tensor | None, frame: Frame, model: ContourModel) -> Tensor:
     """The region in the pixels of the image that the network sees, flipped or not."""
     assert region is not None
-    frame = inputs.frames[index]
     if model.regions.align_laterality and frame.laterality == "R":
         return mirror_region(region, frame.size[1])
     return region

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from monai.transforms import Compose, EnsureChannelFirstd
+from monai.transforms import Compose
 from torch.nn import functional as F
 
 from monai_acdr.apps.model import load_model
@@ -22,19 +22,14 @@ from monai_acdr.apps.training_plan import TrainingPlan, length_unit, object_leng
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import (
     DatasetFingerprint,
-    DicomFrameReader,
     DrawLabeld,
-    LoadImaged,
-    LoadMassReferenced,
-    NiftiSliceReader,
-    PictureReader,
     QualityReport,
 )
+from monai_acdr.data.mass_reference import load_pair
 from monai_acdr.files import write_text_atomically
 from monai_acdr.handlers import EvaluationReport
 from monai_acdr.metrics import CaseRecord, evaluate_case, summarize_cases
 from monai_acdr.plausibility import Finding
-from monai_acdr.transforms import CheckImaged
 from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, draw_contours, structure_color
 
 __all__ = [
@@ -104,15 +99,7 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
         those of :func:`auto_findings`, too.
     """
     model = load_model(folder / "bundle", device=device)
-    load = Compose(
-        [
-            LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader(model.channels == 3)]),
-            EnsureChannelFirstd("image"),
-            CheckImaged("image", channels=model.channels),
-            LoadMassReferenced("label"),
-            DrawLabeld("label"),
-        ]
-    )
+    load = Compose([*load_pair(model.channels), DrawLabeld("label")])
     names = [structure.label for structure in model.structures]
     records: dict[str, list[CaseRecord]] = {name: [] for name in names}
     lost: list[str] = []
@@ -121,12 +108,14 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
         found = model.outline(case["image"], roi="auto")
         if found.vertices_px is None:
             lost.append(str(item["name"]))
+        masks = torch.from_numpy(found.mask()).float()
         for index, name in enumerate(names):
             label = torch.as_tensor(case["label"][index : index + 1]).float()
             if not bool(label.isfinite().all()):
                 continue
-            mask = torch.from_numpy(found.mask(index))[None].float()
-            records[name].append(evaluate_case(mask, label, name=str(item["name"]), patient=str(item["patient"])))
+            records[name].append(
+                evaluate_case(masks[index : index + 1], label, name=str(item["name"]), patient=str(item["patient"]))
+            )
     by_structure = {name: summarize_cases(cases) for name, cases in records.items()}
     findings = [finding.as_dict() for finding in auto_findings(by_structure, metrics["by_structure"])]
     metrics = {
@@ -256,7 +245,7 @@ def write_bundle(
         shutil.copyfile(weights.localizer, folder / "models" / "localizer.pt")
     seen = sorted({str(item["patient"]) for run in runs for item in run[0]})
     (folder / "configs" / TRAINED_ON).write_text("\n".join(seen) + "\n", encoding="utf-8")
-    values = {
+    values: dict[str, Any] = {
         **config,
         "bundle_root": f"$monai_acdr.bundle.find_bundle_root({place.name!r}, {str(place)!r})",
         "data_options": {
@@ -264,15 +253,15 @@ def write_bundle(
             "split": f"$@bundle_root + '/configs/{TRAINED_ON}'",
         },
     }
-    for name in ("train", "inference", "localizer"):
+    if weights.localizer is None:
+        values["localizer"] = None
+    shared = {key: values[key] for key in ("bundle_root", "data_options")}
+    of_localizer = shared | plan.localizer_config()
+    for name, own in {"train": values, "inference": values, "localizer": of_localizer}.items():
         path = folder / "configs" / f"{name}.json"
         content = json.loads(path.read_text(encoding="utf-8"))
-        of_localizer = plan.localizer_config() if name == "localizer" else {}
-        for key, value in {**values, **of_localizer}.items():
-            if name != "localizer" or key in of_localizer or key in ("bundle_root", "data_options"):
-                _set(content, key.split("#"), value)
-        if weights.localizer is None and name == "inference":
-            content["localizer"] = None
+        for key, value in own.items():
+            _set(content, key.split("#"), value)
         path.write_text(_config_text(content) + "\n", encoding="utf-8")
     path = folder / "configs" / "metadata.json"
     metadata = _metadata(json.loads(path.read_text(encoding="utf-8")), plan, config)

@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.transforms import Compose, EnsureChannelFirstd
+from monai.transforms import Compose
 from torch import Tensor
 
 from monai_acdr.data.contour_files import read_contour
 from monai_acdr.data.frame_checks import is_contour_file, load_gray, load_mask
-from monai_acdr.data.mass_reference import LoadMassReferenced
-from monai_acdr.data.pictures import PictureReader
-from monai_acdr.data.readers import DicomFrameReader, LoadImaged, NiftiSliceReader
+from monai_acdr.data.mass_reference import load_pair
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook.pairing import sunnybrook_data_list
 from monai_acdr.dicom import elements
 from monai_acdr.dicom.files import load_dataset
 from monai_acdr.geometry import centroid, signed_area
-from monai_acdr.transforms import CheckImaged
 from monai_acdr.transforms.contour import trace_mask
 from monai_acdr.transforms.frame_view import FrameView, frame_view, slice_motion, spread_phases
 
@@ -95,19 +92,12 @@ def object_frames(items: Sequence[Mapping[str, Any]], size: int = 256) -> list[d
     Returns:
         One dict per item, as of :func:`heart_frames`: ``image`` (2, size, size) float32, whose second channel, motion,
         is 0; ``heart`` (4,) float32, the middle and half the longer side of the box of the object (of the outermost
-        structure that is there), and 1; ``name`` and ``patient``. Colors are averaged.
+        structure that is there), and 1; ``name`` and ``patient``. Of colors the luminance is taken.
 
     Raises:
         FileNotFoundError, ValueError: when an image or a reference cannot be read.
     """
-    load = Compose(
-        [
-            LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader()]),
-            EnsureChannelFirstd("image"),
-            CheckImaged("image"),
-            LoadMassReferenced("label"),
-        ]
-    )
+    load = Compose(load_pair())
     results = []
     for item in items:
         case: dict[str, Any] = load(dict(item))
@@ -116,7 +106,7 @@ def object_frames(items: Sequence[Mapping[str, Any]], size: int = 256) -> list[d
             continue
         low, high = known[-1].amin(0), known[-1].amax(0)
         center = (low + high) / 2
-        gray = case["image"].as_tensor().float().mean(0)
+        gray = case["image"].as_tensor().float()[0]
         view = frame_view(torch.stack([gray, torch.zeros_like(gray)])[None], size)
         place = (float(center[0]), float(center[1]), float((high - low).max()) / 2)
         results.append(_item(view, 0, place, str(item["name"]), str(item["patient"])))

@@ -13,10 +13,13 @@ import torch
 from monai.config import KeysCollection
 from monai.data.image_reader import ImageReader
 from monai.data.meta_tensor import MetaTensor
-from monai.transforms import MapTransform
+from monai.transforms import EnsureChannelFirstd, MapTransform
 from torch import Tensor
 
+from monai_acdr.data.pictures import PictureReader
+from monai_acdr.data.readers import DicomFrameReader, LoadImaged, NiftiSliceReader
 from monai_acdr.data.reference import LoadReference, LoadReferenced
+from monai_acdr.transforms import CheckImaged
 from monai_acdr.transforms.contour import FollowImage, contour_to_mask, file_name, present_grid, vertices_in
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "LoadMassReferenceD",
     "LoadMassReferenceDict",
     "LoadMassReferenced",
+    "load_pair",
 ]
 
 
@@ -126,6 +130,20 @@ def _check(vertices: Any, image: Tensor) -> Tensor:
             f"{high.tolist()} (x, y): does it belong to this image?"
         )
     return points
+
+
+def load_pair(channels: int = 1) -> list[Any]:
+    """Transforms that load the image and the reference of an item of :func:`monai_acdr.data.pair_folder_data_list`.
+
+    Args:
+        channels: of the image: 1, gray values, or 3, colors.
+    """
+    return [
+        LoadImaged("image", reader=[NiftiSliceReader(), DicomFrameReader(), PictureReader(channels == 3)]),
+        EnsureChannelFirstd("image"),
+        CheckImaged("image", channels=channels),
+        LoadMassReferenced("label"),
+    ]
 
 
 LoadMassReferenceD = LoadMassReferenceDict = LoadMassReferenced

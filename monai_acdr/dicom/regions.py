@@ -48,6 +48,7 @@ __all__ = [
     "as_regions",
     "code_item",
     "find_holes",
+    "group_rings",
     "iterate_contours",
     "join_keyholes",
     "named_structure",
@@ -323,16 +324,29 @@ def join_keyholes(rings: Sequence[np.ndarray], holes: Sequence[bool]) -> list[np
     """
     if not any(holes):
         return list(rings)
-    outer: list[tuple[np.ndarray, list[np.ndarray]]] = []
+    return [_joined(ring, inner) for ring, *inner in group_rings(rings, holes)]
+
+
+def group_rings(rings: Sequence[np.ndarray], holes: Sequence[bool]) -> list[list[np.ndarray]]:
+    """Each ring that is not a hole, followed by its holes.
+
+    Args:
+        rings: (K, 2) each, in the order in which they are drawn.
+        holes: for each ring whether it is a hole.
+
+    Returns:
+        Rings whose signed area is positive, and holes whose signed area is negative, each with the last ring before it
+        that has its first vertex within it, or else with the last one; holes before all rings are left out.
+    """
+    groups: list[list[np.ndarray]] = []
     for ring, hole in zip(rings, holes, strict=True):
         turned = ring if (_area(ring) > 0) != hole else ring[::-1].copy()
         if not hole:
-            outer.append((turned, []))
-            continue
-        around = [entry for entry in outer if _holds(entry[0], turned[0])] or outer
-        if around:
-            around[-1][1].append(turned)
-    return [_joined(ring, inner) for ring, inner in outer]
+            groups.append([turned])
+        elif groups:
+            around = [group for group in groups if _holds(group[0], turned[0])] or groups
+            around[-1].append(turned)
+    return groups
 
 
 def _area(ring: np.ndarray) -> float:

@@ -27,12 +27,12 @@ def require_highdicom(feature: str) -> Any:
     Raises:
         ImportError: when it is not installed.
     """
-    return _require(feature, "highdicom", "dicom-out", "highdicom", "highdicom.seg", "highdicom.sr")
+    return require(feature, "highdicom", "dicom-out", "highdicom", "highdicom.seg", "highdicom.sr")
 
 
 def require_dicomweb(feature: str) -> Any:
     """The module dicomweb_client.api; arguments and errors as :func:`require_highdicom`."""
-    return _require(feature, "dicomweb-client", "dicomweb", "dicomweb_client.api")
+    return require(feature, "dicomweb-client", "dicomweb", "dicomweb_client.api")
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def source_errors(product: str, source: object, instead: str) -> Iterator[None]:
         ) from None
 
 
-def _require(feature: str, package: str, extra: str, *modules: str) -> Any:
+def require(feature: str, package: str, extra: str, *modules: str) -> Any:
     """The first of the modules, once all of them are imported."""
     try:
         return [import_module(module) for module in modules][0]

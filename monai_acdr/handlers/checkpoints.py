@@ -591,21 +591,15 @@ class TrainingCheckpoint:
             )
         max_epochs, epoch_length = engine.state.max_epochs, engine.state.epoch_length
         schedules = {name: item.state_dict() for name, item in self.save_dict.items() if isinstance(item, LambdaLR)}
-        for name, item in self.save_dict.items():
+        parts: dict[str, Any] = {**self.save_dict, "trainer": engine}
+        scaler = getattr(engine, "scaler", None)
+        if scaler is not None and state.get(SCALER):  # saved without `amp`, or where it had no effect: starts afresh
+            parts[SCALER] = scaler
+        for name, item in parts.items():
             try:
                 item.load_state_dict(state[name])
             except Exception as error:  # optimizers, schedulers and scalers raise whatever comes up
                 raise _misfit(name, self.path, error) from error
-        try:
-            engine.load_state_dict(state["trainer"])
-        except Exception as error:
-            raise _misfit("trainer", self.path, error) from error
-        scaler = getattr(engine, "scaler", None)
-        if scaler is not None and state.get(SCALER):  # saved without `amp`, or where it had no effect: starts afresh
-            try:
-                scaler.load_state_dict(state[SCALER])
-            except Exception as error:
-                raise _misfit(SCALER, self.path, error) from error
         if epoch_length is not None and epoch_length != engine.state.epoch_length:
             self._go_on_with_other_steps(engine, epoch_length, schedules)
         if max_epochs is not None:

@@ -278,7 +278,7 @@ class EvaluationReport:
         return stream.getvalue()
 
 
-def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key: str | None = "pred") -> CaseRecord:
+def evaluate_output(case: Mapping[str, Any], contour_key: str | None = "pred") -> CaseRecord:
     """Measure one case of an engine's output.
 
     Args:
@@ -288,7 +288,6 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
             `initial_mask` (1, H, W), of the contour that the evolution started from. All may be absent: see
             :func:`monai_acdr.metrics.evaluate_case`. A `label` or a `reference` that is NaN everywhere is missing, as
             if absent.
-        default_name: for a case without name.
         contour_key: another name for `pred`, or None when there are no predicted contours.
 
     Raises:
@@ -311,7 +310,7 @@ def evaluate_output(case: Mapping[str, Any], default_name: str = "", contour_key
         pred=None if contour_key is None else case.get(contour_key),
         reference=reference,
         spacing=image_spacing(label) if has_spacing else None,
-        name=str(case.get("name", default_name)),
+        name=str(case.get("name", "")),
         patient=str(case.get("patient", "")),
         group=str(case.get("group", "")),
     )

@@ -21,7 +21,7 @@ from monai_acdr.inferers.localizer import (
     doubtful_frames,
     fit_heart_line,
 )
-from monai_acdr.inferers.uncertainty import evolve_members, outward_normals, spread_in_mm, vertex_spread
+from monai_acdr.inferers.uncertainty import ensemble_of, evolve_members, outward_normals, spread_in_mm, vertex_spread
 
 __all__ = [
     "ContourInferer",
@@ -35,6 +35,7 @@ __all__ = [
     "count_frames",
     "doubtful_frames",
     "drag_contours",
+    "ensemble_of",
     "evolve_members",
     "fit_heart_line",
     "outward_normals",

@@ -135,10 +135,11 @@ class ContourInferer:
             raise ValueError(f"Expected a ROI for each image, but got {len(images)} images and {len(rois)} ROIs.")
         for start in range(0, len(images), self.batch_size):
             chunk = slice(start, start + self.batch_size)
-            crops = [self._crop(image, roi) for image, roi in zip(images[chunk], rois[chunk], strict=True)]
+            crops = [self.cut(image, roi) for image, roi in zip(images[chunk], rois[chunk], strict=True)]
             yield crops, torch.stack([crop.as_tensor() for crop in crops]).to(self.device)
 
-    def _crop(self, image: MetaTensor, roi: Tensor) -> MetaTensor:
+    def cut(self, image: MetaTensor, roi: Tensor) -> MetaTensor:
+        """The network's input (C, h, w) for one image and its ROI."""
         data: dict[str, Any] = {"image": image, "roi": roi}
         for transform in self.crop:
             data = transform(data)

@@ -46,10 +46,15 @@ class _Known(nn.Module):
         return self.field
 
 
+def ensemble_of(network: ActiveContourNet) -> DisplacementEnsemble | None:
+    """The displacement network, where it is an ensemble of at least two, which can disagree."""
+    ensemble = network.displacement_net
+    return ensemble if isinstance(ensemble, DisplacementEnsemble) and len(ensemble.members) > 1 else None
+
+
 def has_members(network: ActiveContourNet) -> bool:
     """Whether the displacement network is an ensemble of at least two, which can disagree."""
-    ensemble = network.displacement_net
-    return isinstance(ensemble, DisplacementEnsemble) and len(ensemble.members) > 1
+    return ensemble_of(network) is not None
 
 
 def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | None = None) -> MemberContours:
@@ -63,11 +68,11 @@ def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | 
     Raises:
         ValueError: when the network is not an ensemble.
     """
-    ensemble = network.displacement_net
-    if not isinstance(ensemble, DisplacementEnsemble) or len(ensemble.members) < 2:
+    ensemble = ensemble_of(network)
+    if ensemble is None:
         raise ValueError(
             "Expected an ensemble of at least two displacement networks, which can disagree, but got one "
-            f"{type(ensemble).__name__}: train several with other seeds and join their checkpoints "
+            f"{type(network.displacement_net).__name__}: train several with other seeds and join their checkpoints "
             "(monai_acdr.handlers.join_checkpoints, configs/ensemble.json of a bundle)."
         )
     fields = ensemble.fields(image)

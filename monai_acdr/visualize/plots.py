@@ -111,17 +111,11 @@ def bland_altman(
         ValueError: for no measure, values that are not finite or not as many as references, or plots that are too
             small.
     """
-    if not pairs:
-        raise ValueError("Expected at least one measure to plot, but got none.")
-    if size[0] < MINIMUM_PLOT[0] or size[1] < MINIMUM_PLOT[1]:
-        raise ValueError(f"Expected plots of at least {MINIMUM_PLOT} (H, W), but got {tuple(size)}.")
+    _check_panels(pairs, size, MINIMUM_PLOT)
     checked = {name: _check_pair(name, *values) for name, values in pairs.items()}
-    columns = min(COLUMNS, len(checked))
-    rows = -(-len(checked) // columns)
-    figure = _figure((rows * size[0], columns * size[1]))
-    for number, (name, (means, differences)) in enumerate(checked.items(), 1):
-        axes = _axes(figure, "", "mean of both", (rows, columns, number))
-        axes.set_title(f"{name}: measured - reference", loc="left", fontsize=FONT_SIZE, parse_math=False)
+    titles = [f"{name}: measured - reference" for name in checked]
+    figure, panels = _panels(titles, size, COLUMNS, "mean of both")
+    for axes, (means, differences) in zip(panels, checked.values(), strict=True):
         axes.axhline(0, color=AXIS, linewidth=0.8)
         bias = float(differences.mean())
         lines = {f"bias {bias:+.1f}": bias}
@@ -150,17 +144,11 @@ def histograms(values: Mapping[str, Sequence[float]], size: tuple[int, int] = (2
         ValueError: for no measure, a measure without values or with values that are not finite, or plots that are too
             small.
     """
-    if not values:
-        raise ValueError("Expected at least one measure to plot, but got none.")
-    if size[0] < MINIMUM_HISTOGRAM[0] or size[1] < MINIMUM_HISTOGRAM[1]:
-        raise ValueError(f"Expected plots of at least {MINIMUM_HISTOGRAM} (H, W), but got {tuple(size)}.")
+    _check_panels(values, size, MINIMUM_HISTOGRAM)
     checked = {name: _check_values(name, measured) for name, measured in values.items()}
-    columns = min(HISTOGRAM_COLUMNS, len(checked))
-    rows = -(-len(checked) // columns)
-    figure = _figure((rows * size[0], columns * size[1]))
-    for number, (name, measured) in enumerate(checked.items(), 1):
-        axes = _axes(figure, "", "", (rows, columns, number))
-        axes.set_title(f"{name} (n = {measured.size})", loc="left", fontsize=FONT_SIZE, parse_math=False)
+    titles = [f"{name} (n = {measured.size})" for name, measured in checked.items()]
+    figure, panels = _panels(titles, size, HISTOGRAM_COLUMNS)
+    for axes, measured in zip(panels, checked.values(), strict=True):
         axes.hist(measured, bins=min(30, max(5, round(measured.size**0.5))), color=COLORS[0])
         axes.axvline(float(np.median(measured)), color=COLORS[2], linewidth=1.5)
     return _pixels(figure)
@@ -197,6 +185,14 @@ def scatter_plot(
     return _pixels(figure)
 
 
+def _check_panels(measures: Mapping[str, object], size: tuple[int, int], least: tuple[int, int]) -> None:
+    """Raise a ValueError where there is nothing to plot, or no room for it."""
+    if not measures:
+        raise ValueError("Expected at least one measure to plot, but got none.")
+    if size[0] < least[0] or size[1] < least[1]:
+        raise ValueError(f"Expected plots of at least {least} (H, W), but got {tuple(size)}.")
+
+
 def _check_values(name: str, values: Sequence[float]) -> np.ndarray:
     checked = np.asarray(values, dtype=np.float64)
     if checked.ndim != 1 or checked.size == 0 or not np.isfinite(checked).all():
@@ -224,6 +220,19 @@ def _axes(figure: Figure, vertical: str, horizontal: str, place: tuple[int, int,
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def _panels(titles: Sequence[str], size: tuple[int, int], most: int, horizontal: str = "") -> tuple[Figure, list[Axes]]:
+    """A figure of plots of (H, W) pixels, one for each title, in rows of at most ``most``."""
+    columns = min(most, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = _figure((rows * size[0], columns * size[1]))
+    panels = []
+    for number, title in enumerate(titles, 1):
+        axes = _axes(figure, "", horizontal, (rows, columns, number))
+        axes.set_title(title, loc="left", fontsize=FONT_SIZE, parse_math=False)
+        panels.append(axes)
+    return figure, panels
 
 
 def _name_lines(axes: Axes, lines: Mapping[str, float], height: int) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,13 @@ def test_what_cannot_be_exported(
     with pytest.raises(ValueError, match=r"exported as torchscript, but it cannot \(RuntimeError: no such operator\)"):
         export(tiny_cavity, tmp_path / "a.ts", "torchscript", images=frames, overwrite=True)
     assert (tmp_path / "a.ts").read_text() == "mine"
+
+
+def test_crops_of_a_bundle_of_colors(tiny_cavity: Path, frames: Path) -> None:
+    gray = load_model(tiny_cavity, device="cpu")
+    one, three = (export_bundle._crops(replace(gray, channels=number), frames).crops for number in (1, 3))
+    assert three.shape == (len(one), 3, *one.shape[-2:])
+    torch.testing.assert_close(three, one.expand_as(three))
 
 
 def test_a_name_of_another_format_is_refused(tiny_cavity: Path, tmp_path: Path) -> None:

@@ -35,12 +35,15 @@ from monai_acdr.apps.cohort.study import (
 from monai_acdr.apps.cohort.tables import read_references, require_tables, write_key, write_tables
 from monai_acdr.apps.segment_results import SegmentOptions
 from monai_acdr.data.text_files import file_text
+from monai_acdr.dicom.toolkit import require
 from monai_acdr.files import remove_leftovers
 
 __all__ = ["CohortOptions", "CohortReport", "run_cohort"]
 
 SHOWN = 5
 """Folders that a message names."""
+_DASK = ("A cohort on several processes", "Dask", "cohort")
+"""What needs what, by which extra."""
 _MAX_LOST = 3
 """How often the scheduler may give a study up because its workers were lost, before that is recorded."""
 _WAIT_SECONDS = 30
@@ -280,7 +283,7 @@ def _outcomes(
 @contextmanager
 def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) -> Iterator[Any]:
     """A client of Dask's scheduler, which is there or is started."""
-    distributed = _require("distributed")
+    distributed = require(*_DASK, "distributed")
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         if cohort.scheduler is not None:
@@ -400,7 +403,7 @@ def _lost(run: CohortRun) -> RuntimeError:
 @contextmanager
 def _slurm_cluster(path: Path, jobs: int) -> Iterator[Any]:
     """A cluster of SLURM jobs, with the options of a YAML file."""
-    jobqueue, yaml = _require("dask_jobqueue"), import_module("yaml")
+    jobqueue, yaml = require(*_DASK, "dask_jobqueue"), import_module("yaml")
     try:
         options = yaml.safe_load(file_text(path, "options of a SLURM cluster"))
     except yaml.YAMLError as error:
@@ -430,15 +433,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _require(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f"A cohort on several processes needs Dask ({error}): pip install 'monai_acdr[cohort]'"
-        ) from error
 
 
 def _ignore(_text: str) -> None:

@@ -19,6 +19,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from monai_acdr.apps.cohort.study import Study
@@ -40,7 +42,7 @@ INDEX = "index"
 _BATCH = 1000
 """Files after which the index is written, so that a scan that is killed goes on from there."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
-_KEYWORDS = ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "Modality")
+_KEYWORDS = ("PatientID", "StudyInstanceUID", "SOPInstanceUID")
 _TABLE = """CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, time INTEGER, kind TEXT, patient TEXT, study TEXT, reason TEXT, scan INTEGER
 ) WITHOUT ROWID"""
@@ -201,7 +203,7 @@ def _tree_studies(root: Path, folder: Path, say: Callable[[str], None]) -> Sourc
 def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[[str], None]) -> None:
     """Bring the index up to date with the tree."""
     (scan,) = database.execute("SELECT COALESCE(MAX(scan), 0) + 1 FROM files").fetchone()
-    known = "SELECT size, time FROM files WHERE path = ?"
+    known = "UPDATE files SET scan = ? WHERE path = ? AND size = ? AND time = ?"
     told, total, read = time.monotonic(), 0, 0
     for place, names in walk_files(root):
         if place == output or output in place.parents:
@@ -214,9 +216,7 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
             except OSError:  # gone since
                 continue
             state = status.st_size, status.st_mtime_ns
-            if database.execute(known, (key,)).fetchone() == state:
-                database.execute("UPDATE files SET scan = ? WHERE path = ?", (scan, key))
-            else:
+            if not database.execute(known, (scan, key, *state)).rowcount:  # new, or changed
                 read += 1
                 row = (key, *state, *_header(file, key), scan)
                 database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
@@ -242,7 +242,7 @@ def _header(file: Path, key: str) -> tuple[str, str, str, str]:
         if is_result(file):
             return "", "", "", "a result, not an image"
         header = load_dataset(file, header_only=True, keywords=_KEYWORDS)
-        patient, study, instance = (text(header, keyword) for keyword in _KEYWORDS[:3])
+        patient, study, instance = (text(header, keyword) for keyword in _KEYWORDS)
         if not study or not instance:
             return "", "", "", "a DICOM file without StudyInstanceUID or SOPInstanceUID"
         return "dicom", patient, study, ""
@@ -254,32 +254,25 @@ def _grouped(root: Path, database: sqlite3.Connection) -> Sources:
     with_dicom = {os.path.dirname(path) for (path,) in database.execute("SELECT path FROM files WHERE kind = 'dicom'")}
     studies: list[Study] = []
     reasons: Counter[str] = Counter()
-    for kind, patient, study, files in _groups(database):
+    for kind, patient, study, files, newest in _groups(database):
         if kind == "pictures" and study in with_dicom:
             reasons["a picture beside DICOM files"] += len(files)
         elif kind:
             place = os.path.commonpath([os.path.dirname(file) for file in files]) if kind != "nifti" else files[0]
             paths = tuple(str(root / file) for file in files)
             uid = study if kind == "dicom" else ""
-            studies.append(Study(str(root / place), place or ".", patient, uid, paths, kind))
+            studies.append(Study(str(root / place), place or ".", patient, uid, paths, kind, newest))
     for reason, count in database.execute("SELECT reason, COUNT(*) FROM files WHERE kind = '' GROUP BY reason"):
         reasons[reason] += count
     return Sources(studies, dict(reasons))
 
 
-def _groups(database: sqlite3.Connection) -> Iterator[tuple[str, str, str, list[str]]]:
-    """Kind, patient, study and files of each study."""
-    key: tuple[str, str, str] | None = None
-    files: list[str] = []
-    order = "SELECT kind, patient, study, path FROM files WHERE kind <> '' ORDER BY kind, patient, study, path"
-    for *group, path in database.execute(order):
-        if key is not None and key != tuple(group):
-            yield (*key, files)
-            files = []
-        key = (group[0], group[1], group[2])
-        files.append(path)
-    if key is not None:
-        yield (*key, files)
+def _groups(database: sqlite3.Connection) -> Iterator[tuple[str, str, str, list[str], int]]:
+    """Kind, patient, study, files and time of the newest file of each study."""
+    order = "SELECT kind, patient, study, path, time FROM files WHERE kind <> '' ORDER BY kind, patient, study, path"
+    for (kind, patient, study), group in groupby(database.execute(order), key=itemgetter(0, 1, 2)):
+        rows = list(group)
+        yield kind, patient, study, [path for *_, path, _ in rows], max(time for *_, time in rows)
 
 
 def _ignore(_text: str) -> None:

@@ -37,14 +37,14 @@ from typing import Any
 
 from monai_acdr import __version__
 from monai_acdr.apps.cli import exit_code, explain
-from monai_acdr.apps.model import ContourModel, find_bundle, find_weights, load_model
+from monai_acdr.apps.model import ContourModel, find_bundle, load_model, weights_sha256
 from monai_acdr.apps.regions import parse_region
 from monai_acdr.apps.segment_results import SegmentOptions
 from monai_acdr.apps.segment_study import fetch_study, segment
 from monai_acdr.data.files import natural_key, walk_files
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom.identity import repeatable_uids
-from monai_acdr.files import replace_folder, write_text_atomically
+from monai_acdr.files import file_sha256, replace_folder, write_text_atomically
 from monai_acdr.read_budget import read_budget, read_budget_bytes
 
 __all__ = [
@@ -52,7 +52,6 @@ __all__ = [
     "CohortRun",
     "Outcome",
     "Study",
-    "file_sha256",
     "open_run",
     "process_study",
     "write_failure",
@@ -95,6 +94,7 @@ class Study:
         uid: StudyInstanceUID, where it is known.
         files: the files of the study, where they are not all of `source`.
         kind: ``dicom``, ``pictures``, ``nifti``, or ``path`` and ``url`` where it is not known yet.
+        newest: when the newest of `files` was written, nanoseconds of the epoch; 0 where that is not known.
     """
 
     source: str
@@ -103,6 +103,7 @@ class Study:
     uid: str = ""
     files: tuple[str, ...] = ()
     kind: str = "path"
+    newest: int = 0
 
     @property
     def identity(self) -> str:
@@ -193,10 +194,8 @@ def has_changed(run: CohortRun, study: Study) -> bool:
     path = run.study_folder(run.pseudonym(study)) / RECORD
     if not study.files or not path.is_file():
         return False
-    if read_json(path, "the record of a study").get("input_files", len(study.files)) != len(study.files):
-        return True
-    done = path.stat().st_mtime_ns
-    return any(os.stat(file).st_mtime_ns > done for file in study.files)
+    number = read_json(path, "the record of a study").get("input_files", len(study.files))
+    return number != len(study.files) or study.newest > path.stat().st_mtime_ns
 
 
 def open_run(
@@ -231,9 +230,7 @@ def open_run(
     root = find_bundle(model)
     if options.checkpoint is not None:
         options = replace(options, checkpoint=str(Path(options.checkpoint).absolute()))
-    weights = {"weights_sha256": file_sha256(find_weights(root, options.checkpoint))}
-    if (root / "models" / "localizer.pt").is_file():
-        weights["localizer_sha256"] = file_sha256(root / "models" / "localizer.pt")
+    weights = weights_sha256(root, options.checkpoint)
     secret = _read_salt(Path(salt).absolute() if salt is not None else folder / SALT)
     settings = {item.name: getattr(options, item.name) for item in fields(options) if item.name not in _NOT_SETTINGS}
     manifest = {
@@ -275,17 +272,9 @@ def _check_same(folder: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) 
 
 def _read_salt(path: Path) -> bytes:
     """The salt of a file, which is made when it is missing: 64 hexadecimal digits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="ascii") as stream:
-                stream.write(secrets.token_hex(32) + "\n")
-            with suppress(FileExistsError):
-                os.link(temporary, path)  # of several processes, one succeeds
-        finally:
-            temporary.unlink(missing_ok=True)
+        with suppress(FileExistsError):  # of several processes, one succeeds
+            write_text_atomically(path, secrets.token_hex(32) + "\n", overwrite=False, private=True)
     text = path.read_bytes()[:1000].decode("ascii", errors="replace").strip()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise ValueError(f"Expected 64 hexadecimal digits in {path}, but got something else: give the file of a salt.")
@@ -373,15 +362,6 @@ def _inputs_sha256(path: Path) -> str:
         return file_sha256(path) if path.is_file() else ""
     files = [folder / name for folder, names in walk_files(path, []) for name in names]
     return hashlib.sha256("".join(sorted(map(file_sha256, files))).encode()).hexdigest()
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, which is read in pieces."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 MAX_MODELS = 4

@@ -27,7 +27,7 @@ from monai_acdr.apps.cohort.sources import Sources
 from monai_acdr.apps.cohort.study import RECORD, CohortRun, Outcome, Study
 from monai_acdr.apps.volume_agreement import MEASURES
 from monai_acdr.data.text_files import read_json, read_table
-from monai_acdr.files import replace_file
+from monai_acdr.files import check_parent, replace_file, write_text_atomically
 from monai_acdr.measures import compute_agreement
 from monai_acdr.visualize import bland_altman, histograms, save_cohort_report, scatter_plot
 
@@ -65,7 +65,6 @@ _BATCH = 500
 """Studies that are written at once."""
 _PICTURE_SIDE = 900
 """Pixels of the longer side of a contact sheet on the page."""
-_FUNCTION = ("edv_ml", "esv_ml", "sv_ml", "ef_percent")
 _MAX_REASONS = 50
 
 References = Mapping[str, Mapping[str, float]]
@@ -91,9 +90,7 @@ def write_key(path: str | os.PathLike[str], run: CohortRun, studies: Sequence[St
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(KEY_COLUMNS)
     writer.writerows(sorted((run.pseudonym(s), s.patient, s.uid, s.name, s.source) for s in studies))
-    with replace_file(path) as temporary:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(stream.getvalue())
+    write_text_atomically(check_parent(path), stream.getvalue(), private=True)
 
 
 def read_references(path: str | os.PathLike[str], run: CohortRun, studies: Sequence[Study]) -> References:

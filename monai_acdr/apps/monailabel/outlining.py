@@ -25,7 +25,7 @@ from torch import Tensor
 from monai_acdr.apps.measurements import NO_CONTRAST, find_grid
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.outlines import Outline, outline_frames
+from monai_acdr.apps.outlines import Outline, network_input, outline_frames
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.geometry import nest_contours
 from monai_acdr.inferers import contradicted_clicks, correct_contour
@@ -368,7 +368,8 @@ def _second_look(
     if any(_is_inside(vertices, click) for vertices in contours):
         return contours
     frame = image.inputs.frames[outlined.frame]
-    (found,) = model.infer([frame.image], [expand_roi(outlined.region, SECOND_LOOK)])
+    seen, region = network_input(frame, expand_roi(outlined.region, SECOND_LOOK), model)
+    (found,) = model.infer([seen], [region])
     last = model.place_border(found[-1] if found.ndim == 4 else found[-1][None], frame.spacing)
     return list(last) if any(_is_inside(vertices, click) for vertices in last) else contours
 

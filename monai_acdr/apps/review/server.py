@@ -27,15 +27,15 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.documents import read_contour_document
-from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import outline_frames
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.apps.review.results import VersionReport, check_reader, write_version
-from monai_acdr.apps.review.state import Contour, Review, file_digest
+from monai_acdr.apps.review.state import Contour, Review
 from monai_acdr.apps.review.study import CELL, COLUMNS, PAGE, Study, open_study
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, DicomWebError
-from monai_acdr.files import lock_folder
+from monai_acdr.dicom.regions import LARGEST_COORDINATE
+from monai_acdr.files import file_sha256, lock_folder
 from monai_acdr.geometry import signed_area
 from monai_acdr.inferers import correct_contour, push_contours
 from monai_acdr.visualize import structure_color
@@ -255,7 +255,7 @@ class ReviewSession:
 
     def _click(self, body: Mapping[str, Any]) -> int:
         """A correction as in MONAI Label: a point that has to be inside, outside, or on the contour (null)."""
-        index, number = self._checked_frame(body), body.get("contour")
+        index, number = self.review.check_frame(body.get("frame")), body.get("contour")
         contours = list(self.review.contours[index])
         if type(number) is not int or not 0 <= number < len(contours):
             raise ValueError(f"Expected a contour from 0 to {len(contours) - 1}, but got {str(number)[:40]!r}.")
@@ -287,22 +287,16 @@ class ReviewSession:
                 contours[position] = _edited(contours[position], after.numpy())
         return contours
 
-    def _checked_frame(self, body: Mapping[str, Any]) -> int:
-        index = body.get("frame")
-        if type(index) is not int or not 0 <= index < len(self.review.names):
-            raise ValueError(f"Expected a frame from 0 to {len(self.review.names) - 1}, but got {str(index)[:40]!r}.")
-        return index
-
     def outline(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Have the network outline a frame again, in the region of its present contours or about a point."""
-        index = self._checked_frame(body)
+        index = self.review.check_frame(body.get("frame"))
         present = self.review.contours[index]
         model = self._load()
         numbers = _model_structures(model, self.review)
         request = _region(body.get("point"), present, body.get("contour"), model)
         frame = self.study.frame(index)
         inputs = replace(self.study.inputs, frames=[frame])
-        (outline,) = outline_frames([request], inputs, model, find_grid([frame])[0], all_frames=True)
+        (outline,) = outline_frames([request], inputs, model, None, all_frames=True)
         if outline.final is None:
             raise ValueError(f"Expected something to outline, but there is {outline.reason}: choose another place.")
         new = [
@@ -375,7 +369,7 @@ def _sequence(body: Mapping[str, Any]) -> int:
 def _point(value: Any) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2 or not all(type(v) in (int, float) for v in value):
         raise ValueError(f"Expected a point [x, y] in pixels, but got {str(value)[:60]!r}.")
-    if not all(abs(v) <= 1e6 for v in value):
+    if not all(abs(v) <= LARGEST_COORDINATE for v in value):
         raise ValueError("Expected a point near the image, but got one far outside.")
     return float(value[0]), float(value[1])
 
@@ -466,7 +460,7 @@ def start_review(
     with lock_folder(folder) as locked:  # a second server is refused
         study, places = open_study(Path(images), document, options.spacing)
         names = [frame.name for frame in study.frames]
-        review = Review(document, names, places, locked, file_digest(path))
+        review = Review(document, names, places, locked, file_sha256(path))
         try:
             if review.dropped:
                 say("The last change was not complete when the program was killed, and was left out.")

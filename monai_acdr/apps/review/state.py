@@ -11,7 +11,6 @@ line without its end was being written when the program was killed: nobody was t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_acdr.apps.documents import ContourDocument
+from monai_acdr.apps.documents import DECIMALS, MAX_CONTOURS, ContourDocument
 from monai_acdr.dicom.regions import GENERATIONS, LARGEST_COORDINATE
 from monai_acdr.files import writing
 
@@ -30,10 +29,8 @@ __all__ = ["Contour", "LOG_NAME", "Review", "ReviewConflictError"]
 
 LOG_NAME = "changes.jsonl"
 FORMAT, VERSION = "monai_acdr.review", 1
-DECIMALS = 4
 MAX_VERTICES = 200_000
 """Vertices of one frame; more are refused."""
-MAX_CONTOURS = 1_000
 MAX_LINE = 64 << 20
 """Bytes of a line of the log."""
 ACTIONS = ("drag", "click", "delete", "restore", "copy", "outline", "draw")
@@ -140,11 +137,10 @@ class Review:
         self.frames = dict(zip(places, document.frames, strict=True))
         self.originals: list[Contours] = [()] * len(self.names)
         for place, frame in self.frames.items():
-            holes = frame.holes or (False,) * len(frame.contours)
             self.originals[place] = tuple(
                 Contour(structure, np.round(vertices, DECIMALS), hole, original=number)
                 for number, (structure, vertices, hole) in enumerate(
-                    zip(frame.indices, frame.contours, holes, strict=True)
+                    zip(frame.indices, frame.contours, frame.hole_flags, strict=True)
                 )
             )
         self.contours = list(self.originals)
@@ -174,7 +170,7 @@ class Review:
             ValueError: for contours that cannot be.
         """
         self.check_sequence(sequence)
-        index = self._check_frame(index)
+        index = self.check_frame(index)
         if action not in ACTIONS:
             raise ValueError(f"Expected `action` to be one of {ACTIONS}, but got {str(action)[:40]!r}.")
         after = self._parse(index, contours)
@@ -199,7 +195,7 @@ class Review:
             ReviewConflictError, ValueError: as :meth:`set_contours`.
         """
         self.check_sequence(sequence)
-        index = self._check_frame(index)
+        index = self.check_frame(index)
         if not isinstance(seen, bool):
             raise ValueError(f"Expected `seen` to be true or false, but got {str(seen)[:40]!r}.")
         self._write({"do": "seen", "frame": self.names[index], "seen": seen})
@@ -383,7 +379,8 @@ class Review:
                 "shows the contours as they are."
             )
 
-    def _check_frame(self, index: Any) -> int:
+    def check_frame(self, index: Any) -> int:
+        """The number of a frame, or a ValueError."""
         if type(index) is not int or not 0 <= index < len(self.names):
             raise ValueError(f"Expected a frame from 0 to {len(self.names) - 1}, but got {str(index)[:40]!r}.")
         return index
@@ -428,8 +425,3 @@ class Review:
             if phase is not None and (type(phase) is not int or not 0 <= phase < len(self.names)):
                 raise ValueError(f"Expected phases from 0, or null, but got {str(phase)[:40]!r}.")
         return end_diastole, end_systole
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -57,10 +57,10 @@ class Study:
 
     def __init__(self, inputs: Inputs, document: ContourDocument, places: Sequence[int]) -> None:
         self.inputs = inputs
+        self._decoding = threading.Lock()  # readers of compressed pixels are not all made for threads
         self.grid: CineGrid | None = find_grid(inputs.frames)[0] if len(inputs.frames) > 1 else None
         self.box = _common_box(inputs.frames, document)
         self.window = self._common_window(places) if self.grid is not None else None
-        self._decoding = threading.Lock()  # readers of compressed pixels are not all made for threads
         self.sheet: Callable[[int], bytes] = lru_cache(SHEETS)(self._sheet)
 
     @property
@@ -77,7 +77,8 @@ class Study:
         frame = self.inputs.frames[index]
         if frame.source is None:
             return frame
-        (image,) = load_frames([frame.source]).values()
+        with self._decoding:
+            (image,) = load_frames([frame.source]).values()
         return replace(frame, image=image)
 
     def pixels(self, index: int) -> np.ndarray:
@@ -91,8 +92,7 @@ class Study:
         Returns:
             The bytes; ``height``, ``width``, ``low`` and ``step`` (value = low + step * number), and ``window``.
         """
-        with self._decoding:
-            values = self.pixels(index)
+        values = self.pixels(index)
         low, high = float(values.min()), float(values.max())
         whole = 0 <= high - low <= LEVELS and bool((values == np.round(values)).all())
         step = 1.0 if whole else max(high - low, 1e-12) / LEVELS
@@ -107,11 +107,10 @@ class Study:
         rows = -(-len(frames) // COLUMNS)
         sheet = Image.new("L", (COLUMNS * CELL, rows * CELL))
         for number, index in enumerate(frames):
-            with self._decoding:
-                try:
-                    values = self.pixels(index)
-                except ValueError:  # the large view says why
-                    continue
+            try:
+                values = self.pixels(index)
+            except ValueError:  # the large view says why
+                continue
             left, top, right, bottom = self.thumbnail_box(index)
             low, high = self.window or _window(values)
             shown = (values[top:bottom, left:right] - low) / max(high - low, 1e-12)

@@ -343,8 +343,7 @@ class Watcher:
         if not study.stable:
             self.queue.put_back(entry.study, self.clock() + self.rules.settle_seconds, entry.kind, attempted=False)
             return None
-        series = self.server.series(entry.study)
-        choice = None if self._is_old(study) else self.rules.choose(study, series)
+        choice = None if self._is_old(study) else self.rules.choose(study, self.server.series(entry.study))
         if choice is None:
             self.queue.place(entry.study, False, study.last_update)
             self.queue.end(entry.study, "ignored")

@@ -16,11 +16,10 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from monai_acdr.apps import SegmentOptions
 from monai_acdr.apps.cohort import CohortRun, Study, open_run, process_study
 from monai_acdr.apps.cohort import study as module
 
-OPTIONS = SegmentOptions(pictures=False, device="cpu")
+from .conftest import OPTIONS
 
 
 def files_below(folder: Path) -> list[str]:

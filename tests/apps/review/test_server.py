@@ -34,11 +34,12 @@ from monai_acdr.apps.review import server as review_server
 from monai_acdr.apps.review.http import FILES, STATIC, make_app
 from monai_acdr.apps.review.results import VersionReport, measure_review
 from monai_acdr.apps.review.server import ReviewOptions, ReviewSession, start_review
-from monai_acdr.apps.review.state import Review, file_digest
+from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import PAGE, Study, open_study
 from monai_acdr.apps.study_files import find_series
 from monai_acdr.dicom import TISSUE, read_rtstruct
 from monai_acdr.dicom.seg import read_seg
+from monai_acdr.files import file_sha256
 from monai_acdr.inferers import correct_contour, push_contours
 from monai_acdr.measures import FrameHeader
 
@@ -85,7 +86,7 @@ def open_session(results: Path, images: Path, **options: Any) -> ReviewSession:
     study, places = open_study(images, document)
     folder = path.parent / "review"
     folder.mkdir(exist_ok=True)
-    review = Review(document, [frame.name for frame in study.frames], places, folder, file_digest(path))
+    review = Review(document, [frame.name for frame in study.frames], places, folder, file_sha256(path))
     return ReviewSession(review, study, folder, ReviewOptions(**options))
 
 
@@ -294,13 +295,13 @@ def test_a_model_of_something_else_is_refused(client: Client, tiny_mass: Path) -
 
 def test_finish_writes_a_version_that_others_read_and_keeps_the_old_one(client: Client, study: Path) -> None:
     folder = client.session.folder
-    digest = file_digest(folder.parent / "contours.json")
+    digest = file_sha256(folder.parent / "contours.json")
     records = moved(client, 0, 0)
     client.set(0, records)
     client.set(5, [], "delete")
     answer = client.post("/api/finish", {"reader": " Doe^Jane ", "sequence": 2})
     assert answer["files"] == ["contours.json", "review.json", "rtstruct.dcm", "seg.dcm", "sr.dcm"]
-    assert answer["skipped"] == [] and file_digest(folder.parent / "contours.json") == digest
+    assert answer["skipped"] == [] and file_sha256(folder.parent / "contours.json") == digest
     version = folder / "version-0001"
     document = read_contour_document(version / "contours.json")
     assert len(document.frames) == 11

@@ -63,7 +63,7 @@ export function nearestOnContour(c, x, y) {
   const lengths = edgeLengths(c);
   let arc = 0;
   for (let k = 0; k < edge / 2; k += 1) arc += lengths[k];
-  return { depth: winding !== 0 ? best : -best, arc: arc + share * lengths[edge / 2], foot, vertex: share < 0.5 ? edge / 2 : following(edge, c.length) / 2 };
+  return { depth: winding !== 0 ? best : -best, arc: arc + share * lengths[edge / 2], foot };
 }
 
 /** Depths of many points at once: nearestOnContour without arc and foot. */

@@ -152,7 +152,6 @@ function setContours(index, contours) {
   record.areas = contours.map((contour) => [contour.structure, Math.abs(signedArea(contour.vertices)), contour.hole]);
   if (index === page.frame) { drawContours(); showAreas(); }
   drawThumbnails();
-  showMeasures();
 }
 
 /** Positions in the list of a frame's contours that are nested, innermost first; empty where they are not. */
@@ -179,6 +178,7 @@ export function dragged(contours, position, arc, pull) {
 
 function commit(contours, action, index = page.frame) {
   setContours(index, contours);
+  showMeasures();
   return change({ do: 'contours', action, frame: index, contours: contours.map(plain) });
 }
 
@@ -431,7 +431,7 @@ let pending = null;
 overlay.addEventListener('pointermove', (event) => {
   if (page.drag === null) { showNear(event); return; }
   const first = pending === null;
-  pending = { event, at: performance.now() };
+  pending = { event };
   if (first) requestAnimationFrame(moved);
 });
 
@@ -442,7 +442,7 @@ function showNear(event) {
 }
 
 function moved() {
-  const { event, at } = pending ?? {};
+  const { event } = pending ?? {};
   pending = null;
   const drag = page.drag;
   if (!event || drag === null) return;
@@ -460,7 +460,6 @@ function moved() {
     const started = performance.now();
     moveDrag(dx / page.view.scale, dy / page.view.scale);
     timings.drag.push(performance.now() - started);
-    timings.wait = started - at;
   } else if (drag.kind === 'draw') {
     drag.contours = [...contoursOf(page.frame), circle(drag.x, drag.y, Math.max(1, Math.hypot(dx, dy) / page.view.scale))];
     drawContours();
