@@ -49,8 +49,10 @@ _MAX_LOST = 3
 _WAIT_SECONDS = 30
 """For a scheduler that does not answer."""
 _MAX_STARTS = 3
+_LOOK_SECONDS = 20
+"""Between looks at the workers."""
 _PATIENCE_SECONDS = 120
-"""For workers of this machine that are started anew."""
+"""For workers that are started anew, and for jobs that wait in a queue, before it is said."""
 _POLL_SECONDS = 0.02
 
 
@@ -276,8 +278,8 @@ def _outcomes(
         return
     expected = max(1, cohort.workers)
     with _client(cohort, expected, say) as client:
-        patience = None if cohort.scheduler or cohort.slurm else _PATIENCE_SECONDS  # other clusters may grow again
-        yield from _on_cluster(client, expected, patience, run, studies, cohort.retry_failed)
+        look = _Attendant(client, cohort, expected, run, say)
+        yield from _on_cluster(client, expected, look, run, studies, cohort.retry_failed)
 
 
 @contextmanager
@@ -318,26 +320,63 @@ def _start_workers(distributed: Any, workers: int) -> Any:
     )
 
 
-def _completed(client: Any, futures: Any, patience: float | None, run: CohortRun) -> Iterator[Any]:
-    """Futures as they are done, those that are added meanwhile as well; an error when there are no workers for long."""
-    seen = time.monotonic()
+class _Attendant:
+    """Looks after the workers from time to time.
+
+    Workers of this machine are started anew by Dask; when there are none for long, that is an error. Jobs of SLURM that
+    ended, as at their wall time, are asked for again. A cluster without workers is named once, since it may grow.
+    """
+
+    def __init__(
+        self, client: Any, cohort: CohortOptions, expected: int, run: CohortRun, say: Callable[[str], None]
+    ) -> None:
+        self._client, self._expected, self._run, self._say = client, expected, run, say
+        self._own = cohort.scheduler is None and cohort.slurm is None
+        self._jobs = cohort.slurm is not None
+        self._next = self._seen = time.monotonic()
+        self._told = False
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _LOOK_SECONDS
+        if self._jobs:
+            self._client.cluster.scale(jobs=self._expected)
+        if self._client.nthreads():
+            self._seen, self._told = now, False
+        elif now < self._seen + _PATIENCE_SECONDS:
+            return
+        elif self._own:
+            raise RuntimeError(
+                f"Expected workers that stay, but all of them have ended: what is done is in {self._run.folder}. Give "
+                "the same command again; with fewer workers, if memory is short."
+            )
+        elif not self._told:
+            self._told = True
+            self._say(
+                f"No worker for {_duration(now - self._seen)}: waiting for one. "
+                + ("Look at squeue and the jobs' logs." if self._jobs else "Start some with dask worker ADDRESS.")
+            )
+
+
+def _completed(futures: Any, look: Callable[[], None]) -> Iterator[Any]:
+    """Futures as they are done, those that are added meanwhile as well."""
     while futures.count():
+        look()
         if futures.has_ready():
             yield from futures.next_batch(block=False)
-            seen = time.monotonic()
-            continue
-        time.sleep(_POLL_SECONDS)
-        if patience is not None and time.monotonic() > seen + patience:
-            if not client.nthreads():
-                raise RuntimeError(
-                    f"Expected workers that stay, but all of them have ended: what is done is in {run.folder}. Give "
-                    "the same command again; with fewer workers, if memory is short."
-                )
-            seen = time.monotonic()
+        else:
+            time.sleep(_POLL_SECONDS)
 
 
 def _on_cluster(
-    client: Any, expected: int, patience: float | None, run: CohortRun, studies: Iterable[Study], retry_failed: bool
+    client: Any,
+    expected: int,
+    look: Callable[[], None],
+    run: CohortRun,
+    studies: Iterable[Study],
+    retry_failed: bool,
 ) -> Iterator[Outcome]:
     distributed = import_module("distributed")
     waiting = iter(studies)
@@ -357,7 +396,7 @@ def _on_cluster(
             give(study)
 
     give_more()
-    for future in _completed(client, futures, patience, run):
+    for future in _completed(futures, look):
         study = given.pop(future.key)
         name = run.pseudonym(study)
         outcome = _outcome_of(future, name, run)
@@ -412,8 +451,11 @@ def _slurm_cluster(path: Path, jobs: int) -> Iterator[Any]:
         ) from None
     if not isinstance(options, dict):
         raise ValueError(f"Expected options of dask_jobqueue.SLURMCluster in {path}, such as cores: 8, but got none.")
+    dashboard = {"dashboard_address": "127.0.0.1:0"}  # Dask's own default shows it to the network
     try:
-        cluster = jobqueue.SLURMCluster(**options)
+        cluster = jobqueue.SLURMCluster(
+            **options | {"scheduler_options": dashboard | options.get("scheduler_options", {})}
+        )
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Expected options of dask_jobqueue.SLURMCluster in {path}, but it refuses them ({error}): correct them."

@@ -105,6 +105,13 @@ echo "Submitted batch job 1"
 """
 
 
+# The script's own copy is run: that of dask_jobqueue is removed as soon as sbatch has ended.
+SHORT_FIRST_JOB = """echo job >> {folder}/jobs
+[ "$(wc -l < {folder}/jobs)" -gt 1 ] || sed -i '$s/$/ --lifetime 1s/' {folder}/job.sh
+cp {folder}/job.sh {folder}/job-$$.sh
+(sh {folder}/job-$$.sh > {folder}/job-$$.log 2>&1 &)"""
+
+
 def install_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch, run: str) -> Path:
     """Programs in place of SLURM's, and options as users write them."""
     programs = folder / "programs"
@@ -147,8 +154,18 @@ def test_the_job_script_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_jobs_of_slurm(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The script of a job, run by a program in the place of sbatch, starts a worker that does the studies."""
+    """The script of a job, run by a program in the place of sbatch, starts a worker that does the studies.
+
+    The first job ends as soon as its worker is there, as at its wall time: another one is asked for.
+    """
     pytest.importorskip("dask_jobqueue")
-    options = install_slurm(tmp_path, monkeypatch, '(sh "$1" > /dev/null 2>&1 &)')
-    report = do(cohort_tree, slurm=options, workers=1)
+    dask = pytest.importorskip("dask")
+    monkeypatch.setattr(engine, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(engine, "_PATIENCE_SECONDS", 0)
+    options = install_slurm(tmp_path, monkeypatch, SHORT_FIRST_JOB.format(folder=tmp_path))
+    told: list[str] = []
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"}):
+        report = do(cohort_tree, slurm=options, workers=1, say=told.append)
     assert (report.done, report.failed) == (NUM_STUDIES, 0)
+    assert len((tmp_path / "jobs").read_text().splitlines()) >= 2
+    assert [line for line in told if line.startswith("No worker for ") and "squeue" in line]
