@@ -10,6 +10,8 @@ VENV_OLDEST ?= .venv-oldest
 # Where another build of torch comes from, as the small one for machines without a GPU:
 # make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
 TORCH_INDEX ?=
+# A uv that installs in place of pip, in less time. It does not read the settings of pip: .ci/run translates them.
+UV_PROGRAM ?=
 PY := $(VENV)/bin/python
 PY_OLDEST := $(VENV_OLDEST)/bin/python
 # pytest's -n: "auto" starts one worker for each core; each worker computes with one thread. A file's tests stay in one
@@ -72,18 +74,18 @@ $(INSTALLED): $(METADATA) constraints.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing into $(VENV): this takes a few minutes the first time.'
 	$(call install_torch_build,$(PY),constraints.txt,torch)
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[bundle,dev]'
+	$(call pip_install,$(PY)) --constraint constraints.txt --editable '.[bundle,dev]'
 	@touch $@
 
 $(INSTALLED_BENCHMARK): $(INSTALLED)
-	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[benchmark]'
+	$(call pip_install,$(PY)) --constraint constraints.txt --editable '.[benchmark]'
 	@touch $@
 
 $(INSTALLED_OLDEST): $(METADATA) constraints-oldest.txt
 	$(call check_python)
 	test -x $(PY_OLDEST) || $(PYTHON) -m venv $(VENV_OLDEST)
 	$(call install_torch_build,$(PY_OLDEST),constraints-oldest.txt,torch)
-	$(PY_OLDEST) -m pip install --quiet --constraint constraints-oldest.txt --editable '.[bundle,test]'
+	$(call pip_install,$(PY_OLDEST)) --constraint constraints-oldest.txt --editable '.[bundle,test]'
 	@touch $@
 
 label-venv: $(INSTALLED_LABEL)
@@ -94,9 +96,9 @@ $(INSTALLED_LABEL): $(METADATA) requirements-label.txt
 	test -x $(PY_LABEL) || $(LABEL_PYTHON) -m venv $(VENV_LABEL)
 	@echo 'Installing into $(VENV_LABEL): this takes a few minutes the first time.'
 	$(call install_torch_build,$(PY_LABEL),requirements-label.txt,torch torchvision)
-	$(PY_LABEL) -m pip install --quiet --constraint requirements-label.txt torch torchvision
-	$(PY_LABEL) -m pip install --quiet --no-deps --requirement requirements-label.txt
-	$(PY_LABEL) -m pip install --quiet --no-deps --editable .
+	$(call pip_install,$(PY_LABEL)) --constraint requirements-label.txt torch torchvision
+	$(call pip_install,$(PY_LABEL)) --no-deps --requirement requirements-label.txt
+	$(call pip_install,$(PY_LABEL)) --no-deps --editable .
 	@touch $@
 
 $(LABEL_DEMO): | $(INSTALLED_LABEL)
@@ -165,9 +167,12 @@ clean:
 	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_LABEL) runs build dist *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
+# $(call pip_install,python)
+pip_install = $(if $(UV_PROGRAM),$(UV_PROGRAM) pip install --python $(1),$(1) -m pip install) --quiet
+
 # $(call install_torch_build,python,constraints,packages): before the rest, which then brings what the build depends on.
 define install_torch_build
-$(if $(TORCH_INDEX),$(1) -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) --constraint $(2) $(3))
+$(if $(TORCH_INDEX),$(call pip_install,$(1)) --no-deps --index-url $(TORCH_INDEX) --constraint $(2) $(3))
 endef
 
 define check_python
