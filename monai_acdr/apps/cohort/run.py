@@ -44,6 +44,8 @@ SHOWN = 5
 """Folders that a message names."""
 _DASK = ("A cohort on several processes", "Dask", "cohort")
 """What needs what, by which extra."""
+_PROFILER = "distributed.worker.profile.enabled"
+"""Dask's profiler of a worker, which keeps call stacks of the last hour: 55 KiB a second, of no use to a cohort."""
 _MAX_LOST = 3
 """How often the scheduler may give a study up because its workers were lost, before that is recorded."""
 _WAIT_SECONDS = 30
@@ -285,9 +287,10 @@ def _outcomes(
 @contextmanager
 def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) -> Iterator[Any]:
     """A client of Dask's scheduler, which is there or is started."""
-    distributed = require(*_DASK, "distributed")
+    distributed, dask = require(*_DASK, "distributed", "dask"), import_module("dask")
     with ExitStack() as stack:
         stack.enter_context(_quiet())
+        stack.enter_context(dask.config.set({_PROFILER: False}))
         if cohort.scheduler is not None:
             address: Any = cohort.scheduler
         elif cohort.slurm is not None:
@@ -452,10 +455,13 @@ def _slurm_cluster(path: Path, jobs: int) -> Iterator[Any]:
     if not isinstance(options, dict):
         raise ValueError(f"Expected options of dask_jobqueue.SLURMCluster in {path}, such as cores: 8, but got none.")
     dashboard = {"dashboard_address": "127.0.0.1:0"}  # Dask's own default shows it to the network
+    unprofiled = f"export DASK_{_PROFILER.upper().replace('.', '__')}=False"
     try:
-        cluster = jobqueue.SLURMCluster(
-            **options | {"scheduler_options": dashboard | options.get("scheduler_options", {})}
-        )
+        ours = {
+            "scheduler_options": dashboard | options.get("scheduler_options", {}),
+            "job_script_prologue": [unprofiled] + options.get("job_script_prologue", []),
+        }
+        cluster = jobqueue.SLURMCluster(**options | ours)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Expected options of dask_jobqueue.SLURMCluster in {path}, but it refuses them ({error}): correct them."
