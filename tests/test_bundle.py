@@ -63,6 +63,23 @@ def test_unknown_name_lists_the_known_ones(folders: tuple[Path, Path]) -> None:
         bundle.bundle_root("lung")
 
 
+def test_own_weights_are_known_by_their_content(tmp_path: Path) -> None:
+    """In Python and in the config, whose results are moved to the borders of those weights alone."""
+    root, (copy, other) = bundle.bundle_root("sunnybrook_lv_acdr"), (tmp_path / name for name in ("a.pt", "b.pt"))
+    copy.write_bytes((root / "models" / "model.pt").read_bytes())
+    other.write_bytes(copy.read_bytes()[:-1] + b"x")
+    for path, own in ((root / "models" / "model.pt", True), (copy, True), (other, False), (tmp_path / "no.pt", False)):
+        assert bundle.has_own_weights(path, root) == own
+        parser = ConfigParser()
+        parser.read_config(str(root / "configs" / "inference.json"))
+        parser["bundle_root"], parser["checkpoint"] = str(root), str(path)
+        steps = parser["postprocessing"]["transforms"]
+        (place,) = (i for i, step in enumerate(steps) if str(step["_target_"]).endswith("OffsetContourd"))
+        border = parser.get_parsed_content(f"postprocessing#transforms#{place}#offset_mm")
+        assert border == ([-0.4, 0.4] if own else None)
+    assert not bundle.has_own_weights(copy, tmp_path)
+
+
 def test_name_is_never_a_path(folders: tuple[Path, Path]) -> None:
     add_bundle(folders[0] / "heart")
     with pytest.raises(ValueError, match="to be a bundle of this installation"):

@@ -17,7 +17,7 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor
 
-from monai_acdr.bundle import bundle_names, bundle_root
+from monai_acdr.bundle import bundle_names, bundle_root, has_own_weights
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure, named_structure
 from monai_acdr.files import file_sha256
@@ -179,7 +179,7 @@ class ContourModel:
         return Algorithm(self.name, self.version, (("weights SHA-256", self.checkpoint_sha256),))
 
     def place_border(self, contours: Tensor, spacing: tuple[float, float] | None) -> Tensor:
-        """Contours of the network (N, K, 2) in pixels, moved by ``border_mm`` where the spacing is known."""
+        """Contours of the network (..., N, K, 2) in pixels, moved by ``border_mm`` where the spacing is known."""
         if self.border_mm is None or spacing is None:
             return contours
         return OffsetContour(self.border_mm)(contours, spacing)
@@ -277,7 +277,7 @@ def load_model(
     load_network(network, weights, chosen).eval()
     structures = bundle_structures(metadata)
     digest = file_sha256(weights)
-    border_mm = _border(config, len(structures)) if _is_own(weights, digest, root) else None
+    border_mm = _border(config, len(structures)) if has_own_weights(weights, root) else None
     localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, chosen, batch_size)
     return ContourModel(
         name=root.name,
@@ -496,14 +496,6 @@ def _share(config: dict[str, Any], key: str) -> float | None:
     if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
         raise ValueError(f"Expected {key} to be a number from 0 to 1 or null, but got {str(value)[:40]!r}.")
     return value
-
-
-def _is_own(weights: Path, digest: str, root: Path) -> bool:
-    """Whether weights are those that the bundle comes with, or a copy of them."""
-    own = root / "models" / "model.pt"
-    if not own.is_file():
-        return False
-    return own.samefile(weights) or file_sha256(own) == digest
 
 
 def _border(config: dict[str, Any], number: int) -> tuple[float, ...] | None:

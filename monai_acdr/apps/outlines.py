@@ -141,9 +141,7 @@ def _outlines(
     spreads = {i: _spread(inferred.spread) for i, inferred in found.items() if inferred.spread is not None}
     if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, evolutions, spreads, model, grid)
-    for i, evolution in evolutions.items():  # after the walls were compared, which the borders make thicker
-        last = model.place_border(torch.from_numpy(evolution[-1]), inputs.frames[i].spacing)
-        evolutions[i] = np.concatenate([evolution[:-1], last.numpy()[None]])
+    evolutions = _at_borders(evolutions, inputs, model)  # after the walls were compared, which the borders make thicker
     return [
         Outline(
             evolutions.get(i),
@@ -187,6 +185,21 @@ def _infer(
             if progress is not None:
                 progress("outline", len(found), len(looked))
     return found
+
+
+def _at_borders(evolutions: Mapping[int, np.ndarray], inputs: Inputs, model: ContourModel) -> dict[int, np.ndarray]:
+    """Evolutions whose last contours are moved to the model's borders, many at once."""
+    by_spacing: dict[tuple[float, float] | None, list[int]] = {}
+    for i in evolutions:
+        by_spacing.setdefault(inputs.frames[i].spacing, []).append(i)
+    moved, step = dict(evolutions), model.infer.batch_size
+    for spacing, frames in by_spacing.items():
+        for start in range(0, len(frames), step):
+            batch = frames[start : start + step]
+            lasts = torch.from_numpy(np.stack([evolutions[i][-1] for i in batch]))
+            for i, last in zip(batch, model.place_border(lasts, spacing).numpy(), strict=True):
+                moved[i] = np.concatenate([evolutions[i][:-1], last[None]])
+    return moved
 
 
 def _box_about(inferred: InferredContours, frame: Frame, model: ContourModel) -> Tensor | None:

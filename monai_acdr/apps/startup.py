@@ -5,17 +5,19 @@
 
 ``import monai`` takes 4 to 6 seconds, most of it for what no command of this package needs: PyTorch-Ignite imports
 ``torch.distributed.optim``, and with it sympy, only to ask whether an optimizer is a ``ZeroRedundancyOptimizer``; MONAI
-imports ``scipy.signal``, and with it all of ``scipy.stats``, for two transforms of signals, and ``matplotlib.pyplot``
-and TensorBoard for pictures of training. Within :func:`deferred_imports` these modules are stand-ins. A name of a
-stand-in is a :class:`DeferredName`: calling it, or reading one of its attributes, loads the module and does the same
-with the real object; ``isinstance`` is false as long as the module is not loaded, because nothing can be an instance of
-a class that does not exist. Afterwards an import of these modules finds the real ones.
+imports ``scipy.signal``, and with it all of ``scipy.stats``, for two transforms of signals, ``scipy.optimize`` for one
+metric, nibabel and h5py for their files, and ``matplotlib.pyplot`` and TensorBoard for pictures of training. Within
+:func:`deferred_imports` these modules are stand-ins. A name of a stand-in is a :class:`DeferredName`: calling it, or
+reading one of its attributes, loads the module and does the same with the real object; ``isinstance`` is false as long
+as the module is not loaded, because nothing can be an instance of a class that does not exist. Afterwards an import of
+these modules finds the real ones.
 
 Only the command line does this: a library has no business in the import system and the collector of its users.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import sys
@@ -27,7 +29,11 @@ from typing import Any
 
 __all__ = ["DEFERRED", "DeferredName", "deferred_imports", "rare_collections"]
 
-DEFERRED = ("matplotlib", "scipy.signal", "scipy.stats", "torch.distributed.optim", "torch.utils.tensorboard")
+DEFERRED = (
+    *("h5py", "matplotlib", "nibabel"),
+    *("scipy.optimize", "scipy.signal", "scipy.sparse.linalg", "scipy.stats"),
+    *("torch.distributed.optim", "torch.utils.tensorboard"),
+)
 """Modules that are stand-ins, with all below them."""
 
 COLLECTION_THRESHOLDS = (200_000, 50, 1000)
@@ -116,6 +122,8 @@ def deferred_imports() -> Iterator[None]:
         with rare_collections():
             yield
     finally:
+        if finder.made:  # the first time in this process: modules stay, and need not be looked through again
+            gc.freeze()
         sys.meta_path.remove(finder)
         for name in finder.made:
             stand_in = sys.modules.pop(name, None)
@@ -126,7 +134,13 @@ def deferred_imports() -> Iterator[None]:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let Python's collector of cyclic garbage look at new objects rarely within the block."""
+    """Let Python's collector of cyclic garbage look at new objects rarely within the block.
+
+    At the end of the process it looks at none: all memory goes back to the system then, and to look through and take
+    apart what modules and headers leave takes a second and a half.
+    """
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
     before = gc.get_threshold()
     gc.set_threshold(*COLLECTION_THRESHOLDS)
     try:

@@ -16,6 +16,7 @@ Contours beside each other, or that overlap, are united, unless they are CLOSEDP
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from pydicom.sr.coding import Code
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.geometry import signed_area
-from monai_acdr.networks.layers.rasterizer import rasterize_polygons
+from monai_acdr.networks.layers.rasterizer import ExactOptions, rasterize_polygons
 from monai_acdr.read_budget import ReadBudget, check_pixels
 
 __all__ = [
@@ -250,8 +251,7 @@ def find_holes(
         return tuple(order), (False,) * len(order)
     check_pixels("an image with contours", size)
     painted, holes = np.zeros(size, dtype=np.float32), []
-    for ring in order:
-        window, coverage = _coverage(ring, size)
+    for window, coverage in _coverages(order, [size] * len(order)):
         below = painted[window]
         hole = _is_hole(coverage, below, exclusive)
         painted[window] = _painted(below, coverage, hole)
@@ -270,12 +270,8 @@ def rasterize_rings(rings: Sequence[np.ndarray], holes: Sequence[bool], size: tu
     Raises:
         ValueError: when the image is larger than the budget of memory.
     """
-    check_pixels(f"a mask of {size[0]} x {size[1]} pixels", size)
-    mask = np.zeros(size, dtype=np.float32)
-    for ring, hole in zip(rings, holes or (False,) * len(rings), strict=True):
-        window, coverage = _coverage(ring, size)
-        mask[window] = _painted(mask[window], coverage, hole)
-    return mask
+    holes = holes or (False,) * len(rings)
+    return _draw(_coverages(rings, [size] * len(rings)), holes, size)
 
 
 def split_keyholes(vertices: np.ndarray) -> list[np.ndarray]:
@@ -361,16 +357,52 @@ def _without_copies(rings: Sequence[np.ndarray], exclusive: bool) -> list[np.nda
     return [copies[0] for copies in counted.values() if not exclusive or len(copies) % 2]
 
 
-def _coverage(ring: np.ndarray, size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The part of the image that a ring can cover, and its coverage there, float32."""
-    low = np.clip(np.floor(ring.min(0)), 0, size[::-1]).astype(int)
-    high = np.clip(np.ceil(ring.max(0)), 0, size[::-1]).astype(int)
-    (left, top), (width, height) = low, np.maximum(high - low, 0)
-    window = slice(top, top + height), slice(left, left + width)
-    if not width or not height:
-        return window, np.zeros((height, width), dtype=np.float32)
-    polygon = torch.from_numpy(np.ascontiguousarray(ring - low))[None]
-    return window, rasterize_polygons(polygon, (int(height), int(width)))[0, 0].numpy().astype(np.float32)
+_Coverage = tuple[tuple[slice, slice], np.ndarray]
+"""The part of an image that a ring can cover, and its coverage there, float32."""
+
+_BATCH_PIXELS = 1 << 20
+"""Pixels that are drawn at once in plain torch. To load the compiled rasterizer takes as long as to draw thousands of
+contours in this way; above, it saves memory."""
+
+
+def _coverages(rings: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> Iterator[_Coverage]:
+    """The coverage of each ring in an image of its size (H, W); rings that follow each other are drawn together."""
+    batch: list[np.ndarray] = []
+    windows: list[tuple[slice, slice]] = []
+    extent = (1, 1)
+    for ring, size in zip(rings, sizes, strict=True):
+        low = np.clip(np.floor(ring.min(0)), 0, size[::-1]).astype(int)
+        high = np.maximum(np.clip(np.ceil(ring.max(0)), 0, size[::-1]).astype(int), low)
+        (left, top), (right, bottom) = low.tolist(), high.tolist()
+        larger = max(extent[0], bottom - top), max(extent[1], right - left)
+        if batch and (len(ring) != len(batch[0]) or (len(batch) + 1) * math.prod(larger) > _BATCH_PIXELS):
+            yield from _rasterized(batch, windows, extent)
+            batch, windows, larger = [], [], (max(1, bottom - top), max(1, right - left))
+        batch.append(ring - low)
+        windows.append((slice(top, bottom), slice(left, right)))
+        extent = larger
+    if batch:
+        yield from _rasterized(batch, windows, extent)
+
+
+def _rasterized(
+    rings: Sequence[np.ndarray], windows: Sequence[tuple[slice, slice]], extent: tuple[int, int]
+) -> Iterator[_Coverage]:
+    """Coverages of rings (K, 2), counted from the corners of their windows, which are not larger than the extent."""
+    options = ExactOptions(backend="torch" if len(rings) * math.prod(extent) <= _BATCH_PIXELS else "auto")
+    masks = rasterize_polygons(torch.from_numpy(np.stack(rings)), extent, options)[:, 0].numpy()
+    for (rows, columns), mask in zip(windows, masks, strict=True):
+        own = mask[: rows.stop - rows.start, : columns.stop - columns.start]
+        yield (rows, columns), own.astype(np.float32)
+
+
+def _draw(coverages: Iterator[_Coverage], holes: Sequence[bool], size: tuple[int, int]) -> np.ndarray:
+    """Draw as many of the next coverages as there are entries of ``holes``: (H, W) float32."""
+    check_pixels(f"a mask of {size[0]} x {size[1]} pixels", size)
+    mask = np.zeros(size, dtype=np.float32)
+    for hole, (window, coverage) in zip(holes, coverages, strict=False):  # the next coverages are of other images
+        mask[window] = _painted(mask[window], coverage, hole)
+    return mask
 
 
 def _painted(below: np.ndarray, coverage: np.ndarray, hole: bool) -> np.ndarray:
@@ -530,10 +562,12 @@ def rasterize_region(region: Region, sources: Sequence[SourceFrame]) -> MaskRegi
     check_length(region.contours, sources)
     masks: list[np.ndarray | None] = []
     budget = ReadBudget("the masks of a structure")
+    rings = [(ring, source.size) for entry, source in zip(region.contours, sources, strict=True) for ring in entry]
+    coverages = _coverages([ring for ring, _ in rings], [size for _, size in rings])
     for index, (entry, source) in enumerate(zip(region.contours, sources, strict=True)):
         if entry:
             budget.add_pixels(source.size)
-        masks.append(rasterize_rings(entry, region.holes_of(index), source.size) if entry else None)
+        masks.append(_draw(coverages, region.holes_of(index), source.size) if entry else None)
     return MaskRegion(region.structure, tuple(masks), region.tracking_uid, region.number, region.generation)
 
 

@@ -230,7 +230,7 @@ def _observation(number: int, structure: Structure, reader: str) -> Dataset:
 
 def decimal_string(value: float) -> str:
     """A number in at most 16 characters, fixed point."""
-    whole = len(f"{int(np.trunc(value))}") + (1 if -1 < value < 0 else 0)
+    whole = len(str(int(value))) + (1 if -1 < value < 0 else 0)
     decimals = min(DECIMALS, 15 - whole)
     if decimals < 3:
         raise ValueError(f"Expected a coordinate in mm, but got {value:g}: it is too large for a decimal string.")

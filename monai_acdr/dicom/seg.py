@@ -397,7 +397,9 @@ def _pixels(
     shape = (many if many > 1 else len(sources), *sources[0].size, len(segments))
     dtype = np.dtype(np.uint8 if kind == "BINARY" else np.float32)
     check_bytes("the segments of all frames", math.prod(shape) * dtype.itemsize)
-    array = np.zeros(shape, dtype=dtype)
+    # Segments lie one after the other in memory: highdicom adds them up pixel by pixel, which along an axis of two or
+    # three numbers takes ten times as long.
+    array = np.moveaxis(np.zeros((shape[-1], *shape[:-1]), dtype=dtype), 0, -1)
     for channel, segment in enumerate(segments):
         for slot, mask in zip(slots, segment.masks, strict=True):
             if mask is not None:

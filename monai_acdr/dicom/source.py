@@ -101,15 +101,19 @@ class SourceFrame:
     @property
     def affine(self) -> Tensor:
         """(4, 4) float64, as MONAI's readers give it: index (row, column, slice) to RAS mm."""
+        return self._affine.clone()
+
+    @cached_property
+    def _affine(self) -> Tensor:
         return torch.from_numpy(plane_affine(self.spacing, self.orientation, self.position))
 
     def to_world(self, vertices: np.ndarray) -> np.ndarray:
         """(K, 2) pixels to (K, 3) mm, LPS."""
-        return pixel_to_world(torch.from_numpy(np.asarray(vertices, dtype=np.float64)), self.affine).numpy()
+        return pixel_to_world(torch.from_numpy(np.asarray(vertices, dtype=np.float64)), self._affine).numpy()
 
     def to_pixel(self, points: np.ndarray) -> np.ndarray:
         """(K, 3) mm, LPS, to (K, 2) pixels, along the normal."""
-        return world_to_pixel(torch.from_numpy(np.asarray(points, dtype=np.float64)), self.affine).numpy()
+        return world_to_pixel(torch.from_numpy(np.asarray(points, dtype=np.float64)), self._affine).numpy()
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """Signed distance (K,) in mm of points (K, 3) from the plane, along the normal."""

@@ -152,33 +152,24 @@ def is_simple(vertices: Tensor) -> Tensor:
 def _pairs_meet(start: Tensor, end: Tensor) -> Tensor:
     """(..., K, K) True where edges i < j share a point that is not the joint of consecutive edges."""
     num_edges = start.shape[-2]
-    a, b = start[..., :, None, :], end[..., :, None, :]
-    c, d = start[..., None, :, :], end[..., None, :, :]
-    side_c, side_d = _orientation(a, b, c), _orientation(a, b, d)
-    side_a, side_b = _orientation(c, d, a), _orientation(c, d, b)
-    crossing = (side_c * side_d < 0) & (side_a * side_b < 0)
-    touching = (
-        ((side_c == 0) & _within(a, b, c))
-        | ((side_d == 0) & _within(a, b, d))
-        | ((side_a == 0) & _within(c, d, a))
-        | ((side_b == 0) & _within(c, d, b))
-    )
+    a, b, c = start[..., :, None, :], end[..., :, None, :], start[..., None, :, :]
+    # Entry (i, j) tells on which side of edge i vertex j lies, where edge j starts; the next column is where it ends.
+    side_start = (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
+    side_end = side_start.roll(-1, dims=-1)
+    apart = side_start * side_end < 0
+    crossing = apart & apart.transpose(-1, -2)
+    on_edge = (side_start == 0) & ((c >= torch.minimum(a, b)) & (c <= torch.maximum(a, b))).all(-1)
+    touched = on_edge | on_edge.roll(-1, dims=-1)
+    touching = touched | touched.transpose(-1, -2)
     # The joint of neighbors is not a contact, a neighbor folding back onto its edge is.
-    folding = (side_d == 0) & ((b - a) * (d - c)).sum(-1).lt(0)
+    edges = end - start
+    folding = (side_end == 0) & (edges[..., :, None, :] * edges[..., None, :, :]).sum(-1).lt(0)
     joined = _joined(start, end)
     contact = torch.where(joined, folding, crossing | touching)
     upper = torch.ones(num_edges, num_edges, dtype=torch.bool, device=start.device).triu(1)
     degenerate = (start == end).all(-1)
     counted = joined | (upper & ~joined.transpose(-1, -2))
     return contact & counted & ~degenerate[..., :, None] & ~degenerate[..., None, :]
-
-
-def _orientation(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    return (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
-
-
-def _within(a: Tensor, b: Tensor, p: Tensor) -> Tensor:
-    return ((p >= torch.minimum(a, b)) & (p <= torch.maximum(a, b))).all(-1)
 
 
 def _joined(start: Tensor, end: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
+from monai_acdr.dicom import regions
 from monai_acdr.dicom.regions import MAX_RINGS, find_holes, join_keyholes, rasterize_rings, split_keyholes
 from monai_acdr.read_budget import read_budget
 
@@ -70,6 +71,21 @@ def test_polygons_without_channels_stay() -> None:
 def test_rings_outside_of_the_image() -> None:
     ordered, holes = find_holes([square(100, 300), square(150, 200), square(-1e6, -5e5)], (64, 64))
     assert holes == (False, False, False) and not rasterize_rings(ordered, holes, (64, 64)).any()
+
+
+@pytest.mark.parametrize("pixels", [1, 5000, 1 << 20])
+def test_rings_drawn_together_are_those_drawn_alone(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several numbers of vertices, clipped by the image or outside of it, in batches of any size."""
+    rings = [blob(0, 20), blob(1, 3), blob(2, 90), square(-9, 5), square(40, 90), square(70, 80), square(3, 3)]
+    rows, columns = np.indices((64, 64))
+    boxes = shapely.box(columns, rows, columns + 1, rows + 1)
+    monkeypatch.setattr(regions, "_BATCH_PIXELS", pixels)
+    for ring in rings:
+        mask = rasterize_rings([ring], (), (64, 64))
+        exact = shapely.area(shapely.intersection(boxes, shapely.make_valid(shapely.Polygon(ring))))
+        np.testing.assert_allclose(mask, exact, atol=2e-7)
+    united = np.minimum(sum(rasterize_rings([ring], (), (64, 64)) for ring in rings), 1)
+    np.testing.assert_allclose(rasterize_rings(rings, (), (64, 64)), united, atol=1e-6)
 
 
 def test_limits() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -231,7 +232,7 @@ def rasterize_polygons(
     polygons = vertices.flatten(0, -3)
     if not isinstance(options, ExactOptions):
         masks = _rasterize_approximately(polygons, size, num_rings, options)
-    elif is_dense(options.backend) or torch.onnx.is_in_onnx_export():
+    elif is_dense(options.backend) or _is_exported():
         masks = rasterize_dense(polygons, size, options.fill_rule, num_rings)
     elif options.differentiate == "autograd":
         masks = _rasterize_plain(polygons, size, options.fill_rule, num_rings)
@@ -264,6 +265,11 @@ class PolygonRasterizer(nn.Module):
     def extra_repr(self) -> str:
         """Arguments shown by ``print(module)``."""
         return f"size={self.size}, options={self.options}"
+
+
+def _is_exported() -> bool:
+    """Whether this is an export to ONNX; its module, which takes 0.1 s to load, is not loaded to find that out."""
+    return "torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export()
 
 
 def _rasterize_plain(polygons: Tensor, size: tuple[int, int], fill_rule: str, rings: int) -> Tensor:

@@ -287,17 +287,17 @@ class OffsetContour(Transform):
             raise ValueError(f"Expected `offset_mm` to be a finite number for each structure, but got {offset_mm}.")
 
     def __call__(self, vertices: Tensor, spacing: Sequence[float] | Tensor) -> Tensor:  # type: ignore[override]
-        """Move (N, K, 2) vertices in pixels of (row, column) ``spacing`` in mm; type, dtype and frame stay.
+        """Move (N, K, 2) or (B, N, K, 2) vertices in pixels of (row, column) ``spacing`` in mm.
 
-        Loops that the move makes are cut, and where there are several structures each still lies within the next one if
-        it did before.
+        Type, dtype and frame stay. Loops that the move makes are cut, and where there are several structures each still
+        lies within the next one if it did before.
 
         Raises:
             ValueError: when the contours are not N, or the spacing is not two positive numbers.
         """
         plain = at_least_float32(plain_vertices(vertices))
         scale = torch.as_tensor(spacing, dtype=plain.dtype, device=plain.device)
-        if plain.ndim != 3 or len(plain) != len(self.offset_mm):
+        if plain.ndim not in (3, 4) or plain.shape[-3] != len(self.offset_mm):
             raise ValueError(
                 f"Expected contours ({len(self.offset_mm)}, K, 2), one for each offset, but got {tuple(plain.shape)}."
             )
@@ -305,11 +305,13 @@ class OffsetContour(Transform):
             raise ValueError(f"Expected `spacing` to be two positive numbers in mm, rows then columns, not {spacing}.")
         scale = scale.flip(0)
         moved = offset_contour(plain * scale, plain.new_tensor(self.offset_mm)) / scale
-        for number in (~is_simple(moved)).nonzero()[:, 0].tolist():
-            if bool(is_simple(plain[number])):
-                moved[number] = cut_loops(moved[number], SMALL_LOOP)
-        if len(moved) > 1 and not bool(is_nested(moved)) and bool(is_nested(plain)):
-            moved = nest_contours(moved)
+        for place in map(tuple, (~is_simple(moved)).nonzero().tolist()):
+            if bool(is_simple(plain[place])):
+                moved[place] = cut_loops(moved[place], SMALL_LOOP)
+        if len(self.offset_mm) > 1:
+            pushed = ~is_nested(moved)
+            pushed[pushed.clone()] = is_nested(plain[pushed])
+            moved[pushed] = nest_contours(moved[pushed])
         return vertices_in(moved, vertices.affine) if isinstance(vertices, MetaTensor) else moved
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import subprocess
@@ -82,6 +83,20 @@ def test_the_collector_is_put_back():
     assert gc.get_threshold() == before
 
 
+def test_what_stays_is_not_looked_through_again(modules, monkeypatch):
+    """Not after the imports, which are frozen once, and not at the end of the process, once for all commands."""
+    frozen, last = [], []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(1))
+    monkeypatch.setattr(atexit, "register", last.append)
+    monkeypatch.setattr(atexit, "unregister", lambda function: function in last and last.remove(function))
+    for _ in range(2):
+        with deferred_imports():
+            importlib.import_module("user_of_it")
+        assert len(frozen) == 1
+    with rare_collections():
+        assert last == [gc.freeze]
+
+
 def test_a_command_loads_none_of_the_deferred_modules():
     """And MONAI's names of them work afterwards, as a function of scipy.signal."""
     code = f"""
@@ -94,6 +109,8 @@ assert not loaded, loaded
 import numpy as np
 from monai.data.ultrasound_confidence_map import hilbert
 assert np.allclose(np.abs(hilbert(np.cos(np.arange(64) * np.pi / 8))), 1)
+from monai_acdr.measures.ventricle import linear_sum_assignment
+assert linear_sum_assignment(np.array([[1.0, 0.0], [0.0, 1.0]]))[1].tolist() == [1, 0]
 import scipy.signal, scipy.stats
 assert scipy.stats.norm.cdf(0.0) == 0.5
 """

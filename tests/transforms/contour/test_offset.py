@@ -39,6 +39,18 @@ def test_nested_contours_stay_nested_and_simple() -> None:
         assert bool(is_nested(moved)) and bool((signed_area(moved) > 0).all()), sizes
 
 
+def test_many_frames_at_once_are_moved_as_one_by_one() -> None:
+    """Bit for bit, among them some whose loops are cut, some that are nested again and some that were not before."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(12, 2, 64, 1, generator=generator, dtype=torch.float64)
+    frames = CENTER + (RINGS - CENTER) * (1 + 0.35 * noise * torch.tensor([1.0, -1.0])[:, None, None])
+    frames[5] = frames[5].flip(0)
+    for sizes in ((-0.5, 0.4), (3.0, -3.0), (2.0, 2.0)):
+        move = OffsetContour(sizes)
+        assert torch.equal(move(frames, (1.0, 1.5)), torch.stack([move(frame, (1.0, 1.5)) for frame in frames]))
+    assert move(frames[:0], (1.0, 1.0)).shape == (0, 2, 64, 2)
+
+
 def test_items_with_spacing_and_without() -> None:
     affine = torch.diag(torch.tensor([0.5, 0.5, 1.0], dtype=torch.float64))
     image = MetaTensor(torch.zeros(1, 60, 80), affine=affine)
