@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
+import runpy
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +133,37 @@ def png_set(tmp_path: Path) -> Path:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values.astype(np.uint8)).save(path)
     return tmp_path / "png"
+
+
+@pytest.fixture
+def bundle_command(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """`python -m monai.bundle` in a folder, as a user types it: status and what it printed.
+
+    The process is a fork of this one, which has imported torch and MONAI: a new one takes seconds to.
+    """
+    if sys.platform != "linux":
+        pytest.skip("forks processes that have loaded torch")
+    log = tmp_path / "command.log"
+
+    def run_forked(folder: Path, *words: str) -> tuple[int, str]:
+        process = os.fork()
+        if process == 0:
+            status = 1
+            try:
+                os.chdir(folder)
+                sys.stdout = sys.stderr = open(log, "w", encoding="utf-8", buffering=1)
+                sys.argv = ["monai.bundle", *words]
+                runpy.run_module("monai.bundle", run_name="__main__")
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        return status, log.read_text(encoding="utf-8")
+
+    return run_forked
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ import json
 import logging.config
 import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -184,19 +183,18 @@ def test_a_copied_bundle_keeps_to_its_own_folder(
     assert len(list((copy / "runs" / "inference").glob("*.json"))) == 4
 
 
-@pytest.mark.slow
-def test_relative_paths_from_the_bundle_s_folder(sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path) -> None:
+def test_relative_paths_from_the_bundle_s_folder(
+    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, bundle_command: Callable[..., tuple[int, str]]
+) -> None:
     """As a user types it; the logging config is that of the bundle, without a line for each reader and file."""
     options = {key: value for key, value in sunnybrook.tiny.items() if key != "device"}
     places = {"dataset_dir": studies, "output_dir": tmp_path / "out", "checkpoint": trained / "model.pt"}
     options |= {key: os.path.relpath(path, sunnybrook.root) for key, path in places.items()}
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.json"]
-    command += [text for key, value in {**options, "group": "online"}.items() for text in (f"--{key}", str(value))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=sunnybrook.root, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "Wrote contours of 4 images to " in done.stdout
-    assert "unable to load" not in done.stdout
+    words = [text for key, value in {**options, "group": "online"}.items() for text in (f"--{key}", str(value))]
+    status, printed = bundle_command(sunnybrook.root, "run", "--config_file", "configs/inference.json", *words)
+    assert status == 0, printed
+    assert "Wrote contours of 4 images to " in printed
+    assert "unable to load" not in printed
     assert sorted({path.name.split(".")[0] for path in (tmp_path / "out").iterdir()}) == [
         f"SYN-03-IM-0001-{frame:04d}" for frame in (1, 2, 4, 5)
     ]

@@ -10,8 +10,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,7 +72,12 @@ def _kill_after(iterations: int, train_config: Path, overlay: Path) -> Path:
 
 @pytest.mark.slow
 def test_killed_and_resumed_is_undisturbed(
-    sunnybrook: Any, studies: Path, trained: Path, tmp_path: Path, failure: Failure
+    sunnybrook: Any,
+    studies: Path,
+    trained: Path,
+    tmp_path: Path,
+    failure: Failure,
+    bundle_command: Callable[..., tuple[int, str]],
 ) -> None:
     """Four frames in batches of 2 make two iterations an epoch: the fifth is the first of epoch 3."""
     output = tmp_path / "killed"
@@ -82,11 +85,9 @@ def test_killed_and_resumed_is_undisturbed(
     settings |= {"dataset_dir": studies, "output_dir": output, "checkpoint": output / "model.pt"}
     config = Path(sunnybrook.configs("train")[0])
     configs = [str(config.relative_to(ROOT)), str(_kill_after(5, config, tmp_path / "kill.json"))]
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(configs)]
-    command += [text for key, value in settings.items() for text in (f"--{key}", str(value))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    words = [text for key, value in settings.items() for text in (f"--{key}", str(value))]
+    status, printed = bundle_command(ROOT, "run", "--config_file", str(configs), *words)
+    assert status == -signal.SIGKILL, printed
     assert load_checkpoint(output / "last.pt")["trainer"]["iteration"] == 4
     assert "last.pt is there: add --resume true" in failure(sunnybrook.train, studies, output)
     sunnybrook.train(studies, output, resume=True)
