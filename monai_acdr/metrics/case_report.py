@@ -219,7 +219,11 @@ def bootstrap_interval(
     """
     array, members = _check(np.asarray(values, dtype=np.float64), groups, level, num_samples)
     draws = np.random.default_rng(seed).integers(len(members), size=(num_samples, len(members)))
-    samples = [float(statistic(array[np.concatenate([members[group] for group in draw])])) for draw in draws]
+    if statistic is np.mean and array.ndim == 1:  # from sums of the groups, without joining their values
+        sums, sizes = np.array([[array[indices].sum(), len(indices)] for indices in members]).T
+        samples = [sums[draw].sum() / sizes[draw].sum() for draw in draws]
+    else:
+        samples = [float(statistic(array[np.concatenate([members[group] for group in draw])])) for draw in draws]
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -344,9 +348,9 @@ def _figures(records: Sequence[CaseRecord], assumed_spacing_mm: float, good_thre
     figures["pooled_dice"] = _Figure(*_select(records, _dice_counts), _pooled(pool_dice_counts))
     figures["wcov"] = _Figure(*_select(records, _coverage_sums), _pooled(pool_coverage_sums))
     rows = _select(records, lambda record: _distance_and_dice(record, assumed_spacing_mm))
-    figures["good_contours_percent"] = _Figure(
-        *rows, lambda pairs: 100 * float(np.mean(pairs[:, 0] < good_threshold_mm))
-    )
+    pairs, patients = rows
+    good = 100.0 * (pairs.reshape(-1, 2)[:, 0] < good_threshold_mm)
+    figures["good_contours_percent"] = _Figure(good, patients, np.mean)
     return figures
 
 

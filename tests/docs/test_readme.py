@@ -21,6 +21,8 @@ def test_python_blocks_run(page: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     if not blocks:
         pytest.skip("no Python on this page")
     monkeypatch.chdir(tmp_path)
+    # A page trains one epoch; a localizer that finds something, 600 steps, would take ten times as long as all pages.
+    monkeypatch.setattr("monai_acdr.apps.training_plan.LOCALIZER_STEPS", 10)
     for number, block in enumerate(blocks, start=1):
         torch.manual_seed(0)
         exec(compile(block, f"{page}, block {number}", "exec"), {"__name__": "__main__"})

@@ -40,6 +40,13 @@ def test_against_enumeration() -> None:
     assert high == pytest.approx(np.quantile(means, 0.8), abs=0.15)
 
 
+def test_means_are_those_of_the_joined_values() -> None:
+    rng = np.random.default_rng(3)
+    values, groups = rng.normal(size=50), rng.integers(7, size=50).tolist()
+    by_hand = bootstrap_interval(values, groups, lambda joined: float(np.mean(joined)))
+    assert bootstrap_interval(values, groups) == pytest.approx(by_hand, rel=1e-12)
+
+
 def test_patients_widen_the_interval_of_frames() -> None:
     rng = np.random.default_rng(0)
     patients = np.repeat(np.arange(10), 20)
