@@ -227,6 +227,7 @@ class PhaseVolume:
         slices_used: slices that have a contour.
         slices_missing: slices without a contour between those that have one: interpolated or omitted.
         slices_beyond: slices without a contour outside of those that have one, but contoured in other phases.
+        slices_unseen: those of ``slices_beyond`` that have no image in this phase: its volume is too small by them.
     """
 
     phase: int
@@ -235,6 +236,7 @@ class PhaseVolume:
     slices_used: tuple[int, ...]
     slices_missing: tuple[int, ...]
     slices_beyond: tuple[int, ...]
+    slices_unseen: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -320,15 +322,15 @@ def ventricle_volumes(
             end-diastole that has no volume, or phases that do not exist.
     """
     areas = list(areas)
-    volumes, positions, heights = phase_volumes(areas, stack_positions_mm, slice_spacing_mm, missing)
-    unseen = _unseen(volumes, positions, absent)
-    findings = check_stack(positions, thickness_mm) + _phase_findings(volumes, missing, unseen)
-    candidates = [volume for volume in volumes if not _is_sparse(volume, volumes) and volume.phase not in unseen]
+    volumes, positions, heights = phase_volumes(areas, stack_positions_mm, slice_spacing_mm, missing, absent)
+    findings = check_stack(positions, thickness_mm) + _phase_findings(volumes, missing, (end_diastole, end_systole))
+    unseen = [volume.phase for volume in volumes if volume.slices_unseen]
+    candidates = [volume for volume in volumes if not _is_sparse(volume, volumes) and not volume.slices_unseen]
     if len(candidates) < 2 and (end_diastole is None or end_systole is None):
         raise ValueError(
             "Expected contours in at least two phases of the cycle, end-diastole and end-systole, but got "
             f"{len(candidates)} usable phase(s) of {len(volumes)}"
-            + (f", because images of outer slices are missing in phase(s) {sorted(unseen)}" if unseen else "")
+            + (f", because images of outer slices are missing in phase(s) {unseen}" if unseen else "")
             + ": contour more frames, or use phase_volumes()."
         )
     diastole = _choose(volumes, end_diastole, max(candidates, key=lambda v: v.volume_ml, default=None), "end_diastole")
@@ -356,6 +358,7 @@ def phase_volumes(
     stack_positions_mm: Sequence[float] | None = None,
     slice_spacing_mm: float | None = None,
     missing: str = "interpolate",
+    absent: Iterable[tuple[float, int]] = (),
 ) -> tuple[list[PhaseVolume], list[float], list[float]]:
     """The disc sum of each phase; arguments as in :func:`ventricle_volumes`.
 
@@ -384,7 +387,7 @@ def phase_volumes(
             )
         row[number - first] = area
     volumes = [_volume(phase, table[phase], positions, heights, missing) for phase in sorted(table)]
-    return volumes, positions, heights
+    return _with_unseen(volumes, positions, absent), positions, heights
 
 
 def _volume(
@@ -407,17 +410,21 @@ def _volume(
     )
 
 
-def _unseen(
+def _with_unseen(
     volumes: Sequence[PhaseVolume], positions: Sequence[float], absent: Iterable[tuple[float, int]]
-) -> dict[int, list[int]]:
-    """Phases to their slices that have no image, and lie where other phases have a contour and this one has none."""
-    beyond = {volume.phase: set(volume.slices_beyond) for volume in volumes}
-    found: dict[int, list[int]] = {}
+) -> list[PhaseVolume]:
+    """The volumes with ``slices_unseen``, from (position in mm, phase) of slices without an image."""
+    unseen: dict[int, set[int]] = {}
     for position, phase in absent:
         number = int(np.abs(np.asarray(positions) - position).argmin())
-        if number in beyond.get(phase, ()) and abs(positions[number] - position) < POSITION_TOLERANCE_MM:
-            found.setdefault(phase, []).append(number)
-    return found
+        if abs(positions[number] - position) < POSITION_TOLERANCE_MM:
+            unseen.setdefault(phase, set()).add(number)
+    return [
+        dataclasses.replace(
+            volume, slices_unseen=tuple(i for i in volume.slices_beyond if i in unseen.get(volume.phase, ()))
+        )
+        for volume in volumes
+    ]
 
 
 def _is_sparse(volume: PhaseVolume, volumes: Sequence[PhaseVolume]) -> bool:
@@ -425,18 +432,21 @@ def _is_sparse(volume: PhaseVolume, volumes: Sequence[PhaseVolume]) -> bool:
     return len(volume.slices_used) < MINIMUM_SLICE_SHARE * fullest
 
 
-def _phase_findings(volumes: Sequence[PhaseVolume], missing: str, unseen: Mapping[int, Sequence[int]]) -> list[Finding]:
+def _phase_findings(
+    volumes: Sequence[PhaseVolume], missing: str, chosen: tuple[int | None, int | None]
+) -> list[Finding]:
     findings = []
     done = {"interpolate": "interpolated", "omit": "left out"}[missing]
     for volume in volumes:
         if volume.slices_missing:
             text = f"phase {volume.phase}: no contour in slice(s) {list(volume.slices_missing)}, {done}"
             findings.append(Finding("missing_contour", text))
-        lacking = list(unseen.get(volume.phase, ()))
+        lacking = list(volume.slices_unseen)
         if lacking:
+            taken = "although it was chosen" if volume.phase in chosen else "and it is not taken"
             text = (
                 f"phase {volume.phase}: no image in outer slice(s) {lacking}, where other phases have a contour: its "
-                "volume is too small, and it is not taken for end-diastole or -systole"
+                f"volume is too small, {taken} for end-diastole or -systole"
             )
             findings.append(Finding("unseen_slice", text))
         outside = [number for number in volume.slices_beyond if number not in lacking]

@@ -209,6 +209,11 @@ def test_slices_without_an_image_are_not_outside() -> None:
     absent = [(position, 5) for position in base]
     result = ventricle_volumes(areas, absent=[*absent, (base[-1] + 30, 5), (base[0], NUM_PHASES + 3)])
     expected = ventricle_volumes(whole)
+    unseen = result.phases[5].slices_unseen
+    assert [result.slice_positions_mm[number] for number in unseen] == pytest.approx(base)
+    assert not any(volume.slices_unseen for volume in result.phases if volume.phase != 5)
+    chosen = ventricle_volumes(areas, absent=absent, end_systole=5)
+    assert "its volume is too small, although it was chosen" in " ".join(each.text for each in chosen.findings)
     assert (result.end_diastole_phase, result.end_systole_phase) == (0, 3)
     assert result.ejection_fraction_percent == pytest.approx(expected.ejection_fraction_percent)
     (finding,) = [each for each in result.findings if each.kind in ("unseen_slice", "fewer_slices")]

@@ -18,16 +18,20 @@ import numpy as np
 from monai_acdr import __version__
 from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
 from monai_acdr.apps.measurements import Measurements, measure_contours
-from monai_acdr.apps.review.state import Contour, Review
+from monai_acdr.apps.review.contours import Contour
+from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import Study
 from monai_acdr.apps.segment_results import DicomResults, write_dicom_results
 from monai_acdr.dicom import Algorithm, Region
 from monai_acdr.files import replace_folder
+from monai_acdr.plausibility import Finding
 
 __all__ = ["VersionReport", "check_reader", "measure_review", "write_version"]
 
 MAX_READER = 64
 REPORT = "review.json"
+LISTED = 3
+"""Frames that a finding names."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class VersionReport:
         files: names in it.
         skipped: what was not written, and why.
         stored: instances that were sent to a server.
+        findings: what should be looked at, in words.
     """
 
     version: int
@@ -47,6 +52,7 @@ class VersionReport:
     files: tuple[str, ...]
     skipped: tuple[str, ...]
     stored: int = 0
+    findings: tuple[str, ...] = ()
 
 
 def check_reader(name: Any) -> str:
@@ -68,7 +74,17 @@ def check_reader(name: Any) -> str:
 def measure_review(review: Review, study: Study) -> Measurements:
     """Measures of the present contours; frames with several contours of a structure count as without it."""
     contours = [_by_structure(frame, len(review.structures)) for frame in review.contours]
-    return measure_contours(study.frames, contours, review.structures, study.grid, review.phases)
+    measured = measure_contours(study.frames, contours, review.structures, study.grid, review.phases)
+    several = [
+        frame.name
+        for frame, own in zip(study.frames, review.contours, strict=True)
+        if len({contour.structure for contour in own}) < len(own)
+    ]
+    if not several:
+        return measured
+    named = ", ".join(several[:LISTED]) + (f" and {len(several) - LISTED} more" if len(several) > LISTED else "")
+    text = f"{len(several)} frame(s) with several contours of a structure, which were not measured: {named}"
+    return replace(measured, findings=(*measured.findings, Finding("several_contours", text)))
 
 
 def _by_structure(frame: Sequence[Contour], number: int) -> tuple[np.ndarray | None, ...] | None:
@@ -111,7 +127,8 @@ def write_version(review: Review, study: Study, folder: Path, reader: str) -> Ve
         (new / REPORT).write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         files = sorted(path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file())
     review.note_version(number, reader)
-    return VersionReport(number, target, tuple(files), tuple(skipped))
+    findings = tuple(f"{finding.kind}: {finding.text}" for finding in measured.findings)
+    return VersionReport(number, target, tuple(files), tuple(skipped), findings=findings)
 
 
 def _document(review: Review, study: Study) -> ContourDocument:

@@ -30,13 +30,12 @@ from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import outline_frames
 from monai_acdr.apps.regions import RegionRequest
+from monai_acdr.apps.review.contours import Contour, check_phases, frame_problems
 from monai_acdr.apps.review.results import VersionReport, check_reader, write_version
-from monai_acdr.apps.review.state import Contour, Review
+from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import CELL, COLUMNS, PAGE, Study, open_study
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, DicomWebError
-from monai_acdr.dicom.regions import LARGEST_COORDINATE
 from monai_acdr.files import file_sha256, lock_folder
-from monai_acdr.geometry import signed_area
 from monai_acdr.inferers import correct_contour, push_contours
 from monai_acdr.visualize import structure_color
 
@@ -96,6 +95,7 @@ class ReviewSession:
         options: see :class:`ReviewOptions`.
         token: that requests need.
         nested: whether each structure's contour stays within the next one's.
+        inner, outer: indices of the endocardium and the epicardium of the left ventricle; None without them.
         holder: identity of the page that may change contours; empty if none does.
         heard: when that page was heard of last, in seconds of the monotonic clock.
     """
@@ -111,6 +111,7 @@ class ReviewSession:
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
         self.nested = _is_nested(self.review)
+        self.inner, self.outer = (_index_of(self.review, each) for each in (LV_ENDOCARDIUM, LV_EPICARDIUM))
         self._model: ContourModel | None = None
         self._loading = threading.Lock()
 
@@ -154,10 +155,12 @@ class ReviewSession:
                     {"label": s.label, "color": structure_color(number)} for number, s in enumerate(review.structures)
                 ],
                 "nested": self.nested,
-                "inner": _index_of(review, LV_ENDOCARDIUM),
-                "outer": _index_of(review, LV_EPICARDIUM),
+                "inner": self.inner,
+                "outer": self.outer,
                 "frames": frames,
-                "grid": None if grid is None else {"positions": grid.positions_mm, "times": grid.times_ms},
+                "grid": None
+                if grid is None
+                else {"positions": grid.positions_mm, "times": grid.times_ms, "missing": grid.missing_frames},
                 "sheet": {"page": PAGE, "cell": CELL, "columns": COLUMNS, "box": study.box},
                 "reader": self.options.reader,
                 "store": self.options.store is not None,
@@ -173,6 +176,7 @@ class ReviewSession:
             "slice": None if grid is None else grid.slice_index[index],
             "phase": None if grid is None else grid.phase[index],
             "areas": _areas(self.review.contours[index]),
+            "problems": self._problems(index),
             "changed": self.review.contours[index] != self.review.originals[index],
             "seen": index in self.review.seen,
         }
@@ -184,6 +188,12 @@ class ReviewSession:
             record["doubtful"] = any(known.doubtful)
             record["spread"] = None if known.spread is None else max(float(s.mean()) for s in known.spread)
         return record
+
+    def _problems(self, index: int) -> list[str]:
+        """Problems of the present contours of a frame, in words."""
+        review, counted = self.review, [] if self.study.grid is None else [self.inner, self.outer]
+        measured = [number for number in counted if number is not None]
+        return frame_problems(review.contours[index], review.sizes[index], review.structures, measured)
 
     def state(self) -> dict[str, Any]:
         """What buttons show."""
@@ -202,13 +212,14 @@ class ReviewSession:
             chosen = range(page * PAGE, min((page + 1) * PAGE, len(self.review.names)))
             return {
                 "first": page * PAGE,
-                "sequence": self.review.sequence,
+                "state": self.state(),
                 "frames": [
                     {
                         "original": [c.record() for c in self.review.originals[index]],
                         "contours": None
                         if self.review.contours[index] is self.review.originals[index]
                         else [c.record() for c in self.review.contours[index]],
+                        "problems": self._problems(index),
                     }
                     for index in chosen
                 ],
@@ -238,6 +249,7 @@ class ReviewSession:
             answer["contours"] = [c.record() for c in self.review.contours[index]]
             answer["changed"] = self.review.contours[index] != self.review.originals[index]
             answer["seen"] = index in self.review.seen
+            answer["problems"] = self._problems(index)
         return answer
 
     def _set_contours(self, body: Mapping[str, Any]) -> int:
@@ -246,7 +258,18 @@ class ReviewSession:
         return int(index)  # type: ignore[arg-type]
 
     def _set_phases(self, body: Mapping[str, Any]) -> None:
-        self.review.set_phases(body.get("end_diastole"), body.get("end_systole"), _sequence(body))
+        phases = self.review.parse_phases(body.get("end_diastole"), body.get("end_systole"))
+        check_phases(phases, self.study.grid, self._cavity_areas())
+        self.review.set_phases(*phases, _sequence(body))
+
+    def _cavity_areas(self) -> dict[int, float]:
+        """Area of the endocardium in mm2 by frame, where it is drawn once."""
+        areas = {}
+        for index, (frame, contours) in enumerate(zip(self.study.frames, self.review.contours, strict=True)):
+            own = [contour for contour in contours if contour.structure == self.inner]
+            if len(own) == 1 and not own[0].hole and frame.spacing is not None:
+                areas[index] = own[0].area * frame.spacing[0] * frame.spacing[1]
+        return areas
 
     def _set_seen(self, body: Mapping[str, Any]) -> int:
         index = body.get("frame")
@@ -255,13 +278,17 @@ class ReviewSession:
 
     def _click(self, body: Mapping[str, Any]) -> int:
         """A correction as in MONAI Label: a point that has to be inside, outside, or on the contour (null)."""
-        index, number = self.review.check_frame(body.get("frame")), body.get("contour")
+        index = self.review.check_frame(body.get("frame"))
         contours = list(self.review.contours[index])
-        if type(number) is not int or not 0 <= number < len(contours):
-            raise ValueError(f"Expected a contour from 0 to {len(contours) - 1}, but got {str(number)[:40]!r}.")
+        number = _contour_number(body, contours)
+        if number is None:
+            raise ValueError("Expected the contour that is corrected, but got none: click near one.")
         if sum(len(contour.vertices) for contour in contours) > MAX_CLICKED:
             raise ValueError(f"Expected at most {MAX_CLICKED} vertices in a frame for a click, but got more: drag it.")
-        point, inside = torch.tensor([_point(body.get("point"))], dtype=torch.float64), body.get("inside")
+        place, inside = _point(body.get("point"), self.review.sizes[index]), body.get("inside")
+        if inside is not None and not isinstance(inside, bool):
+            raise ValueError(f"Expected `inside` to be true, false or null, but got {str(inside)[:40]!r}.")
+        point = torch.tensor([place], dtype=torch.float64)
         bent = correct_contour(
             torch.from_numpy(contours[number].vertices),
             None if inside is False else point,
@@ -291,9 +318,11 @@ class ReviewSession:
         """Have the network outline a frame again, in the region of its present contours or about a point."""
         index = self.review.check_frame(body.get("frame"))
         present = self.review.contours[index]
+        replaced, point = _contour_number(body, present), body.get("point")
+        point = None if point is None else _point(point, self.review.sizes[index])
         model = self._load()
         numbers = _model_structures(model, self.review)
-        request = _region(body.get("point"), present, body.get("contour"), model)
+        request = _region(point, present, replaced, model)
         frame = self.study.frame(index)
         inputs = replace(self.study.inputs, frames=[frame])
         (outline,) = outline_frames([request], inputs, model, None, all_frames=True)
@@ -303,13 +332,10 @@ class ReviewSession:
             Contour(number, vertices, generation="SEMIAUTOMATIC")
             for number, vertices in zip(numbers, outline.final, strict=True)
         ]
-        replaced = body.get("contour")
-        if type(replaced) is int and not self.nested:
+        if replaced is not None and not self.nested:
             kept = [c for position, c in enumerate(present) if position != replaced]
         else:
-            kept = [
-                c for c in present if c.structure not in numbers or (body.get("point") is not None and not self.nested)
-            ]
+            kept = [c for c in present if c.structure not in numbers or (point is not None and not self.nested)]
         with self.lock:
             ordered = sorted([*kept, *new], key=lambda contour: contour.structure)
             self.review.set_contours(index, [c.record() for c in ordered], "outline", _sequence(body))
@@ -335,6 +361,7 @@ class ReviewSession:
                 "files": report.files,
                 "skipped": report.skipped,
                 "stored": report.stored,
+                "findings": report.findings,
             }
 
     def _stored(self, report: VersionReport) -> VersionReport:
@@ -348,10 +375,7 @@ class ReviewSession:
 
 def _areas(contours: Sequence[Contour]) -> list[list[Any]]:
     """[structure, area in square pixels, hole] of each contour."""
-    return [
-        [contour.structure, abs(float(signed_area(torch.from_numpy(contour.vertices)))), contour.hole]
-        for contour in contours
-    ]
+    return [[contour.structure, contour.area, contour.hole] for contour in contours]
 
 
 def _edited(contour: Contour, vertices: np.ndarray) -> Contour:
@@ -366,11 +390,23 @@ def _sequence(body: Mapping[str, Any]) -> int:
     return value
 
 
-def _point(value: Any) -> tuple[float, float]:
+def _contour_number(body: Mapping[str, Any], contours: Sequence[Contour]) -> int | None:
+    """The contour of a frame that a request is about; None where it names none."""
+    number = body.get("contour")
+    if number is not None and (type(number) is not int or not 0 <= number < len(contours)):
+        raise ValueError(f"Expected one of {len(contours)} contour(s), from 0, but got {str(number)[:40]!r}.")
+    return number
+
+
+def _point(value: Any, size: tuple[int, int]) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2 or not all(type(v) in (int, float) for v in value):
         raise ValueError(f"Expected a point [x, y] in pixels, but got {str(value)[:60]!r}.")
-    if not all(abs(v) <= LARGEST_COORDINATE for v in value):
-        raise ValueError("Expected a point near the image, but got one far outside.")
+    height, width = size
+    if not (0 <= value[0] <= width and 0 <= value[1] <= height):
+        raise ValueError(
+            f"Expected a point in the image, {width} x {height} pixels, but got ({value[0]:.6g}, {value[1]:.6g}): "
+            "click in the image."
+        )
     return float(value[0]), float(value[1])
 
 
@@ -410,13 +446,15 @@ def _model_structures(model: ContourModel, review: Review) -> list[int]:
     return numbers
 
 
-def _region(point: Any, present: Sequence[Contour], chosen: Any, model: ContourModel) -> RegionRequest:
+def _region(
+    point: tuple[float, float] | None, present: Sequence[Contour], chosen: int | None, model: ContourModel
+) -> RegionRequest:
     if point is not None:
-        return RegionRequest("point", _point(point))
-    if type(chosen) is int and 0 <= chosen < len(present) and model.regions.point_side is None:
+        return RegionRequest("point", point)
+    if chosen is not None and model.regions.point_side is None:
         present = [present[chosen]]
     if not present:
-        raise ValueError("Expected a contour in this frame, or a point: click where the object is.")
+        raise ValueError("Expected a contour in this frame, or a point: choose Correct, and click where the object is.")
     if model.regions.point_side is not None:
         innermost = min(present, key=lambda contour: contour.structure).vertices
         x, y = ((innermost.min(0) + innermost.max(0)) / 2).tolist()
@@ -459,8 +497,8 @@ def start_review(
     document = read_contour_document(path)
     with lock_folder(folder) as locked:  # a second server is refused
         study, places = open_study(Path(images), document, options.spacing)
-        names = [frame.name for frame in study.frames]
-        review = Review(document, names, places, locked, file_sha256(path))
+        names, sizes = [frame.name for frame in study.frames], [frame.size for frame in study.frames]
+        review = Review(document, names, sizes, places, locked, file_sha256(path))
         try:
             if review.dropped:
                 say("The last change was not complete when the program was killed, and was left out.")
@@ -497,11 +535,13 @@ def _open_browser(address: str) -> None:
 
 def _require_server() -> Any:
     try:
+        import shapely  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn
     except ImportError:
         raise ImportError(
-            "The review page needs starlette and uvicorn, which are not installed: pip install 'monai_acdr[review]'."
+            "The review page needs shapely, starlette and uvicorn, which are not all installed: "
+            "pip install 'monai_acdr[review]'."
         ) from None
     return uvicorn
 

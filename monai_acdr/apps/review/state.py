@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from monai_acdr.apps.documents import DECIMALS, MAX_CONTOURS, ContourDocument
+from monai_acdr.apps.review.contours import Contour, Contours, check_contours
 from monai_acdr.dicom.regions import GENERATIONS, LARGEST_COORDINATE
 from monai_acdr.files import writing
 
-__all__ = ["Contour", "LOG_NAME", "Review", "ReviewConflictError"]
+__all__ = ["LOG_NAME", "Review", "ReviewConflictError"]
 
 LOG_NAME = "changes.jsonl"
 FORMAT, VERSION = "monai_acdr.review", 1
@@ -39,37 +40,6 @@ ACTIONS = ("drag", "click", "delete", "restore", "copy", "outline", "draw")
 
 class ReviewConflictError(Exception):
     """A change that was made on contours other than the present ones."""
-
-
-@dataclass(frozen=True, eq=False)
-class Contour:
-    """A contour of a frame under review.
-
-    Attributes:
-        structure: index of its structure.
-        vertices: (K, 2) float64 pixels, four decimals.
-        hole: whether it is a hole.
-        generation: one of :data:`monai_acdr.dicom.regions.GENERATIONS`.
-        original: index of the contour of the document that it is, unchanged; None for any other.
-    """
-
-    structure: int
-    vertices: np.ndarray
-    hole: bool = False
-    generation: str = "AUTOMATIC"
-    original: int | None = None
-
-    def record(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "structure": self.structure,
-            "vertices": self.vertices.ravel().tolist(),
-            "hole": self.hole,
-            "generation": self.generation,
-        }
-
-
-Contours = tuple[Contour, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +80,7 @@ class Review:
     Args:
         document: the contours to start from.
         names: of the frames of the study, in its order; those of the document are among them.
+        sizes: (H, W) of them.
         places: for each frame of the document its index in ``names``.
         folder: where the log is kept; it must exist, and be locked by the caller.
         digest: SHA-256 of the file of the contours.
@@ -129,11 +100,17 @@ class Review:
     """
 
     def __init__(
-        self, document: ContourDocument, names: Sequence[str], places: Sequence[int], folder: Path, digest: str
+        self,
+        document: ContourDocument,
+        names: Sequence[str],
+        sizes: Sequence[tuple[int, int]],
+        places: Sequence[int],
+        folder: Path,
+        digest: str,
     ) -> None:
         self.document = document
         self.structures = document.structures
-        self.names = list(names)
+        self.names, self.sizes = list(names), list(sizes)
         self.frames = dict(zip(places, document.frames, strict=True))
         self.originals: list[Contours] = [()] * len(self.names)
         for place, frame in self.frames.items():
@@ -167,13 +144,14 @@ class Review:
 
         Raises:
             ReviewConflictError: when it is based on another one.
-            ValueError: for contours that cannot be.
+            ValueError: for contours that cannot be, or that :func:`check_contours` refuses.
         """
         self.check_sequence(sequence)
         index = self.check_frame(index)
         if action not in ACTIONS:
             raise ValueError(f"Expected `action` to be one of {ACTIONS}, but got {str(action)[:40]!r}.")
         after = self._parse(index, contours)
+        check_contours(after, self.contours[index], self.sizes[index], self.structures)
         self._write({"do": action, "frame": self.names[index], "contours": [each.record() for each in after]})
         self._apply(_Change("contours", index, self.contours[index], after))
 
@@ -184,7 +162,7 @@ class Review:
             ReviewConflictError, ValueError: as :meth:`set_contours`.
         """
         self.check_sequence(sequence)
-        after = self._parse_phases(end_diastole, end_systole)
+        after = self.parse_phases(end_diastole, end_systole)
         self._write({"do": "phases", "end_diastole": after[0], "end_systole": after[1]})
         self._apply(_Change("phases", 0, self.phases, after))
 
@@ -327,7 +305,7 @@ class Review:
         elif action == "finish":
             self.versions = max(self.versions, int(record["version"]))
         elif action == "phases":
-            after = self._parse_phases(record["end_diastole"], record["end_systole"])
+            after = self.parse_phases(record["end_diastole"], record["end_systole"])
             self._apply(_Change("phases", 0, self.phases, after))
         elif action == "seen":
             index = self._index[record["frame"]]
@@ -420,7 +398,8 @@ class Review:
             generation = "SEMIAUTOMATIC"
         return Contour(structure, vertices, hole, generation)
 
-    def _parse_phases(self, end_diastole: Any, end_systole: Any) -> tuple[int | None, int | None]:
+    def parse_phases(self, end_diastole: Any, end_systole: Any) -> tuple[int | None, int | None]:
+        """Numbers or None, or a ValueError; :func:`check_phases` says whether a study has them."""
         for phase in (end_diastole, end_systole):
             if phase is not None and (type(phase) is not int or not 0 <= phase < len(self.names)):
                 raise ValueError(f"Expected phases from 0, or null, but got {str(phase)[:40]!r}.")

@@ -11,7 +11,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from PIL import Image
 from monai_acdr.apps import convert, segment
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.documents import ContourDocument, FrameContours, read_contour_document, write_contour_document
-from monai_acdr.apps.inputs import Frame, Inputs, read_inputs
+from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.review import http as review_http
@@ -35,13 +34,12 @@ from monai_acdr.apps.review.http import FILES, STATIC, make_app
 from monai_acdr.apps.review.results import VersionReport, measure_review
 from monai_acdr.apps.review.server import ReviewOptions, ReviewSession, start_review
 from monai_acdr.apps.review.state import Review
-from monai_acdr.apps.review.study import PAGE, Study, open_study
+from monai_acdr.apps.review.study import open_study
 from monai_acdr.apps.study_files import find_series
 from monai_acdr.dicom import TISSUE, read_rtstruct
 from monai_acdr.dicom.seg import read_seg
 from monai_acdr.files import file_sha256
 from monai_acdr.inferers import correct_contour, push_contours
-from monai_acdr.measures import FrameHeader
 
 testclient = pytest.importorskip("starlette.testclient")
 pytest.importorskip("highdicom")
@@ -86,7 +84,8 @@ def open_session(results: Path, images: Path, **options: Any) -> ReviewSession:
     study, places = open_study(images, document)
     folder = path.parent / "review"
     folder.mkdir(exist_ok=True)
-    review = Review(document, [frame.name for frame in study.frames], places, folder, file_sha256(path))
+    names, sizes = [frame.name for frame in study.frames], [frame.size for frame in study.frames]
+    review = Review(document, names, sizes, places, folder, file_sha256(path))
     return ReviewSession(review, study, folder, ReviewOptions(**options))
 
 
@@ -261,8 +260,66 @@ def test_a_click_corrects_as_in_monai_label_and_the_other_contour_makes_room(cli
     answer = client.change(do="click", frame=1, contour=1, point=[56.0, 33.0], inside=None)
     ring = np.array(answer["contours"][1]["vertices"]).reshape(-1, 2)
     assert np.hypot(*(ring - [56.0, 33.0]).T).min() < 1e-3
-    for body in ({"contour": 5}, {"contour": 0, "point": [1]}, {"contour": 0, "point": [1e9, 0]}, {"frame": 99}):
-        client.post("/api/change", {"do": "click", "frame": 0, "sequence": 2, "point": [1, 2]} | body, 400)
+    for body, words in (
+        ({"contour": 5}, "one of 2 contour(s)"),
+        ({"contour": None}, "the contour that is corrected"),
+        ({"point": [1]}, "Expected a point [x, y]"),
+        ({"point": [1e9, 0]}, "in the image, 112 x 100 pixels, but got (1e+09, 0)"),
+        ({"point": [50, -1]}, "click in the image"),
+        ({"inside": "yes"}, "true, false or null"),
+        ({"frame": 99}, "Expected a frame from 0 to 11"),
+    ):
+        click = {"do": "click", "frame": 0, "contour": 0, "sequence": 2, "point": [1, 2]} | body
+        assert words in client.post("/api/change", click, 400)["error"]
+    for body in ({"point": [500, 1]}, {"contour": 2}, {"contour": "0"}):
+        client.post("/api/outline", {"frame": 0, "sequence": 2} | body, 400)
+
+
+def test_contours_that_cannot_be_are_refused_with_a_reason_and_change_nothing(client: Client) -> None:
+    client.set(0, moved(client, 0, 0))
+    kept = [record.record() for record in client.session.review.contours[0]]
+    for by, words in ((200.0, "lies outside of it"), (0.0, "cross or touch itself")):
+        records = moved(client, 0, 0, by)
+        if not by:
+            vertices = records[0]["vertices"]
+            records[0]["vertices"] = vertices[:2] + vertices[32:34] + vertices[2:32] + vertices[34:]
+        body = {"do": "contours", "action": "drag", "frame": 0, "contours": records, "sequence": 1}
+        assert words in client.post("/api/change", body, 400)["error"]
+    assert client.get("/api/contours/0").json()["frames"][0]["contours"] == kept
+    assert client.session.review.sequence == 1
+
+
+def test_problems_of_an_earlier_log_are_shown_and_are_findings(client: Client) -> None:
+    review, frame = client.session.review, client.session.study.frames[4].name
+    records = [contour.record() for contour in review.contours[4]]
+    records[0]["vertices"] = [value for x, y in ((0, 0), (9, 9), (9, 0), (0, 9)) for value in (40 + x, 40 + y)]
+    records[1]["vertices"] = [value - 70 for value in records[1]["vertices"]]
+    review._redo_record({"do": "drag", "frame": frame, "contours": [*records, records[1]]})
+    problems = ["LV endocardium crosses or touches itself"]
+    found = client.get("/api/study").json()["frames"][4]["problems"]
+    assert found[:1] == problems and "% of LV epicardium outside of the image" in found[1]
+    assert found[-1] == "2 contours of LV epicardium: counted as none in the volumes"
+    answer = client.set(4, [records[0], records[1]])
+    assert answer["problems"] == found[:2] == client.get("/api/contours/0").json()["frames"][4]["problems"]
+    kinds = [finding.kind for finding in measure_review(review, client.session.study).findings]
+    assert {"self_crossing", "contour_outside"} <= set(kinds) and "several_contours" not in kinds
+    client.change(do="undo")
+    findings = measure_review(review, client.session.study).findings
+    (several,) = [finding.text for finding in findings if finding.kind == "several_contours"]
+    assert several == f"1 frame(s) with several contours of a structure, which were not measured: {frame}"
+
+
+def test_phases_that_cannot_be_are_refused(client: Client) -> None:
+    for chosen, words in (
+        ((2, 2), "two different phases, but phase 3"),
+        ((0, 4), "Expected phases from 0 to 3, or null, but got 4"),
+        ((0, 11), "Expected phases from 0 to 3"),
+        ((0, -1), "Expected phases from 0"),
+        ((0, "1"), "Expected phases from 0"),
+    ):
+        body = {"do": "phases", "end_diastole": chosen[0], "end_systole": chosen[1], "sequence": 0}
+        assert words in client.post("/api/change", body, 400)["error"]
+    assert client.session.review.phases == (None, None) and client.session.review.sequence == 0
 
 
 def test_chosen_phases_give_the_volumes(client: Client) -> None:
@@ -404,48 +461,6 @@ def test_a_mammogram_with_its_masses(mammogram: Path, tiny_mass: Path, tmp_path:
 def test_contours_of_other_images_are_refused(results: Path, mammogram: Path) -> None:
     with pytest.raises(ValueError, match="give the images that the contours were drawn on"):
         open_session(results, mammogram)
-
-
-def test_ten_thousand_frames_and_twenty_thousand_vertices(tmp_path: Path) -> None:
-    number, slices = 10_000, 20
-    zeros = read_picture_like((64, 64))
-    frames = [
-        replace(
-            zeros,
-            name=f"frame-{index:05d}",
-            header=FrameHeader(
-                position=(0.0, 0.0, 8.0 * (index % slices)),
-                orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-                temporal_position=index // slices,
-            ),
-        )
-        for index in range(number)
-    ]
-    square = np.array([[10.0, 10], [20, 10], [20, 20], [10, 20]])
-    document = ContourDocument((TISSUE,), tuple(FrameContours(f.name, (64, 64), (square,), (1.0, 1.0)) for f in frames))
-    study = Study(Inputs("pictures", frames, []), document, range(number))
-    review = Review(document, [frame.name for frame in frames], range(number), tmp_path, "0" * 64)
-    client = Client(ReviewSession(review, study, tmp_path, ReviewOptions())).open()
-    started = time.perf_counter()
-    description = client.get("/api/study").json()
-    assert len(description["frames"]) == number and description["frames"][-1]["phase"] == number // slices - 1
-    last = number // PAGE
-    assert len(client.get(f"/api/contours/{last}").json()["frames"]) == number - last * PAGE
-    angles = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
-    many = np.stack([32 + 20 * np.cos(angles), 32 + 20 * np.sin(angles)], axis=1).ravel().tolist()
-    record = {"structure": 0, "vertices": many, "hole": False, "generation": "MANUAL"}
-    assert len(client.set(number - 1, [record])["contours"][0]["vertices"]) == 40_000
-    click = {"do": "click", "frame": number - 1, "contour": 0, "point": [55, 32], "inside": True, "sequence": 1}
-    assert "drag it" in client.post("/api/change", click, 400)["error"]
-    assert time.perf_counter() - started < 60
-    review.close()
-
-
-def read_picture_like(size: tuple[int, int]) -> Frame:
-    from monai.data.meta_tensor import MetaTensor
-
-    pixels = torch.arange(size[0] * size[1], dtype=torch.float32).reshape(1, *size)
-    return Frame("frame", MetaTensor(pixels), (1.0, 1.0))
 
 
 # --- Starting -------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def document() -> ContourDocument:
 
 def start(folder: Path, digest: str = "0" * 64) -> Review:
     folder.mkdir(exist_ok=True)
-    return Review(document(), NAMES, [0, 1], folder, digest)
+    return Review(document(), NAMES, [(40, 40)] * 3, [0, 1], folder, digest)
 
 
 def contour(vertices: Any = SQUARE, structure: int = 0, generation: str = "SEMIAUTOMATIC") -> dict[str, Any]:
@@ -153,6 +153,9 @@ def test_a_change_of_another_state_is_refused(tmp_path: Path) -> None:
         ([contour() | {"vertices": [[1, 2], [3, 4], [5, 6]]}], "finite numbers"),
         ([contour(np.zeros((150_000, 2)))] * 2, "at most 200000 vertices"),
         ([contour()] * 1001, "at most 1000 contours"),
+        ([contour(SQUARE[[0, 2, 1, 3]])], "does not cross or touch itself"),
+        ([contour(SQUARE + 100)], "in the image, 40 x 40 pixels"),
+        ([contour(np.zeros((4, 2)))], "encloses an area"),
     ],
 )
 def test_contours_that_cannot_be_are_refused_and_not_logged(contours: Any, message: str, tmp_path: Path) -> None:
@@ -162,6 +165,30 @@ def test_contours_that_cannot_be_are_refused_and_not_logged(contours: Any, messa
         review.set_contours(0, contours, "drag")
     assert (tmp_path / "review" / LOG_NAME).read_bytes() == before and not review.can_undo
     review.close()
+
+
+def test_a_log_with_contours_and_phases_that_are_refused_now_is_read_whole(tmp_path: Path) -> None:
+    """As earlier versions wrote it."""
+    review = start(tmp_path / "review")
+    review.set_contours(1, [contour()], "drag")
+    review.close()
+    path = tmp_path / "review" / LOG_NAME
+    old = [
+        {"do": "drag", "frame": "a", "contours": [contour(SQUARE[[0, 2, 1, 3]]), contour(SQUARE + 100, 1)]},
+        {"do": "draw", "frame": "c", "contours": [contour(np.zeros((4, 2)))]},
+        {"do": "phases", "end_diastole": 2, "end_systole": 2},
+    ]
+    with open(path, "a") as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in old)
+    again = start(tmp_path / "review")
+    assert again.sequence == 4 and again.phases == (2, 2)
+    assert [len(frame) for frame in again.contours] == [2, 1, 1]
+    mended = [contour(SQUARE + 1), again.contours[0][1].record()]
+    again.set_contours(0, mended, "drag")  # the other one is where it was
+    for _ in range(5):
+        again.undo()
+    assert again.contours == again.originals
+    again.close()
 
 
 def test_how_contours_came_about(tmp_path: Path) -> None:

@@ -300,25 +300,26 @@ function interpolate(x, known, values) {
   return values[values.length - 1];
 }
 
-/** Disc sum over a table slice -> area, and which slices were used. */
+/** Disc sum over a table slice -> area; the number of slices used, the first and the last one. */
 function discSum(row, positions, heights) {
   const used = Object.keys(row).map(Number).sort((a, b) => a - b);
   const places = used.map((k) => positions[k]), areas = used.map((k) => row[k]);
   let sum = 0;
   for (let k = used[0]; k <= used[used.length - 1]; k += 1) sum += interpolate(positions[k], places, areas) * heights[k];
-  return { volume: sum / MM3_PER_ML, used: used.length };
+  return { volume: sum / MM3_PER_ML, used: used.length, first: used[0], last: used[used.length - 1] };
 }
 
 /**
  * Volumes, ejection fraction and mass of a left ventricle.
  *
- * @param grid slice positions in mm: {positions}, ascending, at least two.
+ * @param grid slice positions in mm, ascending, at least two, and [slice, phase] without an image: {positions, missing}.
  * @param entries [{slice, phase, inner, outer}], areas in mm2 of endocardium and epicardium, null where absent.
  * @param chosen {ed, es}: phases, null for those of the largest and smallest volume.
- * @returns {curve: Map phase -> mL, ed, es, edv, esv, sv, ef, mass}, numbers null where they cannot be told.
+ * @returns {curve: Map phase -> mL, ed, es, edv, esv, sv, ef, mass}, numbers null where they cannot be told; and phases
+ *   that are not chosen: unseen lack the image of an outer slice where others have a contour, sparse have too few slices.
  */
 export function heartMeasures(grid, entries, chosen) {
-  const none = { curve: new Map(), ed: null, es: null, edv: null, esv: null, sv: null, ef: null, mass: null };
+  const none = { curve: new Map(), ed: null, es: null, edv: null, esv: null, sv: null, ef: null, mass: null, unseen: [], sparse: [] };
   if (!grid || grid.positions.length < 2) return none;
   const heights = sliceHeights(grid.positions), rows = new Map();
   for (const { slice, phase, inner } of entries) {
@@ -329,7 +330,18 @@ export function heartMeasures(grid, entries, chosen) {
   const sums = [...rows].sort((a, b) => a[0] - b[0]).map(([phase, row]) => ({ phase, ...discSum(row, grid.positions, heights) }));
   const curve = new Map(sums.map(({ phase, volume }) => [phase, volume]));
   const fullest = Math.max(...sums.map((sum) => sum.used));
-  const usable = sums.filter((sum) => sum.used >= MINIMUM_SLICE_SHARE * fullest);
+  const first = Math.min(...sums.map((sum) => sum.first)), last = Math.max(...sums.map((sum) => sum.last));
+  const lacking = new Set(grid.missing.map(([slice, phase]) => `${slice} ${phase}`));
+  const isUnseen = (sum) => {
+    for (let slice = first; slice <= last; slice += 1) {
+      if ((slice < sum.first || slice > sum.last) && lacking.has(`${slice} ${sum.phase}`)) return true;
+    }
+    return false;
+  };
+  const phasesOf = (chosenSums) => chosenSums.map((sum) => sum.phase);
+  none.unseen = phasesOf(sums.filter(isUnseen));
+  none.sparse = phasesOf(sums.filter((sum) => sum.used < MINIMUM_SLICE_SHARE * fullest));
+  const usable = sums.filter((sum) => !none.unseen.includes(sum.phase) && !none.sparse.includes(sum.phase));
   if (usable.length < 2 && (chosen.ed === null || chosen.es === null)) return { ...none, curve };
   const largest = usable.reduce((best, sum) => (best === null || sum.volume > best.volume ? sum : best), null);
   const smallest = usable.reduce((best, sum) => (best === null || sum.volume < best.volume ? sum : best), null);
@@ -338,7 +350,7 @@ export function heartMeasures(grid, entries, chosen) {
   if (!ed || !es || !(ed.volume > 0)) return { ...none, curve };
   const sv = ed.volume - es.volume;
   return {
-    curve, ed: ed.phase, es: es.phase, edv: ed.volume, esv: es.volume, sv, ef: (100 * sv) / ed.volume,
+    ...none, curve, ed: ed.phase, es: es.phase, edv: ed.volume, esv: es.volume, sv, ef: (100 * sv) / ed.volume,
     mass: wallMass(grid.positions, heights, entries.filter((entry) => entry.phase === ed.phase)),
   };
 }

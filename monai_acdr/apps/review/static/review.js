@@ -69,34 +69,53 @@ const postJson = async (path, body) => (await call(path, body)).json();
 
 let queue = Promise.resolve();
 let waiting = 0;
+const unsaved = new Map(); // frame -> changes of its contours that were not answered yet
+let computing = 0; // changes that the server makes: contours are not edited before their answers
 
-/** Send a change after those before it. On failure the frame is shown as it was saved. */
+/** Send a change after those before it. On a refusal the frame is shown as it was saved, and the reason is said. */
 function change(body) {
+  const own = body.do === 'contours', computed = body.do === 'click' || body.path === '/api/outline' || body.do === 'undo' || body.do === 'redo';
   waiting += 1;
+  if (own) unsaved.set(body.frame, (unsaved.get(body.frame) ?? 0) + 1);
+  if (computed) computing += 1;
+  hideRefusal();
   showPending();
   const result = queue.then(async () => {
     if (page.readOnly) throw new Refused(423, 'This page is read-only.');
     const started = performance.now();
     const answer = await postJson(body.path ?? '/api/change', { ...body, path: undefined, sequence: page.state.sequence });
     timings.save.push(performance.now() - started);
-    receive(answer);
+    receive(answer, unsaved.get(answer.frame) > (own ? 1 : 0));
     return answer;
-  });
-  queue = result.catch(() => undefined);
-  return result.catch(async (error) => {
+  }).catch(async (error) => {
     failed(error);
     if (body.frame !== undefined && body.frame !== null) await reload(body.frame);
     return null;
-  }).finally(() => { waiting -= 1; showPending(); });
+  }).finally(() => {
+    waiting -= 1;
+    if (own) unsaved.set(body.frame, unsaved.get(body.frame) - 1);
+    if (computed) computing -= 1;
+    showPending();
+  });
+  queue = result;
+  return result;
 }
 
-function receive(answer) {
+/** Whether contours may be edited now; says why not. */
+function editable() {
+  if (page.readOnly) { say('This page is read-only: reload it.', true); return false; }
+  if (computing) { say('Wait a moment: the server is at work on these contours.', true); return false; }
+  return true;
+}
+
+/** What the server answered; `later`: contours of the frame were changed since, and their own answer will come. */
+function receive(answer, later) {
   page.state = answer.state;
   if (answer.frame !== null && answer.frame !== undefined) {
     const record = page.study.frames[answer.frame];
     record.changed = answer.changed;
     record.seen = answer.seen;
-    setContours(answer.frame, answer.contours.map(parseContour));
+    if (!later) setContours(answer.frame, answer.contours.map(parseContour), answer.problems);
   }
   showState();
 }
@@ -104,16 +123,27 @@ function receive(answer) {
 function failed(error) {
   const lost = error.status === 0 || error.status === 423 || error.status === 401;
   if (lost) page.readOnly = true;
-  say(lost ? 'Not saved' : error.message, true);
+  say('Not saved', true);
   if (lost || error.status === 409) tell(error.message, error.status === 423);
+  else showRefusal(error.message);
 }
+
+/** Say beside the image why a change was refused, until the next change. */
+function showRefusal(text) {
+  $('refusal-text').textContent = text;
+  $('refusal').hidden = false;
+}
+
+function hideRefusal() { $('refusal').hidden = true; }
 
 async function reload(index) {
   try {
-    packets.delete(Math.floor(index / page.study.sheet.page));
-    page.state = (await getJson('/api/study')).state;
-    await loadPacket(Math.floor(index / page.study.sheet.page));
-    showFrame();
+    const answer = await getJson(`/api/contours/${Math.floor(index / page.study.sheet.page)}`);
+    const frame = answer.frames[index - answer.first], record = page.study.frames[index];
+    page.state = answer.state;
+    record.changed = frame.contours !== null;
+    setContours(index, (frame.contours ?? frame.original).map(parseContour), frame.problems);
+    showButtons();
   } catch { /* the message stands */ }
 }
 
@@ -134,6 +164,7 @@ function loadPacket(number) {
       answer.frames.forEach((frame, offset) => {
         const record = page.study.frames[answer.first + offset];
         record.original = frame.original.map(parseContour);
+        if (unsaved.get(answer.first + offset)) return; // what was drawn since is shown
         record.contours = frame.contours === null ? record.original : frame.contours.map(parseContour);
       });
       drawThumbnails();
@@ -145,12 +176,21 @@ function loadPacket(number) {
 const current = () => page.study.frames[page.frame];
 const contoursOf = (index) => page.study.frames[index].contours ?? [];
 
-function setContours(index, contours) {
+function setContours(index, contours, problems = null) {
   const record = page.study.frames[index];
   record.before ??= record.areas;
   record.contours = contours;
+  if (problems !== null && problems.join() !== record.problems.join()) {
+    record.problems = problems;
+    findDoubts();
+    if (index === page.frame) showPlace();
+  }
   record.areas = contours.map((contour) => [contour.structure, Math.abs(signedArea(contour.vertices)), contour.hole]);
-  if (index === page.frame) { drawContours(); showAreas(); }
+  if (index === page.frame) {
+    page.chosen = Math.min(page.chosen, Math.max(0, contours.length - 1));
+    drawContours();
+    showAreas();
+  }
   drawThumbnails();
 }
 
@@ -176,7 +216,9 @@ export function dragged(contours, position, arc, pull) {
   return result;
 }
 
-function commit(contours, action, index = page.frame) {
+/** Show contours, and have them saved. */
+export function commit(contours, action, index = page.frame) {
+  if (!editable()) { drawContours(); return Promise.resolve(null); }
   setContours(index, contours);
   showMeasures();
   return change({ do: 'contours', action, frame: index, contours: contours.map(plain) });
@@ -249,13 +291,13 @@ async function showFrame() {
   const index = page.frame;
   document.body.dataset.frame = String(index);
   showPlace();
-  showAreas();
   scrollToCell();
   drawThumbnails();
   showMeasures();
   showDoubts();
   $('seen').checked = current().seen;
   await loadPacket(Math.floor(index / page.study.sheet.page));
+  showAreas();
   try {
     const frame = await loadFrame(index);
     if (index !== page.frame) return;
@@ -277,6 +319,7 @@ function goTo(index) {
   if (index === null || index === page.frame) return;
   page.drag = null;
   page.held = null;
+  showStopped(false);
   page.frame = index;
   page.shownFrame = showFrame();
 }
@@ -413,7 +456,7 @@ overlay.addEventListener('pointerdown', (event) => {
   else {
     const found = nearest(contoursOf(page.frame), x, y);
     const near = found !== null && Math.abs(found.depth) * page.view.scale <= REACH && !event.shiftKey;
-    if (near && !page.readOnly) startDrag(found, start);
+    if (near && editable()) startDrag(found, start);
     else page.drag = { kind: 'pan', ...start, view: { ...page.view } };
   }
 });
@@ -471,14 +514,22 @@ export function moveDrag(dx, dy) {
   const drag = page.drag;
   drag.pull = [dx, dy];
   const contours = dragged(drag.from, drag.position, drag.arc, [dx, dy]);
-  if (contours === null) return; // it goes no farther that way
+  showStopped(contours === null);
+  if (contours === null) return;
   drag.contours = contours;
   drawContours();
   if (page.study.frames.length <= LIVE_FRAMES) showMeasures(contours);
 }
 
+/** Show that a contour goes no farther that way. */
+function showStopped(stopped) {
+  if (overlay.classList.contains('stopped') === stopped) return;
+  overlay.classList.toggle('stopped', stopped);
+  say(stopped ? 'No farther that way: a contour would cross itself' : '', stopped);
+}
+
 overlay.addEventListener('pointerup', endDrag);
-overlay.addEventListener('pointercancel', () => { page.drag = null; overlay.classList.remove('dragging'); drawContours(); showMeasures(); });
+overlay.addEventListener('pointercancel', () => { page.drag = null; overlay.classList.remove('dragging'); showStopped(false); drawContours(); showMeasures(); });
 overlay.addEventListener('contextmenu', (event) => event.preventDefault());
 overlay.addEventListener('dblclick', (event) => event.preventDefault());
 
@@ -487,6 +538,7 @@ function endDrag(event) {
   const drag = page.drag;
   page.drag = null;
   overlay.classList.remove('dragging');
+  showStopped(false);
   if (drag?.contours) {
     if (drag.kind === 'draw') page.chosen = drag.contours.length - 1;
     commit(drag.contours, drag.kind === 'draw' ? 'draw' : 'drag');
@@ -518,8 +570,9 @@ function nextStructure() {
 }
 
 function clickAt(x, y, exactly) {
+  if (!editable()) return;
   const found = nearest(contoursOf(page.frame), x, y);
-  if (found === null) { say('There is no contour here to correct: draw a new one (W), or outline again (O).', true); return; }
+  if (found === null) { outlineAgain([x, y]); return; }
   page.chosen = found.position;
   change({ do: 'click', frame: page.frame, contour: found.position, point: [x, y], inside: exactly ? null : found.depth < 0 });
 }
@@ -573,7 +626,14 @@ async function copyNext() {
   goTo(next);
 }
 
-async function outlineAgain(point = null) {
+/** Have the network outline the frame where its contour is, or about a point. */
+export async function outlineAgain(point = null) {
+  if (!editable()) return;
+  if (point === null && !contoursOf(page.frame).length) {
+    setTool('click');
+    say('There is no contour here: click in the middle of what is to be outlined.', true);
+    return;
+  }
   say('Outlining ...');
   const answer = await change({ path: '/api/outline', frame: page.frame, point, contour: contoursOf(page.frame).length ? page.chosen : null });
   if (answer) say('Outlined again');
@@ -586,7 +646,10 @@ async function history_(step) {
   if (answer && answer.frame !== null && answer.frame !== page.frame) goTo(answer.frame);
 }
 
-function setPhases(ed, es) { change({ do: 'phases', end_diastole: ed, end_systole: es }).then(() => showMeasures()); }
+function setPhases(ed, es) {
+  if ($('heart').hidden) { say('End-diastole and end-systole are chosen in a cine of the left ventricle.', true); return; }
+  change({ do: 'phases', end_diastole: ed, end_systole: es }).then(() => showMeasures());
+}
 
 function play() {
   if (page.playing) { stop(); return; }
@@ -625,6 +688,7 @@ function compare() {
 /** Take hold of a vertex of the chosen contour, or of a place in the image for the other tools. */
 function hold() {
   const contour = contoursOf(page.frame)[page.chosen];
+  if (!editable()) return;
   if (page.tool === 'drag' && !contour) { say('There is no contour here.', true); return; }
   const [height, width] = current().size;
   if (contour) {
@@ -647,6 +711,7 @@ function moveHeld(dx, dy) {
   let arc = 0;
   for (let k = 0; k < held.vertex; k += 1) arc += Math.hypot(vertices[2 * k + 2] - vertices[2 * k], vertices[2 * k + 3] - vertices[2 * k + 1]);
   const contours = dragged(held.from, page.chosen, arc, pull);
+  showStopped(contours === null);
   if (contours === null) return;
   page.held = { ...held, pull, x: vertices[2 * held.vertex] + pull[0], y: vertices[2 * held.vertex + 1] + pull[1] };
   page.drag = { kind: 'keys', contours };
@@ -657,6 +722,7 @@ function moveHeld(dx, dy) {
 function acceptHeld(exactly) {
   const { x, y } = page.held, drag = page.drag;
   page.drag = null;
+  showStopped(false);
   if (page.tool === 'click') clickAt(x, y, exactly);
   else if (page.tool === 'draw') {
     const contours = [...contoursOf(page.frame), circle(x, y, Math.max(2, MANUAL_RADIUS * Math.min(...current().size)))];
@@ -671,6 +737,7 @@ function acceptHeld(exactly) {
 function dropHeld() {
   page.held = null;
   page.drag = null;
+  showStopped(false);
   drawContours();
   showMeasures();
 }
@@ -686,7 +753,7 @@ const zoomBy = (factor) => zoom(factor, pane.clientWidth / 2, pane.clientHeight 
 const pan = (dx, dy) => { page.view.x += dx; page.view.y += dy; draw(); };
 
 /** Key -> [what it does, in words]. */
-const KEYS = {
+export const KEYS = {
   ArrowLeft: [() => goTo(neighbor(0, -1)), null],
   ArrowRight: [() => goTo(neighbor(0, 1)), '← → ↑ ↓: phases, slices'],
   ArrowUp: [() => goTo(neighbor(-1, 0)), null],
@@ -722,6 +789,7 @@ const KEYS = {
   2: [() => setPhases(page.state.phases[0], current().phase), null],
   3: [() => setPhases(null, null), null],
   f: [() => $('reader').focus(), 'F: reader and Finish'],
+  Escape: [hideRefusal, null],
   '?': [() => help(), '?: this list'],
 };
 const MOUSE = ['Drag the line or a vertex: its neighborhood follows; the wheel says how far', 'Drag beside it, or the middle button: pan', 'Right button: window and level', 'Wheel: slices; with Ctrl: zoom'];
@@ -789,7 +857,7 @@ function layOut() {
   if (study.cells || study.frames.length < 3) {
     const wanted = (study.cells ? study.columns : 1) * cellSide() + 18;
     const width = Math.min(wanted, Math.max(150, window.innerWidth * 0.35));
-    document.querySelector('main').style.gridTemplateColumns = `${width}px 1fr 270px`;
+    document.querySelector('main').style.gridTemplateColumns = `${width}px 1fr 300px`;
   }
   if (!study.cells) {
     study.columns = Math.max(1, Math.floor((grid.clientWidth - 2) / cellSide()));
@@ -851,7 +919,7 @@ function drawThumbnail(context, index, x, y) {
     context.closePath();
     context.stroke();
   }
-  if (record.doubtful) { context.fillStyle = '#ff8a5c'; context.fillRect(x, y, 7, 7); }
+  if (record.doubtful || record.problems.length) { context.fillStyle = '#ff8a5c'; context.fillRect(x, y, 7, 7); }
   if (record.changed) { context.fillStyle = '#6cb6ff'; context.fillRect(x + sheet.cell - 7, y, 7, 7); }
   if (record.seen) { context.fillStyle = '#7bd88f'; context.fillRect(x + sheet.cell - 7, y + sheet.cell - 7, 7, 7); }
   if (index === page.frame) { context.strokeStyle = '#fff'; context.lineWidth = 2; context.strokeRect(x + 1, y + 1, sheet.cell - 2, sheet.cell - 2); }
@@ -919,7 +987,20 @@ function showMeasures(live = null) {
     cells[1].className = digits(now[key]) === digits(before[key]) ? '' : 'changed';
   });
   rows.dataset.ef = now.ef === null ? '' : String(now.ef);
+  setText($('heart-notes'), heartNotes(now).join('\n'));
   drawCurve(now, before);
+}
+
+/** What the volumes do not say by themselves. */
+function heartNotes(now) {
+  const { phases } = page.state, notes = [];
+  const listed = (found) => found.slice(0, 6).map((phase) => phase + 1).join(', ') + (found.length > 6 ? ', ...' : '');
+  if (now.unseen.length) notes.push(`Not taken for ED or ES, since images of outer slices are missing: phase ${listed(now.unseen)}`);
+  if (now.sparse.length) notes.push(`Not taken for ED or ES, since most slices have no contour: phase ${listed(now.sparse)}`);
+  if (phases.some((phase) => phase !== null && !now.curve.has(phase))) notes.push('The phase chosen for ED or ES has no contour now: choose another one, or Automatic');
+  else if (now.ef === null) notes.push('No ejection fraction: it needs contours of the endocardium in two phases');
+  else if (now.ed === now.es) notes.push('ED and ES are the same phase: choose another one, or Automatic');
+  return notes;
 }
 
 const setText = (node, text) => { if (node.textContent !== text) node.textContent = text; };
@@ -978,17 +1059,20 @@ function showPlace() {
   const place = study.cells ? `slice ${record.slice + 1} of ${study.rows}, phase ${record.phase + 1} of ${study.columns}` : `${page.frame + 1} of ${study.frames.length}`;
   const presence = record.confidence === null || record.confidence === undefined ? '' : `\npresence ${record.confidence.toFixed(2)}${record.doubtful ? ', doubtful' : ''}`;
   $('place').textContent = `${place}${presence}`;
+  $('problems').textContent = record.problems.join('\n');
   thumbnails.setAttribute('aria-label', `Frame ${place}; arrow keys choose another one`);
 }
 
 // --- Doubtful frames -----------------------------------------------------------------------------------------------
 
-/** Frames to look at: doubtful ones by presence, then those whose networks disagree most. */
+/** Frames to look at: those with problems, doubtful ones by presence, then those whose networks disagree most. */
 function findDoubts() {
-  const known = page.study.frames.map((record, index) => ({ index, record }));
+  const all = page.study.frames.map((record, index) => ({ index, record }));
+  const wrong = all.filter(({ record }) => record.problems.length), known = all.filter(({ record }) => !record.problems.length);
   const doubtful = known.filter(({ record }) => record.doubtful).sort((a, b) => (a.record.confidence ?? 1) - (b.record.confidence ?? 1));
   const spread = known.filter(({ record }) => !record.doubtful && record.spread).sort((a, b) => b.record.spread - a.record.spread).slice(0, MOST_DOUBTS);
   page.doubts = [
+    ...wrong.map(({ index, record }) => ({ index, reason: record.problems.join('; '), doubtful: true })),
     ...doubtful.map(({ index, record }) => ({ index, reason: `presence ${(record.confidence ?? 0).toFixed(2)}`, doubtful: true })),
     ...spread.map(({ index, record }) => ({ index, reason: `spread ${record.spread.toFixed(1)} px`, doubtful: false })),
   ];
@@ -1002,9 +1086,9 @@ function nameOf(index) {
 function showDoubts() {
   const list = $('doubts');
   if (list.childElementCount !== page.doubts.length) {
-    list.replaceChildren(...page.doubts.map(({ index }) => {
+    list.replaceChildren(...page.doubts.map((_, number) => {
       const item = document.createElement('li'), button = document.createElement('button');
-      button.addEventListener('click', () => goTo(index));
+      button.addEventListener('click', () => goTo(page.doubts[number].index));
       item.append(button);
       return item;
     }));
@@ -1026,7 +1110,7 @@ function stepDoubt(step) {
 
 // --- State, messages, Finish ---------------------------------------------------------------------------------------
 
-function showState() {
+function showButtons() {
   $('undo').disabled = !page.state.undo;
   $('redo').disabled = !page.state.redo;
   document.body.dataset.sequence = String(page.state.sequence);
@@ -1034,6 +1118,10 @@ function showState() {
   showMeasures();
   showDoubts();
   drawThumbnails();
+}
+
+function showState() {
+  showButtons();
   if (!page.readOnly) say(page.state.undo ? 'Saved' : '');
 }
 
@@ -1070,14 +1158,34 @@ async function finish() {
   const sent = answer.stored ? ` ${answer.stored} sent.` : '';
   const skipped = answer.skipped.map((text) => `\nNot written: ${text}`).join('');
   $('written').textContent = `Version ${answer.version}: ${answer.files.join(', ')}.${sent}${skipped}`;
+  if (answer.findings.length) $('written').append(findingsOf(answer.findings));
   document.body.dataset.version = String(answer.version);
+}
+
+/** Findings of the new version, to be opened. */
+function findingsOf(texts) {
+  const box = document.createElement('details'), head = document.createElement('summary'), list = document.createElement('ul');
+  head.textContent = `${texts.length} finding${texts.length > 1 ? 's' : ''} (slices and phases from 0)`;
+  list.append(...texts.map((text) => { const item = document.createElement('li'); item.textContent = text; return item; }));
+  box.append(head, list);
+  return box;
+}
+
+/** Names of the structures in their colors. */
+function showLegend() {
+  $('legend').replaceChildren(...page.study.structures.map(({ label, color }) => {
+    const item = document.createElement('span');
+    item.textContent = label;
+    item.style.color = `rgb(${color.join(' ')})`;
+    return item;
+  }));
 }
 
 for (const [id, action] of Object.entries({
   undo: () => history_('undo'), redo: () => history_('redo'), select: selectNext, delete: deleteChosen, restore, copy: copyNext,
   outline: () => outlineAgain(), play, compare, fit: KEYS[0][0], 'help-open': help, 'help-close': () => $('help').close(),
   'set-ed': KEYS[1][0], 'set-es': KEYS[2][0], 'set-auto': KEYS[3][0], 'previous-doubt': () => stepDoubt(-1), 'next-doubt': () => stepDoubt(1),
-  'message-close': () => $('message').close(), 'tool-drag': () => setTool('drag'), 'tool-click': () => setTool('click'), 'tool-draw': () => setTool('draw'),
+  'message-close': () => $('message').close(), 'refusal-close': hideRefusal, 'tool-drag': () => setTool('drag'), 'tool-click': () => setTool('click'), 'tool-draw': () => setTool('draw'),
 })) $(id).addEventListener('click', action);
 $('seen').addEventListener('change', () => setSeen($('seen').checked));
 $('finish-form').addEventListener('submit', (event) => { event.preventDefault(); finish(); });
@@ -1102,6 +1210,7 @@ async function open(takeOver = false) {
     }
     measuresBefore = null;
     layOut();
+    showLegend();
     findDoubts();
     page.frame = Math.max(0, firstFrame());
     $('reader').value ||= study.reader;

@@ -1,0 +1,199 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Contours and phases under review: which are refused, and which are kept and shown as a problem of their frame.
+
+A contour that a reader draws, drags or copies encloses an area, lies at least partly in its image, and does not cross
+itself. What a document or an earlier log brings is kept as it is and shown, so that nothing is lost when it is read,
+and a contour that crosses itself can be mended step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
+from monai_acdr.dicom import Structure
+from monai_acdr.geometry import signed_area
+from monai_acdr.measures import CineGrid, phase_volumes
+
+__all__ = ["Contour", "Contours", "check_contours", "check_phases", "frame_problems"]
+
+MIN_AREA = 0.01
+"""Square pixels; a contour that encloses less is a line or a point."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """A contour of a frame under review.
+
+    Attributes:
+        structure: index of its structure.
+        vertices: (K, 2) float64 pixels, four decimals.
+        hole: whether it is a hole.
+        generation: one of :data:`monai_acdr.dicom.regions.GENERATIONS`.
+        original: index of the contour of the document that it is, unchanged; None for any other.
+    """
+
+    structure: int
+    vertices: np.ndarray
+    hole: bool = False
+    generation: str = "AUTOMATIC"
+    original: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "structure": self.structure,
+            "vertices": self.vertices.ravel().tolist(),
+            "hole": self.hole,
+            "generation": self.generation,
+        }
+
+    @cached_property
+    def area(self) -> float:
+        """Enclosed area in square pixels."""
+        return abs(float(signed_area(torch.from_numpy(self.vertices))))
+
+    @cached_property
+    def crosses(self) -> bool:
+        """Whether it crosses or touches itself."""
+        from shapely import LinearRing  # of the extra `review`
+
+        return not LinearRing(self.vertices).is_simple
+
+    @cached_property
+    def is_line(self) -> bool:
+        """Whether all of its vertices lie on a line or in a point."""
+        from shapely import MultiPoint
+
+        return bool(MultiPoint(self.vertices).convex_hull.area < MIN_AREA)
+
+    def same(self, other: Contour) -> bool:
+        """Whether it is the same line of the same structure."""
+        return (self.structure, self.hole) == (other.structure, other.hole) and np.array_equal(
+            self.vertices, other.vertices
+        )
+
+
+Contours = tuple[Contour, ...]
+
+
+def check_contours(
+    after: Sequence[Contour], before: Sequence[Contour], size: tuple[int, int], structures: Sequence[Structure]
+) -> None:
+    """Refuse contours that no reader means; those that the frame has already, or had in the document, stay as they are.
+
+    Args:
+        after: contours to be.
+        before: those that the frame has.
+        size: (H, W) of the image.
+        structures: of the contours.
+
+    Raises:
+        ValueError: for a contour without area, outside of the image, or that crosses itself; one that takes the place
+            of another that crosses itself may do so, too.
+    """
+    tangled = {contour.structure for contour in before if contour.crosses}
+    for contour in after:
+        if contour.original is not None or any(contour.same(other) for other in before):
+            continue
+        label, (height, width) = structures[contour.structure].label, size
+        if contour.is_line:
+            number = len(np.unique(contour.vertices, axis=0))
+            raise ValueError(
+                f"Expected a contour that encloses an area, but {label} has {number} different vertices in one line or "
+                "point: draw it larger, or delete it. Nothing was changed."
+            )
+        if contour.crosses and contour.structure not in tangled:
+            raise ValueError(
+                f"Expected a contour that does not cross or touch itself, but {label} does: drag it less far, or draw "
+                "it anew. Nothing was changed."
+            )
+        if outside_share(contour.vertices, size) >= 1:
+            raise ValueError(
+                f"Expected a contour in the image, {width} x {height} pixels, but {label} lies outside of it: put it "
+                "where the image is. Nothing was changed."
+            )
+
+
+def frame_problems(
+    contours: Sequence[Contour], size: tuple[int, int], structures: Sequence[Structure], measured: Sequence[int] = ()
+) -> list[str]:
+    """Problems of the contours of a frame, in words.
+
+    Args:
+        contours: of the frame.
+        size: (H, W) of the image.
+        structures: of the contours.
+        measured: structures of which volumes are made, from one contour per frame.
+    """
+    problems = []
+    for contour in contours:
+        label = structures[contour.structure].label
+        if contour.is_line:
+            problems.append(f"{label} encloses no area")
+            continue
+        if contour.crosses:
+            problems.append(f"{label} crosses or touches itself")
+        share = outside_share(contour.vertices, size)
+        if share > MAX_OUTSIDE:
+            problems.append(f"{100 * share:.0f} % of {label} outside of the image")
+    for index in measured:
+        number = sum(contour.structure == index for contour in contours)
+        if number > 1:
+            problems.append(f"{number} contours of {structures[index].label}: counted as none in the volumes")
+    return problems
+
+
+def check_phases(phases: Sequence[int | None], grid: CineGrid | None, areas: Mapping[int, float]) -> None:
+    """Refuse phases that cannot be end-diastole and end-systole.
+
+    Args:
+        phases: of end-diastole and end-systole; None for those of the largest and the smallest volume.
+        grid: of the study; None without slices and phases.
+        areas: of the cavity in mm2, by frame.
+
+    Raises:
+        ValueError: for phases that do not exist, are the same, or have no contour of the cavity, and for those that
+            lack the image of an outer slice in which other phases have one: their volume is too small.
+    """
+    chosen = [phase for phase in phases if phase is not None]
+    if not chosen:
+        return
+    if grid is None or len(grid.positions_mm) < 2 or not areas:
+        raise ValueError(
+            "Expected a short-axis cine with contours of the left ventricle, to choose end-diastole and end-systole, "
+            "but these images and contours are not one: nothing was chosen."
+        )
+    number = max(grid.phase) + 1
+    for phase in chosen:
+        if not 0 <= phase < number:
+            raise ValueError(f"Expected phases from 0 to {number - 1}, or null, but got {phase}: nothing was chosen.")
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f"Expected two different phases, but phase {chosen[0] + 1} would be end-diastole and end-systole: choose "
+            "another one, or Automatic first. Nothing was chosen."
+        )
+    absent = [(grid.positions_mm[slice_], phase) for slice_, phase in grid.missing_frames]
+    volumes, positions, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm, absent=absent)
+    found = {volume.phase: volume for volume in volumes}
+    for phase in chosen:
+        if phase not in found:
+            raise ValueError(
+                f"Expected a phase with contours of the left ventricle, but phase {phase + 1} has none: draw them, or "
+                "choose another phase. Nothing was chosen."
+            )
+        unseen = [grid.positions_mm.index(positions[number]) + 1 for number in found[phase].slices_unseen]
+        if unseen:
+            raise ValueError(
+                f"Expected a phase with images of all slices, but phase {phase + 1} has none of slice(s) "
+                f"{', '.join(map(str, unseen))}, where other phases have a contour: its volume is too small. Choose "
+                "another phase. Nothing was chosen."
+            )
