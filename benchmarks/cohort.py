@@ -3,8 +3,8 @@
 
 """Cohorts: studies per hour, memory of workers and overhead of the scheduler; and what SIGKILL leaves.
 
-    python benchmarks/cohort.py speed --studies 1000 --workers 0 1 2
-    python benchmarks/cohort.py kill --studies 200 --kills 20
+    python benchmarks/cohort.py speed --studies 1000 --workers 0 1 2 --output benchmarks/records/cohort_speed.json
+    python benchmarks/cohort.py kill --studies 600 --kills 20 --output benchmarks/records/cohort_kills.json
 
 Studies are synthetic, different, and small (2 slices, 2 phases, 96 x 96 pixels), so that the share of the scheduler is
 as large as it gets. Everything is observed from outside: the command `monai-acdr cohort` runs as users run it, the time
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import random
 import signal
@@ -27,9 +26,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
+from timing import Table, write_record
 
 from monai_acdr.data.phantoms import write_short_axis_studies
 
@@ -74,7 +75,7 @@ def rows_of(output: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def measure(source: Path, output: Path, workers: int, salt: Path) -> dict[str, object]:
+def measure(source: Path, output: Path, workers: int, salt: Path) -> dict[str, Any]:
     samples: dict[int, list[float]] = {}
     started = time.monotonic()
     process = start(command(source, output, workers, salt))
@@ -159,37 +160,81 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=60.0, help="seconds after which the command is killed at most")
     parser.add_argument("--folder", type=Path, default=Path("cohort_benchmark"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, help="file of the record")
     options = parser.parse_args()
     source, salt = make_studies(options.folder / f"data-{options.studies}", options.studies), options.folder / "salt"
-    stamp = f"{options.what}-{int(time.time())}"
+    folder = options.folder / f"{options.what}-{int(time.time())}"
     if options.what == "speed":
-        for workers in options.workers:
-            print(json.dumps(measure(source, options.folder / f"{stamp}-{workers}", workers, salt)), flush=True)
-        return
+        question = "Studies of a cohort in an hour, memory of its workers, and what comes on top of the studies"
+        results = {
+            str(workers): measure(source, folder.with_name(f"{folder.name}-{workers}"), workers, salt)
+            for workers in options.workers
+        }
+        table = speed_table(results)
+    else:
+        question = "The table of a cohort after SIGKILL of its workers, and of the whole command"
+        results = kill(source, folder, salt, options)
+        table = kills_table(results)
+    print(table)
+    if options.output is not None:
+        names = ("studies", "kills", "gap", "longest", "seed")
+        write_record(options.output, question, {name: getattr(options, name) for name in names}, results, [table])
+
+
+def kill(source: Path, folder: Path, salt: Path, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What is found after kills of workers, and of the command, beside an undisturbed run."""
     rng = random.Random(options.seed)
-    outputs = {name: options.folder / f"{stamp}-{name}" for name in ("undisturbed", "workers", "command")}
+    outputs = {name: folder.with_name(f"{folder.name}-{name}") for name in ("undisturbed", "workers", "command")}
     assert start(command(source, outputs["undisturbed"], 0, salt)).wait() == 0
     killed = {
         "workers": kill_workers(command(source, outputs["workers"], 2, salt), options.kills, rng, options.gap),
         "command": kill_command(command(source, outputs["command"], 0, salt), options.kills, rng, options.longest),
     }
-    expected = table_of(outputs["undisturbed"])
+    expected, results = table_of(outputs["undisturbed"]), {}
     for name, number in killed.items():
         table = table_of(outputs[name])
-        died = [row["study"] for row in table if row["kind"] == "process_died"]
-        print(
-            json.dumps(
-                {
-                    "killed": name,
-                    "kills": number,
-                    "studies": len(table),
-                    "equal": table == expected,
-                    "recorded_as_cause": len(died),
-                    "leftovers": leftovers(outputs[name]),
-                }
-            ),
-            flush=True,
-        )
+        results[name] = {
+            "kills": number,
+            "studies": len(table),
+            "equal": table == expected,
+            "recorded_as_cause": sum(row["kind"] == "process_died" for row in table),
+            "leftovers": leftovers(outputs[name]),
+        }
+    return results
+
+
+def speed_table(results: dict[str, dict[str, Any]]) -> Table:
+    header = ["workers", "done", "studies per hour", "ratio", "s per study", "on top, ms per study", "memory, MiB"]
+    base = next(iter(results.values()))["steady_studies_per_hour"]
+    rows = [
+        [
+            "none, in process" if name == "0" else name,
+            f"{one['done']} of {one['studies']}",
+            f"{one['steady_studies_per_hour']:,}",
+            f"{one['steady_studies_per_hour'] / base:.2f}",
+            f"{one['seconds_per_study']:.2f}",
+            f"{one['overhead_ms_per_study']:.0f}",
+            "; ".join(f"{first:.0f}, {last:.0f}" for first, last in one["memory_mib_first_and_last_tenth"]),
+        ]
+        for name, one in results.items()
+    ]
+    return Table("speed", header, rows)
+
+
+def kills_table(results: dict[str, dict[str, Any]]) -> Table:
+    header = ["killed", "SIGKILLs", "studies", "table of an undisturbed run", "recorded as cause", "half folders"]
+    rows = [
+        [
+            name,
+            str(one["kills"]),
+            str(one["studies"]),
+            "equal" if one["equal"] else "other",
+            str(one["recorded_as_cause"]),
+            str(len(one["leftovers"])),
+        ]
+        for name, one in results.items()
+    ]
+    return Table("kills", header, rows)
 
 
 if __name__ == "__main__":

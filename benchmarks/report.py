@@ -22,7 +22,7 @@ from timing import ROOT
 from monai_acdr.files import write_text_atomically
 
 RECORDS = ROOT / "benchmarks" / "records"
-DOCUMENTS = (ROOT / "docs" / "results.md", ROOT / "docs" / "how-to" / "many_gpus.md")
+DOCUMENTS = tuple(ROOT / "docs" / name for name in ("results.md", "how-to/many_gpus.md", "how-to/million_studies.md"))
 
 _HEADINGS = {"figure": "value"}
 _THRESHOLD = re.compile(r" (?:>=|<=|<|>) [\d.]+$")
