@@ -11,8 +11,8 @@ as large as it gets. Everything is observed from outside: the command `monai-acd
 at which a study is done is that of its folder, memory is that of its processes.
 
 `kill` ends workers at random moments, then the whole command at random moments, and compares the tables with that of a
-run without disturbance, but for the seconds. A study at which two workers were killed by chance is recorded as the cause; the
-command is given once more with --retry-failed, as the documentation says.
+run without disturbance, but for the seconds. A study at which two workers were killed by chance is recorded as the
+cause; the command is given once more with --retry-failed, as the documentation says.
 """
 
 from __future__ import annotations
