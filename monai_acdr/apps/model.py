@@ -200,7 +200,8 @@ class ContourModel:
                 takes (3, H, W), (H, W, 3) and (B, 3, H, W), red, green and blue.
             roi: where to look: ``"auto"`` (the model's localizer), ``"center"``, a point (x, y), a box (x0, y0, x1, y1)
                 in pixels, or a list or (B, 2) or (B, 4) array with one for each image. None is ``"auto"`` where the
-                model has a localizer, ``"center"`` where it knows a region there, and refused otherwise.
+                model has a localizer, ``"center"`` where it knows a region there, and refused otherwise. ``"auto"``
+                looks at each image alone, `segment` at all slices and phases of a study together: contours differ.
             spacing: mm (between rows, between columns), as one number, two, or (B, 2); of the affine of a MetaTensor if
                 None, unless that is the identity. Unknown spacing assumes the pixels of the training images.
             laterality: ``"L"`` or ``"R"`` of a breast, for all images or for each; models of masses flip right ones.
