@@ -27,8 +27,6 @@ from monai.bundle.reference_resolver import ReferenceResolver
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 from monai.utils import optional_import
 
-from monai_acdr.files import file_sha256
-
 __all__ = [
     "CONFIG_KEYS",
     "ConfigKey",
@@ -37,7 +35,6 @@ __all__ = [
     "bundle_root",
     "check_config",
     "find_bundle_root",
-    "has_own_weights",
     "key_lines",
     "keys",
     "read_configs",
@@ -93,21 +90,6 @@ def find_bundle_root(name: str, folder: str | None = None) -> str:
     if folder is not None:
         return folder
     return str(bundle_root(name))
-
-
-def has_own_weights(checkpoint: str | os.PathLike[str], root: str | os.PathLike[str]) -> bool:
-    """Whether weights are those that a bundle comes with, or a copy of them, whatever the path.
-
-    What was measured with those weights, such as ``border_mm``, does not hold for others.
-
-    Args:
-        checkpoint: file of weights.
-        root: folder of the bundle, whose own weights are ``models/model.pt``.
-    """
-    own, given = Path(root) / "models" / "model.pt", Path(checkpoint)
-    if not own.is_file() or not given.is_file():
-        return False
-    return own.samefile(given) or file_sha256(own) == file_sha256(given)
 
 
 CONFIG_KEYS = {

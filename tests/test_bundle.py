@@ -12,6 +12,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 from monai_acdr import bundle
+from monai_acdr.handlers import has_own_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +70,7 @@ def test_own_weights_are_known_by_their_content(tmp_path: Path) -> None:
     copy.write_bytes((root / "models" / "model.pt").read_bytes())
     other.write_bytes(copy.read_bytes()[:-1] + b"x")
     for path, own in ((root / "models" / "model.pt", True), (copy, True), (other, False), (tmp_path / "no.pt", False)):
-        assert bundle.has_own_weights(path, root) == own
+        assert has_own_weights(path, root) == own
         parser = ConfigParser()
         parser.read_config(str(root / "configs" / "inference.json"))
         parser["bundle_root"], parser["checkpoint"] = str(root), str(path)
@@ -77,7 +78,7 @@ def test_own_weights_are_known_by_their_content(tmp_path: Path) -> None:
         (place,) = (i for i, step in enumerate(steps) if str(step["_target_"]).endswith("OffsetContourd"))
         border = parser.get_parsed_content(f"postprocessing#transforms#{place}#offset_mm")
         assert border == ([-0.4, 0.4] if own else None)
-    assert not bundle.has_own_weights(copy, tmp_path)
+    assert not has_own_weights(copy, tmp_path)
 
 
 def test_name_is_never_a_path(folders: tuple[Path, Path]) -> None:

@@ -17,11 +17,11 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor
 
-from monai_acdr.bundle import bundle_names, bundle_root, has_own_weights
+from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure, named_structure
 from monai_acdr.files import file_sha256
-from monai_acdr.handlers import load_network
+from monai_acdr.handlers import has_own_weights, load_network
 from monai_acdr.inferers import ContourInferer, Localizer
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import OffsetContour

@@ -8,6 +8,7 @@ from __future__ import annotations
 from monai_acdr.handlers.checkpoints import (
     TrainingCheckpoint,
     count_members,
+    has_own_weights,
     join_checkpoints,
     load_checkpoint,
     load_network,
@@ -52,6 +53,7 @@ __all__ = [
     "evaluate_output",
     "image_spacing",
     "count_members",
+    "has_own_weights",
     "join_checkpoints",
     "join_processes",
     "load_checkpoint",

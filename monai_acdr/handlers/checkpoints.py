@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 
-from monai_acdr.files import claim_file, release_file, replace_file
+from monai_acdr.files import claim_file, file_sha256, release_file, replace_file
 from monai_acdr.networks.nets.displacement_ensemble import MEMBERS
 from monai_acdr.read_budget import check_bytes
 
@@ -37,6 +37,7 @@ __all__ = [
     "ENSEMBLE",
     "TrainingCheckpoint",
     "count_members",
+    "has_own_weights",
     "join_checkpoints",
     "join_members",
     "load_checkpoint",
@@ -239,6 +240,21 @@ def count_members(path: str | os.PathLike[str]) -> int:
         return 1
     weights = network_weights(load_checkpoint(path, mmap=True))  # names only: the loader reads the values
     return len(split_members(weights)) if isinstance(weights, dict) else 1
+
+
+def has_own_weights(checkpoint: str | os.PathLike[str], root: str | os.PathLike[str]) -> bool:
+    """Whether weights are those that a bundle comes with, or a copy of them, whatever the path.
+
+    What was measured with those weights, such as ``border_mm``, does not hold for others.
+
+    Args:
+        checkpoint: file of weights.
+        root: folder of the bundle, whose own weights are ``models/model.pt``.
+    """
+    own, given = Path(root) / "models" / "model.pt", Path(checkpoint)
+    if not own.is_file() or not given.is_file():
+        return False
+    return own.samefile(given) or file_sha256(own) == file_sha256(given)
 
 
 def _differences(own: dict[str, Any], weights: Any) -> str:
