@@ -129,9 +129,9 @@ def test_deeply_nested_sequences_take_no_time() -> None:
         outer = Dataset()
         outer.ReferencedImageSequence = [innermost]
         innermost = outer
-    start = time.perf_counter()
+    start = time.process_time()
     assert text(innermost, "ReferencedImageSequence") == ""
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_nothing_is_said_of_values(caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder) -> None:
@@ -151,13 +151,13 @@ def test_threads_that_overlap_leave_everything_as_it_was() -> None:
     def other() -> None:
         with quiet_values():
             entered.set()
-            assert left.wait(10)
+            assert left.wait(60)
             assert logger.disabled  # the first thread is gone, this one still wants it
 
     thread = threading.Thread(target=other)
     with quiet_values():
         thread.start()
-        assert entered.wait(10)
+        assert entered.wait(60)
     left.set()
     thread.join()
     after = (logger.disabled, settings.reading_validation_mode, settings.writing_validation_mode, warnings.filters[:])

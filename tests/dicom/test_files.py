@@ -212,10 +212,10 @@ def test_zeros_in_place_of_elements_are_a_cut_copy(tmp_path: Path, header_only: 
     save_dataset(dataset, path, overwrite=False)
     with path.open("ab") as stream:
         stream.truncate(path.stat().st_size + (1 << (33 if header_only else 22)))  # 8 GB that take no room
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="a.dcm goes on with zeros: it is a cut copy"):
         load_dataset(path, header_only=header_only)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_block_of_zeros_pads_a_file_without_pixels(made: SimpleNamespace, tmp_path: Path) -> None:

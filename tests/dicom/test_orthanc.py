@@ -71,7 +71,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 @pytest.fixture()
 def orthanc(stand_in: StandIn) -> Orthanc:
-    return Orthanc(f"http://127.0.0.1:{stand_in.server_address[1]}", timeout=2)
+    return Orthanc(f"http://127.0.0.1:{stand_in.server_address[1]}", timeout=30)
 
 
 def change(number: object, kind: str = "StableStudy", identifier: str = ID) -> dict[str, Any]:

@@ -418,8 +418,8 @@ def test_stores(server: StandIn, files: list[Path]) -> None:
 
 def test_a_slow_upload_is_not_a_hung_server(server: StandIn, made: Any, files: list[Path], tmp_path: Path) -> None:
     """The whole takes longer than `timeout`, each piece does not."""
-    server.pause = 0.25
-    DicomWeb(server.url, timeout=0.7).store([made.image(files[0], "1", Rows=3000, Columns=4000)])
+    server.pause = 0.3  # six times
+    DicomWeb(server.url, timeout=1.6).store([made.image(files[0], "1", Rows=3000, Columns=4000)])
 
 
 def test_partial_failure_is_told_by_file(server: StandIn, files: list[Path], made: Any) -> None:

@@ -25,7 +25,7 @@ USER, PASSWORD = "reader", "s3cret:w\u00f6rd"
 # Debian has it where only root looks for programs.
 PROGRAM = shutil.which("Orthanc", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-START_SECONDS = 60
+START_SECONDS = 300
 
 
 @dataclass(frozen=True)

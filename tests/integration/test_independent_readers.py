@@ -124,7 +124,7 @@ def absent(program: str, how: str) -> None:
 
 def run(*command: str | Path) -> tuple[str, list[str]]:
     """Output of a command that must succeed, and its complaints but for dcmtk's of UTF-8, which it does not check."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in (done.stdout + done.stderr).splitlines() if re.match(r"[WEF]: |WARNING|ERROR", line)]
     return done.stdout, [line for line in lines if "VR checker does not support this Specific" not in line]

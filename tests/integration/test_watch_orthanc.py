@@ -31,7 +31,7 @@ from .conftest import run_orthanc
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "orthanc"
 RESULTS = ("RTSTRUCT", "SEG", "SR")
-SECONDS = 60.0
+SECONDS = 300.0
 
 
 class Killed(BaseException):
@@ -59,7 +59,7 @@ def servers(orthanc_installed: None, log_in: Callable[..., None], tmp_path: Path
 
 def send(study: Path, title: str, server: Any) -> None:
     command = ["storescu", "-aet", title, "-aec", "INBOX", "127.0.0.1", str(server.dicom_port)]
-    subprocess.run([*command, *map(str, sorted(study.iterdir()))], check=True, timeout=60)
+    subprocess.run([*command, *map(str, sorted(study.iterdir()))], check=True, timeout=300)
 
 
 def start(server: Any, folder: Path, rules: WatchRules) -> Watcher:

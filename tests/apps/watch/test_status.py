@@ -16,7 +16,7 @@ from monai_acdr.apps.watch.status import resident_bytes, serve_status
 
 
 def get(port: int, path: str, host: str = "127.0.0.1", method: str = "GET") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path, headers={"Host": host})
     answer = connection.getresponse()
     text = answer.read().decode()

@@ -38,15 +38,15 @@ class Archive:
         self.session.auth = (self.user.encode(), self.password.encode())
 
     def store(self, path: Path) -> str:
-        answer = self.session.post(f"{self.root}/instances", data=path.read_bytes(), timeout=60)
+        answer = self.session.post(f"{self.root}/instances", data=path.read_bytes(), timeout=300)
         assert answer.ok, answer.text
         return str(pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID)
 
     def segmentations(self, series: str) -> list[Any]:
         """Those that refer to a series."""
         query = {"Level": "Instance", "Query": {"Modality": "SEG"}}
-        found = self.session.post(f"{self.root}/tools/find", json=query, timeout=60).json()
-        files = [self.session.get(f"{self.root}/instances/{each}/file", timeout=60).content for each in found]
+        found = self.session.post(f"{self.root}/tools/find", json=query, timeout=300).json()
+        files = [self.session.get(f"{self.root}/instances/{each}/file", timeout=300).content for each in found]
         all_ = [pydicom.dcmread(io.BytesIO(content)) for content in files]
         return [seg for seg in all_ if seg.ReferencedSeriesSequence[0].SeriesInstanceUID == series]
 
