@@ -62,14 +62,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def label_python() -> Path:
+def absent() -> Callable[[str], None]:
+    """Skip a test that needs what is not installed, with a message; in CI, which installs all of it, fail it."""
+    return pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+
+
+@pytest.fixture(scope="session")
+def label_python(absent: Callable[[str], None]) -> Path:
     """Python of the MONAI Label environment; without it its tests are skipped, and fail in CI."""
     python = Path(os.environ.get("MONAI_ACDR_LABEL_PYTHON") or ROOT / ".venv-label" / "bin" / "python")
     if not python.is_file():
-        message = f"There is no Label environment at {python}: run make label-venv, or set MONAI_ACDR_LABEL_PYTHON"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        absent(f"There is no Label environment at {python}: run make label-venv, or set MONAI_ACDR_LABEL_PYTHON")
     return python
 
 

@@ -18,7 +18,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,16 +136,14 @@ def resolve(install: Install, python_version: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def package_index() -> None:
+def package_index(absent: Callable[[str], None]) -> None:
     """The index can be asked; without it the tests are skipped, and fail in CI."""
     try:
         message = resolve(read_command("packaging", "this fixture"), PYTHONS[-1])
     except ImportError:
         message = "uv is not installed: pip install 'monai_acdr[dev]'"
-    if message and os.environ.get("CI") == "true":
-        pytest.fail(message)
     if message:
-        pytest.skip(f"The package index cannot be asked: {message}")
+        absent(f"The package index cannot be asked: {message}")
 
 
 def test_the_commands_are_found() -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -169,13 +168,10 @@ def by_hand(vertices: np.ndarray, path: Path) -> np.ndarray:
 
 
 @pytest.fixture()
-def verify() -> Callable[[Path], list[str]]:
+def verify(absent: Callable[[str], None]) -> Callable[[Path], list[str]]:
     """Run `dciodvfy -new`: the lines of errors and warnings."""
     if shutil.which("dciodvfy") is None:
-        message = "dciodvfy is not installed: apt-get install dicom3tools"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        absent("dciodvfy is not installed: apt-get install dicom3tools")
 
     def run(path: Path) -> list[str]:
         done = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, timeout=120)

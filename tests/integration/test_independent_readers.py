@@ -13,11 +13,10 @@ import gzip
 import importlib.util
 import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,13 +114,6 @@ def write_stack(
     return sources, [planes[str(source.header.SOPInstanceUID)] for source in sources]
 
 
-def absent(program: str, how: str) -> None:
-    message = f"{program} is not installed: {how}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 def run(*command: str | Path) -> tuple[str, list[str]]:
     """Output of a command that must succeed, and its complaints but for dcmtk's of UTF-8, which it does not check."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
@@ -131,20 +123,20 @@ def run(*command: str | Path) -> tuple[str, list[str]]:
 
 
 @pytest.fixture(scope="session")
-def dcmtk() -> None:
+def dcmtk(absent: Callable[[str], None]) -> None:
     for program in ("dcm2json", "drtdump", "dsrdump", "dsr2html"):
         if shutil.which(program) is None:
-            absent(program, "apt-get install dcmtk")
+            absent(f"{program} is not installed: apt-get install dcmtk")
 
 
 @pytest.fixture(scope="session")
-def segimage2itkimage() -> Path:
+def segimage2itkimage(absent: Callable[[str], None]) -> Path:
     """dcmqi's program; its wheel has it for Linux on x86-64, macOS and Windows."""
     spec = importlib.util.find_spec("dcmqi")
     folder = Path(spec.origin).parent / "bin" if spec is not None and spec.origin else Path()
     program = shutil.which("segimage2itkimage", path=str(folder))
     if spec is None or program is None:
-        absent("segimage2itkimage", "pip install dcmqi")
+        absent("segimage2itkimage is not installed: pip install dcmqi")
     return Path(str(program))
 
 
