@@ -493,6 +493,14 @@ def test_a_drag_stops_before_a_contour_crosses_itself(page: Page) -> None:
     assert not page.driver.execute_script("return document.querySelector('#pane svg.stopped') !== null")
     page.saved(lambda: page.keys("z"))
 
+    def lose() -> None:  # the button was let go where the page did not see it, and the mouse comes back
+        page.run("document.querySelector('#pane svg').dispatchEvent(new PointerEvent('pointermove', {buttons: 0}))")
+        assert page.run("return m.page.drag") is None
+
+    page.saved(lambda: page.drag(tuple(before[0]), (3.0, 0.0), lose))
+    assert page.contours()[0][:, 0].max() == pytest.approx(before[0, 0] + 3, abs=0.3)
+    page.saved(lambda: page.keys("z"))
+
 
 def test_what_the_server_refuses_is_shown_and_what_was_drawn_before_is_kept(page: Page) -> None:
     page.go(7)
@@ -518,9 +526,10 @@ def test_what_the_server_refuses_is_shown_and_what_was_drawn_before_is_kept(page
     ):
         code = f"{vertices} {damage} m.commit(m.page.study.frames[7].contours, 'drag');"
         refused(lambda code=code: page.run(code), words)
-    page.saved(lambda: page.keys("d1"))
-    sequence = page.state("sequence")
-    heart = page.heart()
+    page.keys("d12")  # the second choice is refused, whatever the server has answered to the first one by then
+    page.wait(lambda: "Expected two different phases, but phase 4" in page.text("refusal"))
+    assert page.run("return m.page.state.phases") == [3, None]
+    heart, sequence = page.heart(), page.state("sequence")
     refused(lambda: page.keys("2"), "Expected two different phases, but phase 4")
     page.saved(lambda: page.keys("3"))
     assert not page.driver.find_element("id", "refusal").is_displayed()  # gone with the next change

@@ -473,6 +473,7 @@ let pending = null;
 
 overlay.addEventListener('pointermove', (event) => {
   if (page.drag === null) { showNear(event); return; }
+  if (page.drag.kind !== 'keys' && event.buttons === 0) { endDrag(null); return; } // let go where the page did not see it
   const first = pending === null;
   pending = { event };
   if (first) requestAnimationFrame(moved);
@@ -533,8 +534,9 @@ overlay.addEventListener('pointercancel', () => { page.drag = null; overlay.clas
 overlay.addEventListener('contextmenu', (event) => event.preventDefault());
 overlay.addEventListener('dblclick', (event) => event.preventDefault());
 
+/** Save what was dragged; without an event, as far as it had come. */
 function endDrag(event) {
-  if (pending) { pending.event = event; moved(); }
+  if (pending) { pending.event = event ?? pending.event; moved(); }
   const drag = page.drag;
   page.drag = null;
   overlay.classList.remove('dragging');
@@ -646,9 +648,13 @@ async function history_(step) {
   if (answer && answer.frame !== null && answer.frame !== page.frame) goTo(answer.frame);
 }
 
-function setPhases(ed, es) {
+/** Choose end-diastole and end-systole, as a function of those that are chosen when earlier changes are answered. */
+async function setPhases(choose) {
   if ($('heart').hidden) { say('End-diastole and end-systole are chosen in a cine of the left ventricle.', true); return; }
-  change({ do: 'phases', end_diastole: ed, end_systole: es }).then(() => showMeasures());
+  const { phase } = current();
+  await queue;
+  const [ed, es] = choose(page.state.phases, phase);
+  await change({ do: 'phases', end_diastole: ed, end_systole: es });
 }
 
 function play() {
@@ -785,9 +791,9 @@ export const KEYS = {
   '=': [() => zoomBy(1.2), null],
   '-': [() => zoomBy(1 / 1.2), null],
   0: [() => { page.wholeView = !page.wholeView; fit(); draw(); }, null],
-  1: [() => setPhases(current().phase, page.state.phases[1]), '1 2 3: end-diastole here, end-systole here, automatic'],
-  2: [() => setPhases(page.state.phases[0], current().phase), null],
-  3: [() => setPhases(null, null), null],
+  1: [() => setPhases(([, es], phase) => [phase, es]), '1 2 3: end-diastole here, end-systole here, automatic'],
+  2: [() => setPhases(([ed], phase) => [ed, phase]), null],
+  3: [() => setPhases(() => [null, null]), null],
   f: [() => $('reader').focus(), 'F: reader and Finish'],
   Escape: [hideRefusal, null],
   '?': [() => help(), '?: this list'],
@@ -910,6 +916,10 @@ function drawThumbnail(context, index, x, y) {
     context.fillRect(x, y, sheet.cell, sheet.cell);
   }
   const scale = sheet.cell / Math.max(right - left, bottom - top);
+  context.save();
+  context.beginPath();
+  context.rect(x, y, sheet.cell, sheet.cell);
+  context.clip(); // contours may leave what a thumbnail shows
   context.lineWidth = 1;
   for (const contour of record.contours ?? []) {
     const step = 2 * Math.max(1, Math.floor(contour.vertices.length / 128));
@@ -919,6 +929,7 @@ function drawThumbnail(context, index, x, y) {
     context.closePath();
     context.stroke();
   }
+  context.restore();
   if (record.doubtful || record.problems.length) { context.fillStyle = '#ff8a5c'; context.fillRect(x, y, 7, 7); }
   if (record.changed) { context.fillStyle = '#6cb6ff'; context.fillRect(x + sheet.cell - 7, y, 7, 7); }
   if (record.seen) { context.fillStyle = '#7bd88f'; context.fillRect(x + sheet.cell - 7, y + sheet.cell - 7, 7, 7); }
