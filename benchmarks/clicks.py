@@ -12,7 +12,8 @@ background click). `boundary`: where the reference's outline is farthest from th
 does it. `drag`: the contour is taken where it is nearest to that place of `boundary`, and dragged there, as on the
 review page; `drag, reach`: and how far along the contour it reaches is the best of the usual and 1/2, 1/4 and 1/8 of
 that, as a reader turns the wheel. With `--start center` the contour of 0 clicks is corrected, not that of a first
-click.
+click. `redraw`: without a contour to start from, corners of a polygon are clicked on the reference's outline at equal
+distances, from the best of eight starting places: as many as it takes.
 """
 
 from __future__ import annotations
@@ -35,18 +36,20 @@ from torch import Tensor
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import sunnybrook_data_list
-from monai_acdr.geometry import centroid
+from monai_acdr.geometry import centroid, resample
 from monai_acdr.inferers import contour_from_clicks, correct_contour, drag_contours
 from monai_acdr.inferers.corrections import MARGIN, OVERSHOOT, WIDTH, nearest_on_contour
 from monai_acdr.metrics import evaluate_case, summarize_cases
 from monai_acdr.transforms import ShiftContour, contour_to_mask, roi_about_center
 
 QUESTION = "Dice after simulated clicks at the largest error"
-RULES = ("disc", "disc, afresh", "boundary", "both", "drag", "drag, reach")
+RULES = ("disc", "disc, afresh", "boundary", "both", "drag", "drag, reach", "redraw")
 CLICK_RULES = RULES[:4]
 REACHES = {"drag": (1.0,), "drag, reach": (1.0, 0.5, 0.25, 0.125)}
 GOALS = (0.95, 0.97)
 """Dice up to which clicks and drags are counted."""
+MOST_CORNERS, STARTS = 60, 8
+"""Of a polygon that is drawn anew."""
 READING = ("LoadImaged", "EnsureChannelFirstd", "CheckImaged", "LoadReferenced")
 """What reads a frame, of the bundle's transforms; the others make regions of interest."""
 WORSE = 1e-3
@@ -130,22 +133,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate, print tables, write the JSON file."""
     options = read_options(arguments)
     prepare(options)
-    model = load_model(options.model, options.checkpoint, device="cpu")
     cases = read_cases(options)
-    center = [roi_about_center(case["image"].shape[1:], options.center_side) for case in cases]
-    zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, center), strict=True)])}
-    firsts, starts = start_contours(model, cases, center, options)
+    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "dataset_dir")}
+    settings |= {"frames": len(cases)}
     results, tables = {}, []
-    for rule in options.rules:
+    if "redraw" in options.rules:
+        results["redraw"] = {"goals": {str(goal): redraw(cases, goal) for goal in GOALS}}
+        tables.append(redraw_table(results["redraw"]["goals"]))
+        print(tables[-1], end="\n\n", flush=True)
+    rules = [rule for rule in options.rules if rule != "redraw"]
+    if rules:
+        model = load_model(options.model, options.checkpoint, device="cpu")
+        settings["checkpoint_sha256"] = model.checkpoint_sha256
+        center = [roi_about_center(case["image"].shape[1:], options.center_side) for case in cases]
+        zero = {"0": summarize([measure(c, v) for c, v in zip(cases, infer(model, cases, center), strict=True)])}
+        firsts, starts = start_contours(model, cases, center, options)
+    for rule in rules:
         sessions = [Session(*each) for each in zip(cases, starts, firsts, strict=True)]
         results[rule] = simulate(sessions, rule, options)
         results[rule]["after"] = zero | results[rule]["after"]
         tables += rule_tables(rule, results[rule])
         print(*tables[-3:], sep="\n\n", end="\n\n", flush=True)
-    settings = {key: str(value) for key, value in vars(options).items() if key not in ("output", "dataset_dir")}
-    settings |= {"frames": len(cases), "checkpoint_sha256": model.checkpoint_sha256}
     write_record(options.output, QUESTION, settings, results, tables)
     return 0
+
+
+def redraw(cases: Sequence[dict[str, Any]], goal: float) -> dict[str, Any]:
+    """Corners that a polygon on each reference needs until Dice is at least `goal`."""
+    counts = [corners(case["reference"], case["label"][0] > 0.5, goal) for case in cases]
+    quantile = float(np.quantile(counts, 0.9, method="higher"))
+    return {"mean": float(np.mean(counts)), "median": float(np.median(counts)), "q90": quantile, "most": max(counts)}
+
+
+def corners(reference: Tensor, label: Tensor, goal: float) -> int:
+    """The fewest corners at equal distances along `reference` (N, 2) whose polygon has the Dice with `label` (H, W)."""
+    for number in range(3, MOST_CORNERS):
+        fine = resample(reference, number * STARTS)
+        polygons = torch.stack([fine[start::STARTS] for start in range(STARTS)])
+        masks = contour_to_mask(polygons, label.shape, threshold=0.5) > 0
+        if max(dice(mask, label) for mask in masks) >= goal:
+            return number
+    return MOST_CORNERS
+
+
+def redraw_table(goals: dict[str, Any]) -> Table:
+    """Corners by goal."""
+    rows = [[goal, f"{f['mean']:.1f}", f"{f['median']:.0f}", f"{f['q90']:.0f}"] for goal, f in goals.items()]
+    return Table("redraw_goals", ["Dice", "mean", "median", "9 of 10"], rows)
 
 
 def start_contours(

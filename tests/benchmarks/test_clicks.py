@@ -39,18 +39,33 @@ def weights(tmp_path: Path) -> Path:
 def test_more_clicks_better_contours(clicks: ModuleType, weights: Path, tmp_path: Path) -> None:
     data = write_short_axis_studies(tmp_path / "data", 1, 2, 2, (96, 96))
     output = tmp_path / "clicks.json"
-    size = ["--group", "all", "--clicks", "1", "3", "6", "--center-side", "60", "--rules", *clicks.RULES]
+    rules = [rule for rule in clicks.RULES if rule != "redraw"]
+    size = ["--group", "all", "--clicks", "1", "3", "6", "--center-side", "60", "--rules", *rules]
     options = ["--dataset-dir", str(data), "--checkpoint", str(weights), "--output", str(output), *size]
     assert clicks.main(options) == 0
     record = json.loads(output.read_text())
     assert str(tmp_path) not in json.dumps(record["results"])
-    for rule in clicks.RULES:
+    for rule in rules:
         after = record["results"][rule]["after"]
         assert list(after) == ["0", "1", "3", "6"]
         assert after["6"]["mean_dice"] > after["1"]["mean_dice"]
         assert len(record["results"][rule]["worse_share"]) == 5
         goals = record["results"][rule]["goals"]["0.95"]
         assert goals["most"] == 6 and 0 <= goals["at_start"] <= goals["reached"] <= 4 and goals["mean"] <= 6
+
+
+def test_a_circle_is_redrawn_with_the_corners_that_its_area_asks_for(clicks: ModuleType, tmp_path: Path) -> None:
+    """K corners on a circle have the share a = K / (2 pi) sin(2 pi / K) of its area, and a Dice of 2 a / (1 + a)."""
+    reference = circle(torch.tensor([150.0, 150.0], dtype=torch.float64), 120.0, 720)
+    label = contour_to_mask(reference, (300, 300), threshold=0.5)[0] > 0
+    assert [clicks.corners(reference, label, goal) for goal in (0.95, 0.97)] == [9, 11]
+    data = write_short_axis_studies(tmp_path / "data", 1, 2, 2, (96, 96))
+    output = tmp_path / "redraw.json"
+    assert (
+        clicks.main(["--dataset-dir", str(data), "--group", "all", "--rules", "redraw", "--output", str(output)]) == 0
+    )
+    goals = json.loads(output.read_text())["results"]["redraw"]["goals"]
+    assert 3 <= goals["0.95"]["median"] <= goals["0.97"]["mean"] <= goals["0.97"]["most"] <= 14
 
 
 def make_session(clicks: ModuleType, radius: float) -> object:

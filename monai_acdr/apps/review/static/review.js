@@ -1037,10 +1037,10 @@ function drawCurve(now, before) {
   const svg = $('curve'), [width, height, side] = [240, 110, 26];
   svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
   const phases = page.study.columns, top = Math.max(...now.curve.values(), ...before.curve.values(), 1);
-  const place = (phase, volume) => [side + ((width - side - 8) * phase) / Math.max(1, phases - 1), height - 16 - ((height - 28) * volume) / top];
+  const place = (phase, volume) => [side + ((width - side - 8) * phase) / Math.max(1, phases - 1), height - 16 - ((height - 38) * volume) / top];
   const line = (curve) => [...curve].map(([phase, volume]) => place(phase, volume).map((value) => value.toFixed(1)).join(' ')).join(' ');
   const nodes = [
-    svgNode('text', { x: 0, y: 12 }, `${top.toFixed(0)} mL`),
+    svgNode('text', { x: 0, y: 10 }, `${top.toFixed(0)} mL`),
     svgNode('text', { x: side - 4, y: height - 2 }, 'phase 1'),
     svgNode('text', { x: width - 4, y: height - 2, 'text-anchor': 'end' }, String(phases)),
     svgNode('polyline', { class: 'old', points: line(before.curve) }),
