@@ -6,8 +6,8 @@
 A synthetic cine of 10 slices and 24 phases (or a study of yours), with endocardium and epicardium of 64 vertices on
 every frame; and one contour of 20,000 vertices. Drag: from the start of handling a movement of the mouse to new
 contours in the page; saving: from sending a change to the answer that it is on the disk. `--large`: 10,000 frames of 96
-x 96 pixels in 20 slices and 500 phases, one contour of 20,000 vertices among them. Needs chromium, chromium-driver and
-'.[test]'.
+x 96 pixels in 10 slices and 1,000 phases, one contour of 20,000 vertices among them. Needs chromium, chromium-driver
+and '.[test]'.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from monai_acdr.geometry import circle
 
 QUESTION = "How fast does the review page answer?"
 SLICES, PHASES = 10, 24
-LARGE = 20, 500
+LARGE = 10, 1000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -153,7 +153,11 @@ class Page:
         return dict(self.run("const h = m.measures(); return {ef: h.ef, edv: h.edv, esv: h.esv, mass: h.mass}"))
 
     def drag(
-        self, start: tuple[float, float], pull: tuple[float, float], held: Callable[[], object] | None = None
+        self,
+        start: tuple[float, float],
+        pull: tuple[float, float],
+        held: Callable[[], object] | None = None,
+        button: int = 0,
     ) -> None:
         """Press at a place of the image, move, look, and release."""
         from selenium.webdriver.common.actions.action_builder import ActionBuilder
@@ -161,7 +165,7 @@ class Page:
         x, y, scale = self.run("return [...m.toScreen(a[0], a[1]), m.page.view.scale]", *start)
         builder = ActionBuilder(self.driver, duration=0)
         mouse = builder.pointer_action
-        mouse.move_to_location(round(x), round(y)).pointer_down()
+        mouse.move_to_location(round(x), round(y)).pointer_down(button)
         for step in (0.2, 1.0):
             mouse.move_to_location(round(x + step * scale * pull[0]), round(y + step * scale * pull[1]))
             if held is not None:
@@ -171,7 +175,7 @@ class Page:
                 mouse = builder.pointer_action
         if held is not None:
             held()
-        mouse.pointer_up()
+        mouse.pointer_up(button)
         builder.perform()
 
 
@@ -474,6 +478,47 @@ def test_every_key_and_every_button_has_its_effect_by_keyboard(page: Page) -> No
     for frame in page.run("return m.page.study.frames.flatMap((f, i) => f.changed && i !== 0 ? [i] : [])"):
         page.go(frame)
         page.saved(lambda: page.keys("r"))
+
+
+def test_the_mouse_pans_zooms_and_sets_the_window(page: Page) -> None:
+    page.go(6)
+    page.keys("d")
+    event = "new WheelEvent('wheel', {bubbles: true, cancelable: true, ...a[0]})"
+    wheel = f"document.querySelector('#view').dispatchEvent({event})"
+    where = [round(value) for value in page.run("return m.toScreen(20, 20)")]  # beside the contours
+    before = page.run("return {...m.page.view, window: m.page.ownWindow ?? [0, 0]}")
+    page.drag((20.0, 20.0), (10.0, 5.0))
+    view = page.run("return m.page.view")
+    moved = [view["x"] - before["x"], view["y"] - before["y"]]
+    assert moved == pytest.approx([10 * before["scale"], 5 * before["scale"]], abs=1)
+    place = page.run("return m.toImage(a[0], a[1])", *where)
+    page.run(wheel, {"deltaY": -300, "ctrlKey": True, "clientX": where[0], "clientY": where[1]})
+    assert page.run("return m.page.view.scale") == pytest.approx(before["scale"] * np.e, rel=1e-6)
+    assert page.run("return m.toImage(a[0], a[1])", *where) == pytest.approx(place, abs=1e-6)  # what is under the mouse
+    page.run("m.page.ownWindow = [100, 300]")
+    page.drag(tuple(place), (0.0, 4.0), button=2)
+    low, high = page.run("return m.page.ownWindow")
+    assert high - low == pytest.approx(200) and (low + high) / 2 < 200  # up is darker, down is brighter
+    page.driver.find_element("id", "fit").click()
+    page.run("m.page.ownWindow = null")
+
+    def turn() -> None:
+        page.run(wheel, {"deltaY": 100})
+        assert page.run("return m.page.reach") == pytest.approx(0.8)
+        pulls.append(page.run("return m.page.drag.pull"))  # the mouse moves by whole pixels of the screen
+
+    pulls: list[list[float]] = []
+    vertex = page.contours()[0][0]
+    page.saved(lambda: page.drag(tuple(vertex), (3.0, 0.0), turn))
+    ring, pull = torch.from_numpy(_ring(9.0)), torch.tensor(pulls[0], dtype=torch.float64)
+    narrow, wide = (drag_contours([ring], 0, 0.0, pull, width=(r * WIDTH[0], r * WIDTH[1])) for r in (0.8, 1.0))
+    assert narrow is not None and wide is not None
+    areas = [
+        abs(float(signed_area(vertices))) for vertices in (narrow[0], wide[0], torch.from_numpy(page.contours()[0]))
+    ]
+    assert areas[2] == pytest.approx(areas[0], abs=0.2 * (areas[1] - areas[0]))
+    page.keys(">z")
+    page.wait(lambda: page.state("pending") == "0")
 
 
 def test_a_drag_stops_before_a_contour_crosses_itself(page: Page) -> None:
