@@ -5,7 +5,8 @@
 
 Each run is a process of its own, against those of another checkout of this package in turns, one after the other and in
 reverse order every other round. The processor's time of a run (user and system) is measured beside the clock: on
-a machine that does other work it says more. Contours of the two are compared vertex by vertex.
+a machine that does other work it says more. Contours of the two are compared vertex by vertex. Beside them the floor: a
+process that does nothing but load the weights, decode the pixels and pass as many crops through the networks.
 """
 
 from __future__ import annotations
@@ -29,6 +30,31 @@ from monai_acdr.data.phantoms import write_short_axis_studies
 
 QUESTION = "seconds of `monai-acdr segment` by the clock and of the processor, for a whole cine study"
 COMMAND = "from monai_acdr.apps.cli import main; main()"
+FLOOR = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from monai_acdr.apps.startup import deferred_imports, rare_collections
+
+with deferred_imports():
+    import pydicom
+    import torch
+    from monai_acdr import load_model
+with rare_collections():
+    network = load_model("sunnybrook_lv_acdr", device="cpu").infer.network
+    pixels = [pydicom.dcmread(path).pixel_array for path in sorted(Path(sys.argv[1]).rglob("*.dcm"))]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def infer(batch):
+        with torch.inference_mode():
+            return network(batch)
+
+    crops = torch.stack([torch.nn.functional.interpolate(torch.tensor(image[None, None].astype("float32")), (96, 96))[0]
+                         for image in pixels])
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(infer, crops.sub_(crops.mean()).div_(crops.std()).split(16)))
+"""
 OPTIONS = ("--roi", "center", "--no-pictures", "--seg", "--rtstruct", "--sr", "--device", "cpu")
 
 
@@ -36,24 +62,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print a table, write the JSON file."""
     chosen = read_options(arguments)
     checkouts = {"now": ROOT} if chosen.before is None else {"before": chosen.before.resolve(), "now": ROOT}
-    samples: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
+    names = [*checkouts, "floor"]
+    samples: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         study = chosen.study or write_short_axis_studies(Path(folder) / "study", 1, chosen.slices, chosen.phases)
         outputs = {name: Path(folder) / name for name in checkouts}
         for number in range(-chosen.warmup, chosen.repeats):
-            for name in list(checkouts) if number % 2 == 0 else list(checkouts)[::-1]:
-                sample = run(checkouts[name], study.resolve(), outputs[name], chosen.threads)
+            for name in names if number % 2 == 0 else names[::-1]:
+                folders = (study.resolve(), outputs.get(name))
+                sample = run(checkouts.get(name, ROOT), *folders, chosen.threads)
                 if number >= 0:
                     samples[name].append(sample)
         difference = None if chosen.before is None else largest_difference(*outputs.values())
     results: dict[str, Any] = {
         name: {key: spread([sample[key] for sample in samples[name]]) for key in ("clock", "processor", "memory_mib")}
-        for name in checkouts
+        for name in names
     }
     rows = [
         [name, *(f"{results[name][key]['median']:.1f}" for key in ("clock", "processor"))]
         + [f"{results[name]['memory_mib']['median']:.0f}"]
-        for name in checkouts
+        for name in names
     ]
     if chosen.before is not None:
         ratios = {
@@ -61,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for key in ("clock", "processor", "memory_mib")
         }
         results |= {"ratios": ratios, "largest_difference_px": difference}
-        rows.append(["ratio", *(f"{value['median']:.2f}" for value in ratios.values())])
+        rows.append(["now / before", *(f"{value['median']:.2f}" for value in ratios.values())])
     table = Table("runs", ["", "seconds by the clock", "seconds of the processor", "peak, MiB"], rows)
     print(table)
     settings = {"repeats": chosen.repeats, "warmup": chosen.warmup, "threads": chosen.threads}
@@ -81,9 +109,11 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options.parse_args(arguments)
 
 
-def run(checkout: Path, study: Path, output: Path, threads: int) -> dict[str, float]:
-    """Seconds and memory of one run."""
-    command = [sys.executable, "-c", COMMAND, "segment", str(study), "--output", str(output), "--overwrite", *OPTIONS]
+def run(checkout: Path, study: Path, output: Path | None, threads: int) -> dict[str, float]:
+    """Seconds and memory of one run, of the floor without an output."""
+    command = [sys.executable, "-c", FLOOR, str(study)]
+    if output is not None:
+        command[2:] = [COMMAND, "segment", str(study), "--output", str(output), "--overwrite", *OPTIONS]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not in each run
     start = time.perf_counter()

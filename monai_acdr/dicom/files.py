@@ -268,8 +268,9 @@ def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int 
         if isinstance(raw, RawDataElement) and raw.value:
             if keyword_for_tag(tag) in undecoded:
                 continue
-            spent += _decoded_bytes(raw)
-            _refuse_beyond_budget(path, spent)
+            if needed := _decoded_bytes(raw):
+                spent += needed
+                _refuse_beyond_budget(path, spent)
         element = dataset[tag]
         if element.VR == "SQ":
             for item in element.value:
