@@ -219,13 +219,27 @@ def bootstrap_interval(
     """
     array, members = _check(np.asarray(values, dtype=np.float64), groups, level, num_samples)
     draws = np.random.default_rng(seed).integers(len(members), size=(num_samples, len(members)))
-    if statistic is np.mean and array.ndim == 1:  # from sums of the groups, without joining their values
-        sums, sizes = np.array([[array[indices].sum(), len(indices)] for indices in members]).T
-        samples = [sums[draw].sum() / sizes[draw].sum() for draw in draws]
+    if statistic is np.mean and array.ndim == 1:
+        array = np.stack([array, np.ones_like(array)], axis=1)
+        statistic = _Pooled(lambda rows: torch.div(*rows.sum(0).unbind(-1)))
+    samples: ArrayLike
+    if isinstance(statistic, _Pooled):  # of sums of the groups, without joining their rows
+        sums = np.stack([array[indices].sum(0) for indices in members])
+        samples = statistic.pool(torch.from_numpy(np.stack([sums[draw].sum(0) for draw in draws])[None])).numpy()
     else:
         samples = [float(statistic(array[np.concatenate([members[group] for group in draw])])) for draw in draws]
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+class _Pooled:
+    """Statistic of the sum of rows (N, D), by a function of (N, C, D) or (N, D) that gives (C,) or a number."""
+
+    def __init__(self, pool: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.pool = pool
+
+    def __call__(self, rows: np.ndarray) -> float:
+        return float(self.pool(torch.from_numpy(rows)))
 
 
 def _check(
@@ -345,10 +359,9 @@ def _figures(records: Sequence[CaseRecord], assumed_spacing_mm: float, good_thre
     errors, patients = measured["mean_area_error_mm2"]
     figures["mean_absolute_area_error_mm2"] = _Figure(np.abs(errors), patients, np.mean)
     figures["median_dice"] = figures["mean_dice"]._replace(statistic=np.median)
-    figures["pooled_dice"] = _Figure(*_select(records, _dice_counts), _pooled(pool_dice_counts))
-    figures["wcov"] = _Figure(*_select(records, _coverage_sums), _pooled(pool_coverage_sums))
-    rows = _select(records, lambda record: _distance_and_dice(record, assumed_spacing_mm))
-    pairs, patients = rows
+    figures["pooled_dice"] = _Figure(*_select(records, _dice_counts), _Pooled(pool_dice_counts))
+    figures["wcov"] = _Figure(*_select(records, _coverage_sums), _Pooled(pool_coverage_sums))
+    pairs, patients = _select(records, lambda record: _distance_and_dice(record, assumed_spacing_mm))
     good = 100.0 * (pairs.reshape(-1, 2)[:, 0] < good_threshold_mm)
     figures["good_contours_percent"] = _Figure(good, patients, np.mean)
     return figures
@@ -359,10 +372,6 @@ def _select(records: Sequence[CaseRecord], value: Callable[[CaseRecord], Any]) -
     kept = [(value(record), patient) for record, patient in zip(records, _patients(records), strict=True)]
     kept = [pair for pair in kept if pair[0] is not None]
     return np.array([pair[0] for pair in kept], dtype=np.float64), [pair[1] for pair in kept]
-
-
-def _pooled(pool: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[np.ndarray], float]:
-    return lambda rows: float(pool(torch.from_numpy(rows)))
 
 
 def _dice_counts(record: CaseRecord) -> tuple[Any, ...]:

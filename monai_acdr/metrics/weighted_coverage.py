@@ -73,11 +73,11 @@ def _image_sums(pred: Tensor, reference: Tensor) -> Tensor:
 
 
 def pool_coverage_sums(sums: Tensor) -> Tensor:
-    """Weighted coverage, a scalar, of the rows (N, 2) of :func:`compute_coverage_sums`.
+    """Weighted coverage, a scalar, of the rows (N, 2) of :func:`compute_coverage_sums`; (C,) of C sets, (N, C, 2).
 
     NaN when no image has a reference object: coverage is then undefined, and nothing measures false positives.
     """
-    covered, area = sums.to(torch.float64).sum(0)
+    covered, area = sums.to(torch.float64).sum(0).unbind(-1)
     return covered / area
 
 

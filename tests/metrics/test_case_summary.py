@@ -64,6 +64,19 @@ def test_figures() -> None:
     assert summary["mean_roi_dice"] is summary["mean_roi_dice_ci95"] is None
 
 
+def test_intervals_of_pooled_values_are_those_of_the_joined_rows() -> None:
+    records = _records()
+    summary, patients = summarize_cases(records), [record["patient"] for record in records]
+    sizes = [[r["intersection_px"], r["pred_area_px"] + r["reference_area_px"]] for r in records]
+    areas = [[r["iou"] * r["reference_area_px"], r["reference_area_px"]] for r in records]
+    for name, factor, rows in (("pooled_dice", 2, sizes), ("wcov", 1, areas)):
+        expected = bootstrap_interval(
+            rows, patients, lambda joined, f=factor: f * joined[:, 0].sum() / joined[:, 1].sum()
+        )
+        assert summary[f"{name}_ci95"] == pytest.approx(expected, rel=1e-12)
+        assert expected[0] < expected[1]
+
+
 def test_pooled_figures_agree_with_the_metrics() -> None:
     pred, reference = (torch.stack([_disk(*case[side]) for case in CASES]) for side in (1, 2))
     summary = summarize_cases(_records(), num_samples=50)
