@@ -157,10 +157,10 @@ def click(connection: HTTPConnection, case: dict[str, Any], number: int) -> bool
     return bool(answer.read()) and answer.status == 200
 
 
-def time_calls(port: int, case: dict[str, Any], repeats: int, warmup: int = 5) -> list[float]:
-    """Seconds of calls, one after another."""
+def time_calls(port: int, case: dict[str, Any], repeats: int) -> list[float]:
+    """Seconds of calls, one after another; up to five before them are not counted."""
     connection, samples = HTTPConnection("127.0.0.1", port, timeout=60), []
-    for number in range(-warmup, repeats):
+    for number in range(-min(5, repeats), repeats):
         start = time.perf_counter()
         if not click(connection, case, number):
             raise RuntimeError("Expected a label, but the server answered with an error.")

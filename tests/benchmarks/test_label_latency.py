@@ -21,7 +21,7 @@ def test_a_few_calls(label_python: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(standin), str(ROOT)]))
     script = import_module("label_latency")
     output = tmp_path / "a.json"
-    small = ["--repeats", "2", "--clients", "2", "--seconds", "2", "--threads", "1", "--python", str(label_python)]
+    small = ["--repeats", "2", "--clients", "2", "--seconds", "1", "--threads", "1", "--python", str(label_python)]
     assert script.main([*small, "--output", str(output)]) == 0
     results = json.loads(output.read_text())["results"]
     assert set(results) == {*script.CASES, "load"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from monai.bundle import ckpt_export, verify_net_in_out
+from monai.bundle import verify_net_in_out
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -56,12 +56,6 @@ def test_versions_are_those_tested(metadata: dict[str, Any]) -> None:
     assert versions == {name: _pins()[name] for name in versions}
 
 
-def test_the_folder_is_a_bundle(sunnybrook: Any) -> None:
-    names = ["LICENSE", "docs/README.md", "docs/data_license.txt", "configs/logging.conf"]
-    assert [name for name in names if not (sunnybrook.root / name).is_file()] == []
-    assert "Limitations" in (sunnybrook.root / "docs" / "README.md").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("configs", "kind"), [(["train"], "train"), (["train", "evaluate"], "train"), (["inference"], "infer")]
 )
@@ -85,23 +79,6 @@ def test_network_gives_what_the_metadata_say(sunnybrook: Any, metadata: dict[str
     network = sunnybrook.workflow(configs, None).parser.get_parsed_content("network_def").eval()
     pred = metadata["network_data_format"]["outputs"]["pred"]
     assert network(torch.rand(1, 1, 96, 96)).shape == (1, pred["num_channels"], *pred["spatial_shape"])
-
-
-def test_export_to_torchscript(sunnybrook: Any, trained: Path, tmp_path: Path) -> None:
-    ckpt_export(
-        "network_def",
-        filepath=str(tmp_path / "model.ts"),
-        ckpt_file=str(trained / "model.pt"),
-        meta_file=str(sunnybrook.root / "configs" / "metadata.json"),
-        config_file=sunnybrook.configs("inference")[0],
-        checkpoint=str(trained / "model.pt"),  # which tells how many networks there are to export
-        **sunnybrook.tiny,
-    )
-    workflow = sunnybrook.workflow(["inference"], None, checkpoint=trained / "model.pt")
-    network = workflow.parser.get_parsed_content("network_def").eval()
-    network.load_state_dict(torch.load(trained / "model.pt", weights_only=True))
-    image = torch.rand(2, 1, 32, 32)
-    torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(image), network(image))
 
 
 @pytest.mark.parametrize("preset", ["paper", "reference_code"])
