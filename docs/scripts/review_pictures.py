@@ -35,7 +35,7 @@ BASE = 21  # frame of the GIF: the slice at the base at end-diastole
 PULLS = [(0, -125, 4.5), (1, -98, 3.0)]
 """Structure, direction in degrees, and how far a place of its contour is pulled, in pixels."""
 STEPS = 10
-CROP = (380, 40, 1280, 640)
+CROP = (340, 40, 1280, 640)
 
 
 def main() -> None:
@@ -103,6 +103,7 @@ def correct(driver: Any) -> None:
     click = f"new MouseEvent('click', {{{place}}})"
     run(driver, f"{cell} document.querySelector('#thumbnails').dispatchEvent({click})")
     wait(driver, f"return document.body.dataset.drawn === '{BASE}'")
+    run(driver, "document.querySelector('#legend').hidden = true")  # the crop would cut it
     pictures = []
     for structure, degrees, pull in PULLS:
         x, y, end_x, end_y = run(driver, PLACE, structure, math.radians(degrees), pull)
@@ -114,6 +115,7 @@ def correct(driver: Any) -> None:
             pictures.append(Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB").crop(CROP))
         mouse(driver, "up", end_x, end_y)
         wait(driver, "return document.body.dataset.pending === '0'")
+    run(driver, "document.querySelector('#legend').hidden = false")
     save_gif(pictures)
 
 
