@@ -26,8 +26,11 @@ from monai_acdr.apps import convert, segment
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.documents import ContourDocument, FrameContours, read_contour_document, write_contour_document
 from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.layers import earlier_contours
 from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.apps.monailabel.images import read_label_image
+from monai_acdr.apps.monailabel.saved_labels import labels_of_seg
 from monai_acdr.apps.review import http as review_http
 from monai_acdr.apps.review import server as review_server
 from monai_acdr.apps.review.http import FILES, STATIC, make_app
@@ -382,6 +385,13 @@ def test_finish_writes_a_version_that_others_read_and_keeps_the_old_one(client: 
     assert record["volumes"]["ejection_fraction_percent"] == pytest.approx(expected.ejection_fraction_percent)
     second = client.post("/api/finish", {"reader": "", "sequence": 3})
     assert second["version"] == 2 and (version / "seg.dcm").is_file()
+    earlier = earlier_contours(version / "contours.json", inputs, document.structures)  # as `segment --roi` reads them
+    assert [bool(found) for found in earlier] == [own is not None for own in areas]
+    assert areas[0] is not None and earlier[0][0].shape in [vertices.shape for vertices in areas[0]]
+    assert min(float(np.abs(earlier[0][0] - vertices).max()) for vertices in areas[0]) < 1e-4
+    labels = labels_of_seg(version / "seg.dcm", read_label_image(study))  # as MONAI Label reads them
+    for index, (row, own) in enumerate(zip(labels.reshape(*labels.shape[:2], -1).T, areas, strict=True)):
+        assert (int((row == 1).sum()) > 0) == (own is not None), index
     report = convert(folder / "version-0002" / "contours.json", folder / "masks.nii.gz", images=study)
     assert report.frames == 11
     assert pydicom.dcmread(folder / "version-0002" / "rtstruct.dcm").ApprovalStatus == "UNAPPROVED"
