@@ -73,6 +73,8 @@ class Contour:
         """Whether all of its vertices lie on a line or in a point."""
         from shapely import MultiPoint
 
+        if self.area >= MIN_AREA:
+            return False
         return bool(MultiPoint(self.vertices).convex_hull.area < MIN_AREA)
 
     def same(self, other: Contour) -> bool:
