@@ -123,7 +123,7 @@ def deferred_imports() -> Iterator[None]:
             yield
     finally:
         if finder.made:  # the first time in this process: modules stay, and need not be looked through again
-            gc.freeze()
+            _freeze()
         sys.meta_path.remove(finder)
         for name in finder.made:
             stand_in = sys.modules.pop(name, None)
@@ -139,11 +139,20 @@ def rare_collections() -> Iterator[None]:
     At the end of the process it looks at none: all memory goes back to the system then, and to look through and take
     apart what modules and headers leave takes a second and a half.
     """
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
+    atexit.unregister(_freeze)
+    atexit.register(_freeze)
     before = gc.get_threshold()
     gc.set_threshold(*COLLECTION_THRESHOLDS)
     try:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def _freeze() -> None:
+    """Let the collector look at nothing of what there is now.
+
+    Not with triton, which writes a page of warnings at the end about objects that were not collected.
+    """
+    if "triton" not in sys.modules:
+        gc.freeze()
