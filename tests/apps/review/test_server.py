@@ -9,6 +9,7 @@ import io
 import json
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
@@ -494,6 +495,13 @@ def test_missing_contours_and_addresses_are_said(results: Path, study: Path, tmp
         start_review(results, study, host="203.0.113.1", browser=False)
     with pytest.raises(TypeError, match="unexpected keyword"):
         start_review(results, study, colour="red")
+
+
+@pytest.mark.parametrize("name", ["shapely", "starlette", "uvicorn"])
+def test_a_missing_extra_is_named(name: str, results: Path, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"not all installed: pip install 'monai_acdr\[review\]'"):
+        start_review(results, study, browser=False)
 
 
 def test_names_of_a_server_on_the_network() -> None:

@@ -795,7 +795,7 @@ export const KEYS = {
   2: [() => setPhases(([ed], phase) => [ed, phase]), null],
   3: [() => setPhases(() => [null, null]), null],
   f: [() => $('reader').focus(), 'F: reader and Finish'],
-  Escape: [hideRefusal, null],
+  Escape: [hideRefusal, 'Esc: close a message'],
   '?': [() => help(), '?: this list'],
 };
 const MOUSE = ['Drag the line or a vertex: its neighborhood follows; the wheel says how far', 'Drag beside it, or the middle button: pan', 'Right button: window and level', 'Wheel: slices; with Ctrl: zoom'];
@@ -1167,7 +1167,7 @@ async function finish() {
   const answer = await change({ path: '/api/finish', reader: $('reader').value, frame: null });
   if (answer === null) { $('written').textContent = ''; return; }
   const sent = answer.stored ? ` ${answer.stored} sent.` : '';
-  const skipped = answer.skipped.map((text) => `\nNot written: ${text}`).join('');
+  const skipped = answer.skipped.map((text) => (text.startsWith('sending: ') ? `\nNot sent: ${text.slice(9)}` : `\nNot written: ${text}`)).join('');
   $('written').textContent = `Version ${answer.version}: ${answer.files.join(', ')}.${sent}${skipped}`;
   if (answer.findings.length) $('written').append(findingsOf(answer.findings));
   document.body.dataset.version = String(answer.version);
