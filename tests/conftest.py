@@ -40,7 +40,11 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses real data, so that `-m "not real_data"` never misses a test."""
+    """Mark what uses real data, so that `-m "not real_data"` never misses a test; what waits for the network first.
+
+    At the end, one worker would wait for it when the others have nothing more to do.
+    """
+    items.sort(key=lambda item: item.path.name != "test_install_commands.py")
     for item in items:
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.real_data)

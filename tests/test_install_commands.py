@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,12 +168,19 @@ def test_the_label_environment_has_the_python_of_the_makefile() -> None:
     assert f"LABEL_PYTHON ?= python{LABEL_PYTHON}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("package_index")
+@pytest.fixture(scope="module")
+def answers(request: pytest.FixtureRequest, package_index: None) -> Iterator[dict[tuple[Install, str], Future[str]]]:
+    """What is wrong with each command on each Python, all asked at once: most of the time goes into waiting."""
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = dict.fromkeys(each["install"] for each in parameters if isinstance(each.get("install"), Install))
+    with ThreadPoolExecutor(8) as pool:
+        yield {(each, version): pool.submit(resolve, each, version) for each in chosen for version in each.pythons}
+
+
 @pytest.mark.parametrize("install", dict.fromkeys(COMMANDS), ids=str)
-def test_resolves_on_each_python(install: Install) -> None:
-    with ThreadPoolExecutor() as pool:
-        messages = pool.map(resolve, [install] * len(install.pythons), install.pythons)
-    failures = [f"Python {version}: {text}" for version, text in zip(install.pythons, messages, strict=True) if text]
+def test_resolves_on_each_python(install: Install, answers: dict[tuple[Install, str], Future[str]]) -> None:
+    messages = {version: answers[install, version].result() for version in install.pythons}
+    failures = [f"Python {version}: {text}" for version, text in messages.items() if text]
     assert not failures, "\n".join(failures)
 
 
