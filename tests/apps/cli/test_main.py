@@ -64,6 +64,7 @@ def test_unexpected_errors_say_where_to_look(monkeypatch: pytest.MonkeyPatch) ->
     assert "--debug" in run.stderr
 
 
+@pytest.mark.usefixtures("signals_end_processes")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_a_command_with_its_own_status(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     number = getattr(signal, name)

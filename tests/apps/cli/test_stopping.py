@@ -43,6 +43,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.usefixtures("signals_end_processes")
 def test_signals_and_two_runs_at_once(tmp_path: Path) -> None:
     study = write_short_axis_studies(tmp_path / "study", 1, 1, 3, size=(96, 96)) / "dicoms"
     signals = {tmp_path / "term": signal.SIGTERM, tmp_path / "int": signal.SIGINT}
