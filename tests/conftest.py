@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -89,9 +90,7 @@ def in_processes() -> Callable[..., None]:
 
 
 def _run_in_processes(function: Callable[..., None], number: int, *arguments: Any) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_ports()
     context = multiprocessing.get_context("fork")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forks, from Python 3.12 on
@@ -108,6 +107,16 @@ def _run_in_processes(function: Callable[..., None], number: int, *arguments: An
     finally:
         for child in children:
             child.kill()
+
+
+def _free_ports() -> int:
+    """A port that is free, and the next one, too: below those that the system gives to others meanwhile."""
+    for port in random.SystemRandom().sample(range(20000, 32000, 2), 100):
+        with socket.socket() as one, socket.socket() as next_one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            next_one.bind(("127.0.0.1", port + 1))
+            return port
+    raise OSError("no free port")
 
 
 def _run_as_rank(function: Callable[..., None], rank: int, number: int, port: int, arguments: tuple[Any, ...]) -> None:
