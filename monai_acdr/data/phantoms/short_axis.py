@@ -143,7 +143,8 @@ class CineStudy:
         dataset.save_as(str(path))
 
     def _uid(self, *parts: object) -> str:
-        return generate_uid(entropy_srcs=["monai_acdr short-axis phantom", *self._entropy, *map(str, parts)])
+        # pydicom joins the sources: without a mark slice 1, phase 10 and slice 11, phase 0 would be the same
+        return generate_uid(entropy_srcs=["monai_acdr short-axis phantom", *self._entropy, "/".join(map(str, parts))])
 
     def _add_identity(self, dataset: FileDataset, patient_id: str) -> None:
         """Patient, study, series and SOP modules."""

@@ -82,3 +82,12 @@ def test_decimal_strings_fit(value: float) -> None:
     assert len(text) <= 16
     assert float(text) == pytest.approx(value, abs=1e-8)
     assert text != "-0"
+
+
+def test_frames_of_a_large_stack_have_identifiers_of_their_own(tmp_path: Path) -> None:
+    """Slice 1, phase 10 and slice 11, phase 0 had the same one."""
+    study = make()
+    uids = {
+        str(write(study, tmp_path, *place).SOPInstanceUID) for place in ((1, 10), (11, 0), (1, 1), (11, 1), (1, 11))
+    }
+    assert len(uids) == 5
