@@ -6,7 +6,8 @@
 Each run is a process of its own, against those of another checkout of this package in turns, one after the other and in
 reverse order every other round. The processor's time of a run (user and system) is measured beside the clock: on
 a machine that does other work it says more. Contours of the two are compared vertex by vertex. Beside them the floor: a
-process that does nothing but load the weights, decode the pixels and pass as many crops through the networks.
+process that does nothing but load the weights, decode the pixels and pass as many crops through the networks. And the
+processor's time until the command opens the first file of the study, where a further process ends.
 """
 
 from __future__ import annotations
@@ -30,6 +31,16 @@ from monai_acdr.data.phantoms import write_short_axis_studies
 
 QUESTION = "seconds of `monai-acdr segment` by the clock and of the processor, for a whole cine study"
 COMMAND = "from monai_acdr.apps.cli import main; main()"
+UNTIL_FILE = """
+import os, sys
+study = sys.argv[2]
+
+def stop_at_file(event, arguments):
+    if event == "open" and str(arguments[0]).startswith(study) and os.path.isfile(arguments[0]):
+        os._exit(0)
+
+sys.addaudithook(stop_at_file)
+"""
 FLOOR = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -75,22 +86,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     samples[name].append(sample)
         difference = None if chosen.before is None else largest_difference(*outputs.values())
     results: dict[str, Any] = {
-        name: {key: spread([sample[key] for sample in samples[name]]) for key in ("clock", "processor", "memory_mib")}
-        for name in names
+        name: {key: spread([sample[key] for sample in samples[name]]) for key in samples[name][0]} for name in names
     }
     rows = [
         [name, *(f"{results[name][key]['median']:.1f}" for key in ("clock", "processor"))]
+        + [f"{results[name]['until_file']['median']:.1f}" if "until_file" in results[name] else ""]
         + [f"{results[name]['memory_mib']['median']:.0f}"]
         for name in names
     ]
     if chosen.before is not None:
         ratios = {
             key: ratio([sample[key] for sample in samples["now"]], [sample[key] for sample in samples["before"]])
-            for key in ("clock", "processor", "memory_mib")
+            for key in ("clock", "processor", "until_file", "memory_mib")
         }
         results |= {"ratios": ratios, "largest_difference_px": difference}
         rows.append(["now / before", *(f"{value['median']:.2f}" for value in ratios.values())])
-    table = Table("runs", ["", "seconds by the clock", "seconds of the processor", "peak, MiB"], rows)
+    header = ["", "seconds by the clock", "seconds of the processor", "of these until the first file", "peak, MiB"]
+    table = Table("runs", header, rows)
     print(table)
     settings = {"repeats": chosen.repeats, "warmup": chosen.warmup, "threads": chosen.threads}
     settings |= {"synthetic": chosen.study is None, "options": " ".join(OPTIONS)}
@@ -111,13 +123,21 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run(checkout: Path, study: Path, output: Path | None, threads: int) -> dict[str, float]:
     """Seconds and memory of one run, of the floor without an output."""
-    command = [sys.executable, "-c", FLOOR, str(study)]
-    if output is not None:
-        command[2:] = [COMMAND, "segment", str(study), "--output", str(output), "--overwrite", *OPTIONS]
+    if output is None:
+        return _measured([FLOOR, str(study)], checkout, threads)
+    command = [COMMAND, "segment", str(study), "--output", str(output), "--overwrite", *OPTIONS]
+    until_file = _measured([UNTIL_FILE + command[0], *command[1:]], checkout, threads)["processor"]
+    return _measured(command, checkout, threads) | {"until_file": until_file}
+
+
+def _measured(command: Sequence[str], checkout: Path, threads: int) -> dict[str, float]:
+    """Seconds and memory of a process: its code and arguments."""
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not in each run
     start = time.perf_counter()
-    with subprocess.Popen(command, env=environment, cwd=checkout, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", *command], env=environment, cwd=checkout, stdout=subprocess.DEVNULL
+    ) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - start
