@@ -51,6 +51,8 @@ _MAX_LOST = 3
 _WAIT_SECONDS = 30
 """For a scheduler that does not answer."""
 _MAX_STARTS = 3
+_LOST_SECONDS = 60
+"""Dask gives a worker of this machine up that is away for longer; on a busy machine it takes a while to start anew."""
 _LOOK_SECONDS = 20
 """Between looks at the workers."""
 _PATIENCE_SECONDS = 120
@@ -297,6 +299,7 @@ def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) ->
             address = stack.enter_context(_slurm_cluster(Path(cohort.slurm), expected))
             say(address.job_script())
         else:
+            stack.enter_context(dask.config.set({"distributed.deploy.lost-worker-timeout": f"{_LOST_SECONDS}s"}))
             address = stack.enter_context(_local_cluster(distributed, expected))
         try:
             client = stack.enter_context(distributed.Client(address, timeout=_WAIT_SECONDS, set_as_default=False))
@@ -326,8 +329,8 @@ def _start_workers(distributed: Any, workers: int) -> Any:
 class _Attendant:
     """Looks after the workers from time to time.
 
-    Workers of this machine are started anew by Dask; when there are none for long, that is an error. Jobs of SLURM that
-    ended, as at their wall time, are asked for again. A cluster without workers is named once, since it may grow.
+    Workers of this machine that Dask has given up, and jobs of SLURM that have ended, as at their wall time, are asked
+    for again. No worker on this machine for long is an error; on a cluster it is said once, since it may grow.
     """
 
     def __init__(
@@ -346,6 +349,8 @@ class _Attendant:
         self._next = now + _LOOK_SECONDS
         if self._jobs:
             self._client.cluster.scale(jobs=self._expected)
+        elif self._own:
+            self._client.cluster.scale(self._expected)
         if self._client.nthreads():
             self._seen, self._told = now, False
         elif now < self._seen + _PATIENCE_SECONDS:
