@@ -158,13 +158,15 @@ def run_cohort(
     run = open_run(output, model, roi, options, cohort.salt)
     sources = find_studies(source, run.folder, queries, say)
     studies = sorted(filter(part.has, sources.studies), key=run.pseudonym)
-    references = None if cohort.reference is None else read_references(cohort.reference, run, sources.studies)
+    references = None if cohort.reference is None else read_references(cohort.reference, run, sources.studies, say)
     if cohort.key is not None:
         write_key(cohort.key, run, sources.studies)
     missing, earlier = _missing(run, studies, cohort.retry_failed)
     say(_begin_line(sources, studies, missing, cohort.part))
     if changed := [run.pseudonym(study) for study in studies if has_changed(run, study)]:
         say(_changed_line(run, changed))
+    if others := _others(run, sources.studies):
+        say(f"{others} studies in {run.folder} are of other sources, and not in the table: use one --output for each.")
     unrecorded: dict[str, Outcome] = {}
     count = _Count(len(studies), earlier, progress or _ignore)
     with _leftovers_removed(run, say):
@@ -201,6 +203,15 @@ def _missing(run: CohortRun, studies: Sequence[Study], retry_failed: bool) -> tu
         else:
             missing.append(study)
     return missing + suspects, earlier
+
+
+def _others(run: CohortRun, studies: Sequence[Study]) -> int:
+    """Studies of earlier sources that have been done, or have failed, in the folder of the run."""
+    known = set(map(run.pseudonym, studies))
+    found = {
+        path.stem for kind in ("studies", "failed") for path in (run.folder / kind).glob("[0-9a-f][0-9a-f]/[0-9a-f]*")
+    }
+    return len(found - known)
 
 
 def _begin_line(sources: Sources, studies: Sequence[Study], missing: Sequence[Study], part: str) -> str:

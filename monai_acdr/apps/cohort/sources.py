@@ -185,8 +185,11 @@ def _listed_studies(path: Path) -> list[Study]:
         names = [line.strip() for line in lines if not line.lstrip().startswith("#")]
     studies = []
     for name in filter(None, names):
-        is_url = name.lower().startswith(_URL)
-        studies.append(Study(name if is_url else str(path.parent / name), name, kind="url" if is_url else "path"))
+        if name.lower().startswith(_URL):
+            studies.append(Study(name, name, kind="url"))
+            continue
+        place = os.path.normpath(path.parent / name)  # however it is written, it is one study
+        studies.append(Study(place, os.path.relpath(place, path.parent)))
     return studies
 
 

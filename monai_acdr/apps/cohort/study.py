@@ -221,6 +221,8 @@ def open_run(
         OSError: when the folder cannot be written.
     """
     folder, options = Path(output).absolute(), replace(options or SegmentOptions(), overwrite=False)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"Expected a folder for the results, but {folder} is a file: give another --output.")
     region = parse_region(roi)
     if region.path is not None:
         raise ValueError(
@@ -341,19 +343,24 @@ def _write_study(run: CohortRun, study: Study, name: str, model: ContourModel, s
 
 @contextmanager
 def _readable(study: Study) -> Iterator[Path]:
-    """A path that holds the files of the study and no others."""
+    """A path that holds the files of the study and no others, by numbers in the natural order of their names."""
     if not study.files:
         with fetch_study(study.source) as path:
             yield path
         return
-    if len(study.files) == 1 and study.kind == "nifti":  # its suffix tells what it is
-        yield Path(study.files[0])
-        return
     with tempfile.TemporaryDirectory(prefix="monai_acdr-") as name:
+        links = []
         for number, file in enumerate(sorted(study.files, key=natural_key), start=1):
-            link = Path(name) / (f"{number:05d}.dcm" if study.kind == "dicom" else Path(file).name)
-            os.symlink(file, link)
-        yield Path(name)
+            links.append(Path(name) / f"{number:05d}{_suffix(file, study.kind)}")
+            os.symlink(file, links[-1])
+        yield links[0] if study.kind == "nifti" else Path(name)
+
+
+def _suffix(file: str, kind: str) -> str:
+    """What tells the format of a file, whose name may be that of a patient."""
+    if kind == "dicom":
+        return ".dcm"
+    return ".nii.gz" if file.lower().endswith(".nii.gz") else Path(file).suffix.lower()
 
 
 def _inputs_sha256(path: Path) -> str:
@@ -438,6 +445,26 @@ def write_failure(run: CohortRun, outcome: Outcome) -> None:
     write_text_atomically(run.failure_file(outcome.study), json.dumps(record, indent=1) + "\n")
 
 
+_NAMED = 50
+"""Files whose names a reason is searched for."""
+_PLAIN = {
+    "data",
+    "dicom",
+    "dicoms",
+    "frame",
+    "frames",
+    "image",
+    "images",
+    "series",
+    "slice",
+    "slices",
+    "studies",
+    "study",
+}
+"""Names of folders that name nobody."""
+_UID = re.compile(r"(?<![\w.])\d+(?:\.\d+){5,}(?![\w.]*\d)")
+
+
 def _kind(error: BaseException) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # that of torch is no MemoryError
         return "memory"
@@ -445,11 +472,15 @@ def _kind(error: BaseException) -> str:
 
 
 def _without_identity(text: str, study: Study) -> str:
-    """A reason without the paths, UIDs and IDs of the study."""
-    text = re.sub(re.escape(tempfile.gettempdir()) + r"[/\\]monai_acdr-[^/\\\s]+[/\\]?(study[/\\])?", "", text)
-    for known in sorted({study.source, study.name, *study.files[:1]} - {""}, key=len, reverse=True):
-        text = text.replace(known, "the study")
-    for known in (study.uid, study.patient):
-        if len(known) > 2:
-            text = text.replace(known, "***")
+    """A reason without the paths, names, UIDs and IDs of the study: whole words are replaced, not parts of them."""
+    text = re.sub(re.escape(tempfile.gettempdir()) + r"[/\\]monai_acdr-[^/\\\s]+([/\\]study)?", "the study", text)
+    text = text.replace("the study/", "")  # a file in it, which has a number
+    paths = {study.source, study.name, *study.files[:_NAMED]}
+    names = {study.uid, study.patient, *Path(study.name).parts}
+    names |= {name for path in paths for name in (Path(path).name, Path(path).stem)}
+    hidden = dict.fromkeys(names, "***") | dict.fromkeys(paths, "the study")
+    for known in sorted(hidden, key=len, reverse=True):
+        if len(known) > 2 and known.lower() not in _PLAIN:
+            text = re.sub(rf"(?<![\w-]){re.escape(known)}(?![\w-])", lambda _, by=hidden[known]: by, text)
+    text = _UID.sub("***", text)
     return text[:_LONGEST_REASON]

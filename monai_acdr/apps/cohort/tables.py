@@ -13,7 +13,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from itertools import islice
@@ -93,18 +93,21 @@ def write_key(path: str | os.PathLike[str], run: CohortRun, studies: Sequence[St
     write_text_atomically(check_parent(path), stream.getvalue(), private=True)
 
 
-def read_references(path: str | os.PathLike[str], run: CohortRun, studies: Sequence[Study]) -> References:
+def read_references(
+    path: str | os.PathLike[str], run: CohortRun, studies: Sequence[Study], say: Callable[[str], None]
+) -> References:
     """Read reference values: a column ``study`` and columns of :data:`~monai_acdr.apps.volume_agreement.MEASURES`.
 
     Args:
-        path: a CSV table. A study goes by its pseudonym, its StudyInstanceUID, its name (its path within the source, or
-            as a list has it), or its patient where that is one of one study.
+        path: a CSV table. A study goes by its pseudonym, its StudyInstanceUID, its path, also within the
+            source or from the folder of a list, or its patient where that is one of one study.
         run: for the pseudonyms.
         studies: of the source.
+        say: told how many rows are of no use.
 
     Raises:
         FileNotFoundError: when there is no such table.
-        ValueError: when it has no such columns, names no study of the source, or has something else than numbers.
+        ValueError: when it has no such columns, names no study of the source, or has other than numbers from 0.
     """
     rows = read_table(Path(path))
     measures = [name for name in MEASURES if rows and name in rows[0]]
@@ -116,7 +119,8 @@ def read_references(path: str | os.PathLike[str], run: CohortRun, studies: Seque
     names: dict[str, str] = {}
     patients = Counter(study.patient for study in studies)
     for study in studies:
-        known = [run.pseudonym(study), study.uid, study.name, study.patient if patients[study.patient] == 1 else ""]
+        patient = study.patient if patients[study.patient] == 1 else ""
+        known = [run.pseudonym(study), study.uid, study.name, study.source, patient]
         names |= {name: run.pseudonym(study) for name in known if name}
     references: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -125,12 +129,19 @@ def read_references(path: str | os.PathLike[str], run: CohortRun, studies: Seque
             values = {name: float(row[name]) for name in measures if row.get(name)}
         except ValueError as error:
             raise ValueError(f"Expected numbers in {path}, but {error}: correct the table.") from None
-        if pseudonym is not None and np.isfinite(list(values.values())).all():
+        if any(value < 0 for value in values.values()):
+            raise ValueError(f"Expected numbers from 0 in {path}, but got {min(values.values())}: correct the table.")
+        if pseudonym is not None and values and np.isfinite(list(values.values())).all():
             references[pseudonym] = values
     if not references:
         raise ValueError(
             f"Expected {path} to name studies of the source, but none of its {len(rows)} row(s) does: the column study "
             "holds a pseudonym, a StudyInstanceUID, a path within the source or a PatientID."
+        )
+    if len(references) < len(rows):
+        say(
+            f"{len(rows) - len(references)} of {len(rows)} rows of the reference are not used: they name no study of "
+            "the source, one that another row names, or have no finite value."
         )
     return references
 

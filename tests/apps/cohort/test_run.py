@@ -256,7 +256,9 @@ def test_agreement_with_a_reference(do: Do, cohort_tree: Path, tmp_path: Path) -
         for number, (key, way, value) in enumerate(zip(keys, ways, measured, strict=True))
     ]
     (tmp_path / "reference.csv").write_text("study,edv_ml\n" + "\n".join([*lines, "unknown,7"]))
-    report = do(cohort_tree, reference=tmp_path / "reference.csv")
+    told: list[str] = []
+    report = do(cohort_tree, reference=tmp_path / "reference.csv", say=told.append)
+    assert [line for line in told if line.startswith("1 of 6 rows of the reference are not used")]
     expected = compute_agreement(measured, np.add(measured, np.arange(5))).as_dict()
     assert report.agreement == {"edv_ml": pytest.approx(expected)}
     assert "Agreement" in (tmp_path / "run" / "cohort.html").read_text()
@@ -264,10 +266,33 @@ def test_agreement_with_a_reference(do: Do, cohort_tree: Path, tmp_path: Path) -
         ("study,volume\n1,2\n", "Expected the column study and at least one of edv_ml"),
         ("study,edv_ml\nunknown,2\n", "Expected .* to name studies of the source"),
         ("study,edv_ml\nunknown,many\n", "Expected numbers in .*reference.csv"),
+        ("study,edv_ml\nunknown,-1\n", "Expected numbers from 0 in .*reference.csv, but got -1.0"),
     ):
         (tmp_path / "reference.csv").write_text(text)
         with pytest.raises(ValueError, match=message):
             do(cohort_tree, reference=tmp_path / "reference.csv")
+
+
+def test_another_source_in_the_same_folder(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
+    """Its table has its own studies, and it is said how many others there are; names of pictures are in no result."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    pictures = tmp_path / "pictures" / "Maier_Otto"
+    pictures.mkdir(parents=True)
+    for name in ("Maier_10.png", "Maier_9.png"):
+        Image.fromarray(np.random.default_rng(1).integers(0, 255, (96, 96), np.uint8)).save(pictures / name)
+    do(cohort_tree)
+    told: list[str] = []
+    report = do(tmp_path / "pictures", say=told.append)
+    assert report.studies == report.done == 1
+    assert [line for line in told if line.startswith(f"{NUM_STUDIES} studies in ") and "other sources" in line]
+    (name,) = rows_of(tmp_path / "run" / "cohort.csv")
+    table = pq.read_table(tmp_path / "run" / "frames.parquet")
+    assert table["frame"].to_pylist() == ["00001", "00002"]
+    for path in (tmp_path / "run" / "studies" / name[:2] / name).iterdir():
+        assert b"Maier" not in path.read_bytes(), path.name
+    with pytest.raises(FileExistsError, match="Expected a folder for the results, but .*list.txt is a file"):
+        (tmp_path / "list.txt").touch()
+        do(cohort_tree, "list.txt")
 
 
 def test_studies_that_ended_a_process_come_last(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:

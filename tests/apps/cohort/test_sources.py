@@ -92,6 +92,8 @@ def test_lists(tmp_path: Path) -> None:
     found = find_studies(tmp_path / "list.txt", tmp_path).studies
     expected = {(str(tmp_path / "one"), "one", "path"), ("https://host/dicom-web/studies/1.2",) * 2 + ("url",)}
     assert {(study.source, study.name, study.kind) for study in found} == expected and len(found) == 2
+    (tmp_path / "list.txt").write_text(f"one\n./one/\n{tmp_path}/one\nfurther/../one\n")
+    assert [study.name for study in find_studies(tmp_path / "list.txt", tmp_path).studies] == ["one"]
     (tmp_path / "list.csv").write_text("number;Study\n1;one\n2;two\n")
     assert [study.name for study in find_studies(tmp_path / "list.csv", tmp_path).studies] == ["one", "two"]
     (tmp_path / "list.csv").write_text("number,file\n1,one\n")

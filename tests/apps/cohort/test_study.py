@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import stat
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,27 @@ def test_a_failure_is_recorded_without_identity_and_repeated_on_request(
     assert process_study(run, item) == replace(outcome, seconds=record["seconds"], earlier=True)
     assert process_study(run, item, retry_failed=True).state == "done"
     assert not run.failure_file(outcome.study).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Expected one series in {tmp}/00001.dcm: choose one with --series", None),
+        ("Expected images in {source}, but found none", "Expected images in the study, but found none"),
+        ("Maier_Otto has two series, 1.2.840.1.2.3.4 and 1.2.840.1.2.3.5", "*** has two series, *** and ***"),
+        (
+            "There are 3 frames of P 7 at 12.5 mm; 1.4.2 is a version",
+            "There are 3 frames of *** at 12.5 mm; 1.4.2 is a version",
+        ),
+        ("a.b ser and Maier_Otto.png", "a.b *** and ***"),
+    ],
+)
+def test_reasons_without_identity_stay_readable(text: str, reason: str | None) -> None:
+    """Whole names are replaced, also such as are parts of other words."""
+    study = Study("/data/a/ser/Maier_Otto", "a/ser/Maier_Otto", "P 7", "1.2.840.1.2.3.4", ("/data/x/Maier_Otto.png",))
+    temporary = tempfile.gettempdir() + "/monai_acdr-abc123"
+    told = module._without_identity(text.format(tmp=temporary, source=study.source), study)
+    assert told == (reason or "Expected one series in 00001.dcm: choose one with --series")
 
 
 def test_a_full_disk_leaves_nothing(run: CohortRun, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
