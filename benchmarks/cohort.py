@@ -151,7 +151,8 @@ def kill_command(line: Sequence[str], kills: int, rng: random.Random, longest: f
     return killed
 
 
-def main() -> None:
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["speed", "kill"])
     parser.add_argument("--studies", type=int, default=200)
@@ -162,7 +163,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("cohort_benchmark"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="file of the record")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = read_options(arguments)
     source, salt = make_studies(options.folder / f"data-{options.studies}", options.studies), options.folder / "salt"
     folder = options.folder / f"{options.what}-{int(time.time())}"
     if options.what == "speed":

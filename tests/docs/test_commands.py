@@ -118,7 +118,7 @@ def test_our_command_line(page: Any) -> None:
 
 
 def test_benchmark_commands(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for command in page.commands():
+    for command in [*page.commands(), *re.findall(r"`(python benchmarks/[^`\n]+ --[^`\n]+)`", page.prose)]:
         for script in re.findall(r"python benchmarks/(\w+)\.py", command):
             assert set(OPTION.findall(command)) <= benchmark_options(script, monkeypatch), command
 
@@ -138,6 +138,6 @@ def test_options_in_the_text(page: Any) -> None:
         known |= config_keys(bundle, *names)
     known |= {option.removeprefix("--") for verb in main.commands.values() for option in verb_options(verb)} | {"debug"}
     if page.path.is_relative_to(ROOT / "docs") or page.path == ROOT / "README.md":
-        spans = re.findall(r"`([^`\n]+)`", page.prose)
+        spans = [span for span in re.findall(r"`([^`\n]+)`", page.prose) if not span.startswith("python ")]
         named = {option for span in spans for option in OPTION.findall(span)} - {"key"}
         assert not named - known, f"{page}: {sorted(named - known)} are not options"

@@ -481,6 +481,6 @@ def _without_identity(text: str, study: Study) -> str:
     hidden = dict.fromkeys(names, "***") | dict.fromkeys(paths, "the study")
     for known in sorted(hidden, key=len, reverse=True):
         if len(known) > 2 and known.lower() not in _PLAIN:
-            text = re.sub(rf"(?<![\w-]){re.escape(known)}(?![\w-])", lambda _, by=hidden[known]: by, text)
+            text = re.sub(rf"(?<![\w-]){re.escape(known)}(?![\w-])", hidden[known], text)
     text = _UID.sub("***", text)
     return text[:_LONGEST_REASON]
