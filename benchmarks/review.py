@@ -12,6 +12,7 @@ and '.[test]'.
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import re
 import shutil
@@ -41,12 +42,17 @@ SLICES, PHASES = 10, 24
 LARGE = 10, 1000
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print a table, write the JSON file."""
+def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     options = parser(__doc__, __file__, repeats=40, threads=1)
     options.add_argument("--study", type=Path, help="folder of a DICOM study instead of the synthetic one")
     options.add_argument("--large", action="store_true", help="measure 10,000 frames instead")
-    options = options.parse_args(arguments)
+    return options.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write the JSON file."""
+    options = read_options(arguments)
     prepare(options)
     if options.large:
         return measure_large(options)
