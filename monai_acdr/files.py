@@ -214,6 +214,12 @@ class _Lock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._by_existence = False
+
+    @property
+    def remedy(self) -> str:
+        """What to add to the message that the lock is taken: a way out where a killed process may have left it."""
+        return f" (If no other run is at work, delete {self.path}.)" if self._by_existence else ""
 
     @property
     def held(self) -> bool:
@@ -241,7 +247,7 @@ class _Lock:
                 if error.errno not in _WITHOUT_LOCKS:
                     os.close(descriptor)
                     raise
-                acquired = created
+                acquired, self._by_existence = created, True
             if acquired and self._is_same(descriptor):
                 self._descriptor = descriptor
                 _held.add(self)
@@ -331,7 +337,7 @@ def _locked(path: Path, wait: float, message: str) -> Iterator[_Lock]:
     end = time.monotonic() + wait
     while not lock.acquire():
         if time.monotonic() >= end:
-            raise FileExistsError(f"{message} (If no other run is at work, delete {path}.)")
+            raise FileExistsError(f"{message}{lock.remedy}")
         time.sleep(_POLL_SECONDS)
     try:
         yield lock
@@ -682,8 +688,8 @@ def claim_file(path: str | os.PathLike[str]) -> bool:
             time.sleep(_POLL_SECONDS)
     if not acquired:
         raise FileExistsError(
-            f"Expected no other process at work on {path}, but one is: wait until it ends, or choose another folder. "
-            f"(If no other run is at work, delete {lock.path}.)"
+            f"Expected no other process at work on {path}, but one is: wait until it ends, or choose another "
+            f"folder.{lock.remedy}"
         )
     _claims[key] = lock
     return True
@@ -723,7 +729,7 @@ def _acquire_in(folder: Path, lock: _Lock, wait: float, message: str) -> None:
                 raise
             continue
         if time.monotonic() >= end:
-            raise FileExistsError(f"{message} (If no other run is at work, delete {lock.path}.)")
+            raise FileExistsError(f"{message}{lock.remedy}")
         time.sleep(_POLL_SECONDS)
 
 

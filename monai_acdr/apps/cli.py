@@ -311,6 +311,7 @@ def segment(
 
 
 def _review(results: str, images: str, **options: Any) -> None:
+    print_line("Reading the contours and their images; the address of the page follows.", err=True)  # may take a while
     with deferred_imports():
         from monai_acdr.apps.review import start_review
 

@@ -10,6 +10,7 @@ and a contour that crosses itself can be mended step by step.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -151,6 +152,11 @@ def frame_problems(
         number = sum(contour.structure == index for contour in contours)
         if number > 1:
             problems.append(f"{number} contours of {structures[index].label}: counted as none in the volumes")
+    if len(contours) > 1:
+        twice = Counter((each.structure, each.hole, each.vertices.tobytes()) for each in contours)
+        for (index, _, _), number in twice.items():
+            if number > 1 and index not in measured:
+                problems.append(f"{number} identical contours of {structures[index].label}: delete all but one")
     return problems
 
 

@@ -50,6 +50,8 @@ HEADERS = {
 }
 MAX_BODY = 16 << 20
 """Bytes of a request: a contour of 200,000 vertices has about 4 MB."""
+MAX_DIGITS = 15
+"""Digits of an integer; float64 has all integers of so many."""
 
 
 def make_app(session: ReviewSession, hosts: Sequence[str], port: int) -> Any:
@@ -64,9 +66,9 @@ def make_app(session: ReviewSession, hosts: Sequence[str], port: int) -> Any:
     routes = [Route(path, _static, methods=["GET"]) for path in FILES]
     routes += [
         Route("/api/study", endpoints.got(lambda _: session.describe()), methods=["GET"]),
-        Route("/api/contours/{number:int}", endpoints.got(endpoints.contours), methods=["GET"]),
-        Route("/api/frame/{number:int}", endpoints.got(endpoints.frame), methods=["GET"]),
-        Route("/api/sheet/{number:int}", endpoints.got(endpoints.sheet), methods=["GET"]),
+        Route("/api/contours/{number}", endpoints.got(endpoints.contours), methods=["GET"]),
+        Route("/api/frame/{number}", endpoints.got(endpoints.frame), methods=["GET"]),
+        Route("/api/sheet/{number}", endpoints.got(endpoints.sheet), methods=["GET"]),
         Route("/api/open", endpoints.posted(session.claim, for_holder=False), methods=["POST"]),
         Route("/api/alive", endpoints.posted(lambda body: {}), methods=["POST"]),
         Route("/api/leave", endpoints.posted(lambda body: session.leave()), methods=["POST"]),
@@ -150,15 +152,21 @@ class _Endpoints:
 
     @staticmethod
     def _number(request: Request, limit: int) -> int:
-        value = int(request.path_params["number"])
-        if value >= limit:
-            raise RefusedError(404, f"Expected a number from 0 to {limit - 1}, but got {value}.")
-        return value
+        # Not Starlette's `int`: Python does not convert thousands of digits, and there no error becomes an answer.
+        text = str(request.path_params["number"])
+        if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and int(text) < limit):
+            raise RefusedError(404, f"Expected a number from 0 to {limit - 1}, but got {text[:40]!r}.")
+        return int(text)
+
+
+def _integer(text: str) -> int | float:
+    """An integer of JSON; long ones are floats, up to infinity, and refused as those are where a count is expected."""
+    return int(text) if len(text) <= MAX_DIGITS else float(text)
 
 
 def _parse(received: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(received or b"{}")
+        body = json.loads(received or b"{}", parse_int=_integer)
     except (ValueError, RecursionError):
         raise ValueError("Expected a JSON object, but got something else.") from None
     if not isinstance(body, dict):

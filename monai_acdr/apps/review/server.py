@@ -550,6 +550,12 @@ def _places(results: Path) -> tuple[Path, Path]:
     """The contour document, and the folder of its review."""
     path = results / "contours.json" if results.is_dir() else results
     if not path.is_file():
+        of_cohort = next(results.glob("studies/*/*/contours.json"), None)
+        if of_cohort is not None:
+            raise FileNotFoundError(
+                f"Expected the results of one study, but {results} is the folder of a cohort: give the folder of a "
+                f"study in it, such as {of_cohort.parent}; the column `study` of cohort.csv has their names."
+            )
         raise FileNotFoundError(
             f"Expected contours at {path}, but there is no such file: give the output folder of monai-acdr segment, or "
             "a contour document (.json); monai-acdr convert makes one of RTSTRUCT, SEG and masks."

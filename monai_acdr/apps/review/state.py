@@ -283,7 +283,7 @@ class Review:
             if number > 1:
                 self._redo_record(record)
                 self.sequence += 1
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"Expected a log of changes in {path}, but line {number} cannot be read ({error}): move the file away "
                 "to start from the contours as they were, or repair the line."
@@ -380,13 +380,15 @@ class Review:
         generation, flat = item.get("generation"), item.get("vertices")
         if type(structure) is not int or not 0 <= structure < len(self.structures):
             raise ValueError(
-                f"Expected `structure` from 0 to {len(self.structures) - 1}, but got {str(structure)[:40]}."
+                f"Expected `structure` from 0 to {len(self.structures) - 1}, but got {str(structure)[:40]!r}."
             )
         if not isinstance(hole, bool) or generation not in GENERATIONS:
             raise ValueError(f"Expected `hole` true or false and `generation` one of {GENERATIONS}, but got others.")
+        # NumPy would take '1' and true for numbers.
+        numbers = isinstance(flat, list) and all(type(value) in (int, float) for value in flat)
         try:
-            values = np.array(flat, dtype=np.float64)
-        except (TypeError, ValueError):
+            values = np.array(flat if numbers else [], dtype=np.float64)
+        except OverflowError:  # an integer beyond float64
             values = np.zeros(0)
         if values.ndim != 1 or values.size < 6 or values.size % 2 or not np.abs(values).max() <= LARGEST_COORDINATE:
             raise ValueError("Expected `vertices` to be x0, y0, x1, y1, ... of at least 3 vertices, finite numbers.")

@@ -75,7 +75,12 @@ def test_problems_are_said_in_words() -> None:
         "50 % of LV epicardium outside of the image",
         "2 contours of LV epicardium: counted as none in the volumes",
     ]
-    assert frame_problems([contour(SQUARE), contour(SQUARE)], SIZE, STRUCTURES) == []
+    assert frame_problems([contour(SQUARE), contour(np.array(SQUARE) + 1)], SIZE, STRUCTURES) == []
+    same = [contour(SQUARE), contour(SQUARE, 1), contour(SQUARE)]
+    assert frame_problems(same, SIZE, STRUCTURES) == ["2 identical contours of LV endocardium: delete all but one"]
+    assert frame_problems(same, SIZE, STRUCTURES, (0, 1)) == [
+        "2 contours of LV endocardium: counted as none in the volumes"
+    ]
     assert frame_problems([contour([[1, 1], [2, 2], [3, 3]])], SIZE, STRUCTURES) == ["LV endocardium encloses no area"]
 
 

@@ -202,6 +202,35 @@ def test_hostile_bodies_are_refused(client: Client, body: bytes) -> None:
     assert response.status_code == 400 and response.json()["error"].startswith("Expected")
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "12", "1" * 16, "-1", "1.0", "x", "%D9%A1", "%C2%B2"])
+def test_numbers_in_addresses_that_cannot_be_are_refused(client: Client, number: str) -> None:
+    for path in ("contours", "frame", "sheet"):
+        response = client.http.get(f"/api/{path}/{number}")
+        assert response.status_code == 404 and response.json()["error"].startswith("Expected a number from 0 to ")
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 5000, "9" * 5000, "1e999", "NaN", '"\\ud800"', "true"])
+def test_numbers_in_bodies_that_cannot_be_are_refused(client: Client, number: str) -> None:
+    vertices = f"[1, 2, 3, 4, 5, {number}]"
+    contour = '{"structure": 0, "hole": false, "generation": "MANUAL", "vertices": [1, 2, 3, 4, 5, 6]}'
+    bodies = [
+        f'"do": "contours", "action": "drag", "frame": 0, "contours": [{contour[:-1]}, "vertices": {vertices}}}]',
+        f'"do": "contours", "action": "drag", "frame": 0, "contours": [{contour[:-1]}, "structure": {number}}}]',
+        f'"do": "contours", "action": "drag", "frame": {number}, "contours": [{contour}]',
+        f'"do": "click", "frame": 0, "contour": 0, "inside": true, "point": [{number}, 5]',
+        f'"do": "click", "frame": 0, "contour": {number}, "inside": true, "point": [5, 5]',
+        f'"do": "phases", "end_diastole": {number}, "end_systole": null',
+        f'"do": "seen", "frame": {number}, "seen": true',
+        f'"do": {number}',
+        f'"do": "undo", "sequence": {number}',
+    ]
+    for body in bodies:
+        content = f'{{"sequence": 0, {body}}}'.encode()
+        response = client.http.post("/api/change", content=content, headers={"x-review-session": client.page})
+        assert response.status_code == 400 and response.json()["error"].startswith("Expected")
+    assert client.session.review.sequence == 0
+
+
 def test_a_body_that_is_too_large_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(review_http, "MAX_BODY", 1000)
     assert "1000 bytes" in client.post("/api/change", {"do": "x" * 1000}, 413)["error"]
@@ -491,6 +520,9 @@ def test_a_second_server_on_the_same_results_is_refused(client: Client, study: P
 def test_missing_contours_and_addresses_are_said(results: Path, study: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="Expected contours at .*monai-acdr convert makes one"):
         start_review(tmp_path, study, browser=False)
+    shutil.copytree(results, tmp_path / "cohort" / "studies" / "ab" / "abcdef")
+    with pytest.raises(FileNotFoundError, match="is the folder of a cohort: .*such as .*/studies/ab/abcdef;"):
+        start_review(tmp_path / "cohort", study, browser=False)
     with pytest.raises(OSError, match="Expected to listen on 203.0.113.1"):
         start_review(results, study, host="203.0.113.1", browser=False)
     with pytest.raises(TypeError, match="unexpected keyword"):
@@ -518,7 +550,8 @@ def test_the_command_line(results: Path, study: Path, tmp_path: Path, monkeypatc
     )
     monkeypatch.setattr("monai_acdr.apps.segment_study.segment", lambda **arguments: SegmentReportStub())
     run = CliRunner().invoke
-    assert run(main, ["review", str(results), "--images", str(study), "--reader", "R", "--no-browser"]).exit_code == 0
+    told = run(main, ["review", str(results), "--images", str(study), "--reader", "R", "--no-browser"])
+    assert told.exit_code == 0 and told.output.startswith("Reading the contours and their images")
     assert run(main, ["segment", str(study), "--output", str(tmp_path / "out"), "--review"]).exit_code == 0
     assert started[0][:2] == (str(results), str(study)) and started[0][2]["reader"] == "R"
     assert started[1][:2] == (str(tmp_path / "out"), str(study)) and "say" in started[1][2]

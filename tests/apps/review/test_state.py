@@ -107,7 +107,9 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     review.set_contours(0, [contour()], "drag")
     review.close()
     path = tmp_path / "review" / LOG_NAME
-    for line in (b"{}\n", b"[1]\n", b"nonsense\n", b'{"do":"undo"}\n{"do":"undo"}\n', b'{"do":"drag","frame":"z"}\n'):
+    lines = (b"{}\n", b"[1]\n", b"nonsense\n", b'{"do":"undo"}\n{"do":"undo"}\n', b'{"do":"drag","frame":"z"}\n')
+    hostile = (b'{"do":"finish","version":1e999}\n', b"[" * 100_000 + b"\n")
+    for line in (*lines, *hostile):
         before = path.read_bytes()
         path.write_bytes(before + line)
         with pytest.raises(ValueError, match=r"line [34] cannot be read .*: move the file away"):
@@ -150,6 +152,12 @@ def test_a_change_of_another_state_is_refused(tmp_path: Path) -> None:
         ([contour() | {"vertices": [1, 2, 3, 4, 5, float("nan")]}], "finite numbers"),
         ([contour() | {"vertices": [1, 2, 3, 4, 5, 1e9]}], "finite numbers"),
         ([contour() | {"vertices": ["x"] * 6}], "finite numbers"),
+        ([contour() | {"vertices": ["10", "10", "20", "10", "20", "20"]}], "finite numbers"),
+        ([contour() | {"vertices": [10, 10, 20, 10, 20, "20"]}], "finite numbers"),
+        ([contour() | {"vertices": [True, 10, 20, 10, 20, 20]}], "finite numbers"),
+        ([contour() | {"vertices": [None, 10, 20, 10, 20, 20]}], "finite numbers"),
+        ([contour() | {"vertices": [10, 10, 20, 10, 20, 10**400]}], "finite numbers"),
+        ([contour() | {"vertices": "101020102020"}], "finite numbers"),
         ([contour() | {"vertices": [[1, 2], [3, 4], [5, 6]]}], "finite numbers"),
         ([contour(np.zeros((150_000, 2)))] * 2, "at most 200000 vertices"),
         ([contour()] * 1001, "at most 1000 contours"),
