@@ -116,14 +116,15 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     buffer = io.BytesIO()
     torch.save(state, buffer)
+    content = buffer.getvalue()  # no copy; a view that an error keeps alive crashes the collector of Python 3.12.1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
+            temporary.write_bytes(content)
     except OSError as error:
         kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
         raise OSError(
-            f"Could not write {len(buffer.getbuffer())} bytes to checkpoint {path} ({error.strerror or error}){kept}: "
+            f"Could not write {len(content)} bytes to checkpoint {path} ({error.strerror or error}){kept}: "
             "free space or choose another folder, then go on with --resume true."
         ) from error
     return path
