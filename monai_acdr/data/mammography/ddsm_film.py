@@ -311,8 +311,11 @@ def _decode(data: bytes, header: LosslessHeader, path: Path) -> np.ndarray:
             f"Expected the package imagecodecs, which decodes the lossless JPEG of DDSM's .LJPEG files ({path}), but "
             "it is not installed: pip install 'monai_acdr[ddsm]'."
         ) from error
+    # The codec reads on behind the end of a file that is cut, up to 32 bits for each sample (T.81 annex H): with zeros
+    # there, what it makes up is found below; without, versions for Python 3.10 end the process.
+    padded = data + bytes(4 * header.size[0] * header.size[1])
     try:
-        samples = np.asarray(ljpeg_decode(data))
+        samples = np.asarray(ljpeg_decode(padded))
     except Exception as error:  # the codec's own error class, ValueError, MemoryError ...
         raise ValueError(
             f"Expected a complete lossless JPEG file, but {path} cannot be decoded ({error}): copy or "
