@@ -18,7 +18,8 @@ import monai.networks
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+from monai.data import MetaTensor
 from PIL import Image
 
 from monai_acdr.apps.model import load_model
@@ -203,3 +204,17 @@ def test_the_overlay_compiles_the_displacement_network(
     sunnybrook.run(["inference", "inference_trt"], **settings)
     assert seen == [(str(trained / "model.pt"), "fp32", True)]
     assert (tmp_path / "out" / "noise.json").is_file()
+
+
+@pytest.mark.parametrize("root", BUNDLES, ids=lambda root: root.name)
+def test_the_start_that_results_are_compared_with_is_the_oracles(root: Path) -> None:
+    """Not the contour after the first iteration, with which the start seems better than it is."""
+    parser = ConfigParser()
+    parser.read_config(root / "configs" / "train.json")
+    parser.read_meta(root / "configs" / "metadata.json")
+    parser["bundle_root"], parser["dataset_dir"] = str(root), "none"
+    start = parser.get_parsed_content("validate#postprocessing").transforms[0]
+    image = MetaTensor(torch.zeros(1, 64, 64))
+    data = start({"image": image, "pred": torch.full((3, 2, 32, 2), 7.0)})
+    expected = parser.get_parsed_content("network_def").initial_contour(image[None].as_tensor())
+    torch.testing.assert_close(data["initial"].as_tensor(), expected.reshape(-1, *expected.shape[-2:]))
