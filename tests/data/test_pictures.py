@@ -9,6 +9,7 @@ import os
 import struct
 import warnings
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,10 @@ def test_other_modes_become_luminance(tmp_path: Path, mode: str) -> None:
     gray = Image.fromarray(np.array([[0, 255], [255, 0]], dtype=np.uint8))
     suffix = "tif" if mode in ("CMYK", "YCbCr") else "png"
     gray.convert("RGB").convert(mode).save(tmp_path / f"a.{suffix}")
+    try:
+        Image.open(tmp_path / f"a.{suffix}").load()
+    except OSError:
+        pytest.skip(f"Pillow {version('pillow')} does not read the {mode} pictures that it writes")
     np.testing.assert_allclose(read_picture(tmp_path / f"a.{suffix}"), np.asarray(gray), atol=1)
 
 

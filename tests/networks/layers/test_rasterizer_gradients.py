@@ -10,11 +10,12 @@ import math
 import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from torch import Tensor
 
 from monai_acdr.geometry import circle
 from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
+from monai_acdr.networks.layers.rasterizers.exact import KINK_TOLERANCE
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -75,6 +76,9 @@ def test_analytic_is_autograd_on_random_polygons(fill_rule: str, numbers: list[f
     noise = torch.rand(2, 6, 2, generator=generator, dtype=torch.float64)
     vertices = (torch.tensor(numbers, dtype=torch.float64).view(1, 6, 2) + noise).requires_grad_()
     weights = torch.randn(2, 1, 7, 9, generator=generator, dtype=torch.float64)
+    # A sliver that covers less than KINK_TOLERANCE of a pixel that is full otherwise is taken for none.
+    excess = rasterize_polygons(vertices.detach(), (7, 9), ExactOptions(fill_rule="signed")).abs().remainder(2) - 1
+    assume(not bool(((excess > 1e-12) & (excess <= KINK_TOLERANCE)).any()))
     gradients = [
         torch.autograd.grad(
             (
