@@ -64,7 +64,10 @@ class Contour:
 
     @cached_property
     def crosses(self) -> bool:
-        """Whether it crosses or touches itself."""
+        """Whether it crosses or touches itself, as :func:`monai_acdr.geometry.is_simple` would have it.
+
+        That compares all pairs of edges, 0.4 s for 2,000 vertices, and contours under review have up to 20,000.
+        """
         from shapely import LinearRing  # of the extra `review`
 
         return not LinearRing(self.vertices).is_simple
