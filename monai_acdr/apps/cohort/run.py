@@ -416,9 +416,13 @@ def _on_cluster(
 
     give_more()
     for future in _completed(futures, look):
+        try:
+            outcome = _outcome_of(future, run)
+        except _ResultLost:
+            futures.add(future)
+            continue
         study = given.pop(future.key)
         name = run.pseudonym(study)
-        outcome = _outcome_of(future, name, run)
         if outcome is None:
             lost[name] = lost.get(name, 0) + 1
             if lost[name] < _MAX_LOST:
@@ -433,22 +437,31 @@ def _on_cluster(
         yield outcome
 
 
-def _outcome_of(future: Any, name: str, run: CohortRun) -> Outcome | None:
-    """What became of a task; None when its workers were lost."""
+class _ResultLost(Exception):
+    """The worker is gone that had the result: the scheduler has the study done again, where a worker is left."""
+
+
+def _outcome_of(future: Any, run: CohortRun) -> Outcome | None:
+    """What became of a task; None when its workers were lost.
+
+    Raises:
+        _ResultLost: when the result does not come. It is not waited for, since workers that are lost meanwhile have to
+            be asked for.
+    """
     distributed = import_module("distributed")
-    if future.status == "finished":
-        try:
-            result = future.result()
-        except OSError as error:  # the connection, not the study, whose errors are outcomes
-            raise _lost(run) from error
-        assert isinstance(result, Outcome)
-        return result
-    if future.status != "error":
-        raise _lost(run)
-    reason = future.exception()
-    if isinstance(reason, distributed.KilledWorker):
-        return None
-    raise reason
+    if future.status == "error":
+        reason = future.exception()
+        if isinstance(reason, distributed.KilledWorker):
+            return None
+        raise reason
+    try:
+        result = future.result(timeout=_LOOK_SECONDS)
+    except Exception as error:
+        if future.status == "error" or isinstance(error, distributed.TimeoutError):
+            raise _ResultLost from error
+        raise _lost(run) from error  # the connection, not the study, whose errors are outcomes
+    assert isinstance(result, Outcome)
+    return result
 
 
 def _lost(run: CohortRun) -> RuntimeError:

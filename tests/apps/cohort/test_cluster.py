@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +73,31 @@ def test_a_study_that_ends_its_workers(
     assert others == without_seconds(tmp_path / "alone" / "cohort.csv")
     assert any(line.startswith("Dask: http://127.0.0.1:") for line in told)
     assert [path for path in (tmp_path / "run").rglob("*") if path.name.startswith(".")] == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_lost_with_a_result(
+    do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was the last one, and Dask does not start it again: another is asked for while the result is waited for."""
+    monkeypatch.setattr(engine, "_LOST_SECONDS", 0)
+    monkeypatch.setattr(engine, "_LOOK_SECONDS", 0.5)
+    outcome_of, killed = engine._outcome_of, []
+
+    def kill_and_ask(future: Any, *args: Any) -> Any:
+        if not killed:
+            killed.extend(future.client.run(os.getpid).values())
+            os.kill(killed[0], signal.SIGKILL)
+            deadline = time.monotonic() + 60
+            while future.client.cluster.workers or future.client.nthreads():
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        return outcome_of(future, *args)
+
+    monkeypatch.setattr(engine, "_outcome_of", kill_and_ask)
+    report = do(cohort_tree, workers=1)
+    assert killed and (report.done, report.failed) == (NUM_STUDIES, 0)
+    assert len(rows_of(tmp_path / "run" / "cohort.csv")) == NUM_STUDIES
 
 
 @pytest.mark.slow
