@@ -117,6 +117,10 @@ CONFIG_KEYS = {
         "share of the median wall below which the slice next to the base, by its wall less twice the spread of its "
         "endocardium, is none of the ventricle"
     ),
+    "widest_cavity": (
+        "multiple of the width of the cavity in other slices above which the cavity of a slice cannot be right; null "
+        "leaves all"
+    ),
     "border_mm": "mm by which results of the bundle's own weights lie outside of their contours, for each structure",
     "doubtful_below": "confidence, 0 to 1, below which an outlined frame is doubtful",
     "roi": "kind of region of interest: center, label or box",

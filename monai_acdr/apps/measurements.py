@@ -48,6 +48,7 @@ __all__ = [
     "Measurements",
     "NO_CONTRAST",
     "beyond_ends_findings",
+    "wide_cavity_finding",
     "contour_findings",
     "contour_place",
     "doubtful_finding",
@@ -217,6 +218,17 @@ def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Fin
     return [
         Finding(kind, _listed([f"frame {name}" for name in names], reason)) for kind, names, reason in kinds if names
     ]
+
+
+def wide_cavity_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) -> list[Finding]:
+    """One finding for all frames whose cavity was outlined like those of the neighboring slices."""
+    names = [
+        f"frame {frame.name}"
+        for frame, outline in zip(frames, outlines, strict=True)
+        if outline.final is not None and any("neighbors" in repairs for repairs in outline.repairs)
+    ]
+    reason = "the cavity was wider than it can be, and is outlined like those of the neighboring slices: look at it"
+    return [Finding("wide_cavity", _listed(names, reason))] if names else []
 
 
 def doubtful_slice_finding(

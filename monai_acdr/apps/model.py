@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -139,6 +140,8 @@ class ContourModel:
         doubtful_below: confidence below which a contour is doubtful; None if the bundle does not state it.
         thinnest_wall: share of the median wall below which the slice next to the base is none of the ventricle
             (:func:`monai_acdr.measures.slices_above_base`); None if the bundle does not state it.
+        widest_cavity: multiple of the width of the cavity in other slices above which that of a slice cannot be right
+            (:func:`monai_acdr.measures.cavities_too_wide`); None if the bundle does not state it.
         border_mm: how far outwards of the network's contours the borders lie that its results give, for each
             structure; None where they are the same, and of other weights than the bundle's, for which it was not
             measured. See :meth:`place_border`.
@@ -162,6 +165,7 @@ class ContourModel:
     nested: bool = False
     doubtful_below: float | None = None
     thinnest_wall: float | None = None
+    widest_cavity: float | None = None
     border_mm: tuple[float, ...] | None = None
     agreement: VolumeAgreement | None = None
     localizer: Localizer | None = None
@@ -259,6 +263,7 @@ def load_model(
         localizer: Any = parser.get_parsed_content("localizer") if config.get("localizer") else None
         nested = _nested(config)
         doubtful_below, thinnest_wall = _share(config, "doubtful_below"), _share(config, "thinnest_wall")
+        widest_cavity = _multiple(config, "widest_cavity")
     except Exception as error:  # a config is code: it raises whatever it likes
         reason = (str(error).splitlines() or [""])[0][:200]
         raise ValueError(
@@ -294,6 +299,7 @@ def load_model(
         nested=nested,
         doubtful_below=doubtful_below,
         thinnest_wall=thinnest_wall,
+        widest_cavity=widest_cavity,
         border_mm=border_mm,
         agreement=_agreement(metadata, root / "configs" / "metadata.json") if checkpoint is None else None,
         localizer=localizer,
@@ -496,6 +502,13 @@ def _share(config: dict[str, Any], key: str) -> float | None:
     value = config.get(key)
     if value is not None and (type(value) not in (int, float) or not 0 <= value <= 1):
         raise ValueError(f"Expected {key} to be a number from 0 to 1 or null, but got {str(value)[:40]!r}.")
+    return value
+
+
+def _multiple(config: dict[str, Any], key: str) -> float | None:
+    value = config.get(key)
+    if value is not None and (type(value) not in (int, float) or not 1 <= value < math.inf):
+        raise ValueError(f"Expected {key} to be a number of at least 1 or null, but got {str(value)[:40]!r}.")
     return value
 
 

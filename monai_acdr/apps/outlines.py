@@ -20,8 +20,9 @@ from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, N
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
 from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.geometry import centroid, nest_contours, signed_area
 from monai_acdr.inferers import InferredContours, LocatedHeart
-from monai_acdr.measures import CineGrid, measure_wall, slices_above_base, slices_below_apex
+from monai_acdr.measures import CineGrid, cavities_too_wide, measure_wall, slices_above_base, slices_below_apex
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 from monai_acdr.visualize.pictures import luminance
@@ -141,7 +142,9 @@ def _outlines(
     spreads = {i: _spread(inferred.spread) for i, inferred in found.items() if inferred.spread is not None}
     if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, evolutions, spreads, model, grid)
-    evolutions = _at_borders(evolutions, inputs, model)  # after the walls were compared, which the borders make thicker
+    replaced = _like_neighbors(places, evolutions, model, grid)
+    # The borders come last, since they make walls thicker.
+    evolutions = _at_borders(evolutions | replaced, inputs, model)
     return [
         Outline(
             evolutions.get(i),
@@ -151,7 +154,7 @@ def _outlines(
             spreads.get(i),
             _is_doubtful(p, model),
             p.close_call,
-            found[i].repairs if i in found else (),
+            _repairs(found[i], replaced.get(i)) if i in found else (),
         )
         for i, p in enumerate(places)
     ]
@@ -247,6 +250,48 @@ def _in_ventricle(
             if not place.reason and beyond[grid.slice_index[i], grid.phase[i]]:
                 results[i] = replace(place, reason=reason)
     return results
+
+
+def _like_neighbors(
+    places: Sequence[_Place], evolutions: Mapping[int, np.ndarray], model: ContourModel, grid: CineGrid | None
+) -> dict[int, np.ndarray]:
+    """Evolutions of the frames whose cavity cannot be as wide, with a last contour like those of the nearest others.
+
+    See :func:`monai_acdr.measures.cavities_too_wide`. Relative to center and size of the epicardium, which is kept, the
+    contour lies between those of the nearest slices on either side, by their distances, or is that of the only one.
+    """
+    if grid is None or model.widest_cavity is None or not model.nested or len(model.structures) < 2:
+        return {}
+    cells = {(grid.slice_index[i], grid.phase[i]): i for i in evolutions if not places[i].reason}
+    lasts = {cell: torch.from_numpy(evolutions[i][-1]) for cell, i in cells.items()}
+    areas = np.full((2, max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
+    for cell, last in lasts.items():
+        areas[(slice(None), *cell)] = signed_area(last[[0, -1]]).abs()
+    wide = cavities_too_wide(areas[0], areas[1], model.widest_cavity)
+    replaced = {}
+    for number, phase in np.argwhere(wide).tolist():
+        others = np.flatnonzero(np.isfinite(areas[0, :, phase]) & ~wide[:, phase])
+        nearest = [*others[others < number][-1:], *others[others > number][:1]]
+        distances = np.array([abs(grid.positions_mm[other] - grid.positions_mm[number]) for other in nearest])
+        shares = distances[::-1] / distances.sum() if len(nearest) > 1 else [1.0]
+        inner = torch.zeros_like(lasts[number, phase][0])
+        for share, other in zip(shares, nearest, strict=True):
+            cavity, outer = lasts[other, phase][[0, -1]]
+            inner += float(share) * (cavity - centroid(outer)) / signed_area(outer).abs().sqrt()
+        last = lasts[number, phase].clone()
+        last[0] = centroid(last[-1]) + signed_area(last[-1]).abs().sqrt() * inner
+        i = cells[number, phase]
+        replaced[i] = np.concatenate([evolutions[i][:-1], nest_contours(last[None]).numpy()])
+    return replaced
+
+
+def _repairs(inferred: InferredContours, replaced: np.ndarray | None) -> tuple[tuple[str, ...], ...]:
+    """Repairs by structure; those of a cavity that is replaced have gone with it."""
+    if replaced is None:
+        return inferred.repairs
+    kept = (replaced[-1, 1:] == _evolution(inferred.contours)[-1, 1:]).all((-2, -1))
+    others = zip(inferred.repairs[1:], kept.tolist(), strict=True)
+    return (("neighbors",), *(names if same or "nesting" in names else (*names, "nesting") for names, same in others))
 
 
 def _evolution(contours: Tensor) -> np.ndarray:

@@ -94,6 +94,7 @@ _REPAIR_WORDS = {
     "collapse": "collapse undone:",
     "self_intersection": "small loop cut off:",
     "nesting": "pushed outward to contain the inner structure:",
+    "neighbors": "outlined like the neighboring slices:",
 }
 _NAMED = 3
 """Frames of the lowest confidence that a terminal names."""

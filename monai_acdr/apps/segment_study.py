@@ -28,6 +28,7 @@ from monai_acdr.apps.measurements import (
     find_grid,
     measure_contours,
     no_contrast_finding,
+    wide_cavity_finding,
 )
 from monai_acdr.apps.model import ContourModel, load_model, name_structures
 from monai_acdr.apps.outlines import Outline, Progress, outline_frames
@@ -258,6 +259,7 @@ def _findings(
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
         *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
+        *wide_cavity_finding(inputs.frames, outlines),
         *measured.findings,
         *result_findings(requested, inputs),
     ]

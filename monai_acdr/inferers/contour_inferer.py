@@ -147,7 +147,7 @@ class ContourInferer:
 
 
 def _settled(initial: Tensor, contours: Tensor) -> tuple[Tensor, Tensor]:
-    """Contours (B, ...) before and (B, T, ...) after each step to (B, T + 1, ...), settled, and (B, N, 3) repairs.
+    """Contours (B, ...) before and (B, T, ...) after each step to (B, T + 1, ...), settled, and (B, N, R) repairs.
 
     On the CPU, because a GPU would wait at each step.
     """
@@ -158,7 +158,9 @@ def _settled(initial: Tensor, contours: Tensor) -> tuple[Tensor, Tensor]:
     )
     collapsed = torch.stack([each.collapsed for each in settled]).reshape(len(settled), -1)
     looped = torch.stack([each.looped for each in settled]).reshape(collapsed.shape)
-    return evolutions, torch.stack([collapsed, looped, torch.zeros_like(looped)], dim=-1)
+    repairs = torch.zeros(*collapsed.shape, len(REPAIRS), dtype=torch.bool)
+    repairs[..., REPAIRS.index("collapse")], repairs[..., REPAIRS.index("self_intersection")] = collapsed, looped
+    return evolutions, repairs
 
 
 def _nested(contours: list[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -170,7 +172,7 @@ def _nested(contours: list[Tensor]) -> tuple[list[Tensor], Tensor]:
 
 
 def _names(repairs: Tensor) -> tuple[tuple[str, ...], ...]:
-    """(N, 3) bool to the names of the repairs of each structure."""
+    """(N, R) bool to the names of the repairs of each structure."""
     return tuple(tuple(name for name, done in zip(REPAIRS, row, strict=True) if done) for row in repairs.tolist())
 
 

@@ -68,6 +68,7 @@ __all__ = [
     "VentricleVolumes",
     "VentricleWall",
     "WallSlice",
+    "cavities_too_wide",
     "check_stack",
     "cluster_positions",
     "find_base_end",
@@ -1055,6 +1056,57 @@ def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray)
     radii = np.sqrt(np.where(areas > 0, areas, 0.0) / math.pi)
     certain = np.where(np.nan_to_num(spreads) > UNSURE * radii, -np.inf, certain)
     return _end_slices(areas, walls, certain, 0.0, most=1, at_base=False)
+
+
+def cavities_too_wide(areas: np.ndarray, outer_areas: np.ndarray, multiple: float) -> np.ndarray:
+    """Slices whose cavity is wider than it can be, beside the other slices and end-diastole.
+
+    The width of a cavity is the root of its area over the area inside of the epicardium. A contour that follows
+    something half way to the epicardium, as where a thick wall leaves no more than a slit at end-systole, is told by
+    either of
+
+    - an area above that of the same slice at end-diastole, and a width above ``multiple`` times the median width of the
+      phase;
+    - a width above ``multiple`` times that of both neighboring slices, of those that are not too wide by the first
+      rule; the last slice at the apex has one neighbor.
+
+    The first slice of a phase at the base, into which the atrium may reach, is not looked at, and none is too wide in
+    phases of fewer than four slices with contours.
+
+    Args:
+        areas: (S, P) inside of the endocardium by slice and phase, in order along the stack, NaN where there is no
+            contour.
+        outer_areas: (S, P) inside of the epicardium, in the same unit.
+        multiple: at least 1.
+
+    Returns:
+        (S, P) bool, True where the cavity is too wide.
+
+    Raises:
+        ValueError: for arrays of another shape, or a multiple out of range.
+    """
+    if areas.ndim != 2 or areas.shape != outer_areas.shape or not 1 <= multiple < math.inf:
+        raise ValueError(
+            f"Expected `areas` and `outer_areas` of one shape (S, P) and `multiple` of at least 1, but got "
+            f"{areas.shape}, {outer_areas.shape} and {multiple}."
+        )
+    known = (areas > 0) & (outer_areas > 0)
+    known &= known.sum(0) >= FEWEST_SLICES
+    if not known.any():
+        return known
+    widths = np.sqrt(np.divide(areas, outer_areas, out=np.full(areas.shape, np.nan), where=known))
+    fullest = np.nan_to_num(areas).sum(0).argmax()
+    medians = np.array([np.median(w[k]) if k.any() else np.nan for w, k in zip(widths.T, known.T, strict=True)])
+    too_wide = known & (areas > areas[:, [fullest]]) & (widths > multiple * medians)
+    step = 1 if find_base_end(areas) == 0 else -1
+    for phase in range(areas.shape[1]):
+        from_base = np.flatnonzero(known[:, phase])[::step]
+        too_wide[from_base[:1], phase] = False
+        others = from_base[~too_wide[from_base, phase]]
+        for before, index, after in zip(others, others[1:], [*others[2:], None], strict=False):
+            neighbors = [widths[each, phase] for each in (before, after) if each is not None]
+            too_wide[index, phase] = widths[index, phase] > multiple * max(neighbors)
+    return too_wide
 
 
 def _certain_walls(areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None) -> np.ndarray:

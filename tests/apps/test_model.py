@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -140,13 +141,22 @@ def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
     told, stated = json.loads(config.read_text()), json.loads(metadata.read_text())
     border = [0.25] * len(told["structures"])
     config.write_text(
-        json.dumps({**told, "doubtful_below": 0.5, "thinnest_wall": 0.6, "nested": True, "border_mm": border})
+        json.dumps(
+            {
+                **told,
+                "doubtful_below": 0.5,
+                "thinnest_wall": 0.6,
+                "widest_cavity": 1.5,
+                "nested": True,
+                "border_mm": border,
+            }
+        )
     )
     limits = {"edv_ml": {"bias": 1, "lower": -12, "upper": 9.5}, "source": "acdc_dev"}
     metadata.write_text(json.dumps({**stated, "volume_agreement": limits}))
     model = load_model(copy, device="cpu")
     assert (model.doubtful_below, model.nested, model.infer.nested) == (0.5, True, True)
-    assert model.thinnest_wall == 0.6
+    assert (model.thinnest_wall, model.widest_cavity) == (0.6, 1.5)
     assert model.border_mm == tuple(border)
     assert model.agreement is not None and model.agreement.source == "acdc_dev"
     assert model.agreement.limits == {"edv_ml": Limits(-12.0, 9.5, 1.0)}
@@ -168,6 +178,8 @@ def test_trust_that_a_bundle_states(tiny_heart: Path, tmp_path: Path) -> None:
         ("doubtful_below", 1.5),
         ("doubtful_below", True),
         ("thinnest_wall", -1),
+        ("widest_cavity", 0.5),
+        ("widest_cavity", math.inf),
         ("nested", 1),
         ("border_mm", []),
         ("border_mm", [9.0]),

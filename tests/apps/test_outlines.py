@@ -13,12 +13,19 @@ import pytest
 import torch
 
 from monai_acdr.apps.inputs import read_inputs
-from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, beyond_ends_findings, doubtful_slice_finding, find_grid
+from monai_acdr.apps.measurements import (
+    ABOVE_BASE,
+    BELOW_APEX,
+    beyond_ends_findings,
+    doubtful_slice_finding,
+    find_grid,
+    wide_cavity_finding,
+)
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.outlines import _in_ventricle, _Place, outline_frames
+from monai_acdr.apps.outlines import Outline, _in_ventricle, _like_neighbors, _Place, _repairs, outline_frames
 from monai_acdr.apps.regions import parse_region
 from monai_acdr.geometry import circle
-from monai_acdr.inferers import LocatedHeart
+from monai_acdr.inferers import InferredContours, LocatedHeart
 
 
 def test_batches_and_progress(study: Path, tiny_heart: Path) -> None:
@@ -185,3 +192,52 @@ def test_thin_walls_at_the_base_do_not_count(nested_model: ContourModel, changes
         above, below = beyond_ends_findings(["a", "b"], ["c"])
         assert (above.kind, below.kind) == ("above_base", "below_apex")
         assert "frame a" in above.text and "frame c" in below.text and beyond_ends_findings([], []) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"widest_cavity": None}, {"nested": False}])
+def test_a_cavity_that_cannot_be_right_is_like_its_neighbors(
+    nested_model: ContourModel, changes: dict[str, object]
+) -> None:
+    """Rings of six slices at uneven distances; at end-systole one within, and the last one, are far too wide."""
+    model = replace(nested_model, **{"widest_cavity": 1.75, "nested": True, **changes})  # type: ignore[arg-type]
+    grid = SimpleNamespace(
+        slice_index=[z for z in range(6) for _ in range(2)], phase=[0, 1] * 6, positions_mm=(0.0, 9, 18, 30, 36, 45)
+    )
+    shares = np.array([[0.7, 0.5], [0.7, 0.3], [0.7, 0.9], [0.7, 0.4], [0.6, 0.3], [0.5, 0.6]])
+    evolutions = {}
+    for index, (number, phase) in enumerate(zip(grid.slice_index, grid.phase, strict=True)):
+        center, outer = torch.tensor([50.0 + number, 60.0]), 40.0 - 4 * number
+        rings = torch.stack([circle(center, shares[number, phase] * outer, 64), circle(center, outer, 64)])
+        evolutions[index] = rings.double().numpy()[None].repeat(2, 0)
+    places = [_Place(None) for _ in evolutions]
+    replaced = _like_neighbors(places, evolutions, model, grid)  # type: ignore[arg-type]
+    if changes:
+        assert replaced == {}
+        return
+    assert sorted(replaced) == [5, 11]
+    for index, number, share in ((5, 2, 0.3 + 0.1 * 9 / 21), (11, 5, 0.3)):
+        expected = circle(torch.tensor([50.0 + number, 60.0]), share * (40.0 - 4 * number), 64)
+        np.testing.assert_allclose(replaced[index][-1, 0], expected, atol=1e-4)
+        assert (replaced[index][-1, 1] == evolutions[index][-1, 1]).all()
+        assert (replaced[index][0] == evolutions[index][0]).all()
+    left_out = [replace(place, reason="no ventricle found" if i == 5 else "") for i, place in enumerate(places)]
+    assert sorted(_like_neighbors(left_out, evolutions, model, grid)) == [11]  # type: ignore[arg-type]
+    assert _like_neighbors(places, evolutions, model, None) == {}
+
+
+def test_replaced_cavities_are_told() -> None:
+    contours = torch.arange(2 * 2 * 3 * 2, dtype=torch.float64).reshape(2, 2, 3, 2)
+    inferred = InferredContours(contours, None, (("collapse",), ("self_intersection",)))
+    assert _repairs(inferred, None) == inferred.repairs
+    other = contours.numpy().copy()
+    other[-1, 0] += 1
+    assert _repairs(inferred, other) == (("neighbors",), ("self_intersection",))
+    other[-1, 1, 0] += 1
+    assert _repairs(inferred, other) == (("neighbors",), ("self_intersection", "nesting"))
+    frames = [SimpleNamespace(name=name) for name in "abc"]
+    repairs = (inferred.repairs, _repairs(inferred, other), _repairs(inferred, other))
+    outlines = [Outline(contours.numpy(), None, repairs=each) for each in repairs]
+    outlines[2] = replace(outlines[2], reason="no ventricle found")
+    (finding,) = wide_cavity_finding(frames, outlines)  # type: ignore[arg-type]
+    assert finding.kind == "wide_cavity" and finding.text.startswith("frame b: the cavity was wider than it can be")
+    assert wide_cavity_finding(frames[:1], outlines[:1]) == []  # type: ignore[arg-type]

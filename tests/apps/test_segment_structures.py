@@ -131,7 +131,7 @@ def test_the_report_of_both_structures(run: tuple[SegmentReport, Path]) -> None:
     assert first["measures"]["LV epicardium"]["area_mm2"] == pytest.approx(area[12])
     assert first["spread"]["LV epicardium"] == {"mean_px": 0.5, "mean_mm": 0.65}
     assert first["repairs"] == {"LV epicardium": ["nesting"]}
-    assert record["repairs"] == {"contours": 12, "collapse": 0, "self_intersection": 0, "nesting": 12}
+    assert record["repairs"] == {"contours": 12, "collapse": 0, "self_intersection": 0, "nesting": 12, "neighbors": 0}
     height = sum(record["wall"]["slice_heights_mm"])
     assert record["wall"]["mass_g"] == pytest.approx(1.05 * (area[12] - area[8]) * height / 1000)
     assert record["wall"]["mean_thickness_mm"] == pytest.approx(4 * 1.3, rel=0.01)

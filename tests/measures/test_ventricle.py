@@ -27,6 +27,7 @@ from monai_acdr.measures import (
     FrameHeader,
     VentricleVolumes,
     WallSlice,
+    cavities_too_wide,
     find_base_end,
     group_frames,
     measure_shape,
@@ -706,3 +707,48 @@ def test_an_apex_that_no_two_networks_see_alike(turned: bool) -> None:
     assert np.argwhere(slices_below_apex(areas, WALLS, spreads)).tolist() == [[5, 1]]
     assert not slices_below_apex(AREAS, WALLS, np.full(AREAS.shape, np.nan)).any()
     assert not slices_below_apex(AREAS[:3], WALLS[:3], spreads[:3] + 9).any()
+
+
+WIDTHS = np.array([[0.65, 0.55], [0.65, 0.4], [0.65, 0.4], [0.65, 0.3], [0.6, 0.3], [0.5, 0.2]])
+OUTER = np.array([[20.0, 20], [20, 20], [20, 20], [18, 18], [15, 15], [9, 9]])
+
+
+def too_wide(widths: np.ndarray, multiple: float = 1.75) -> list[list[int]]:
+    found = cavities_too_wide(OUTER * widths**2, OUTER, multiple)
+    turned = cavities_too_wide((OUTER * widths**2)[::-1], OUTER[::-1], multiple)
+    assert found.tolist() == turned[::-1].tolist()
+    return np.argwhere(found).tolist()  # type: ignore[no-any-return]
+
+
+def test_cavities_that_cannot_be_as_wide() -> None:
+    """At end-systole, the second phase: two slices next to each other, larger than at end-diastole; then one alone."""
+    assert too_wide(WIDTHS) == []
+    widths = WIDTHS.copy()
+    widths[3:5, 1] = 0.75, 0.7  # the median of the phase is 0.475 then
+    assert too_wide(widths) == []
+    widths[:3, 1] = 0.4, 0.35, 0.35
+    assert too_wide(widths) == [[3, 1], [4, 1]]
+    widths[3:5, 1] = 0.64, 0.59  # smaller than at end-diastole: two slices that agree
+    assert too_wide(widths, 1.6) == []
+    widths[4, 1] = 0.34
+    assert too_wide(widths, 1.82) == [[3, 1]]
+    assert too_wide(widths, 1.84) == []
+
+
+def test_the_ends_of_a_stack_may_be_wider_at_the_base_only() -> None:
+    """The atrium widens the first slice, and the cavity ends at the apex."""
+    widths = WIDTHS.copy()
+    widths[0, 1], widths[5, 1] = 0.8, 0.6
+    assert too_wide(widths) == [[5, 1]]
+    widths[4, 1] = np.nan  # not outlined: the one before it is the neighbor
+    assert too_wide(widths) == [[5, 1]]
+    widths[2:4, 1] = np.nan  # three slices are too few
+    assert too_wide(widths) == []
+
+
+def test_no_cavity_is_too_wide_without_contours() -> None:
+    nothing = np.full((6, 2), np.nan)
+    assert not cavities_too_wide(nothing, nothing, 1.5).any()
+    for areas, outer, multiple in ((OUTER[0], OUTER[0], 1.5), (OUTER, OUTER.T, 1.5), (OUTER, OUTER, 0.9)):
+        with pytest.raises(ValueError, match="Expected `areas` and `outer_areas` of one shape"):
+            cavities_too_wide(areas, outer, multiple)
