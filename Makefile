@@ -74,7 +74,7 @@ $(INSTALLED): $(METADATA) constraints.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo 'Installing into $(VENV): this takes a few minutes the first time.'
 	$(call install_torch_build,$(PY),constraints.txt,torch)
-	$(call pip_install,$(PY)) --constraint constraints.txt --editable '.[bundle,dev]'
+	$(call pip_install,$(PY)) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(INSTALLED_BENCHMARK): $(INSTALLED)
@@ -85,7 +85,7 @@ $(INSTALLED_OLDEST): $(METADATA) constraints-oldest.txt
 	$(call check_python)
 	test -x $(PY_OLDEST) || $(PYTHON) -m venv $(VENV_OLDEST)
 	$(call install_torch_build,$(PY_OLDEST),constraints-oldest.txt,torch)
-	$(call pip_install,$(PY_OLDEST)) --constraint constraints-oldest.txt --editable '.[bundle,test]'
+	$(call pip_install,$(PY_OLDEST)) --constraint constraints-oldest.txt --editable '.[test]'
 	@touch $@
 
 label-venv: $(INSTALLED_LABEL)

@@ -19,7 +19,8 @@ PACKAGE = ROOT / "monai_acdr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HEADER = "# Copyright 2026 The monai_acdr authors\n# SPDX-License-Identifier: Apache-2.0\n"
 
-# Import names of packages that only an extra or another project installs.
+# Import names of packages that only an extra or another project installs, and of highdicom, whose slow import waits
+# until an object is written.
 OPTIONAL = (
     *("fire", "tqdm", "tensorboard", "yaml", "torch_contour"),
     *("httpx", "hypothesis", "jsonschema", "pytest", "selenium", "shapely"),

@@ -152,7 +152,7 @@ def test_the_commands_are_found() -> None:
     assert {"README.md: pip install .", "README.md: pip install '.[bundle]'"} <= found
     assert "CONTRIBUTING.md: pip install pre-commit" in found
     assert "docs/how-to/monai_label.md: pip install --constraint requirements-label.txt torch torchvision" in found
-    assert "Makefile: pip install --quiet --constraint constraints.txt --editable '.[bundle,dev]'" in found
+    assert "Makefile: pip install --quiet --constraint constraints.txt --editable '.[dev]'" in found
     for start, word in (("README", "--index-url"), ("Makefile", "--index-url"), ("Makefile", "benchmark")):
         assert any(source.startswith(start) and word in source for source in found), (start, word)
     for word in (

@@ -329,7 +329,7 @@ def convert(
         FileExistsError: when the target exists and `overwrite` is false, or is one of the files that are read; nothing
             is changed.
         FileNotFoundError: when the source, the images or the folder of the target do not exist.
-        ImportError: for segmentations without highdicom.
+        ImportError: for segmentations, when highdicom cannot be imported.
         OSError: when something cannot be read or written.
         ValueError: when the source is broken or does not fit the images, or the target cannot hold it; the message
             says what to do.

@@ -810,7 +810,7 @@ def write_dicom_results(
         sr: write a structured report: of a ventricle with volumes the contours at end-diastole and end-systole.
 
     Raises:
-        ImportError: for segmentation or report without highdicom.
+        ImportError: for segmentation or report, when highdicom cannot be imported.
         ValueError: when an object cannot hold these regions or refer to these images.
     """
     if rtstruct:

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -340,7 +339,7 @@ def demo(
     """Outline a heart with the bundle that comes with this package: a real one, or a synthetic one made for it.
 
     Args:
-        output: folder for the results of :func:`monai_acdr.apps.segment`, all that this installation can write.
+        output: folder for the results of :func:`monai_acdr.apps.segment`, with SEG, RTSTRUCT, SR and an HTML report.
         synthetic: outline a synthetic beating heart (6 slices, 10 phases), written as DICOM to ``study`` in the output
             folder, instead of the real study of :func:`monai_acdr.data.example_study` (11 slices, end-diastole and
             end-systole), which is read from where it is installed.
@@ -354,7 +353,6 @@ def demo(
     Raises:
         FileExistsError: when the folder holds anything else, or an earlier demo and ``overwrite`` is false.
     """
-    with_dicom = find_spec("highdicom") is not None
     with lock_folder(output) as folder:
         check_replaceable(folder / "study")
         with publish_results(folder, ("study", *RESULT_NAMES), overwrite) as new:
@@ -363,9 +361,9 @@ def demo(
                 new,
                 "sunnybrook_lv_acdr",
                 "auto",
-                seg="BINARY" if with_dicom else None,
+                seg="BINARY",
                 rtstruct=True,
-                sr=with_dicom,
+                sr=True,
                 html=True,
                 device=device,
                 progress=progress,

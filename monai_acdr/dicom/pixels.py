@@ -28,7 +28,6 @@ from monai_acdr.read_budget import check_pixels
 
 __all__ = [
     "BIG_ENDIAN",
-    "INSTALL",
     "MONOCHROME",
     "PALETTE",
     "PixelFormat",
@@ -42,6 +41,9 @@ _JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 57,
 """Baseline, extended, spectral selection, full progression, lossless, and JPEG-LS."""
 _JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 92, 93, 201, 202, 203))
 """JPEG 2000 and High-Throughput JPEG 2000."""
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_LIBJPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81))
+"""What the extra ``jpeg-lossless`` decodes."""
 _RLE = "1.2.840.10008.1.2.5"
 
 _FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
@@ -165,9 +167,6 @@ def _unpacked(segment: bytes, limit: int) -> int:
             position += 1
     return unpacked
 
-
-INSTALL = "pip install 'monai_acdr[dicom]'"
-"""Installs the decoders of compressed transfer syntaxes."""
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
@@ -324,17 +323,18 @@ def _native(dataset: Any, form: PixelFormat, requested: Sequence[int], name: obj
 
 
 def _compressed(dataset: Any, form: PixelFormat, requested: Sequence[int], name: object) -> Iterator[np.ndarray]:
-    if not _has_decoder(form.syntax):
+    if not _has_decoder(form):
+        extra = "install one with `pip install 'monai_acdr[jpeg-lossless]'`, or " if form.syntax in _LIBJPEG else ""
         raise ValueError(
             f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)}, for "
-            f"which no decoder is installed: install it with `{INSTALL}`, or decompress the file, for example with "
+            f"which no decoder of {form.stored} bits is installed: {extra}decompress the file, for example with "
             "`gdcmconv --raw IN OUT`."
         )
     chosen, number = set(requested), 0
     for number, frame in enumerate(_encapsulated(dataset, form, name), start=1):
         if number in chosen:
             check_codestream(frame, form.syntax, form.size, 1, form.allocated, name)
-            yield _decode(_single(dataset, form, frame), 1, form, name)[0]
+            yield _extend_sign(_decode(_single(dataset, form, frame), 1, form, name)[0], form)
         if number >= max(chosen, default=0):
             return
     raise ValueError(
@@ -374,6 +374,9 @@ def _single(dataset: Any, form: PixelFormat, frame: bytes) -> Dataset:
     one.PixelData = encaps.encapsulate([frame])
     one["PixelData"].VR = "OB"
     one["PixelData"].is_undefined_length = True
+    if not _PYDICOM_2 and form.syntax in _JPEG_2000 and form.stored <= 16 and "pillow" in _decoders(form.syntax):
+        # pydicom 2 asks it first, 3 last; wheels of pylibjpeg-openjpeg have an OpenJPEG with known heap overflows.
+        one.pixel_array_options(decoding_plugin="pillow")
     return one
 
 
@@ -396,23 +399,42 @@ def _decode(dataset: Any, frames: int, form: PixelFormat, name: object) -> np.nd
     return pixels
 
 
+def _extend_sign(pixels: np.ndarray, form: PixelFormat) -> np.ndarray:
+    """Fill the bits above the stored ones with the sign: decoders of JPEG-LS leave them 0 with pydicom 2."""
+    spare = 8 * pixels.dtype.itemsize - form.stored
+    return (pixels << spare) >> spare if form.signed and spare else pixels
+
+
 def _known(syntax: str) -> str:
     return f"{UID(syntax).name} ({syntax})"
 
 
-def _has_decoder(syntax: str) -> bool:
-    """Whether pydicom finds a decoder of this transfer syntax here."""
-    uid = UID(syntax)
-    if _PYDICOM_2:
-        from pydicom import config
+def _has_decoder(form: PixelFormat) -> bool:
+    """Whether pydicom finds a decoder of these pixels here."""
+    found = _decoders_of_pydicom_2(form.syntax) if _PYDICOM_2 else _decoders(form.syntax)
+    # Both generations of pydicom say that Pillow decodes JPEG Extended, which it does for 8 bits alone.
+    return bool(found - {"pillow"} if form.syntax == _JPEG_EXTENDED and form.stored > 8 else found)
 
-        return any(h.is_available() and h.supports_transfer_syntax(uid) for h in config.pixel_data_handlers)
+
+def _decoders(syntax: str) -> set[str]:
     from pydicom.pixels import get_decoder
 
     try:
-        return bool(get_decoder(uid).is_available)
+        return set(get_decoder(UID(syntax)).available_plugins)
     except NotImplementedError:
-        return False
+        return set()
+
+
+def _decoders_of_pydicom_2(syntax: str) -> set[str]:
+    from pydicom import config
+
+    handlers = [h for h in config.pixel_data_handlers if h.is_available() and h.supports_transfer_syntax(UID(syntax))]
+    found = {handler.HANDLER_NAME.lower() for handler in handlers}
+    if "pylibjpeg" in found:  # it says that it supports what its plugins do, whether they are installed or not
+        from pylibjpeg.utils import get_pixel_data_decoders
+
+        found -= set() if syntax in get_pixel_data_decoders() else {"pylibjpeg"}
+    return found
 
 
 def _pixel_data(dataset: Any, name: object) -> bytes:

@@ -277,7 +277,7 @@ def write_seg(
 
     Raises:
         FileExistsError: when the file exists and `overwrite` is false.
-        ImportError: without highdicom.
+        ImportError: when highdicom cannot be imported.
         ValueError: for masks, contours or sources that do not fit.
     """
     path, algorithm = check_target(path, overwrite), algorithm or Algorithm()

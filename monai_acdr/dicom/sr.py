@@ -162,7 +162,7 @@ def write_sr(
     Raises:
         FileExistsError: when the file exists and `overwrite` is false.
         TypeError: for a shortcut that is not a field of SrOptions.
-        ImportError: without highdicom.
+        ImportError: when highdicom cannot be imported.
         ValueError: for contours, sources, names or values that do not fit.
     """
     options = replace(options or SrOptions(), **shortcuts)

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Optional packages: highdicom for segmentations and reports, dicomweb-client for servers."""
+"""Packages imported on first use: highdicom for segmentations and reports, dicomweb-client for servers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,20 @@ def require_highdicom(feature: str) -> Any:
         feature: what needs it, for the message.
 
     Raises:
-        ImportError: when it is not installed.
+        ImportError: when it cannot be imported, as in a broken installation.
     """
-    return require(feature, "highdicom", "dicom-out", "highdicom", "highdicom.seg", "highdicom.sr")
+    return require(feature, "highdicom", None, "highdicom", "highdicom.seg", "highdicom.sr")
 
 
 def require_dicomweb(feature: str) -> Any:
-    """The module dicomweb_client.api; arguments and errors as :func:`require_highdicom`."""
+    """The module dicomweb_client.api.
+
+    Args:
+        feature: what needs it, for the message.
+
+    Raises:
+        ImportError: when it is not installed.
+    """
     return require(feature, "dicomweb-client", "dicomweb", "dicomweb_client.api")
 
 
@@ -64,9 +71,20 @@ def source_errors(product: str, source: object, instead: str) -> Iterator[None]:
         ) from None
 
 
-def require(feature: str, package: str, extra: str, *modules: str) -> Any:
-    """The first of the modules, once all of them are imported."""
+def require(feature: str, package: str, extra: str | None, *modules: str) -> Any:
+    """The first of the modules, once all of them are imported.
+
+    Args:
+        feature: what needs them, for the message.
+        package: that they are from.
+        extra: that installs the package, or None for one that comes with this package.
+        modules: their names.
+
+    Raises:
+        ImportError: when one cannot be imported.
+    """
     try:
         return [import_module(module) for module in modules][0]
     except ImportError as error:
-        raise ImportError(f"{feature} needs {package} ({error}): pip install 'monai_acdr[{extra}]'") from error
+        command = f"'monai_acdr[{extra}]'" if extra else f"--force-reinstall {package}"
+        raise ImportError(f"{feature} needs {package} ({error}): pip install {command}") from error

@@ -65,8 +65,6 @@ def originals(document: Path, images: Path, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("originals")
     made = {}
     for name, target in FORMATS.items():
-        if name == "seg":
-            pytest.importorskip("highdicom")
         made[name] = folder / target
         report = convert(document, made[name], images, to=name)
         assert (report.source_format, report.target_format, report.frames, report.lost) == ("json", name, 3, ())
@@ -142,7 +140,6 @@ def test_masks_are_the_same_in_all_formats(originals: dict[str, Path], images: P
 
 
 def test_fractional_segmentations(document: Path, images: Path, tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     convert(document, tmp_path / "seg.dcm", images, kind="FRACTIONAL")
     sources = read_sources(images.glob("*.dcm"))
     (segment,) = read_seg(tmp_path / "seg.dcm", sources)
@@ -192,7 +189,6 @@ def test_several_structures(images: Path, tmp_path: Path) -> None:
     convert(tmp_path / "both.dcm", tmp_path / "a.json", images, structure="LV epicardium")
     (frame,) = read_contour_document(tmp_path / "a.json").frames
     np.testing.assert_allclose(frame.contours[0], SHAPE + 1, atol=1e-4)
-    pytest.importorskip("highdicom")
     report = convert(tmp_path / "both.dcm", tmp_path / "seg.dcm", images)
     assert report.structures == ("LV endocardium", "LV epicardium")
     back = convert(tmp_path / "seg.dcm", tmp_path / "rtstruct.dcm", images)
@@ -215,8 +211,6 @@ def nested(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("middle", ["rtstruct.dcm", "seg.dcm", "again.json"])
 def test_several_structures_there_and_back(images: Path, nested: Path, tmp_path: Path, middle: str) -> None:
-    if middle == "seg.dcm":
-        pytest.importorskip("highdicom")
     report = convert(nested, tmp_path / middle, images)
     assert report.structures == ("LV endocardium", "LV epicardium") and (report.frames, report.lost) == (2, ())
     convert(tmp_path / middle, tmp_path / "back.json", images)
@@ -268,8 +262,6 @@ def test_a_document_of_version_1_converts(document: Path, nested: Path, tmp_path
 
 @pytest.mark.parametrize("middle", ["a.json", "rtstruct.dcm", "seg.dcm", "a.nii.gz"])
 def test_holes_stay_holes(images: Path, tmp_path: Path, middle: str) -> None:
-    if middle == "seg.dcm":
-        pytest.importorskip("highdicom")
     mask = np.zeros((60, 80), dtype=np.uint8)
     mask[10:30, 20:60] = 255
     mask[15:25, 30:40] = mask[12, 22] = 0
@@ -333,7 +325,6 @@ def test_mammograms(images: Path, tmp_path: Path) -> None:
     np.savetxt(tmp_path / "a.txt", SHAPE - 0.5, fmt="%.4f")
     with pytest.raises(ValueError, match="write SEG and SR"):
         convert(tmp_path / "a.txt", tmp_path / "rtstruct.dcm", mammogram)
-    pytest.importorskip("highdicom")
     convert(tmp_path / "a.txt", tmp_path / "seg.dcm", mammogram, structure="Mass")
     for target in ("b.json", "b.nii.gz", "b.png"):
         convert(tmp_path / "seg.dcm", tmp_path / target, mammogram)
@@ -367,8 +358,6 @@ def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["a.json", "a.nii", "rtstruct.dcm", "seg.dcm"])
 def test_contours_outside_of_their_images(images: Path, tmp_path: Path, target: str) -> None:
     """All of them: refused; some: told, whatever is written."""
-    if target == "seg.dcm":
-        pytest.importorskip("highdicom")
     sources = read_sources(images.glob("*.dcm"))
     half = np.array([[-10.0, 20], [10, 20], [10, 40], [-10, 40]])
     write_rtstruct(tmp_path / "some.dcm", [SHAPE, half, SHAPE + [200, 0], None], sources)

@@ -10,15 +10,13 @@ import pytest
 from monai_acdr.apps import demo, segment_study
 
 
-def test_without_the_extra_the_rest_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_study, "find_spec", lambda _name: None)
+def test_a_demo_is_replaced_unless_its_study_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_study, "NUM_SLICES", 2)
     monkeypatch.setattr(segment_study, "NUM_PHASES", 3)
     report = demo(tmp_path / "demo", synthetic=True, device="cpu")
     assert report.num_outlined > 0
     names = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert {"rtstruct.dcm", "report.html", "study"} <= names
-    assert not {"seg.dcm", "sr.dcm"} & names
+    assert {"seg.dcm", "rtstruct.dcm", "sr.dcm", "report.html", "study"} <= names
     demo(tmp_path / "demo", synthetic=True, device="cpu", overwrite=True)
     assert {path.name for path in (tmp_path / "demo").iterdir()} == names
     before = (tmp_path / "demo" / "report.json").read_bytes()

@@ -17,7 +17,7 @@ def test_what_is_there() -> None:
     record = info()
     assert record["version"] == __version__
     assert record["packages"]["torch"] == version("torch")
-    assert "highdicom" not in record["packages"]  # of an extra
+    assert "numba" not in record["packages"]  # of an extra
     assert record["devices"][0] == "cpu"
     assert "torch" in record["rasterizers"]["cpu"]
     assert [bundle["name"] for bundle in record["bundles"]] == bundle_names()
@@ -27,12 +27,12 @@ def test_what_is_there() -> None:
 
 
 def test_missing_extras_name_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["torch>=2.6", "highdicom>=0.22; extra == 'dicom-out'", 'nothing_here>=1; extra == "dicom-out"']
+    lines = ["torch>=2.6", "numba>=0.61; extra == 'two-words'", 'nothing_here>=1; extra == "two-words"']
     monkeypatch.setattr(installation, "requires", lambda _name: [*lines, 'monai_acdr[fast]; extra == "all"'])
     record = info()
     assert list(record["packages"]) == ["torch"]
-    assert list(record["extras"]) == ["dicom-out"]
-    extra = record["extras"]["dicom-out"]
-    assert list(extra["installed"]) == ["highdicom"]
+    assert list(record["extras"]) == ["two-words"]
+    extra = record["extras"]["two-words"]
+    assert list(extra["installed"]) == ["numba"]
     assert extra["missing"] == ["nothing_here"]
-    assert extra["command"] == "pip install 'monai_acdr[dicom-out]'"
+    assert extra["command"] == "pip install 'monai_acdr[two-words]'"

@@ -15,8 +15,6 @@ from click.testing import CliRunner
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.mercure_task import IN_DIR, OUT_DIR, mercure
 
-pytest.importorskip("highdicom")
-
 
 def task(**settings: Any) -> dict[str, Any]:
     """As mercure writes it (app/common/types.py, Task)."""

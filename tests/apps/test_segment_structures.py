@@ -53,7 +53,6 @@ def model(nested_model: ContourModel) -> Iterator[ContourModel]:
 
 @pytest.fixture(scope="module")
 def run(study: Path, model: ContourModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[SegmentReport, Path]:
-    pytest.importorskip("highdicom")
     out = tmp_path_factory.mktemp("run") / "out"
     options = {"seg": "BINARY", "rtstruct": True, "sr": True, "mask": True, "html": True, "overlays": True}
     return segment(study, out, device="cpu", **options), out
@@ -81,7 +80,6 @@ def test_all_results_have_both_structures(run: tuple[SegmentReport, Path], study
 
 def test_names_of_the_user_go_through(study: Path, model: ContourModel, tmp_path: Path) -> None:
     """Into report, contour document, structure set, segmentation and structured report; never the bundle's own."""
-    pytest.importorskip("highdicom")
     out, names = tmp_path / "out", ["Kidney", "Capsule"]
     report = segment(study, out, structure=names, seg="BINARY", rtstruct=True, sr=True, device="cpu")
     assert list(report.structures) == names and report.volumes is None

@@ -18,8 +18,6 @@ from monai_acdr.data import inbreast_data_list, read_contour
 from monai_acdr.data.phantoms import write_inbreast_twin
 from monai_acdr.dicom import BREAST_MASS, SourceFrame, read_sources, write_rtstruct, write_seg, write_sr
 
-pytest.importorskip("highdicom")
-
 # StudyDate 20120000 and an empty StudyID are the anonymizer's; its names have no component of a given name.
 KNOWN_WARNINGS = {
     "</StudyDate(0008,0020)> - Missing attribute or value that would be needed to build DICOMDIR",

@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import imagecodecs
 import numpy as np
+import openjpeg.utils
 import pydicom
+import pylibjpeg.utils
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRBigEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import UID, ExplicitVRBigEndian, JPEGLSLossless, RLELossless
 
 from monai_acdr.dicom import read_gray_frames, read_gray_image
 from monai_acdr.dicom.pixels import pixel_format, stored_frames
@@ -140,9 +144,131 @@ def test_inverse_with_monochrome1_is_one_inversion(made: SimpleNamespace, tmp_pa
     assert (read_gray_image(path) == 65535).all()
 
 
+EXTENDED_12 = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC"
+    "0oMCUoKSj/wQALDAAgADABAREA/8QAGwAAAgIDAQAAAAAAAAAAAAAACgsICQUGDAf/xAAuEAAABAQFAwMDBQAAAAAAAAABAgMEBQYHEQAICQoS"
+    "ExQxQVFxFSGBFyJhweH/2gAIAQEAAD8ANA2eGbaWKGy5JicdfIICgREB6hgDxbDPbIXrmUcluk0PaOZjhhTlblCwrF9vnFcWu3rG0pqLTKPtob"
+    "H4eqZRA4ABVSj6DhNFvS5pbV7bzuEvnK47gFuPTG973wkW3JmlNUqq1Q5mcQmCvliqrKCAkSMPkRwNPRnQjrOwq4g7UlqJgQHADfom9/jHQgVA"
+    "1ez5EjqNix0Yf2P2t1eNrY8Xim+8cU1XGEhUkUukPC3e2/vGXljedL5kFiww1QBc9yPC3d3vf84kNTqqw5/xTKdf6j39vXlfliSMn7TFHNkkSI"
+    "mkgHnd/uv2vK9/xjcXGwgbwBv9X/TMpeIc79l/mF6e9EzCTVSyZp2JL7pwkCR1uPTMIeBHCrLUF1Tq1QWr8RbtY1FCkK4MAWVN74sw0BNSGrc5"
+    "VSl5CJxaInIddMB5KGH1DDs3Y9x51VlxIoTEYy3VFHl1Pv5th7Dti8glL5+pxKy0YhjBQyiKQjzIUfQMFA1t0paItKOruE4JCgODYR+yRfbHIk"
+    "bnbTymDNRHJpWg8KWdg6OqIcExNe98AA5xdqxVCdajvYghJb85TrCa4NjD6/GJzaQO20qLRmfoM+fSk9QKiqQwiZuIeB+MNH9qzIS+UpaUzRpI"
+    "WfaClfmHG1rYbHaE2v8ASHQCSYAziUztG5m6RCiBlwDwAfzi+SqW7ApZFqaqw4k7MBMKIlt3Rfb5x//Z"
+)
+"""The values `smooth(12)` in JPEG Extended, by a new imagecodecs: older ones do not encode 12 bits."""
+
+
+class Encoded(NamedTuple):
+    """A transfer syntax, bits, and the encoder of imagecodecs; decoded values may differ by the tolerance."""
+
+    syntax: str
+    bits: int
+    encoder: str
+    options: dict[str, Any]
+    tolerance: int = 0
+
+    def frame(self) -> bytes:
+        if self.encoder == "":
+            return EXTENDED_12
+        return bytes(getattr(imagecodecs, self.encoder)(smooth(self.bits), **self.options))
+
+
+JPEG = "1.2.840.10008.1.2.4."
+OF_THE_PACKAGE = [
+    Encoded(f"{JPEG}50", 8, "jpeg8_encode", {"level": 95}, 6),
+    Encoded(f"{JPEG}51", 8, "jpeg8_encode", {"level": 95}, 6),
+    Encoded(f"{JPEG}80", 8, "jpegls_encode", {}),
+    Encoded(f"{JPEG}80", 12, "jpegls_encode", {}),
+    Encoded(f"{JPEG}80", 16, "jpegls_encode", {}),
+    Encoded(f"{JPEG}81", 12, "jpegls_encode", {"level": 2}, 2),
+    Encoded(f"{JPEG}90", 8, "jpeg2k_encode", {"level": 0, "reversible": True, "codecformat": "J2K"}),
+    Encoded(f"{JPEG}90", 16, "jpeg2k_encode", {"level": 0, "reversible": True, "codecformat": "J2K"}),
+    Encoded(f"{JPEG}91", 12, "jpeg2k_encode", {"level": 90, "codecformat": "J2K"}, 16),
+]
+OF_THE_EXTRA = [
+    Encoded(f"{JPEG}51", 12, "", {}, 13),
+    Encoded(f"{JPEG}57", 16, "ljpeg_encode", {"bitspersample": 16}),
+    Encoded(f"{JPEG}70", 8, "ljpeg_encode", {"bitspersample": 8}),
+    Encoded(f"{JPEG}70", 12, "ljpeg_encode", {"bitspersample": 12}),
+]
+
+
+def smooth(bits: int) -> np.ndarray:
+    """Unsigned values (32, 48) that use all bits."""
+    row, column = np.mgrid[:32, :48]
+    values = (1 + np.sin(column / 9) * np.cos(row / 7)) / 2 * ((1 << bits) - 1)
+    return np.asarray(values.round(), dtype=np.uint8 if bits == 8 else np.uint16)
+
+
+def encoded(made: SimpleNamespace, path: Path, syntax: str, bits: int, frame: bytes, signed: bool = False) -> Dataset:
+    form = {"Rows": 32, "Columns": 48, "BitsAllocated": 8 if bits == 8 else 16, "BitsStored": bits, "HighBit": bits - 1}
+    dataset = pydicom.dcmread(made.image(path, **form, PixelRepresentation=int(signed)))
+    dataset.file_meta.TransferSyntaxUID, dataset.PixelData = UID(syntax), encapsulate([frame])
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    return dataset
+
+
+@pytest.fixture
+def without_libjpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pylibjpeg-libjpeg, as pydicom sees it: 3 has no such decoder, 2 one that lacks a plugin."""
+    if int(pydicom.__version__.split(".")[0]) < 3:
+        found = pylibjpeg.utils.get_pixel_data_decoders()
+        left = {syntax: found[syntax] for syntax in found if syntax.startswith(f"{JPEG}9")}
+        monkeypatch.setattr(pylibjpeg.utils, "get_pixel_data_decoders", lambda: left)
+        return
+    from pydicom.pixels import get_decoder
+
+    for syntax in {case.syntax for case in OF_THE_PACKAGE + OF_THE_EXTRA}:
+        monkeypatch.delitem(get_decoder(UID(syntax))._available, "pylibjpeg", raising=False)
+
+
+@pytest.mark.parametrize("case", [*OF_THE_PACKAGE, *OF_THE_EXTRA])
+def test_values_of_each_transfer_syntax(made: SimpleNamespace, tmp_path: Path, case: Encoded) -> None:
+    (decoded,) = stored_frames(encoded(made, tmp_path / "a.dcm", case.syntax, case.bits, case.frame()), "x")
+    assert decoded.dtype == smooth(case.bits).dtype
+    assert abs(decoded.astype(int) - smooth(case.bits)).max() <= case.tolerance
+
+
+@pytest.mark.parametrize("case", [case for case in OF_THE_PACKAGE if case.syntax.startswith(f"{JPEG}9")])
+def test_pillow_decodes_jpeg_2000(
+    made: SimpleNamespace, tmp_path: Path, case: Encoded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its OpenJPEG is maintained; that of pylibjpeg-openjpeg is for what Pillow cannot do."""
+    asked: list[object] = []
+    monkeypatch.setattr(
+        openjpeg.utils, "_openjpeg", SimpleNamespace(decode=lambda *_, **options: asked.append(options))
+    )
+    test_values_of_each_transfer_syntax(made, tmp_path, case)
+    assert not asked
+
+
+@pytest.mark.usefixtures("without_libjpeg")
+@pytest.mark.parametrize("case", OF_THE_PACKAGE)
+def test_values_without_the_extra(made: SimpleNamespace, tmp_path: Path, case: Encoded) -> None:
+    test_values_of_each_transfer_syntax(made, tmp_path, case)
+
+
+@pytest.mark.usefixtures("without_libjpeg")
+@pytest.mark.parametrize("case", OF_THE_EXTRA)
+def test_what_needs_the_extra_says_so(made: SimpleNamespace, tmp_path: Path, case: Encoded) -> None:
+    dataset = encoded(made, tmp_path / "a.dcm", case.syntax, case.bits, case.frame())
+    message = rf"no decoder of {case.bits} bits .*pip install 'monai_acdr\[jpeg-lossless\]'"
+    with pytest.raises(ValueError, match=message):
+        list(stored_frames(dataset, "x"))
+
+
+@pytest.mark.parametrize("encoder", ["jpegls_encode", "ljpeg_encode"])
+def test_signs_of_twelve_bits(made: SimpleNamespace, tmp_path: Path, encoder: str) -> None:
+    """The encoder gets the lowest 12 bits; those above are the sign's."""
+    values = smooth(12).astype(np.int16) - 2048
+    frame = getattr(imagecodecs, encoder)((values & 4095).astype(np.uint16))
+    syntax = f"{JPEG}80" if encoder == "jpegls_encode" else f"{JPEG}70"
+    (decoded,) = stored_frames(encoded(made, tmp_path / "a.dcm", syntax, 12, frame, signed=True), "x")
+    assert np.array_equal(decoded, values)
+
+
 def jpeg_ls(made: SimpleNamespace, path: Path, claim: tuple[int, int]) -> Path:
     """A JPEG-LS file of 9 x 13 pixels whose frame claims another size."""
-    imagecodecs = pytest.importorskip("imagecodecs")
     frame = bytearray(imagecodecs.jpegls_encode(np.zeros(made.SIZE, np.uint8)))
     start = frame.index(b"\xff\xf7") + 5
     frame[start : start + 4] = claim[0].to_bytes(2, "big") + claim[1].to_bytes(2, "big")
@@ -155,7 +281,6 @@ def jpeg_ls(made: SimpleNamespace, path: Path, claim: tuple[int, int]) -> Path:
 def test_a_frame_that_claims_more_is_not_decoded(
     made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("jpeg_ls")
     assert not read_gray_image(jpeg_ls(made, tmp_path / "a.dcm", made.SIZE)).any()
     path = jpeg_ls(made, tmp_path / "b.dcm", (31000, 31000))
     monkeypatch.setattr(Dataset, "pixel_array", property(lambda _: pytest.fail("decoded")))

@@ -27,8 +27,6 @@ from monai_acdr.dicom import (
 )
 from monai_acdr.dicom.seg import check_seg_sources, cielab, source_of_frame
 
-pytest.importorskip("highdicom")
-
 
 def drawing(made: SimpleNamespace) -> np.ndarray:
     """An L of whole pixels."""

@@ -16,7 +16,6 @@ from monai_acdr.dicom.seg import source_of_frame, spread_positions
 
 
 def test_slices_and_phases_are_dimensions(made: SimpleNamespace, tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     sources = read_sources(made.series(tmp_path, made.oblique(4), slices=2, phases=3))
     contours = [made.SHAPE if index not in (0, 4) else None for index in range(6)]
     dataset = pydicom.dcmread(write_seg(tmp_path / "seg.dcm", contours, sources))
@@ -39,7 +38,6 @@ def test_slice_spacing_is_that_of_the_positions(
     made: SimpleNamespace, tmp_path: Path, stated: float | None, phases: int
 ) -> None:
     """10 mm between slices of 8 mm, whatever the header says."""
-    pytest.importorskip("highdicom")
     for index in range(3 * phases):
         place = {"ImagePositionPatient": [0, 0, 10 * (index // phases)], "SpacingBetweenSlices": stated}
         made.image(tmp_path / f"{index}.dcm", str(index), TriggerTime=index % 2, **place)
@@ -72,7 +70,6 @@ def test_volumes_are_left_alone(made: SimpleNamespace, tmp_path: Path) -> None:
 
 def test_some_frames_of_a_multi_frame_instance(made: SimpleNamespace, tmp_path: Path) -> None:
     """Every other frame of two slices, as when the phase images are left out: their own places, phases and sources."""
-    pytest.importorskip("highdicom")
     positions = [[0, 0, 5], [0, 0, 5], [3, 0, 5], [3, 0, 5]] * 2
     sources = read_sources([made.enhanced(tmp_path / "e.dcm", positions)])
     sources = [source for source in sources if source.frame % 2]

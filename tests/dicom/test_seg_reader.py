@@ -19,8 +19,6 @@ from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources,
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.read_budget import read_budget
 
-pytest.importorskip("highdicom")
-
 
 @pytest.fixture()
 def sources(made: SimpleNamespace, tmp_path: Path) -> list[SourceFrame]:

@@ -30,8 +30,6 @@ from monai_acdr.dicom import (
     write_sr,
 )
 
-pytest.importorskip("highdicom")
-
 EJECTION = {"edv_ml": 120.5, "esv_ml": 50.25, "stroke_volume_ml": 70.25, "ejection_fraction_percent": 58.2987}
 
 

@@ -7,17 +7,19 @@ import sys
 
 import pytest
 
-from monai_acdr.dicom.toolkit import require_highdicom, source_errors
+from monai_acdr.dicom.toolkit import require, require_highdicom, source_errors
 
 
-def test_names_the_feature_and_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_feature_and_what_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """highdicom comes with the package: it is missing only where an installation is broken."""
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    with pytest.raises(ImportError, match=r"A report needs highdicom .*pip install 'monai_acdr\[dicom-out\]'"):
+    with pytest.raises(ImportError, match=r"A report needs highdicom .*: pip install --force-reinstall highdicom$"):
         require_highdicom("A report")
+    with pytest.raises(ImportError, match=r"A job needs nothing_here .*: pip install 'monai_acdr\[cohort\]'$"):
+        require("A job", "nothing_here", "cohort", "nothing_here")
 
 
 def test_finds_it() -> None:
-    pytest.importorskip("highdicom")
     assert require_highdicom("x").seg.Segmentation.__name__ == "Segmentation"
 
 

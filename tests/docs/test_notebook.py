@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -24,7 +23,6 @@ def notebooks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return import_module("notebook")
 
 
-@pytest.mark.skipif(find_spec("highdicom") is None, reason="highdicom is not installed")
 def test_the_real_study(notebooks: ModuleType, tmp_path: Path) -> None:
     texts = notebooks.run_notebook(NOTEBOOK, tmp_path)
     assert len(texts) == 10

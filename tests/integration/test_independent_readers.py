@@ -188,7 +188,6 @@ def check_seg(program: Path, folder: Path, sources: list[SourceFrame], planes: l
 
 @pytest.mark.parametrize(("orientation", "stack"), CASES)
 def test_seg_by_dcmqi(orientation: np.ndarray, stack: float, segimage2itkimage: Path, tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     sources, planes = write_stack(tmp_path, orientation, stack)
     for kind in ("BINARY", "FRACTIONAL"):
         check_seg(segimage2itkimage, tmp_path, sources, planes, kind)
@@ -199,7 +198,6 @@ def test_seg_of_a_phase_by_dcmqi(
     orientation: np.ndarray, stack: float, segimage2itkimage: Path, tmp_path: Path
 ) -> None:
     """dcmqi knows no time: of a cine series it has a volume when one phase has contours."""
-    pytest.importorskip("highdicom")
     sources, planes = write_stack(tmp_path, orientation, stack, phases=2)
     check_seg(segimage2itkimage, tmp_path, sources, planes, "BINARY")
 
@@ -246,7 +244,6 @@ def test_rtstruct_by_plastimatch(orientation: np.ndarray, stack: float, tmp_path
 
 @pytest.mark.parametrize(("orientation", "stack"), CASES[::9])
 def test_sr_by_dcmtk(orientation: np.ndarray, stack: float, dcmtk: None, tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     sources, planes = write_stack(tmp_path, orientation, stack)
     contours = [plane.contour for plane in planes]
     drawn = [contour for contour in contours if contour is not None]
@@ -269,7 +266,6 @@ def test_sr_by_dcmtk(orientation: np.ndarray, stack: float, dcmtk: None, tmp_pat
 
 @pytest.mark.parametrize(("orientation", "stack"), CASES[::9])
 def test_sr_in_patient_coordinates_by_dcmtk(orientation: np.ndarray, stack: float, dcmtk: None, tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     sources, planes = write_stack(tmp_path, orientation, stack)
     path = write_sr(tmp_path / "sr", [plane.contour for plane in planes], sources, coordinates="patient")
     text, complaints = run("dsrdump", "+Pl", path)

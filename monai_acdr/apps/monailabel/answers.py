@@ -98,7 +98,7 @@ def write_seg_of_contours(
     """Write contours as a DICOM segmentation of the image's frames, a segment for each structure.
 
     Raises:
-        ImportError: without highdicom.
+        ImportError: when highdicom cannot be imported.
         ValueError: when the frames cannot be in one segmentation, such as several mammograms.
     """
     by_frame = {outlined.frame: outlined for outlined in contours}

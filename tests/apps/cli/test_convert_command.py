@@ -40,7 +40,6 @@ def test_options_reach_the_function(contour: Path, tmp_path: Path) -> None:
 
 
 def test_dicom(contour: Path, tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     study = write_short_axis_studies(tmp_path / "study", 1, 1, 2, (60, 80), (2.1, 1.7))
     done = run(contour, tmp_path / "x.dcm", "--to", "SEG", "-i", study / "dicoms", "--kind", "fractional")
     assert done.exit_code == 0, done.output

@@ -16,7 +16,7 @@ def test_for_people() -> None:
     shown = CliRunner().invoke(main, ["info"])
     assert shown.exit_code == 0
     assert shown.output.startswith(f"monai_acdr {__version__}, Python ")
-    for text in ("Rasterizer on cpu:", "Extras:", "dicom-out", "sunnybrook_lv_acdr"):
+    for text in ("Rasterizer on cpu:", "Extras:", "jpeg-lossless", "sunnybrook_lv_acdr"):
         assert text in shown.output
 
 

@@ -93,7 +93,6 @@ def test_broken_png(tmp_path: Path) -> None:
 def test_dicom_objects(
     tmp_path: Path, shape: np.ndarray, exact_coverage: np.ndarray, sources: list[SourceFrame]
 ) -> None:
-    pytest.importorskip("highdicom")
     regions = [Region(LV_ENDOCARDIUM, ((), (shape,), (), ())), Region(LV_EPICARDIUM, ((), (shape + 2,), (), (shape,)))]
     write_rtstruct(tmp_path / "r.dcm", regions, sources)
     (inner, outer), _ = read_layers(tmp_path / "r.dcm", FORMATS["rtstruct"], sources)

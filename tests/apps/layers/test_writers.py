@@ -38,7 +38,6 @@ def test_structure_sets(layer: Layer, shape: np.ndarray, sources: list[SourceFra
 
 
 def test_segmentations(layer: Layer, exact_coverage: np.ndarray, sources: list[SourceFrame], tmp_path: Path) -> None:
-    pytest.importorskip("highdicom")
     write_layers(tmp_path / "b.dcm", [layer], FORMATS["seg"], sources)
     write_layers(tmp_path / "f.dcm", [layer], FORMATS["seg"], sources, fractional=True)
     expected = np.roll(exact_coverage, 3, (0, 1))

@@ -169,7 +169,6 @@ def test_several_structures_are_one_segmentation(
     series: LabelImage, nested_model: ContourModel, tmp_path: Path
 ) -> None:
     """Both answers say the same: rings of a label map, and segments of which one lies within the other."""
-    pytest.importorskip("highdicom")
     request = {"foreground": [[50, 50, 3]]}
     path, result = answer({**request, "result_extension": ".nii.gz"}, series, nested_model)
     assert result["label_names"] == {"LV endocardium": 1, "LV myocardium": 2}

@@ -108,7 +108,6 @@ def test_segmentation_of_other_images(labels: np.ndarray, volume: LabelImage, tm
 
 def test_segmentations_that_no_label_map_holds(series: LabelImage, tmp_path: Path) -> None:
     """A label map of the first 255 of 256 segments, or without one, would give later labels other meanings."""
-    pytest.importorskip("highdicom")
     mask = np.zeros(series.sources[0].size, np.float32)
     mask[10:14, 20:30] = 1
     empty = (None,) * (len(series.sources) - 1)

@@ -46,7 +46,6 @@ from monai_acdr.files import file_sha256
 from monai_acdr.inferers import correct_contour, push_contours
 
 testclient = pytest.importorskip("starlette.testclient")
-pytest.importorskip("highdicom")
 
 PORT = 8123
 HOST = f"127.0.0.1:{PORT}"

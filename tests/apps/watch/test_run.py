@@ -15,7 +15,6 @@ from monai_acdr.apps.watch import run as service
 from monai_acdr.apps.watch.queue import WatchQueue
 from monai_acdr.apps.watch.rules import parse_rules
 
-pytest.importorskip("highdicom")
 URL = "http://127.0.0.1:8042"
 
 
