@@ -812,7 +812,7 @@ def _info_lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield "Extras:"
     for name, extra in record["extras"].items():
         state = f"missing {', '.join(extra['missing'])}: {extra['command']}" if extra["missing"] else "installed"
-        yield f"  {name:<12} {state}"
+        yield f"  {name:<13} {state}"
     yield "Bundles:"
     for bundle in record["bundles"]:
         weights = f"weights {bundle['weights_sha256'][:12]}" if bundle["weights_sha256"] else "no weights"

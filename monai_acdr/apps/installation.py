@@ -22,7 +22,7 @@ __all__ = ["info"]
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(\[[^\]]*\])?[^;]*(;(.*))?")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)['\"]")
-_FOR_DEVELOPERS = ("benchmark", "dev", "test")
+_FOR_DEVELOPERS = ("benchmark", "dev", "docs", "test")
 
 
 def info() -> dict[str, Any]:

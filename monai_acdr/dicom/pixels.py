@@ -326,8 +326,8 @@ def _compressed(dataset: Any, form: PixelFormat, requested: Sequence[int], name:
     if not _has_decoder(form):
         extra = "install one with `pip install 'monai_acdr[jpeg-lossless]'`, or " if form.syntax in _LIBJPEG else ""
         raise ValueError(
-            f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)}, for "
-            f"which no decoder of {form.stored} bits is installed: {extra}decompress the file, for example with "
+            f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)} with "
+            f"{form.stored} bits, for which no decoder is installed: {extra}decompress the file, for example with "
             "`gdcmconv --raw IN OUT`."
         )
     chosen, number = set(requested), 0

@@ -252,7 +252,7 @@ def test_values_without_the_extra(made: SimpleNamespace, tmp_path: Path, case: E
 @pytest.mark.parametrize("case", OF_THE_EXTRA)
 def test_what_needs_the_extra_says_so(made: SimpleNamespace, tmp_path: Path, case: Encoded) -> None:
     dataset = encoded(made, tmp_path / "a.dcm", case.syntax, case.bits, case.frame())
-    message = rf"no decoder of {case.bits} bits .*pip install 'monai_acdr\[jpeg-lossless\]'"
+    message = rf"with {case.bits} bits, for which no decoder is installed: .*pip install 'monai_acdr\[jpeg-lossless\]'"
     with pytest.raises(ValueError, match=message):
         list(stored_frames(dataset, "x"))
 
