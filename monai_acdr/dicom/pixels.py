@@ -334,7 +334,7 @@ def _compressed(dataset: Any, form: PixelFormat, requested: Sequence[int], name:
     for number, frame in enumerate(_encapsulated(dataset, form, name), start=1):
         if number in chosen:
             check_codestream(frame, form.syntax, form.size, 1, form.allocated, name)
-            yield _extend_sign(_decode(_single(dataset, form, frame), 1, form, name)[0], form)
+            yield _decode(_single(dataset, form, frame), 1, form, name)[0]
         if number >= max(chosen, default=0):
             return
     raise ValueError(
@@ -397,12 +397,6 @@ def _decode(dataset: Any, frames: int, form: PixelFormat, name: object) -> np.nd
             f"pixels of {name} are {pixels.dtype} of {pixels.shape}: Rows and Columns do not fit; export it again."
         )
     return pixels
-
-
-def _extend_sign(pixels: np.ndarray, form: PixelFormat) -> np.ndarray:
-    """Fill the bits above the stored ones with the sign: decoders of JPEG-LS leave them 0 with pydicom 2."""
-    spare = 8 * pixels.dtype.itemsize - form.stored
-    return (pixels << spare) >> spare if form.signed and spare else pixels
 
 
 def _known(syntax: str) -> str:
