@@ -4,9 +4,10 @@
 """Does ROI `auto` find the left ventricle, and which slices have none?
 
 Frames of a data set are segmented with ROI `center`, `label` and `auto`: as they are; moved, so that the heart is off
-the center; and zoomed. `auto` takes a side of fixed mm, as where the spacing is known, and one by the located size, as
-where it is not. Whole cine studies (layout `link.csv`, with --cine) are searched as
-series, as they are and moved; slices with a reference contour should be found to have a ventricle, the others not.
+the center; and zoomed. `auto` takes a side of fixed mm, as where the spacing is known, with a second look where the
+contours are off the middle, and one by the located size, as where it is not. Whole cine studies (layout `link.csv`,
+with --cine) are searched as series, as they are and moved; slices with a reference contour should be found to have a
+ventricle, the others not.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from timing import Table, parser, prepare, write_record
 from torch import Tensor
 from torch.nn import functional as F
 
-from monai_acdr.apps.inputs import make_image, read_inputs
+from monai_acdr.apps.inputs import Frame, make_image, read_inputs
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.apps.outlines import second_region
 from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.inferers import Localizer, LocatedHeart
 from monai_acdr.transforms import (
@@ -168,7 +170,7 @@ def measure_frames(
         for kind, make in kinds.items():
             start = time.perf_counter()
             roi = make(image, mask)
-            (contours,) = model.infer([image], [roi])
+            contours, roi = outline(model, image, roi, again=kind == "auto")
             seconds[kind] += time.perf_counter() - start
             found[kind].append(overlap(innermost(contours[-1]), mask))
             missed[kind].append(is_missed(roi, middle(mask)))
@@ -186,6 +188,16 @@ def located(find: Localizer, image: MetaTensor) -> LocatedHeart:
     """The heart in a single frame."""
     (heart,) = find([image])
     return heart
+
+
+def outline(model: ContourModel, image: MetaTensor, roi: Tensor, again: bool) -> tuple[Tensor, Tensor]:
+    """Contours and the ROI that they are of: with `again` a second one, where the first one is off."""
+    (contours,) = model.infer([image], [roi])
+    better = second_region(contours[-1], roi, model, Frame("", image, None)) if again else None
+    if better is None:
+        return contours, roi
+    (contours,) = model.infer([image], [better])
+    return contours, better
 
 
 def by_size(heart: LocatedHeart, scale: float) -> Tensor:
@@ -259,9 +271,9 @@ def measure_cine(
         i = index[Path(item["image"]).name]
         true_slices.add(grid.slice_index[i])
         mask = (change(read_mask(item, inputs.frames[i].size), distance, 1, angle) >= 0.5).float()
-        (contours,) = model.infer([images[i]], [square(hearts[i].center, side)])
+        contours, roi = outline(model, images[i], square(hearts[i].center, side), again=True)
         found.append(overlap(innermost(contours[-1]), mask))
-        missed.append(is_missed(square(hearts[i].center, side), middle(mask)))
+        missed.append(is_missed(roi, middle(mask)))
     kept = {grid.slice_index[i] for i, heart in enumerate(hearts) if heart.counted}
     slices = set(grid.slice_index)
     return summary(found, missed) | {

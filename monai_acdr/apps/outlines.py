@@ -27,9 +27,13 @@ from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 from monai_acdr.visualize.pictures import luminance
 
-__all__ = ["Outline", "Progress", "outline_frames"]
+__all__ = ["Outline", "Progress", "outline_frames", "second_region"]
 
 Progress = Callable[[str, int, int], None]
+
+OFF_CENTER = 1 / 16
+"""Distance of what is outlined from the middle of a located region, in its sides, from which it is looked at again: 6
+of 96 pixels. Below, contours of another region are no better; above, they are, the more so the farther off."""
 
 NO_VENTRICLE, NO_OBJECT = "no ventricle found", "no object found"
 _ALIGN = AlignLaterality("L")
@@ -75,6 +79,21 @@ class _Place:
     confidence: float | None = None
     reason: str = ""
     close_call: bool = False
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Evolutions and spreads of the frames that were looked at."""
+
+    evolutions: Mapping[int, np.ndarray]
+    spreads: Mapping[int, np.ndarray]
+
+    @classmethod
+    def at(cls, found: Mapping[int, InferredContours]) -> _Look:
+        return cls(
+            {i: _evolution(each.contours) for i, each in found.items()},
+            {i: _spread(each.spread) for i, each in found.items() if each.spread is not None},
+        )
 
 
 def outline_frames(
@@ -132,26 +151,29 @@ def _outlines(
     ]
     looked = [index for index, place in enumerate(places) if place.region is not None and not place.reason]
     found = _infer(looked, places, images, inputs, model, workers, progress)
-    if model.regions.point_side is None:
-        # A localizer gives a square; a network of boxes then looks at the box about what it has outlined there.
-        boxes = {i: _box_about(found[i], inputs.frames[i], model) for i in looked if requests[i].kind == "auto"}
-        places = [place if boxes.get(i) is None else replace(place, region=boxes[i]) for i, place in enumerate(places)]
-        again = [i for i, region in boxes.items() if region is not None]
+    looks = [_Look.at(found)]
+    # The localizer's square is a first guess.
+    located = [i for i in looked if requests[i].kind == "auto"]
+    finals = {i: torch.from_numpy(looks[0].evolutions[i][-1]) for i in located}
+    better = {i: second_region(finals[i], places[i].region, model, inputs.frames[i]) for i in located}
+    places = [place if better.get(i) is None else replace(place, region=better[i]) for i, place in enumerate(places)]
+    again = [i for i, region in better.items() if region is not None]
+    if again:
         found |= _infer(again, places, images, inputs, model, workers, progress)
-    evolutions = {i: _evolution(inferred.contours) for i, inferred in found.items()}
-    spreads = {i: _spread(inferred.spread) for i, inferred in found.items() if inferred.spread is not None}
+        looks.append(_Look.at(found))
     if not all_frames and all(request.kind == "auto" for request in requests):
-        places = _in_ventricle(places, evolutions, spreads, model, grid)
-    replaced = _like_neighbors(places, evolutions, model, grid)
+        places = _in_ventricle(places, looks, model, grid)
+    last = looks[-1]
+    replaced = _like_neighbors(places, last.evolutions, model, grid)
     # The borders come last, since they make walls thicker.
-    evolutions = _at_borders(evolutions | replaced, inputs, model)
+    evolutions = _at_borders({**last.evolutions, **replaced}, inputs, model)
     return [
         Outline(
             evolutions.get(i),
             p.region,
             p.confidence,
             p.reason,
-            spreads.get(i),
+            last.spreads.get(i),
             _is_doubtful(p, model),
             p.close_call,
             _repairs(found[i], replaced.get(i)) if i in found else (),
@@ -205,44 +227,58 @@ def _at_borders(evolutions: Mapping[int, np.ndarray], inputs: Inputs, model: Con
     return moved
 
 
-def _box_about(inferred: InferredContours, frame: Frame, model: ContourModel) -> Tensor | None:
-    """The region about the final contours; None where they have collapsed."""
-    final = torch.from_numpy(_evolution(inferred.contours)[-1])
+def second_region(final: Tensor, region: Tensor | None, model: ContourModel, frame: Frame) -> Tensor | None:
+    """A better region than the located one that gave these contours; None where it will do, or they have collapsed.
+
+    A network of boxes looks at the box about them. Another one has learned from regions with the object near the
+    middle: where that is off, they are moved there.
+
+    Args:
+        final: (N, K, 2) in pixels.
+        region: (5,) in pixels.
+        model: the bundle.
+        frame: the image.
+    """
     spans = final.flatten(0, 1).amax(0) - final.flatten(0, 1).amin(0)
-    if not bool((spans >= 1).all()):
+    if region is None or not bool((spans >= 1).all()):
         return None
-    return make_region(RegionRequest("contours"), frame, model.regions, list(final))
+    if model.regions.point_side is None:
+        return make_region(RegionRequest("contours"), frame, model.regions, list(final))
+    center = centroid(final[-1]).to(region)
+    if bool((center - region[:2]).norm() <= OFF_CENTER * region[2:4].min()):
+        return None
+    return torch.cat([center, region[2:]])
 
 
 def _in_ventricle(
-    places: list[_Place],
-    evolutions: Mapping[int, np.ndarray],
-    spreads: Mapping[int, np.ndarray],
-    model: ContourModel,
-    grid: CineGrid | None,
+    places: list[_Place], looks: Sequence[_Look], model: ContourModel, grid: CineGrid | None
 ) -> list[_Place]:
     """Places whose contours surround the atrium, or muscle alone below the apex, do not count.
 
-    See :func:`monai_acdr.measures.slices_above_base` and :func:`monai_acdr.measures.slices_below_apex`.
+    See :func:`monai_acdr.measures.slices_above_base`, for the last look, and
+    :func:`monai_acdr.measures.slices_below_apex`, for each: networks that disagree about a cavity at the apex may agree
+    on something else there at the second look.
     """
     if grid is None or model.thinnest_wall is None or not model.nested:
         return places
-    areas = np.full((max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
-    walls, spread = areas.copy(), areas.copy()
-    alone = np.ones(areas.shape, dtype=bool)
+    shape = (len(looks), max(grid.slice_index) + 1, max(grid.phase) + 1)
+    areas, walls, spreads = np.full((3, *shape), np.nan)
+    alone = np.ones(shape[1:], dtype=bool)
     least = 0.0 if model.localizer is None else model.localizer.presence_threshold
-    for index, evolution in evolutions.items():
-        if not places[index].reason:
-            cell = grid.slice_index[index], grid.phase[index]
-            wall = measure_wall(0.0, evolution[-1, 0], evolution[-1, -1], (1.0, 1.0))  # in pixels: only shares count
+    for index, place in enumerate(places):
+        for number, look in enumerate(looks):
+            if place.reason or index not in look.evolutions:
+                continue
+            cell = number, grid.slice_index[index], grid.phase[index]
+            last = look.evolutions[index][-1]
+            wall = measure_wall(0.0, last[0], last[-1], (1.0, 1.0))  # in pixels: only shares count
             areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
-            confidence = places[index].confidence
-            alone[cell] = confidence is None or confidence >= least
-            if index in spreads:
-                spread[cell] = float(spreads[index][0].mean())
+            alone[cell[1:]] = place.confidence is None or place.confidence >= least
+            if index in look.spreads:
+                spreads[cell] = float(look.spreads[index][0].mean())
     reasons = {
-        BELOW_APEX: slices_below_apex(areas, walls, spread),
-        ABOVE_BASE: slices_above_base(areas, walls, model.thinnest_wall, spread, alone),
+        BELOW_APEX: np.any([slices_below_apex(*look) for look in zip(areas, walls, spreads, strict=True)], axis=0),
+        ABOVE_BASE: slices_above_base(areas[-1], walls[-1], model.thinnest_wall, spreads[-1], alone),
     }
     results = list(places)
     for i, place in enumerate(places):

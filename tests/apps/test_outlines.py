@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.inputs import Frame, make_image, read_inputs
 from monai_acdr.apps.measurements import (
     ABOVE_BASE,
     BELOW_APEX,
@@ -22,7 +22,16 @@ from monai_acdr.apps.measurements import (
     wide_cavity_finding,
 )
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.outlines import Outline, _in_ventricle, _like_neighbors, _Place, _repairs, outline_frames
+from monai_acdr.apps.outlines import (
+    Outline,
+    _in_ventricle,
+    _like_neighbors,
+    _Look,
+    _Place,
+    _repairs,
+    outline_frames,
+    second_region,
+)
 from monai_acdr.apps.regions import parse_region
 from monai_acdr.geometry import circle
 from monai_acdr.inferers import InferredContours, LocatedHeart
@@ -182,11 +191,11 @@ def test_thin_walls_at_the_base_do_not_count(nested_model: ContourModel, changes
     spreads = {
         index: np.full((2, 64), 8.0 if index == 10 else 0.5) for index in evolutions
     }  # 10: the apex, first phase
-    found = _in_ventricle(places, evolutions, spreads, model, grid)  # type: ignore[arg-type]
+    found = _in_ventricle(places, [_Look(evolutions, spreads)], model, grid)  # type: ignore[arg-type]
     expected = ["", *["" if changes else ABOVE_BASE], *[""] * 8, *["" if changes else BELOW_APEX], ""]
     assert [place.reason for place in found] == expected
-    assert _in_ventricle(places, evolutions, spreads, model, None) == places
-    alone = _in_ventricle(places, evolutions, {}, model, grid)  # type: ignore[arg-type]
+    assert _in_ventricle(places, [_Look(evolutions, spreads)], model, None) == places
+    alone = _in_ventricle(places, [_Look(evolutions, {})], model, grid)  # type: ignore[arg-type]
     assert [place.reason for place in alone] == [*expected[:10], "", ""]
     if not changes:
         above, below = beyond_ends_findings(["a", "b"], ["c"])
@@ -241,3 +250,40 @@ def test_replaced_cavities_are_told() -> None:
     (finding,) = wide_cavity_finding(frames, outlines)  # type: ignore[arg-type]
     assert finding.kind == "wide_cavity" and finding.text.startswith("frame b: the cavity was wider than it can be")
     assert wide_cavity_finding(frames[:1], outlines[:1]) == []  # type: ignore[arg-type]
+
+
+def test_what_is_off_the_middle_is_looked_at_again(tiny_heart: Path) -> None:
+    model = load_model(tiny_heart, device="cpu")
+    frame = Frame("a", make_image(np.zeros((120, 110), dtype=np.float32), torch.eye(4)), None)
+    region = torch.tensor([50.0, 60.0, 64.0, 64.0, 0.0], dtype=torch.float64)
+
+    def again(x: float, y: float, radius: float = 10.0) -> torch.Tensor | None:
+        rings = torch.stack(
+            [circle(torch.tensor([x + 9, y]), radius / 2, 32), circle(torch.tensor([x, y]), radius, 32)]
+        )
+        return second_region(rings, region, model, frame)
+
+    assert again(50.0, 60.0) is None and again(52.0, 56.6) is None  # 3.95 px, of 4
+    found = again(53.0, 57.0)
+    assert found is not None
+    np.testing.assert_allclose(found, [53, 57, 64, 64, 0], atol=1e-4)
+    assert again(70.0, 57.0, 0.4) is None  # collapsed
+    assert second_region(torch.zeros(2, 4, 2), None, model, frame) is None
+
+
+def test_the_second_look_gives_the_contours(study: Path, tiny_heart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here wherever the middle is off at all."""
+    inputs = read_inputs(study)
+    frames = [replace(frame, spacing=None, source=None) for frame in inputs.frames[:3]]
+    told = Told(hearts_of([0.9] * 3, [True] * 3, [False] * 3))
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
+    once = outline_frames(parse_region("auto"), replace(inputs, frames=frames), model, None)
+    monkeypatch.setattr("monai_acdr.apps.outlines.OFF_CENTER", -1.0)
+    twice = outline_frames(parse_region("auto"), replace(inputs, frames=frames), model, None)
+    for first, second, frame in zip(once, twice, frames, strict=True):
+        assert first.final is not None and first.region is not None and second.region is not None
+        expected = second_region(torch.from_numpy(first.final), first.region, model, frame)
+        assert expected is not None
+        np.testing.assert_allclose(second.region, expected, atol=1e-3)
+        (contours,) = model.infer([frame.image], [second.region])
+        np.testing.assert_allclose(second.final, contours[-1], atol=1e-4)
