@@ -11,7 +11,7 @@ This is the layout that users of ACDC and M&Ms have.
 ACDC labels the right ventricle 1, the myocardium 2 and the cavity of the left ventricle 3; M&Ms the left ventricle 1,
 the myocardium 2 and the right ventricle 3.
 
-The license of ACDC's images (CC BY-NC-SA 4.0) is that of weights trained on them, too.
+The license of ACDC's images (CC BY-NC-SA 4.0) also applies to weights trained on them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def find_cardiac_cases(folder: str | os.PathLike[str]) -> tuple[list[CardiacCase
         folder: with a folder for each patient, or one patient's folder.
 
     Returns:
-        The patients whose four files are there, and in words what was left out.
+        The patients whose four files exist, and a text about what was left out.
 
     Raises:
         FileNotFoundError: when there is no such folder.
@@ -129,7 +129,7 @@ def cardiac_nifti_data_list(
         report: filled with findings and counts when given.
 
     Returns:
-        One dict a slice: ``image`` and ``label`` (:func:`~monai_acdr.data.slice_name`), ``name``
+        One dict per slice: ``image`` and ``label`` (:func:`~monai_acdr.data.slice_name`), ``name``
         (``patient001-ED-slice-003``), ``patient``, ``group``, ``phase`` (``ED`` or ``ES``), ``frame`` (slice, from 0),
         ``has_spacing``, ``mask_rule`` and, with the structure epicardium, ``label_epi`` where myocardium surrounds the
         cavity. ``LoadReferenced(["label", "label_epi"])`` reads both.

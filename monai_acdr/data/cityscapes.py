@@ -45,7 +45,7 @@ class HDF5ImageReader(ImageReader):
     """Read one image of an HDF5 file, named ``<file>::<key>``.
 
     A data set (H, W) or (H, W, C) is taken as it is, one of bytes (1-D uint8, or one string of bytes) is decoded as a
-    picture (:mod:`monai_acdr.data.pictures`). Data that lie outside the file (external links and storage) are refused.
+    picture (:mod:`monai_acdr.data.pictures`). Data outside the file (external links and storage) are refused.
 
     Raises:
         ImportError: when h5py is not installed.
@@ -161,7 +161,7 @@ def cityscapes_data_list(
     group: str | None = None,
     report: QualityReport | None = None,
 ) -> list[dict[str, Any]]:
-    """List the instances of some classes, one dictionary a component, sorted by image, class and place in the file.
+    """List the instances of some classes, one dictionary per component, sorted by image, class and place in the file.
 
     The file holds ``{"classes_names": [...], "data": {class: [{"img": {"height", "width", "file_name"},
     "segmentation": [[x, y, x, y, ...], ...]}]}}``; a component may also be a list of pairs.

@@ -37,9 +37,9 @@ points drawn manually have irregular steps and stay below as well."""
 
 
 def closing_steps(vertices: Tensor) -> float:
-    """Gap from a contour's last vertex to its first one, in units of its longest step.
+    """Gap between a contour's last and first vertex, in units of its longest step.
 
-    The last step does not count as the longest: a file cut off within a number ends in a point far away.
+    The last step is not taken as the longest: a file that was cut off within a number ends in a distant point.
 
     Args:
         vertices: (N, 2) vertices, not closed, N >= 3.
@@ -58,7 +58,7 @@ def read_contour(path: str | Path) -> Tensor:
     Empty lines are skipped, and a last point that repeats the first one is dropped.
 
     Args:
-        path: text file, two numbers ``column row`` a line, pixel-center coordinates.
+        path: text file, two numbers ``column row`` per line, pixel-center coordinates.
 
     Returns:
         (N, 2) float64 vertices (x, y) in pixels, pixel (c, r) covering [c, c + 1) x [r, r + 1); N >= 3.
@@ -86,7 +86,7 @@ def read_contour(path: str | Path) -> Tensor:
 
 
 def write_contour(path: str | Path, vertices: Tensor, decimals: int = 4) -> None:
-    """Write one contour so that :func:`read_contour` gives it back, rounded; the file appears whole or not at all.
+    """Write one contour so that :func:`read_contour` returns it, rounded; the file appears complete or not at all.
 
     Args:
         path: text file to create or replace; its folder must exist.

@@ -3,7 +3,7 @@
 
 """Files on disk: a bounded walk over a data set's folders, natural order, and checks for regular files.
 
-Opening a named pipe waits for a writer forever, and a device has no end: only regular files are opened.
+Only regular files are opened: opening a named pipe waits forever for a writer, and a device has no end.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def check_regular_file(path: Path, description: str) -> None:
     """Raise an error unless a path names a regular file, or a link to one.
 
     Args:
-        path: to look at; it is not opened.
+        path: the path to check; it is not opened.
         description: of the expected file, for the message, such as ``"an image"``.
 
     Raises:
-        FileNotFoundError: when there is nothing, or a link to nothing.
+        FileNotFoundError: when there is nothing, or a broken link.
         ValueError: when it is a folder, a named pipe, a socket or a device.
     """
     try:
@@ -78,11 +78,11 @@ def walk_files(root: Path, left_out: list[Path] | None = None) -> Iterator[tuple
     """Yield (folder, sorted names of regular files) of ``root`` and the folders below it, in natural order.
 
     Links to folders are followed, each real folder once. Hidden entries and macOS's ``__MACOSX`` copies are left out,
-    and so are named pipes, sockets, devices and links to nothing.
+    and so are named pipes, sockets, devices and broken links.
 
     Args:
         root: folder to begin at.
-        left_out: receives the paths that are visible but no regular files, and folders that cannot be listed.
+        left_out: receives visible paths that are not regular files, and folders that cannot be listed.
 
     Raises:
         ValueError: when there are more than ``MAX_FILES`` files.
@@ -112,7 +112,7 @@ def walk_files(root: Path, left_out: list[Path] | None = None) -> Iterator[tuple
 
 
 def walk_data_set(root: Path, suffixes: Sequence[str], report: QualityReport) -> Iterator[tuple[Path, list[str]]]:
-    """Like :func:`walk_files`; what is not a regular file becomes a finding once the walk has ended.
+    """Like :func:`walk_files`; paths that are not regular files become findings at the end of the walk.
 
     Args:
         root: folder of the data set.

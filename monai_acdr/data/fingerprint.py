@@ -56,8 +56,9 @@ class DatasetFingerprint:
         image_width: smallest, median and largest number of columns.
         channels: number of images by channels: "1" for gray, also where a file repeats it in three channels; "3".
         dtypes: number of images by type of their values, as read.
-        spacing: smallest, median and largest mm per pixel along rows and columns together; None where no file knows it.
-        num_with_spacing: images whose file knows its spacing.
+        spacing: smallest, median and largest mm per pixel along rows and columns together; None where no
+            file states it.
+        num_with_spacing: images whose file states its spacing.
         objects_per_image: percentiles.
         object_width: extent along x in pixels, percentiles over all objects; an object joins all structures.
         object_height: extent along y in pixels.
@@ -135,7 +136,7 @@ class _Tally:
 
 
 def dataset_fingerprint(items: Sequence[Mapping[str, Any]]) -> DatasetFingerprint:
-    """Look at all images and masks of a data list once, one image in memory at a time.
+    """Read all images and masks of a data list once, with one image in memory at a time.
 
     Args:
         items: with ``image`` and ``label`` or ``contour``, as :func:`~monai_acdr.data.pair_folder_data_list` gives

@@ -41,14 +41,14 @@ WITH_HEART, WITHOUT_HEART = 5, 10
 def heart_frames(
     dataset_dir: str | Path, group: str | None = None, exclude: Sequence[str] | None = None, size: int = 256
 ) -> list[dict[str, Any]]:
-    """Frames of Sunnybrook Cardiac Data for the training of a localizer, read into memory.
+    """Read frames of Sunnybrook Cardiac Data into memory, for training a localizer.
 
-    In the PNG layout these are the frames with a mask. The layouts with DICOM files have whole cines: of slices with
-    contours some phases are taken, all with a heart; where only one phase has a contour, those within a quarter of the
-    cycle from it, because it is not known whether the others show a ventricle. Slices that have none at any phase lie
-    above the base or below the apex: frames without a heart.
+    In the PNG layout these are the frames with a mask. The layouts with DICOM files have whole cines: slices with
+    contours contribute some phases, all with a heart. Where a single phase has a contour, only phases within a quarter
+    of the cycle from it are used, because it is not known whether the others show a ventricle. Slices without a contour
+    at any phase lie above the base or below the apex and give frames without a heart.
 
-    Motion is the range of each pixel over the phases of the slice that there are: two in the PNG layout.
+    Motion is the range of each pixel over the available phases of the slice: two in the PNG layout.
 
     Args:
         dataset_dir: as for :func:`sunnybrook_data_list`.
@@ -57,7 +57,7 @@ def heart_frames(
         size: frames are scaled and padded to a square of this side.
 
     Returns:
-        One dict a frame: ``image`` (2, size, size) float32, image and motion (0 where there is one phase); ``heart``
+        One dict per frame: ``image`` (2, size, size) float32, image and motion (0 where there is one phase); ``heart``
         (4,) float32, center x and y and outer radius in pixels of it, and 1 for a heart or 0 for none (center in the
         middle, some radius); ``name`` and ``patient``.
 
@@ -83,7 +83,7 @@ def heart_frames(
 
 
 def object_frames(items: Sequence[Mapping[str, Any]], size: int = 256) -> list[dict[str, Any]]:
-    """Frames of any data list with one object per image, for the training of a localizer, read into memory.
+    """Read frames of any data list with one object per image into memory, for training a localizer.
 
     Args:
         items: of :func:`monai_acdr.data.pair_folder_data_list`: ``image``, and ``label`` or ``contour``.

@@ -3,8 +3,8 @@
 
 """Fast checks of image headers: format (DICOM or PNG), completeness, pixel spacing.
 
-Only headers are read. Sunnybrook's files have odd UIDs, dates and group lengths: nothing here looks at those, and
-pydicom's warnings about them are silenced.
+Only headers are read. Sunnybrook's files have odd UIDs, dates and group lengths, which are ignored here; pydicom's
+warnings about them are silenced.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ImageHeader:
 
     Attributes:
         size: (H, W) in pixels.
-        has_spacing: whether DICOM's PixelSpacing is there, two positive numbers; always False for PNG.
+        has_spacing: whether DICOM's PixelSpacing has two positive numbers; always False for PNG.
         spacing: PixelSpacing in mm, between rows and between columns; None where it is absent.
     """
 

@@ -38,7 +38,7 @@ def image_data_list(
         report: filled with findings and counts when given.
 
     Returns:
-        One dict an image: ``image`` (path), ``name`` (unique, safe as a file name, made of the path's parts below
+        One dict per image: ``image`` (path), ``name`` (unique, safe as a file name, made of the path's parts below
         ``path``, never of patient data in headers) and ``has_spacing`` (whether DICOM's PixelSpacing is there).
 
     Raises:

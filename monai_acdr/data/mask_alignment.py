@@ -4,13 +4,14 @@
 """Alignment of a patient's masks with the blood pool: a heuristic for cine MR (SSFP), where blood is bright.
 
 For every shift of the mask up to ``MAX_SHIFT`` pixels the contrast between the mask's inside and a narrow ring around
-it is computed, in units of the local standard deviation. Averaged over a patient's frames, masks that fit have a
-high contrast that no shift improves much. Masks displaced all alike have a low one, and another shift does better.
+it is computed, in units of the local standard deviation. Averaged over a patient's frames, masks that fit have a high
+contrast that no shift improves much. Masks with a common displacement have a low contrast, which another shift
+improves.
 
 Measured on Sunnybrook's training and validation groups (30 patients, PNG): SC-N-6, whose masks are known to be
 displaced, has contrast 0.13 and its best shift at 11 pixels, which gives 0.66; every other patient has at least 0.99,
-at most 2.8 pixels, and gains at most 0.11. The limits lie between with a wide margin. A flag means "look at these
-masks", not more; single frames are not judged, since apical slices may have nearly no contrast.
+at most 2.8 pixels, and gains at most 0.11. The limits lie between with a wide margin. A flag only means "look at these
+masks"; single frames are not judged, because apical slices may have almost no contrast.
 """
 
 from __future__ import annotations

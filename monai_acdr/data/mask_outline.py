@@ -87,7 +87,7 @@ def object_outlines(mask: np.ndarray) -> list[np.ndarray]:
 class MaskOutline:
     """Outline of the largest object of a mask file, traced only when it is used: ``np.asarray(outline)``.
 
-    A data list of a thousand large masks stays cheap, and its items still have vertices as ``contour``.
+    A data list of a thousand large masks stays cheap, and its items still provide vertices as ``contour``.
 
     Attributes:
         path: mask file; see :func:`read_mask`.
@@ -122,7 +122,7 @@ def _inside(vertices: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _crop(mask: np.ndarray) -> tuple[torch.Tensor, tuple[int, int]]:
-    """The part of a mask that holds objects, and its corner (x, y); tracing a whole mammogram takes long."""
+    """The part of a mask that holds objects, and its corner (x, y): tracing a whole mammogram is slow."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return torch.from_numpy(mask), (0, 0)

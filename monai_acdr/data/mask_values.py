@@ -155,7 +155,7 @@ def read_mask_values(name: str | Path) -> np.ndarray:
 
 
 def mask_facts(values: np.ndarray, name: str | Path) -> MaskFacts:
-    """Look at the values of one mask.
+    """Classify the values of one mask.
 
     Args:
         values: (H, W) as :func:`read_mask_values` gives them.
@@ -187,7 +187,7 @@ def mask_facts(values: np.ndarray, name: str | Path) -> MaskFacts:
 
 
 def _count_values(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values that occur, ascending, and how often; small whole numbers need no sorting, which takes long."""
+    """Values that occur, ascending, with their counts; without a slow sort where they are small whole numbers."""
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
         counts = np.bincount(values.ravel())
         present = np.flatnonzero(counts)

@@ -33,15 +33,15 @@ def mass_inference_list(
     structure: str = "mass",
     **options: Any,
 ) -> list[dict[str, Any]]:
-    """List what to infer on.
+    """List the images or masses for inference.
 
     Args:
         dataset_dir: a data set that :func:`mass_data_list` knows, or a mammogram (DICOM, PNG), or a folder of them.
         source: see :func:`mass_data_list`; None recognizes it, and takes the folder as images if it is not a data set.
         group: of the data set; None or ``all`` for all of it.
         boxes: CSV with the columns :data:`BOX_COLUMNS`, one row per mass; the images it names are inferred on.
-        structure: what the boxes are about: item ``a.png`` with a box gets the name ``a-mass1``. Letters that have no
-            place in a file name become ``-``.
+        structure: name of what the boxes enclose: item ``a.png`` with a box gets the name ``a-mass1``. Characters that
+            are not allowed in a file name become ``-``.
         pattern: keep only images whose path matches, see :func:`monai_acdr.data.image_data_list`.
         options: of the source.
 

@@ -84,11 +84,11 @@ class LoadMassReferenced(MapTransform):
 
 
 class DrawLabeld(MapTransform):
-    """Draw the mask of a contour on the present grid of an image, where there is no mask yet.
+    """Draw the mask of a contour on the current grid of an image, where there is no mask yet.
 
     Args:
         keys: mask (1, H, W) to write; one that is there already is left as it is.
-        contour_key: (1, N, 2) vertices; they follow the image to its present pixels.
+        contour_key: (1, N, 2) vertices; they are transformed to the image's current pixels.
         image_key: image (C, H, W).
         allow_missing_keys: skip items without a contour.
     """

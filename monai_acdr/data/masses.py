@@ -38,7 +38,7 @@ def mass_data_list(
     report: QualityReport | None = None,
     **options: Any,
 ) -> list[dict[str, Any]]:
-    """List the masses of a data set, one dictionary each.
+    """List the masses of a data set, one dictionary per mass.
 
     Args:
         dataset_dir: folder of the data set.
@@ -99,7 +99,7 @@ def find_mass_source(dataset_dir: str | Path) -> str:
 def hold_out(
     items: Sequence[dict[str, Any]], fraction: float = 0.2, seed: int = 0
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Set some patients of a training group aside, to choose the best weights on.
+    """Hold out some patients of a training group for model selection.
 
     Args:
         items: data list; masses without patient count as separate patients.

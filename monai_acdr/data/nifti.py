@@ -3,14 +3,14 @@
 
 """NIfTI volumes as frames, row first, and masks back onto their grid.
 
-Files are read here alone, NIfTI-1 and NIfTI-2 in one file, plain or compressed: the header by nibabel, the voxels only
-once their number is known to be within the budget (:mod:`monai_acdr.read_budget`), and no more of a compressed file
-than the header claims.
+All NIfTI files are read here, single-file NIfTI-1 and NIfTI-2, compressed or not. nibabel reads the header; voxels are
+read only when their number is within the budget (:mod:`monai_acdr.read_budget`), and of a compressed file no more than
+the header states.
 
-The size of a voxel stands in up to three places. ``pixdim`` has what was imaged; the qform keeps it; the sform may hold
-a map to a template, or nothing: ACDC's files, as many people have them, have an sform of 1 mm and a ``pixdim`` of 1.3 x
-1.3 x 10 mm. Where the sform's scale is not that of ``pixdim``, the latter is used, with a finding. Units of
-``xyzt_units`` count: meters and microns become mm.
+A file states the voxel size in up to three places. ``pixdim`` has the acquired size, and so has the qform; the sform
+may hold a map to a template, or nothing: common copies of ACDC's files have an sform of 1 mm and a ``pixdim`` of 1.3 x
+1.3 x 10 mm. Where the scales of sform and ``pixdim`` differ, ``pixdim`` is used, with a finding. The units in
+``xyzt_units`` are applied: meters and microns become mm.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class NiftiVolume:
 
     Attributes:
         voxels: (X, Y, Z, T) float32.
-        affine: (4, 4) voxel index to RAS mm, what is measured with.
+        affine: (4, 4) voxel index to RAS mm, used for measurements.
         shape: as in the file, 2 to 4 numbers.
         header: of the file, whose geometry masks get; None where the volume is from elsewhere.
-        findings: what is odd about its scale.
+        findings: remarks about its scale.
     """
 
     voxels: np.ndarray
@@ -113,7 +113,7 @@ class NiftiVolume:
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether the name ends like NIfTI's: the content of a compressed one tells nothing."""
+    """Whether the name has a suffix of NIfTI: compressed files cannot be detected by content."""
     return path.name.lower().endswith((".nii", ".nii.gz"))
 
 
@@ -137,16 +137,16 @@ def read_nifti(path: Path) -> NiftiVolume:
 
 
 def read_nifti_voxels(path: Path) -> np.ndarray:
-    """The voxels alone, float32, of two to four dimensions, wherever they lie: a label map is on its image's grid.
+    """The voxels alone, float32, of two to four dimensions, with any affine: a label map is on its image's grid.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`read_nifti`, without what is about its scale.
+        FileNotFoundError, ValueError: as :func:`read_nifti`, except for those about its scale.
     """
     return _read(path)[1]
 
 
 def check_grid(description: object, affine: np.ndarray, shape: tuple[int, ...]) -> list[Finding]:
-    """Refuse a grid of voxels that cannot be.
+    """Refuse an impossible voxel grid.
 
     Args:
         description: the file, for messages.
@@ -154,7 +154,7 @@ def check_grid(description: object, affine: np.ndarray, shape: tuple[int, ...]) 
         shape: (X, Y[, Z[, T]]).
 
     Returns:
-        What is odd about it.
+        Findings about it.
 
     Raises:
         ValueError: for an affine that is singular or sheared within a slice, and as
@@ -223,7 +223,7 @@ def _read(path: Path) -> tuple[Any, np.ndarray]:
 
 @contextmanager
 def _refusal(path: Path) -> Iterator[None]:
-    """Errors of nibabel, gzip, zlib and struct become one that names the file."""
+    """Convert errors of nibabel, gzip, zlib and struct into one that names the file."""
     try:
         yield
     except MemoryError:
@@ -259,7 +259,7 @@ def _header(stream: IO[bytes]) -> tuple[Any, tuple[int, ...], np.dtype[Any], int
 
 
 def _voxels(stream: IO[bytes], header: Any, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> np.ndarray:
-    """Voxels, float32. What follows them is not looked at."""
+    """Voxels, float32. Bytes after them are ignored."""
     slope, intercept = header.get_slope_inter()
     stream.seek(offset)
     number = math.prod(shape) * dtype.itemsize
@@ -274,7 +274,7 @@ def _voxels(stream: IO[bytes], header: Any, shape: tuple[int, ...], dtype: np.dt
 
 
 def _affine(header: Any) -> tuple[np.ndarray, list[Finding]]:
-    """(4, 4) voxel index to RAS mm, and what was decided."""
+    """(4, 4) voxel index to RAS mm, and findings about the choice."""
     code = int(header["xyzt_units"]) & 7
     findings = []
     if code not in _MM_PER_UNIT:

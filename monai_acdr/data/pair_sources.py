@@ -3,8 +3,8 @@
 
 """Sources of image and mask pairs: names of files and folders, tables, and JSON documents.
 
-Documents are ``dataset.json``, MONAI's data lists, and polygons of COCO and GeoJSON files. They come from outside: what
-they name must lie within the data set's folder, sizes are bounded, and an entry that cannot be used is a finding.
+Documents are ``dataset.json``, MONAI's data lists, and COCO and GeoJSON files with polygons. They are untrusted: the
+files they name must lie within the data set's folder, sizes are bounded, and unusable entries become findings.
 """
 
 from __future__ import annotations
@@ -487,7 +487,7 @@ class Outline:
 
 
 def find_documents(root: Path) -> Documents:
-    """Read the JSON files of a data set's folder and of the folders in it, and tell which kind they are.
+    """Read the JSON files in a data set's folder and its subfolders, and classify them.
 
     Raises:
         ValueError: when a file with a usual name (``dataset.json``, ``instances_train.json``) is not JSON; the message

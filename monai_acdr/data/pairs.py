@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Data list of any data set of images and masks or polygons, in the usual layouts, without options."""
+"""Data list for any data set of images with masks or polygons in the usual layouts, without options."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _FRAME = re.compile(r"(.*\d.*?)[\-_ ](?:slice|sl|frame|fr|image|img|im|view|phas
 
 
 class SeveralStructuresError(ValueError):
-    """Masks of several structures, of which no object can be an item of its own."""
+    """Masks of several structures, whose objects cannot become separate items."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def pair_folder_data_list(
 
     Masks have the values 0 and 1, 0 and 255, or 0 and 65535, or one whole number per structure, which ``dataset.json``
     may name: ``{"labels": {"background": 0, "lesion": 1}}``. A structure that surrounds another one in nine tenths of
-    its area is taken with it, as its outline is. What is doubtful or left out is in `report`.
+    its area is taken with it, as its outline is. Doubts and omissions are recorded in `report`.
 
     Args:
         dataset_dir: folder of the data set.
@@ -149,8 +149,8 @@ def pair_folder_data_list(
             ``pair_folder_data_list(folder, "test", folds=5, fold=0)``.
 
     Returns:
-        One dict a mask: ``image`` and ``label`` (paths, or slices as :func:`~monai_acdr.data.slice_name` writes them),
-        ``name``, ``patient``, ``group``, ``has_spacing``, ``spacing`` (mm between rows and between columns),
+        One dict per mask: ``image`` and ``label`` (paths, or slices as :func:`~monai_acdr.data.slice_name` writes
+        them), ``name``, ``patient``, ``group``, ``has_spacing``, ``spacing`` (mm between rows and between columns),
         ``structures`` (names, inner ones first), ``label_values`` (for each structure the values of its pixels in the
         label), ``laterality`` and ``view`` (from the table, otherwise from names such as ``P1_L_CC``), ``birads``,
         ``pathology``; None where unknown. A two-valued mask in DICOM, each object with ``split_components`` and each
@@ -270,7 +270,7 @@ def _mask_items(
     min_area: float | None,
     report: QualityReport,
 ) -> list[dict[str, Any]]:
-    """Items of masks: all values are looked at before it is decided what they mean."""
+    """Items of masks; all values are read before their meaning is decided."""
     frames: list[_Frame] = []
     facts: list[MaskFacts] = []
     empty = 0
@@ -517,7 +517,7 @@ _GUESSED = "patients were guessed"
 
 
 def _guess_patients(items: list[dict[str, Any]], report: QualityReport) -> None:
-    """Patients from names that tell them, where nothing else does and several images share one."""
+    """Guess patients from file names, where nothing else states them and several images share one."""
     own = {item["image"]: item["patient"] for item in items}
     if len(set(own.values())) < len(own):
         return

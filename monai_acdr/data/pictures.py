@@ -3,13 +3,14 @@
 
 """Pictures (PNG, JPEG, TIFF, BMP): the only module that opens files with Pillow.
 
-Pillow knows over forty formats and goes by content: an EPS file named ``.png`` would start Ghostscript. Only the four
-formats of :data:`PICTURE_FORMATS` are opened here. What the header claims is held against the budget before anything is
-decoded (:mod:`monai_acdr.read_budget`), and a file of several pictures is never taken for its first one.
+Pillow supports over forty formats and detects them by content: an EPS file named ``.png`` would start Ghostscript. Only
+the four formats of :data:`PICTURE_FORMATS` are opened here. The size stated by the header is checked against the budget
+before anything is decoded (:mod:`monai_acdr.read_budget`), and a file with several pictures is never reduced to its
+first one.
 
-Pixels are those that a viewer shows: the orientation of EXIF and TIFF is applied, so that a mask drawn on a turned
-photograph fits it, and transparent pixels are black. Color becomes 8-bit luminance, 16-bit and float gray stay as they
-are; color profiles are ignored, for gray values are data here.
+Pixels are those that a viewer shows: the orientation of EXIF and TIFF is applied, so that a mask drawn on a rotated
+photograph fits it, and transparent pixels are black. Color becomes 8-bit luminance; 16-bit and float gray values stay
+unchanged; color profiles are ignored, because gray values are data here.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def read_label_picture(path: str | Path) -> np.ndarray:
 def read_label_values(path: str | Path) -> np.ndarray:
     """Read a picture of labels or of one object: of a palette with colors the index, otherwise gray values.
 
-    A palette of grays only, as small PNG files have it, stands for its grays: the order of such a palette means
-    nothing.
+    A palette of grays only, as in small PNG files, is replaced by its gray values, because the order of such a palette
+    has no meaning.
 
     Returns:
         (H, W) as :func:`read_picture`.
@@ -171,7 +172,7 @@ def read_picture_frames(path: str | Path, color: bool = False) -> list[np.ndarra
 
 
 def decode_picture(data: bytes, name: str) -> np.ndarray:
-    """Decode a picture that lies in memory, with its colors.
+    """Decode a picture in memory, with its colors.
 
     Args:
         data: content of a file.
@@ -325,7 +326,7 @@ def _pages(image: Image.Image, name: str) -> Iterator[int]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Orientation that is still to be applied, 1 to 8; 1 is upright, and stands for one that cannot be read."""
+    """Orientation still to be applied, 1 to 8; 1 is upright, also when it cannot be read."""
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):  # else Pillow would decode it
         return 1
     try:
@@ -337,7 +338,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _size(image: Image.Image) -> tuple[int, int]:
-    """(H, W) of what :func:`_upright` gives; Pillow turns TIFF itself, and tells the size of what comes out."""
+    """(H, W) after :func:`_upright`; Pillow rotates TIFF itself and reports the resulting size."""
     return image.size if _orientation(image) in _SWAPPED else (image.height, image.width)
 
 

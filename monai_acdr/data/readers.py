@@ -3,13 +3,10 @@
 
 """Image readers for MONAI's ``LoadImage``: DICOM frames, mammograms, and slices of NIfTI volumes.
 
-MONAI's PydicomReader leaves MONOCHROME1 inverted and palettes as their indices, knows no modality LUT, and puts the
-whole header with the patient's name into the metadata.
-
-MONAI's own readers leave MONOCHROME1 inverted, ignore ImagerPixelSpacing, VOI and padding, or depend on what else is
-installed; this one gives one answer: row first (H, W), float32, bright means dense tissue, background dark, spacing
-in mm at the breast. The image stays in the file's own orientation; nothing of the patient's identity is in the
-metadata.
+MONAI's PydicomReader leaves MONOCHROME1 inverted and palettes as their indices, ignores modality LUT, VOI, padding and
+ImagerPixelSpacing, and puts the whole header with the patient's name into the metadata. MONAI's other readers depend on
+what else is installed. The readers here always give the same: (H, W) with rows first, float32, larger is brighter,
+spacing in mm (of mammograms at the breast), in the file's own orientation, and metadata without the patient's identity.
 """
 
 from __future__ import annotations
@@ -64,7 +61,7 @@ __all__ = [
 
 
 class LoadImaged(transforms.LoadImaged):
-    """MONAI's, without its warning that NVIDIA's decoder is not installed: the readers of this package do not use it.
+    """MONAI's LoadImaged without the warning that NVIDIA's decoder is missing, which is not used here.
 
     Arguments are those of :class:`monai.transforms.LoadImaged`.
 
@@ -96,7 +93,7 @@ _logger = logging.getLogger(__name__)
 
 
 def check_spacing(spacing: Any) -> Spacing:
-    """Pass "allow", None, or (row, column) mm; one number stands for both.
+    """Return "allow", None, or (row, column) mm; one number stands for both.
 
     Raises:
         ValueError: for anything else.
@@ -113,12 +110,12 @@ def check_spacing(spacing: Any) -> Spacing:
 
 
 def pixel_spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[float, float] | None, str]:
-    """Distance of pixels at the breast, (row, column) in mm, and where it was found.
+    """Pixel spacing at the breast, (row, column) in mm, and its source.
 
-    PixelSpacing counts where it is calibrated or stands alone. Otherwise ImagerPixelSpacing, measured at the detector,
+    PixelSpacing is used where it is calibrated or the only one. Otherwise ImagerPixelSpacing, measured at the detector,
     is divided by EstimatedRadiographicMagnificationFactor where there is one. A PixelSpacing that equals
-    ImagerPixelSpacing and names no PixelSpacingCalibrationType is a copy made at the detector, not a calibration
-    (DICOM PS3.3 10.7.1.3), so the magnification applies to it as well.
+    ImagerPixelSpacing and names no PixelSpacingCalibrationType is a copy made at the detector, not a calibration (DICOM
+    PS3.3 10.7.1.3), so the magnification applies to it as well.
 
     Args:
         dataset: ``pydicom.Dataset``.
@@ -126,7 +123,7 @@ def pixel_spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[f
         default: (row, column) for files without spacing, "allow" or None.
 
     Raises:
-        ValueError: when the file tells no spacing and ``default`` is None, or the spacing is not plausible
+        ValueError: when the file states no spacing and ``default`` is None, or the spacing is not plausible
             (:mod:`monai_acdr.plausibility`).
     """
     spacing, source = _spacing_of(dataset, path, default)
@@ -158,8 +155,9 @@ def _spacing_of(dataset: Any, path: str, default: Spacing) -> tuple[tuple[float,
 def image_affine(dataset: Any, spacing: tuple[float, float] | None) -> np.ndarray:
     """(4, 4) affine from the index (row, column, slice) of pixel centers to mm, as MONAI's PydicomReader makes it.
 
-    Mammograms have no place in the patient: without ImageOrientationPatient and ImagePositionPatient the affine is
-    ``diag(row spacing, column spacing, 1, 1)``. Distances and areas are true then, directions are the image's own.
+    Mammograms have no position in the patient: without ImageOrientationPatient and ImagePositionPatient the affine is
+    ``diag(row spacing, column spacing, 1, 1)``. Distances and areas are then correct; directions are those of the
+    image.
 
     Args:
         dataset: ``pydicom.Dataset``.
@@ -286,7 +284,7 @@ class DicomFileReader(ImageReader):
 class DicomFrameReader(DicomFileReader):
     """Read one gray DICOM image per file, rows first, as float32 values in which larger is brighter.
 
-    See :func:`monai_acdr.dicom.gray_values` for what is done to the stored values. The metadata hold ``affine`` and
+    Stored values are converted as in :func:`monai_acdr.dicom.gray_values`. The metadata hold ``affine`` and
     ``original_affine`` ((4, 4), RAS mm, as PydicomReader makes them with ``swap_ij=False``), ``spatial_shape``,
     ``original_channel_dim`` and ``space``; nothing of the patient.
 
@@ -319,7 +317,7 @@ class DicomFrameReader(DicomFileReader):
 
 
 class MammogramReader(DicomFileReader):
-    """Read one DICOM mammogram (MG, also CR or DX of a breast) a file.
+    """Read DICOM mammograms (MG, also CR or DX of a breast), one per file.
 
     The array is (H, W) float32 in the file's own orientation. In this order: padding is found, the modality LUT or
     rescale slope and intercept are applied, then the VOI transformation if wanted, then MONOCHROME1 is inverted
@@ -337,8 +335,8 @@ class MammogramReader(DicomFileReader):
             C.11.2.1.2), "lut" the first VOI LUT, "auto" the LUT, otherwise the window, otherwise the full range. All
             but "none" give values in [0, 1].
         modality: apply the modality LUT or rescale; False gives stored values, only with ``voi="none"``.
-        spacing: (row, column) or one number in mm for files that do not tell theirs; "allow" reads such files
-            without, with 1 pixel as unit in ``affine`` and ``has_spacing`` False. None refuses them.
+        spacing: (row, column) or one number in mm for files that do not state it; "allow" reads such files with pixels
+            as the unit of ``affine`` and ``has_spacing`` False. None refuses them.
 
     Raises:
         ValueError: for anything that cannot be read without doubt: the message names the file and the next step.

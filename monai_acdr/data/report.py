@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Findings of a data set: every file left out, with its reason, and every doubt about the ones kept."""
+"""Findings about a data set: every omitted file with its reason, and doubts about the others."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ SHOWN = 5
 
 @dataclass
 class QualityReport:
-    """Findings and counts of one data set; functions that read data sets fill a report that they are given.
+    """Findings and counts of one data set, filled by the functions that read data sets.
 
     Attributes:
         layout: recognized layout, empty before reading.
-        counts: what is there, for example ``frames`` and ``patients``.
-        findings: in the order in which they were made.
-        notes: what was assumed, or passed over because it is usual, such as patients that were guessed from names.
+        counts: number of each kind of entry, for example ``frames`` and ``patients``.
+        findings: in the order in which they were recorded.
+        notes: assumptions and usual omissions, such as patients that were guessed from names.
     """
 
     layout: str = ""
@@ -135,7 +135,7 @@ class QualityReport:
         self.findings.append(Finding(kind, detail, subject))
 
     def note(self, text: str) -> None:
-        """Record what was assumed; the same text once."""
+        """Record an assumption; the same text only once."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -153,12 +153,12 @@ class QualityReport:
         return {**asdict(self), "findings": findings, "kinds": self.kinds()}
 
     def log(self, logger: logging.Logger, root: Path, kept: Collection[str] = ()) -> None:
-        """Say in one line what is in a data set and how much was left out: a warning if anything was.
+        """Log one line with the content of a data set and the number of omissions, as a warning if there are any.
 
         Args:
             logger: of the module that read the data set.
             root: its folder.
-            kept: kinds of findings about what was not left out.
+            kept: kinds of findings that are not omissions.
         """
         skipped = {kind: number for kind, number in self.kinds().items() if kind not in kept}
         counts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in self.counts.items())
@@ -166,7 +166,7 @@ class QualityReport:
         logger.log(logging.WARNING if skipped else logging.INFO, "%s: %s; left out: %s.", root, counts, left_out)
 
     def summary(self) -> str:
-        """Text for people: counts, then each kind of finding with its meaning and its first subjects."""
+        """Readable text: counts, then each kind of finding with its meaning and its first subjects."""
         lines = [f"layout: {self.layout or 'unknown'}"]
         lines += [f"{name.replace('_', ' ')}: {count}" for name, count in self.counts.items()]
         lines += [f"note: {text}" for text in self.notes]

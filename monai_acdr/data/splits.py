@@ -67,7 +67,7 @@ def read_split(path: str | Path) -> Split:
 
     Two forms: a table whose header names ``group`` and one of ``patient``, ``name`` or ``image`` (separated by commas,
     semicolons or tabs); or a text file of one key per line, which are the training cases, everything else being test.
-    Empty lines and lines that begin with ``#`` do not count.
+    Empty lines and lines that begin with ``#`` are ignored.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -216,7 +216,7 @@ def check_apart(items: Items, report: QualityReport, strict: bool = True) -> Non
     Args:
         items: with ``patient`` and ``group``.
         report: receives ``patient_in_two_groups`` for each such patient.
-        strict: raise the error; otherwise the report alone tells.
+        strict: raise the error; otherwise it is only recorded in the report.
 
     Raises:
         ValueError: when a patient is in two groups.

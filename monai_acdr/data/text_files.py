@@ -3,8 +3,8 @@
 
 """Text files of unknown origin: bytes, rows of a CSV table, and JSON, within the budget of memory.
 
-Objects of Python are many times as large as the text that makes them: a line end may become a list of 64 bytes. What a
-table or document will need is estimated from its signs before it is parsed.
+Python objects are many times as large as the text they are parsed from: a line end may become a list of 64 bytes. The
+memory that a table or document will need is estimated from its characters before it is parsed.
 
 Tables have a header: rows by column name in any case, and paths that stay within the data set.
 """
@@ -46,8 +46,8 @@ def file_bytes(path: Path, description: str, times: int = 1) -> bytes:
 
     Args:
         path: the file; named pipes and devices are refused unopened.
-        description: is expected there, for messages, such as ``"a split file"``.
-        times: how many times as large as the file is what becomes of it.
+        description: what is expected, for messages, such as ``"a split file"``.
+        times: size of the parsed content as a multiple of the file size.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -92,7 +92,7 @@ def read_csv_rows(path: Path, description: str = "a CSV table") -> list[tuple[in
 def csv_rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
     """Rows of a CSV text that are not blank, each with the number of its last line.
 
-    The separator is the sign of ``,``, ``;`` and tab that occurs most in the first line.
+    The separator is the one of ``,``, ``;`` and tab that occurs most in the first line.
 
     Raises:
         ValueError: when the text is not such a table, or needs more than the budget of memory.
@@ -139,7 +139,7 @@ def json_value(data: bytes, path: Path, description: str) -> Any:
 
 
 class _DuplicateKeyError(Exception):
-    """A key that is in an object twice: which value is meant, no reader can tell."""
+    """A key that occurs twice in an object, so that its value is ambiguous."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
 
 
 def first_of(row: Mapping[str, str], *names: str) -> str:
-    """The first cell of these columns that is there and filled, otherwise ""."""
+    """The first non-empty cell of these columns, otherwise ""."""
     return next((row[name] for name in names if row.get(name)), "")
 
 

@@ -3,8 +3,8 @@
 
 """Typed access to elements of an untrusted data set: a value of the right type, nothing, or an error.
 
-pydicom gives what the file's value representation says, so that a damaged file has a float for its number of rows or a
-text where a sequence belongs. Values are not quoted in messages: an element may hold anything, names included.
+pydicom returns the type that the file's value representation names, so a damaged file may give a float as its number of
+rows, or text in place of a sequence. Messages never quote values: an element may hold anything, including names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 
 
 class _Quiet:
-    """State of the whole process, changed by the first thread that wants it and put back by the last one."""
+    """Process-wide state, changed by the first thread that needs it and restored by the last one."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -65,7 +65,7 @@ _QUIET = _Quiet()
 
 @contextmanager
 def quiet_values() -> Iterator[None]:
-    """Let pydicom not complain about values, in warnings or its log: it quotes them, and with them names.
+    """Suppress pydicom's warnings and log messages about values: they quote the values, including names.
 
     Values of the source are passed on as they are: UIDs with a leading zero are wrong, but they are the identity of the
     instances that a result refers to.
@@ -98,7 +98,7 @@ def numbers(holder: Any, keyword: str, count: int, name: object) -> tuple[float,
         name: of the file, for messages.
 
     Raises:
-        ValueError: for anything else than that many finite numbers.
+        ValueError: unless there are exactly that many finite numbers.
     """
     value = None if holder is None else _value(holder, keyword, name)
     if _is_empty(value):
@@ -118,7 +118,7 @@ def numbers(holder: Any, keyword: str, count: int, name: object) -> tuple[float,
 
 
 def number(holder: Any, keyword: str, name: object) -> float | None:
-    """The number of an element, None when it is absent or empty; errors of :func:`numbers`."""
+    """The number of an element, None when it is absent or empty; raises as :func:`numbers`."""
     values = numbers(holder, keyword, 1, name)
     return None if values is None else values[0]
 
@@ -164,7 +164,7 @@ def code(holder: Any, keyword: str) -> str:
 def text(holder: Any, keyword: str) -> str:
     """One text, number or name as text, without the spaces around it; "" when it is absent or anything else.
 
-    Nothing else is made text: for nested sequences pydicom takes a time beyond all bounds.
+    Other values are not converted: for nested sequences pydicom takes unbounded time.
     """
     value = _value(holder, keyword, "") if holder is not None else None
     return str(value).strip() if isinstance(value, (str, int, float, Decimal, PersonName)) else ""

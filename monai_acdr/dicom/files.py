@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""DICOM files in and out: bounded reads, messages without values, atomic writes; pydicom 2.4 and 3."""
+"""Reading and writing of DICOM files: bounded reads, messages without values, atomic writes; pydicom 2.4 and 3."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
 
 @contextmanager
 def dicom_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a DICOM file; a deflated one is inflated, at most to the memory budget, and reads as one that never was.
+    """Open a DICOM file; a deflated one is inflated, up to the memory budget, and reads like any other.
 
     Raises:
         OSError: when the file cannot be opened.
@@ -117,9 +117,9 @@ def load_dataset(
 def end_of_data(path: Path, stream: BinaryIO, header_only: bool) -> Callable[[BaseTag, str | None, int], bool]:
     """Stop condition of pydicom's reading of a file, its `stop_when`.
 
-    The rest of an interrupted copy is zeros, up to gigabytes, which pydicom takes for empty elements (0000,0000), eight
-    bytes each. Before the pixels they are damage. Behind them, and at the end of a file without pixels, programs pad
-    files with them, up to a block.
+    An interrupted copy ends in zeros, up to gigabytes, which pydicom reads as empty elements (0000,0000) of eight bytes
+    each. Zeros before the pixels are damage; after the pixels, and at the end of a file without pixels, they are the
+    padding that some programs write, up to a block.
 
     Args:
         path: the file.
@@ -147,7 +147,7 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
         path: the file.
         header_only: leave the pixels; the size of the file is not limited then.
         undecoded: keywords of elements that stay bytes, for :meth:`pydicom.dataset.Dataset.get_item`: coordinates by
-            the million, which pydicom would make objects of.
+            the million, each of which pydicom would make an object.
 
     Raises:
         OSError: when the file cannot be opened.
@@ -173,18 +173,18 @@ def storage_class(path: str | os.PathLike[str]) -> str:
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
-    """A value that is text, otherwise "": nested sequences, made text, take a time beyond all bounds."""
+    """A value that is text, otherwise "": converting nested sequences to text takes unbounded time."""
     value = dataset.get(keyword)
     return str(value) if isinstance(value, str) else ""
 
 
 def is_system_error(error: BaseException) -> bool:
-    """Whether the operating system raised it: pydicom raises its own OSErrors, whose messages quote values."""
+    """Whether the operating system raised the error: pydicom raises OSErrors too, and these quote values."""
     return isinstance(error, OSError) and error.errno is not None
 
 
 class ReadRefusal(ValueError):
-    """A message of ours, told apart from the errors of pydicom, whose messages quote values."""
+    """An error of this package, to distinguish it from pydicom's, whose messages quote values."""
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def _refuse_beyond_budget(path: Path, number: int) -> None:
 
 
 def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0, depth: int = 0) -> int:
-    """Decode all values, as pydicom does on access, outside of :func:`quiet_values` otherwise; bytes that they need."""
+    """Decode all values now, within :func:`quiet_values`, not on access; return the bytes that they need."""
     if depth > MAX_DEPTH:  # each level keeps a copy of all within it
         raise ReadRefusal(
             f"Expected at most {MAX_DEPTH} sequences within each other, but {path} has more: copy it again."
@@ -279,7 +279,7 @@ def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int 
 
 
 def _decoded_bytes(raw: RawDataElement) -> int:
-    """About the memory that a value needs beyond its bytes."""
+    """Approximate memory that a value needs beyond its raw bytes."""
     content = raw.value or b""
     kind = raw.VR or (dictionary_VR(raw.tag) if dictionary_has_tag(raw.tag) else "UN")
     if kind in _NUMBER_TIMES:
@@ -288,7 +288,7 @@ def _decoded_bytes(raw: RawDataElement) -> int:
 
 
 def check_target(path: str | os.PathLike[str], overwrite: bool) -> Path:
-    """The path of a result, once it is clear that writing may begin.
+    """Check that a result may be written to a path; return the path.
 
     Raises:
         FileExistsError: when the file exists and `overwrite` is false.
@@ -303,7 +303,7 @@ def check_target(path: str | os.PathLike[str], overwrite: bool) -> Path:
 def choose_transfer_syntax(lengths: Iterable[int]) -> UID:
     """Explicit VR, unless a value is too long for it.
 
-    PS3.5 6.2.2 allows UN then, which pydicom would write, but dcmtk and plastimatch find no contour there.
+    PS3.5 6.2.2 allows UN for such values, which pydicom would write, but dcmtk and plastimatch find no contours there.
 
     Args:
         lengths: bytes of the longest values.

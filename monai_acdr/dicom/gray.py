@@ -3,8 +3,8 @@
 
 """Conversion of stored pixel values to gray values in which larger is brighter (PS3.3 C.7.6.3, C.11.1 and C.11.2).
 
-One path for all modalities, so that a file gives the same pixels to every command, bundle and server. One float32 image
-is made and worked on in place: mammograms are large.
+All modalities take one path, so that every command, bundle and server gets the same pixels from a file. A single
+float32 image is allocated and modified in place, because mammograms are large.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class GrayImage:
 
     Attributes:
         values: (H, W) float32.
-        low: lowest value that it could have.
-        high: highest value that it could have.
+        low: lowest possible value.
+        high: highest possible value.
     """
 
     values: np.ndarray
@@ -88,7 +88,7 @@ def gray_values(
     modality: bool = True,
     voi: Callable[[GrayImage], None] | None = None,
 ) -> np.ndarray:
-    """Apply what the file says to stored values.
+    """Convert stored values to gray values, as the file specifies.
 
     In this order: padding is found, bits above BitsStored are dropped, the modality LUT or rescale slope and intercept
     are applied (of multi-frame objects those of the frame), then the VOI transformation if wanted, then MONOCHROME1 is
@@ -101,7 +101,7 @@ def gray_values(
         stored: (H, W) integers, as :func:`~monai_acdr.dicom.pixels.stored_frames` gives them.
         frame: number of the frame, from 1.
         modality: whether to apply the modality LUT or rescale.
-        voi: works on the image after that.
+        voi: changes the image in place after that.
 
     Returns:
         (H, W) float32.
@@ -128,10 +128,10 @@ def gray_values(
 
 
 def _padding(dataset: Any, stored: np.ndarray, within: np.ndarray, bits: int) -> np.ndarray | None:
-    """Where PixelPaddingValue, or the range to PixelPaddingRangeLimit, stands (PS3.3 C.7.5.1.1.2); None if nowhere.
+    """Pixels with PixelPaddingValue, or in the range to PixelPaddingRangeLimit (PS3.3 C.7.5.1.1.2); None if none.
 
-    Padding that the stored bits hold is looked for in them, whatever stands above them; padding that they cannot hold,
-    such as -2000 in unsigned images, in all bits of a pixel, where some writers put it.
+    A padding value that fits into the stored bits is compared with these bits alone. One that does not fit, such as
+    -2000 in unsigned images, is compared with all bits of a pixel, where some writers put it.
 
     Args:
         dataset: ``pydicom.Dataset``.
@@ -153,7 +153,7 @@ def _padding(dataset: Any, stored: np.ndarray, within: np.ndarray, bits: int) ->
 
 
 def _stored_number(dataset: Any, keyword: str, dtype: np.dtype[Any]) -> int | None:
-    """An element of VR US or SS, whichever way it was written, as the pixels' own type has it."""
+    """An element of VR US or SS, written as either of them, converted to the type of the pixels."""
     try:
         value = int(dataset.get(keyword))
     except (TypeError, ValueError):
@@ -164,7 +164,7 @@ def _stored_number(dataset: Any, keyword: str, dtype: np.dtype[Any]) -> int | No
 
 
 def _within(stored: np.ndarray, bits: int, signed: bool) -> np.ndarray:
-    """Drop what stands above the stored bits (overlays of old files), and extend the sign."""
+    """Drop the bits above the stored ones (overlays of old files), and extend the sign."""
     low, high = stored_range(bits, signed)
     if stored.min() >= low and stored.max() <= high:
         return stored
@@ -195,7 +195,7 @@ def _apply_modality(dataset: Any, name: object, image: GrayImage, frame: int) ->
 
 
 def _rescale(dataset: Any, name: object, frame: int) -> tuple[float, float]:
-    """Slope and intercept: the frame's own, the shared ones, or the instance's; (1, 0) where none is told."""
+    """Slope and intercept: the frame's own, the shared ones, or the instance's; (1, 0) where there are none."""
     holder = functional_group(dataset, frame, "PixelValueTransformationSequence", name) or dataset
     slope, intercept = number(holder, "RescaleSlope", name), number(holder, "RescaleIntercept", name)
     if slope is None and "RescaleSlope" in holder and is_present(holder, "RescaleIntercept"):
@@ -297,13 +297,13 @@ def _table(item: Any, name: object, signed: bool, big_endian: bool) -> tuple[np.
     """Entries of a look-up table, the value of its first entry, and the bits of an entry.
 
     Args:
-        item: what has LUTDescriptor and LUTData.
+        item: the item with LUTDescriptor and LUTData.
         name: of the file, for messages.
         signed: whether the values that are looked up may be negative.
         big_endian: whether the file is; pydicom leaves the words of VR OW as they are.
 
     Raises:
-        ValueError: when it is malformed or shorter than it says.
+        ValueError: when it is malformed or shorter than declared.
     """
     try:
         entries, first, bits = (int(value) for value in item.get("LUTDescriptor"))

@@ -49,7 +49,7 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class Algorithm:
-    """The producer of the contours: written as equipment and as algorithm identification.
+    """Producer of the contours, written as equipment and as algorithm identification.
 
     Attributes:
         name: of the algorithm, such as the bundle's name.
@@ -82,7 +82,7 @@ class Algorithm:
 
     @property
     def serial_number(self) -> str:
-        """DeviceSerialNumber, which segmentations need: a program has none but its version."""
+        """DeviceSerialNumber, which segmentations require; for software it is the version."""
         return self.software_version
 
 
@@ -91,9 +91,9 @@ _seeded: ContextVar[Iterator[UID] | None] = ContextVar("_seeded", default=None)
 
 @contextmanager
 def repeatable_uids(seed: str) -> Iterator[None]:
-    """New UIDs within the block follow from the seed and their order, so that a result that is made again is the same.
+    """Derive new UIDs within the block from the seed and their order, so that repeating a run gives the same results.
 
-    Archives take an instance that they have for a copy, and one with a new UID for another result.
+    An archive treats an instance with a known UID as a copy, and one with a new UID as another result.
 
     Args:
         seed: everything that the results depend on, such as the hashes of images and weights.
@@ -123,7 +123,8 @@ def new_uid() -> UID:
 def copy_identity(source: Dataset, target: Dataset) -> None:
     """Copy the modules of patient and study, name by name: a result belongs to its source's study.
 
-    Dates, times, ages and sexes that are not valid are left empty. Text becomes UTF-8, whatever the source has.
+    Dates, times, ages and sexes that are not valid are left empty. Text is converted to UTF-8, whatever the character
+    set of the source.
     """
     target.SpecificCharacterSet = CHARACTER_SET
     for keyword in (*_REQUIRED, *_OPTIONAL):
@@ -138,7 +139,7 @@ def copy_identity(source: Dataset, target: Dataset) -> None:
 
 
 def without_identity(source: Dataset) -> Dataset:
-    """A header to hand to other libraries: their checks log values, so it has neither a patient's name nor dates."""
+    """A header for other libraries, without the patient's name and dates, because their checks log values."""
     header = Dataset()
     for element in source:
         header.add(

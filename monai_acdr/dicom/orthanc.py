@@ -3,8 +3,8 @@
 
 """REST interface of an Orthanc server: its feed of changes, studies, files, and marks on studies.
 
-DICOMweb (:mod:`monai_acdr.dicom.web`) knows neither when a study is complete nor who sent it. Orthanc does, and
-tells it at ``/changes``; the rest is asked from the same interface, so that the server needs no plugin.
+DICOMweb (:mod:`monai_acdr.dicom.web`) knows neither when a study is complete nor who sent it. Orthanc does, and reports
+it at ``/changes``; the other requests use the same interface, so that the server needs no plugin.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ FIRST_USER_METADATA, LAST_USER_METADATA = 1024, 65535
 
 
 class OrthancError(DicomWebError):
-    """The server cannot be reached, refuses, or answers something else than was asked for.
+    """The server cannot be reached, refuses, or sends an unexpected answer.
 
     Messages contain neither credentials nor anything that identifies a patient.
 
     Args:
-        message: for people.
-        status: of HTTP; None when there was no answer.
+        message: text for users.
+        status: HTTP status; None when there was no answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -104,9 +104,9 @@ class OrthancStudy:
         identifier: Orthanc's identifier, a hash of PatientID and StudyInstanceUID.
         uid: StudyInstanceUID.
         description: StudyDescription; empty when absent.
-        last_update: when an instance came last, by the clock of the server, ``YYYYMMDDTHHMMSS``.
-        stable: whether no instance has come for the server's StableAge, as far as the server knows: after a restart
-            it takes all studies for stable.
+        last_update: when the last instance arrived, by the clock of the server, ``YYYYMMDDTHHMMSS``.
+        stable: whether no instance has arrived for the server's StableAge, as far as the server knows: after a restart
+            it considers all studies stable.
     """
 
     identifier: str
@@ -196,12 +196,12 @@ class Orthanc:
         return sorted(map(self._series, answer), key=lambda series: series.uid)
 
     def sender(self, instance: str) -> tuple[str, str]:
-        """Calling and called AE title with which an instance came; empty when it came another way."""
+        """Calling and called AE title with which an instance arrived; empty when it arrived another way."""
         answer = self._json("GET", f"/instances/{_check_identifier(instance)}/metadata?expand")
         return _text(answer, "RemoteAET"), _text(answer, "CalledAET")
 
     def mark(self, identifier: str, number: int) -> str:
-        """A metadatum of a study; empty if it has none.
+        """One metadata value of a study; empty if it is not set.
 
         Args:
             identifier: of the study.
@@ -210,7 +210,7 @@ class Orthanc:
         return self._mark(identifier, number)[0]
 
     def set_mark(self, identifier: str, number: int, value: str) -> None:
-        """Set a metadatum of a study, upon which Orthanc calls ``OnUpdatedStudy`` of its Lua scripts.
+        """Set one metadata value of a study; Orthanc then calls ``OnUpdatedStudy`` of its Lua scripts.
 
         Args:
             identifier: of the study.
@@ -230,7 +230,7 @@ class Orthanc:
         folder: str | os.PathLike[str],
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Path]:
-        """Fetch instances. All are there in the end, or none: the folder appears, readable by its owner only.
+        """Download instances, all or none: the folder appears complete, readable by its owner only.
 
         Args:
             study_uid: StudyInstanceUID that each must have.
@@ -261,7 +261,7 @@ class Orthanc:
         return [Path(folder) / name for name in names]
 
     def store(self, paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-        """Store DICOM files; those that the server has already stay as they are.
+        """Store DICOM files; those that the server already has stay unchanged.
 
         Returns:
             Orthanc's identifiers of the instances, in the order of the paths.
@@ -365,7 +365,7 @@ class Orthanc:
 
     @contextmanager
     def _absent(self) -> Iterator[None]:
-        """Leave the block quietly where the server has no such thing."""
+        """Leave the block without an error when the server answers that nothing is there."""
         try:
             yield
         except OrthancError as error:

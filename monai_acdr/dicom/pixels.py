@@ -3,12 +3,9 @@
 
 """Stored pixel values of gray DICOM images, frame by frame, with an error for every ambiguity.
 
-JPEG, JPEG-LS and JPEG 2000 carry an image size of their own, for which decoders allocate, and run lengths may unpack to
-anything: a file of some kilobytes and 256 x 256 pixels by its header can ask for gigabytes. What does not fit the
-header is refused unread.
-
-What the header claims, and what a compressed frame claims of itself, is held against the memory budget and against each
-other before a decoder sees it.
+JPEG, JPEG-LS and JPEG 2000 frames state an image size of their own, for which decoders allocate memory, and run lengths
+may unpack to any size: a file of a few kilobytes with 256 x 256 pixels by its header can ask for gigabytes. The sizes
+of header and frame are compared with each other and with the memory budget before a decoder sees the frame.
 """
 
 from __future__ import annotations
@@ -65,14 +62,14 @@ def check_codestream(frame: bytes, syntax: str, size: tuple[int, int], samples: 
 
     Args:
         frame: the bytes of one frame.
-        syntax: UID of the transfer syntax; others than those named above are not looked at.
+        syntax: UID of the transfer syntax; only those named above are checked.
         size: (H, W) of the header.
         samples: per pixel.
         bits: BitsAllocated.
         name: of the file, for messages.
 
     Raises:
-        ValueError: when the frame claims or unpacks to something else, or cannot be followed.
+        ValueError: when the frame states or unpacks to another size, or is malformed.
     """
     if syntax == _RLE:
         _check_runs(frame, size[0] * size[1], samples * (bits // 8), name)
@@ -193,9 +190,9 @@ class PixelFormat:
         frames: their number.
         photometric: ``MONOCHROME1``, ``MONOCHROME2`` or ``PALETTE COLOR``.
         allocated: bits of a pixel: 1, 8, 16 or 32.
-        stored: bits of it that count, the lowest.
-        signed: whether they are a number with a sign.
-        syntax: UID of the transfer syntax, "" where the file does not say.
+        stored: bits of it that are used, the lowest ones.
+        signed: whether the values are signed.
+        syntax: UID of the transfer syntax, "" where the file does not name it.
     """
 
     size: tuple[int, int]
@@ -213,7 +210,7 @@ class PixelFormat:
 
 
 def pixel_format(dataset: Any, name: object) -> PixelFormat:
-    """Pixel values of the header.
+    """Read the storage format of the pixels from the header, and check it.
 
     Args:
         dataset: ``pydicom.Dataset``.
@@ -221,8 +218,7 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
 
     Raises:
         ValueError: when there are no pixels, for colors, for odd bit depths, for a PhotometricInterpretation and a
-            PresentationLUTShape that contradict each other, whichever of the two ways, and when an image is larger
-            than the memory budget.
+            PresentationLUTShape that contradict each other, and when an image is larger than the memory budget.
     """
     rows, columns = whole_number(dataset, "Rows", name) or 0, whole_number(dataset, "Columns", name) or 0
     if rows < 1 or columns < 1 or "PixelData" not in dataset:
@@ -361,7 +357,7 @@ def _encapsulated(dataset: Any, form: PixelFormat, name: object) -> Iterator[byt
 
 
 def _single(dataset: Any, form: PixelFormat, frame: bytes) -> Dataset:
-    """A data set of one compressed frame, which both generations of pydicom decode by itself."""
+    """A data set with one compressed frame alone, which pydicom 2 and 3 both decode."""
     one = Dataset()
     one.file_meta = FileMetaDataset()
     one.file_meta.TransferSyntaxUID = UID(form.syntax)

@@ -3,8 +3,8 @@
 
 """Geometry and time of a frame: spacing, orientation, position, component of the MR signal, time.
 
-In enhanced multi-frame objects each frame has its own in the functional groups (PS3.3 C.7.6.16), in other objects it is
-in the header, or in the image type, which vendors fill in each their own way.
+Enhanced multi-frame objects have them per frame in the functional groups (PS3.3 C.7.6.16). Other objects have them in
+the header, or in the image type, which each vendor fills in its own way.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _LARGEST_MAGNIFICATION = 5.0
 def frame_plane(
     header: Dataset, frame: int, name: str
 ) -> tuple[tuple[float, float] | None, tuple[float, ...] | None, tuple[float, ...] | None]:
-    """(row, column) spacing in mm, orientation (6,) and position (3,) of a frame, each None where it is not told.
+    """(row, column) spacing in mm, orientation (6,) and position (3,) of a frame; each None where it is absent.
 
-    Without PixelSpacing, ImagerPixelSpacing of a projection counts, divided by the magnification where that is told
-    (PS3.3 10.7.1.3). A PixelSpacing that is a copy of ImagerPixelSpacing is treated as one.
+    Without PixelSpacing, the ImagerPixelSpacing of a projection is used, divided by the magnification where it is
+    stated (PS3.3 10.7.1.3). A PixelSpacing that is a copy of ImagerPixelSpacing is treated the same way.
 
     Args:
         header: of the instance.
@@ -51,7 +51,7 @@ def frame_plane(
         name: of the file, for messages.
 
     Raises:
-        ValueError: for numbers that are there but make no sense, or a spacing or position that is not plausible.
+        ValueError: for numbers that are present but invalid, and for an implausible spacing or position.
     """
     measures = functional_group(header, frame, "PixelMeasuresSequence", name)
     pixel = numbers(measures, "PixelSpacing", 2, name) or numbers(header, "PixelSpacing", 2, name)
@@ -81,7 +81,7 @@ def frame_plane(
 
 
 def frame_thickness(header: Dataset, frame: int, name: str) -> float | None:
-    """SliceThickness of a frame in mm; None where it is not told or cannot be: no size depends on it.
+    """SliceThickness of a frame in mm; None where it is absent or invalid, because no measurement depends on it.
 
     Args:
         header: of the instance.
@@ -107,7 +107,7 @@ def plane_affine(
 ) -> np.ndarray:
     """(4, 4) MONAI affine: index (row, column, slice) of pixel centers to RAS mm (PS3.3 equation C.7.6.2.1-1).
 
-    Without a place in the patient it is a scaling, by 1 where the spacing is not told.
+    Without a position in the patient it only scales, by 1 where the spacing is unknown.
     """
     row_mm, column_mm = spacing or (1.0, 1.0)
     affine = np.diag([row_mm, column_mm, 1.0, 1.0])
@@ -154,9 +154,9 @@ class FrameTime:
     """Acquisition time of a frame; None where the header does not state it.
 
     Attributes:
-        trigger_ms: after the R wave, in ms.
-        position: number of the frame among those of its place.
-        clock_ms: date and time in ms, where there is neither of these; only differences mean anything.
+        trigger_ms: time after the R wave, in ms.
+        position: number of the frame among those at its position.
+        clock_ms: date and time in ms, where neither of these is known; only differences are meaningful.
     """
 
     trigger_ms: float | None = None
@@ -173,8 +173,8 @@ def frame_component(header: Dataset, frame: int, name: str) -> str:
         name: of the file, for messages.
 
     Returns:
-        ``MAGNITUDE``, ``PHASE``, ``REAL``, ``IMAGINARY``, ``MIXED`` where only the instance says something and that is
-        no answer, or "" for other modalities and where nothing is said.
+        ``MAGNITUDE``, ``PHASE``, ``REAL``, ``IMAGINARY``, ``MIXED`` where only the whole instance is described and its
+        frames differ, or "" for other modalities and where nothing is stated.
 
     Raises:
         ValueError: when the functional groups are not sequences.
@@ -243,7 +243,7 @@ def date_time_ms(text: str) -> float | None:
 
 
 def _first(*places: tuple[Dataset | None, str]) -> float | None:
-    """The first number that is there and is one; TemporalPositionTimeOffset, in s, as ms."""
+    """The first element that holds a number; TemporalPositionTimeOffset is converted from s to ms."""
     for holder, keyword in places:
         try:
             value = number(holder, keyword, "")

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Values and structures of untrusted results: of the type that the standard gives them, or an error with the file.
+"""Typed access to the values and structures of untrusted result files; errors name the file.
 
-Damage may give an element another value representation, and with it a Python type: a sequence becomes a number, an
-integer a person's name. No message quotes a value: it may be the patient's name.
+Damage may change the value representation of an element, and with it the Python type: a sequence becomes a number, an
+integer a person's name. Messages never quote a value, because it may be the patient's name.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SHOWN = 20
 
 @contextmanager
 def broken_file_errors(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
-    """Turn what pydicom and numpy raise for broken files into a ValueError; our own errors pass.
+    """Convert what pydicom and numpy raise for broken files into a ValueError; errors of this package pass unchanged.
 
     Args:
         path: the file.
@@ -88,7 +88,7 @@ def element_label(holder: Dataset, keyword: str, dataset: Dataset, otherwise: st
     Args:
         holder: the data set that has it.
         keyword: of the element.
-        dataset: the file, which says what the patient is called.
+        dataset: the file, with the patient's name and ID.
         otherwise: its name when it has none, or when it repeats a word of the patient's name or ID.
         path: the file's path.
     """
@@ -111,7 +111,7 @@ def shown_labels(labels: Sequence[tuple[int, str]]) -> str:
 
 
 def choose_number(labels: Sequence[tuple[int, str]], requested: str, path: object) -> int:
-    """The number of the structure with a label, upper and lower case alike, or with a number, such as ``#2``.
+    """The number of the structure with a given label, regardless of case, or number, such as ``#2``.
 
     Args:
         labels: number and label of each structure.
@@ -119,7 +119,7 @@ def choose_number(labels: Sequence[tuple[int, str]], requested: str, path: objec
         path: the file, for the message.
 
     Raises:
-        ValueError: when no structure is called so, or several are; the message lists what there is.
+        ValueError: when no structure or several have it; the message lists those that exist.
     """
     text = requested.strip()
     found = [number for number, label in labels if label.strip().casefold() == text.casefold()]

@@ -4,7 +4,8 @@
 """Regions: a structure with its contours as rings, or its masks, on each source frame.
 
 A mask is drawn ring by ring: a ring adds what it covers, a hole removes it. An island within a hole is a ring that
-comes after the hole. Files of others do not flag holes; PS3.3 C.8.8.6.3 has two ways, and practice a third:
+comes after the hole. Files of other programs do not flag holes; PS3.3 C.8.8.6.3 defines two ways, and practice has a
+third:
 
 - keyhole: one CLOSED_PLANAR contour that runs along a channel to the hole, around it, and back. A channel without
   width is cut here, so that both parts become rings.
@@ -67,9 +68,9 @@ class Structure:
         label: name in viewers: ROI name, segment label. At most 64 characters.
         category: kind of property, one of CID 7150.
         property_type: what it is.
-        region: where in the body, None where `property_type` says it.
+        region: where in the body, None where `property_type` implies it.
         interpreted_type: RTROIInterpretedType of an RT structure set, such as ORGAN; empty where no term fits.
-        color: (R, G, B) that viewers are recommended, 0 to 255.
+        color: recommended display color (R, G, B), 0 to 255.
     """
 
     label: str
@@ -176,7 +177,7 @@ _CODED = {
 
 
 def named_structure(name: str) -> Structure:
-    """A structure by a user's name for it: with codes where they are known, otherwise a tissue that only has a name.
+    """The structure with a user's name: with its codes where they are known, otherwise a tissue with a name only.
 
     Args:
         name: the label in results, 1 to 64 characters. Case, underscores and a plural "s" make no difference for the
@@ -229,11 +230,11 @@ XOR_SHARE = 0.02
 def find_holes(
     rings: Sequence[np.ndarray], size: tuple[int, int], exclusive: bool = False
 ) -> tuple[tuple[np.ndarray, ...], tuple[bool, ...]]:
-    """Put rings into the order in which they are drawn, largest first, and find out which are holes.
+    """Sort rings into drawing order, largest first, and determine which are holes.
 
     Args:
         rings: polygons (K, 2) in pixels.
-        size: (H, W) of the image; what lies outside of it does not count.
+        size: (H, W) of the image; the area outside of it is ignored.
         exclusive: combine them by exclusive disjunction (CLOSEDPLANAR_XOR), where copies cancel each other out;
             otherwise a copy of a contour is left out.
 
@@ -275,7 +276,7 @@ def rasterize_rings(rings: Sequence[np.ndarray], holes: Sequence[bool], size: tu
 
 
 def split_keyholes(vertices: np.ndarray) -> list[np.ndarray]:
-    """Cut a polygon (K, 2) at its channels without width, edges that it runs along in both directions.
+    """Cut a polygon (K, 2) at its zero-width channels, edges that it follows in both directions.
 
     Returns:
         Rings, without the channels; the polygon itself when it has none.
@@ -308,7 +309,7 @@ def split_keyholes(vertices: np.ndarray) -> list[np.ndarray]:
 
 
 def join_keyholes(rings: Sequence[np.ndarray], holes: Sequence[bool]) -> list[np.ndarray]:
-    """Polygons whose holes are part of them, by channels without width (PS3.3 C.8.8.6.3).
+    """Join holes to the polygons around them by zero-width channels (PS3.3 C.8.8.6.3).
 
     Args:
         rings: in the order in which they are drawn.
@@ -410,7 +411,7 @@ def _painted(below: np.ndarray, coverage: np.ndarray, hole: bool) -> np.ndarray:
 
 
 def _is_hole(coverage: np.ndarray, below: np.ndarray, exclusive: bool) -> bool:
-    """Whether a ring lies within what is drawn already; shares of pixels tell the least and the most of it."""
+    """Whether a ring lies within the area drawn so far; the pixel coverages give a lower and an upper bound."""
     total = float(coverage.sum())
     if total <= 0:
         return False
@@ -428,7 +429,7 @@ def _is_hole(coverage: np.ndarray, below: np.ndarray, exclusive: bool) -> bool:
 
 
 def _distinct(ring: list[int], keys: list[tuple[int, ...]]) -> list[int]:
-    """Without repeated vertices, the last of which is the first again."""
+    """Vertices without repeats, and without the first one at the end."""
     return [index for position, index in enumerate(ring) if keys[index] != keys[ring[position - 1]]]
 
 
@@ -470,11 +471,11 @@ class Region:
     Attributes:
         structure: what it is.
         contours: for each source frame the polygons (K, 2) in its pixels, float64; empty if absent.
-        tracking_uid: the same in SEG and SR of one run, so that readers know that they show the same thing.
+        tracking_uid: the same in SEG and SR of one run, so that readers know that both show the same object.
         holes: for each source frame and each of its polygons whether it is a hole, which removes what it covers from
             the polygons before it (:mod:`monai_acdr.dicom.regions`). Empty where no polygon is one: they are united.
         number: of the ROI in the file that it was read from, or None.
-        generation: how it came about, one of :data:`GENERATIONS`.
+        generation: how it was made, one of :data:`GENERATIONS`.
     """
 
     structure: Structure

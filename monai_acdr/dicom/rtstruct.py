@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""RT structure sets (PS3.3 A.19), written from the vertices, and read, from this package and other programs.
+"""RT structure sets (PS3.3 A.19): written from vertices, and read, including those of other programs.
 
-An ROI is read as a whole or not at all: a structure without one of its slices would be a wrong result in silence. The
-faults of one ROI do not concern another one: it is left out, with the reason, unless it is the one that is asked for.
+An ROI is read completely or not at all: a structure that lacks one of its slices would be a wrong result without a
+warning. A faulty ROI does not affect the others: it is left out, with the reason, unless it is the requested one.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def write_rtstruct(
 ) -> Path:
     """Write contours as closed planar contours in mm, each with a reference to its image.
 
-    Holes become part of the contour around them, by the "keyhole" technique (PS3.3 C.8.8.6.3), which every reader
-    draws right.
+    Holes become part of the contour around them by the "keyhole" technique (PS3.3 C.8.8.6.3), which all readers draw
+    correctly.
 
     Args:
-        path: file to write; its name is yours, nothing of the patient is put there.
+        path: file to write; nothing about the patient is added to its name.
         contours: see :func:`as_regions`. Each region becomes an ROI.
         sources: frames of one study and one frame of reference, as :func:`read_sources` gives them.
-        structure: what plain contours show.
+        structure: the structure that plain contours outline.
         algorithm: what made them.
         label: StructureSetLabel, at most 16 characters.
         series_number: of the new series.
@@ -274,7 +274,7 @@ class _Roi:
 def read_rtstruct(
     path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
 ) -> list[Region]:
-    """Read closed planar contours; what is left out is logged.
+    """Read closed planar contours; contours that are left out are logged.
 
     Args, errors: as :func:`read_structure_set`.
 
@@ -290,7 +290,7 @@ def read_rtstruct(
 def read_structure_set(
     path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
 ) -> StructureSet:
-    """Read closed planar contours, and which of them are holes (:mod:`monai_acdr.dicom.regions`).
+    """Read closed planar contours, and determine which are holes (:mod:`monai_acdr.dicom.regions`).
 
     A contour belongs to the image that its Contour Image Sequence names; without one, to the only image in whose plane
     it lies. Contours of other kinds (points, open lines) are left out and counted.
@@ -303,7 +303,7 @@ def read_structure_set(
     Raises:
         OSError: when the file cannot be opened.
         ValueError: when it is not an RT structure set, has no ROI or several of the given name, or when the ROI, or
-            all of them, cannot be read: of other images, another frame of reference, or numbers that make no sense.
+            all of them, cannot be read: other images, another frame of reference, or invalid numbers.
     """
     path = Path(path)
     check_sources(sources)
@@ -338,7 +338,7 @@ def read_structure_set(
 
 
 def _rois(dataset: Dataset, path: Path) -> tuple[dict[int, _Roi], list[ValueError]]:
-    """ROIs by their numbers, and what is wrong with others."""
+    """ROIs by number, and the faults of those that cannot be read."""
     faults: list[ValueError] = []
     codes: dict[str, str | ValueError] = {}
     for item in items(dataset, "RTROIObservationsSequence", path):
@@ -370,7 +370,7 @@ def _rois(dataset: Dataset, path: Path) -> tuple[dict[int, _Roi], list[ValueErro
 
 
 def _add_contours(dataset: Dataset, rois: dict[int, _Roi], path: Path) -> list[ValueError]:
-    """Give each ROI its contours, and return what is wrong with items that belong to none."""
+    """Add the contours to their ROIs; return the faults of items that belong to none."""
     faults: list[ValueError] = []
     for item in items(dataset, "ROIContourSequence", path):
         try:
@@ -385,7 +385,7 @@ def _add_contours(dataset: Dataset, rois: dict[int, _Roi], path: Path) -> list[V
 
 
 class _Drawing:
-    """The images that contours are put on, and how many points there are so far."""
+    """The images that contours belong to, and the number of points so far."""
 
     def __init__(self, path: Path, sources: Sequence[SourceFrame]) -> None:
         self.path = path

@@ -1,12 +1,12 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""DICOM segmentations (PS3.3 A.51) of masks, built with highdicom, and read, from this package and from other programs.
+"""DICOM segmentations (PS3.3 A.51): written with highdicom, and read, including those of other programs.
 
-highdicom tells frames apart by their position alone and refuses cine series, whose phases share it. Such a series is
-given to it with made-up, distinct positions, and the true ones are put in afterwards, with a dimension for time.
+highdicom distinguishes frames by position alone and refuses cine series, whose phases share positions. It is given such
+a series with distinct, made-up positions; the true ones are restored afterwards, with a dimension for time.
 
-A segment is read as a whole or not at all, and the faults of one do not concern another one, as with the ROIs of
+A segment is read completely or not at all, and a faulty one does not affect the others, as with the ROIs of
 :mod:`monai_acdr.dicom.rtstruct`.
 """
 
@@ -82,8 +82,8 @@ EVEN_STEPS = 0.01
 def plain_geometry(instances: Sequence[Dataset], sources: Sequence[SourceFrame]) -> None:
     """Write the geometry of frames into headers that are copies, in the one form that highdicom reads.
 
-    It takes the measures of pixels from the shared functional groups, or the top level, and asks for a thickness. An
-    unknown one gets a placeholder, which :func:`state_measures` takes away.
+    highdicom takes pixel measures from the shared functional groups, or the top level, and requires a thickness. An
+    unknown thickness gets a placeholder, which :func:`state_measures` removes.
     """
     first = sources[0]
     if first.num_frames > 1:
@@ -106,7 +106,7 @@ def plain_geometry(instances: Sequence[Dataset], sources: Sequence[SourceFrame])
 
 
 def spread_positions(instances: Sequence[Dataset], sources: Sequence[SourceFrame]) -> None:
-    """Give frames that share their positions made-up ones, in headers that are copies; others are left alone.
+    """Give frames that share positions made-up ones, in headers that are copies; others stay unchanged.
 
     Frames of a multi-frame instance that are not sources get one as well.
     """
@@ -129,7 +129,7 @@ def spread_positions(instances: Sequence[Dataset], sources: Sequence[SourceFrame
 
 
 def index_by_time(result: Dataset, sources: Sequence[SourceFrame]) -> None:
-    """Put the true positions into a segmentation made from :func:`spread_positions`, and index its frames by time."""
+    """Restore the true positions in a segmentation made from :func:`spread_positions`, and index its frames by time."""
     if not _has_made_up_positions(sources):
         return
     places, phases = _slices_and_phases(sources)
@@ -154,10 +154,10 @@ def index_by_time(result: Dataset, sources: Sequence[SourceFrame]) -> None:
 def state_measures(result: Dataset, sources: Sequence[SourceFrame]) -> None:
     """Write spacing and thickness of the pixels as the sources have them, and the distance between slices.
 
-    Measures that differ between frames go to each frame. The distance of neighboring slices is written where it is the
-    same everywhere: without it dcmqi takes SliceThickness, and puts slices with gaps between them into wrong places.
-    PS3.3 C.7.6.16.2.1 asks for a thickness of each segmentation with a frame of reference. Where that of the source is
-    not known, this distance stands for it, and ContentDescription says so; without a distance it is left out.
+    Measures that differ between frames are written per frame. The distance between neighboring slices is written where
+    it is constant: without it dcmqi uses SliceThickness, and misplaces slices that have gaps between them. PS3.3
+    C.7.6.16.2.1 requires a thickness in each segmentation with a frame of reference. Where the thickness of the source
+    is unknown, this distance is used, and ContentDescription says so; without a distance it is left out.
     """
     distance = slice_distance(sources)
     if distance is not None and any(source.thickness is None for source in sources):
@@ -176,7 +176,7 @@ def state_measures(result: Dataset, sources: Sequence[SourceFrame]) -> None:
 
 
 def slice_distance(sources: Sequence[SourceFrame]) -> float | None:
-    """Mm between neighboring slices, where it is the same everywhere."""
+    """Distance between neighboring slices in mm, None unless it is constant."""
     one = dict(zip(slice_numbers(sources), sources, strict=True))
     steps = np.diff(sources[0].distance(np.array([one[number].position for number in sorted(one)])))
     return round(float(steps.mean()), 6) if len(steps) and np.ptp(steps) <= EVEN_STEPS else None
@@ -200,7 +200,7 @@ def _segment_number(item: Dataset, result: Dataset) -> int:
 
 
 def _has_made_up_positions(sources: Sequence[SourceFrame]) -> bool:
-    """Whether frames share their positions, or are some of an instance's, whose other frames may have none."""
+    """Whether frames share positions, or belong to an instance with other frames, which may have no position."""
     return len(set(slice_numbers(sources))) < len(sources) or len(sources) < sources[0].num_frames
 
 
@@ -257,17 +257,17 @@ def write_seg(
     series_number: int = 902,
     overwrite: bool = False,
 ) -> Path:
-    """Write masks, or contours rasterized exactly, on the grid of their images.
+    """Write masks, or exactly rasterized contours, on the grid of their images.
 
     Frames in which a segment is empty are left out. Phases of a cine series, which share their positions, are told
     apart by TemporalPositionIndex, a separate dimension.
 
     Args:
-        path: file to write; its name is yours, nothing of the patient is put there.
+        path: file to write; nothing about the patient is added to its name.
         regions: :class:`MaskRegion`s, each a segment; or contours in any form that :func:`as_regions` takes.
         sources: frames of one series, of one size; exactly one frame when they have no frame of reference.
         kind: ``BINARY`` (coverage >= 0.5) or ``FRACTIONAL`` (coverage as OCCUPANCY in 255 levels).
-        structure: what plain contours show.
+        structure: the structure that plain contours outline.
         algorithm: what made them.
         series_number: of the new series.
         overwrite: replace an existing file.
@@ -322,7 +322,7 @@ def write_seg(
 
 
 def _is_multi_frame_class(source: SourceFrame) -> bool:
-    """Whether objects of this class may have several frames, which is what highdicom goes by."""
+    """Whether objects of this class may have several frames: highdicom decides by the class."""
     name = UID(text(source.header, "SOPClassUID")).name
     return any(word in name for word in ("Enhanced", "Multi-frame"))
 
@@ -331,10 +331,9 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     """Raise an error unless one segmentation can refer to these frames.
 
     Raises:
-        ValueError: for several series, sizes, frames of reference or objects of a multi-frame class, even if these
-            have a frame each; for planes that are not
-            parallel; for several frames without a place in the patient; and for cross sections that have a place but
-            no frame of reference, which PS3.3 asks of them.
+        ValueError: for several series, sizes, frames of reference or objects of a multi-frame class, even with a single
+            frame each; for planes that are not parallel; for several frames without a position in the patient; and for
+            cross sections with a position but no frame of reference, which PS3.3 requires.
     """
     if len({str(source.header.SeriesInstanceUID) for source in sources}) > 1:
         raise ValueError("Expected images of one series, but got several: write a segmentation for each series.")
@@ -473,7 +472,7 @@ class Segmentation:
     Attributes:
         regions: a region for each segment that could be read, by the order in the file.
         left_out: segments that were not read, with the reason.
-        notes: what the masks do not say.
+        notes: remarks that the masks do not show.
     """
 
     regions: tuple[MaskRegion, ...]
@@ -484,7 +483,7 @@ class Segmentation:
 def read_seg(
     path: str | os.PathLike[str], sources: Sequence[SourceFrame], structure: str | None = None
 ) -> list[MaskRegion]:
-    """Read a segmentation whose frames have the grid of their source images; what is left out is logged.
+    """Read a segmentation whose frames have the grid of their source images; segments left out are logged.
 
     Args, errors: as :func:`read_segmentation`.
 
@@ -618,7 +617,7 @@ class _Reader:
         return Code(*values) if values and fits else None
 
     def _frame_count(self) -> int:
-        """The number of frames, once the header says a segmentation that can be read."""
+        """Check that the header describes a readable segmentation; return its number of frames."""
         count = element_integer(self.dataset, "NumberOfFrames", self.path, 0)
         bits = element_integer(self.dataset, "BitsAllocated", self.path, 0)
         samples = element_integer(self.dataset, "SamplesPerPixel", self.path, 1)
@@ -700,7 +699,7 @@ class _Reader:
         return np.nonzero(away <= 10 * SAME_PLACE)[0].tolist()
 
     def _differences(self, place: tuple, source: SourceFrame) -> list[str]:
-        """In what a frame differs from a source: nothing when their corners are in one place, or neither has one."""
+        """How a frame differs from a source: empty when their corners coincide, or neither has a position."""
         if self.size != source.size:
             return [f"size, {self.size} for {source.size}"]
         spacing, orientation, position = place

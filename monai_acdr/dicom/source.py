@@ -55,13 +55,13 @@ class SourceFrame:
         frame: number within the instance, from 1.
         num_frames: of the instance.
         size: (H, W).
-        spacing: (between rows, between columns) in mm; None when the file does not tell it.
+        spacing: (between rows, between columns) in mm; None when the file does not state it.
         orientation: ImageOrientationPatient, 6 numbers, or None.
         position: ImagePositionPatient, the center of the first pixel in mm, LPS, or None.
         frame_of_reference: its UID, the same in a series, or None, as in projections.
         thickness: SliceThickness in mm, or None.
         component: of the complex MR signal: see :func:`~monai_acdr.dicom.plane.frame_component`.
-        time: when it was taken, as far as its header says.
+        time: acquisition time, as far as the header states it.
     """
 
     path: Path
@@ -84,12 +84,12 @@ class SourceFrame:
 
     @property
     def has_place(self) -> bool:
-        """Whether its pixels have a place in the patient."""
+        """Whether its pixels have a position in the patient."""
         return not self.lacking
 
     @property
     def lacking(self) -> list[str]:
-        """Elements without which its pixels have no place in the patient."""
+        """Missing elements that are needed for the position of its pixels in the patient."""
         place = {
             "FrameOfReferenceUID": self.frame_of_reference,
             "ImagePositionPatient": self.position,
@@ -122,7 +122,7 @@ class SourceFrame:
 
 
 def read_sources(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFrame]:
-    """Read the headers of images; multi-frame instances give a frame each.
+    """Read the headers of images; each frame of a multi-frame instance becomes a source frame.
 
     Args:
         paths: DICOM files, all of one study.
@@ -132,8 +132,8 @@ def read_sources(paths: Iterable[str | os.PathLike[str]]) -> list[SourceFrame]:
 
     Raises:
         OSError: when a file cannot be opened.
-        ValueError: when a file is not a DICOM image or its geometry makes no sense, when an instance is there twice, or
-            when there is more than one patient or study.
+        ValueError: when a file is not a DICOM image or its geometry is invalid, when an instance occurs twice, or when
+            there is more than one patient or study.
     """
     return order_sources([frame for path in paths for frame in read_instance(path)])
 
@@ -265,7 +265,7 @@ def _check_kind(header: Dataset, path: Path) -> None:
 
 
 def _with_clock(frames: list[SourceFrame]) -> list[SourceFrame]:
-    """Frames of a series that only have a date and time, with the ms since the first frame of their place."""
+    """Frames of a series that only have date and time: with the ms since the first frame at the same position."""
     if any(frame.time.clock_ms is None for frame in frames):
         return frames
     first: dict[object, float] = {}
@@ -279,7 +279,7 @@ def _with_clock(frames: list[SourceFrame]) -> list[SourceFrame]:
 
 
 def _ordered(series: list[SourceFrame]) -> list[SourceFrame]:
-    """By slice, time, instance number, frame; of files that say none of these, by UID."""
+    """By slice, time, instance number and frame, or by UID where none of these is known."""
     series = sorted(_with_clock(series), key=lambda source: (_number(source.header, "InstanceNumber"), *source.key))
     slices = slice_numbers(series)
     times = [source.time for source in series]

@@ -106,8 +106,8 @@ class SrOptions:
 
     Attributes:
         coordinates: ``image`` (SCOORD, in pixels of the named image) or ``patient`` (SCOORD3D, mm, which names no
-            image: phases of a cine series cannot be told apart then).
-        structure: what plain contours show.
+            image, so phases of a cine series cannot be distinguished).
+        structure: the structure that plain contours outline.
         algorithm: what made them; by default this package.
         procedure: code of the imaging procedure; by default from the modality.
         series_number: of the new series.
@@ -142,10 +142,10 @@ def write_sr(
 ) -> Path:
     """Write a planar ROI measurement group for each contour, and groups for the ventricle's volumes and its wall.
 
-    In image coordinates a contour is drawn as far as it lies on its image; values are those of the whole contour.
+    In image coordinates contours are clipped to their image; values are those of the whole contour.
 
     Args:
-        path: file to write; its name is yours, nothing of the patient is put there.
+        path: file to write; nothing about the patient is added to its name.
         contours: see :func:`as_regions`.
         sources: frames of one study.
         measures: names of :data:`MEASURES` to values, for each contour in the order of :func:`iterate_contours`. The

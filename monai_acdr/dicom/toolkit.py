@@ -44,14 +44,15 @@ def require_dicomweb(feature: str) -> Any:
 
 @contextmanager
 def source_errors(product: str, source: object, instead: str) -> Iterator[None]:
-    """Turn what highdicom and pydicom raise about the headers of images into a ValueError that names file and element.
+    """Convert what highdicom and pydicom raise about image headers into a ValueError that names file and element.
 
-    Their messages speak of Python and quote values, so none is passed on. Our own errors pass.
+    Their messages are about Python objects and quote values, so none is passed on. Errors of this package pass
+    unchanged.
 
     Args:
-        product: what is made, such as "a DICOM segmentation".
+        product: the object being written, such as "a DICOM segmentation".
         source: the file of the images that it is made from.
-        instead: what to do without it, in options.
+        instead: alternative to recommend, in terms of options.
     """
     try:
         yield

@@ -53,21 +53,21 @@ _STUDY = re.compile(r"(?P<base>.*)/studies/(?P<study>[^/]+)(/series/(?P<series>[
 
 
 class DicomWebError(RuntimeError):
-    """A DICOMweb server cannot be reached, refuses, or answers something else than was asked for.
+    """A DICOMweb server cannot be reached, refuses, or sends an unexpected answer.
 
     Messages contain neither credentials nor queries nor anything that identifies a patient.
     """
 
 
 def check_uid(value: object, description: str) -> str:
-    """The UID, once it is one. Leading zeros are let pass: real archives have them.
+    """Check that a value is a UID, and return it. Leading zeros are accepted: real archives have them.
 
     Args:
         value: to check.
         description: its name for the message.
 
     Raises:
-        ValueError: unless it consists of at most 64 digits and dots. What it was instead is not repeated.
+        ValueError: unless it consists of at most 64 digits and dots. The message does not repeat the value.
     """
     if not isinstance(value, str) or len(value) > 64 or not _UID.fullmatch(value):
         raise ValueError(f"Expected a {description} of at most 64 digits and dots, but got something else.")
@@ -75,7 +75,7 @@ def check_uid(value: object, description: str) -> str:
 
 
 def check_url(url: str) -> str:
-    """The base URL of a service without its last slash.
+    """Check the base URL of a service; return it without its last slash.
 
     Args:
         url: such as ``https://host/dicom-web``.
@@ -156,7 +156,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Authorization:
-    """Signs requests; its text does not show with what.
+    """Adds credentials to requests; its repr does not show them.
 
     Attributes:
         header: value of the header Authorization, or None for requests without.
@@ -205,17 +205,17 @@ def find_credentials(url: str, environ: Mapping[str, str] = os.environ) -> Autho
 
 @dataclass
 class Answers:
-    """Headers of the last answer.
+    """Facts from the headers of the last answer.
 
     Attributes:
-        partial: it has a warning that there are more results than it lists (PS3.18 8.3.4.4).
+        partial: a warning said that there are more results than the answer lists (PS3.18 8.3.4.4).
     """
 
     partial: bool = False
 
 
 def open_client(url: str, timeout: float) -> tuple[Any, Answers]:
-    """A dicomweb_client.api.DICOMwebClient that keeps to the rules of this module, and what its answers say beside.
+    """A dicomweb_client.api.DICOMwebClient with the rules of this module, and facts from the headers of its answers.
 
     Args:
         url: base URL, checked.
@@ -244,11 +244,11 @@ def open_client(url: str, timeout: float) -> tuple[Any, Answers]:
 
 @contextmanager
 def explain(url: str, task: str) -> Iterator[None]:
-    """Turn whatever a request runs into into a DicomWebError; messages of the libraries repeat queries and values.
+    """Convert any failure of a request into a DicomWebError: messages of the libraries repeat queries and values.
 
     Args:
         url: the server.
-        task: what was asked for, such as "a list of series".
+        task: what was requested, such as "a list of series".
     """
     exceptions, server = import_module("requests.exceptions"), origin(url)
     try:
@@ -274,7 +274,7 @@ def explain(url: str, task: str) -> Iterator[None]:
 
 def _adapter(requests: Any, seconds: float, signed: bool, answers: Answers) -> Any:
     class Adapter(requests.adapters.HTTPAdapter):
-        """Waits `seconds` for each piece of an answer, and lets whole answers of the right kind through."""
+        """Waits `seconds` for each piece of an answer, and passes on complete answers of the right kind."""
 
         def send(self, request: Any, *_: Any, **options: Any) -> Any:
             options.update(stream=True, timeout=seconds)
@@ -324,7 +324,7 @@ def _check_status(response: Any, signed: bool) -> None:
 
 
 def _check_kind(response: Any) -> None:
-    """Check the content type; that of JSON loses its parameters, which dicomweb-client does not expect there."""
+    """Check the content type; remove the parameters of JSON's, which dicomweb-client does not expect."""
     kind = _media_type(response)
     if response.status_code == 204:
         return
@@ -339,7 +339,7 @@ def _check_kind(response: Any) -> None:
 
 
 def _read(response: Any) -> bytes:
-    """The whole body, and the certainty that it is whole."""
+    """The body, checked to be complete."""
     errors, server = import_module("urllib3.exceptions"), origin(response.request.url)
     boundary = _media_type(response).get_boundary()
     budget = read_budget_bytes()
@@ -426,8 +426,8 @@ class RemoteSeries:
 
     Attributes:
         uid: SeriesInstanceUID.
-        modality: such as MR; empty when the server does not tell it.
-        num_instances: how many the server says it has, or None.
+        modality: such as MR; empty when the server does not state it.
+        num_instances: their number according to the server, or None.
     """
 
     uid: str
@@ -441,7 +441,7 @@ class RemoteStudy:
 
     Attributes:
         uid: StudyInstanceUID.
-        patient_id: empty when the server does not tell it.
+        patient_id: PatientID; empty when the server does not state it.
     """
 
     uid: str
@@ -473,7 +473,7 @@ class DicomWeb:
         return f"DicomWeb({self.url!r})"
 
     def find_studies(self, filters: Mapping[str, str]) -> list[RemoteStudy]:
-        """Ask for studies.
+        """Search for studies.
 
         Args:
             filters: keyword -> value as QIDO-RS has them, such as ``{"StudyDate": "20240101-20240331"}``.
@@ -488,7 +488,7 @@ class DicomWeb:
         return sorted((RemoteStudy(uid, _text(found[uid], "00100020")) for uid in found), key=lambda one: one.uid)
 
     def find_series(self, study_uid: str, modality: str | None = None) -> list[RemoteSeries]:
-        """Ask for the series of a study.
+        """Search for the series of a study.
 
         Args:
             study_uid: StudyInstanceUID.
@@ -515,10 +515,10 @@ class DicomWeb:
         images_only: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Path]:
-        """Fetch a study, or one of its series, instance by instance.
+        """Download a study, or one of its series, instance by instance.
 
-        Everything is there in the end, or nothing: the folder appears, readable by its owner only, when all instances
-        that the server lists have come, each whole and of the right study.
+        The result is complete or absent: the folder appears, readable by its owner only, when all instances that the
+        server lists have arrived, each complete and of the right study.
 
         Args:
             study_uid: StudyInstanceUID.
@@ -531,7 +531,7 @@ class DicomWeb:
             The files: numbers, by series and InstanceNumber.
 
         Raises:
-            DicomWebError: when the server has no such study, or something comes that is not what it should be.
+            DicomWebError: when the server has no such study, or sends something unexpected.
             FileExistsError: when the folder holds anything.
             OSError: when it cannot be written.
             ValueError: when a UID is malformed.
@@ -554,14 +554,14 @@ class DicomWeb:
     def store(
         self, paths: Iterable[str | os.PathLike[str]], progress: Callable[[int, int], None] | None = None
     ) -> None:
-        """Store files. All are read before the first is sent; each is confirmed by the server.
+        """Store files. All files are read before the first one is sent; the server confirms each.
 
         Args:
             paths: DICOM files.
             progress: called with the number of files that are stored and that of all.
 
         Raises:
-            DicomWebError: when not all were stored; it tells which were, by file name.
+            DicomWebError: when not all were stored; the message names the stored files.
             OSError: when a file cannot be opened.
             ValueError: when a file is not a DICOM file or too large.
         """
@@ -615,8 +615,8 @@ class DicomWeb:
     ) -> dict[str, dict[str, Any]]:
         """All results by their UID, which is the attribute `tag`; asked for page by page.
 
-        A server may list less than it has, and say so in a warning (PS3.18 8.3.4.4): the rest must follow. Where it
-        gives the same page again, it knows no offset: it is asked once more, for as many as we take.
+        A server may list only a part, with a warning (PS3.18 8.3.4.4): the rest is requested page by page. A server
+        that returns the same page again does not support offsets; it is asked once more, with the largest limit.
         """
         found: dict[str, dict[str, Any]] = {}
         partial = asked_for_all = False

@@ -82,7 +82,7 @@ class CbisFiles:
                 self._folders[part].append((parts, files))
 
     def find(self, text: str) -> list[Path]:
-        """Files that a path of a table means: that file, otherwise those of its folder, otherwise those of its subject.
+        """Files that a path in a table means: the file itself, otherwise those of its folder or its subject.
 
         Raises:
             ValueError: for a path that leaves the data set.
@@ -98,9 +98,9 @@ class CbisFiles:
         return found
 
     def unnamed_folders(self) -> list[str]:
-        """Folders with files that no path looked for so far means, relative to the root, in natural order.
+        """Folders with files that no path so far referred to, relative to the root, in natural order.
 
-        Those of calcifications, which other tables name, do not count.
+        Folders of calcifications, which other tables name, are ignored.
         """
         return sorted((folder.relative_to(self.root).as_posix() for folder in self._unnamed), key=natural_key)
 
@@ -118,8 +118,8 @@ class CbisFiles:
 def choose_mask(files: Sequence[DicomFile], image_size: tuple[int, int]) -> DicomFile | None:
     """The mask among the files of crop and mask; None when none of them is one.
 
-    A crop has 16 bits, a mask 8. Where that does not leave exactly one file, those of two values only are masks, and of
-    several the one nearest to the image's size.
+    A crop has 16 bits, a mask 8. Where that does not leave exactly one file, files with two values are masks, and among
+    several the one nearest to the image's size is chosen.
     """
     masks = [file for file in files if file.bits == 8]
     if len(masks) == 1:
@@ -179,11 +179,11 @@ def cbis_ddsm_data_list(
         report: filled with what was left out, and why, and with counts.
 
     Returns:
-        One dict a mass: ``image`` (path), ``contour`` (lazy vertices in pixels of the image,
+        One dict per mass: ``image`` (path), ``contour`` (lazy vertices in pixels of the image,
         :class:`~monai_acdr.data.mask_outline.MaskOutline`, also of masks of another size; see :func:`load_cbis_mask`),
         ``name`` ("P_00001_LEFT_CC_1"), ``patient`` ("P_00001"), ``group``, ``laterality``, ``view``, ``birads``
         (assessment), ``pathology``, ``subtlety``, ``shape``, ``margins``, ``density``, None where empty, and
-        ``has_spacing``: the published files do not tell their pixel spacing.
+        ``has_spacing``: the published files do not state their pixel spacing.
 
     Raises:
         FileNotFoundError: when the folder or its tables are absent.
@@ -317,7 +317,7 @@ def _facts(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _apart(items: list[dict[str, Any]], report: QualityReport) -> list[dict[str, Any]]:
-    """Leave patients of the test table out of training, should both name them."""
+    """Exclude patients of the test table from training, in case both tables name them."""
     groups = defaultdict(set)
     for item in items:
         groups[item["patient"]].add(item["group"])

@@ -48,7 +48,7 @@ __all__ = [
 CASES_HELP = (
     "DDSM does not come with one. For the BCRP subset (malignant spiculated masses, 39 training and 40 test cases) the "
     "list was never part of the archive and its address is gone: get a copy from its owner, or write your own, "
-    "one case folder a line, relative to cancers/, as in cancer_01/case3013"
+    "one case folder per line, relative to cancers/, as in cancer_01/case3013"
 )
 
 _SUFFIXES = (".ics", ".ljpeg", ".overlay", ".gz")
@@ -62,7 +62,7 @@ class CaseFiles:
     Attributes:
         name: as in ``"A_1509_1"``.
         patient: as in ``"A_1509"``.
-        folder: where they lie.
+        folder: the folder that holds them.
         ics: the ``.ics`` file.
         films: ``.LJPEG`` files by view.
         overlays: ``.OVERLAY`` files by view.
@@ -79,7 +79,7 @@ class CaseFiles:
 def find_cases(root: Path, report: QualityReport) -> list[CaseFiles]:
     """All cases below a folder, in natural order of their folders; each case once.
 
-    Outlines of other cases that lie in a case's folder are not used and recorded, as is a second copy of a case.
+    Outlines of other cases in a case's folder, and second copies of a case, are not used; they are recorded.
 
     Raises:
         FileNotFoundError: when ``root`` is not a folder.
@@ -134,7 +134,7 @@ def _relative(root: Path, path: Path) -> str:
 
 
 def read_case_list(path: str | Path) -> list[str]:
-    """Read a list of case folders, one per line; empty lines and what follows ``#`` do not count.
+    """Read a list of case folders, one per line; empty lines and text after ``#`` are ignored.
 
     Raises:
         FileNotFoundError: when there is no such file, with what to do about it.
@@ -152,7 +152,7 @@ def read_case_list(path: str | Path) -> list[str]:
 def select_cases(
     found: Sequence[CaseFiles], cases: str | Path | Sequence[str] | None, report: QualityReport
 ) -> list[CaseFiles]:
-    """Those of the found cases that a list names; all without a list.
+    """The cases that a list names; all cases without a list.
 
     A line names a case by the last parts of its folder's path (``cancer_01/case3013``, ``case3013``) or by its name
     (``B_3013_1``, ``B-3013-1``). Nothing is opened by a line's path. Listed cases that are absent are recorded.
@@ -382,7 +382,7 @@ def ddsm_data_list(
         lesion_types: LESION_TYPE values of which a lesion needs one; a lesion may be MASS and CALCIFICATION.
 
     Returns:
-        One dict a mass: ``image`` (path), ``contour`` ((N, 2) float64 vertices (x, y) in pixels of the file, pixel
+        One dict per mass: ``image`` (path), ``contour`` ((N, 2) float64 vertices (x, y) in pixels of the file, pixel
         (c, r) covering [c, c + 1) x [r, r + 1), not closed, within the image; half coverage by it is exactly DDSM's
         mask), ``name`` (``A_1509_1.RIGHT_CC-mass1``, with the lesion's number), ``patient``, ``group``, ``laterality``,
         ``view``, ``birads``, ``pathology``, ``subtlety``, ``shape``, ``margins`` (None where the file says nothing),

@@ -98,7 +98,7 @@ def parse_name(name: str) -> DDSMName | None:
 
 
 def open_name(name: str) -> str:
-    """A file name without regard to case and to ``.gz``: what two files must share to be the same file."""
+    """A file name without case and ``.gz``, equal for copies of the same file."""
     lower = name.lower()
     return lower[:-3] if lower.endswith(".gz") else lower
 

@@ -1,23 +1,24 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The films of DDSM: lossless JPEG files, their optical density, and a MONAI image reader of them.
+"""Films of DDSM: lossless JPEG files, their optical density, and a MONAI image reader.
 
-The standard predicts the first line from the left neighbor, whatever predictor the scan names. PVRG applies the
-scan's predictor there too, over a virtual line of 2^(P - 1). Predictors 1, 4 and 5 give the same either way; 2, 3, 6
-and 7 come out wrong from every decoder that follows the standard, all over the image. The differences that such a
-decoder read are right, though: they follow from its result, and PVRG's rule turns them into the true samples.
+The files were written by the PVRG codec; some headers have height and width swapped. The standard predicts the first
+line from the left neighbor, whatever predictor the scan names, but PVRG applies the scan's predictor there too, over a
+virtual line of 2^(P - 1). Predictors 1, 4 and 5 give the same either way; with 2, 3, 6 and 7 every decoder that follows
+the standard gives wrong samples all over the image. The differences that it decodes are correct, though: they follow
+from its result, and PVRG's rule turns them into the true samples. The optional package imagecodecs does the Huffman
+decoding.
 
-The header of some files has height and width swapped; and the first line is predicted otherwise, see
-:mod:`monai_acdr.data.mammography.ddsm_film`. The Huffman decoding is that of the optional package imagecodecs.
+Optical density of gray level g, by digitizer:
 
     DBA                      g in [4, 64064]      (log10 g - 4.80662) / -1.07553
     HOWTEK, institution A    g <= 4006            3.789 - 0.00094568 g
     HOWTEK, institution D    g <= 4003            3.96604096 - 0.000990558 g
     LUMISYS                  g in [61, 4097]      (g - 4096.99) / -1009.01
 
-Gray levels are clamped to the range first. Dense tissue lets less light through: low optical density, bright on the
-film, high gray level.
+Gray levels are clamped to the range first. Dense tissue transmits less light: low optical density, bright on the film,
+high gray level.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class LosslessHeader:
 
     Attributes:
         precision: bits of a sample, 2 to 16.
-        size: (lines, samples a line) as the header says; swapped in some files of DDSM.
+        size: (lines, samples per line) as the header says; swapped in some files of DDSM.
         predictor: 1 to 7.
         code_lengths: (17,) bits of the Huffman code of each category of differences; 0 for unused categories.
         scan_start: offset of the coded data.
@@ -289,9 +290,9 @@ def read_ljpeg(path: str | Path, shape: tuple[int, int] | None = None) -> np.nda
 
 
 def check_ljpeg_header(path: Path) -> None:
-    """Look whether a file is an ``.LJPEG`` file by its header, without reading the 10 MB of a film.
+    """Check by its header that a file is an ``.LJPEG`` file, without reading the 10 MB of a film.
 
-    Files cut off later are refused by :func:`read_ljpeg` only.
+    Files that are cut off later are refused only by :func:`read_ljpeg`.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -327,7 +328,7 @@ def _decode(data: bytes, header: LosslessHeader, path: Path) -> np.ndarray:
 
 
 def _check_length(differences: np.ndarray, data: bytes, header: LosslessHeader, path: Path) -> None:
-    """Refuse images whose code needs more bits than the file has: the decoder makes up the rest and says nothing."""
+    """Refuse images whose code needs more bits than the file has: the decoder would silently invent the rest."""
     end = data.find(b"\xff\xd9", header.scan_start)
     coded = data[header.scan_start : None if end < 0 else end]
     present = 8 * (len(coded) - coded.count(b"\xff\x00"))  # a zero is stuffed after each 0xFF

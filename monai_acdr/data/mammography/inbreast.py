@@ -237,9 +237,9 @@ class _Refused(Exception):
 
 
 def _check_xml(path: Path, data: bytes) -> None:
-    """Parse the file once without making anything of it, in time proportional to its length.
+    """Parse the file once without building objects, in time proportional to its length.
 
-    Only a parser knows where a declaration is: a search for its text would have to look for the end of each beginning.
+    Only a parser can locate a declaration reliably: a text search would have to find the end of each candidate.
 
     Raises:
         ExpatError: when it is not well-formed.
@@ -303,7 +303,7 @@ def open_outline(vertices: np.ndarray) -> np.ndarray:
 
 
 def clip_to_image(vertices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Cut a closed polygon off at the image's border, [0, W] x [0, H] (Sutherland and Hodgman 1974).
+    """Clip a closed polygon to the image, [0, W] x [0, H] (Sutherland and Hodgman 1974).
 
     The mask within the image is exactly that of the whole polygon. One that leaves the image and comes back gets
     vertices along the border in between.
@@ -461,7 +461,7 @@ def inbreast_data_list(
         report: filled with what was left out, and why, and with counts.
 
     Returns:
-        One dict a mass: ``image`` (path), ``contour`` ((N, 2) float64 vertices (x, y) in pixels of the file, pixel
+        One dict per mass: ``image`` (path), ``contour`` ((N, 2) float64 vertices (x, y) in pixels of the file, pixel
         (c, r) covering [c, c + 1) x [r, r + 1), not closed, cut off at the image's border), ``name`` (image number and
         region, as in ``22678622-mass1``), ``patient``, ``group``, ``laterality``, ``view``, ``birads``; the last three
         are None where unknown.

@@ -31,7 +31,7 @@ logger = logging.getLogger("monai_acdr.data.phantoms")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options; what is not given is as the writers have it, whose defaults make the demo data."""
+    """The command's options; defaults are those of the writers, which make the demo data."""
     parser = argparse.ArgumentParser(
         prog="python -m monai_acdr.data.phantoms",
         description="Write a synthetic twin of a data set: short-axis cine studies with contours and link.csv; "

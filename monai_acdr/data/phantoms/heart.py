@@ -3,12 +3,12 @@
 
 """A synthetic beating heart in a chest: shapes, contours and pixels of short-axis slices.
 
-Borders here are soft and approximate, since no reference contour follows them. Signals are relative to blood = 1,
-positions are mm from the middle of the image, (x, y) with y down.
+Signals are relative to blood = 1. Lengths and positions are in mm, positions (x, y) from the middle of the image, along
+a row and along a column (y down). `level` runs from 0 (base) to 1 (apex), `contraction` from 0 (end-diastole, ED) to 1
+(end-systole, ES).
 
-Every outline is star-shaped: a center and one radius for each of `NUM_ANGLES` equidistant angles. Lengths are mm;
-(x, y) is the position along a row and along a column (y down), from the middle of the image. `level` runs from 0
-(base) to 1 (apex), `contraction` from 0 (end-diastole, ED) to 1 (end-systole, ES).
+Outlines of the heart are star-shaped, a center and one radius for each of `NUM_ANGLES` equidistant angles, and are
+rasterized exactly. Borders of the chest are soft and approximate, because no reference contour follows them.
 """
 
 from __future__ import annotations

@@ -3,33 +3,38 @@
 
 """Synthetic breasts with masses, in the layouts of INbreast, DDSM and CBIS-DDSM.
 
-ITU-T T.81, process 14, one component, a fixed Huffman code; the first line is predicted as all others, over a virtual
-line of 2^(P - 1), and height and width may be swapped in the header. Simple and exact, not small or fast.
+INbreast (:func:`write_inbreast_twin`):
 
-    AllDICOMs/<image>_<patient>_MG_<L|R>_<CC|ML>_ANON.dcm    four views a patient; INbreast's names say ML for MLO
+    AllDICOMs/<image>_<patient>_MG_<L|R>_<CC|ML>_ANON.dcm    four views per patient; names have ML for MLO
     AllXML/<image>.xml                                       outlines as OsiriX writes them; normal images have none
     INbreast.csv                                             `;`, with BI-RADS
-    phantom.json                                             what was written, with digests: see `output_folder.py`
+    phantom.json                                             list of the files with digests: see `output_folder.py`
 
-Each patient has one or two masses in one breast, seen in both views; the other breast is normal. As in the original,
-``Mass`` is spelled in several ways and other kinds of regions stand beside it.
+Each patient has one or two masses in one breast, visible in both views; the other breast is normal. As in the original,
+``Mass`` is spelled in several ways, and there are regions of other kinds.
+
+DDSM (:func:`write_ddsm_cases`):
 
     cancers/cancer_01/case9001/A-9001-1.ics
     cancers/cancer_01/case9001/A_9001_1.LEFT_CC.LJPEG           one breast, two views, each with one mass
     cancers/cancer_01/case9001/A_9001_1.LEFT_CC.OVERLAY
     cases.txt                                                   the case folders, relative to cancers/
-    phantom.json                                                what was written, with digests: see `output_folder.py`
+    phantom.json
 
-Every second header is swapped, every third overlay is gzipped.
+The LJPEG encoder is simple and exact, neither compact nor fast: ITU-T T.81, process 14, one component, a fixed Huffman
+code. As in PVRG's files, the first line is predicted like all others, over a virtual line of 2^(P - 1). Height and
+width are swapped in every second header, and every third overlay is gzipped.
+
+CBIS-DDSM (:func:`write_cbis_ddsm_twin`):
 
     mass_case_description_{train,test}_set.csv
     Mass-Training_P_00001_LEFT_CC/<study>/<series>/1-1.dcm       full mammogram, 16 bit
     Mass-Training_P_00001_LEFT_CC_1/<study>/<series>/1-1.dcm     crop, 16 bit, and mask, 8 bit, in either order
-    phantom.json                                                 what was written, with digests: see `output_folder.py`
+    phantom.json
 
-The tables name ``000000.dcm`` and ``000001.dcm``; the first patient's files have these names, the others' the newer
-ones. In every second row the columns of crop and mask are swapped, every third row's paths end in a line end, and the
-first mask of the test group is smaller than its image.
+The tables name ``000000.dcm`` and ``000001.dcm``; the first patient's files have these names, the others the newer
+ones. In every second row the columns of crop and mask are swapped, in every third row the paths end in a line break,
+and the first mask of the test group is smaller than its image.
 """
 
 from __future__ import annotations

@@ -114,9 +114,9 @@ _PATIENT = re.compile(r"SC-(HF-I|HF-NI|HYP|N)-0*(\d{1,4})", re.IGNORECASE)
 
 
 def patient_name(name: str) -> str:
-    """The one spelling of a patient used in data lists: ``SC-HF-I-01`` and ``SC-HF-I-1`` both give ``SC-HF-I-1``.
+    """The spelling of a patient's name in data lists: ``SC-HF-I-01`` and ``SC-HF-I-1`` both give ``SC-HF-I-1``.
 
-    Names of another form come back unchanged.
+    Other names are returned unchanged.
     """
     match = _PATIENT.fullmatch(name)
     return f"SC-{match[1].upper()}-{int(match[2])}" if match else name
@@ -182,7 +182,7 @@ def read_link_table(path: Path) -> list[LinkedPatient]:
 
 
 def folder_name(name: str, where: str) -> str:
-    """Pass a name from a table that is one plain folder name, so that no table leads out of the data set.
+    """Check that a name from a table is one plain folder name, so that no table leads out of the data set; return it.
 
     Raises:
         ValueError: for an empty name, ``.``, ``..``, separators, drive letters and control characters.

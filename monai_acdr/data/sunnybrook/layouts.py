@@ -77,7 +77,7 @@ _SUFFIXES = (".txt", ".dcm", ".png", ".csv")
 
 
 def scan_tree(root: Path, report: QualityReport | None = None) -> Tree:
-    """List ``root`` once, so that no layout has to walk the disk again; ``report`` receives what is not a file."""
+    """List ``root`` once for all layouts; ``report`` receives paths that are not regular files."""
     return dict(walk_data_set(root, _SUFFIXES, QualityReport() if report is None else report))
 
 
@@ -121,7 +121,7 @@ def path_part(folder: Path, *patterns: re.Pattern[str]) -> str | None:
 
 
 def has_suffix(names: list[str], suffix: str) -> bool:
-    """Whether a file name ends so, in any case."""
+    """Whether a file name ends with one of the suffixes, in any case."""
     return any(name.lower().endswith(suffix) for name in names)
 
 

@@ -187,7 +187,7 @@ def scan_link(root: Path, tree: Tree, keep: Keep, report: QualityReport) -> list
 
 
 def _report_unlinked(contours: Path, root: Path, tree: Tree, linked: set[Path], report: QualityReport) -> None:
-    """Folders of contours that no row of the table names: what a table cut off shows."""
+    """Report folders of contours that no row of the table names, as after a table was cut off."""
     for folder, names in tree.items():
         if contours in folder.parents and folder not in linked and any(map(CONTOUR_NAME.fullmatch, names)):
             report.add("unknown_patient", folder.relative_to(root).as_posix(), "no row of link.csv names it")
@@ -394,7 +394,7 @@ def sunnybrook_data_list(
             ``covered`` for others.
 
     Returns:
-        One dict a frame: ``image`` and ``label`` (paths; the label is a PNG mask, or a contour file for
+        One dict per frame: ``image`` and ``label`` (paths; the label is a PNG mask, or a contour file for
         :func:`~monai_acdr.data.contour_files.read_contour`), ``mask_rule`` (contour files are ``covered``),
         ``reader_shift`` ((x, y) pixels, :data:`READER_SHIFT_PX` for the 45 Sunnybrook patients, otherwise 0), ``name``
         (unique, ``SC-HF-I-01-IM-0001-0059``), ``patient`` (``SC-HF-I-1``), ``group`` (``unassigned`` where no table
@@ -439,7 +439,7 @@ def sunnybrook_data_list(
 
 
 class _Selection:
-    """Decides which patients are wanted, and remembers who was there."""
+    """Selects the wanted patients, and records those that occurred."""
 
     def __init__(self, group: str | None, exclude: Sequence[str] | None, report: QualityReport) -> None:
         if isinstance(exclude, str):

@@ -170,7 +170,7 @@ def test_bcrp(tmp_path: Path) -> None:
     assert report.layout == "bcrp"
     assert report.kinds() == {"not_in_subset": 1, "subset_size": 1}
     assert report.of("subset_size")[0].text == "1 cases and 1 masses, published are 79 and 174"
-    with pytest.raises(ValueError, match="Expected `cases`, the list of BCRP's cases.*one case folder a line"):
+    with pytest.raises(ValueError, match="Expected `cases`, the list of BCRP's cases.*one case folder per line"):
         bcrp_data_list(tmp_path)
     with pytest.raises(FileNotFoundError, match="For the BCRP subset .* the list was never part of the archive"):
         bcrp_data_list(tmp_path, cases=tmp_path / "absent.txt")
