@@ -39,8 +39,9 @@ _JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55, 57,
 _JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 92, 93, 201, 202, 203))
 """JPEG 2000 and High-Throughput JPEG 2000."""
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-_LIBJPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81))
-"""What the extra ``jpeg-lossless`` decodes."""
+_HIGH_THROUGHPUT = _JPEG_2000[-3:]
+_OF_THE_EXTRA = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81))
+"""What the extra ``jpeg-lossless`` decodes, with pydicom 3 High-Throughput JPEG 2000 as well."""
 _RLE = "1.2.840.10008.1.2.5"
 
 _FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
@@ -320,7 +321,8 @@ def _native(dataset: Any, form: PixelFormat, requested: Sequence[int], name: obj
 
 def _compressed(dataset: Any, form: PixelFormat, requested: Sequence[int], name: object) -> Iterator[np.ndarray]:
     if not _has_decoder(form):
-        extra = "install one with `pip install 'monai_acdr[jpeg-lossless]'`, or " if form.syntax in _LIBJPEG else ""
+        known = _OF_THE_EXTRA if _PYDICOM_2 else (*_OF_THE_EXTRA, *_HIGH_THROUGHPUT)
+        extra = "install one with `pip install 'monai_acdr[jpeg-lossless]'`, or " if form.syntax in known else ""
         raise ValueError(
             f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)} with "
             f"{form.stored} bits, for which no decoder is installed: {extra}decompress the file, for example with "

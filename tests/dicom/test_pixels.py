@@ -257,6 +257,19 @@ def test_what_needs_the_extra_says_so(made: SimpleNamespace, tmp_path: Path, cas
         list(stored_frames(dataset, "x"))
 
 
+@pytest.mark.skipif(pydicom.__version__.startswith("2"), reason="pydicom 2 has no High-Throughput JPEG 2000")
+def test_high_throughput_jpeg_2000_needs_the_extra(
+    made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pydicom.pixels import get_decoder
+
+    dataset = encoded(made, tmp_path / "a.dcm", f"{JPEG}201", 8, bytes(4))
+    assert get_decoder(UID(f"{JPEG}201")).available_plugins == ("pylibjpeg",)
+    monkeypatch.delitem(get_decoder(UID(f"{JPEG}201"))._available, "pylibjpeg")
+    with pytest.raises(ValueError, match=r"no decoder is installed: .*pip install 'monai_acdr\[jpeg-lossless\]'"):
+        list(stored_frames(dataset, "x"))
+
+
 @pytest.mark.parametrize("encoder", ["jpegls_encode", "ljpeg_encode"])
 def test_signs_of_twelve_bits(made: SimpleNamespace, tmp_path: Path, encoder: str) -> None:
     """The encoder gets the lowest 12 bits; those above are the sign's, and pydicom 2 does not extend it."""
