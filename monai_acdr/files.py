@@ -25,6 +25,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -48,6 +49,7 @@ __all__ = [
     "remove_leftovers",
     "replace_file",
     "replace_folder",
+    "temporary_folder",
     "write_text_atomically",
     "writing",
 ]
@@ -57,6 +59,8 @@ LOCK = ".monai_acdr-lock"
 PARTIAL = ".monai_acdr-partial"
 """Start of hidden names: ``.monai_acdr-partial.NAME`` is one file or folder, not yet in place (the name comes last,
 because writers choose a format by the suffix), ``.monai_acdr-partial-ID`` a folder of results not yet published."""
+TEMPORARY = "monai_acdr-"
+"""Start of the names of temporary folders."""
 DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
 """Seconds that a writer waits for another writer of the same file."""
@@ -653,6 +657,43 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> None:
                     _remove(folder / f"{prefix}{name}")
                 finally:
                     lock.release()
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder among the temporary files that only this user can read, gone when the block ends.
+
+    Copies of patients' images lie there, and a process may be killed: folders of processes that have ended are removed
+    first. A lock in each tells whether its process runs, also one in another container.
+
+    Raises:
+        OSError: when it cannot be made.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
+        with suppress(OSError):  # another user's
+            if not left.is_symlink() and (left / LOCK).is_file():
+                _remove_unlocked(left)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
+        lock = _Lock(folder / LOCK)
+        if lock.acquire():  # else another process has taken it for one that was left
+            break
+    process = os.getpid()
+    try:
+        yield folder
+    finally:
+        if os.getpid() == process:
+            _remove(folder)
+            lock.release()
+
+
+def _remove_unlocked(folder: Path) -> None:
+    lock = _Lock(folder / LOCK)
+    if lock.acquire():
+        try:
+            _remove(folder)
+        finally:
+            lock.release()
 
 
 def is_own_name(name: str) -> bool:

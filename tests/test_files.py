@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from monai_acdr.files import replace_file, write_text_atomically
+from monai_acdr.files import LOCK, replace_file, temporary_folder, write_text_atomically
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -95,3 +96,29 @@ def test_a_write_that_stops_half_way(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["metrics.csv"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_temporary_folders_of_killed_processes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("monai_acdr-without-lock", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other" / LOCK).write_text("")
+    (tmp_path / "monai_acdr-link").symlink_to(tmp_path / "other", target_is_directory=True)
+    others = sorted(tmp_path.iterdir())
+    with temporary_folder() as running:
+        assert running.stat().st_mode & 0o077 == 0
+        process = os.fork()
+        if process == 0:
+            with temporary_folder() as folder:
+                (folder / "study").mkdir()
+                os._exit(0)
+        assert os.waitpid(process, 0)[1] == 0
+        (left,) = {*tmp_path.iterdir()} - {running, *others}
+        assert (left / "study").is_dir()
+        with pytest.raises(KeyError, match="wrong"), temporary_folder() as folder:
+            (folder / "a").write_text("x")
+            assert not left.exists() and running.is_dir()
+            raise KeyError("wrong")
+        assert sorted(tmp_path.iterdir()) == sorted([*others, running])
+    assert sorted(tmp_path.iterdir()) == others

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -31,7 +30,7 @@ from monai_acdr.apps.segment_study import segment
 from monai_acdr.apps.watch.rules import Recipe, check_recipe
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom.identity import repeatable_uids
-from monai_acdr.files import file_sha256, lock_folder, publish_into
+from monai_acdr.files import file_sha256, lock_folder, publish_into, temporary_folder
 
 __all__ = ["mercure"]
 
@@ -75,8 +74,8 @@ def mercure(
     images = sorted(source.rglob("*.dcm"))
     if not images:
         raise ValueError(f"Expected images, *.dcm, in {source}, but found none: is this the folder {IN_DIR}?")
-    with lock_folder(target), tempfile.TemporaryDirectory(prefix="monai_acdr-") as temporary:
-        links, results = Path(temporary) / "study", Path(temporary) / "results"
+    with lock_folder(target), temporary_folder() as temporary:
+        links, results = temporary / "study", temporary / "results"
         links.mkdir()
         for number, path in enumerate(images, start=1):  # the tags beside each image are not read
             os.symlink(path.absolute(), links / f"{number:05d}.dcm")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -48,7 +47,7 @@ from monai_acdr.data import example_study
 from monai_acdr.data.phantoms import check_replaceable, write_short_axis_studies
 from monai_acdr.dicom import LV_ENDOCARDIUM, TISSUE, DicomWeb, parse_study_url
 from monai_acdr.dicom.elements import text
-from monai_acdr.files import check_inputs_kept, lock_folder, publish_results
+from monai_acdr.files import check_inputs_kept, lock_folder, publish_results, temporary_folder
 from monai_acdr.inferers import spread_in_mm
 from monai_acdr.measures import Finding
 from monai_acdr.threads import one_thread
@@ -79,15 +78,15 @@ def fetch_study(
         return
     base, study_uid, series_uid = parse_study_url(str(study))
     server = DicomWeb(base)
-    with tempfile.TemporaryDirectory(prefix="monai_acdr-") as folder:
+    with temporary_folder() as folder:
         server.retrieve(
             study_uid,
-            Path(folder) / "study",
+            folder / "study",
             series_uid,
             images_only=True,  # not the results of an earlier run
             progress=None if progress is None else lambda done, total: progress("fetch", done, total),
         )
-        yield Path(folder) / "study"
+        yield folder / "study"
 
 
 def store_results(url: str, folder: Path, files: Sequence[str]) -> int:

@@ -44,7 +44,7 @@ from monai_acdr.apps.segment_study import fetch_study, segment
 from monai_acdr.data.files import natural_key, walk_files
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom.identity import repeatable_uids
-from monai_acdr.files import file_sha256, replace_folder, write_text_atomically
+from monai_acdr.files import TEMPORARY, file_sha256, replace_folder, temporary_folder, write_text_atomically
 from monai_acdr.read_budget import read_budget, read_budget_bytes
 
 __all__ = [
@@ -348,12 +348,13 @@ def _readable(study: Study) -> Iterator[Path]:
         with fetch_study(study.source) as path:
             yield path
         return
-    with tempfile.TemporaryDirectory(prefix="monai_acdr-") as name:
-        links = []
+    with temporary_folder() as temporary:
+        links, folder = [], temporary / "study"
+        folder.mkdir()
         for number, file in enumerate(sorted(study.files, key=natural_key), start=1):
-            links.append(Path(name) / f"{number:05d}{_suffix(file, study.kind)}")
+            links.append(folder / f"{number:05d}{_suffix(file, study.kind)}")
             os.symlink(file, links[-1])
-        yield links[0] if study.kind == "nifti" else Path(name)
+        yield links[0] if study.kind == "nifti" else folder
 
 
 def _suffix(file: str, kind: str) -> str:
@@ -473,7 +474,7 @@ def _kind(error: BaseException) -> str:
 
 def _without_identity(text: str, study: Study) -> str:
     """A reason without the paths, names, UIDs and IDs of the study: whole words are replaced, not parts of them."""
-    text = re.sub(re.escape(tempfile.gettempdir()) + r"[/\\]monai_acdr-[^/\\\s]+([/\\]study)?", "the study", text)
+    text = re.sub(re.escape(tempfile.gettempdir()) + rf"[/\\]{TEMPORARY}[^/\\\s]+([/\\]study)?", "the study", text)
     text = text.replace("the study/", "")  # a file in it, which has a number
     paths = {study.source, study.name, *study.files[:_NAMED]}
     names = {study.uid, study.patient, *Path(study.name).parts}

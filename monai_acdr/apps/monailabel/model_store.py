@@ -9,19 +9,18 @@ import atexit
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from monai_acdr.apps.model import ContourModel, bundle_structures, load_model
 from monai_acdr.bundle import bundle_root
 from monai_acdr.dicom import Structure
-from monai_acdr.files import replace_file, write_text_atomically
+from monai_acdr.files import replace_file, temporary_folder, write_text_atomically
 
 __all__ = [
     "Busy",
@@ -72,8 +71,8 @@ def status_of(error: BaseException, hidden: str | os.PathLike[str] = "", name: s
     return 500, f"An unexpected {type(error).__name__} on the server: see its log."
 
 
-PREFIX = "monai_acdr-label-"
-_NAME = re.compile(rf"{re.escape(PREFIX)}(\d+)-\w+")
+_own: dict[int, Path] = {}
+"""Temporary folder of this process, not of the one that it was forked from."""
 
 
 def use_own_temporary_folder() -> Path:
@@ -82,15 +81,12 @@ def use_own_temporary_folder() -> Path:
     It is removed when Python ends. What servers left that were killed is removed by the next one.
     """
     present = Path(tempfile.gettempdir())
-    if _process_of(present) == os.getpid():
+    if _own.get(os.getpid()) == present:
         return present
-    for folder in present.glob(f"{PREFIX}*"):
-        process = _process_of(folder)
-        if process is not None and not _runs(process):
-            shutil.rmtree(folder, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=present))
-    tempfile.tempdir = str(folder)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    stack = ExitStack()
+    folder = stack.enter_context(temporary_folder())
+    atexit.register(stack.close)
+    _own[os.getpid()], tempfile.tempdir = folder, str(folder)
     return folder
 
 
@@ -107,21 +103,6 @@ def discarding(path: str | os.PathLike[str]) -> Iterator[None]:
         if str(path) and Path(path).resolve().parent == Path(tempfile.gettempdir()).resolve():
             Path(path).unlink(missing_ok=True)
         raise
-
-
-def _process_of(folder: Path) -> int | None:
-    found = _NAME.fullmatch(folder.name)
-    return int(found[1]) if found else None
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
 
 
 _logger = logging.getLogger(__name__)

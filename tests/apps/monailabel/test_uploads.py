@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps.monailabel.model_store import PREFIX, discarding, use_own_temporary_folder
+from monai_acdr.apps.monailabel.model_store import discarding, use_own_temporary_folder
 
 
 @pytest.fixture(autouse=True)
@@ -29,24 +29,19 @@ def test_one_folder_that_nobody_else_reads(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_it_goes_with_the_process_and_the_next_one_removes_what_was_left(tmp_path: Path) -> None:
-    ended = os.fork()
-    if ended == 0:
-        os._exit(0)
-    os.waitpid(ended, 0)
-    left = tmp_path / f"{PREFIX}{ended}-abc"
-    running, other = tmp_path / f"{PREFIX}{os.getppid()}-abc", tmp_path / f"{PREFIX}other"
-    for folder in (left, running, other):
-        folder.mkdir()
-    process = os.fork()  # a new Python would import torch first
-    if process == 0:
-        atexit._clear()
-        (use_own_temporary_folder() / "a").write_text("x")
-        made = sorted(path.name for path in tmp_path.glob(f"{PREFIX}{os.getpid()}-*/a"))
-        atexit._run_exitfuncs()  # as a process that ends
-        os._exit(0 if made == ["a"] else 1)
-    assert os.waitpid(process, 0)[1] == 0
-    assert not list(tmp_path.glob(f"{PREFIX}{process}-*"))
-    assert not left.exists() and running.exists() and other.exists()
+    (use_own_temporary_folder() / "kept").write_text("x")
+    for end in (lambda: None, atexit._run_exitfuncs):  # killed, and as a process that ends
+        process = os.fork()  # a new Python would import torch first
+        if process == 0:
+            atexit._clear()
+            tempfile.tempdir = str(tmp_path)
+            (use_own_temporary_folder() / "a").write_text("x")
+            made = len(list(tmp_path.glob("*/a")))
+            end()
+            os._exit(made)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 1
+        assert len(list(tmp_path.glob("*/a"))) == (end is not atexit._run_exitfuncs)
+    assert len(list(tmp_path.glob("*/kept"))) == 1
 
 
 def test_uploads_go_when_their_request_fails(tmp_path: Path) -> None:
