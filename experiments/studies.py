@@ -158,9 +158,10 @@ DATA = {
     ),
 }
 
-# Images and masks as users have them, by `monai-acdr train`; sunnybrook_pairs is made by sunnybrook_pairs.py.
+# Images and masks as users have them, by `monai-acdr train`; scripts of the same name make sunnybrook_pairs and nuclei_pairs.
 DATA |= {
     "sunnybrook_pairs": Data("contour_acdr", "sunnybrook_pairs", {}, planned_folds=1),
+    "nuclei_pairs": Data("contour_acdr", "nuclei_pairs", {}, planned_folds=1),
     "cdd_cesm_pairs": Data("contour_acdr", "cdd_cesm", {}, planned_folds=FOLDS),
 }
 
@@ -257,6 +258,7 @@ STUDIES = {
             (0, 1, 2),
             _OWN_DATA,
         ),
+        Study("own_data_nuclei", "the same on nuclei in microscopy", "nuclei_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study("own_data_folds", "the same in five folds of CDD-CESM", "cdd_cesm_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study(
             "known_position",
