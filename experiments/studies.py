@@ -158,7 +158,7 @@ DATA = {
     ),
 }
 
-# Images and masks as users have them, by `monai-acdr train`; scripts of the same name make sunnybrook_pairs and nuclei_pairs.
+# Images and masks as users have them, by `monai-acdr train`; sunnybrook_pairs.py and nuclei_pairs.py make two of them.
 DATA |= {
     "sunnybrook_pairs": Data("contour_acdr", "sunnybrook_pairs", {}, planned_folds=1),
     "nuclei_pairs": Data("contour_acdr", "nuclei_pairs", {}, planned_folds=1),
