@@ -40,7 +40,7 @@ _LPS_FROM_RAS = (-1.0, -1.0, 1.0)
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision as float32; float32 and float64 as they are. For coordinates, and for what is sampled at them."""
+    """Half precision as float32; float32 and float64 as they are. For coordinates, and for values sampled at them."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

@@ -51,9 +51,8 @@ class _Loop(NamedTuple):
 def settle_contours(contours: Tensor) -> SettledContours:
     """Contours of an evolution after repair: :func:`keep_open` at each step, the last contour without small loops.
 
-    Where the field draws vertices together, neighbors may change places; programs do not
-    agree about the inside of such a loop. A loop above :data:`SMALL_LOOP` may be the object as well as the rest: it is
-    left, for its user to see.
+    Where the field draws vertices together, neighbors may change places; programs do not agree about the inside of such
+    a loop. Either side of a loop above :data:`SMALL_LOOP` may be the object: it is left for the user to see.
 
     Args:
         contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels.
@@ -71,11 +70,11 @@ def settle_contours(contours: Tensor) -> SettledContours:
 
 
 def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
-    """A contour without the loops that it makes by crossing itself, the smallest first.
+    """Cut off the loops where a contour crosses itself, the smallest first.
 
     Args:
         vertices: (K, 2) in any pixels.
-        largest: loops are cut whose area is at most this share of the rest's; the smaller side of a crossing is the
+        largest: loops with at most this share of the area of the rest are cut; the smaller side of a crossing is the
             loop, so 1 cuts all.
 
     Returns:

@@ -20,8 +20,8 @@ from monai_acdr.geometry.polygons import centroid, check_vertices, signed_area
 __all__ = ["NESTING_MARGIN", "is_nested", "nest_contours"]
 
 NESTING_MARGIN = 0.01
-"""Distance in pixels by which a repaired contour clears the one inside of it: more than what writing four decimals or
-float32 takes away."""
+"""Distance in pixels by which a repaired contour clears the one inside it: more than the rounding error of four
+decimals or float32."""
 
 _ROUNDS = 8
 """Rounds in which only edges that cut into the inner contour are moved; after them all edges are."""
@@ -42,7 +42,7 @@ _CHUNK = 2**20
 def is_nested(contours: Tensor) -> Tensor:
     """Whether each contour lies within the next one. Contours may touch.
 
-    Contours that cross themselves enclose what their winding number is not zero for, as in
+    A contour that crosses itself encloses the points of nonzero winding number, as in
     :func:`monai_acdr.networks.layers.rasterize_polygons`.
 
     Args:
@@ -68,14 +68,14 @@ def is_nested(contours: Tensor) -> Tensor:
 
 
 def nest_contours(contours: Tensor) -> Tensor:
-    """Contours of which each lies within the next one: :func:`is_nested` holds for the result.
+    """Repair contours so that each lies within the next one: :func:`is_nested` holds for the result.
 
     Each contour is compared with the next one, from the innermost on. Where they cross, or the next one does not
     contain it, the inner one is kept, and vertices of the outer one are pushed outward along rays from a point inside,
     until it clears the inner one by :data:`NESTING_MARGIN`: first only those next to where it cuts in, and all of them
     when that is not enough. An outer contour that encloses nothing, or would have to be stretched to a multiple of its
     size, is replaced by a convex polygon drawn closely about the inner one (and about itself, if it encloses anything).
-    That always ends, and keeps the number of vertices. It is not differentiable.
+    The repair always ends, and keeps the number of vertices. It is not differentiable.
 
     Args:
         contours: (N, K, 2) or (B, N, K, 2) in pixels, from the innermost to the outermost.
@@ -97,8 +97,7 @@ def nest_contours(contours: Tensor) -> Tensor:
     batch = at_least_float32(_as_batch(contours))
     if not bool(torch.isfinite(batch).all()):
         raise ValueError(
-            "Expected finite contours, but got NaN or infinity: leave structures that are missing out, or nest what is "
-            "there."
+            "Expected finite contours, but got NaN or infinity: leave out missing structures, and nest the others."
         )
     violated = (~is_nested(batch)).nonzero()[:, 0].tolist()
     if not violated:
@@ -280,7 +279,7 @@ def _cutting_edges(inner: Tensor, outer: Tensor) -> Tensor:
 def _grow(points: Tensor, vertices: Tensor, edges: Tensor, margin: float) -> Tensor:
     """Push the ends of edges outward, so that no point of the inner contour lies beyond them as seen from the origin.
 
-    An edge and the origin span a triangle. It is made to contain all that the inner contour has in its sector: on the
+    An edge and the origin span a triangle. It is made to contain the part of the inner contour in its sector: on the
     two rays, by making both at least as long as the farthest crossing of each, and between them, where the farthest
     points from the edge are vertices. The two ends are scaled alike, or raised to one radius, whichever moves less.
 
@@ -288,7 +287,7 @@ def _grow(points: Tensor, vertices: Tensor, edges: Tensor, margin: float) -> Ten
         points: (P, 2) inner contour, about the origin.
         vertices: (K, 2) outer contour.
         edges: (K,) bool, edges k from vertex k to vertex k + 1 to treat.
-        margin: of the clearance.
+        margin: clearance, in units of the vertices.
 
     Returns:
         (K, 2) outer contour. Each vertex stays on its ray and moves outward only.

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 SHUT = 0.25
-"""Share of a contour's area that a step after the first has to leave: see :func:`keep_open`."""
+"""Smallest share of the area that a step after the first may leave without being a collapse: see :func:`keep_open`."""
 
 
 def check_vertices(vertices: Tensor, minimum: int = 3) -> None:
@@ -183,17 +183,17 @@ def _joined(start: Tensor, end: Tensor) -> Tensor:
 
 
 def keep_open(contours: Tensor) -> Tensor:
-    """Let a contour stay where it was before a step that shuts it.
+    """Keep a contour where it was before a step that collapses it.
 
     A field that points inwards everywhere, learned for ventricles of few pixels, can contract a contour until it
-    is a line, whose mask is empty. The first step, from a start of any size, may shrink it as it likes.
+    is a line, whose mask is empty. The first step, from a start of any size, may shrink it by any factor.
 
     Args:
-        contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels: shares of areas are
-            the same in all. Each structure is treated on its own.
+        contours: (T, K, 2), or (T, N, K, 2) of N structures, after each of T steps, in any pixels: ratios of areas do
+            not depend on them. Each structure is treated on its own.
 
     Returns:
-        The same; from a step on that leaves less than :data:`SHUT` of the area, the contour before it.
+        The same shape; a step that leaves less than :data:`SHUT` of the area repeats the contour before it.
     """
     kept = list(contours.unbind(0))
     for step in range(1, len(kept)):

@@ -39,14 +39,14 @@ def _per_structure(values: Tensor) -> Tensor:
 
 
 def known_references(target: Tensor) -> Tensor:
-    """(B, N) bool: which of the references (B, N, H, W) are there. A channel that is NaN everywhere is missing."""
+    """(B, N) bool: which of the references (B, N, H, W) exist. A channel that is NaN everywhere is missing."""
     return ~target.isnan().flatten(2).all(2)
 
 
 def reduce_known(values: Tensor, known: Tensor, reduction: str) -> Tensor:
-    """Reduce (B, N) values of which some have no reference: those are 0, and do not count in the mean.
+    """Reduce (B, N) values; those without a reference are 0, and do not count in the mean.
 
-    Nothing known gives 0, whose gradients are 0 too.
+    Without any reference the result and its gradients are 0.
     """
     values = torch.where(known, values, 0)
     if reduction == LossReduction.MEAN.value:
@@ -55,7 +55,7 @@ def reduce_known(values: Tensor, known: Tensor, reduction: str) -> Tensor:
 
 
 def check_reference(target: Tensor) -> None:
-    """Raise a ValueError unless a reference mask holds values of [0, 1]; not while a graph is traced or transformed.
+    """Raise a ValueError unless a reference mask holds values in [0, 1]; skipped in traced or transformed graphs.
 
     A mask of {0, 255} or class numbers would silently train toward meaningless values, and NaN to NaN. Channels that
     are NaN everywhere are missing references, not wrong ones, and have to be taken out before.
@@ -66,7 +66,7 @@ def check_reference(target: Tensor) -> None:
         return
     if target.is_cuda and torch.cuda.is_current_stream_capturing():
         return
-    low, high = torch.stack(target.detach().aminmax()).tolist()  # one wait for the device
+    low, high = torch.stack(target.detach().aminmax()).tolist()  # one synchronization with the device
     if not (low >= -MASK_TOLERANCE and high <= 1 + MASK_TOLERANCE):
         raise ValueError(
             f"Expected `target` to be masks with values in [0, 1], but got values from {low:g} to {high:g}: scale a "
@@ -93,11 +93,11 @@ class SegmentationLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Masks (B, N, H, W) in [0, 1] and references of the same shape to a scalar, or (B,) or (B, N) unreduced.
 
-        A channel of ``target`` that is NaN everywhere is a reference that is missing: it is left out, and 0 unreduced.
+        A channel of ``target`` that is NaN everywhere is a missing reference: it is left out, and is 0 unreduced.
 
         Raises:
             ValueError: for another shape, or a reference that is not a mask of 0 .. 1, such as one of {0, 255}; values
-                are not looked at in compiled code and in transforms of ``torch.func``, which do not let them be seen.
+                are not checked in compiled code and in transforms of ``torch.func``, where they are not accessible.
         """
         if input.shape != target.shape:
             raise ValueError(f"Expected `target` to be {tuple(input.shape)}, but got {tuple(target.shape)}.")
@@ -251,7 +251,7 @@ class ActiveContourLoss(_Loss):
         Args:
             input: contours (B, T, K, 2), or (B, T, N, K, 2) of N structures, in pixels of the target.
             target: reference masks (B, N, H, W) in [0, 1], N = 1 for one structure. A channel that is NaN everywhere
-                is a reference that is missing.
+                is a missing reference.
 
         Returns:
             A scalar; unreduced (B,), or (B, N) for several structures, 0 where the reference is missing. A scalar is 0

@@ -23,8 +23,8 @@ class LocalizationLoss(_Loss):
 
     .. math:: -\sum g \log p + |\sum g \log r - \log r^*| + \mathrm{BCE}(\sum \tfrac{1}{2}(g + p) z, 1)
 
-    where :math:`r` is the second map and :math:`z` the third one. Of a frame without object there is
-    :math:`\mathrm{BCE}(\sum p z, 0)` alone: the logit counts where the network would look. The heat as a weight has no
+    where :math:`r` is the second map and :math:`z` the third one. A frame without an object contributes
+    :math:`\mathrm{BCE}(\sum p z, 0)` alone: the logit counts where the network would look. As a weight, the heat has no
     gradient.
 
     Args:
@@ -96,7 +96,7 @@ class LocalizationLoss(_Loss):
         rows, columns = maps.shape[-2:]
         y = torch.arange(rows, dtype=maps.dtype, device=maps.device) + 0.5
         x = torch.arange(columns, dtype=maps.dtype, device=maps.device) + 0.5
-        # of a center outside of the frame the nearest cell counts, not nothing
+        # for a center outside the frame the nearest cell counts, so that the target is not empty
         center = target[:, :2].clamp(0, 1)
         along_x = (-((x - center[:, :1] * columns) ** 2) / (2 * self.sigma**2)).softmax(1)
         along_y = (-((y - center[:, 1:] * rows) ** 2) / (2 * self.sigma**2)).softmax(1)

@@ -33,7 +33,7 @@ class Agreement:
         upper_limit: bias + 1.96 standard deviations.
         mean_absolute_error: mean of the absolute differences.
         bias_percent: mean of the differences in percent of the reference; None where a reference is zero.
-        standard_deviation_percent: of these.
+        standard_deviation_percent: of the differences in percent of the reference.
         correlation: Pearson's r; None where either side does not vary.
         intraclass_correlation: ICC(2,1), two-way random effects, absolute agreement, single measurement; None for one
             pair, or where nothing varies.

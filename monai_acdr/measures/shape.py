@@ -167,7 +167,7 @@ def _longest_chords(points: np.ndarray, low: np.ndarray, high: np.ndarray, along
         return np.where(crossing, value, np.inf)
 
     at_end = across(along)
-    # Edges that meet at the end are told apart in the middle of the slab.
+    # Edges that meet at the end are ordered by the middle of the slab.
     order = np.lexsort((across((low + high) / 2), at_end), axis=-1)
     ends = np.take_along_axis(at_end, order, axis=1)
     winding = np.cumsum(np.take_along_axis(np.where(crossing, np.sign(run), 0.0), order, axis=1), axis=1)

@@ -20,7 +20,7 @@ heights from the slices' positions. Slices that a phase lacks:
 - BETWEEN its contoured slices the contour is missing. The slice is reported, and its area interpolated linearly in
   position (``missing="interpolate"``), or its disc left out (``missing="omit"``).
 - BEYOND its contoured slices there may be no ventricle: in systole the base moves toward the apex and leaves the
-  outermost slices. These are reported too, and never invented.
+  outermost slices. These are reported too, and get no area.
 
 The disc sum ends the ventricle half-way between two slices: its base is known to half a slice distance, not better.
 
@@ -36,8 +36,8 @@ surface.
 Ends: in systole the base moves toward the apex, so that the slice nearest to the base shows the ventricle at
 end-diastole and the atrium at end-systole. Its contour would be added to the end-systolic volume. The wall of an atrium
 has a third to two thirds of the thickness of the ventricle's at that moment, and that of the ventricle's base has more.
-The apex moves little, but its cavity closes: a slice of muscle alone is left, where the networks of an ensemble each
-see another cavity. Both rules compare the wall minus :data:`SPREADS` times the spread of the endocardium.
+The apex moves little, but its cavity closes: a slice of muscle alone is left, where each network of an ensemble
+sees a different cavity. Both rules compare the wall minus :data:`SPREADS` times the spread of the endocardium.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def check_stack(positions_mm: Sequence[float], thickness_mm: float | None = None
 
 
 def usual_distance(distances: np.ndarray) -> float:
-    """Median of distances (N,), of two middle ones the smaller: slices go missing, and too many are rare."""
+    """Median of distances (N,), the smaller of two middle ones: missing slices are common, additional ones rare."""
     return float(np.sort(distances)[(distances.size - 1) // 2])
 
 
@@ -207,7 +207,7 @@ class ContourArea:
     Attributes:
         position_mm: of the slice along the normal, mm.
         phase: of the cycle, counted from 0, the same moment in every slice.
-        area_mm2: 0 where the slice was looked at and holds no ventricle.
+        area_mm2: 0 where the slice was examined and shows no ventricle.
         time_ms: after the R wave, where it is known.
     """
 
@@ -223,12 +223,12 @@ class PhaseVolume:
 
     Attributes:
         phase: as in the contour areas.
-        time_ms: mean over the slices, None where no frame tells it.
+        time_ms: mean over the slices, None where no frame states it.
         volume_ml: the disc sum.
         slices_used: slices that have a contour.
         slices_missing: slices without a contour between those that have one: interpolated or omitted.
         slices_beyond: slices without a contour outside of those that have one, but contoured in other phases.
-        slices_unseen: those of ``slices_beyond`` that have no image in this phase: its volume is too small by them.
+        slices_unseen: those of ``slices_beyond`` that have no image in this phase: the volume lacks them.
     """
 
     phase: int
@@ -251,7 +251,7 @@ class VentricleVolumes:
         end_diastole_phase, end_systole_phase: phases of the largest and of the smallest volume.
         phases: one entry per phase, ascending.
         slice_positions_mm: all slices from the first to the last one that has a contour in any phase, ascending.
-        slice_heights_mm: how much each of them stands for.
+        slice_heights_mm: height of each slice along the normal.
         missing: what was done about slices missing between others, ``interpolate`` or ``omit``.
         findings: overlaps, gaps, missing slices, and phases too incomplete to be end-diastole or end-systole.
     """
@@ -305,15 +305,15 @@ def ventricle_volumes(
 
     Args:
         areas: one entry for each contour, at most one per slice and phase.
-        stack_positions_mm: positions of all slices of the series, with or without contours: tells slices that lack a
-            contour in every phase, and the height of the outermost ones. None takes the contoured slices only.
+        stack_positions_mm: positions of all slices of the series, with or without contours: for slices without a
+            contour in any phase, and for the height of the outermost ones. None takes the contoured slices only.
         slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
         thickness_mm: SliceThickness, to report overlaps and gaps; volumes do not depend on it.
-        missing: ``interpolate`` or ``omit``, see the module.
+        missing: ``interpolate`` or ``omit``, for slices without a contour between contoured ones.
         end_diastole: phase to take instead of that of the largest volume.
         end_systole: phase to take instead of that of the smallest volume.
-        absent: (position in mm, phase) of slices without an image. A phase that lacks one outside of its contours,
-            where other phases have a contour, is too small by what cannot be seen, and is not chosen.
+        absent: (position in mm, phase) of slices without an image. A phase without an image beyond its contours, where
+            other phases have a contour, has too small a volume, and is not chosen.
 
     Returns:
         The volumes, with what was used and what was missing.
@@ -500,11 +500,10 @@ def find_phases(
         keys: numbers by the DICOM keyword that they come from, one per frame, None where it is missing; the first
             keyword that orders all frames is used. TemporalPositionIdentifier names phases, InstanceNumber counts
             frames, any other is a time.
-        findings: receives what is irregular.
+        findings: receives irregularities.
 
     Raises:
-        ValueError: when no keyword tells the frames of a slice apart, or when frames are missing and nothing tells
-            which.
+        ValueError: when no keyword distinguishes the frames of a slice, or when it is unknown which frames are missing.
     """
     if max(Counter(slice_index).values()) == 1:
         return [0] * len(slice_index)
@@ -530,7 +529,7 @@ def find_phases(
 
 
 def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -> list[int] | None:
-    """Phases by one key, or None where it leaves them open."""
+    """Phases by one key, or None where it is ambiguous."""
     slices: dict[int, list[int]] = {}
     for frame, number in enumerate(slice_index):
         slices.setdefault(number, []).append(frame)
@@ -560,10 +559,10 @@ def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -
 
 
 def _from_times(own: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Phases of the frames of a slice that lacks some, by their times and those of complete slices, ascending.
+    """Phases of the frames of an incomplete slice, by their times and those of complete slices, ascending.
 
-    The slice has its own heart rate: of the stretches that make one of its time steps 1, 2 or 3 usual ones, and no
-    stretch at all, the one that fits best counts, of equals the smallest.
+    The slice has its own heart rate. Its times are stretched so that one of its steps equals 1, 2 or 3 usual steps, or
+    not at all: the stretch that fits best counts, and of equally good ones the smallest.
     """
     steps = np.median(np.diff(usual)) * np.arange(1, 4)[:, None] / np.diff(own)
     stretches = np.unique(np.concatenate([[1.0], steps.ravel()]))
@@ -579,7 +578,7 @@ def _from_times(own: np.ndarray, usual: np.ndarray) -> np.ndarray:
 
 
 def _from_numbers(own: np.ndarray, full: np.ndarray) -> np.ndarray | None:
-    """Phases of the frames of an incomplete slice, where complete slices are numbered without a break, one by one."""
+    """Phases of the frames of an incomplete slice, where each complete slice is numbered without a break."""
     num_phases = full.shape[1]
     starts = {int(start) % num_phases for start in full[:, 0]}
     if len(starts) > 1 or (full[:, -1] - full[:, 0] != num_phases - 1).any():
@@ -589,7 +588,7 @@ def _from_numbers(own: np.ndarray, full: np.ndarray) -> np.ndarray | None:
 
 
 MAX_TILT_DEGREES = 1.0
-"""Slices whose normals differ by more are not stack."""
+"""Slices whose normals differ by more do not form a stack."""
 
 
 @dataclass(frozen=True)
@@ -642,7 +641,7 @@ class CineGrid:
         slice_index: slice of each frame, counted from 0, in the order of the frames given.
         phase: phase of each frame, counted from 0.
         positions_mm: of each slice along the normal, ascending.
-        times_ms: of each phase after the R wave, mean over the slices; None where no frame tells it.
+        times_ms: of each phase after the R wave, mean over the slices; None where no frame states it.
         missing_frames: (slice, phase) pairs that no frame fills.
         findings: deviations from a complete, regular stack.
     """
@@ -681,7 +680,7 @@ def group_frames(headers: Iterable[FrameHeader]) -> CineGrid:
         headers: one per frame, in any order.
 
     Raises:
-        ValueError: when the slices are not parallel, a position cannot be told, or the phases cannot.
+        ValueError: when the slices are not parallel, or a position or the phases cannot be determined.
     """
     headers = list(headers)
     if not headers:
@@ -789,13 +788,13 @@ grid, as readers' files and label maps do, would lengthen them by 5 % and more."
 
 @dataclass(frozen=True)
 class WallSlice:
-    """The contours of one slice in one phase; None for a contour that is not there.
+    """The contours of one slice in one phase; None for an absent contour.
 
     Attributes:
         position_mm: of the slice along the normal, mm.
         endocardium_area_mm2: enclosed by the endocardium.
         epicardium_area_mm2: enclosed by the epicardium.
-        middle_length_mm: mean of the two perimeters; None unless both contours are there.
+        middle_length_mm: mean of the two perimeters; None unless both contours exist.
     """
 
     position_mm: float
@@ -805,14 +804,14 @@ class WallSlice:
 
     @property
     def area_mm2(self) -> float | None:
-        """Area of the wall; None unless both contours are there."""
+        """Area of the wall; None unless both contours exist."""
         if self.endocardium_area_mm2 is None or self.epicardium_area_mm2 is None:
             return None
         return self.epicardium_area_mm2 - self.endocardium_area_mm2
 
     @property
     def thickness_mm(self) -> float | None:
-        """Mean thickness of the wall in this slice; None unless both contours are there."""
+        """Mean thickness of the wall in this slice; None unless both contours exist."""
         area = self.area_mm2
         return area / self.middle_length_mm if area is not None and self.middle_length_mm else None
 
@@ -826,7 +825,7 @@ class VentricleWall:
         volume_ml: of the myocardium, disc sum.
         mean_thickness_mm: volume over middle surface of the slices that have both contours; None without one.
         slice_positions_mm: slices from the first to the last one that has a wall, ascending.
-        slice_heights_mm: how much each of them stands for.
+        slice_heights_mm: height of each slice along the normal.
         slice_thickness_mm: mean thickness in each; None where a contour is missing.
         slices_missing: slices without a usable wall between those that have one; their area was interpolated linearly.
         findings: contours that are missing or do not fit together.
@@ -879,11 +878,11 @@ def ventricle_wall(
 
     A slice with an epicardium alone, outside of those that have an endocardium, is the apex without cavity: all of it
     is myocardium. Where a contour is missing between others, the wall's area is interpolated linearly in position.
-    Outer slices that have an endocardium but no epicardium have no wall: nothing is invented, and a finding says so,
-    since the mass is too small then.
+    Outer slices that have an endocardium but no epicardium have no wall; a finding says so, since the mass is then too
+    small.
 
     Args:
-        slices: one entry per slice, in any order; entries without any contour may be there or not.
+        slices: one entry per slice, in any order; entries without any contour are optional.
         stack_positions_mm: positions of all slices of the series, which give the height of the outermost ones.
         slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
 
@@ -981,14 +980,14 @@ SPREADS = 2.0
 """Multiple of the endocardium's spread that is subtracted from the wall."""
 
 UNSURE = 0.3
-"""Share of a cavity's radius above which the spread of its endocardium says that there is no cavity."""
+"""Share of a cavity's radius above which the spread of its endocardium indicates that there is no cavity."""
 
 
 def find_base_end(areas: np.ndarray) -> int:
     """Index of the base slice of a stack: 0 for the first slice, -1 for the last one.
 
-    A ventricle is wide at the base and ends in a point: the end whose two outermost slices enclose more, in the phase
-    of the largest area.
+    A ventricle is wide at the base and ends in a point, so the base is the end whose two outermost slices enclose more,
+    in the phase of the largest area.
 
     Args:
         areas: (S, P) of the cavity by slice and phase, NaN where there is no contour.
@@ -1009,10 +1008,10 @@ def slices_above_base(
 ) -> np.ndarray:
     """Slices at the base end whose wall is too thin for a ventricle.
 
-    In each phase, from the base inwards: the outermost slice with contours lies above the base where its wall, less
-    :data:`SPREADS` times the spread of its endocardium, is thinner than ``share`` times the median wall of the phase,
-    or where it would not count but for its neighbors; and so on to the first slice of which that is not so. At most two
-    slices and a third of them are taken for it, and none in phases of fewer than four.
+    In each phase, slices with contours are tested from the base inwards up to the first that does not lie above it. A
+    slice lies above the base where its wall, less :data:`SPREADS` times the spread of its endocardium, is thinner than
+    ``share`` times the median wall of the phase, or where it counts only because of its neighbors (``alone``). At most
+    two slices, and at most a third of them, lie above the base, and none in phases of fewer than four.
 
     Args:
         areas: (S, P) of the cavity by slice and phase, in order along the stack, NaN where there is no contour.
@@ -1059,18 +1058,17 @@ def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray)
 
 
 def cavities_too_wide(areas: np.ndarray, outer_areas: np.ndarray, multiple: float) -> np.ndarray:
-    """Slices whose cavity is wider than it can be, beside the other slices and end-diastole.
+    """Slices whose cavity is implausibly wide, compared with the other slices and with end-diastole.
 
-    The width of a cavity is the root of its area over the area inside of the epicardium. A contour that follows
-    something half way to the epicardium, as where a thick wall leaves no more than a slit at end-systole, is told by
-    either of
+    The width of a cavity is the root of its area over the area inside the epicardium. A contour half way to the
+    epicardium, as happens where a thick wall leaves only a slit at end-systole, is detected by either of
 
     - an area above that of the same slice at end-diastole, and a width above ``multiple`` times the median width of the
       phase;
     - a width above ``multiple`` times that of both neighboring slices, of those that are not too wide by the first
       rule; the last slice at the apex has one neighbor.
 
-    The first slice of a phase at the base, into which the atrium may reach, is not looked at, and none is too wide in
+    The first slice of a phase at the base, into which the atrium may reach, is not tested, and none is too wide in
     phases of fewer than four slices with contours.
 
     Args:

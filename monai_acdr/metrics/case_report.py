@@ -55,7 +55,7 @@ class CaseRecord(TypedDict):
     `area_error_mm2` is the predicted area less that of the reference. `initial_dice` is the Dice of the contour
     that the evolution started from, on the same grid as `dice`.
 
-    `status` is "ok", or the first that holds of "no_reference" (nothing is measured), "missing_prediction",
+    `status` is "ok", or the first that applies of "no_reference" (nothing is measured), "missing_prediction",
     "empty_reference", "empty_prediction", "invalid_contour" (no vertex, or not finite).
     """
 
@@ -106,12 +106,12 @@ def evaluate_case(
         reference: (N, 2) or (1, N, 2) reference vertices in the same pixels, or None.
         spacing: (row, column) spacing in mm, or None when it is not known.
         name: of the case.
-        patient: to whom it belongs.
-        group: of the data set.
+        patient: patient that the case belongs to.
+        group: group of the data set that the case belongs to.
 
     Returns:
-        The record, whose ``roi_dice`` and ``initial_dice`` are None, for whoever measures them; see
-        :data:`EMPTY_POLICY` for degenerate cases.
+        The record, with ``roi_dice`` and ``initial_dice`` None for the caller to fill in; see :data:`EMPTY_POLICY` for
+        degenerate cases.
 
     Raises:
         ValueError: naming the case, when shapes differ, a mask is not binary, or the spacing is not positive.
@@ -134,7 +134,7 @@ def _blank(name: str, patient: str, group: str) -> CaseRecord:
 
 
 def _measure(record: CaseRecord, pred_mask: Tensor | None, label: Tensor, spacing: Spacing | None) -> None:
-    """Fill in what the two masks tell."""
+    """Fill in the measures of the two masks."""
     pred, reference = check_masks(torch.zeros_like(label)[None] if pred_mask is None else pred_mask[None], label[None])
     intersection, pred_area, reference_area = compute_dice_counts(pred, reference)[0].tolist()
     record["status"] = _status(pred_mask is None, pred_area, reference_area)
@@ -198,14 +198,14 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of a statistic under resampling of whole groups (cluster bootstrap).
 
-    As many groups as there are, are drawn with replacement, each with all its values; the statistic sees them joined.
+    Each sample draws as many groups as there are, with replacement, and the statistic is that of all their values.
     See Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 3.8. With few groups
     (15 patients) percentile intervals are somewhat too narrow.
 
     Args:
         values: (N,) numbers, or (N, D) rows, e.g. the counts of a pooled Dice.
         groups: N group labels, e.g. patients, in any order.
-        statistic: maps an array of the form of `values`, of another length, to a number.
+        statistic: maps an array like `values`, of any length, to a number.
         level: coverage of the interval, in (0, 1).
         num_samples: bootstrap samples.
         seed: of the draws; equal seeds and groups draw equal samples whatever the values.
@@ -214,8 +214,8 @@ def bootstrap_interval(
         Lower and upper end.
 
     Raises:
-        ValueError: when lengths differ, values are not finite, there are fewer than two groups (nothing is known
-            about the variation between patients then), or `level` or `num_samples` is out of range.
+        ValueError: when lengths differ, values are not finite, there are fewer than two groups (which do not show the
+            variation between patients), or `level` or `num_samples` is out of range.
     """
     array, members = _check(np.asarray(values, dtype=np.float64), groups, level, num_samples)
     draws = np.random.default_rng(seed).integers(len(members), size=(num_samples, len(members)))
@@ -286,7 +286,7 @@ _LISTED = {
 
 
 class _Figure(NamedTuple):
-    """Values, one or a row per case, their patients, and what is computed from them."""
+    """Values, one number or one row per case, their patients, and the statistic computed from them."""
 
     values: np.ndarray
     patients: list[str]
@@ -305,7 +305,7 @@ def summarize_cases(
     """All metrics of a set of cases, ready for JSON.
 
     Args:
-        records: from :func:`monai_acdr.metrics.case_report.evaluate_case`. A case without patient is its own.
+        records: from :func:`monai_acdr.metrics.case_report.evaluate_case`. A case without patient counts as one.
         assumed_spacing_mm: stands in for the spacing of images that have none, for good contours only.
         good_threshold_mm: see :data:`monai_acdr.metrics.perpendicular_distance.GOOD_CONTOUR_MM`.
         level: of the intervals; 0.95 gives keys that end in `_ci95`.
@@ -314,7 +314,7 @@ def summarize_cases(
 
     Returns:
         Counts (`num_cases` scored, `num_patients`, `num_with_spacing`, `num_with_contour`), the names of degenerate
-        cases by kind, `spacing` in words, and the metrics. A metric over no case is None, and so is an interval over
+        cases by kind, the text `spacing`, and the metrics. A metric over no case is None, and so is an interval over
         fewer than two patients. Values in mm are over the cases whose spacing is known; `good_apd_mm` is None
         unless that is all of them. `good_dice` and `good_apd` carry no interval: which contours they cover varies.
     """
@@ -420,11 +420,11 @@ def _interval(figure: _Figure, level: float, num_samples: int, seed: int) -> lis
 
 
 CLEAR_GAIN = 0.1
-"""Share of what the starting contour lacks to a Dice of 1 that a trained network has to gain at least."""
+"""Smallest share of the gap between the starting contour's Dice and 1 that a trained network has to close."""
 
 
 def starting_contour_findings(summary: Mapping[str, Any], structure: str = "") -> list[Finding]:
-    """Tell when the results are not clearly better than the contours that the evolution starts from.
+    """Report when the results are not clearly better than the contours that the evolution starts from.
 
     A circle in the middle of the box of a reference has a Dice of about 0.8 without any training, so that the Dice
     alone does not show whether a network has learned anything.
@@ -434,8 +434,8 @@ def starting_contour_findings(summary: Mapping[str, Any], structure: str = "") -
         structure: name of what was outlined; the subject of the finding.
 
     Returns:
-        One finding of the kind ``start_not_beaten`` when the mean gain in Dice is below :data:`CLEAR_GAIN` of what the
-        starting contours lack, or its interval contains 0; otherwise none, as where no starting contour was measured.
+        One finding of the kind ``start_not_beaten`` when the mean gain in Dice is below :data:`CLEAR_GAIN` of the gap
+        to a Dice of 1, or its interval contains 0. None otherwise, or where no starting contour was measured.
     """
     gain, initial = summary.get("mean_dice_gain"), summary.get("mean_initial_dice")
     if gain is None or initial is None:
@@ -452,7 +452,7 @@ def starting_contour_findings(summary: Mapping[str, Any], structure: str = "") -
 
 
 UNKNOWN = "unknown"
-"""The group of cases of which a property is not known."""
+"""Name of the group of cases whose property is not known."""
 
 
 def summarize_strata(
@@ -466,7 +466,7 @@ def summarize_strata(
     Args:
         records: case records, each with the items that ``strata`` name.
         strata: keys of the records.
-        size_edges_mm: rising bounds of the reference's diameter; none for no groups by size.
+        size_edges_mm: ascending bounds of the reference's diameter; empty for no groups by size.
         options: of :func:`monai_acdr.metrics.case_report.summarize_cases`.
 
     Returns:

@@ -28,7 +28,7 @@ __all__ = ["Hausdorff95Metric", "compute_hausdorff95", "image_diagonal"]
 def image_diagonal(size: Sequence[int], spacing: Sequence[float] | Tensor | np.ndarray | None = None) -> float:
     """Length of the diagonal of an image of size (H, W), in pixels, or in mm with `spacing` (row, column).
 
-    No distance inside the image is larger; it stands for the distance to something that is not there.
+    No distance inside the image is larger; it stands for the distance to a missing object.
     """
     row, column = check_spacing(spacing)
     return math.hypot(size[0] * row, size[1] * column)
@@ -71,7 +71,7 @@ def _distance(pred: Tensor, reference: Tensor, spacing: Any, percentile: float) 
     filled = bool(pred.any()), bool(reference.any())
     if not all(filled):
         return image_diagonal(pred.shape, spacing) if any(filled) else 0.0
-    with warnings.catch_warnings():  # of MONAI about a call within MONAI
+    with warnings.catch_warnings():  # MONAI warns of its own call
         warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
         value = compute_hausdorff_distance(
             pred[None, None],

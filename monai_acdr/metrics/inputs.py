@@ -36,7 +36,7 @@ def check_binary(mask: Tensor, name: str) -> Tensor:
     """`mask` as a plain bool tensor.
 
     Raises:
-        ValueError: when it holds other values than 0 and 1; a soft or a {0, 255} mask would count silently wrong.
+        ValueError: when it holds other values than 0 and 1; a soft or a {0, 255} mask would silently give wrong counts.
     """
     mask = plain(mask)
     if mask.dtype == torch.bool:
@@ -74,7 +74,7 @@ def check_masks(y_pred: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def is_missing(reference: Tensor) -> bool:
-    """Whether a reference - a mask, a contour - is NaN everywhere, which stands for one that is not known."""
+    """Whether a reference mask or contour is missing: NaN everywhere."""
     return reference.is_floating_point() and reference.numel() > 0 and bool(plain(reference).isnan().all())
 
 

@@ -103,7 +103,7 @@ class GoodContours(NamedTuple):
 def compute_good_contours(
     distances: Sequence[float], dices: Sequence[float], threshold: float = GOOD_CONTOUR_MM
 ) -> GoodContours:
-    """Percentage of contours whose distance lies below the threshold, and means over those.
+    """Percentage of good contours, whose distance lies below the threshold, and means over the good contours.
 
     Args:
         distances: average perpendicular distances in mm, one per contour, lost contours included (as large values).

@@ -20,7 +20,7 @@ __all__ = ["PooledDiceMetric", "compute_dice_counts", "compute_pooled_dice", "po
 
 
 def compute_dice_counts(y_pred: Tensor, y: Tensor | None, per_class: bool = False) -> Tensor:
-    """Count per image what a pooled Dice is made of.
+    """Count the pixels of each image that a pooled Dice needs.
 
     Args:
         y_pred: (B, C, H, W) binary prediction.
@@ -67,8 +67,8 @@ def compute_pooled_dice(y_pred: Tensor, y: Tensor) -> Tensor:
 class PooledDiceMetric(GatheredMetric):
     """Pooled Dice over everything seen since the last reset, on all processes.
 
-    The buffer holds counts of pixels per image, so batches and processes of unequal size pool exactly. There is no
-    `reduction`: pooling is one. Several channels are pooled too: drop a background channel first. Channels of the
+    The buffer holds counts of pixels per image, so batches and processes of unequal size pool exactly. Pooling takes
+    the place of a `reduction`. Several channels are pooled too: drop a background channel first. Channels of the
     reference that are NaN everywhere are missing, and are left out.
 
     Args:

@@ -21,10 +21,10 @@ __all__ = ["GatheredMetric", "ReducedMetric"]
 
 
 class GatheredMetric(CumulativeIterationMetric):
-    """Join the values of all processes in the order of one.
+    """Join the values of all processes in the order of a single process.
 
     A ``DistributedSampler`` deals samples out in turns, so the values are taken in turns, and sums are those of one
-    process to the last bit. A process without any sample takes part; MONAI's own metrics would wait for it for ever.
+    process to the last bit. A process without any sample takes part; MONAI's own metrics would wait for it forever.
     """
 
     def _sync(self) -> None:

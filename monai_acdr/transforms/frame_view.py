@@ -40,7 +40,7 @@ class FrameView:
 
 
 def frame_view(frames: Tensor, size: int = 128) -> FrameView:
-    """Scale frames so that their longer side fills a square; what is beside them is 0.
+    """Scale frames so that their longer side fills a square, padded with 0.
 
     Large frames are first averaged over blocks of pixels, then interpolated linearly.
 
@@ -74,12 +74,12 @@ def frame_view(frames: Tensor, size: int = 128) -> FrameView:
 
 
 def slice_motion(phases: Tensor) -> Tensor:
-    """The range of each pixel over the phases (P, ...) of a slice, for each of them; 0 where there is one phase."""
+    """Range of each pixel over the phases (P, ...) of a slice, repeated for each phase; 0 for a single phase."""
     return (phases.amax(0, keepdim=True) - phases.amin(0, keepdim=True)).expand_as(phases)
 
 
 def spread_phases(count: int, most: int) -> list[int]:
-    """Numbers of at most so many of ``count`` phases, at equal distances."""
+    """Indices of at most ``most`` of ``count`` phases, equally spaced."""
     number = min(count, most)
     return [index * count // number for index in range(number)]
 

@@ -25,11 +25,11 @@ class CheckImage(Transform):
     """Raise unless an image is one finite 2-D frame, and write the file's grid into its metadata.
 
     Metadata ``spatial_shape`` becomes (H, W), since MONAI's readers of pictures leave (W, H), and
-    ``original_affine`` is filled in where the reader has none (PNG). An image that went through a spatial transform
-    before keeps what it has.
+    ``original_affine`` is filled in where the reader has none (PNG). An image that already went through a spatial
+    transform keeps its metadata.
 
     Args:
-        channels: number of channels to insist on; None accepts any.
+        channels: required number of channels; None accepts any.
     """
 
     backend = [TransformBackends.TORCH]
@@ -65,7 +65,7 @@ class CheckImage(Transform):
 
 
 def _is_finite(image: Tensor) -> bool:
-    """One NaN or Inf spoils the sum: the usual case needs no second image. Large numbers may overflow it."""
+    """One NaN or Inf spoils the sum, so the usual case needs no second image. Large values may overflow the sum."""
     return bool(torch.isfinite(image.sum())) or bool(torch.isfinite(image).all())
 
 

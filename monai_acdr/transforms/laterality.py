@@ -56,7 +56,7 @@ class AlignLateralityd(MapTransform, InvertibleTransform):
 
     Args:
         keys: images and masks (C, H, W).
-        laterality_key: item with ``L`` or ``R``; where it is absent or empty, the image's metadata of that name count,
+        laterality_key: item with ``L`` or ``R``; where it is absent or empty, the image's metadata entry of that name,
             which :class:`monai_acdr.data.MammogramReader` writes.
         side: the side that stays as it is.
         allow_missing_keys: skip keys that are absent.

@@ -29,7 +29,7 @@ def sample_displacement(displacement: Tensor, vertices: Tensor, size: tuple[int,
         (B, K, 2) or (B, N, K, 2) displacements, in the field's unit, float32 or float64.
 
     Raises:
-        ValueError: for a field of another number of channels than 2 for each structure.
+        ValueError: for a field without 2 channels per structure.
     """
     channels = 2 * vertices.shape[1] if vertices.ndim == 4 else 2
     if displacement.ndim != 4 or displacement.shape[1] != channels:

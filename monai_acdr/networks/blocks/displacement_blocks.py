@@ -45,7 +45,7 @@ class EncoderBlock(nn.Module):
         self.pool = nn.MaxPool2d(2)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H // 2, W // 2), which is the skip connection too."""
+        """(B, C, H, W) to (B, C', H // 2, W // 2), also used as the skip connection."""
         return self.pool(self.norm(self.activation(self.convolutions(features))))
 
 

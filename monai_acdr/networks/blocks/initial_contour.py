@@ -4,9 +4,9 @@
 """Initial contours, "oracles" (A in Algorithm 1).
 
 An oracle is any module or function that takes the image (B, C, H, W) and returns vertices in pixels: (B, K, 2) for one
-structure, (B, N, K, 2) for N of them, from the innermost to the outermost. For a contour that comes with each image - a
-mask's, a click's, an earlier one - pass it to the network as ``vertices`` instead;
-:class:`monai_acdr.transforms.MaskToContour` makes one of a mask.
+structure, (B, N, K, 2) for N of them, from the innermost to the outermost. A contour that comes with each image, from
+a mask, a click or an earlier result, is passed to the network as ``vertices`` instead;
+:class:`monai_acdr.transforms.MaskToContour` makes one from a mask.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class BoxContour(nn.Module):
 
 
 class GivenContour(nn.Module):
-    """One contour of the user's own for all images.
+    """One contour given by the user, for all images.
 
     Args:
         vertices: (P, 2) in pixels of the network's input; (N, P, 2) starts N structures, from the innermost to the

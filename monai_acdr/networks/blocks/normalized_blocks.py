@@ -50,7 +50,7 @@ class NormalizedEncoderBlock(nn.Module):
         self.pool = nn.MaxPool2d(2)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C', H // 2, W // 2), which is the skip connection too."""
+        """(B, C, H, W) to (B, C', H // 2, W // 2), also used as the skip connection."""
         return self.pool(self.convolutions(features))
 
 

@@ -52,14 +52,14 @@ class ExactOptions:
         rings: the dimension before the vertices counts rings that make one mask together: (B, R, K, 2) gives
             (B, 1, H, W), and (B, N, R, K, 2) gives (B, N, H, W). Their signed coverages are added before the fill
             rule: a hole is a ring of the other orientation, or any ring under ``evenodd``.
-        differentiate: ``analytic`` (fused backward pass; second derivatives and one in forward mode, in the transforms
-            of ``torch.func`` too) or ``autograd`` (plain operations, any number of times differentiable, slower, no
-            ``vmap``).
+        differentiate: ``analytic`` (fused backward pass; second derivatives, one of them in forward mode, also in the
+            transforms of ``torch.func``) or ``autograd`` (plain operations, differentiable any number of times, slower,
+            no ``vmap``).
         backend: ``auto`` takes the fastest one installed that fits (``numba`` on the CPU, ``triton`` on CUDA, otherwise
             ``torch``); ``dense`` is elementwise, for export, derivatives of any order and any transform of torch.
 
     Raises:
-        ValueError: for another fill rule, way to differentiate or backend.
+        ValueError: for an unknown fill rule, form of differentiation or backend.
     """
 
     method: ClassVar[str] = "exact"
@@ -108,7 +108,7 @@ class MeshOptions:
 
     Args:
         faces: (M, 3) or (B, M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
-        anti_aliasing: samples of a pixel along x and along y.
+        anti_aliasing: samples per pixel along x and along y.
 
     Raises:
         ValueError: if ``anti_aliasing`` is not a positive whole number.
@@ -125,12 +125,12 @@ class MeshOptions:
 
 @dataclass(frozen=True, eq=False)
 class Pytorch3dOptions:
-    """The soft silhouette of pytorch3d, which has to be installed, of the triangles of :class:`MeshOptions`.
+    """pytorch3d's soft silhouette of the triangles of :class:`MeshOptions`; needs pytorch3d.
 
     Args:
         faces: (M, 3) or (B, M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
         sigma: softness of the silhouette, in squared units of pytorch3d's normalized coordinates.
-        faces_per_pixel: at most so many triangles count for a pixel.
+        faces_per_pixel: largest number of triangles that count for a pixel.
 
     Raises:
         ValueError: if ``sigma`` or ``faces_per_pixel`` is not positive.
@@ -196,7 +196,7 @@ def rasterize_polygons(
         size: (H, W) of the masks.
         options: :class:`ExactOptions`, :class:`SoftOptions`, :class:`MeshOptions` or :class:`Pytorch3dOptions`.
         lengths: number of valid vertices of each polygon, integers of the shape of ``vertices`` without its last two
-            dimensions; the rest is ignored. At least 1, or 0 for a ring that is not there. All K if None.
+            dimensions; the rest is ignored. At least 1, or 0 for an absent ring. All K if None.
 
     Returns:
         (B, 1, H, W) or (B, N, H, W) masks. A polygon with NaN or Inf gives NaN for its own mask only.
@@ -223,7 +223,7 @@ def rasterize_polygons(
     rings = isinstance(options, (ExactOptions, SoftOptions)) and options.rings
     _check_arguments(vertices, size, rings)
     if isinstance(vertices, MetaTensor):
-        vertices = vertices.as_tensor()  # a mask has none of the metadata of the image that vertices stem from
+        vertices = vertices.as_tensor()  # masks do not inherit the metadata of the vertices' image
     if vertices.dtype not in (torch.float32, torch.float64):
         vertices = vertices.float()
     if lengths is not None:
@@ -268,7 +268,7 @@ class PolygonRasterizer(nn.Module):
 
 
 def _is_exported() -> bool:
-    """Whether this is an export to ONNX; its module, which takes 0.1 s to load, is not loaded to find that out."""
+    """Whether this is an export to ONNX; torch.onnx, which takes 0.1 s to load, is not loaded to find out."""
     return "torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export()
 
 
@@ -279,7 +279,7 @@ def _rasterize_plain(polygons: Tensor, size: tuple[int, int], fill_rule: str, ri
         if not is_transformed(polygons):
             raise
         raise NotImplementedError(
-            "Expected a transform of torch.func that shapes may depend on data in (not vmap) for "
+            "Expected a transform of torch.func with data-dependent shapes (not vmap) for "
             "differentiate='autograd', but got another: use 'analytic', or backend='dense'."
         ) from error
 

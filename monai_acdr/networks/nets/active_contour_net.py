@@ -26,12 +26,12 @@ class ActiveContourNet(nn.Module):
     """A contour that moves through a displacement field, the same in training and in evaluation.
 
     Several structures, such as endocardium and epicardium, have a contour and two channels of the field each, and share
-    the rest of the network. How many there are is what the initial contours say: (B, K, 2) is one structure, and
-    (B, N, K, 2) are N of them, from the innermost to the outermost.
+    the rest of the network. The initial contours set their number: (B, K, 2) is one structure, (B, N, K, 2) are N of
+    them, from the innermost to the outermost.
 
     Args:
         displacement_net: (B, C, H, W) to (B, 2, h, w), J = D(E(I)), eq. 1. :class:`DisplacementUNet` gives a field in
-            half image sizes and is taken as it is. Any other network with two output channels and no final activation,
+            half image sizes and is used as it is. Any other network with two output channels and no final activation,
             MONAI's UNet, SegResNet, ..., gets the head :class:`BoundedDisplacement`, so that its field starts near
             zero and stays bounded. N structures need 2 N channels, in the order (x_1, y_1, x_2, y_2, ...).
         initial_contour: the oracle A, (B, C, H, W) to (B, K, 2) or (B, N, K, 2) in pixels; a circle in the middle if
@@ -39,9 +39,9 @@ class ActiveContourNet(nn.Module):
         num_iterations: T, at least 1. Not a property of the weights: it may be changed after training.
         clamp: truncate vertices to the image, eq. 3 (yes in the paper, no in its published code).
         bound: of the head of other networks: the largest displacement of one step along an axis, as a fraction of the
-            crop's side. None gives no network a head: its output is the field, in half image sizes.
-        num_members: make ``displacement_net`` a :class:`DisplacementEnsemble` of as many copies, to load the weights of
-            an ensemble into; see :meth:`match_members`.
+            crop's side. None adds no head: the output of the network is the field, in half image sizes.
+        num_members: turn ``displacement_net`` into a :class:`DisplacementEnsemble` of this many copies, to load the
+            weights of an ensemble; see :meth:`match_members`.
 
     Example:
         >>> net = ActiveContourNet(DisplacementUNet(channels=(8, 16)), CenteredCircle(num_vertices=32))
@@ -85,7 +85,7 @@ class ActiveContourNet(nn.Module):
             contours (B, T, K, 2) or (B, T, N, K, 2) in pixels; ``[:, -1]`` is the result.
 
         Raises:
-            ValueError: for vertices of another shape, or a field that has not two channels for each structure.
+            ValueError: for vertices of another shape, or a field without two channels per structure.
         """
         vertices = self._start(image, vertices)  # line 4: P^0 = A(I)
         displacement = self._field(image, vertices)  # line 6: J = D(E(I)), once
@@ -119,13 +119,13 @@ class ActiveContourNet(nn.Module):
         return displacement
 
     def match_members(self, weights: Mapping[str, Any]) -> None:
-        """Make ``displacement_net`` an ensemble, or one network, as weights by name are: before they are loaded.
+        """Turn ``displacement_net`` into an ensemble, or into one network, to match weights that are loaded next.
 
-        Call it before an optimizer is given the parameters: :func:`monai_acdr.handlers.load_network` does both.
+        Call it before an optimizer gets the parameters. :func:`monai_acdr.handlers.load_network` matches and loads.
 
         Args:
-            weights: a state dictionary, of which only the names are looked at. If they do not fit this network, it
-                stays as it is, and ``load_state_dict`` says what is wrong.
+            weights: a state dictionary; only its names are read. If they do not fit this network, it is left as it is,
+                and ``load_state_dict`` reports the mismatch.
         """
         prefix = "displacement_net."
         names = {name[len(prefix) :] for name in weights if name.startswith(prefix)}

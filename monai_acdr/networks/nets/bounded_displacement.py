@@ -3,8 +3,8 @@
 
 """Head that turns the output of any network into the displacement field of Algorithm 1.
 
-A segmentation network starts with outputs of about 1 in each pixel, unrelated from one pixel to the next. As a field
-that is half an image of displacement in another direction for each vertex: the first step folds the contour up, the
+A segmentation network starts with outputs of about 1 in each pixel, unrelated from one pixel to the next. As a field,
+these move each vertex by half an image in a different direction: the first step folds the contour up, the
 curvature term outweighs the segmentation term, and a folded contour has no gradient that would unfold it. The loss
 rises. Three things prevent it, and together they do for every network that was tried (docs/results.md, Backbones):
 
@@ -69,7 +69,7 @@ class BoundedDisplacement(nn.Module):
         """(B, C, H, W) to the field (B, 2 N, h, w) in half image sizes, channels (x_1, y_1, x_2, y_2, ...), float32.
 
         Raises:
-            ValueError: when the network gives something else than one tensor (B, 2 N, h, w).
+            ValueError: when the network returns anything but one tensor (B, 2 N, h, w).
         """
         output = self.network(image)
         if not isinstance(output, Tensor) or output.ndim != 4:
@@ -90,8 +90,8 @@ def bound_displacement(network: nn.Module, bound: float = 0.25) -> nn.Module:
     """The network itself where it gives a displacement field, otherwise the network with a head that makes one.
 
     Args:
-        network: :class:`DisplacementUNet` and :class:`BoundedDisplacement` are displacement networks; so is an ensemble
-            of them, and one of other networks gets a head for each member.
+        network: :class:`DisplacementUNet`, :class:`BoundedDisplacement` and ensembles of them are displacement
+            networks; an ensemble of other networks gets one head per member.
         bound: of the head, see :class:`BoundedDisplacement`.
 
     Raises:

@@ -75,11 +75,11 @@ def copy_members(network: nn.Module, number: int) -> DisplacementEnsemble:
 
 
 def match_ensemble(network: nn.Module, names: Collection[str]) -> nn.Module:
-    """The network that takes weights of these names: itself, an ensemble of copies, or one network of an ensemble.
+    """Return the network that weights of these names fit: itself, an ensemble of copies, or one member of an ensemble.
 
     Args:
         network: a displacement network, or an ensemble of them.
-        names: of the weights. Those of members 0, 1, ... M - 1 ask for an ensemble of M.
+        names: names of the weights; those of members 0, 1, ... M - 1 select an ensemble of M.
 
     Returns:
         ``network`` where it has as many members already, or where the names are not exactly those of its copies.
@@ -94,6 +94,6 @@ def match_ensemble(network: nn.Module, names: Collection[str]) -> nn.Module:
     if not members:
         return template if set(names) == own else network
     present = len(network.members) if isinstance(network, DisplacementEnsemble) else 0
-    # Copies are made for weights that are there, so a small file cannot ask for a million of them.
+    # Every copy needs weights in the file, so a small file cannot ask for a million of them.
     fitting = set(members) == set(map(str, range(len(members)))) and all(found == own for found in members.values())
     return copy_members(template, len(members)) if fitting and len(members) != present else network

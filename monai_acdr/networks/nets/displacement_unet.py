@@ -30,7 +30,7 @@ class DisplacementUNet(nn.Module):
     Args:
         in_channels: channels of the image.
         channels: width of each level, from the finest to the coarsest. ``(128, 256, 512)`` is the published code.
-        num_convs: convolutions a block; 3 in the paper, 2 in the published code.
+        num_convs: convolutions per block; 3 in the paper, 2 in the published code.
         dropout: 0.2 in the paper, 0.1 in the published code. The last decoder block has none.
         activation: ``tanh`` bounds the field to (-1, 1), so that one step can cross half the image (published code);
             ``sigmoid`` (paper) does the same as 2 sigmoid(z) - 1, since a field must be able to point both ways;
@@ -90,8 +90,8 @@ class DisplacementUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to the field (B, 2 N, H, W) in half image sizes, channels (x_1, y_1, x_2, y_2, ...).
 
-        The field is float32 at least, under autocast and in a network of half precision too: its values near 1 are half
-        an image away from zero, of which bfloat16 is 1 / 256 off.
+        The field is float32 at least, also under autocast and in half precision: a value near 1 is a displacement of
+        half an image, which bfloat16 resolves only to 1 / 256.
 
         Raises:
             ValueError: if the image is smaller than the deepest level needs.

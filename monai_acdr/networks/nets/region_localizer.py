@@ -28,7 +28,7 @@ class RegionLocalizer(nn.Module):
 
     Args:
         in_channels: channels of the frame; 2 for the image and its motion.
-        width: channels of the finest level; 12 are 0.5 million weights.
+        width: channels of the finest level; 12 give 0.5 million weights.
         dropout: of BasicUNet, in training.
 
     Example:
@@ -53,8 +53,8 @@ class RegionLocalizer(nn.Module):
         """(B, C, H, W) to maps (B, 3, H / 2, W / 2), floating point.
 
         Raises:
-            ValueError: for other channels, or sides that are not multiple of 32, of which the levels need five
-                halvings.
+            ValueError: for another number of channels, or sides that are not multiples of 32 (the levels halve them
+                five times).
         """
         if frame.ndim != 4 or frame.shape[1] != self.in_channels or frame.shape[2] % 32 or frame.shape[3] % 32:
             raise ValueError(
@@ -87,8 +87,8 @@ def decode_regions(maps: Tensor, heat: Tensor | None = None) -> LocatedRegions:
 
     Args:
         maps: (B, 3, h, w) floating point.
-        heat: (B, h, w) from 0, where to look instead of the softmax of the first map: one that several frames share,
-            for example. Need not sum to 1.
+        heat: (B, h, w), non-negative, used instead of the softmax of the first map, for example one that several frames
+            share. Need not sum to 1.
 
     Raises:
         ValueError: for other shapes.

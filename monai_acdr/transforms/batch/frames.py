@@ -27,25 +27,25 @@ _ROOM = 0.05
 
 @dataclass(frozen=True)
 class FrameOptions:
-    """What :class:`RandFrame` draws its views from.
+    """Ranges and probabilities from which :class:`RandFrame` draws its views.
 
     Attributes:
         scale: smallest and largest side of the view in sides of the frame, log-uniform.
         angle: largest turn in degrees.
-        upright_prob: of turns of at most ``upright_angle`` degrees instead.
-        upright_angle: see there.
-        flip_prob: of a mirrored view.
+        upright_prob: probability of a turn of at most ``upright_angle`` instead.
+        upright_angle: in degrees.
+        flip_prob: probability of a mirrored view.
         stretch: largest |log| of the factor along x, its inverse along y.
-        central_prob: of an object within ``central`` sides of the view's middle along x and y.
-        central: see there.
-        reach: the same for the other objects.
-        lost_prob: of an object that is moved out of the view, which then has none.
-        border_prob: of a narrowed view, by up to 0.4 of its side.
+        central_prob: probability that the object is within ``central`` of the view's middle along x and y.
+        central: in sides of the view.
+        reach: largest distance of the other objects, in the same unit.
+        lost_prob: probability that the object is moved out of the view.
+        border_prob: probability of a view narrowed by up to 0.4 of its side.
         gamma: largest |log gamma|.
         bias: largest coefficient of the logarithm of the bias field.
         noise: largest standard deviation in units of the 99.5th percentile.
-        appearance_prob: of gamma, and of a bias field; noise has 0.1 less.
-        still_prob: of a view without motion.
+        appearance_prob: probability of gamma, and of a bias field; that of noise is 0.1 lower.
+        still_prob: probability of a view without motion.
 
     Raises:
         ValueError: for a ``scale`` that is not 0 < smallest <= largest.
@@ -74,12 +74,12 @@ class FrameOptions:
 
 
 class RandFrame:
-    """Show each frame of a batch in a random view, and say where its object is there.
+    """Make a random view of each frame of a batch, and locate its object in the view.
 
-    A similarity with a little stretch places the view, so that the object comes to lie somewhere in it, or, now and
-    then, outside of it; what is beyond the frame is 0. Some views are narrowed by a border of zeros, as frames that are
-    not square are. Then gamma, bias field and noise; motion is scaled, and left out in a share of the views, so that
-    single frames are seen as well. Draws from torch's global generator.
+    A similarity with a little stretch places the view, so that the object lies somewhere in it or, now and then,
+    outside; pixels beyond the frame are 0. Some views are narrowed by a border of zeros, like frames that are not
+    square. Gamma, bias field and noise follow; motion is scaled, and left out in a share of the views, so that single
+    frames occur as well. Draws from torch's global generator.
 
     Args:
         size: of the views in pixels.
@@ -103,7 +103,7 @@ class RandFrame:
         Args:
             frames: (B, 2, side, side) floating point: image and motion (0 if unknown).
             objects: (B, 4): center x and y and radius in pixels of the frames, and 1 for an object or 0 for a frame
-                without, whose center is where views are placed about.
+                without one, whose center is the point that its views are placed about.
 
         Returns:
             Views (B, 2, size, size), standardized (:func:`monai_acdr.transforms.standardize_frames`), and targets

@@ -40,7 +40,7 @@ def draw_log_uniform(batch: int, low: float, high: float) -> Tensor:
 
 
 def draw_some(like: Tensor, low: float, high: float, prob: float) -> Tensor:
-    """(B, 1, 1, 1) uniform numbers, 0 in all but a share of the batch; of the type and place of ``like`` (B, ...)."""
+    """(B, 1, 1, 1) uniform numbers, 0 in all but a share of the batch; dtype and device of ``like`` (B, ...)."""
     shape = (len(like), 1, 1, 1)
     drawn = torch.rand(shape) * (high - low) + low
     return (drawn * (torch.rand(shape) < prob)).to(like)
@@ -99,9 +99,8 @@ def polar_radii(contours: Tensor, centers: Tensor, num_angles: int = 72) -> Tens
 class RingWarp:
     """Move each contour of a nest along the rays from a center, and everything between them in proportion.
 
-    In a direction where the contours lie at distances ``before`` and shall lie at ``after``, a point at a distance
-    between two of the latter comes from the same share of the way between two of the former. From ``far`` on nothing
-    moves.
+    In each direction, distances from the center are interpolated linearly between those of the contours, ``before``
+    the warp and ``after`` it. From ``far`` on nothing moves.
 
     Args:
         before: (B, N, A) distances of the contours, ascending over N, positive, as :func:`polar_radii` gives them.
@@ -165,7 +164,7 @@ class RandAppearance:
         gamma: largest |log gamma|.
         bias: largest coefficient of a second-order polynomial, the logarithm of the bias field.
         noise: largest standard deviation, in units of the image's range between its 1st and 99.5th percentile.
-        prob: of gamma, and of a bias field; the others have half of it.
+        prob: probability of gamma, and of a bias field; the other changes have half of it.
     """
 
     def __init__(
@@ -186,7 +185,7 @@ class RandAppearance:
         """Change intensities.
 
         Args:
-            image: (B, 1, H, W) floating point, or (B, 3, H, W) of colors, which are changed alike but for noise.
+            image: (B, 1, H, W) floating point, or (B, 3, H, W) of colors, which are changed alike except for noise.
             first: (B, 1, H, W) soft mask in [0, 1] of the inside of the innermost contour.
             second: (B, 1, H, W) soft mask in [0, 1] of the ring around it.
 
@@ -237,7 +236,7 @@ ANCHORS = ("contour", "image")
 
 
 _FAR = 1.6
-"""From this many times the outermost contour's distance on nothing is warped."""
+"""Nothing is warped from this multiple of the outermost contour's distance on."""
 
 
 _THINNEST = 0.07
@@ -263,23 +262,23 @@ class View:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """What :class:`RandView` draws its views from.
+    """Ranges and probabilities from which :class:`RandView` draws its views.
 
     Attributes:
         scale: smallest and largest factor on the side of the region, log-uniform.
         scales: factors to choose from instead, such as :data:`monai_acdr.transforms.PAPER_SCALES`.
         shift: largest shift along x and y, in sides of the region.
-        shift_prob: of such a shift; the others are shifted by at most 0.03.
+        shift_prob: probability of such a shift; other views are shifted by at most 0.03.
         angle: largest turn in degrees.
         angles: turns in degrees to choose from instead, such as :data:`monai_acdr.transforms.PAPER_ANGLES`.
-        flip_prob: of a mirrored view.
+        flip_prob: probability of a mirrored view.
         stretch: largest |log| of the factor along x, its inverse along y.
-        warp_prob: of a radial warp.
+        warp_prob: probability of a radial warp.
         cavity: smallest and largest factor on the innermost contour.
         tiny: share of the warps whose factor is drawn from the lower part, up to 0.45.
         bend: largest relative difference of that factor between two perpendicular directions.
-        wall: distance in sides of the region from the innermost contour to where its wall is taken to end where no
-            further contour is known.
+        wall: thickness of the wall around the innermost contour, in sides of the region, where no further contour is
+            known.
 
     Raises:
         ValueError: for a range that is not 0 < smallest <= largest.
@@ -308,10 +307,10 @@ class ViewOptions:
 class RandView:
     """Cut a random view about the object of each image, warp it between its contours, and change its intensities.
 
-    The order for each image: the radial warp (:class:`RingWarp`) gives the innermost contour another size, down to a
-    slit, and the outermost one another size too, so that thick walls about small cavities are seen, which are rare
-    among patients; a similarity with a little stretch places the view; image and contours go through both with ONE
-    interpolation; then :class:`RandAppearance`. Draws from torch's global generator.
+    The order for each image: the radial warp (:class:`RingWarp`) changes the size of the innermost contour, down to a
+    slit, and of the outermost one, so that thick walls about small cavities occur, which are rare among patients; a
+    similarity with a little stretch places the view; image and contours go through both with ONE interpolation;
+    :class:`RandAppearance` follows. Draws from torch's global generator.
 
     Args:
         size: of the views in pixels.

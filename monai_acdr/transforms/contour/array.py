@@ -66,7 +66,7 @@ class MaskToContour(Transform):
 
     Args:
         level: value that separates object and background.
-        num_vertices: place so many vertices at equal arc length; None keeps all that were traced.
+        num_vertices: place this many vertices at equal arc length; None keeps all traced ones.
     """
 
     backend = [TransformBackends.NUMPY]
@@ -78,7 +78,7 @@ class MaskToContour(Transform):
     def __call__(self, mask: Tensor) -> Tensor:
         """``mask`` (C, H, W) to contours (C, N, 2), float64, with the mask's affine when it is a MetaTensor.
 
-        A channel that is NaN everywhere is a structure that is missing: its contour is NaN everywhere.
+        A channel that is NaN everywhere is a missing structure: its contour is NaN everywhere.
 
         Raises:
             ValueError: when a channel is empty, or several channels are traced without ``num_vertices``.
@@ -141,10 +141,10 @@ class ContourToMask(Transform):
 
 
 class FollowImage(Transform):
-    """Bring vertices into the present pixels of an image, whatever was done to it since they were given.
+    """Bring vertices into the present pixels of an image, after any spatial transforms of the image.
 
     Flips, rotations, zooms, crops and pads change the image's affine; vertices carry the affine of the frame they are
-    given in, so the difference of the two is what they have to go through. Holds for pending (lazy) operations too.
+    given in, so the two affines define the mapping. Pending (lazy) operations are included.
     """
 
     backend = [TransformBackends.TORCH]
@@ -228,8 +228,8 @@ class LastContour(SelectContour):
 class NestContours(Transform):
     """Repair contours so that each structure is within the next one: :func:`monai_acdr.geometry.nest_contours`.
 
-    After :class:`LastContour`, and best after :class:`ContourToImage`: what is nested in a crop may miss it by a
-    rounding error in the pixels of the file.
+    Use it after :class:`LastContour`, and best after :class:`ContourToImage`: contours that are nested in a crop may
+    cross by a rounding error in the pixels of the file.
     """
 
     backend = [TransformBackends.TORCH]
@@ -244,7 +244,7 @@ class ShiftContour(Transform):
     """Add a shift to all vertices.
 
     Args:
-        factor: on the shift; -1 goes back.
+        factor: on the shift; -1 undoes it.
     """
 
     backend = [TransformBackends.TORCH]
@@ -267,16 +267,16 @@ class ShiftContour(Transform):
 
 
 class OffsetContour(Transform):
-    """Move contours outwards by lengths in mm, inwards where they are negative.
+    """Move contours outwards by distances in mm, inwards where they are negative.
 
-    For networks whose contours are known to lie beside the border that is wanted. See
+    For networks whose contours have a known offset from the wanted border. See
     :func:`monai_acdr.geometry.offset_contour`.
 
     Args:
         offset_mm: one number for each of the N structures, from the innermost to the outermost.
 
     Raises:
-        ValueError: for lengths that are not finite, or none.
+        ValueError: when a distance is not finite, or there is none.
     """
 
     backend = [TransformBackends.TORCH]
@@ -289,8 +289,7 @@ class OffsetContour(Transform):
     def __call__(self, vertices: Tensor, spacing: Sequence[float] | Tensor) -> Tensor:  # type: ignore[override]
         """Move (N, K, 2) or (B, N, K, 2) vertices in pixels of (row, column) ``spacing`` in mm.
 
-        Type, dtype and frame stay. Loops that the move makes are cut, and where there are several structures each still
-        lies within the next one if it did before.
+        Type, dtype and frame stay. Loops caused by the move are cut, and structures that were nested stay nested.
 
         Raises:
             ValueError: when the contours are not N, or the spacing is not two positive numbers.
@@ -316,7 +315,7 @@ class OffsetContour(Transform):
 
 
 class ResampleContour(Transform):
-    """Place vertices at equal arc length along closed contours; what is missing, NaN, stays missing.
+    """Place vertices at equal arc length along closed contours; missing contours (NaN) stay missing.
 
     Args:
         num_vertices: of each contour, at least 3.

@@ -151,7 +151,7 @@ class ContourToMaskd(_ContourTransformd):
         size: (H, W), for ``like_key=None``.
         threshold: None for coverage in [0, 1], otherwise for {0, 1}; drawn masks are {0, 1} in any case.
         fill_rule: "nonzero", "evenodd" or "signed", for coverage.
-        rule: "covered", or "drawn" to compare with masks that were drawn with their outline. Masks tell it in their
+        rule: "covered", or "drawn" to compare with masks that were drawn with their outline. Masks record it in their
             metadata as "mask_rule".
         rule_key: a reference whose metadata have the rule, as :class:`~monai_acdr.data.LoadReferenced` writes it, so
             that like is compared with like; items without it are rasterized by ``rule``.
@@ -294,7 +294,7 @@ class ShiftContourd(MapTransform):
     Args:
         keys: contours (..., K, 2), in pixels of the image's file.
         shift_key: item with (x, y); items without it stay as they are.
-        factor: on the shift; -1 goes back.
+        factor: on the shift; -1 undoes it.
         allow_missing_keys: skip keys that are absent.
     """
 
@@ -320,13 +320,13 @@ class ShiftContourd(MapTransform):
 
 
 class OffsetContourd(MapTransform):
-    """Move contours outwards by lengths in mm; where the spacing is not known they stay. See :class:`OffsetContour`.
+    """Move contours outwards by distances in mm, unless the spacing is unknown. See :class:`OffsetContour`.
 
     Args:
         keys: contours (N, K, 2), in pixels of the image's file.
         offset_mm: one number for each structure; None moves nothing.
-        image_key: image whose file's pixels those are.
-        spacing_key: item that is true where the affine of that file has its spacing.
+        image_key: image in whose file's pixels the contours are given.
+        spacing_key: item that is true where the file states its spacing.
         allow_missing_keys: skip keys that are absent.
     """
 

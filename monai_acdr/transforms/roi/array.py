@@ -3,7 +3,7 @@
 
 """ROI transforms on single arrays: make a ROI, jitter it, crop by it, or keep a window about it.
 
-What a ROI is says :mod:`monai_acdr.transforms.roi.functional`.
+:mod:`monai_acdr.transforms.roi.functional` defines a ROI.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class RoiFromLabel(Transform):
 
     Args:
         side, margin, scale, square: see :func:`roi_about_vertices`; ``side=None`` to use the others.
-        inside: move the ROI inside the image, whose ``size`` (H, W) is then asked for in the call.
+        inside: move the ROI inside the image; the call then needs the image's ``size`` (H, W).
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class RoiFromBox(Transform):
         scale: factor on both sides, about the center.
         margin: pixels added on every side, after scaling.
         square: make both sides the longer one.
-        inside: move the ROI inside the image, whose ``size`` (H, W) is then asked for in the call.
+        inside: move the ROI inside the image; the call then needs the image's ``size`` (H, W).
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class RoiFromBox(Transform):
 
 
 class RandRoiJitter(RandomizableTransform):
-    """Draw a shift, a scale and an angle, and hand them to :func:`jitter_roi`.
+    """Draw a shift, a scale and an angle, and pass them to :func:`jitter_roi`.
 
     ``RandRoiJitter(scales=PAPER_SCALES, angles=PAPER_ANGLES)`` is the paper's augmentation.
 
@@ -141,8 +141,8 @@ class RandRoiJitter(RandomizableTransform):
         angle: largest rotation in degrees, uniform in [-angle, angle].
         angles: finite set of degrees to choose from, instead of ``angle``.
         prob: probability of jittering at all.
-        shift_prob: probability of a shift. Below 1 many ROIs lie exactly about their object, as those of a click or of
-            an earlier contour nearly do, and a network learns to rely on it where the image does not contradict.
+        shift_prob: probability of a shift. Below 1, some ROIs are centered exactly on their object, as ROIs of a click
+            or an earlier contour nearly are, and a network learns to rely on it unless the image contradicts.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class RandRoiJitter(RandomizableTransform):
 
 
 class RoiCrop(InvertibleTransform):
-    """Resample a ROI to a fixed size and keep the affine, so that contours and masks find their way back.
+    """Resample a ROI to a fixed size and update the affine, so that contours and masks can be mapped back.
 
     Args:
         size: (h, w) of the crop.
@@ -281,7 +281,7 @@ def _inside(roi: Tensor, size: Sequence[int] | None) -> Tensor:
 
 
 class CropWindow(Transform):
-    """Keep the window about a ROI: pixels stay what they are, and the affine says where they came from.
+    """Keep the window about a ROI: pixels are not resampled, and the affine records their position.
 
     A mammogram of 55 MB becomes a window of a few hundred kB that fits a cache; jitter of the ROI needs room, so the
     window is larger than the ROI.

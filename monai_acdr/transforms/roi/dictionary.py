@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Dictionary versions of :mod:`monai_acdr.transforms.roi.array`, and regions by name; a ROI is an item of its own."""
+"""Dictionary versions of :mod:`monai_acdr.transforms.roi.array`, and regions by name; a ROI is a separate item."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RoiFromCenterd(MapTransform):
     """Write the ROI in the middle of an image to ``roi_key``. See :class:`RoiFromCenter`.
 
     Args:
-        keys: image (C, H, W); of several the first that is there.
+        keys: image (C, H, W); of several keys the first one present.
         side: width and height in pixels; None for the whole image.
         roi_key: item to write, (5,).
         allow_missing_keys: write nothing where the image is absent.
@@ -82,7 +82,7 @@ class RoiFromLabeld(MapTransform):
     """Write the ROI about a contour to ``roi_key``. See :class:`RoiFromLabel`.
 
     Args:
-        keys: contour (..., N, 2), of several the first that is there; a MetaTensor is first mapped to the image's
+        keys: contour (..., N, 2), of several keys the first one present; a MetaTensor is first mapped to the image's
             present pixels by the affines.
         side, margin, scale, square, inside: see :class:`RoiFromLabel`.
         image_key: image in whose pixels the ROI is given; None takes the contour as it is.
@@ -254,7 +254,7 @@ def _size(image: Any) -> Sequence[int] | None:
 
 
 class CropWindowd(MapTransform):
-    """Keep the window about the ROI in all ``keys``, and give the ROI in its pixels. See :class:`CropWindow`.
+    """Keep the window about the ROI in all ``keys``, and convert the ROI to its pixels. See :class:`CropWindow`.
 
     Args:
         keys: images and masks (C, H, W) on one grid.
@@ -295,18 +295,18 @@ class RoiFromExpertd(MapTransform):
 
     Args:
         keys: image (C, H, W), MetaTensor, flipped or not.
-        box: (x0, y0, x1, y1) in pixels of the image's FILE, for all images; None takes that of the item.
-        box_key: item with such a box; absent or None takes the bounding box of the reference contour.
+        box: (x0, y0, x1, y1) in pixels of the image's FILE, for all images; None reads it from ``box_key``.
+        box_key: item with such a box; if absent or None, the bounding box of the reference contour is used.
         contour_key: reference contour (1, N, 2), MetaTensor of any frame of the image.
         scale: factor on the sides, about the center.
         square: make both sides the longer one. The published protocol resizes the box as it is.
         inside: move the ROI inside the image, as the protocol does.
         roi_key: item to write, (5,) in the image's present pixels.
         side: width and height of the ROI in pixels; None takes the scaled box.
-        pixel_mm: size of the pixels that ``side`` is counted in, for images that tell their spacing; None counts in
-            the pixels of each image.
-        spacing_key: item that says whether the image tells its spacing.
-        room: factor on both sides of the ROI in the end, for views that are drawn at random within it.
+        pixel_mm: size of the pixels that ``side`` is counted in, for images whose file states its spacing; None counts
+            in the pixels of each image.
+        spacing_key: item that is true where the image's file states its spacing.
+        room: final factor on both sides of the ROI, for views that are drawn at random within it.
         allow_missing_keys: write nothing where the image is absent.
 
     Raises:

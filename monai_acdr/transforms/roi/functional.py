@@ -76,8 +76,8 @@ def roi_about_vertices(
     Args:
         vertices: (..., N, 2) pixels with N >= 1; leading dimensions are several contours in one ROI, of which those
             that are NaN everywhere, structures without reference, are left out.
-        side: width and height in pixels of a ROI about the contour's centroid: its position is known, its size is
-            not given away. Excludes ``margin`` and ``scale``; with several contours the mean centroid is taken.
+        side: width and height in pixels of a ROI about the contour's centroid, which depends on the position of the
+            contour but not on its size. Excludes ``margin`` and ``scale``; several contours are averaged.
         margin: pixels added to each of the four sides of the bounding box, after scaling.
         scale: factor on the sides of the bounding box.
         square: make both sides of the bounding box the longer one.
@@ -118,7 +118,7 @@ def expand_roi(roi: Tensor, scale: float = 1.0, margin: float = 0.0, square: boo
 def shift_roi_inside(roi: Tensor, size: Sequence[int]) -> Tensor:
     """Move a ROI, without changing its sides, so that its corners lie inside an image of ``size`` (H, W).
 
-    Along an axis on which it is larger than the image it is centerd.
+    Along an axis on which it is larger than the image it is centered.
     """
     x, y, width, height, angle = _numbers(roi)
     cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
@@ -156,8 +156,8 @@ def roi_corners(roi: Tensor) -> Tensor:
 def check_roi(roi: Tensor, size: Sequence[int]) -> None:
     """Raise a ValueError unless ``roi`` is finite, has an area, meets an image of ``size`` (H, W) and fits its size.
 
-    The meeting is tested on the ROI's upright bounding box. Sides beyond
-    :func:`~monai_acdr.plausibility.largest_region` come from a wrong scale, and need memory without end.
+    The overlap is tested on the ROI's upright bounding box. Sides beyond
+    :func:`~monai_acdr.plausibility.largest_region` come from a wrong scale, and would exhaust the memory.
     """
     x, y, width, height, angle = _numbers(roi)
     place = f"for an image of {size[0]} x {size[1]} (H x W)"
@@ -291,10 +291,10 @@ def crop_roi(
 
 
 def paste_roi(crop: Tensor, roi: Tensor, size: Sequence[int], mode: str = "bilinear", antialias: bool = True) -> Tensor:
-    """Bring what was computed in a crop back onto the image's grid; zero outside the ROI.
+    """Resample a crop back onto the image's grid; zero outside the ROI.
 
-    Pixels that the ROI's border cuts get their share (``antialias``, where the crop is finer than the image) or
-    belong to the ROI when their center does.
+    Pixels on the ROI's border are weighted by their share inside it (``antialias``, where the crop is finer than the
+    image), or belong to the ROI when their center does.
 
     Args:
         crop: (C, h, w), floating point, any size: it covers the whole ROI.

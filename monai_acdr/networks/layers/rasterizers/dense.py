@@ -30,10 +30,10 @@ FLAT = 1e-30
 
 
 def rasterize_dense(vertices: Tensor, size: tuple[int, int], fill_rule: str = "nonzero", rings: int = 1) -> Tensor:
-    """The masks of :mod:`~monai_acdr.networks.layers.rasterizers.exact`, by operations that every tool understands.
+    """The masks of :mod:`~monai_acdr.networks.layers.rasterizers.exact`, by operations that every exporter supports.
 
-    At the peak, 8 tensors of B * R * K * H * W numbers are in memory, or 17 where a derivative is wanted: made for
-    export and odd transforms, not for training. Geometry, which is small, is computed in float64 if the device has it.
+    At the peak, 8 tensors of B * R * K * H * W numbers are in memory, or 17 with a derivative: made for export and
+    unusual transforms, not for training. Geometry, which is small, is computed in float64 if the device has it.
 
     Where an edge lies exactly on a grid line, the derivative is the mean of both sides, as long as all of the mask is
     wound around in the same direction and at most once.
@@ -82,7 +82,7 @@ def _cut_rows(vertices: Tensor, height: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _coverage(dy: Tensor, x_start: Tensor, x_end: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """(P, H, W) signed coverage by pieces (P, K, H). Columns count from the piece's own, lest float32 lose digits."""
+    """(P, H, W) signed coverage by pieces (P, K, H). Columns count from the piece's own, so float32 loses no digits."""
     left, right = torch.minimum(x_start, x_end), torch.maximum(x_start, x_end)
     whole, length = right.floor(), right - left
     pieces = torch.stack([dy, whole, 1 - (right - whole), length, _reciprocal(length)])
@@ -96,7 +96,7 @@ def _coverage(dy: Tensor, x_start: Tensor, x_end: Tensor, width: int, dtype: tor
 def _fold(winding: Tensor, fill_rule: str) -> Tensor:
     """``exact.fold`` with the slope that ``exact.py`` gives to pixels that are just full or, beside the mask, empty.
 
-    An empty pixel does not know in which direction the mask beside it is wound around: the sum of the image tells it.
+    In an empty pixel the orientation of the mask beside it is unknown: the sign of the image's sum supplies it.
     """
     mask = fold(winding, fill_rule)
     if fill_rule == "signed" or torch.onnx.is_in_onnx_export():

@@ -11,7 +11,7 @@ Backward: Reynolds' transport theorem. With G = dL/dw at the crossed pixels and 
 
     dL/dP0 += (-e_y, e_x) sum G int (1 - t) dt        dL/dP1 += (-e_y, e_x) sum G int t dt
 
-over the edge's pieces: nothing is taped over pixels. The tangent of the mask (forward mode) is the transpose of that,
+over the edge's pieces: no tape is kept over pixels. The tangent of the mask (forward mode) is the transpose of that,
 and second derivatives come from the plain form, :func:`rasterize_plain`.
 
 Both passes share the geometry: edges are cut at the grid lines, one piece per pixel that an edge crosses, so that the
@@ -227,7 +227,7 @@ def rasterize_forward(
     """Mask and signed coverage, both (B, H, W), of polygons (B * R, K, 2) float32 or float64, R rings for each mask.
 
     A mask with a coordinate that is not finite is all NaN; the others of the batch are not affected.
-    ``pieces`` are those of :func:`cut_polygons` if they are at hand, here and in :func:`rasterize_backward`.
+    ``pieces``, here and in :func:`rasterize_backward`, are those of :func:`cut_polygons` if already computed.
     """
     pieces = cut_polygons(vertices, size) if pieces is None else pieces
     winding = _accumulate(pieces, _shape(vertices, rings), size, vertices.dtype)
@@ -314,7 +314,7 @@ def _shape(vertices: Tensor, rings: int) -> tuple[int, int]:
 
 
 def _shares(pieces: EdgePieces) -> tuple[Tensor, Tensor]:
-    """Integrals of 1 - t and of t over each piece, (N,): what its edge's two vertices have of its motion."""
+    """Integrals of 1 - t and of t over each piece, (N,): shares of the edge's two vertices in its motion."""
     end = 0.5 * (pieces.t_end.square() - pieces.t_start.square())
     return pieces.t_end - pieces.t_start - end, end
 
@@ -352,9 +352,9 @@ def _working(vertices: Tensor) -> Tensor:
 
 
 def _accumulate(pieces: EdgePieces, shape: tuple[int, int], size: tuple[int, int], dtype: torch.dtype) -> Tensor:
-    """Scatter the pieces and sum along x; a margin takes what lies outside the frame, so that nothing is tested for it.
+    """Scatter the pieces and sum along x; a margin takes pieces outside the frame, so that none needs a test.
 
-    The margin is one column on the left, whose sum enters the frame as it should, two on the right and one row below.
+    The margin is one column on the left, whose sum enters the frame, two on the right and one row below.
     """
     batch, num_edges = shape
     height, width = size

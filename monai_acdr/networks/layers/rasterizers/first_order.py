@@ -20,8 +20,8 @@ def check_reverse_mode(vertices: Tensor, method: str) -> None:
     """Raise an error where a rasterizer is asked for more than its gradient.
 
     Args:
-        vertices: its input.
-        method: its name, for the message.
+        vertices: input of the rasterizer.
+        method: name of the rasterizer, for the message.
 
     Raises:
         NotImplementedError: within a transform of ``torch.func``, and for forward-mode derivatives.
@@ -33,8 +33,8 @@ def check_reverse_mode(vertices: Tensor, method: str) -> None:
 def first_derivative_only(method: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate ``backward`` of an autograd function, whose gradient then has derivatives that raise an error.
 
-    torch's ``once_differentiable`` is silent, and the derivative zero, where only the saved tensors depend on what is
-    differentiated, and where the gradient given to ``backward`` does.
+    torch's ``once_differentiable`` silently gives a zero derivative where only the saved tensors depend on the
+    differentiated input, and where the gradient given to ``backward`` does.
 
     Args:
         method: name of the rasterizer, for the message.
@@ -70,6 +70,6 @@ class _Unknown(torch.autograd.Function):
 def _message(method: str) -> str:
     return (
         f"Expected first derivatives in reverse mode of rasterizer method {method!r}, outside of torch.func, but got "
-        "another derivative or transform: use method='exact', which has second derivatives and forward mode, with "
-        "backend='dense' all of them."
+        "another derivative or transform: use method='exact', which has second derivatives and forward mode, and with "
+        "backend='dense' derivatives of every kind."
     )

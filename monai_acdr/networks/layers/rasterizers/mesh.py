@@ -52,19 +52,19 @@ __all__ = [
 ]
 
 _MOST_PIXELS = 2**20
-"""Pixels of triangles that are painted at a time: it bounds the memory."""
+"""Pixels of triangles painted per block: bounds the memory."""
 
 _FARTHEST = 1e30
 """Coordinates are clamped to this: products and differences of them are finite, in float32 as well."""
 
 LEAST_DISTANCE = 1 / 16
-"""Samples added to all distances between edges and centers, whose reciprocals have no bound: the paper is silent."""
+"""Samples added to all distances between edges and centers to bound their reciprocals; the paper does not say how."""
 
 _MOST_GRADIENT_PIXELS = 2**17
-"""Pixels of rows that are worked on at a time: it bounds the memory, and keeps them in the cache."""
+"""Pixels of rows per block: bounds the memory, and keeps a block in the cache."""
 
 _MOST_ROWS = 2**20
-"""Rows of triangles, those outside them included, that are worked on at a time: it bounds the memory."""
+"""Rows per block, counting all rows of the frame for each triangle: bounds the memory."""
 
 _CIRCLE_RADIUS = 2**20
 """Vertices of a circle of this radius are rounded to integers: the same faces on every machine."""
@@ -77,21 +77,21 @@ def rasterize_mesh(
 
     An image of ``anti_aliasing`` times the size is 1 where the center of a pixel lies in any triangle, and its average
     over blocks is the mask. The gradient is not that of this image, which has none, but the published approximation:
-    see :func:`silhouette_gradient`. It reaches vertices far from where the mask should
-    change, and is neither as long nor as directed as the derivative of the covered area.
+    see :func:`silhouette_gradient`. It reaches vertices far from where the mask should change, and differs from the
+    derivative of the covered area in length and direction.
 
-    Limits. What is drawn are the moved triangles of the initial contour, not the polygon: where the contour has become
-    concave they reach outside it, by a few per cent of its area on lobed shapes and 10 to 38 % on C-shapes, and where
+    Limits. The moved triangles of the initial contour are drawn, not the polygon: where the contour has become
+    concave they reach outside it, by a few percent of its area on lobed shapes and 10 to 38 % on C-shapes, and where
     triangles have turned over they overlap. Masks have steps of 1 / anti_aliasing ** 2. Edges outside the frame have no
-    gradient. For the polygon itself take the exact method.
+    gradient. For the polygon itself use the exact method.
 
     Args:
         vertices: (B, K, 2) contours in pixels, float32 or float64.
         size: (H, W).
-        faces: (M, 3) or (B, M, 3) vertex indices of the triangles, of either orientation, as
-            :func:`delaunay_faces` gives them for the initial
-            contour; they stay the same while it evolves. None: those of a circle with K vertices.
-        anti_aliasing: samples of a pixel along each axis; 2 in the paper's renderer, 1 for hard-edged masks.
+        faces: (M, 3) or (B, M, 3) vertex indices of the triangles, of either orientation, as :func:`delaunay_faces`
+            gives them for the initial contour; they stay the same while it evolves. None: those of a circle with K
+            vertices.
+        anti_aliasing: samples per pixel along each axis; 2 in the paper's renderer, 1 for hard-edged masks.
 
     Returns:
         (B, H, W) of the dtype of ``vertices``, once differentiable. A contour with NaN or Inf gives NaN and has zero
@@ -221,8 +221,8 @@ def delaunay_faces(vertices: Tensor) -> Tensor:
 def circle_faces(num_vertices: int) -> Tensor:
     """Delaunay triangulation (max(K - 2, 0), 3) int64, on the CPU, of K vertices equally spaced on a circle.
 
-    This is what the paper starts from. Any triangulation of a circle's vertices is a Delaunay triangulation; which
-    one comes out here depends on K alone. Do not change the result in place: it is kept and given out again.
+    The paper starts from it. Any triangulation of a circle's vertices is a Delaunay triangulation; the one returned
+    here depends on K alone. Do not change the result in place: it is cached.
     """
     if num_vertices < 3:
         return torch.zeros(0, 3, dtype=torch.int64)
@@ -230,7 +230,7 @@ def circle_faces(num_vertices: int) -> Tensor:
 
 
 def _triangulate(points: np.ndarray) -> np.ndarray:
-    points = points - points.mean(0)  # a small contour far from the origin is not a point
+    points = points - points.mean(0)  # keeps the digits of a small contour far from the origin
     distinct, first = np.unique(points, axis=0, return_index=True)
     if len(distinct) < 3:
         return np.zeros((0, 3), dtype=np.int64)
@@ -311,7 +311,7 @@ def first_center(position: Tensor, limits: tuple[int, int]) -> Tensor:
 
 
 def expand_ranges(first: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
-    """Index into and value of all whole numbers first .. stop - 1 of each of (F,) ranges, one after the other."""
+    """Index of the range and value of every integer first .. stop - 1, over (F,) ranges one after the other."""
     counts = stop - first
     owner = torch.repeat_interleave(counts)
     offset = counts.cumsum(0) - counts
@@ -362,7 +362,7 @@ def silhouette_gradient(grad: Tensor, points: Tensor, faces: Tensor, owner: Tens
 def _gradient_along_rows(grad: Tensor, points: Tensor, faces: Tensor, owner: Tensor) -> Tensor:
     """Gradient (P,) with respect to the coordinate along the rows of the images."""
     drawn = owner < faces.shape[0] * faces.shape[1]
-    # What the loss asks for: a pixel that is not drawn can only become brighter, one that is only darker.
+    # The change that the loss asks for: a pixel that is not drawn can only become brighter, a drawn one only darker.
     asked = torch.where(drawn, grad.clamp(min=0), grad.clamp(max=0)).flatten(0, 1)
     drawn = F.pad(drawn, (2, 2)).flatten(0, 1)
     owner = owner.flatten(0, 1)
@@ -380,8 +380,8 @@ def _gradient_along_rows(grad: Tensor, points: Tensor, faces: Tensor, owner: Ten
 def _is_visible(spans: Spans, drawn: Tensor, is_right: bool) -> Tensor:
     """(N,) whether an edge borders on the background: its inner neighbor is a drawn pixel, its outer one is not.
 
-    Whose pixel the inner one is does not matter: triangles may be too thin to hold a center. Nothing is drawn outside
-    the frame, so that edges out there are not visible.
+    The inner pixel may belong to any triangle, since triangles may be too thin to hold a center. Nothing is drawn
+    outside the frame, so edges there are not visible.
     """
     inner = spans.stop - 1 if is_right else spans.first
     outer = inner + 1 if is_right else inner - 1

@@ -6,8 +6,9 @@
 The geometry is that of :func:`exact.cut_edges`, one edge at a time, in float64. The forward pass sums and folds only
 the columns between a row's first and last crossing; outside them the mask is constant.
 
-The machine code is kept in numba's cache, so that only the first process waits for it. It releases the GIL, and large
-batches are divided among as many threads as torch may use, mask by mask, so that results do not depend on their number.
+The machine code is kept in numba's cache, so that only the first process waits for the compiler. It releases the GIL,
+and large batches are divided among as many threads as torch may use, mask by mask: results do not depend on the number
+of threads.
 This module imports numba; ``operator.py`` imports it when it is needed.
 """
 
@@ -30,7 +31,7 @@ __all__ = ["backward_pass", "forward_pass", "rasterize_backward", "rasterize_for
 _SERIAL_PIXELS = 100_000
 """Batches of fewer pixels stay in the calling thread: on a busy machine it takes 8 to 16 ms to wake another one."""
 
-# numba keeps the values of constants in its cache: touch this file when those that it imports change.
+# numba caches the values of imported constants: touch this file when they change.
 _ON_COLUMN_LINE, _ON_ROW_LINE = 1, 2
 _NONZERO, _EVENODD = FILL_RULES.index("nonzero"), FILL_RULES.index("evenodd")
 
@@ -38,7 +39,7 @@ _NONZERO, _EVENODD = FILL_RULES.index("nonzero"), FILL_RULES.index("evenodd")
 def rasterize_forward(
     vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int = 1, keep_winding: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """See :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_forward`, of which this is the fast form.
+    """Compiled form of :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_forward`.
 
     Args:
         vertices: (B * R, K, 2) float32 or float64 on the CPU.
@@ -61,7 +62,7 @@ def rasterize_forward(
 
 
 def rasterize_backward(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int = 1) -> Tensor:
-    """See :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_backward`, of which this is the fast form."""
+    """Compiled form of :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_backward`."""
     batch, num_vertices = vertices.shape[0] // rings, vertices.shape[1]
     result = torch.empty((batch, rings, num_vertices, 2), dtype=vertices.dtype)
     polygons = _array(vertices).reshape(batch, rings, num_vertices, 2)
@@ -79,12 +80,12 @@ def rasterize_backward(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rul
 
 
 def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """The numbers of a tensor in C order: one layout, one compiled form."""
+    """Values of a tensor in C order: one layout, one compiled form."""
     return tensor.detach().contiguous().numpy()
 
 
 def _num_threads(batch: int, size: tuple[int, int]) -> int:
-    """Threads for a batch of masks; less than 2 where waking another one does not pay."""
+    """Threads for a batch of masks; less than 2 where waking a second one costs more than it saves."""
     return min(torch.get_num_threads(), batch, batch * size[0] * size[1] // _SERIAL_PIXELS)
 
 

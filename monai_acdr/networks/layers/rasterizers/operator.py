@@ -9,9 +9,9 @@ The kernel for CUDA is compared with plain torch at its first use: where they di
 To ``torch.compile`` and ``torch.export`` a rasterization is one node.
 
 Eagerly, and in the transforms of ``torch.func``, the passes belong to a ``torch.autograd.Function``, which adds what
-the registration of an operator has no room for: forward mode, second derivatives (both in plain torch) and vmap. Third
-derivatives raise an error. It calls the kernels without torch's dispatcher: the way through that takes 15 us in Python,
-longer than the kernel takes for one small polygon.
+an operator cannot register: forward mode, second derivatives (both in plain torch) and vmap. Third derivatives raise an
+error. It calls the kernels without torch's dispatcher, which takes 15 us in Python, longer than the kernel takes for
+one small polygon.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _failed: dict[str, str] = {}
 
 @contextmanager
 def rasterizer_backend(name: str) -> Iterator[None]:
-    """Let ``auto`` mean this backend within the block, in all threads: to compare, or for the same bits everywhere.
+    """Let ``auto`` mean this backend within the block, in all threads: for comparisons, or for bit-identical results.
 
     Args:
         name: one of :data:`BACKENDS`.
@@ -247,7 +247,7 @@ def check_parity(kernel: Any, device: torch.device, dtype: torch.dtype, fill_rul
 
 
 def _check_polygons(dtype: torch.dtype) -> Tensor:
-    """(8, 12, 2): four masks of two rings each, with all that a kernel has to take apart, in a frame of 7 x 11."""
+    """(8, 12, 2): four masks of two rings each, with every case a kernel has to distinguish, in a frame of 7 x 11."""
 
     def star(x: float, y: float, radius: float, turns: int, depth: float) -> list[tuple[float, float]]:
         angles = [2 * math.pi * turns * index / 12 + 0.1 for index in range(12)]
@@ -534,7 +534,7 @@ def _gradient(grad: Tensor, vertices: Tensor, winding: Tensor, settings: _Settin
             return exact.rasterize_backward(grad, vertices, winding, fill_rule, rings, pieces[0] if pieces else None)
     try:
         return kernel.rasterize_backward(grad, vertices, winding, fill_rule, rings)
-    except RuntimeError:  # gradients of autograd's `is_grads_batched` have no memory: torch takes the batch apart
+    except RuntimeError:  # gradients of autograd's `is_grads_batched` have no storage: torch splits the batch
         return _BACKWARD(grad, vertices, winding, fill_rule, rings, backend)
 
 

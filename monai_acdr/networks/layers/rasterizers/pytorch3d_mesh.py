@@ -54,7 +54,7 @@ def rasterize_pytorch3d(
         size: (H, W).
         faces: (M, 3) or (B, M, 3) vertex indices of the triangles. None: those of a circle with K vertices.
         sigma: softness, in squared units of pytorch3d's coordinates, of which the short side of the image has two.
-        faces_per_pixel: at most so many triangles count for a pixel; with fewer than lie within the blur, masks of
+        faces_per_pixel: largest number of triangles that count for a pixel; if more lie within the blur, masks of
             overlapping triangles come out too dark.
 
     Returns:
@@ -114,7 +114,7 @@ def _import() -> tuple[Any, Any]:
 
 
 def _render(meshes: Any, size: tuple[int, int], sigma: float, faces_per_pixel: int, renderer: Any) -> Tensor:
-    """(B, H, W) opacity of meshes in front of nothing."""
+    """(B, H, W) opacity of meshes in front of an empty background."""
     settings = renderer.RasterizationSettings(
         image_size=(int(size[0]), int(size[1])),
         blur_radius=math.log(1 / _BLUR_EDGE - 1) * sigma,

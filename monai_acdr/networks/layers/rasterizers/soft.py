@@ -8,8 +8,8 @@ that points from q to p inside the contour and against it outside,
 
     distance = n . (p - q)        d distance / da = -(1 - u) n        d distance / db = -u n
 
-since moving q along its edge, or n at all, changes nothing at first order. The nearest edges are searched for some
-pixels and edges at a time, and only u, n and the edge are kept for each pixel: memory follows B * H * W.
+since moving q along its edge, or n at all, changes nothing at first order. The nearest edges are searched in blocks of
+pixels and edges, and only u, n and the edge are kept for each pixel: memory grows with B * H * W.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ SOFT_FILL_RULES = ("nonzero", "evenodd")
 """Fill rules: inside is where the winding number is not zero, or odd."""
 
 _MOST_PAIRS = 2**17
-"""Pairs of pixels and edges that are worked on at a time: it bounds the memory, and keeps them in the cache."""
+"""Pairs of pixels and edges per block: bounds the memory, and keeps a block in the cache."""
 
 _FAR = 2.0**12
-"""Beyond this many pixels float32 is not enough for distances within a frame; float64 takes its place."""
+"""Beyond this many pixels float32 is too coarse for distances within a frame, and float64 is used."""
 
 _FARTHEST = 1e15
 """Coordinates are clamped to this: their squares are finite in float32 as well."""
@@ -56,7 +56,7 @@ def rasterize_soft(
         ring is all NaN and has zero gradient. A polygon without area has no inside: at most 0.5 along its edges.
 
     Raises:
-        ValueError: if ``softness`` is not positive, or for a fill rule that a mask of 0 .. 1 does not have.
+        ValueError: if ``softness`` is not positive, or for another fill rule.
 
     Example:
         >>> square = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]]])
@@ -122,7 +122,7 @@ def _centers(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nearest_edge(start: Tensor, end: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, H, W) int64 index of the nearest of the edges (B, E, 2) of each center, the first one of equals."""
+    """(B, H, W) int64 index of the edge (B, E, 2) nearest to each center; the first of several equally near ones."""
     batch, num_edges = start.shape[:2]
     height, width = size
     edge = torch.zeros(batch, height, width, dtype=torch.int64, device=start.device)
@@ -163,9 +163,9 @@ def _positive(values: Tensor) -> Tensor:
 
 
 def _is_inside(start: Tensor, end: Tensor, size: tuple[int, int], fill_rule: str) -> Tensor:
-    """(B, H, W) whether the winding number of edges (B, E, 2) around each center is what the fill rule wants.
+    """(B, H, W) whether the fill rule counts each center as inside, by the winding number of edges (B, E, 2) around it.
 
-    An edge adds one to, or takes one from, all centers of a row from its crossing on. Rows are half open.
+    An edge adds 1 or -1 to all centers of a row from its crossing on. Rows are half open.
     """
     batch, num_edges = start.shape[:2]
     height, width = size

@@ -79,7 +79,7 @@ def is_available(device: torch.device | str = "cuda") -> bool:
 def rasterize_forward(
     vertices: Tensor, size: tuple[int, int], fill_rule: str, rings: int = 1, keep_winding: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """See :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_forward`, of which this is the CUDA form.
+    """CUDA form of :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_forward`.
 
     Args:
         vertices: (B * R, K, 2) float32 or float64 on CUDA, of any stride.
@@ -117,7 +117,7 @@ def rasterize_forward(
 
 
 def rasterize_backward(grad: Tensor, vertices: Tensor, winding: Tensor, fill_rule: str, rings: int = 1) -> Tensor:
-    """See :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_backward`, of which this is the CUDA form."""
+    """CUDA form of :func:`monai_acdr.networks.layers.rasterizers.exact.rasterize_backward`."""
     result = torch.empty(vertices.shape, dtype=vertices.dtype, device=vertices.device)
     if result.numel() == 0 or grad.numel() == 0:
         return result.zero_()
@@ -177,7 +177,7 @@ def forward(
     for ring in range(0, rings):
         origin = vertices + (sample * rings + ring) * ring_stride
         for chunk in range(0, num_vertices, EDGES):
-            # Which of these edges matter here? Those right of the block do not, nor those above or below it.
+            # Edges right of the block, above it or below it contribute nothing.
             start = chunk + lanes
             end = tl.where(start + 1 < num_vertices, start + 1, 0)
             valid = start < num_vertices
@@ -252,7 +252,7 @@ def backward(
     x0, y0 = tl.where(finite, x0, 0.0), tl.where(finite, y0, 0.0)
     x1, y1 = tl.where(finite, x1, 0.0), tl.where(finite, y1, 0.0)
 
-    # From here on see cut_edges in exact.py, of which this is one piece at a time.
+    # From here on as cut_edges in exact.py, one piece at a time.
     base_x = tl.floor(tl.minimum(tl.maximum(x0, -_FAR), _FAR))
     base_y = tl.floor(tl.minimum(tl.maximum(y0, -_FAR), _FAR))
     x0, y0, x1, y1 = x0 - base_x, y0 - base_y, x1 - base_x, y1 - base_y
