@@ -41,38 +41,38 @@ from monai_acdr.files import remove_leftovers
 __all__ = ["CohortOptions", "CohortReport", "run_cohort"]
 
 SHOWN = 5
-"""Folders that a message names."""
+"""Number of studies that a message names."""
 _DASK = ("A cohort on several processes", "Dask", "cohort")
-"""What needs what, by which extra."""
+"""Feature, package and extra of the error about a missing package."""
 _PROFILER = "distributed.worker.profile.enabled"
 """Dask's profiler of a worker, which keeps call stacks of the last hour: 55 KiB a second, of no use to a cohort."""
 _MAX_LOST = 3
-"""How often the scheduler may give a study up because its workers were lost, before that is recorded."""
+"""Number of times a study loses its workers until it is recorded as failed."""
 _WAIT_SECONDS = 30
-"""For a scheduler that does not answer."""
+"""Timeout for a scheduler that does not answer."""
 _MAX_STARTS = 3
 _LOST_SECONDS = 60
-"""Dask gives a worker of this machine up that is away for longer; on a busy machine it takes a while to start anew."""
+"""Dask gives up a local worker that is silent for longer; on a busy machine a restart takes a while."""
 _LOOK_SECONDS = 20
-"""Between looks at the workers."""
+"""Interval between checks of the workers."""
 _PATIENCE_SECONDS = 120
-"""For workers that are started anew, and for jobs that wait in a queue, before it is said."""
+"""Time without workers, as while they restart or jobs wait in a queue, before it is reported."""
 _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class CohortOptions:
-    """How a cohort is done; what is done with each study is in :class:`monai_acdr.apps.SegmentOptions`.
+    """How a cohort is processed; options for each study are in :class:`monai_acdr.apps.SegmentOptions`.
 
     Attributes:
-        workers: processes of this machine, or jobs of `slurm`; 0 does the studies in this process, or in one job.
+        workers: processes of this machine, or jobs of `slurm`; 0 processes the studies in this process, or in one job.
         scheduler: address of a running Dask scheduler, such as ``tcp://host:8786``.
         slurm: YAML file with the options of :class:`dask_jobqueue.SLURMCluster`.
         part: ``i/n``, the i-th of n shares of the studies, counted from 1.
         queries: filters of QIDO-RS for a server, ``KEYWORD=VALUE``.
-        retry_failed: do studies again that failed.
+        retry_failed: process failed studies again.
         key: file for the table of pseudonyms, patients and studies, readable by its owner only.
-        salt: file of the secret of the pseudonyms; that of the folder if None.
+        salt: file with the secret of the pseudonyms; the folder's own if None.
         reference: table of reference volumes, for plots of agreement.
     """
 
@@ -89,17 +89,17 @@ class CohortOptions:
 
 @dataclass(frozen=True)
 class CohortReport:
-    """What a run has come to.
+    """Result of a run.
 
     Attributes:
-        studies: of the source, in this part.
-        done: studies with results, of this start or earlier.
-        failed: studies without results, of this start or earlier.
-        earlier: studies that had been done or had failed before this start.
-        left_out: why files of a tree are in no study -> how many.
-        files: what was written beside the studies, relative to the folder.
+        studies: number of studies of the source, in this part.
+        done: studies with results, from this start or earlier ones.
+        failed: studies without results, from this start or earlier ones.
+        earlier: studies that were done or had failed before this start.
+        left_out: reason why files of a tree are in no study -> number of files.
+        files: files written beside the studies, relative to the folder.
         agreement: measure -> statistics of :class:`monai_acdr.measures.Agreement`, with a reference.
-        seconds: of this start.
+        seconds: duration of this start.
     """
 
     studies: int
@@ -129,21 +129,21 @@ def run_cohort(
 ) -> CohortReport:
     """Outline all studies of a source that are not done yet, and write the tables of all of them.
 
-    Started again after whatever end, it does what is missing. Several processes with different parts may write to one
-    folder, which all of them and all workers see under the same path.
+    Started again after any kind of end, it processes the missing studies. Several processes with different parts may
+    write to one folder, which all of them and all workers must see under the same path.
 
     Args:
         source: folder tree, list or server: see :func:`monai_acdr.apps.cohort.sources.find_studies`.
         output: folder of the run, made when missing.
         model: see :func:`monai_acdr.apps.segment`.
-        roi: see :func:`monai_acdr.apps.segment`; no file.
-        options: what to do with each study.
-        cohort: how to do all of them.
-        say: told in words what happens.
-        progress: told after each study how far it is.
+        roi: see :func:`monai_acdr.apps.segment`; not a file.
+        options: options for each study.
+        cohort: options of the run.
+        say: called with messages about the run.
+        progress: called after each study with the state of the run.
 
     Returns:
-        What the run has come to. A study that fails is counted, and no error.
+        The result of the run. A study that fails is counted and raises no error.
 
     Raises:
         FileExistsError: when the folder has results of other settings, versions or weights.
@@ -189,7 +189,7 @@ def run_cohort(
 
 
 def _missing(run: CohortRun, studies: Sequence[Study], retry_failed: bool) -> tuple[list[Study], dict[str, int]]:
-    """Studies to do, and how many are done and have failed. Those that a process has ended at come last."""
+    """Studies to process, and how many are done and have failed. Studies during which a process ended come last."""
     missing: list[Study] = []
     suspects: list[Study] = []
     earlier = {"done": 0, "failed": 0}
@@ -206,7 +206,7 @@ def _missing(run: CohortRun, studies: Sequence[Study], retry_failed: bool) -> tu
 
 
 def _others(run: CohortRun, studies: Sequence[Study]) -> int:
-    """Studies of earlier sources that have been done, or have failed, in the folder of the run."""
+    """Number of studies of earlier sources that are done, or have failed, in the folder of the run."""
     known = set(map(run.pseudonym, studies))
     found = {
         path.stem for kind in ("studies", "failed") for path in (run.folder / kind).glob("[0-9a-f][0-9a-f]/[0-9a-f]*")
@@ -224,13 +224,13 @@ def _begin_line(sources: Sources, studies: Sequence[Study], missing: Sequence[St
 def _changed_line(run: CohortRun, names: Sequence[str]) -> str:
     shown = ", ".join(os.path.relpath(run.study_folder(name), run.folder) for name in names[:SHOWN])
     return (
-        f"{len(names)} of the studies that are done have other files now, and their results are of the earlier ones: "
-        f"remove their folders to have them done again ({shown}{', ...' if len(names) > SHOWN else ''})"
+        f"{len(names)} of the studies that are done have other files now, and their results are from the earlier "
+        f"files: remove their folders to process them again ({shown}{', ...' if len(names) > SHOWN else ''})"
     )
 
 
 class _Count:
-    """How far the run is, in words."""
+    """Progress of the run as text."""
 
     def __init__(self, total: int, earlier: Mapping[str, int], tell: Callable[[str], None]) -> None:
         self.total = total
@@ -261,12 +261,12 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def _leftovers_removed(run: CohortRun, say: Callable[[str], None]) -> Iterator[None]:
-    """Before and after the block, remove what killed processes left; tell how to go on when it is stopped."""
+    """Remove what killed processes left, before and after the block; when it is stopped, say how to continue."""
     _remove_leftovers(run)
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        say("Stopped: studies that were being done are dropped. The same command goes on from here.")
+        say("Stopped: unfinished studies are dropped. The same command continues from here.")
         raise
     finally:
         _remove_leftovers(run)
@@ -284,7 +284,7 @@ def _remove_leftovers(run: CohortRun) -> None:
 def _outcomes(
     run: CohortRun, studies: Sequence[Study], cohort: CohortOptions, say: Callable[[str], None]
 ) -> Iterator[Outcome]:
-    """Do the studies, in this process or on a cluster."""
+    """Process the studies, in this process or on a cluster."""
     if not studies:
         return
     if cohort.scheduler is None and cohort.slurm is None and cohort.workers == 0:
@@ -299,7 +299,7 @@ def _outcomes(
 
 @contextmanager
 def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) -> Iterator[Any]:
-    """A client of Dask's scheduler, which is there or is started."""
+    """A client of a running Dask scheduler, or of one that is started here."""
     distributed, dask = require(*_DASK, "distributed", "dask"), import_module("dask")
     with ExitStack() as stack:
         stack.enter_context(_quiet())
@@ -324,7 +324,7 @@ def _client(cohort: CohortOptions, expected: int, say: Callable[[str], None]) ->
 
 
 def _local_cluster(distributed: Any, workers: int) -> Any:
-    """Workers of this machine; one that is killed while it starts ends the whole start, which is repeated."""
+    """Workers of this machine; if one is killed while starting, the start fails as a whole and is repeated."""
     for _ in range(_MAX_STARTS - 1):
         with suppress(RuntimeError):
             return _start_workers(distributed, workers)
@@ -338,10 +338,10 @@ def _start_workers(distributed: Any, workers: int) -> Any:
 
 
 class _Attendant:
-    """Looks after the workers from time to time.
+    """Checks the workers from time to time.
 
-    Workers of this machine that Dask has given up, and jobs of SLURM that have ended, as at their wall time, are asked
-    for again. No worker on this machine for long is an error; on a cluster it is said once, since it may grow.
+    Workers of this machine that Dask has given up, and SLURM jobs that have ended, as at their wall time, are requested
+    again. A long time without workers is an error on this machine; on a cluster, which may grow, it is reported once.
     """
 
     def __init__(
@@ -368,19 +368,19 @@ class _Attendant:
             return
         elif self._own:
             raise RuntimeError(
-                f"Expected workers that stay, but all of them have ended: what is done is in {self._run.folder}. Give "
-                "the same command again; with fewer workers, if memory is short."
+                "Expected workers to keep running, but all of them have ended: completed studies are in "
+                f"{self._run.folder}. Run the same command again; with fewer workers, if memory is short."
             )
         elif not self._told:
             self._told = True
             self._say(
                 f"No worker for {_duration(now - self._seen)}: waiting for one. "
-                + ("Look at squeue and the jobs' logs." if self._jobs else "Start some with dask worker ADDRESS.")
+                + ("See squeue and the jobs' logs." if self._jobs else "Start some with dask worker ADDRESS.")
             )
 
 
 def _completed(futures: Any, look: Callable[[], None]) -> Iterator[Any]:
-    """Futures as they are done, those that are added meanwhile as well."""
+    """Futures as they complete, including ones that are added meanwhile."""
     while futures.count():
         look()
         if futures.has_ready():
@@ -428,7 +428,7 @@ def _on_cluster(
             if lost[name] < _MAX_LOST:
                 give(study)
                 continue
-            reason = "Expected workers that stay, but all at the study were lost: look at their logs."
+            reason = "Expected workers to keep running, but each one that took the study was lost: see their logs."
             outcome = Outcome(name, "failed", "process_died", reason)
             with suppress(OSError):
                 write_failure(run, outcome)
@@ -438,15 +438,14 @@ def _on_cluster(
 
 
 class _ResultLost(Exception):
-    """The worker is gone that had the result: the scheduler has the study done again, where a worker is left."""
+    """The worker that had the result is gone: the scheduler repeats the study on another worker, if there is one."""
 
 
 def _outcome_of(future: Any, run: CohortRun) -> Outcome | None:
-    """What became of a task; None when its workers were lost.
+    """The outcome of a task; None when its workers were lost.
 
     Raises:
-        _ResultLost: when the result does not come. It is not waited for, since workers that are lost meanwhile have to
-            be asked for.
+        _ResultLost: when the result does not come. Waiting for it would keep lost workers from being requested again.
     """
     distributed = import_module("distributed")
     if future.status == "error":
@@ -466,14 +465,14 @@ def _outcome_of(future: Any, run: CohortRun) -> Outcome | None:
 
 def _lost(run: CohortRun) -> RuntimeError:
     return RuntimeError(
-        f"Expected the Dask scheduler to stay, but it is gone: what is done is in {run.folder}. Start the scheduler "
-        "and its workers, and give the same command again."
+        f"Expected the Dask scheduler to keep running, but it is gone: completed studies are in {run.folder}. Start "
+        "the scheduler and its workers, and run the same command again."
     )
 
 
 @contextmanager
 def _slurm_cluster(path: Path, jobs: int) -> Iterator[Any]:
-    """A cluster of SLURM jobs, with the options of a YAML file."""
+    """A cluster of SLURM jobs, with options from a YAML file."""
     jobqueue, yaml = require(*_DASK, "dask_jobqueue"), import_module("yaml")
     try:
         options = yaml.safe_load(file_text(path, "options of a SLURM cluster"))
@@ -502,7 +501,7 @@ def _slurm_cluster(path: Path, jobs: int) -> Iterator[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Workers that end are told about by us."""
+    """Silence Dask's warnings about ended workers, which this module reports itself."""
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL if logging.getLogger().level > logging.INFO else level)

@@ -3,9 +3,9 @@
 
 """The studies of a source: a folder tree of any shape, a list, or a DICOMweb server.
 
-Of a folder tree the headers are kept in ``index.sqlite``, because reading them takes longer than anything else for a
-large cohort: when the run is started again, only files that are new or have another size or time are read. It names
-patients, so that only its owner can read it.
+The headers of a folder tree are kept in ``index.sqlite``, because for a large cohort reading them takes longer than
+anything else: when the run is started again, only files that are new or have another size or time are read. The index
+names patients, so only its owner can read it.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from monai_acdr.files import lock_folder
 __all__ = ["Part", "Sources", "find_studies", "parse_part", "parse_queries"]
 
 INDEX = "index"
-"""Folder of the index in that of the run; locked while a tree is read."""
+"""Folder of the index within the run's folder; locked while a tree is read."""
 _BATCH = 1000
-"""Files after which the index is written, so that a scan that is killed goes on from there."""
+"""Number of files after which the index is written, so that a killed scan continues from there."""
 _WAIT_SECONDS = 7 * 24 * 3600.0
 _KEYWORDS = ("PatientID", "StudyInstanceUID", "SOPInstanceUID")
 _TABLE = """CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, time INTEGER, kind TEXT, patient TEXT, study TEXT, reason TEXT, scan INTEGER
 ) WITHOUT ROWID"""
 _COLUMNS = ("study", "path")
-"""Names of the column of a list that has the studies."""
+"""Possible names of the column with the studies in a list."""
 _URL = ("http://", "https://")
 
 
@@ -56,8 +56,8 @@ class Part:
     """A share of the studies, the same on every machine, whatever else is in the source.
 
     Attributes:
-        number: of the part, from 1.
-        count: of all parts.
+        number: number of the part, from 1.
+        count: number of parts.
     """
 
     number: int = 1
@@ -70,7 +70,7 @@ class Part:
 
 
 def parse_part(part: str) -> Part:
-    """Understand ``3/16``.
+    """Parse a part such as ``3/16``.
 
     Raises:
         ValueError: for anything but two whole numbers of which the first is from 1 to the second.
@@ -82,10 +82,10 @@ def parse_part(part: str) -> Part:
 
 
 def parse_queries(queries: Sequence[str]) -> dict[str, str]:
-    """Filters of QIDO-RS, ``KEYWORD=VALUE``, by keyword; Modality is that of any series of a study.
+    """Filters of QIDO-RS, ``KEYWORD=VALUE``, by keyword; Modality matches any series of a study.
 
     Raises:
-        ValueError: for another form, or one keyword twice.
+        ValueError: for another form, or a repeated keyword.
     """
     filters: dict[str, str] = {}
     for query in queries:
@@ -106,8 +106,8 @@ class Sources:
     """The studies of a source.
 
     Attributes:
-        studies: sorted by their identity, each once.
-        left_out: why files are in none of them -> how many, of a folder tree.
+        studies: the studies, sorted by identity, each once.
+        left_out: reason why files of a folder tree are in no study -> number of files.
     """
 
     studies: list[Study]
@@ -123,24 +123,24 @@ def find_studies(
     """Find the studies of a source.
 
     Args:
-        source: a folder, in which DICOM files make studies by patient and StudyInstanceUID wherever they lie, each
-            NIfTI file is a study, and the pictures of each folder without DICOM files are one; a list (.csv with a
-            column ``study`` or ``path``, other files with a study per line) of files, folders and URLs of studies,
+        source: a folder, in which DICOM files are grouped by patient and StudyInstanceUID wherever they are, each
+            NIfTI file is a study, and the pictures of each folder without DICOM files are one study; a list (.csv with
+            a column ``study`` or ``path``, other files with a study per line) of files, folders and URLs of studies,
             relative to its folder; one file; or the URL of a DICOMweb server.
-        folder: of the run, for the index.
-        queries: filters for a server, as :func:`parse_queries` makes them.
-        say: told how reading a tree goes on.
+        folder: folder of the run, for the index.
+        queries: filters for a server, as returned by :func:`parse_queries`.
+        say: called with the progress of reading a tree.
 
     Raises:
         FileNotFoundError: when there is no such path.
         ValueError: when no study is found, a list has no column of studies, or filters are given for another source.
-        monai_acdr.dicom.DicomWebError: when the server cannot be asked.
+        monai_acdr.dicom.DicomWebError: when the server does not answer the query.
     """
     name = os.fspath(source)
     if name.lower().startswith(_URL):
         sources = Sources(_remote_studies(name, queries or {}))
     elif queries:
-        raise ValueError(f"Expected filters for a DICOMweb server only, but {name} is none: leave out --query.")
+        raise ValueError(f"Expected filters for a DICOMweb server only, but {name} is not one: leave out --query.")
     elif Path(name).is_dir():
         sources = _tree_studies(Path(name).absolute(), folder, say or _ignore)
     elif _is_list(Path(name)):
@@ -188,7 +188,7 @@ def _listed_studies(path: Path) -> list[Study]:
         if name.lower().startswith(_URL):
             studies.append(Study(name, name, kind="url"))
             continue
-        place = os.path.normpath(path.parent / name)  # however it is written, it is one study
+        place = os.path.normpath(path.parent / name)  # different spellings of a path are one study
         studies.append(Study(place, os.path.relpath(place, path.parent)))
     return studies
 
@@ -216,7 +216,7 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
             key = file.relative_to(root).as_posix()
             try:
                 status = file.stat()
-            except OSError:  # gone since
+            except OSError:  # deleted since it was listed
                 continue
             state = status.st_size, status.st_mtime_ns
             if not database.execute(known, (scan, key, *state)).rowcount:  # new, or changed
@@ -233,7 +233,7 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
 
 
 def _header(file: Path, key: str) -> tuple[str, str, str, str]:
-    """Kind, patient, study and why a file is in none."""
+    """Kind, patient and study of a file, and the reason when it is in no study."""
     try:
         if is_nifti(file):
             return "nifti", "", key, ""
@@ -271,7 +271,7 @@ def _grouped(root: Path, database: sqlite3.Connection) -> Sources:
 
 
 def _groups(database: sqlite3.Connection) -> Iterator[tuple[str, str, str, list[str], int]]:
-    """Kind, patient, study, files and time of the newest file of each study."""
+    """Kind, patient, study, files and time of the newest file, per study."""
     order = "SELECT kind, patient, study, path, time FROM files WHERE kind <> '' ORDER BY kind, patient, study, path"
     for (kind, patient, study), group in groupby(database.execute(order), key=itemgetter(0, 1, 2)):
         rows = list(group)

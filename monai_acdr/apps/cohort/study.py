@@ -9,12 +9,12 @@ The folder of a run:
 - ``studies/ab/PSEUDONYM``: the results of :func:`monai_acdr.apps.segment` and ``study.json``, with their SHA-256. The
   folder appears whole or not at all: while it is absent, the study is not done.
 - ``failed/ab/PSEUDONYM.json``: why a study has no results.
-- ``running/PSEUDONYM``: who has begun the study and not ended it. A process that dies, by a fault in a codec or for
-  want of memory, leaves it behind, which is how a study that kills its process is recognized.
+- ``running/PSEUDONYM``: which processes have begun the study and not ended it. A process that dies, from a fault in a
+  codec or lack of memory, leaves it behind, which is how a study that kills its process is recognized.
 - ``salt``: the secret of the pseudonyms, readable by its owner only. With it a pseudonym can be traced to a patient.
 
-A pseudonym is a keyed hash (HMAC-SHA-256) of the patient's ID and the study's UID; its first two digits are the folder
-that it lies in, so that no folder has more than a 256th of the studies.
+A pseudonym is a keyed hash (HMAC-SHA-256) of the patient's ID and the study's UID; its first two digits name the
+enclosing folder, so that each folder has about a 256th of the studies.
 """
 
 from __future__ import annotations
@@ -67,34 +67,33 @@ FAILURE_KINDS = {
     "memory": 137,
     "process_died": 137,
 }
-"""Kind of a failure -> the exit status that ``monai-acdr segment`` has for it: an input that cannot be used, results
-that cannot be written, a missing extra, a DICOMweb server, an error of this program, too little memory, and a process
-that ended at the study, twice in one run or three times in all (137 is what a shell says of a killed program)."""
+"""Kind of a failure -> exit status of ``monai-acdr segment`` for it: an input that cannot be used, results that cannot
+be written, a missing extra, a DICOMweb server, an error of this program, too little memory, and a process that ended
+during the study, twice in one run or three times in all (137 is a shell's status of a killed program)."""
 _KINDS = {status: kind for kind, status in FAILURE_KINDS.items() if status != 137}
 _NOT_SETTINGS = ("batch_size", "checkpoint", "device", "overwrite", "store")
-"""Options that do not decide what the results are; the checkpoint does by its SHA-256."""
+"""Options that do not change the results, or are compared otherwise: the checkpoint counts by its SHA-256."""
 _PACKAGES = ("monai", "numpy", "pydicom", "torch")
 _DIGITS = 20
-"""Hexadecimal digits of a pseudonym, 80 bits: among a million studies two are the same with a probability of 4e-13."""
+"""Hexadecimal digits of a pseudonym, 80 bits: among a million studies the probability of a collision is 4e-13."""
 DEATHS_OF_RUN, DEATHS = 2, 3
-"""Processes that may end at a study, in one run and in all runs, before it is recorded as the cause. A run that is
-killed as a whole says little about the study that it was at."""
+"""Processes that may end during a study, in one run and in all runs, before the study is recorded as the cause. A run
+that is killed as a whole says little about the study it was processing."""
 _LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
 class Study:
-    """One study of a cohort, as it is found, before anything but its headers is read.
+    """One study of a cohort as found in the source, when at most its headers have been read.
 
     Attributes:
         source: path of a file or folder, or URL of a study on a DICOMweb server.
-        name: of the study among the others, such as its path relative to the cohort: what the pseudonym is made of
-            where there is no UID.
+        name: unique name in the cohort, such as the path relative to it; without a UID the pseudonym is made from it.
         patient: PatientID, where it is known.
         uid: StudyInstanceUID, where it is known.
-        files: the files of the study, where they are not all of `source`.
+        files: the files of the study, where `source` has others as well.
         kind: ``dicom``, ``pictures``, ``nifti``, or ``path`` and ``url`` where it is not known yet.
-        newest: when the newest of `files` was written, nanoseconds of the epoch; 0 where that is not known.
+        newest: modification time of the newest of `files`, nanoseconds since 1970; 0 where it is not known.
     """
 
     source: str
@@ -107,21 +106,21 @@ class Study:
 
     @property
     def identity(self) -> str:
-        """What tells the study from all others, the same wherever it is read from; to be hashed, not to be shown."""
+        """Unique identity of the study, the same wherever it is read from; to be hashed, not shown."""
         return f"dicom\0{self.patient}\0{self.uid}" if self.uid else f"path\0{self.name or self.source}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a study.
+    """The outcome of a study.
 
     Attributes:
         study: its pseudonym.
         state: ``done`` or ``failed``.
-        kind: of a failure, one of :data:`FAILURE_KINDS`.
-        reason: of a failure, without the identity of the patient.
+        kind: kind of a failure, one of :data:`FAILURE_KINDS`.
+        reason: reason of a failure, without the identity of the patient.
         seconds: wall-clock time.
-        earlier: whether it was so before, and nothing was done now.
+        earlier: whether the outcome is from an earlier start, and nothing was done now.
     """
 
     study: str
@@ -140,12 +139,12 @@ class CohortRun:
         folder: absolute path, the same for all workers.
         model: name of a bundle or absolute path of its folder.
         roi: see :func:`monai_acdr.apps.segment`.
-        options: of :func:`monai_acdr.apps.segment`.
-        weights: SHA-256 of the weights, and of those of the localizer.
+        options: options of :func:`monai_acdr.apps.segment`.
+        weights: SHA-256 of the weights of the network and of the localizer.
         digest: SHA-256 of settings, versions and weights.
-        salt: of the pseudonyms.
-        read_budget_mib: memory that one study may ask for, see :mod:`monai_acdr.read_budget`.
-        session: names this start of the run.
+        salt: secret of the pseudonyms.
+        read_budget_mib: memory limit of one study in MiB, see :mod:`monai_acdr.read_budget`.
+        session: identifier of this start of the run.
     """
 
     folder: Path
@@ -163,19 +162,19 @@ class CohortRun:
         return hmac.new(self.salt, study.identity.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
 
     def study_folder(self, name: str) -> Path:
-        """Where the results of a study are, by its pseudonym."""
+        """Folder of a study's results, by its pseudonym."""
         return self.folder / "studies" / name[:2] / name
 
     def failure_file(self, name: str) -> Path:
-        """Where the reason is that a study has no results, by its pseudonym."""
+        """File with the reason of a study's failure, by its pseudonym."""
         return self.folder / "failed" / name[:2] / f"{name}.json"
 
     def running_file(self, name: str) -> Path:
-        """The mark of a study that is being done, by its pseudonym: a line for each process that has begun it."""
+        """Marker of a study in progress, by its pseudonym: one line per process that has begun it."""
         return self.folder / "running" / name
 
     def outcome(self, name: str) -> Outcome | None:
-        """What became of a study earlier, by its pseudonym; None if it is not done yet."""
+        """Earlier outcome of a study, by its pseudonym; None if it has none yet."""
         if self.study_folder(name).is_dir():
             return Outcome(name, "done", earlier=True)
         path = self.failure_file(name)
@@ -187,7 +186,7 @@ class CohortRun:
 
 
 def has_changed(run: CohortRun, study: Study) -> bool:
-    """Whether the files of a study that is done are others now: more or fewer, or written since. Nothing is read.
+    """Whether the files of a completed study have changed in number or were written since. No image is read.
 
     False where the files are not known before the study is read, as on a server.
     """
@@ -205,19 +204,19 @@ def open_run(
     options: SegmentOptions | None = None,
     salt: str | os.PathLike[str] | None = None,
 ) -> CohortRun:
-    """Begin a run in a folder, or continue the one that is there. Several processes may do so at once.
+    """Begin a run in a folder, or continue the folder's run. Several processes may do so at once.
 
     Args:
         output: folder of the run, made when missing.
         model: see :func:`monai_acdr.apps.segment`.
-        roi: see :func:`monai_acdr.apps.segment`; no file.
-        options: of :func:`monai_acdr.apps.segment`; ``overwrite`` is not used.
-        salt: file of the secret of the pseudonyms, made when missing. Runs with the same one call a study the same. By
-            default ``salt`` in the folder.
+        roi: see :func:`monai_acdr.apps.segment`; not a file.
+        options: options of :func:`monai_acdr.apps.segment`; ``overwrite`` is not used.
+        salt: file with the secret of the pseudonyms, made when missing. Runs with the same secret give a study the same
+            pseudonym. By default ``salt`` in the folder.
 
     Raises:
         FileExistsError: when the folder has results of other settings, versions or weights.
-        FileNotFoundError, ValueError: when there is no such bundle, or the region is none of a cohort.
+        FileNotFoundError, ValueError: when there is no such bundle, or the region does not apply to a cohort.
         OSError: when the folder cannot be written.
     """
     folder, options = Path(output).absolute(), replace(options or SegmentOptions(), overwrite=False)
@@ -284,21 +283,21 @@ def _read_salt(path: Path) -> bytes:
 
 
 def process_study(run: CohortRun, study: Study, retry_failed: bool = False) -> Outcome:
-    """Do one study, unless it is done: outline it, measure it, and have its folder of results appear.
+    """Process one study, unless it is done: outline it, measure it, and publish its folder of results.
 
     It may be called for the same study any number of times, by several processes at once, and be killed at any moment:
-    the results are there once, and whole. DICOM results have the same UIDs when the same images are done again.
+    the results appear once, and whole. DICOM results have the same UIDs when the same images are processed again.
 
     Args:
-        run: of :func:`open_run`.
-        study: what to do; paths as this machine sees them.
-        retry_failed: do studies again that failed.
+        run: the run, from :func:`open_run`.
+        study: the study; paths as this machine sees them.
+        retry_failed: process failed studies again.
 
     Returns:
-        What became of the study. An error of the study is a failure, which is recorded, and no exception.
+        The outcome of the study. An error in the study is recorded as a failure and raises no exception.
 
     Raises:
-        ImportError, OSError, ValueError: when the model cannot be loaded, which is the same for all studies.
+        ImportError, OSError, ValueError: when the model cannot be loaded, which affects all studies.
     """
     name, started = run.pseudonym(study), time.perf_counter()
     earlier = run.outcome(name)
@@ -343,7 +342,7 @@ def _write_study(run: CohortRun, study: Study, name: str, model: ContourModel, s
 
 @contextmanager
 def _readable(study: Study) -> Iterator[Path]:
-    """A path that holds the files of the study and no others, by numbers in the natural order of their names."""
+    """A path with the files of the study only, numbered in the natural order of their names."""
     if not study.files:
         with fetch_study(study.source) as path:
             yield path
@@ -358,14 +357,14 @@ def _readable(study: Study) -> Iterator[Path]:
 
 
 def _suffix(file: str, kind: str) -> str:
-    """What tells the format of a file, whose name may be that of a patient."""
+    """Suffix that states the format of a file; the rest of the name may be a patient's."""
     if kind == "dicom":
         return ".dcm"
     return ".nii.gz" if file.lower().endswith(".nii.gz") else Path(file).suffix.lower()
 
 
 def _inputs_sha256(path: Path) -> str:
-    """SHA-256 of those of all files, whatever they are called."""
+    """SHA-256 of the digests of all files, independent of their names."""
     if not path.is_dir():
         return file_sha256(path) if path.is_file() else ""
     files = [folder / name for folder, names in walk_files(path, []) for name in names]
@@ -373,7 +372,7 @@ def _inputs_sha256(path: Path) -> str:
 
 
 MAX_MODELS = 4
-"""Models that a process keeps: the rules of ``--watch`` have one each."""
+"""Models that a process keeps: each rule of ``--watch`` has one."""
 
 _models: dict[tuple[str, ...], ContourModel] = {}
 
@@ -399,12 +398,12 @@ def _model_of(run: CohortRun) -> ContourModel:
 
 @contextmanager
 def _begun(run: CohortRun, name: str, again: bool) -> Iterator[str]:
-    """Mark the study as begun; yields why it is not to be done, if processes have ended at it before.
+    """Mark the study as begun; yields the reason to skip it, if too many processes have ended during it before.
 
     Args:
-        run: of the study.
+        run: run of the study.
         name: its pseudonym.
-        again: it has failed, and is to be done again: what ended at it in earlier starts does not count.
+        again: whether this repeats a failed study: processes that ended during it in earlier starts do not count.
     """
     path = run.running_file(name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -415,8 +414,8 @@ def _begun(run: CohortRun, name: str, again: bool) -> Iterator[str]:
         before = [session for session in before if session == run.session]
     if before.count(run.session) >= DEATHS_OF_RUN or len(before) >= DEATHS:
         yield (
-            f"Expected to get to the end of the study, but {len(before)} processes ended at it, for want of memory or "
-            "by a fault in a library: look at its images with monai-acdr segment, and repeat it with --retry-failed."
+            f"Expected to complete the study, but {len(before)} processes ended during it, from lack of memory or a "
+            "fault in a library: check its images with monai-acdr segment, and repeat it with --retry-failed."
         )
         path.unlink(missing_ok=True)
         return
@@ -430,16 +429,16 @@ def _begun(run: CohortRun, name: str, again: bool) -> Iterator[str]:
 
 def _failed(run: CohortRun, name: str, kind: str, reason: str, started: float) -> Outcome:
     outcome = Outcome(name, "failed", kind, reason, time.perf_counter() - started)
-    with suppress(OSError):  # a full disk: the next run does the study again
+    with suppress(OSError):  # a full disk: the next run repeats the study
         write_failure(run, outcome)
     return outcome
 
 
 def write_failure(run: CohortRun, outcome: Outcome) -> None:
-    """Record why a study has no results.
+    """Record the reason of a study's failure.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: when the record cannot be written.
     """
     record = {"exit_code": FAILURE_KINDS[outcome.kind], **asdict(outcome)}
     del record["earlier"]
@@ -447,7 +446,7 @@ def write_failure(run: CohortRun, outcome: Outcome) -> None:
 
 
 _NAMED = 50
-"""Files whose names a reason is searched for."""
+"""Limit of files whose names are looked for in a reason."""
 _PLAIN = {
     "data",
     "dicom",
@@ -462,12 +461,12 @@ _PLAIN = {
     "studies",
     "study",
 }
-"""Names of folders that name nobody."""
+"""Common folder names, which identify nobody."""
 _UID = re.compile(r"(?<![\w.])\d+(?:\.\d+){5,}(?![\w.]*\d)")
 
 
 def _kind(error: BaseException) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # that of torch is no MemoryError
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's is not a MemoryError
         return "memory"
     return _KINDS[exit_code(error)]
 
@@ -475,7 +474,7 @@ def _kind(error: BaseException) -> str:
 def _without_identity(text: str, study: Study) -> str:
     """A reason without the paths, names, UIDs and IDs of the study: whole words are replaced, not parts of them."""
     text = re.sub(re.escape(tempfile.gettempdir()) + rf"[/\\]{TEMPORARY}[^/\\\s]+([/\\]study)?", "the study", text)
-    text = text.replace("the study/", "")  # a file in it, which has a number
+    text = text.replace("the study/", "")  # a file in it, whose name is a number
     paths = {study.source, study.name, *study.files[:_NAMED]}
     names = {study.uid, study.patient, *Path(study.name).parts}
     names |= {name for path in paths for name in (Path(path).name, Path(path).stem)}

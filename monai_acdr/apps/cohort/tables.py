@@ -3,8 +3,7 @@
 
 """Tables of a cohort and their page: a row per study, a row per frame, distributions, and studies to review.
 
-They are made of the folders of the studies, one study at a time, so that memory does not grow with the cohort but for a
-few numbers per study.
+They are made from the folders of the studies, one study at a time: memory grows by only a few numbers per study.
 """
 
 from __future__ import annotations
@@ -59,10 +58,10 @@ SHAPE_COLUMNS = ("area_mm2", "longest_diameter_mm", "perpendicular_diameter_mm",
 SPREAD_COLUMN = "spread_mm"
 KEY_COLUMNS = ("study", "patient_id", "study_instance_uid", "name", "source")
 SHOWN = 10
-"""Most doubtful studies on the page."""
+"""Number of the most doubtful studies on the page."""
 DOUBTFUL_FINDINGS = ("doubtful", "doubtful_slice")
 _BATCH = 500
-"""Studies that are written at once."""
+"""Number of studies written at once."""
 _PICTURE_SIDE = 900
 """Pixels of the longer side of a contact sheet on the page."""
 _MAX_REASONS = 50
@@ -81,10 +80,10 @@ def require_tables() -> None:
 
 
 def write_key(path: str | os.PathLike[str], run: CohortRun, studies: Sequence[Study]) -> None:
-    """Write which pseudonym is which study of which patient, as CSV that only its owner can read.
+    """Write the pseudonym, patient and study of each study as CSV that only its owner can read.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: when the table cannot be written.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -99,15 +98,15 @@ def read_references(
     """Read reference values: a column ``study`` and columns of :data:`~monai_acdr.apps.volume_agreement.MEASURES`.
 
     Args:
-        path: a CSV table. A study goes by its pseudonym, its StudyInstanceUID, its path, also within the
-            source or from the folder of a list, or its patient where that is one of one study.
-        run: for the pseudonyms.
-        studies: of the source.
-        say: told how many rows are of no use.
+        path: a CSV table. A study is named by its pseudonym, its StudyInstanceUID, its path (also relative to the
+            source or to the folder of a list), or its PatientID where the patient has one study.
+        run: run with the pseudonyms.
+        studies: studies of the source.
+        say: called with the number of rows that are not used.
 
     Raises:
         FileNotFoundError: when there is no such table.
-        ValueError: when it has no such columns, names no study of the source, or has other than numbers from 0.
+        ValueError: when it has no such columns, names no study of the source, or has values other than numbers from 0.
     """
     rows = read_table(Path(path))
     measures = [name for name in MEASURES if rows and name in rows[0]]
@@ -157,18 +156,18 @@ def write_tables(
     """Write the tables and the page, each whole or not at all.
 
     Args:
-        run: whose results these are.
-        name: of the tables: ``cohort``, or with the number of a part.
+        run: run with the results.
+        name: base name of the tables: ``cohort``, or with the number of a part.
         studies: pseudonyms, in the order of the rows.
-        unrecorded: outcomes of studies that are in no file, because the disk was full.
+        unrecorded: outcomes that are in no file, because the disk was full.
         references: of :func:`read_references`.
-        sources: for the files that are in no study.
+        sources: sources, with the files that are in no study.
 
     Returns:
-        Names of what was written, and the agreement with the references, by measure.
+        Names of the written files, and the agreement with the references, by measure.
 
     Raises:
-        OSError: when they cannot be written.
+        OSError: when the files cannot be written.
     """
     page = _Page(run, references or {})
     labels: dict[str, None] = {}
@@ -186,7 +185,7 @@ def _study_rows(
 ) -> Iterator[Row]:
     for name in studies:
         outcome = run.outcome(name) or unrecorded.get(name)
-        if outcome is None:  # another process of this run, with other parts, is at it
+        if outcome is None:  # another process of this run is working on it
             continue
         row: Row = dict.fromkeys(STUDY_COLUMNS)
         row |= {key: getattr(outcome, key) for key in ("study", "state", "kind", "reason", "seconds")}
@@ -300,7 +299,7 @@ def _batches(rows: Iterator[Row], schema: Any, size: int) -> Iterator[Any]:
 
 
 class _Page:
-    """What the page shows, collected row by row."""
+    """Contents of the page, collected row by row."""
 
     def __init__(self, run: CohortRun, references: References) -> None:
         self._run = run
@@ -314,7 +313,7 @@ class _Page:
         self._pairs: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in MEASURES}
 
     def add(self, row: Row) -> None:
-        """Take the values of a study."""
+        """Add the values of a study."""
         self._states[row["state"]] += 1
         if row["state"] == "failed":
             self._reasons[row["kind"], row["reason"]] += 1

@@ -43,10 +43,10 @@ _TYPES = {"uint8": np.uint8, "uint16": np.uint16, "int16": np.int16, "int32": np
 
 
 def extension_of(requested: str | None, image: LabelImage) -> str:
-    """The format of the answer: the one asked for, by default PNG for pictures and NIfTI for everything else.
+    """The format of the answer: as requested, by default PNG for pictures and NIfTI for everything else.
 
     Raises:
-        ValueError: when there is no such format, or the image cannot have it.
+        ValueError: when there is no such format, or it does not apply to the image.
     """
     extension = (requested or (".png" if image.is_picture else ".nii.gz")).lower()
     extension = extension if extension.startswith(".") else f".{extension}"
@@ -62,10 +62,10 @@ def extension_of(requested: str | None, image: LabelImage) -> str:
 
 
 def draw_labels(image: LabelImage, contours: Sequence[Outlined], dtype: str | None = None) -> np.ndarray:
-    """The label map, of the shape of the image's grid, with the values of :mod:`monai_acdr.apps.label_values`.
+    """The label map on the image's grid, with the values of :mod:`monai_acdr.apps.label_values`.
 
-    A voxel is k + 1 where the contour of structure k covers at least half of it and those of the structures before it
-    do not, 0 elsewhere.
+    A voxel is k + 1 where the contour of structure k covers at least half of it and no contour of a structure before k
+    does, 0 elsewhere.
 
     Raises:
         ValueError: for an unknown dtype.
@@ -82,7 +82,7 @@ def draw_labels(image: LabelImage, contours: Sequence[Outlined], dtype: str | No
 
 
 def write_labels(path: Path, labels: np.ndarray, image: LabelImage, compress: bool = True) -> Path:
-    """Write a label map as NIfTI, NRRD or PNG, by the name of `path`; the affine is that of the image's grid."""
+    """Write a label map as NIfTI, NRRD or PNG, by the suffix of `path`, with the affine of the image's grid."""
     if path.name.endswith(".nrrd"):
         return write_nrrd(path, labels, image.affine, compress)
     if path.name.endswith(".png"):
@@ -95,7 +95,7 @@ def write_labels(path: Path, labels: np.ndarray, image: LabelImage, compress: bo
 def write_seg_of_contours(
     path: Path, contours: Sequence[Outlined], image: LabelImage, structures: Sequence[Structure], algorithm: Algorithm
 ) -> Path:
-    """Write contours as a DICOM segmentation of the image's frames, a segment for each structure.
+    """Write contours as a DICOM segmentation of the image's frames, one segment per structure.
 
     Raises:
         ImportError: when highdicom cannot be imported.
@@ -115,10 +115,10 @@ def write_seg_of_contours(
 def contour_records(
     image: LabelImage, contours: Sequence[Outlined], structures: Sequence[Structure]
 ) -> list[dict[str, Any]]:
-    """The contours for the JSON of the answer, an entry for each frame and structure.
+    """The contours for the JSON of the answer, one entry per frame and structure.
 
     Vertices are (x, y) in pixels, pixel (c, r) covering [c, c + 1) x [r, r + 1), and (x, y, z) in mm, LPS, where the
-    image has a place. A voxel index is the pixel coordinate minus 0.5.
+    image has a position in space. A voxel index is the pixel coordinate minus 0.5.
     """
     return [
         _contour_record(image, outlined, number, structure)
@@ -157,7 +157,7 @@ def _rounded(values: torch.Tensor) -> list[Any]:
 
 
 def wants(value: Any, default: bool) -> bool:
-    """A switch of a request, which may be text."""
+    """A Boolean of a request, which may be text."""
     if value is None:
         return default
     return value.strip().lower() in ("true", "1", "yes", "on") if isinstance(value, str) else bool(value)
@@ -168,14 +168,14 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
 
     Args:
         request: ``foreground``, ``background``, ``roi``, ``slice``, ``phase`` (:mod:`.prompts`), ``result_extension``,
-            ``result_dtype``, ``result_compress``, ``result_write_to_file``, as MONAI Label's own tasks have them.
-        image: what to outline.
+            ``result_dtype``, ``result_compress``, ``result_write_to_file``, as in MONAI Label's own tasks.
+        image: the image to outline.
         model: the bundle.
 
     Returns:
-        The path of a temporary file with the label map, None where none was wanted, and what goes into the JSON:
-        ``contours`` (:func:`.contour_records`), ``warnings`` (what of the request was not used, and why),
-        ``label_names`` (of the values of the label map: of nested structures the rings between their contours),
+        The path of a temporary file with the label map, None where none was requested, and the values of the JSON:
+        ``contours`` (:func:`.contour_records`), ``warnings`` (parts of the request that were not used, and why),
+        ``label_names`` (of the label map's values: for nested structures the rings between their contours),
         ``centroids`` (voxel indices of the contour that bounds each label), ``algorithm``, ``image`` and ``latencies``.
 
     Raises:
@@ -227,7 +227,7 @@ def answer(request: Mapping[str, Any], image: LabelImage, model: ContourModel) -
 
 
 def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> dict[str, list[str]]:
-    """Contours of the first frame, as MONAI Label's clients show them: voxel indices as text."""
+    """Centroids in the first frame, as MONAI Label's clients show them: voxel indices as text."""
     return {
         label: [str(x - 0.5), str(y - 0.5), str(record["slice"])]
         for label, record in zip(labels, records, strict=False)
@@ -236,7 +236,7 @@ def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> d
 
 
 def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
-    """Requests that were not fulfilled, for people; slices and phases count from 0 as in the request."""
+    """Warnings about the answer, as text; slices and phases count from 0 as in the request."""
     found = []
     if prompts.left_out:
         found.append(f"{prompts.left_out} point(s) are not on slice {prompts.slice} and were not used.")

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The app folder of ``monailabel start_server --app``: three lines of code, and the files of the server."""
+"""The app folder of ``monailabel start_server --app``: a ``main.py`` of three lines, and the server's files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monai_acdr.apps.monailabel.server import MyApp
 
 __all__ = ["MyApp"]
 '''
-"""MONAI Label loads ``main.py`` of the folder and takes the class in it that is derived from MONAILabelApp."""
+"""MONAI Label loads ``main.py`` of the folder and uses its class that is derived from MONAILabelApp."""
 
 
 def default_folder() -> Path:
@@ -28,20 +28,20 @@ def default_folder() -> Path:
 
 
 def make_app_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Make the folder, or bring the code in it up to date; models and logs in it stay.
+    """Make the folder, or update the code in it; its models and logs stay.
 
-    MONAI Label makes ``model``, ``logs``, ``lib`` and ``bin`` beside the code it is given, so that cannot be the
+    MONAI Label makes ``model``, ``logs``, ``lib`` and ``bin`` beside the app's code, so the code cannot be in the
     installed package. One folder serves one server.
 
     Args:
-        folder: where; :func:`default_folder` if None.
+        folder: path of the folder; :func:`default_folder` if None.
 
     Returns:
         Its absolute path.
 
     Raises:
         FileExistsError: when the folder holds another program's ``main.py``, or is not a folder.
-        OSError: when it cannot be written.
+        OSError: when the folder cannot be written.
     """
     path = (default_folder() if folder is None else Path(folder)).expanduser().resolve()
     main = path / "main.py"
@@ -52,6 +52,6 @@ def make_app_folder(folder: str | os.PathLike[str] | None = None) -> Path:
         if found == MAIN:
             return path
         if "monai_acdr.apps.monailabel" not in found:
-            raise FileExistsError(f"Expected no other app, but {main} is one: choose another --folder.")
+            raise FileExistsError(f"Expected a folder without another app, but {main} is one: choose another --folder.")
     write_text_atomically(main, MAIN)
     return path

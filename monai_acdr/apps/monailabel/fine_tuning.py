@@ -42,18 +42,18 @@ __all__ = [
 
 GROUPS = ("training", "validation")
 MIN_PIXELS = 10
-"""Masks of fewer pixels are left out: the outline of less says nothing."""
+"""Masks of fewer pixels are left out: they have no meaningful outline."""
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Result of writing.
+    """The data written for a training.
 
     Attributes:
-        frames: of each group.
-        images: of each group.
-        pixel_mm: median distance of pixels, None where no image tells it.
-        side: of the smallest square into which each frame fits, in pixels.
+        frames: number of frames, by group.
+        images: number of images, by group.
+        pixel_mm: median pixel spacing in mm, None where no image states it.
+        side: side of the smallest square that holds every frame, in pixels.
     """
 
     frames: dict[str, int]
@@ -63,7 +63,7 @@ class TrainingSet:
 
 
 def is_held_out(image_id: str, share: float) -> bool:
-    """Whether an image validates. It depends on the image alone: an image never changes sides when others come."""
+    """Whether an image is for validation. This depends on its id alone, so no image changes groups when others come."""
     digest = hashlib.sha256(image_id.encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
@@ -75,18 +75,18 @@ def write_training_set(
     num_structures: int = 1,
     nested: bool = False,
 ) -> TrainingSet:
-    """Write ``<group>/images`` and ``<group>/masks``: PNG, 16 bit and 0 or 255, of each frame with a label.
+    """Write ``<group>/images`` and ``<group>/masks``: PNG, 16 bit and 0 or 255, for each frame with a label.
 
-    Of several structures ``masks`` are those of the first one, ``masks-2`` and so on those of the others, where a frame
-    has them; a frame without the first one is left out.
+    ``masks`` are those of the first structure, ``masks-2`` and so on those of the others, where a frame has them; a
+    frame without the first structure is left out.
 
-    Names are numbers: no identity of a patient gets there.
+    Names are numbers, so that they do not identify a patient.
 
     Args:
-        folder: to write into, empty or absent.
+        folder: folder to write to, empty or absent.
         labeled: image id, image, and label map on its grid.
-        share: of images that are held out for validation; at least one, and at least one is not.
-        num_structures: N; with one all values of a label map count.
+        share: share of images held out for validation; at least one image is held out, and one is not.
+        num_structures: N; with one structure all values of a label map count.
         nested: whether each structure contains the one before it, so that label maps have rings
             (:mod:`monai_acdr.apps.label_values`).
 
@@ -129,10 +129,10 @@ def write_training_set(
 
 
 def training_items(folder: Path, group: str, keys: Sequence[str] = ("label",)) -> list[dict[str, Any]]:
-    """The data list of a group, without what is not known: batches are made of all that an item has.
+    """The data list of a group, without unknown values, because a batch collates all values of an item.
 
     The masks of the first structure are at ``label``, those of the others at the further `keys`, where there are any.
-    Where a file's name tells a side, every item has one, otherwise none: left breasts are the ones that are not
+    Where a file's name states a side, every item has one, otherwise none: left breasts are the ones that are not
     flipped.
     """
     items = pair_folder_data_list(folder, group)
@@ -150,7 +150,7 @@ def training_items(folder: Path, group: str, keys: Sequence[str] = ("label",)) -
 
 
 def _frame_masks(labels: np.ndarray, image: LabelImage, number: int, nested: bool) -> list[list[np.ndarray]]:
-    """For each frame the masks (H, W) bool of the structures."""
+    """Masks (H, W) bool of the structures, for each frame."""
     return [structure_masks(frame, number, nested) for frame in frame_labels(labels, image)]
 
 
@@ -185,11 +185,11 @@ class FineTuning:
     """Options of a training, as MONAI Label's clients show and send them.
 
     Attributes:
-        max_epochs: at most.
-        learning_rate: at the start.
-        batch_size: frames at once.
+        max_epochs: largest number of epochs.
+        learning_rate: initial learning rate.
+        batch_size: frames per batch.
         val_split: share of images that are held out.
-        device: see :func:`monai_acdr.apps.model.find_device`; empty for the best there is.
+        device: see :func:`monai_acdr.apps.model.find_device`; empty for the best available.
     """
 
     max_epochs: int = 20
@@ -200,7 +200,7 @@ class FineTuning:
 
     @classmethod
     def from_request(cls, request: Mapping[str, Any]) -> FineTuning:
-        """Read a request; what it does not name is as by default.
+        """Read a request; options that it does not name keep their defaults.
 
         Raises:
             ValueError: when a value is out of range.
@@ -224,17 +224,17 @@ class FineTuning:
 
 
 def _first(device: Any) -> str:
-    """Clients send a list of the choices, or a name that torch does not know: then the best device there is."""
+    """The device that a client sends, the first of a list; empty for a name that torch does not know."""
     name = str(device[0] if isinstance(device, (list, tuple)) and device else device or "")
     return name if name.split(":")[0] in ("cpu", "cuda", "mps") else ""
 
 
 @contextmanager
 def one_training(folder: Path) -> Iterator[None]:
-    """Hold a lock while a training runs; the system lets go of it when the process ends, however that happens.
+    """Hold a lock while a training runs; the system releases it when the process ends, for whatever reason.
 
     Raises:
-        Busy: when another training holds it.
+        Busy: when another training holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -253,13 +253,13 @@ def fine_tune(
     """Train a bundle further, and publish the result if it is better on the images that are held out.
 
     Args:
-        store: whose weights are the start; of an ensemble those of its first member.
+        store: store with the initial weights; of an ensemble the first member is trained.
         labeled: image id, image, and label map on its grid.
         scratch: folder for the data and checkpoints of this training; emptied before and removed after it.
-        options: of the training.
+        options: options of the training.
 
     Returns:
-        A record, also kept in the store's history: ``published``, ``dice_before``, ``dice_after`` (on the same held out
+        A record, also kept in the store's history: ``published``, ``dice_before``, ``dice_after`` (on the same held-out
         images), ``epoch`` (of the best weights), ``frames`` and ``images`` (by group), ``seconds``, ``time``.
 
     Raises:
@@ -296,16 +296,16 @@ def fine_tune(
 
 
 def reference_keys(store: ModelStore) -> tuple[str, ...]:
-    """Items of a data list in which the bundle's training reads the references, one for each structure.
+    """Keys of a data list from which the bundle's training reads the references, one per structure.
 
     They are ``train#reference_keys`` of its configs/train.json; ``label`` where it has no such key.
 
     Raises:
-        ValueError: when they are not as many as the bundle's structures.
+        ValueError: when their number is not that of the bundle's structures.
     """
     parser = ConfigParser()
     parser.read_config(str(store.root / "configs" / "train.json"))
-    # The keys may follow from other settings, as from the number of structures.
+    # The keys may depend on other settings, such as the number of structures.
     found = parser.get_parsed_content(REFERENCE_KEYS) if REFERENCE_KEYS in parser else "label"
     keys = (found,) if isinstance(found, str) else tuple(map(str, found))
     if len(keys) != len(store.structures):
@@ -319,11 +319,11 @@ def reference_keys(store: ModelStore) -> tuple[str, ...]:
 def _train(
     store: ModelStore, scratch: Path, data: TrainingSet, options: FineTuning, keys: Sequence[str]
 ) -> tuple[float, float, int]:
-    """Dice of the weights that are there, of the best new ones, and the epoch of these."""
+    """Dice of the present weights, Dice of the best new weights, and the epoch of the latter."""
     before = _score(_configured(store, scratch, data, options, keys), store)
     parser = _configured(store, scratch, data, options, keys)
-    # An ensemble's members were trained apart, which is why they differ where they are unsure; trained on together they
-    # would not. So one goes on, the first, and it has to become better than all of them were together.
+    # An ensemble's members were trained apart, which is why they differ where they are unsure; trained together they
+    # would not. So only the first one is trained further, and it has to become better than the whole ensemble was.
     load_network(parser.get_parsed_content("network"), store.path, parser["device"], member=0)
     checkpoint = parser.get_parsed_content("train#checkpoint")
     parser.get_parsed_content("initialize")
@@ -344,7 +344,7 @@ def _configured(
 
 
 def _score(parser: ConfigParser, store: ModelStore) -> float:
-    """Mean Dice of the present weights, of all members of an ensemble together as the server uses them."""
+    """Mean Dice of the present weights; an ensemble is scored as a whole, as the server uses it."""
     load_network(parser.get_parsed_content("network"), store.path, parser["device"])
     evaluator = parser.get_parsed_content("validate#evaluator")
     evaluator.run()
@@ -374,7 +374,7 @@ def _overrides(
         "train#ema#momentum": 0.1,
         "train#dataloader#num_workers": 0,
     }
-    if "train#frame_size" in parser:  # frames of a batch are padded or cropped to it, and nothing is to be cut off
+    if "train#frame_size" in parser:  # frames of a batch are padded or cropped to this size, and none may be cropped
         values["train#frame_size"] = max(int(parser["train#frame_size"]), data.side)
     if "region#label_side" in parser and data.pixel_mm is not None:
         metadata = ConfigParser.load_config_file(str(store.root / "configs" / "metadata.json"))

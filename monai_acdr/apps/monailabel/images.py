@@ -3,7 +3,7 @@
 
 """Images of the server: their names and frames, and the voxel grid of the clients' label maps.
 
-Raw or gzip data in the same file; spaces of three dimensions, LPS or RAS.
+NRRD files have raw or gzip data in the same file, and spaces of three dimensions, LPS or RAS.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _LOOKED_AT = 20
-"""Files of a folder that are looked at to tell what it is."""
+"""Number of files of a folder that are checked to determine its kind."""
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -65,7 +65,7 @@ def check_id(image_id: str) -> str:
 
 
 def check_tag(tag: Any) -> str:
-    """A tag of labels, which is a folder: letters, digits, ``_``, ``-`` and ``.``; or a member of an Enum of such.
+    """A tag of labels, a folder name: letters, digits, ``_``, ``-`` and ``.``; or an Enum member with such a value.
 
     Raises:
         ValueError: when it is not one.
@@ -77,7 +77,7 @@ def check_tag(tag: Any) -> str:
 
 
 def is_series_folder(folder: Path) -> bool:
-    """Whether a folder holds DICOM files itself, not in folders below it."""
+    """Whether a folder itself holds DICOM files, not only its subfolders."""
     if folder.name.startswith("."):
         return False
     files = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
@@ -85,9 +85,9 @@ def is_series_folder(folder: Path) -> bool:
 
 
 def series_files(folder: Path) -> list[Path]:
-    """Files of the only series in a folder, as ITK's reader of series orders them, which MONAI Label converts with.
+    """Files of the only series in a folder, in the order of ITK's series reader, which MONAI Label converts with.
 
-    Of a cine series, whose frames share their positions, that is by instance number.
+    A cine series, whose frames share their positions, is ordered by instance number.
 
     Raises:
         ImportError: without SimpleITK.
@@ -103,14 +103,14 @@ def series_files(folder: Path) -> list[Path]:
 
 
 def convert_series(folder: Path, target: Path) -> Path:
-    """Write a series as NIfTI, as MONAI Label does, for clients that want a file.
+    """Write a series as NIfTI, as MONAI Label does, for clients that need a file.
 
     Args:
-        folder: of one series.
-        target: ``.nii.gz``; replaced.
+        folder: folder of one series.
+        target: ``.nii.gz`` file; replaced when it exists.
 
     Raises:
-        ImportError, ValueError: as :func:`series_files`; ValueError also when it cannot be read.
+        ImportError, ValueError: as :func:`series_files`; ValueError also when the series cannot be read.
     """
     files = [str(path) for path in series_files(folder)]
     sitk, _ = optional_import("SimpleITK")
@@ -141,7 +141,7 @@ _RAS = ("right-anterior-superior", "ras")
 
 
 def is_nrrd(path: Path) -> bool:
-    """Whether the name ends like NRRD's."""
+    """Whether the name has NRRD's suffix."""
     return path.name.lower().endswith(".nrrd")
 
 
@@ -182,7 +182,7 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is not such a file, is damaged, or is larger than the budget.
+        ValueError: when the file is not NRRD, is damaged, or is larger than the read budget.
     """
     check_regular_file(path, "a NRRD volume")
     with open(path, "rb") as stream:
@@ -194,17 +194,17 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
         check_bytes(path, number)
         with _refusal(path):
             stream.seek(place)
-            # deflate makes data a few bytes in a thousand longer at most; what follows is not theirs
+            # deflate makes data at most a few bytes in a thousand longer; anything beyond is not data
             data = _unpack(stream.read(number + number // 64 + 4096), fields.get("encoding", "raw"), number)
             return np.frombuffer(data, dtype).reshape(shape, order="F").astype(dtype.newbyteorder("=")), affine
 
 
 def _header(stream: BinaryIO) -> tuple[dict[str, str], tuple[int, ...], np.dtype[Any], int]:
-    """Fields, shape, type and place of the data."""
+    """Fields, and shape, type and offset of the data."""
     start = stream.read(MAX_HEADER)
     head, gap, _ = start.partition(b"\n\n")
     if not start.startswith(b"NRRD000") or not gap:
-        raise ValueError("it does not begin like one")
+        raise ValueError("it does not begin with NRRD's signature")
     fields = _fields(head.decode("ascii"))
     shape = tuple(int(size) for size in fields["sizes"].split())
     if not 2 <= len(shape) <= 4 or min(shape) < 1:
@@ -235,7 +235,7 @@ def _fields(head: str) -> dict[str, str]:
 
 def _unpack(data: bytes, encoding: str, expected: int) -> bytes:
     if encoding in ("gzip", "gz"):
-        data = zlib.decompressobj(wbits=31).decompress(data, expected + 1)  # never more, whatever it unpacks to
+        data = zlib.decompressobj(wbits=31).decompress(data, expected + 1)  # a limit on what the data unpack to
     elif encoding != "raw":
         raise ValueError(f"its data are {encoding}, expected raw or gzip")
     if len(data) != expected:
@@ -261,7 +261,7 @@ def _affine(fields: dict[str, str], dimension: int) -> np.ndarray:
 
 
 def _mm_per_unit(text: str) -> float:
-    """Of ``space units: "mm" "mm" "mm"``; without the field a unit is a mm."""
+    """Unit of ``space units: "mm" "mm" "mm"`` in mm; without the field the unit is a mm."""
     units = {unit.strip() for unit in text.split('"') if unit.strip()} or {"mm"}
     if len(units) != 1 or not units <= _MM_PER_UNIT.keys():
         raise ValueError(f"its space units are {text[:60]}, expected one of {', '.join(_MM_PER_UNIT)} for all axes")
@@ -277,7 +277,7 @@ def _parse(text: str) -> tuple[float, float, float] | None:
 
 
 CACHED_PIXELS = 100_000_000
-"""Pixels of images that are kept decoded: 400 MB."""
+"""Limit of the pixels of decoded images that are kept: 400 MB."""
 
 _logger = logging.getLogger(__name__)
 
@@ -291,7 +291,7 @@ class LabelImage:
         places: (slice, phase) of each frame on the grid.
         shape: (X, Y, Z) or (X, Y, Z, T) of the grid, voxels; pictures have Z = 1.
         affine: (4, 4) voxel index (column, row, slice) to RAS mm, as clients understand the file.
-        is_picture: PNG, JPEG and such: there is no place in a patient.
+        is_picture: whether it is a PNG, JPEG or similar, without a position in a patient.
     """
 
     inputs: Inputs
@@ -306,7 +306,7 @@ class LabelImage:
         return self.shape[3] if len(self.shape) > 3 else 1
 
     def frames_of(self, number: int, phase: int | None) -> list[int]:
-        """Indices of the frames of a slice: of one phase, or of all (None)."""
+        """Indices of the frames of a slice, in one phase or in all (None)."""
         return [i for i, (z, t) in enumerate(self.places) if z == number and phase in (None, t)]
 
     @property
@@ -316,7 +316,7 @@ class LabelImage:
 
     @property
     def num_pixels(self) -> int:
-        """Of all frames."""
+        """Number of pixels of all frames."""
         return sum(frame.size[0] * frame.size[1] for frame in self.inputs.frames)
 
 
@@ -325,14 +325,14 @@ def read_label_image(path: Path, series: Path | None = None, order: Sequence[Pat
 
     Args:
         path: NIfTI, NRRD, picture or DICOM file, or a folder of one DICOM series.
-        series: for a NIfTI volume that was made from DICOM the folder of that series: pixels and places are taken from
-            there (mammograms are inverted and cut as in training, results can refer to the images), the grid is that
-            of the volume.
+        series: for a NIfTI volume converted from DICOM, the folder of the series: pixels and positions come from the
+            series (mammograms are inverted and cropped as in training, results can refer to the images), the grid from
+            the volume.
         order: files of that series, in the order of the volume's slices.
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when it is not such an image, or is damaged.
+        ValueError: when the image is of another kind, or damaged.
     """
     if series is not None and is_nifti(path):
         return _converted(path, series, order)
@@ -373,7 +373,7 @@ def _converted(path: Path, series: Path, order: Sequence[Path]) -> LabelImage:
     ordered = [frame for file in files for frame in by_file.get(file, [])]
     width, height, *rest = volume.shape
     if len(ordered) != int(np.prod(rest)) or any(frame.size != (height, width) for frame in ordered):
-        _logger.warning("A volume has not the frames of its DICOM series: the volume alone is used.")
+        _logger.warning("A volume does not have the frames of its DICOM series: only the volume is used.")
         return read_label_image(path)
     inputs = replace(inputs, frames=ordered)
     places = tuple((index, 0) for index in range(len(ordered)))
@@ -381,9 +381,9 @@ def _converted(path: Path, series: Path, order: Sequence[Path]) -> LabelImage:
 
 
 def _stack_affine(frames: Sequence[Frame]) -> np.ndarray:
-    """Of DICOM frames or pictures: index (column, row, frame) to RAS mm.
+    """Affine (4, 4) of DICOM frames or pictures: index (column, row, frame) to RAS mm.
 
-    Without a place the image lies as 3D Slicer puts pictures: columns to the left, rows to the back.
+    An image without a position is placed as 3D Slicer places pictures: columns to the left, rows to the back.
     """
     source = frames[0].source
     if source is None or not source.has_place:
@@ -401,10 +401,10 @@ def _stack_affine(frames: Sequence[Frame]) -> np.ndarray:
 
 
 class ImageCache:
-    """Decoded images, the latest ones, as long as their files do not change. Safe for threads.
+    """Cache of the latest decoded images, valid while their files do not change. Thread-safe.
 
     Args:
-        max_pixels: of all images that are kept; a larger one is not kept at all.
+        max_pixels: limit for all images that are kept together; a larger image is not kept.
     """
 
     def __init__(self, max_pixels: int = CACHED_PIXELS) -> None:
@@ -415,7 +415,7 @@ class ImageCache:
     def read(
         self, path: Path, series: Path | None = None, order: Callable[[Path], Sequence[Path]] | None = None
     ) -> LabelImage:
-        """Like :func:`read_label_image`; ``order`` is asked for the files of ``series`` when they have to be read."""
+        """Like :func:`read_label_image`; ``order`` is called for the files of ``series`` when they have to be read."""
         status = path.stat()
         key = (str(path), status.st_mtime_ns, status.st_size)
         with self._lock:
@@ -424,7 +424,7 @@ class ImageCache:
                 return self._images[key]
         files = order(series) if series is not None and order is not None else ()
         image = read_label_image(path, series, files)
-        if path.is_dir() or image.num_pixels > self.max_pixels:  # a folder's time tells nothing of its files
+        if path.is_dir() or image.num_pixels > self.max_pixels:  # a folder's time does not show changed files
             return image
         with self._lock:
             self._images[key] = image

@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Busy(Exception):
-    """Something runs already that may run once only."""
+    """A task that may run only once at a time is already running."""
 
 
 class NotFoundHere(Exception):
@@ -49,13 +49,13 @@ def status_of(error: BaseException, hidden: str | os.PathLike[str] = "", name: s
     """HTTP status and message of an error.
 
     Args:
-        error: what was raised.
+        error: the error.
         hidden: a path of the server that clients need not know.
-        name: what stands in its place.
+        name: text that replaces the path.
 
     Returns:
-        404 for what does not exist, 409 for what runs already, 400 for input that cannot be used, 503 for a server that
-        lacks something, 507 for a full disk, otherwise 500, without the message, which may quote anything.
+        404 when something does not exist, 409 when it is already running, 400 for input that cannot be used, 503 for a
+        server that lacks something, 507 for a full disk, otherwise 500, without the message, which may quote anything.
     """
     text = str(error).replace(str(hidden), name) if hidden else str(error)
     if isinstance(error, NotFoundHere):
@@ -72,13 +72,13 @@ def status_of(error: BaseException, hidden: str | os.PathLike[str] = "", name: s
 
 
 _own: dict[int, Path] = {}
-"""Temporary folder of this process, not of the one that it was forked from."""
+"""Temporary folder of this process, not of the process that it was forked from."""
 
 
 def use_own_temporary_folder() -> Path:
-    """Make a folder that only this user reads, and have `tempfile` use it in this process; twice is once.
+    """Make a folder that only this user can read, and have `tempfile` use it in this process; further calls do nothing.
 
-    It is removed when Python ends. What servers left that were killed is removed by the next one.
+    It is removed when Python ends. Folders that killed servers left are removed by the next one.
     """
     present = Path(tempfile.gettempdir())
     if _own.get(os.getpid()) == present:
@@ -92,10 +92,10 @@ def use_own_temporary_folder() -> Path:
 
 @contextmanager
 def discarding(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Remove an upload when its request fails: MONAI Label does so after answers only.
+    """Remove an upload when its request fails: MONAI Label does so only after an answer.
 
     Args:
-        path: of the file; one that is not in the temporary folder is never removed, nor is "".
+        path: path of the file; a file outside the temporary folder is never removed, nor is "".
     """
     try:
         yield
@@ -109,14 +109,14 @@ _logger = logging.getLogger(__name__)
 
 
 class ModelStore:
-    """Weights of one bundle. Safe for threads.
+    """Weights of one bundle. Thread-safe.
 
-    In the folder lie ``model.pt``, after a training ``model.previous.pt`` and ``history.json``.
+    The folder holds ``model.pt``, and after a training ``model.previous.pt`` and ``history.json``.
 
     Args:
-        bundle: its name.
-        folder: for models of the server, as MONAI Label has it: ``<app>/model``.
-        device: where networks run; CUDA where there is one if None.
+        bundle: name of the bundle.
+        folder: MONAI Label's folder for models of the server: ``<app>/model``.
+        device: device of the networks; if None, CUDA where available.
     """
 
     def __init__(self, bundle: str, folder: Path, device: str | None = None) -> None:
@@ -164,7 +164,7 @@ class ModelStore:
             return True
         shipped = self.root / "models" / "model.pt"
         if not shipped.is_file():
-            _logger.warning("%s is not offered: it has no weights; train it and put them at %s", self.bundle, self.path)
+            _logger.warning("%s is not offered: it has no weights; put trained weights at %s", self.bundle, self.path)
             return False
         self.folder.mkdir(parents=True, exist_ok=True)
         with replace_file(self.path) as temporary:
@@ -198,11 +198,11 @@ class ModelStore:
                 ) from error
 
     def publish(self, weights: Path, record: dict[str, Any]) -> None:
-        """Put new weights in place; the present ones become the previous ones, and nothing is ever half there.
+        """Replace the weights; the present ones become the previous ones, and each file is replaced as a whole.
 
         Args:
-            weights: file of the new ones.
-            record: what is known of them, added to ``history.json``.
+            weights: file of the new weights.
+            record: record of their training, added to ``history.json``.
         """
         if self.path.is_file():
             with replace_file(self.previous) as temporary:
@@ -212,7 +212,7 @@ class ModelStore:
         self.remember(record)
 
     def remember(self, record: dict[str, Any]) -> None:
-        """Add a record of a training to the history, at most a hundred."""
+        """Add a record of a training to the history, which keeps a hundred."""
         write_text_atomically(self.folder / "history.json", json.dumps([*self.history(), record][-100:], indent=1))
 
     def history(self) -> list[dict[str, Any]]:

@@ -3,12 +3,11 @@
 
 """Contours of a request: prompts, a region for each slice, the network, and the clicks that correct its contours.
 
-A voxel index (i, j, k) is (column, row, slice), as 3D Slicer's IJK and OHIF's volume index have it, and names the
-CENTER of a voxel: in the pixels of :mod:`monai_acdr.geometry.coordinates` that is (x, y) = (i + 0.5, j + 0.5).
+A voxel index (i, j, k) is (column, row, slice), as in 3D Slicer's IJK and OHIF's volume index, and means the
+center of a voxel: in the pixels of :mod:`monai_acdr.geometry.coordinates` it is (x, y) = (i + 0.5, j + 0.5).
 
-A click acts on the structure whose contour is nearest to it. Of nested structures it also holds for the others as far
-as nesting says so: what is inside a structure is inside those around it, and what is outside is outside of those
-within.
+A click acts on the structure whose contour is nearest to it. If structures are nested, a point inside a structure is
+also inside the structures around it, and a point outside is also outside the structures within it.
 """
 
 from __future__ import annotations
@@ -46,18 +45,18 @@ __all__ = [
 
 MAX_POINTS = 1000
 LARGEST = 1e9
-"""Numbers beyond this, or NaN, are not index of a voxel."""
+"""Numbers beyond this, or NaN, are not a voxel index."""
 CENTER = 0.5
-"""From the index of a voxel to its center, in pixels."""
+"""Offset from a voxel's index to its center, in pixels."""
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """A request, checked against the image.
+    """Prompts of a request, checked against the image.
 
     Attributes:
         foreground: (i, j, k) of points inside, the first click first.
-        background: of points outside.
+        background: (i, j, k) of points outside.
         box: (i0, i1, j0, j1, k0, k1), sorted, or None.
         slice: k, or None.
         phase: of a cine series, from 0; None stands for all.
@@ -79,7 +78,7 @@ class Prompts:
 
 @dataclass(frozen=True, eq=False)
 class SlicePrompts:
-    """The prompt on one slice, in pixels of its frame.
+    """The prompts on one slice, in pixels of its frame.
 
     Attributes:
         slice: k.
@@ -132,7 +131,7 @@ def parse_prompts(request: Mapping[str, Any], shape: Sequence[int]) -> Prompts:
 
 
 def prompts_by_slice(prompts: Prompts, num_slices: int) -> list[SlicePrompts]:
-    """For each slice that is to be outlined its prompts, by slice.
+    """Prompts of each slice to outline, in slice order.
 
     The slices are those of the points; without points ``slice``, otherwise all slices of the box, otherwise all.
     """
@@ -188,7 +187,7 @@ def _points(values: Any, name: str, shape: Sequence[int]) -> tuple[tuple[float, 
 
 
 def _box(values: Any, shape: Sequence[int]) -> tuple[float, float, float, float, int, int] | None:
-    """Slicer's six numbers (i, i, j, j, k, k); each pair in any order, for RAS and IJK may run against each other."""
+    """Slicer's six numbers (i, i, j, j, k, k); each pair in any order, because RAS and IJK axes may be opposite."""
     if values is None or values == []:
         return None
     numbers = _numbers(values, "roi", (4, 6))
@@ -222,11 +221,11 @@ class Outlined:
     Attributes:
         frame: index of the frame.
         vertices: N arrays (K, 2) float64 in pixels of the frame; clicks add vertices to some of them.
-        drawn: (N, K, 2) what the network drew, before the clicks.
-        region: (5,) where it looked.
-        prompt: ``box``, ``point`` or ``auto``: what the region comes from.
-        confidence: that there is something to outline, where that was estimated.
-        warning: which points the contours do not obey, or why none was used; empty where they obey all.
+        drawn: (N, K, 2) contours of the network, before the clicks.
+        region: (5,) region that the network was applied to.
+        prompt: ``box``, ``point`` or ``auto``: origin of the region.
+        confidence: confidence that the frame shows the object, where it was estimated.
+        warning: points that the contours do not obey, or why none was used; empty where they obey all.
         doubtful: whether the confidence is below the model's threshold.
     """
 
@@ -241,21 +240,21 @@ class Outlined:
 
 
 def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> list[Outlined]:
-    """Outline what was asked for.
+    """Outline the slices of a request.
 
-    On a slice the region is the box; else a square about the first foreground point; else it is found automatically.
-    For a bundle whose objects have no usual size, as masses, two or more foreground points span the box.
-    The network draws a contour there, and every point, the first one too, then corrects it: foreground points end
-    inside, background points outside of the structure whose contour is nearest to them. Points that it cannot obey are
-    named in ``warning``. The answer depends on the request alone, not on earlier ones.
+    On a slice the region is the box; without a box, a square about the first foreground point; without a point, it is
+    located automatically. For objects without a typical size, such as masses, two or more foreground points span the
+    box. The network draws a contour in the region, which every point then corrects, including the first: foreground
+    points end inside, background points outside of the structure whose contour is nearest. Points that no contour can
+    obey are named in ``warning``. The answer depends on this request alone, not on earlier ones.
 
     Args:
-        image: what was clicked on.
-        prompts: the request.
+        image: the image.
+        prompts: the prompts.
         model: the bundle.
 
     Returns:
-        Contours by frame; without prompts only of frames in which something was found.
+        Contours by frame; without prompts only of frames in which the object was found.
 
     Raises:
         ValueError: when the bundle needs a box or a point, or nothing was found.
@@ -286,8 +285,8 @@ def _spanned(points: Tensor, model: ContourModel) -> tuple[float, float, float, 
     box = torch.cat([points.amin(0), points.amax(0)]).tolist() if len(points) else [0.0] * 4
     if box[2] - box[0] < 1 or box[3] - box[1] < 1:
         raise ValueError(
-            f"Expected a box for {model.label}, whose outlines have no usual size: draw a ROI, or click at "
-            "two or more ends of the object."
+            f"Expected a box for {model.label}, whose outlines have no typical size: draw a ROI, or click on two or "
+            "more ends of the object."
         )
     return box[0], box[1], box[2], box[3]
 
@@ -295,16 +294,16 @@ def _spanned(points: Tensor, model: ContourModel) -> tuple[float, float, float, 
 def find_contours(
     image: LabelImage, indices: Sequence[int], model: ContourModel, every: bool = False
 ) -> list[Outlined]:
-    """Outline frames without a box or a point: where the object is found.
+    """Outline frames without a box or a point, in the regions that the bundle locates.
 
     Args:
         image: the image.
-        indices: of the frames.
+        indices: indices of the frames.
         model: the bundle.
         every: outline also frames that do not seem to show the object.
 
     Raises:
-        ValueError: when the bundle finds nothing by itself, or there is nothing.
+        ValueError: when the bundle has no localizer, or finds nothing.
     """
     if model.localizer is None:
         raise ValueError(f"Expected a box or a point for {model.label}, since {model.no_localizer}: draw or click one.")
@@ -364,7 +363,7 @@ def _corrected(outlined: Outlined, part: SlicePrompts, image: LabelImage, model:
 def _second_look(
     contours: list[Tensor], outlined: Outlined, click: Tensor, image: LabelImage, model: ContourModel
 ) -> list[Tensor]:
-    """Contours of a smaller region, where those of the region about a click miss it and the new ones do not."""
+    """Contours of a smaller region, if the contours of the region about a click miss the click and these do not."""
     if any(_is_inside(vertices, click) for vertices in contours):
         return contours
     frame = image.inputs.frames[outlined.frame]
@@ -381,14 +380,14 @@ def _is_inside(vertices: Tensor, point: Tensor) -> bool:
 def assign_clicks(
     contours: Sequence[Tensor], foreground: Tensor, background: Tensor, nested: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    """For each structure the points that have to be inside and outside of it.
+    """Points that have to be inside and outside of each structure.
 
     Args:
-        contours: (K, 2) pixels of each structure, of nested ones from the innermost.
+        contours: (K, 2) pixels of each structure, nested ones from the innermost.
         foreground: (N, 2) points inside of the structure whose contour is nearest.
-        background: (M, 2) points outside of it.
-        nested: whether each structure contains the ones before it: then points inside of one are inside of those after
-            it, and points outside of one are outside of those before it.
+        background: (M, 2) points outside of the structure whose contour is nearest.
+        nested: whether each structure contains the ones before it: then a point inside a structure is also inside all
+            after it, and a point outside a structure is also outside all before it.
 
     Returns:
         (foreground, background) of each structure.
@@ -404,13 +403,13 @@ def assign_clicks(
 
 
 def _nearest(contours: Sequence[Tensor], points: Tensor) -> Tensor:
-    """(N,) index of the contour that is nearest to each point; of several the first one."""
+    """(N,) index of the contour that is nearest to each point; the first one of equally near ones."""
     distances = [nearest_on_contour(vertices, points.to(vertices)).depth.abs() for vertices in contours]
     return torch.stack(distances).argmin(0)
 
 
 def nest(contours: Sequence[Tensor]) -> list[Tensor]:
-    """Contours that are nested again after corrections; those that need no repair come back as they are.
+    """Restore the nesting of contours after corrections; contours that need no repair are returned unchanged.
 
     Args:
         contours: (K, 2) pixels, from the innermost; K may differ.

@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 VIEWS = ((0.0, 0.0, 1.0, 0.0), (0.06, 0.0, 1.1, 90.0), (-0.06, 0.06, 0.9, 180.0), (0.0, -0.06, 1.2, 270.0))
-"""Shift in sides of the region (x, y), scale, angle in degrees."""
+"""Shift (x, y) as a share of the region's side, scale, and angle in degrees."""
 MAX_FRAMES = 3
-"""Frames of an image that are looked at, evenly spread over its middle: people wait for the answer."""
+"""Number of frames of an image that are evaluated, evenly spread over its middle: a user waits for the answer."""
 UNKNOWN = 1.0
-"""Spread of an image in which nothing is found: the first one to ask a person about."""
+"""Spread of an image in which nothing is found, so that it is offered for labeling first."""
 
 
 def contour_spread(image: LabelImage, outlined: Outlined, model: ContourModel) -> float:
-    """1 minus the mean Dice of the contours of all pairs of views, of all structures: 0 where views agree, up to 1."""
+    """1 minus the mean Dice over all pairs of views and all structures: from 0, where views agree, to 1."""
     frame = image.inputs.frames[outlined.frame]
     x, y, width, height, angle = outlined.region.tolist()
     views = [
@@ -63,7 +63,7 @@ def image_uncertainty(image: LabelImage, model: ContourModel) -> float:
     """Mean spread of an image's contours, found without prompts.
 
     Returns:
-        In [0, 1]; :data:`UNKNOWN` where nothing is found, or the bundle finds nothing by itself.
+        In [0, 1]; :data:`UNKNOWN` where nothing is found, or the bundle has no localizer.
     """
     number = len(image.places)
     chosen = np.unique(np.linspace(0.2 * (number - 1), 0.8 * (number - 1), min(MAX_FRAMES, number)).round().astype(int))
@@ -80,15 +80,15 @@ def score_label(image: LabelImage, labels: np.ndarray, model: ContourModel) -> d
     Args:
         image: the image.
         labels: on its grid; of a model with one structure all values count as the object, of one with several the value
-            k + 1 is structure k without those before it (:mod:`monai_acdr.apps.label_values`).
-            Structures that a frame's label lacks do not count there.
-        model: whose contours are compared.
+            k + 1 is structure k without the structures before it (:mod:`monai_acdr.apps.label_values`).
+            Structures that are absent from a frame's label are not scored in that frame.
+        model: the model to score.
 
     Returns:
         ``dice`` (mean of the frames with a label, and of the structures), ``frames`` (their number), ``area_mm2`` (mean
-        of the label, None where the image has no spacing) and ``area_error`` (mean of model's by label's area, minus
-        1); areas are those of the first structure. Of several structures also ``dice_of``, label of each to its mean
-        Dice. ``dice`` is None where the label is empty.
+        of the label, None where the image has no spacing) and ``area_error`` (mean ratio of the model's to the label's
+        area, minus 1); areas are those of the first structure. With several structures also ``dice_of``, the mean Dice
+        of each by its label. ``dice`` is None where the label is empty.
     """
     errors, areas, frames = [], [], 0
     dices: dict[str, list[float]] = {structure.label: [] for structure in model.structures}
@@ -136,7 +136,7 @@ def _drawn(image: LabelImage, index: int, mask: np.ndarray, model: ContourModel)
 
 
 MAX_IMAGES = 50
-"""Images that are looked at for one answer: the first ones that are not labeled."""
+"""Number of images that are evaluated for one answer: the first ones that are not labeled."""
 
 _logger = logging.getLogger(__name__)
 
@@ -148,18 +148,18 @@ def choose_uncertain(
 
     Args:
         candidates: image ids.
-        uncertainty: of an image; images for which it fails are passed over, and logged.
-        max_seconds: look at no further image when that much time has passed.
+        uncertainty: returns the uncertainty of an image; images for which it fails are skipped, and logged.
+        max_seconds: time after which no further image is evaluated.
 
     Returns:
-        The id and its uncertainty; None without candidates. Where none can be judged, the first one with NaN.
+        The id and its uncertainty; None without candidates. If none can be evaluated, the first one with NaN.
     """
     start, best = time.monotonic(), None
     for image_id in list(candidates)[:MAX_IMAGES]:
         try:
             value = uncertainty(image_id)
         except Exception as error:  # whatever is wrong with one image, another one can be chosen
-            _logger.warning("An image cannot be judged and is passed over (%s).", type(error).__name__)
+            _logger.warning("The uncertainty of an image cannot be estimated: skipped (%s).", type(error).__name__)
             continue
         if best is None or value > best[1]:
             best = (image_id, value)

@@ -33,7 +33,7 @@ __all__ = [
 
 MAX_LABELS = 255
 HALF = 0.5
-"""A pixel of a fractional segmentation belongs to the label from here on."""
+"""A pixel of a fractional segmentation belongs to the label from this value on."""
 
 
 def read_label(path: Path) -> np.ndarray:
@@ -46,7 +46,7 @@ def read_label(path: Path) -> np.ndarray:
         (X, Y), (X, Y, Z) or (X, Y, Z, T) voxels, uint8.
 
     Raises:
-        ValueError: when it cannot be read, or has other values than whole numbers from 0 to 255.
+        ValueError: when it cannot be read, or has values other than whole numbers from 0 to 255.
     """
     try:
         if is_nifti(path):
@@ -56,7 +56,7 @@ def read_label(path: Path) -> np.ndarray:
         elif path.name.lower().endswith(SUFFIXES):
             values = read_label_picture(path).T
         else:
-            raise ValueError(f"its name ends with none of .nii.gz, .nii, .nrrd, {', '.join(SUFFIXES)}")
+            raise ValueError(f"its suffix is none of .nii.gz, .nii, .nrrd, {', '.join(SUFFIXES)}")
     except (OSError, ValueError) as error:
         raise ValueError(f"Expected a label map, but {path} cannot be read: {error}") from None
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > MAX_LABELS or (values % 1 != 0).any():
@@ -65,10 +65,10 @@ def read_label(path: Path) -> np.ndarray:
 
 
 def check_label(path: Path, image: LabelImage) -> np.ndarray:
-    """Read a label map and see that it is on its image's grid.
+    """Read a label map and check that it is on its image's grid.
 
     Raises:
-        ValueError: when it is not, or as :func:`read_label`.
+        ValueError: when it is not on the grid, or as :func:`read_label`.
     """
     labels = read_label(path)
     if _plain(labels.shape) != _plain(image.shape):
@@ -80,15 +80,15 @@ def check_label(path: Path, image: LabelImage) -> np.ndarray:
 
 
 def raw_label(path: Path, image: LabelImage) -> Path:
-    """A NIfTI file beside `path`, made of voxels without a header: uint8, columns fastest, as OHIF sends them.
+    """A NIfTI file beside `path`, made from voxels without a header: uint8, columns fastest, as OHIF sends them.
 
     Raises:
-        ValueError: when they are not as many as the image has.
+        ValueError: when their number is not that of the image's voxels.
     """
     number = path.stat().st_size
     if number != math.prod(image.shape):
         raise ValueError(
-            f"Expected a label of the shape of its image, {image.shape} voxels of a byte, but got {number} bytes: "
+            f"Expected a label of the shape of its image, {image.shape} voxels of 1 byte, but got {number} bytes: "
             "does it belong to this image?"
         )
     voxels = np.fromfile(path, dtype=np.uint8)
@@ -98,11 +98,11 @@ def raw_label(path: Path, image: LabelImage) -> Path:
 def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
     """A DICOM segmentation of the image's frames as a label map on its grid: 1 for the first segment, 2 for the next.
 
-    A segment within another one, as an endocardium within its epicardium, makes a ring of the outer one.
+    A segment within another one, such as an endocardium within its epicardium, leaves a ring of the outer one.
 
     Raises:
-        ValueError: when it is of other images, as :func:`monai_acdr.dicom.read_seg`, or when a label map cannot hold it
-            whole: a segment that cannot be read, too many, or two that overlap in part.
+        ValueError: when it refers to other images, as :func:`monai_acdr.dicom.read_seg`, or when a label map cannot
+            hold all of it: a segment that cannot be read, too many segments, or two that overlap in part.
     """
     full = np.zeros((*image.shape, 1)[:4], dtype=np.uint8)
     found = read_segmentation(path, image.sources)
@@ -119,15 +119,15 @@ def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
         if pair is not None:
             one, other = (found.regions[value - 1].number for value in pair)
             raise ValueError(
-                "Expected segments apart or within each other, as a label map has one label for each pixel, but in "
-                f"{path} segments #{one} and #{other} overlap in part: store them in files of their own."
+                "Expected disjoint or nested segments, because a label map has one label for each pixel, but in "
+                f"{path} segments #{one} and #{other} overlap in part: store them in separate files."
             )
         full[:, :, z, t] = stack_masks(masks, image.inputs.frames[index].size).T
     return full.reshape(image.shape)
 
 
 def frame_masks(labels: np.ndarray, image: LabelImage, value: int | None = None) -> list[np.ndarray | None]:
-    """For each frame of the image the mask (H, W) bool of a label, or of all (None); None where it is empty."""
+    """Mask (H, W) bool of a label, or of all labels (None), for each frame of the image; None where it is empty."""
     full = labels.reshape((*image.shape, 1)[:4])
     masks: list[np.ndarray | None] = []
     for z, t in image.places:
@@ -151,18 +151,18 @@ def write_seg_of_labels(
     label_info: Sequence[Any] = (),
     algorithm: Algorithm | None = None,
 ) -> Path:
-    """Write a label map as a DICOM segmentation of the image's frames, a segment for each label.
+    """Write a label map as a DICOM segmentation of the image's frames, one segment per label.
 
     Args:
         path: file to write.
-        labels: on the image's grid.
-        image: of DICOM frames.
-        structures: what the labels 1, 2, ... show where they have no name; higher ones show the last.
-        label_info: as clients send it: for each label, in rising order, a dictionary that may have a ``name``.
-        algorithm: what made the labels.
+        labels: label map on the image's grid.
+        image: image of DICOM frames.
+        structures: structures of the labels 1, 2, ... that have no name; higher labels are of the last structure.
+        label_info: as sent by clients: for each label, in ascending order, a dictionary that may have a ``name``.
+        algorithm: algorithm that made the labels.
 
     Raises:
-        ValueError: when all is empty, or the image is not DICOM.
+        ValueError: when the label map is empty, or the image is not DICOM.
     """
     if not image.sources:
         raise ValueError("Expected a DICOM image for a DICOM segmentation, which refers to it, but it is not one.")
@@ -179,7 +179,7 @@ def write_seg_of_labels(
 
 
 def _plain(shape: Sequence[int]) -> tuple[int, ...]:
-    """Without axes of one voxel at the end."""
+    """A shape without trailing axes of one voxel."""
     sizes = list(shape)
     while len(sizes) > 2 and sizes[-1] == 1:
         sizes.pop()

@@ -79,7 +79,7 @@ _logger = logging.getLogger(__name__)
 
 
 def _one_at_a_time(name: str) -> Callable[..., Any]:
-    """MONAI Label's method of that name, while no other thread changes the list of images and labels."""
+    """MONAI Label's method of a name, run while no other thread changes the list of images and labels."""
 
     def change(self: Any, *args: Any, **kwargs: Any) -> Any:
         with self._changes:
@@ -91,13 +91,13 @@ def _one_at_a_time(name: str) -> Callable[..., Any]:
 class CheckedLabels:
     """Additions of both datastores to MONAI Label's: names and labels are checked, files are written whole.
 
-    MONAI Label compares its list with the files on the thread of its watcher, and takes the list apart meanwhile: a
-    label saved at that moment would be a file that the list does not know. So one thread at a time changes the list.
+    MONAI Label compares its list with the files on its watcher's thread, and rebuilds the list meanwhile: a label saved
+    at that moment would be missing from the list. So one thread at a time changes the list.
     """
 
     images: ImageCache
     structures: tuple[Structure, ...] = (LV_ENDOCARDIUM, LV_MYOCARDIUM)
-    """Names of the labels 1 and 2 where a client gives none."""
+    """Structures of the labels where a client gives no names."""
     _datastore_config_path: str
     _lock_file: str
     _datastore: Any
@@ -114,7 +114,7 @@ class CheckedLabels:
     update_label_info = _one_at_a_time("update_label_info")
 
     def series_folder(self, image_id: str) -> Path | None:
-        """Folder of the DICOM files that an image was made of, None if absent."""
+        """Folder of the DICOM files that an image was made from, None if absent."""
         raise NotImplementedError
 
     def label_image(self, image_id: str) -> LabelImage:
@@ -126,7 +126,7 @@ class CheckedLabels:
         """The final label of an image, on its grid.
 
         Raises:
-            ValueError: when no image fits.
+            ValueError: when the label is missing, or does not fit the image.
         """
         path = LocalDatastore.get_label_uri(self, image_id, DefaultLabelTag.FINAL)
         if not path or not os.path.isfile(path):
@@ -144,7 +144,7 @@ class CheckedLabels:
         return str(path)
 
     def checked_label(self, image_id: str, label: Path, tag: Any) -> Path:
-        """The file to save: the one that came, or one made of voxels without a header, as OHIF sends them."""
+        """The file to save: as received, or made from voxels without a header, as OHIF sends them."""
         with discarding(label), answering_label(label):
             check_tag(tag)
             image = self.label_image(image_id)
@@ -161,7 +161,7 @@ class CheckedLabels:
             return str(super().add_image(image_id, image_filename, image_info))  # type: ignore[misc]
 
     def _update_datastore_file(self, lock: bool = True) -> None:
-        """Like MONAI Label's, but a server that is killed meanwhile leaves the old file or the new one, whole."""
+        """Like MONAI Label's, but a server that is killed meanwhile leaves either the old or the new file, complete."""
 
         def write() -> None:
             self._ignore_event_config = True
@@ -192,7 +192,7 @@ class CheckedLabels:
 
 @contextmanager
 def answering_label(label: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors become answers that do not name the label's temporary file."""
+    """Turn errors into answers that do not name the label's temporary file."""
     try:
         yield
     except HTTPException:
@@ -211,14 +211,14 @@ def _checked(check: Any, value: str) -> None:
 
 
 CONVERTED = ".converted"
-"""Folder of the NIfTI volumes that are made of DICOM series for clients."""
+"""Folder of the NIfTI volumes that are made from DICOM series for clients."""
 
 
 class StudiesFolder(CheckedLabels, LocalDatastore):
     """A folder of images: NIfTI, NRRD, pictures, DICOM files, and folders of one DICOM series each.
 
     Args:
-        path: the folder; labels are in ``labels/<tag>`` of it, ``datastore_v2.json`` says what there is.
+        path: the folder; its labels are in ``labels/<tag>``, its list of images and labels in ``datastore_v2.json``.
         images: cache of decoded images.
     """
 
@@ -237,7 +237,7 @@ class StudiesFolder(CheckedLabels, LocalDatastore):
         return folder if folder.is_dir() else None
 
     def get_image_uri(self, image_id: str) -> str:
-        """The image's file; of a folder of DICOM files a NIfTI volume made of it, because clients only read files."""
+        """The image's file; for a folder of DICOM files a NIfTI volume made from it: clients only read files."""
         found = super().get_image_uri(image_id)
         if not found or not os.path.isdir(found):
             return str(found)
@@ -253,7 +253,7 @@ class StudiesFolder(CheckedLabels, LocalDatastore):
         if not super().get_image_uri(image_id):
             with discarding(label_filename):
                 raise HTTPException(
-                    status_code=404, detail="Expected a label of an image of this server: it has no such image."
+                    status_code=404, detail="Expected a label of an image of this server, but it has no such image."
                 )
         file = self.checked_label(image_id, Path(label_filename), label_tag)
         return self._store_label(image_id, file, check_tag(label_tag), label_info)
@@ -277,7 +277,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
     """The series of a DICOMweb server; final labels are stored there as DICOM segmentations by our own writer.
 
     Args:
-        client: of the server.
+        client: client of the server.
         images: cache of decoded images.
     """
 
@@ -305,15 +305,15 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
             return str(super().get_image_uri(image_id))
         except IndexError:
             raise HTTPException(status_code=404, detail=f"Expected a series, but there is no {image_id}.") from None
-        except OSError as error:  # errors of requests are some
+        except OSError as error:  # includes errors of `requests`
             if not any(folder.glob("*.dcm")):  # an empty folder would be taken for a series
                 shutil.rmtree(folder, ignore_errors=True)
             status = 404 if "404" in str(error) else 502
-            detail = f"Expected series {image_id} from the DICOMweb server, but it gives none ({type(error).__name__})."
+            detail = f"Expected series {image_id} from the DICOMweb server, but got none ({type(error).__name__})."
             raise HTTPException(status_code=status, detail=detail) from error
 
     def saved_label(self, image_id: str, image: LabelImage) -> np.ndarray:
-        """The label that was saved here, otherwise a segmentation of the series that others stored on the server."""
+        """The label saved here, otherwise a segmentation of the series that others stored on the server."""
         if os.path.isfile(LocalDatastore.get_label_uri(self, image_id, DefaultLabelTag.FINAL)):
             return super().saved_label(image_id, image)
         study = str(image.sources[0].header.StudyInstanceUID)
@@ -330,7 +330,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
     def save_label(
         self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any], label_id: str = ""
     ) -> str:
-        """Store a final label on the server first, then in the cache; one that fails there is not saved at all."""
+        """Store a final label on the server first, then in the cache; if the server refuses it, it is not saved."""
         file = self.checked_label(image_id, Path(label_filename), label_tag)
         info = dict(label_info or {})
         if check_tag(label_tag) == DefaultLabelTag.FINAL.value:
@@ -339,7 +339,7 @@ class DicomWebStudies(CheckedLabels, DICOMWebDatastore):
             try:
                 info["SeriesInstanceUID"] = dicom_web_upload_dcm(seg, self._client)
             except OSError as error:
-                detail = f"The DICOMweb server does not take the label ({type(error).__name__}): it is not saved."
+                detail = f"The DICOMweb server did not accept the label ({type(error).__name__}): it is not saved."
                 raise HTTPException(status_code=502, detail=detail) from error
             finally:
                 os.unlink(seg)
@@ -356,10 +356,10 @@ class OutlineTask(InferTask):
     """Contours of one bundle.
 
     Args:
-        store: its weights.
-        datastore: where images are.
+        store: weights of the bundle.
+        datastore: datastore of the images.
         images: cache of decoded images.
-        prompts: take points and boxes (MONAI Label's type `deepgrow`); else whole images (type `segmentation`).
+        prompts: take points and boxes (MONAI Label's type `deepgrow`), otherwise whole images (type `segmentation`).
     """
 
     def __init__(self, store: ModelStore, datastore: Datastore, images: ImageCache, prompts: bool = True) -> None:
@@ -399,7 +399,7 @@ class FineTuneTask(TrainTask):
     """Training of one bundle on the saved labels; MONAI Label runs it in a separate process."""
 
     def __init__(self, store: ModelStore, app_dir: Path, images: ImageCache) -> None:
-        super().__init__(f"Trains {store.bundle} further on saved labels, keeps the better weights")
+        super().__init__(f"Trains {store.bundle} further on saved labels and keeps the better weights")
         self.store, self.app_dir, self.images = store, app_dir, images
 
     def config(self) -> dict[str, Any]:
@@ -418,7 +418,7 @@ class FineTuneTask(TrainTask):
         return {str(number): record for number, record in enumerate(self.store.history(), start=1)}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # the server next door keeps answering
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # leaves cores to the server
         labeled = []
         for image_id in sorted(set(datastore.get_labeled_images())):  # named once for each of its segmentations
             try:
@@ -431,10 +431,10 @@ class FineTuneTask(TrainTask):
 
 
 class UncertaintyStrategy(Strategy):
-    """The image of which the network is least sure."""
+    """Choice of the image with the most uncertain contours."""
 
     def __init__(self, store: ModelStore, images: ImageCache) -> None:
-        super().__init__(f"The image whose contours by {store.bundle} are spread most")
+        super().__init__(f"The image with the largest spread of contours by {store.bundle}")
         self.store = store
         self._known: dict[tuple[str, str], float] = {}
 
@@ -473,7 +473,7 @@ class DiceScore(ScoringMethod):
             info = datastore.get_label_info(image_id, DefaultLabelTag.FINAL)
             known = dict(info.get("scores") or {})
             known[self.store.bundle] = {**score, "weights_sha256": model.checkpoint_sha256}
-            if info:  # of a label that others stored on a DICOMweb server nothing is kept here
+            if info:  # a label that others stored on a DICOMweb server has no information here
                 datastore.update_label_info(image_id, DefaultLabelTag.FINAL, {"scores": known})
             scores[image_id] = score
         dices = [score["dice"] for score in scores.values() if score["dice"] is not None]
@@ -482,7 +482,7 @@ class DiceScore(ScoringMethod):
 
 @contextmanager
 def answering(path: str = "") -> Iterator[None]:
-    """Turn errors into answers with a status and a message; MONAI Label would say `Internal Server Error`."""
+    """Turn errors into answers with a status and a message; MONAI Label would answer `Internal Server Error`."""
     try:
         yield
     except HTTPException:
@@ -496,8 +496,8 @@ def answering(path: str = "") -> Iterator[None]:
 class MyApp(MONAILabelApp):
     """Contours for a MONAI Label server.
 
-    ``--conf`` settings: ``models`` (names of bundles, by comma; all that have weights), ``device`` (``cpu``, ``cuda``),
-    ``auto_scoring`` (``true`` has MONAI Label score after each sample, in a separate process).
+    ``--conf`` settings: ``models`` (names of bundles, separated by commas; default: all that have weights), ``device``
+    (``cpu``, ``cuda``), ``auto_scoring`` (``true`` has MONAI Label score after each sample, in a separate process).
     """
 
     studies: str
@@ -515,7 +515,7 @@ class MyApp(MONAILabelApp):
             version=__version__,
         )
         self._auto_update_scoring = wants((conf or {}).get("auto_scoring"), False)
-        infer_endpoint.nifti_to_dicom_seg = self.dicom_seg  # its own fails on mammograms
+        infer_endpoint.nifti_to_dicom_seg = self.dicom_seg  # MONAI Label's own fails on mammograms
 
     def init_infers(self) -> dict[str, Any]:
         """Inference tasks by name."""
@@ -549,12 +549,12 @@ class MyApp(MONAILabelApp):
         return StudiesFolder(self.studies, self.images)
 
     def _init_dicomweb_datastore(self) -> Datastore:
-        """Like MONAI Label's, with our own datastore, and without the download of a program that is not used."""
+        """Like MONAI Label's, with our own datastore, and without downloading an unused program."""
         user, password = settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
         session = None
         if user and password:
             session = create_session_from_user_pass(user, password)
-            session.auth = (user.encode("utf-8"), password.encode("utf-8"))  # as Orthanc and browsers have it
+            session.auth = (user.encode("utf-8"), password.encode("utf-8"))  # the encoding of Orthanc and browsers
         client = DICOMwebClientX(
             url=self.studies,
             session=session,
@@ -565,7 +565,7 @@ class MyApp(MONAILabelApp):
         return DicomWebStudies(client, self.images)
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
-        """Answer one request; every error is an answer too."""
+        """Answer one request; errors become answers, too."""
         with answering():
             name = request.get("model")
             task = self._infers.get(name)
@@ -584,7 +584,7 @@ class MyApp(MONAILabelApp):
             return {"label": label, "tag": "original", "file": file, "params": result}
 
     def _image_path(self, image_id: Any, store: Datastore) -> tuple[str, bool]:
-        """The file of an image, and whether it is one of the datastore: others are uploads and sessions.
+        """The file of an image, and whether it is in the datastore: others are uploads and sessions.
 
         MONAI Label would open any path of the server that a client names.
         """
@@ -603,7 +603,7 @@ class MyApp(MONAILabelApp):
         return path, True
 
     def dicom_seg(self, series_dir: str, label: str, label_info: Any = None, **_: Any) -> str:
-        """Replacement of MONAI Label's `nifti_to_dicom_seg`, with this package's writer."""
+        """Replacement for MONAI Label's `nifti_to_dicom_seg`, with this package's writer."""
         with answering(series_dir):
             return self.datastore().dicom_seg(Path(series_dir).name, Path(label), label_info or [])
 

@@ -4,8 +4,8 @@
 """Contours and phases under review: which are refused, and which are kept and shown as a problem of their frame.
 
 A contour that a reader draws, drags or copies encloses an area, lies at least partly in its image, and does not cross
-itself. What a document or an earlier log brings is kept as it is and shown, so that nothing is lost when it is read,
-and a contour that crosses itself can be mended step by step.
+itself. Contours of a document or an earlier log are kept as they are and shown, so that reading loses nothing and a
+contour that crosses itself can be repaired step by step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from monai_acdr.measures import CineGrid, phase_volumes
 __all__ = ["Contour", "Contours", "check_contours", "check_phases", "frame_problems"]
 
 MIN_AREA = 0.01
-"""Square pixels; a contour that encloses less is a line or a point."""
+"""Area in square pixels; a contour that encloses less is a line or a point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Contour:
         vertices: (K, 2) float64 pixels, four decimals.
         hole: whether it is a hole.
         generation: one of :data:`monai_acdr.dicom.regions.GENERATIONS`.
-        original: index of the contour of the document that it is, unchanged; None for any other.
+        original: index of the same, unchanged contour in the document; None for a new or changed one.
     """
 
     structure: int
@@ -64,9 +64,9 @@ class Contour:
 
     @cached_property
     def crosses(self) -> bool:
-        """Whether it crosses or touches itself, as :func:`monai_acdr.geometry.is_simple` would have it.
+        """Whether it crosses or touches itself, the opposite of :func:`monai_acdr.geometry.is_simple`.
 
-        That compares all pairs of edges, 0.4 s for 2,000 vertices, and contours under review have up to 20,000.
+        That function compares all pairs of edges, 0.4 s for 2,000 vertices; contours under review have up to 20,000.
         """
         from shapely import LinearRing  # of the extra `review`
 
@@ -82,7 +82,7 @@ class Contour:
         return bool(MultiPoint(self.vertices).convex_hull.area < MIN_AREA)
 
     def same(self, other: Contour) -> bool:
-        """Whether it is the same line of the same structure."""
+        """Whether both have the same vertices and structure."""
         return (self.structure, self.hole) == (other.structure, other.hole) and np.array_equal(
             self.vertices, other.vertices
         )
@@ -94,17 +94,17 @@ Contours = tuple[Contour, ...]
 def check_contours(
     after: Sequence[Contour], before: Sequence[Contour], size: tuple[int, int], structures: Sequence[Structure]
 ) -> None:
-    """Refuse contours that no reader means; those that the frame has already, or had in the document, stay as they are.
+    """Refuse new contours that must be mistakes; contours that the frame has, or had in the document, are accepted.
 
     Args:
-        after: contours to be.
-        before: those that the frame has.
+        after: new contours of the frame.
+        before: present contours of the frame.
         size: (H, W) of the image.
-        structures: of the contours.
+        structures: structures of the contours.
 
     Raises:
-        ValueError: for a contour without area, outside of the image, or that crosses itself; one that takes the place
-            of another that crosses itself may do so, too.
+        ValueError: for a contour without area, outside of the image, or that crosses itself. A contour that replaces
+            one that crosses itself may cross itself, too.
     """
     tangled = {contour.structure for contour in before if contour.crosses}
     for contour in after:
@@ -132,13 +132,13 @@ def check_contours(
 def frame_problems(
     contours: Sequence[Contour], size: tuple[int, int], structures: Sequence[Structure], measured: Sequence[int] = ()
 ) -> list[str]:
-    """Problems of the contours of a frame, in words.
+    """Problems of the contours of a frame, as text.
 
     Args:
-        contours: of the frame.
+        contours: contours of the frame.
         size: (H, W) of the image.
-        structures: of the contours.
-        measured: structures of which volumes are made, from one contour per frame.
+        structures: structures of the contours.
+        measured: structures whose volumes are measured, from one contour per frame.
     """
     problems = []
     for contour in contours:
@@ -167,13 +167,13 @@ def check_phases(phases: Sequence[int | None], grid: CineGrid | None, areas: Map
     """Refuse phases that cannot be end-diastole and end-systole.
 
     Args:
-        phases: of end-diastole and end-systole; None for those of the largest and the smallest volume.
-        grid: of the study; None without slices and phases.
-        areas: of the cavity in mm2, by frame.
+        phases: phases of end-diastole and end-systole; None for the phase of the largest and the smallest volume.
+        grid: grid of the study; None without slices and phases.
+        areas: area of the cavity in mm2, by frame.
 
     Raises:
-        ValueError: for phases that do not exist, are the same, or have no contour of the cavity, and for those that
-            lack the image of an outer slice in which other phases have one: their volume is too small.
+        ValueError: for phases that do not exist, are the same, or have no contour of the cavity, and for phases without
+            an image of an outer slice in which other phases have a contour: their volume is too small.
     """
     chosen = [phase for phase in phases if phase is not None]
     if not chosen:

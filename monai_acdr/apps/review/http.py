@@ -3,9 +3,9 @@
 
 """The review page over HTTP: routes, and access checks.
 
-Every request names this server as its host (a page of another site that resolves to this address does not), requests
-from pages come from this page (``Origin``), and everything but the page itself needs the token, which is in the part of
-the address that browsers do not send. The page may load from this server only.
+Every request must name this server as its host (a page of another site that resolves to this address does not).
+Requests from pages must come from this page (``Origin``). Everything but the page itself needs the token, which is in
+the part of the address that browsers do not send. The page may load from this server only.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ HEADERS = {
     "cache-control": "no-store",
 }
 MAX_BODY = 16 << 20
-"""Bytes of a request: a contour of 200,000 vertices has about 4 MB."""
+"""Limit of a request in bytes: a contour of 200,000 vertices has about 4 MB."""
 MAX_DIGITS = 15
-"""Digits of an integer; float64 has all integers of so many."""
+"""Limit of an integer's digits; float64 represents all integers of this length exactly."""
 
 
 def make_app(session: ReviewSession, hosts: Sequence[str], port: int) -> Any:
     """The ASGI application.
 
     Args:
-        session: what it serves.
+        session: the review to serve.
         hosts: names of this server, beside the loopback addresses, that requests may use.
-        port: that requests use.
+        port: port that requests use.
     """
     endpoints = _Endpoints(session)
     routes = [Route(path, _static, methods=["GET"]) for path in FILES]
@@ -100,7 +100,7 @@ async def _respond(work: Callable[[], Any]) -> Response:
 
 
 class _Endpoints:
-    """Requests to calls of the session."""
+    """Maps requests to calls of the session."""
 
     def __init__(self, session: ReviewSession) -> None:
         self.session = session
@@ -114,7 +114,7 @@ class _Endpoints:
         return endpoint
 
     def posted(self, action: Callable[[Mapping[str, Any]], Any], for_holder: bool = True) -> Any:
-        """The endpoint of a POST request with a JSON object; with `for_holder`, of the page that was let in alone."""
+        """The endpoint of a POST request with a JSON object; with `for_holder`, only for the page that was let in."""
 
         async def endpoint(request: Request) -> Response:
             received = bytearray()
@@ -138,7 +138,7 @@ class _Endpoints:
         return self.session.contours_of(self._number(request, self._pages))
 
     def frame(self, request: Request) -> Response:
-        """Pixels of a frame, and in a header how to read them."""
+        """Pixels of a frame, with their encoding in a header."""
         data, how = self.session.study.packed(self._number(request, len(self.session.review.names)))
         return Response(data, media_type="application/octet-stream", headers={"x-frame": json.dumps(how)})
 
@@ -152,7 +152,7 @@ class _Endpoints:
 
     @staticmethod
     def _number(request: Request, limit: int) -> int:
-        # Not Starlette's `int`: Python does not convert thousands of digits, and there no error becomes an answer.
+        # Not Starlette's `int`: Python refuses thousands of digits, and that error would not become an answer.
         text = str(request.path_params["number"])
         if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and int(text) < limit):
             raise RefusedError(404, f"Expected a number from 0 to {limit - 1}, but got {text[:40]!r}.")
@@ -160,7 +160,7 @@ class _Endpoints:
 
 
 def _integer(text: str) -> int | float:
-    """An integer of JSON; long ones are floats, up to infinity, and refused as those are where a count is expected."""
+    """An integer of JSON; long ones become floats, up to infinity, which are refused where a count is expected."""
     return int(text) if len(text) <= MAX_DIGITS else float(text)
 
 
@@ -175,7 +175,7 @@ def _parse(received: bytes) -> dict[str, Any]:
 
 
 class _Guard:
-    """Checks host, origin and token of each request, and adds the headers of security to each answer."""
+    """Checks host, origin and token of each request, and adds security headers to each answer."""
 
     def __init__(self, app: Any, token: str, hosts: Sequence[str], port: int) -> None:
         self.app = app

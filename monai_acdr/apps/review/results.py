@@ -30,20 +30,20 @@ __all__ = ["VersionReport", "check_reader", "measure_review", "write_version"]
 MAX_READER = 64
 REPORT = "review.json"
 LISTED = 3
-"""Frames that a finding names."""
+"""Number of frames that a finding names."""
 
 
 @dataclass(frozen=True)
 class VersionReport:
-    """What Finish wrote.
+    """The version that Finish wrote.
 
     Attributes:
         version: its number, from 1.
-        folder: where it lies.
-        files: names in it.
-        skipped: what was not written, and why.
-        stored: instances that were sent to a server.
-        findings: what should be looked at, in words.
+        folder: its folder.
+        files: names of the files in the folder.
+        skipped: files that were not written, and why.
+        stored: number of instances that were sent to a server.
+        findings: findings to check, as text.
     """
 
     version: int
@@ -58,7 +58,7 @@ def check_reader(name: Any) -> str:
     """The name of a reader as given, stripped.
 
     Raises:
-        ValueError: for one that DICOM's person names do not hold: over 64 characters, not printable, or with a
+        ValueError: for a name that a DICOM person name cannot hold: over 64 characters, not printable, or with a
             backslash or an equals sign.
     """
     text = name.strip() if isinstance(name, str) else None
@@ -71,7 +71,7 @@ def check_reader(name: Any) -> str:
 
 
 def measure_review(review: Review, study: Study) -> Measurements:
-    """Measures of the present contours; frames with several contours of a structure count as without it."""
+    """Measures of the present contours; frames with several contours of a structure count as not having it."""
     contours = [_by_structure(frame, len(review.structures)) for frame in review.contours]
     measured = measure_contours(study.frames, contours, review.structures, study.grid, review.phases)
     several = [
@@ -98,14 +98,14 @@ def write_version(review: Review, study: Study, folder: Path, reader: str) -> Ve
     Args:
         review: the contours.
         study: their images.
-        folder: of the review; ``version-NNNN`` is made in it, whole or not at all.
-        reader: name of who accepts the contours, as given; empty for nobody.
+        folder: folder of the review; ``version-NNNN`` is made in it, whole or not at all.
+        reader: name of the person who accepts the contours, as given; empty for nobody.
 
     Returns:
-        What was written.
+        A report of the version.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: when the version cannot be written.
         ValueError: when there is no contour.
     """
     if not any(review.contours):
@@ -172,7 +172,7 @@ def _document(review: Review, study: Study) -> ContourDocument:
 def _write_objects(
     folder: Path, review: Review, study: Study, measured: Measurements, algorithm: Algorithm
 ) -> list[str]:
-    """SEG, RTSTRUCT and SR as far as these images and contours allow them; what was left out, and why."""
+    """Write SEG, RTSTRUCT and SR as far as the images and contours allow; returns the objects left out, and why."""
     regions = [
         Region(
             structure,

@@ -3,7 +3,7 @@
 
 """The server of the review page: on this machine, for one reader, with a token, and what it does for the page.
 
-The access log is off: neither names nor places of files are printed.
+The access log is off: neither names nor paths of files are printed.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from monai_acdr.visualize import structure_color
 __all__ = ["RefusedError", "ReviewOptions", "ReviewSession", "start_review"]
 
 LEASE_SECONDS = 120.0
-"""A page that is silent for longer has gone, and another one may take its place without asking."""
+"""A page that is silent for longer counts as closed, and another one may replace it without asking."""
 MAX_CLICKED = 2_000
-"""Vertices of the contours of a frame that a click corrects: all pairs of edges are compared. Drags have no limit."""
+"""Limit of a frame's vertices for a click, which compares all pairs of edges. Drags have no such limit."""
 NESTED_SHARE = 0.5
-"""Share of frames whose contours are nested from which those of all frames are kept so."""
+"""Share of frames with nested contours from which nesting is kept in all frames."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class ReviewOptions:
     Attributes:
         reader: name that Finish suggests.
         store: URL of a DICOMweb service that Finish sends the DICOM results to.
-        model: bundle for "outline again"; loaded when it is first asked for.
+        model: bundle for "outline again"; loaded on first use.
         checkpoint: other weights than the bundle's.
-        device: where it runs.
-        spacing: (between rows, between columns) in mm of images that do not tell it.
+        device: device of the model.
+        spacing: (between rows, between columns) in mm for images that do not state it.
         host: address to listen on; anything but a loopback address shows the images to whoever has the token.
-        port: 0 takes a free one.
+        port: port to listen on; 0 takes a free one.
         browser: whether to open the page.
     """
 
@@ -77,7 +77,7 @@ class ReviewOptions:
 
 
 class RefusedError(Exception):
-    """A request that is not served, with the status of HTTP."""
+    """A request that is not served, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -86,18 +86,18 @@ class RefusedError(Exception):
 
 @dataclass(eq=False)
 class ReviewSession:
-    """What the server knows.
+    """State of the server.
 
     Attributes:
         review: contours and log.
         study: images.
-        folder: of the review.
+        folder: folder of the review.
         options: see :class:`ReviewOptions`.
-        token: that requests need.
+        token: token that requests need.
         nested: whether each structure's contour stays within the next one's.
         inner, outer: indices of the endocardium and the epicardium of the left ventricle; None without them.
-        holder: identity of the page that may change contours; empty if none does.
-        heard: when that page was heard of last, in seconds of the monotonic clock.
+        holder: identity of the page that may change contours; empty if there is none.
+        heard: time of that page's last request, in seconds of the monotonic clock.
     """
 
     review: Review
@@ -116,14 +116,14 @@ class ReviewSession:
         self._loading = threading.Lock()
 
     def claim(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Let a page in; another one is refused while the first is at work, unless it asks to take over."""
+        """Let a page in; another one is refused while the first is active, unless it asks to take over."""
         with self.lock:
             silent = time.monotonic() - self.heard
             if self.holder and silent < LEASE_SECONDS and body.get("take_over") is not True:
                 raise RefusedError(
                     423,
                     "This review is open in another window, and two readers at once would undo each other's work. "
-                    "Close that window, or take over: it cannot save any more then.",
+                    "Close that window, or take over: then it cannot save any more.",
                 )
             self.holder, self.heard = secrets.token_urlsafe(12), time.monotonic()
             return {"session": self.holder}
@@ -190,13 +190,13 @@ class ReviewSession:
         return record
 
     def _problems(self, index: int) -> list[str]:
-        """Problems of the present contours of a frame, in words."""
+        """Problems of the present contours of a frame, as text."""
         review, counted = self.review, [] if self.study.grid is None else [self.inner, self.outer]
         measured = [number for number in counted if number is not None]
         return frame_problems(review.contours[index], review.sizes[index], review.structures, measured)
 
     def state(self) -> dict[str, Any]:
-        """What buttons show."""
+        """State that the page's buttons show."""
         review = self.review
         return {
             "sequence": review.sequence,
@@ -228,7 +228,7 @@ class ReviewSession:
     # --- Changing ---------------------------------------------------------------------------------------------------
 
     def change(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Do what the page asks for; the answer is what changed."""
+        """Apply a change that the page requests; returns the changed state."""
         actions: dict[str, Callable[[Mapping[str, Any]], int | None]] = {
             "contours": self._set_contours,
             "click": self._click,
@@ -263,7 +263,7 @@ class ReviewSession:
         self.review.set_phases(*phases, _sequence(body))
 
     def _cavity_areas(self) -> dict[int, float]:
-        """Area of the endocardium in mm2 by frame, where it is drawn once."""
+        """Area of the endocardium in mm2, by frame, where it has one contour."""
         areas = {}
         for index, (frame, contours) in enumerate(zip(self.study.frames, self.review.contours, strict=True)):
             own = [contour for contour in contours if contour.structure == self.inner]
@@ -308,7 +308,7 @@ class ReviewSession:
         given = [torch.from_numpy(contours[position].vertices) for position in order]
         pushed = push_contours(given, order.index(number))
         if pushed is None:
-            raise ValueError("Expected contours that can make room, but there is none on that way: click elsewhere.")
+            raise ValueError("Expected the other contours to make room, but they cannot: click elsewhere.")
         for position, before, after in zip(order, given, pushed, strict=True):
             if after is not before:
                 contours[position] = _edited(contours[position], after.numpy())
@@ -348,7 +348,7 @@ class ReviewSession:
             return self._model
 
     def finish(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a new version, and send it where that was asked for."""
+        """Write a new version, and send it to the server if one is given."""
         reader = check_reader(body.get("reader", ""))
         with self.lock:
             self.review.check_sequence(_sequence(body))
@@ -365,7 +365,7 @@ class ReviewSession:
             }
 
     def _stored(self, report: VersionReport) -> VersionReport:
-        from monai_acdr.apps.segment_study import store_results  # it imports much that a page does not wait for
+        from monai_acdr.apps.segment_study import store_results  # a slow import, which would delay the page
 
         try:
             return replace(report, stored=store_results(str(self.options.store), report.folder, report.files))
@@ -433,7 +433,7 @@ def _is_nested(review: Review) -> bool:
 
 
 def _model_structures(model: ContourModel, review: Review) -> list[int]:
-    """For each structure of a model its index in the review, by label; of one alone on both sides these belong."""
+    """Index in the review of each structure of a model, by label; a single structure on both sides always matches."""
     labels = [structure.label.casefold() for structure in review.structures]
     if len(model.structures) == len(labels) == 1:
         return [0]
@@ -473,15 +473,17 @@ def start_review(
 ) -> None:
     """Serve a page on which contours are reviewed, until the program is stopped.
 
-    Every change is on the disk before the page is told so, in ``review/changes.jsonl`` beside the contours; a review
-    that ended anyhow goes on there. Finish writes ``review/version-NNNN`` with new contours and DICOM objects.
+    Every change is on disk, in ``review/changes.jsonl`` beside the contours, before the page is told that it is saved;
+    a review that ended in any way continues from there. Finish writes ``review/version-NNNN`` with new contours and
+    DICOM objects.
 
     Args:
         results: folder with the results of :func:`monai_acdr.apps.segment`, or a contour document (.json).
-        images: what the contours were drawn on: DICOM file or folder, a picture or a folder of them, a NIfTI volume.
+        images: images that the contours were drawn on: DICOM file or folder, picture or folder of pictures, or NIfTI
+            volume.
         options: reader, server and model.
-        say: told the address, and what else a person should know.
-        **shortcuts: fields of :class:`ReviewOptions` by their names, instead of those of ``options``.
+        say: called with the address and other messages to the user.
+        **shortcuts: fields of :class:`ReviewOptions` by their names, which replace those of ``options``.
 
     Raises:
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
@@ -514,9 +516,7 @@ def _serve(uvicorn: Any, session: ReviewSession, listening: socket.socket, say: 
 
     app = make_app(session, _server_names(options.host), port)
     if not _is_loopback(options.host):
-        say(
-            f"Warning: the images are on the network, at {host}: whoever has the address below can see and change them."
-        )
+        say(f"Warning: the review is on the network, at {host}: whoever has the address below can see and change it.")
     name = f"[{host}]" if ":" in host else host
     name = socket.gethostname() if host in ("0.0.0.0", "::") else name
     address = f"http://{name}:{port}/#{session.token}"
@@ -570,7 +570,7 @@ def _listen(options: ReviewOptions) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, options.port))
-        listening.listen(128)  # the address is good from the moment on that it is printed
+        listening.listen(128)  # the address must work once it is printed
     except OSError as error:
         listening.close()
         raise OSError(
@@ -590,7 +590,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _server_names(host: str) -> list[str]:
-    """Names that requests may use for this server beside those of the loopback."""
+    """Names that requests may use for this server beside the loopback names."""
     if _is_loopback(host):
         return [host]
     if host.strip("[]") in ("0.0.0.0", "::"):

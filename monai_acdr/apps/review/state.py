@@ -1,12 +1,12 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The contours under review, and the log of their changes: append-only, on the disk before a change is answered.
+"""The contours under review, and the log of their changes: append-only, on disk before a change is answered.
 
-The log is a text file with a JSON object per line. The first one names the contours that it is about, by the SHA-256 of
-their file; each other one is a change with everything that is needed to do it again. Undo and redo are lines as well,
-so that the log only grows: reading it from the start gives the same contours, the same undo and the same redo. A last
-line without its end was being written when the program was killed: nobody was told that it was saved, and it goes.
+The log is a text file with a JSON object per line. The first line identifies the contours by the SHA-256 of their file;
+each other line is a change with everything needed to repeat it. Undo and redo are lines as well, so that the log only
+grows: reading it from the start gives the same contours, the same undo and the same redo. An incomplete last line was
+being written when the program was killed: it was never reported as saved, and is removed.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ __all__ = ["LOG_NAME", "Review", "ReviewConflictError"]
 LOG_NAME = "changes.jsonl"
 FORMAT, VERSION = "monai_acdr.review", 1
 MAX_VERTICES = 200_000
-"""Vertices of one frame; more are refused."""
+"""Limit of the vertices of one frame; more are refused."""
 MAX_LINE = 64 << 20
-"""Bytes of a line of the log."""
+"""Limit of a line of the log in bytes."""
 ACTIONS = ("drag", "click", "delete", "restore", "copy", "outline", "draw")
-"""What a reader does to a contour."""
+"""Actions of a reader on a contour."""
 
 
 class ReviewConflictError(Exception):
-    """A change that was made on contours other than the present ones."""
+    """A change that is based on contours other than the present ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """What was put in place of what: contours of a frame, phases, or the mark of a frame."""
+    """Values before and after a change: contours of a frame, phases, or the mark of a frame."""
 
     kind: str
     key: int
@@ -54,13 +54,13 @@ class _Change:
 
 @dataclass(frozen=True, eq=False)
 class _Log:
-    """A file that only grows."""
+    """An append-only file."""
 
     path: Path
     descriptor: int = field(repr=False)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line, and have it on the disk."""
+        """Write a line, and sync it to disk."""
         line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         with writing(self.path):
             start = os.lseek(self.descriptor, 0, os.SEEK_END)
@@ -70,7 +70,7 @@ class _Log:
                     os.write(self.descriptor, line[written:])
                 os.fsync(self.descriptor)
             except OSError:
-                os.ftruncate(self.descriptor, start)  # half a line would end the log here
+                os.ftruncate(self.descriptor, start)  # the log would be unreadable after half a line
                 raise
 
 
@@ -79,24 +79,24 @@ class Review:
 
     Args:
         document: the contours to start from.
-        names: of the frames of the study, in its order; those of the document are among them.
-        sizes: (H, W) of them.
-        places: for each frame of the document its index in ``names``.
-        folder: where the log is kept; it must exist, and be locked by the caller.
+        names: names of the study's frames, in its order, including all frames of the document.
+        sizes: (H, W) of the study's frames.
+        places: index in ``names`` of each frame of the document.
+        folder: folder of the log; it must exist, and be locked by the caller.
         digest: SHA-256 of the file of the contours.
 
     Attributes:
-        structures: of the contours.
-        originals: for each frame the contours of the document.
-        contours: for each frame the present ones.
-        phases: end-diastole and end-systole as chosen, None for those of the largest and the smallest volume.
-        seen: frames that the reader marked as looked at.
+        structures: structures of the contours.
+        originals: contours of the document, by frame.
+        contours: present contours, by frame.
+        phases: chosen end-diastole and end-systole, None for the phase of the largest and the smallest volume.
+        seen: frames that the reader marked as seen.
         sequence: number of lines of the log after the first.
         dropped: whether the last line of the log was incomplete and left out.
 
     Raises:
-        ValueError: when the log is not one, belongs to other contours, or has a line that cannot be done.
-        OSError: when it cannot be read or written.
+        ValueError: when the log is not one, belongs to other contours, or has a line that cannot be applied.
+        OSError: when the log cannot be read or written.
     """
 
     def __init__(
@@ -130,21 +130,21 @@ class Review:
         self._index = {name: index for index, name in enumerate(self.names)}
         self._log, self.dropped = self._open(folder / LOG_NAME, digest)
 
-    # --- What a reader does -----------------------------------------------------------------------------------------
+    # --- Actions of a reader ----------------------------------------------------------------------------------------
 
     def set_contours(self, index: int, contours: Sequence[Any], action: str, sequence: int | None = None) -> None:
-        """Put other contours in place of those of a frame.
+        """Replace the contours of a frame.
 
         Args:
-            index: of the frame.
+            index: index of the frame.
             contours: objects with ``structure`` (index), ``vertices`` (flat, x0, y0, x1, ...), ``hole`` and
                 ``generation``, as :meth:`Contour.record` makes them.
             action: one of :data:`ACTIONS`.
             sequence: :attr:`sequence` that the change is based on; None for the present one.
 
         Raises:
-            ReviewConflictError: when it is based on another one.
-            ValueError: for contours that cannot be, or that :func:`check_contours` refuses.
+            ReviewConflictError: when the change is not based on the present state.
+            ValueError: for contours that are malformed, or that :func:`check_contours` refuses.
         """
         self.check_sequence(sequence)
         index = self.check_frame(index)
@@ -156,7 +156,7 @@ class Review:
         self._apply(_Change("contours", index, self.contours[index], after))
 
     def set_phases(self, end_diastole: Any, end_systole: Any, sequence: int | None = None) -> None:
-        """Choose the phases of end-diastole and end-systole; None for those of the volumes.
+        """Choose the phases of end-diastole and end-systole; None for the largest and the smallest volume.
 
         Raises:
             ReviewConflictError, ValueError: as :meth:`set_contours`.
@@ -167,7 +167,7 @@ class Review:
         self._apply(_Change("phases", 0, self.phases, after))
 
     def set_seen(self, index: int, seen: Any, sequence: int | None = None) -> None:
-        """Mark a frame as looked at, or not.
+        """Mark a frame as seen, or not.
 
         Raises:
             ReviewConflictError, ValueError: as :meth:`set_contours`.
@@ -180,7 +180,7 @@ class Review:
         self._apply(_Change("seen", index, index in self.seen, seen))
 
     def undo(self, sequence: int | None = None) -> int | None:
-        """Take the last change back; returns the frame that it was about, None where there is none.
+        """Undo the last change; returns its frame, None where it has none.
 
         Raises:
             ReviewConflictError: as :meth:`set_contours`.
@@ -193,7 +193,7 @@ class Review:
         return self._undo()
 
     def redo(self, sequence: int | None = None) -> int | None:
-        """Do the change again that was taken back last.
+        """Redo the change that was undone last; returns its frame, None where it has none.
 
         Raises:
             ReviewConflictError, ValueError: as :meth:`undo`.
@@ -205,29 +205,29 @@ class Review:
         return self._redo()
 
     def note_version(self, number: int, reader: str) -> None:
-        """Log that results were written. The log is no result: it may name the reader."""
+        """Log that results were written. The log is not a result, so it may name the reader."""
         self._write({"do": "finish", "version": number, "reader": reader})
         self.versions = max(self.versions, number)
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Whether there is a change to undo."""
         return bool(self._done)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a change that was taken back."""
+        """Whether there is a change to redo."""
         return bool(self._undone)
 
     @property
     def changed(self) -> list[int]:
-        """Frames whose contours are not those of the document."""
+        """Frames whose contours differ from the document's."""
         return [i for i, (one, other) in enumerate(zip(self.originals, self.contours, strict=True)) if one != other]
 
     def generation(self, structure: int) -> str:
-        """How the contours of a structure came about, all together: one of ``GENERATIONS``.
+        """How the contours of a structure were generated, taken together: one of ``GENERATIONS``.
 
-        A contour that was deleted had a hand on it, too.
+        A deleted contour counts as a manual change, too.
         """
         kinds = {c.generation for frame in self.contours for c in frame if c.structure == structure}
         if kinds == {"MANUAL"}:
@@ -255,7 +255,7 @@ class Review:
         return log, dropped
 
     def _replay(self, log: _Log, head: dict[str, Any]) -> bool:
-        """Do everything that the log says; whether its last line was incomplete."""
+        """Replay the log; returns whether its last line was incomplete."""
         end, number, dropped = 0, 0, False
         with open(log.path, "rb") as stream:
             while line := stream.readline(MAX_LINE + 1):
@@ -292,8 +292,8 @@ class Review:
             same = record.get("format") == FORMAT and record.get("contours_sha256") == head["contours_sha256"]
             raise ValueError(
                 f"Expected {path} to be about these contours, but it is "
-                f"{'about another study or version' if same else 'about others'}: the results were written anew after "
-                "a review. Move the folder of the review away to start again."
+                f"{'about another study or version' if same else 'about others'}: the results were written again "
+                "after a review. Move the folder of the review away to start again."
             )
 
     def _redo_record(self, record: Mapping[str, Any]) -> None:
@@ -350,7 +350,7 @@ class Review:
             self.seen.discard(change.key)
 
     def check_sequence(self, sequence: int | None) -> None:
-        """Raise a ReviewConflictError for a change of another state than the present one; None is the present one."""
+        """Raise a ReviewConflictError for a change of a state other than the present one (None)."""
         if sequence is not None and sequence != self.sequence:
             raise ReviewConflictError(
                 f"Expected a change of state {self.sequence}, but got one of state {sequence}: reload the page, which "
@@ -396,12 +396,12 @@ class Review:
         for number, original in enumerate(self.originals[index]):
             if (original.structure, original.hole) == (structure, hole) and np.array_equal(original.vertices, vertices):
                 return self.originals[index][number]
-        if generation == "AUTOMATIC":  # not the document's: a hand was on it
+        if generation == "AUTOMATIC":  # not the document's, so a reader changed it
             generation = "SEMIAUTOMATIC"
         return Contour(structure, vertices, hole, generation)
 
     def parse_phases(self, end_diastole: Any, end_systole: Any) -> tuple[int | None, int | None]:
-        """Numbers or None, or a ValueError; :func:`check_phases` says whether a study has them."""
+        """Phases as numbers or None, or a ValueError; :func:`check_phases` checks that the study has them."""
         for phase in (end_diastole, end_systole):
             if phase is not None and (type(phase) is not int or not 0 <= phase < len(self.names)):
                 raise ValueError(f"Expected phases from 0, or null, but got {str(phase)[:40]!r}.")

@@ -25,18 +25,18 @@ from monai_acdr.measures import CineGrid
 __all__ = ["CELL", "PAGE", "Study", "open_study"]
 
 PAGE = 256
-"""Frames of a sheet of thumbnails, and of a packet of contours."""
+"""Frames per sheet of thumbnails, and per packet of contours."""
 CELL = 64
 """Side of a thumbnail in pixels."""
 COLUMNS = 16
 SHEETS = 8
-"""Sheets of thumbnails that are kept; others are made again."""
+"""Number of sheets of thumbnails that are kept; others are made again."""
 WINDOW = (1.0, 99.5)
-"""Percentiles that are black and white at first."""
+"""Percentiles that are initially shown as black and white."""
 SAMPLED = 9
-"""Frames of a cine that its window comes from."""
+"""Number of frames of a cine that its window is computed from."""
 MARGIN = 0.6
-"""Shown around the contours in a thumbnail, as a share of their common box."""
+"""Margin around the contours in a thumbnail, as a share of their common box."""
 LEVELS = 65_535
 
 
@@ -45,19 +45,19 @@ class Study:
 
     Args:
         inputs: frames; those of DICOM may be without pixels.
-        document: contours, to say what thumbnails show.
-        places: for each frame of the document its index.
+        document: contours, which determine the region that thumbnails show.
+        places: index in ``inputs`` of each frame of the document.
 
     Attributes:
         inputs: as given.
-        grid: slice and phase of each frame; None where they cannot be told.
+        grid: slice and phase of each frame; None where they are unknown.
         box: (left, top, right, bottom) in pixels that thumbnails show; None for all of each frame.
         window: values shown as black and white, in all frames; None where each frame has its own.
     """
 
     def __init__(self, inputs: Inputs, document: ContourDocument, places: Sequence[int]) -> None:
         self.inputs = inputs
-        self._decoding = threading.Lock()  # readers of compressed pixels are not all made for threads
+        self._decoding = threading.Lock()  # not all decoders of compressed pixels are thread-safe
         self.grid: CineGrid | None = find_grid(inputs.frames)[0] if len(inputs.frames) > 1 else None
         self.box = _common_box(inputs.frames, document)
         self.window = self._common_window(places) if self.grid is not None else None
@@ -72,7 +72,7 @@ class Study:
         """A frame with its pixels.
 
         Raises:
-            ValueError: when they cannot be decoded.
+            ValueError: when the pixels cannot be decoded.
         """
         frame = self.inputs.frames[index]
         if frame.source is None:
@@ -87,7 +87,7 @@ class Study:
         return np.asarray(image[0].numpy(), dtype=np.float32)
 
     def packed(self, index: int) -> tuple[bytes, dict[str, Any]]:
-        """A frame for the page: uint16, little endian, row by row, and how to read it.
+        """A frame for the page: uint16, little endian, row by row, with its scale.
 
         Returns:
             The bytes; ``height``, ``width``, ``low`` and ``step`` (value = low + step * number), and ``window``.
@@ -109,7 +109,7 @@ class Study:
         for number, index in enumerate(frames):
             try:
                 values = self.pixels(index)
-            except ValueError:  # the large view says why
+            except ValueError:  # the large view reports the error
                 continue
             left, top, right, bottom = self.thumbnail_box(index)
             low, high = self.window or _window(values)
@@ -145,16 +145,16 @@ class Study:
 def open_study(
     path: Path, document: ContourDocument, spacing: Sequence[float] | None = None
 ) -> tuple[Study, list[int]]:
-    """Read the images that contours were drawn on, DICOM without their pixels.
+    """Read the images that contours were drawn on; of DICOM images only the headers.
 
     Args:
-        path: DICOM file or folder, a picture or a folder of them, or a NIfTI volume. Of several DICOM series the one
+        path: DICOM file or folder, picture or folder of pictures, or NIfTI volume. Of several DICOM series, the series
             of the contours is read.
         document: the contours.
-        spacing: (between rows, between columns) in mm for images that do not tell it.
+        spacing: (between rows, between columns) in mm for images that do not state it.
 
     Returns:
-        The study, and for each frame of the document its index in it.
+        The study, and the index in it of each frame of the document.
 
     Raises:
         FileNotFoundError: when there is no such path.
@@ -195,7 +195,7 @@ def _window(values: np.ndarray) -> tuple[float, float]:
 
 
 def _common_box(frames: Sequence[Frame], document: ContourDocument) -> tuple[int, int, int, int] | None:
-    """Around all contours, square, with a margin, inside the frames; None where frames differ or nothing is drawn."""
+    """Square box around all contours, with a margin, inside the frames; None where there is no common one."""
     sizes = {frame.size for frame in frames}
     drawn = [vertices for frame in document.frames for vertices in frame.contours]
     if len(sizes) > 1 or not drawn or len(frames) == 1:

@@ -3,8 +3,8 @@
 
 """Queue of studies that have arrived, on disk: waiting, done or failed, and the position in the feed.
 
-SQLite writes each step whole or not at all, so that a service that is killed at any moment goes on where it was: events
-and the number of the last one are written together.
+SQLite writes each step whole or not at all, so that a service killed at any moment continues where it was: events and
+the number of the last one are written together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monai_acdr.files import writing
 __all__ = ["STATES", "Counts", "Entry", "WatchQueue", "count_studies"]
 
 STATES = ("waiting", "running", "done", "failed", "ignored")
-"""Of a study: to be done (again), being done, its results are stored, given up, and no rule is for it."""
+"""States of a study: to be processed (again), in progress, results stored, given up, and matched by no rule."""
 FILE = "queue.sqlite"
 
 _SCHEMA = """
@@ -52,13 +52,13 @@ class Entry:
     Attributes:
         study: Orthanc's identifier.
         state: one of :data:`STATES`.
-        images: fingerprint of the images that the state is about; empty when they were not looked at.
-        urgent: whether it goes before those that are not.
-        last_update: when its last instance came, ``YYYYMMDDTHHMMSS``.
-        attempts: how often it was begun with these images.
-        deaths: how often in a row the program ended while it was being done.
-        not_before: time (seconds since 1970) before which it is not begun.
-        kind: of its last failure.
+        images: fingerprint of the images that the state applies to; empty before they were checked.
+        urgent: whether it goes before studies that are not urgent.
+        last_update: when its last instance arrived, ``YYYYMMDDTHHMMSS``.
+        attempts: number of attempts with these images.
+        deaths: how often in a row the program ended while the study was in progress.
+        not_before: earliest time of the next attempt, seconds since 1970.
+        kind: kind of its last failure.
     """
 
     study: str
@@ -77,12 +77,12 @@ class Counts:
     """The queue in numbers, without names.
 
     Attributes:
-        states: how many studies are in each of :data:`STATES`.
-        urgent: how many of those waiting are urgent.
-        again: how many of those waiting failed before.
-        oldest_seconds: how long the longest waits; 0 if none does.
-        seconds: spent on studies that are done, together.
-        failures: kind of the last failure -> studies that are given up.
+        states: number of studies in each of :data:`STATES`.
+        urgent: number of waiting studies that are urgent.
+        again: number of waiting studies that failed before.
+        oldest_seconds: longest wait of a study; 0 if none waits.
+        seconds: total time spent on studies that are done.
+        failures: kind of the last failure -> number of studies given up.
         last_change: number of the last event of the feed that was read.
     """
 
@@ -96,14 +96,14 @@ class Counts:
 
 
 class WatchQueue:
-    """The queue in a folder, made when missing. One process writes it; any number may count.
+    """The queue in a folder, made when missing. One process writes it; any number may read its counts.
 
     Args:
-        folder: of the service.
-        clock: seconds since 1970.
+        folder: folder of the service.
+        clock: returns the time in seconds since 1970.
 
     Raises:
-        OSError: when it cannot be read or written.
+        OSError: when the queue cannot be read or written.
     """
 
     def __init__(self, folder: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> None:
@@ -121,13 +121,13 @@ class WatchQueue:
         self._base.close()
 
     def fact(self, name: str) -> str:
-        """A text that was kept; empty if none was."""
+        """A stored text; empty if there is none."""
         with self._errors():
             row = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return "" if row is None else str(row[0])
 
     def keep_fact(self, name: str, value: str) -> None:
-        """Keep a text."""
+        """Store a text."""
         with self._errors():
             self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
@@ -137,14 +137,14 @@ class WatchQueue:
         return int(self.fact("last_change") or 0)
 
     def add_events(self, stable: Iterable[str], new: Iterable[str], not_before: float, last_change: int) -> None:
-        """Add the studies of events, and keep the number of the last one: both or none.
+        """Add the studies of events, and store the number of the last event: both or neither.
 
-        Whether there is anything new in a study is looked at when it is its turn.
+        Whether a study has anything new is checked when its turn comes.
 
         Args:
-            stable: studies that became stable; they wait from now on, whatever they were.
-            new: studies of which the first instance came. A server that is restarted never tells that they are stable.
-            not_before: when those are looked at, seconds since 1970.
+            stable: studies that became stable; they wait from now on, whatever their state was.
+            new: studies whose first instance arrived. A restarted server never reports that they are stable.
+            not_before: when the new studies are checked, seconds since 1970.
             last_change: number of the last event.
         """
         with self._transaction():
@@ -156,14 +156,14 @@ class WatchQueue:
             self.keep_fact("last_change", str(last_change))
 
     def add_found(self, found: Iterable[tuple[str, str]], not_before: float) -> int:
-        """Add studies that were found without an event, unless the queue has them as they are.
+        """Add studies that were found without an event, unless the queue has them unchanged.
 
         Args:
-            found: identifier, and when the last instance came.
-            not_before: when they are looked at, seconds since 1970.
+            found: identifier of each study, and when its last instance arrived.
+            not_before: when they are checked, seconds since 1970.
 
         Returns:
-            How many are new, or have had instances since they were looked at.
+            Number of studies that are new, or received instances since they were checked.
         """
         count = 0
         with self._transaction():
@@ -179,11 +179,11 @@ class WatchQueue:
         return next(self._entries("WHERE study = ?", study), None)
 
     def entries(self, state: str) -> list[Entry]:
-        """All studies of a state."""
+        """All studies in a state."""
         return list(self._entries("WHERE state = ? ORDER BY study", state))
 
     def unplaced(self, limit: int) -> list[Entry]:
-        """Waiting studies that have no place in the order yet: those of events, then the newest."""
+        """Waiting studies without a place in the order yet: studies of events first, then the newest."""
         order = "ORDER BY last_update = '' DESC, last_update DESC LIMIT ?"
         return list(
             self._entries(f"WHERE state = 'waiting' AND placed = 0 AND not_before <= ? {order}", self._clock(), limit)
@@ -200,7 +200,7 @@ class WatchQueue:
         return next(found, None)
 
     def begin(self, entry: Entry, images: str) -> Entry:
-        """Note that a study is being done, with these images: an attempt."""
+        """Record that an attempt at a study begins, with these images."""
         attempts = entry.attempts + 1 if entry.images in ("", images) else 1
         self._set(entry.study, state="running", images=images, attempts=attempts)
         found = self.entry(entry.study)
@@ -208,18 +208,18 @@ class WatchQueue:
         return found
 
     def end(self, study: str, state: str, kind: str = "", seconds: float | None = None) -> None:
-        """Note what became of a study: ``done``, ``failed`` or ``ignored``; without `seconds` nothing was done now."""
+        """Record the outcome of a study: ``done``, ``failed`` or ``ignored``; `seconds` is None if nothing was done."""
         spent = {} if seconds is None else {"seconds": seconds}
         self._set(study, state=state, kind=kind, deaths=0, since=self._clock(), not_before=0.0, **spent)
 
     def put_back(self, study: str, not_before: float, kind: str = "", attempted: bool = True) -> None:
-        """Have a study wait again.
+        """Return a study to the waiting ones.
 
         Args:
             study: Orthanc's identifier.
-            not_before: when it may be begun, seconds since 1970.
-            kind: of its failure.
-            attempted: whether that was the study's own failure, which counts.
+            not_before: earliest time of the next attempt, seconds since 1970.
+            kind: kind of its failure.
+            attempted: whether this was the study's own failure, which counts as an attempt.
         """
         entry = self.entry(study)
         if entry is not None:
@@ -229,14 +229,14 @@ class WatchQueue:
             self._set(study, state="waiting", **values)
 
     def restart(self, backoff: Callable[[int], float] = lambda _deaths: 0.0, retry_failed: bool = False) -> None:
-        """After a start: what was being done waits again, and with ``retry_failed`` what was given up.
+        """After a start: studies in progress wait again, and with ``retry_failed`` also studies that were given up.
 
-        The end of the program is no failed attempt of the study: whoever stops the service says nothing about it.
+        The end of the program is not a failed attempt: stopping the service says nothing about the study.
 
         Args:
             backoff: seconds to wait after a number of ends in a row, so that a study that ends the program does not
                 hold up the others.
-            retry_failed: whether studies that were given up wait, too.
+            retry_failed: whether studies that were given up wait again, too.
         """
         with self._transaction():
             for entry in self.entries("running"):
@@ -251,7 +251,7 @@ class WatchQueue:
                 )
 
     def forget(self, study: str) -> None:
-        """Drop a study that the server has no more."""
+        """Drop a study that is no longer on the server."""
         with self._errors():
             self._base.execute("DELETE FROM studies WHERE study = ?", (study,))
 
@@ -262,7 +262,7 @@ class WatchQueue:
                 "INSERT INTO studies (study, state, last_update, not_before, since) VALUES (?, 'waiting', ?, ?, ?)",
                 (study, last_update, not_before, self._clock()),
             )
-        elif known.state != "running":  # a study whose results were stored becomes stable once more, and is looked at
+        elif known.state != "running":  # a study whose results were stored becomes stable again, and is checked
             since = {} if known.state == "waiting" else {"since": self._clock()}
             if known.state == "waiting" and known.attempts:  # it failed, and waits for its next attempt
                 not_before = max(not_before, known.not_before)
@@ -298,11 +298,11 @@ class WatchQueue:
 
 
 def count_studies(folder: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> Counts:
-    """Count the studies of a queue, from any thread or process, without holding it up.
+    """Count the studies of a queue, from any thread or process, without blocking its writer.
 
     Args:
-        folder: of the service.
-        clock: seconds since 1970.
+        folder: folder of the service.
+        clock: returns the time in seconds since 1970.
 
     Raises:
         OSError: when there is no queue, or it cannot be read.
@@ -311,7 +311,7 @@ def count_studies(folder: str | os.PathLike[str], clock: Callable[[], float] = t
     with _sqlite_errors(path):
         base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
         try:
-            base.execute("BEGIN")  # one state of the queue for all questions
+            base.execute("BEGIN")  # one state of the queue for all queries
             states = dict.fromkeys(STATES, 0)
             states.update(base.execute("SELECT state, count(*) FROM studies GROUP BY state").fetchall())
             urgent, again, oldest = base.execute(
@@ -342,6 +342,6 @@ def _sqlite_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise OSError(
-            f"Expected to read and write the queue {path}, but got {error}: free space, see that no other program "
-            "uses it, or move a damaged file away; done studies are marked on the server and not done again."
+            f"Expected to read and write the queue {path}, but got {error}: free disk space, close other programs "
+            "that use it, or move a damaged file away; done studies are marked on the server and not repeated."
         ) from error

@@ -20,7 +20,7 @@ Rules are a JSON file, so that a reader who knows the options of ``monai-acdr se
       "urgent": {"description": "emergency", "calling_aet": ["ER_MR1"]}
     }
 
-All of it is checked before the first study is taken.
+The whole file is checked before the first study is taken.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from monai_acdr.dicom.web import NOT_IMAGES
 __all__ = ["Recipe", "Rule", "Urgency", "WatchRules", "check_recipe", "parse_rules", "read_rules"]
 
 _NOT_OPTIONS = ("identity", "overwrite", "store")
-"""Options of ``segment`` that the service decides on its own."""
+"""Options of ``segment`` that the service sets itself."""
 _MAX_RULES = 1000
 _MAX_SECONDS = 30 * 86400.0
 
@@ -54,8 +54,8 @@ class Recipe:
 
     Attributes:
         model: name of an installed bundle, or a bundle's folder.
-        roi: as of :func:`monai_acdr.apps.segment`.
-        options: of :func:`monai_acdr.apps.segment`; one of SEG, RTSTRUCT and SR at least.
+        roi: see :func:`monai_acdr.apps.segment`.
+        options: options of :func:`monai_acdr.apps.segment`, with at least one of SEG, RTSTRUCT and SR.
     """
 
     model: str = "sunnybrook_lv_acdr"
@@ -65,7 +65,7 @@ class Recipe:
     )
 
     def on(self, device: str | None) -> Recipe:
-        """The recipe for a device, unless it names one itself."""
+        """The recipe with a device, unless it names one itself."""
         if self.options.device is not None:
             return self
         return dataclasses.replace(self, options=dataclasses.replace(self.options, device=device))
@@ -73,12 +73,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which series are outlined, and how. Patterns are searched for anywhere, in small and capital letters alike.
+    """Which series are outlined, and how. Patterns match anywhere, ignoring case.
 
     Attributes:
-        name: of letters, digits, ``-`` and ``_``; the folder of its results.
-        recipe: how.
-        modality: of the series; None for any images.
+        name: letters, digits, ``-`` and ``_``; also names the folder of its results.
+        recipe: how they are outlined.
+        modality: modality of the series; None for any images.
         study_description: pattern of StudyDescription; None for any.
         series_description: pattern of SeriesDescription; None for any.
     """
@@ -90,7 +90,7 @@ class Rule:
     series_description: re.Pattern[str] | None = None
 
     def choose(self, study: OrthancStudy, series: Sequence[OrthancSeries]) -> list[OrthancSeries]:
-        """The series of a study that the rule is for; empty if it is for none."""
+        """The series of a study that the rule matches; may be empty."""
         if self.study_description is not None and not self.study_description.search(study.description):
             return []
         return [
@@ -110,7 +110,7 @@ class Urgency:
     Attributes:
         description: pattern of StudyDescription or SeriesDescription; None for none.
         calling_aet: AE titles of senders.
-        called_aet: AE titles that the senders called.
+        called_aet: AE titles called by senders.
     """
 
     description: re.Pattern[str] | None = None
@@ -122,7 +122,7 @@ class Urgency:
 
         Args:
             study: the study.
-            series: those that are outlined.
+            series: its series that are outlined.
             sender: calling and called AE title.
         """
         texts = [study.description, *(one.description for one in series)]
@@ -132,7 +132,7 @@ class Urgency:
 
     @property
     def asks_sender(self) -> bool:
-        """Whether the titles decide."""
+        """Whether urgency depends on AE titles."""
         return bool(self.calling_aet or self.called_aet)
 
 
@@ -141,15 +141,15 @@ class WatchRules:
     """All rules of a service.
 
     Attributes:
-        rules: the first that has series of a study takes it.
+        rules: the rules; the first that matches series of a study takes it.
         urgent: which studies go first.
-        attempts: of a study before it is given up.
+        attempts: number of attempts at a study before it is given up.
         first_seconds: wait before the second attempt; each further wait is twice as long.
-        longest_seconds: of a wait, for a study and for a server that does not answer.
-        poll_seconds: between two looks at the server.
-        settle_seconds: how long a study is left alone that is found without its event, after a start.
-        ignore_before: studies whose last instance came before this day, ``YYYYMMDD``, are left; empty for none.
-        mark: number of the metadatum by which done studies are marked.
+        longest_seconds: longest wait, for a study and for a server that does not answer.
+        poll_seconds: interval between requests to the server.
+        settle_seconds: how long a study that is found without its event, after a start, is left alone.
+        ignore_before: studies whose last instance arrived before this day, ``YYYYMMDD``, are ignored; empty for none.
+        mark: number of the metadatum that marks done studies.
         keep_results: whether results stay in the folder after they are stored.
     """
 
@@ -165,7 +165,7 @@ class WatchRules:
     keep_results: bool = True
 
     def choose(self, study: OrthancStudy, series: Sequence[OrthancSeries]) -> tuple[Rule, list[OrthancSeries]] | None:
-        """The first rule that takes series of a study, and these; None if no rule does."""
+        """The first rule that matches series of a study, and these series; None if no rule does."""
         for rule in self.rules:
             chosen = rule.choose(study, series)
             if chosen:
@@ -182,7 +182,7 @@ def read_rules(path: Path) -> WatchRules:
 
     Raises:
         FileNotFoundError: when there is no such file, or a rule's bundle does not exist.
-        ValueError: when something in it is not as it should be; the message says where, and what was expected.
+        ValueError: when a value is not valid; the message says where it is, and what was expected.
     """
     try:
         return parse_rules(read_json(path, "a file of rules"))
@@ -210,11 +210,11 @@ def parse_rules(record: Any) -> WatchRules:
 
 
 def check_recipe(record: Mapping[str, Any], place: str) -> Recipe:
-    """How a study is outlined, from the keys ``model``, ``roi`` and ``options`` of a JSON object; all may be absent.
+    """A recipe from the keys ``model``, ``roi`` and ``options`` of a JSON object; all may be absent.
 
     Args:
         record: the object.
-        place: where it stands, for messages.
+        place: its place in the file, for messages.
 
     Raises:
         FileNotFoundError: when the bundle does not exist.
@@ -289,7 +289,7 @@ def _pattern(value: Any, place: str) -> re.Pattern[str] | None:
 
 
 def _option(name: str, value: Any, place: str) -> Any:
-    """A value for an option of `segment`, by the type that it has there."""
+    """A value for an option of `segment`, checked by the option's type."""
     default = getattr(SegmentOptions(), name)
     if isinstance(default, bool):
         return _flag(value, place)
@@ -303,7 +303,7 @@ def _option(name: str, value: Any, place: str) -> Any:
         return value
     if name == "spacing":
         if not isinstance(value, list) or len(value) != 2:
-            raise ValueError(f"Expected {place} to be two numbers of mm, but got {_shown(value)}.")
+            raise ValueError(f"Expected {place} to be two numbers in mm, but got {_shown(value)}.")
         return tuple(_seconds(one, place) for one in value)
     if name == "structure" and isinstance(value, list) and value:
         return tuple(_word(one, place) for one in value)

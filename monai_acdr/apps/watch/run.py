@@ -25,7 +25,7 @@ __all__ = ["open_runs", "run_study", "watch"]
 RULES = "rules"
 SALT = "salt"
 _MAX_RUNS = 1000
-"""Runs of one rule, each with other settings, versions or weights."""
+"""Limit of the runs of one rule, each with other settings, versions or weights."""
 
 
 def watch(
@@ -41,17 +41,17 @@ def watch(
     """Follow an Orthanc server until a signal ends the program, see :mod:`monai_acdr.apps.watch.service`.
 
     Args:
-        url: of the server, such as ``http://127.0.0.1:8042``; credentials as for DICOMweb.
+        url: URL of the server, such as ``http://127.0.0.1:8042``; credentials as for DICOMweb.
         output: folder of the service, made when missing; one process works in it.
         rules: file of rules, see :mod:`monai_acdr.apps.watch.rules`.
         status_port: port of the status page on the loopback; 0 takes a free one, None serves none.
-        device: where the networks run, unless a rule says it.
-        retry_failed: take studies again that were given up.
-        say: told what is going on, a line each.
+        device: device of the networks, unless a rule names one.
+        retry_failed: repeat studies that were given up.
+        say: called with each message, one line.
 
     Raises:
-        FileNotFoundError, ValueError: for rules, bundles or addresses that cannot be used, or a folder of the service
-            for another server.
+        FileNotFoundError, ValueError: for rules, bundles or addresses that cannot be used, or a folder that belongs to
+            another server.
         FileExistsError: when another process works in the folder.
         ImportError: when an extra is missing.
         OSError: when the folder cannot be written, or the port is taken.
@@ -76,9 +76,9 @@ def open_runs(folder: Path, rules: WatchRules, device: str | None = None) -> Map
     """A run of a cohort for each rule, by its name; a new one when settings, versions or weights have changed.
 
     Args:
-        folder: of the service. Runs are ``rules/NAME``, then ``rules/NAME-2``.
-        rules: of the service.
-        device: where the networks run, unless a rule says it.
+        folder: folder of the service. Runs are ``rules/NAME``, then ``rules/NAME-2``.
+        rules: rules of the service.
+        device: device of the networks, unless a rule names one.
 
     Raises:
         FileExistsError, FileNotFoundError, ImportError, OSError, ValueError: see :func:`watch`.
@@ -89,15 +89,15 @@ def open_runs(folder: Path, rules: WatchRules, device: str | None = None) -> Map
 
 
 def run_study(runs: Mapping[str, CohortRun], arrival: Arrival, images: Path) -> Processed:
-    """Outline the images of a study, once: results that are there already are taken as they are.
+    """Outline the images of a study, once: existing results are used as they are.
 
     Args:
-        runs: of :func:`open_runs`.
+        runs: runs, from :func:`open_runs`.
         arrival: the study.
         images: folder with its images.
     """
     run = runs[arrival.rule.name]
-    # By its images, not by its UID: a study that has grown is another one.
+    # Named by its images, not by its UID: a study that has grown is a new one.
     study = Study(source=str(images), name=f"{arrival.study.identifier} {arrival.images}")
     outcome = process_study(run, study, retry_failed=True)
     if outcome.state != "done":
@@ -111,7 +111,7 @@ def _open_run(folder: Path, name: str, recipe: Recipe) -> CohortRun:
         path = folder / RULES / (name if number == 1 else f"{name}-{number}")
         try:
             return open_run(path, recipe.model, recipe.roi, recipe.options, folder / SALT)
-        except FileExistsError:  # of other settings
+        except FileExistsError:  # the folder has other settings
             if number == _MAX_RUNS or not path.is_dir():
                 raise
     raise AssertionError("unreachable")
@@ -122,7 +122,7 @@ def _check_server(queue: WatchQueue, url: str) -> None:
     if known and known != url:
         raise ValueError(
             f"Expected {known}, which the queue in {queue.path.parent} belongs to, but got {url}: choose another "
-            "folder for another server; if it is the same at a new address, move queue.sqlite away: done studies "
+            "folder for another server; if the same server has a new address, move queue.sqlite away: done studies "
             "are marked on the server."
         )
     queue.keep_fact("server", url)

@@ -6,15 +6,15 @@
 Receiving, storing and routing are what Orthanc does. The service follows its feed of changes, and does one study after
 the other:
 
-1. Events are read and kept with their number (:mod:`monai_acdr.apps.watch.queue`). A restarted server never says that
-   the studies are stable that it was receiving, so all studies are listed at a start, after a server that did not
-   answer, and from time to time.
-2. The first urgent, otherwise the newest study is taken. Its images are those of a rule; a mark on the study with the
-   same images says that it is done. So results of our own, which make the study stable once more, change nothing.
+1. Events are read and kept with their number (:mod:`monai_acdr.apps.watch.queue`). A restarted server never reports
+   the studies that it was receiving as stable, so all studies are listed at the start, after the server did not answer,
+   and from time to time.
+2. The first urgent study is taken, otherwise the newest. A rule selects its images; a mark on the study with the same
+   images says that it is done. So our own results, which make the study stable again, change nothing.
 3. The images are fetched and outlined; the results are a folder that appears whole, with the same UIDs on a repeat.
-4. SEG, RTSTRUCT and SR are stored, then the study is marked, upon which a Lua script of Orthanc sends them on.
+4. SEG, RTSTRUCT and SR are stored, then the study is marked, and a Lua script of Orthanc forwards them.
 
-Killed between any two steps, the service begins the study again, and a step that was done already changes nothing.
+Killed between any two steps, the service begins the study again, and repeating a completed step changes nothing.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from monai_acdr.files import write_text_atomically
 __all__ = ["Arrival", "Processed", "Watcher"]
 
 DOWNLOADS = ".download-"
-"""Start of the names of folders with images, which are there only while a study is being done."""
+"""Prefix of folders with images, which exist only while a study is in progress."""
 DEAD_LETTERS = "dead_letters"
 CATCH_UP_SECONDS = 6 * 3600.0
-"""Between two lists of all studies."""
+"""Interval between two lists of all studies."""
 PLACED_AT_ONCE = 100
 PERMANENT = ("input",)
-"""Kinds of failures that a repeat does not change."""
+"""Kinds of failures that repeating does not change."""
 DEATHS = 3
-"""Ends of the program in a row, while one study is being done, after which that study waits as after a failure."""
+"""Number of times in a row that the program ends during a study until that study waits as after a failure."""
 
 _logger = logging.getLogger(__name__)
 
 _DIED = (
-    "Expected to get to the end of the study, but the program ended at it each time, for want of memory or by a fault "
-    "in a library: look at its images with monai-acdr segment, and repeat it with --retry-failed."
+    "Expected to complete the study, but the program ended during it each time, from lack of memory or a fault in a "
+    "library: check its images with monai-acdr segment, and repeat it with --retry-failed."
 )
 
 
@@ -63,9 +63,9 @@ class Arrival:
     """A study whose turn it is.
 
     Attributes:
-        study: on the server.
-        rule: that takes it.
-        series: those that the rule is for.
+        study: the study on the server.
+        rule: the rule that takes it.
+        series: its series that the rule matches.
         images: fingerprint of their instances.
     """
 
@@ -86,13 +86,13 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Processed:
-    """What became of a study.
+    """The outcome of a study.
 
     Attributes:
         files: DICOM results to store; empty after a failure.
-        folder: what to remove when results are not kept; None for nothing.
-        kind: of a failure, as of :data:`monai_acdr.apps.cohort.FAILURE_KINDS`; empty when all is well.
-        reason: of a failure.
+        folder: folder to remove when results are not kept; None for none.
+        kind: kind of a failure, see :data:`monai_acdr.apps.cohort.FAILURE_KINDS`; empty without a failure.
+        reason: reason of a failure.
     """
 
     files: Sequence[Path] = ()
@@ -103,15 +103,15 @@ class Processed:
 
 @dataclass
 class Health:
-    """What the status page tells beside the queue.
+    """Values that the status page shows beside the queue.
 
     Attributes:
         server_up: whether the last request was answered.
-        attempts: studies begun since the start.
-        failures: attempts that failed since the start.
-        stored: instances stored since the start.
-        last_look: when the feed was read, seconds since 1970; 0 before.
-        busy: whether a study is being done.
+        attempts: number of attempts since the start.
+        failures: number of failed attempts since the start.
+        stored: number of instances stored since the start.
+        last_look: when the feed was last read, seconds since 1970; 0 before.
+        busy: whether a study is in progress.
     """
 
     server_up: bool = False
@@ -128,12 +128,12 @@ class Watcher:
 
     Args:
         server: the server.
-        rules: for studies.
-        folder: of the service, for dead letters and images that are being read.
-        queue: in that folder.
-        process: outlines the images in a folder; its errors and failures are those of the study.
-        clock: seconds since 1970.
-        sleep: waits a number of seconds.
+        rules: rules for studies.
+        folder: folder of the service, for dead letters and images that are being read.
+        queue: the queue in that folder.
+        process: outlines the images in a folder; its errors and failures count as the study's.
+        clock: returns the time in seconds since 1970.
+        sleep: waits for a number of seconds.
     """
 
     server: Orthanc
@@ -148,10 +148,10 @@ class Watcher:
     _silent: int = 0
 
     def recover(self, retry_failed: bool = False) -> None:
-        """Take up what an earlier process left.
+        """Resume the work of an earlier process.
 
         Args:
-            retry_failed: take studies again that were given up.
+            retry_failed: repeat studies that were given up.
         """
         self.queue.restart(
             lambda deaths: self.rules.backoff(deaths - DEATHS + 1) if deaths >= DEATHS else 0.0, retry_failed
@@ -166,10 +166,10 @@ class Watcher:
                 self.sleep(self.rules.poll_seconds if not self._silent else self._silence())
 
     def step(self) -> bool:
-        """Read events, and do the next study.
+        """Read events, and process the next study.
 
         Returns:
-            Whether there was one; False as well when the server does not answer.
+            Whether there was a study; also False when the server does not answer.
         """
         try:
             if self.clock() >= self._next_catch_up:
@@ -188,10 +188,8 @@ class Watcher:
             return False
 
     def read_events(self) -> None:
-        """Take over the events since the last one."""
-        if not self.queue.fact(
-            "last_change"
-        ):  # a new queue: what there is already, is found by the list of all studies
+        """Add the events since the last one to the queue."""
+        if not self.queue.fact("last_change"):  # a new queue: existing studies are found by the list of all studies
             self.queue.keep_fact("last_change", str(self.server.last_change()))
         complete = False
         while not complete:
@@ -206,12 +204,12 @@ class Watcher:
         self.health.last_look = self.clock()
 
     def catch_up(self) -> None:
-        """Find studies of which no event tells."""
+        """Find studies that no event reports."""
         last = self.server.last_change()
         if not self.queue.fact("last_change"):  # a new queue: old events say nothing that the list does not
             self.queue.keep_fact("last_change", str(last))
         elif last < self.queue.last_change:
-            _logger.warning("The server counts its changes anew: was its index replaced? Reading all of them.")
+            _logger.warning("The server has restarted its count of changes: was its index replaced? Reading all.")
             self.queue.keep_fact("last_change", "0")
         studies, found = self.server.studies(), 0
         while page := list(islice(studies, 200)):
@@ -222,7 +220,7 @@ class Watcher:
             _logger.info("%d studies found.", found)
 
     def place(self) -> None:
-        """Look at studies that have come, to know their order; those that no rule is for leave the queue."""
+        """Check studies that have arrived, to order them; studies that no rule matches leave the queue."""
         for entry in self.queue.unplaced(PLACED_AT_ONCE):
             with self._postponed(entry):
                 arrival = self._look(entry)
@@ -233,7 +231,7 @@ class Watcher:
                     self.queue.place(entry.study, is_urgent, arrival.study.last_update)
 
     def work(self) -> bool:
-        """Do the study whose turn it is; whether there was one."""
+        """Process the study whose turn it is; returns whether there was one."""
         entry, arrival = self.queue.next(), None
         if entry is None:
             return False
@@ -269,19 +267,19 @@ class Watcher:
 
     @contextmanager
     def _postponed(self, entry: Entry) -> Iterator[None]:
-        """Errors of the server about this study alone put it off, so that the others go on."""
+        """Postpone a study upon server errors that concern it alone, so that the others go on."""
         try:
             yield
         except OrthancError as error:
             if error.of_server:
                 raise
-            _logger.warning("A study cannot be looked at, and is put off: %s", error)
+            _logger.warning("A study cannot be checked, and is postponed: %s", error)
             self.queue.put_back(entry.study, self.clock() + self.rules.settle_seconds, "server", attempted=False)
 
     def _check_server(self, entry: Entry, error: OrthancError) -> None:
-        """Raise an error that the study is not to blame for, and have the study wait; nothing otherwise.
+        """Raise an error that the study did not cause, and put the study back; otherwise do nothing.
 
-        A server that hangs up or is silent at one study, and answers right after, does so because of the study.
+        A server that hangs up or is silent for one study, and answers right after, does so because of the study.
         """
         if not error.of_server:
             return
@@ -354,11 +352,11 @@ class Watcher:
         return study.last_update[:8] < self.rules.ignore_before
 
     def _is_marked(self, entry: Entry, arrival: Arrival) -> bool:
-        """Whether the study is done or was given up with these images; the queue is told."""
+        """Whether the study is done or was given up with these images; updates the queue."""
         mark = _parse_mark(self.server.mark(entry.study, self.rules.mark))
         if mark.get("images") != arrival.images:
             return False
-        again = entry.attempts == 0 and entry.images == arrival.images  # of those given up: by --retry-failed
+        again = entry.attempts == 0 and entry.images == arrival.images  # of a study that was given up: --retry-failed
         if mark.get("state") == "done" or (mark.get("state") == "failed" and not again):
             self.queue.end(entry.study, str(mark["state"]), str(mark.get("kind", "")))
             return True
@@ -372,7 +370,7 @@ class Watcher:
         return self.folder / DEAD_LETTERS / f"{study}.json"
 
     def _silence(self) -> float:
-        """Seconds to wait for a server that does not answer: the times between looks, doubled each time."""
+        """Seconds to wait for a server that does not answer: the polling interval, doubled each time."""
         return min(self.rules.poll_seconds * 2.0 ** min(self._silent, 60), self.rules.longest_seconds, 60.0)
 
 

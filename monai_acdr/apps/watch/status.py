@@ -27,18 +27,18 @@ __all__ = ["metrics_text", "serve_status", "status_page"]
 HOST = "127.0.0.1"
 _HOSTS = (HOST, "localhost", "::1")
 _SECONDS = 10.0
-"""For a client to send its request."""
+"""Timeout for a client to send its request."""
 _PLAIN = "text/plain; version=0.0.4; charset=utf-8"
-"""What Prometheus asks of the text format."""
+"""Content type of Prometheus' text format."""
 
 
 def metrics_text(counts: Counts, health: Health, now: float) -> str:
     """The state in Prometheus' text format.
 
     Args:
-        counts: of the queue.
-        health: of the service.
-        now: seconds since 1970.
+        counts: counts of the queue.
+        health: health of the service.
+        now: time in seconds since 1970.
     """
     lines: list[str] = []
 
@@ -50,7 +50,7 @@ def metrics_text(counts: Counts, health: Health, now: float) -> str:
     add("studies", "gauge", "Studies by state.", {f'{{state="{k}"}}': v for k, v in counts.states.items()})
     add("urgent", "gauge", "Waiting studies that go first.", {"": counts.urgent})
     add("again", "gauge", "Waiting studies that failed before.", {"": counts.again})
-    add("oldest_seconds", "gauge", "Time that the longest waiting study waits.", {"": counts.oldest_seconds})
+    add("oldest_seconds", "gauge", "Longest wait of a study.", {"": counts.oldest_seconds})
     failures = {f'{{kind="{kind}"}}': float(number) for kind, number in sorted(counts.failures.items())}
     add("given_up", "gauge", "Studies given up, by kind of failure.", failures)
     add("done_seconds_total", "counter", "Time spent on studies that are done.", {"": counts.seconds})
@@ -66,7 +66,7 @@ def metrics_text(counts: Counts, health: Health, now: float) -> str:
 
 
 def status_page(counts: Counts, health: Health, now: float) -> str:
-    """The state as a page of HTML, without scripts."""
+    """The state as an HTML page without scripts."""
     rows = [
         ("Server", "answers" if health.server_up else "does not answer"),
         ("Last look at it", f"{_age(health, now):.0f} s ago" if health.last_look else "not yet"),
@@ -95,10 +95,10 @@ def serve_status(
     """Serve the state of a service while the block runs.
 
     Args:
-        folder: of the service.
-        health: of the service.
-        port: on the loopback; 0 takes a free one.
-        clock: seconds since 1970.
+        folder: folder of the service.
+        health: health of the service.
+        port: port on the loopback; 0 takes a free one.
+        clock: returns the time in seconds since 1970.
 
     Yields:
         The port.
@@ -112,7 +112,7 @@ def serve_status(
         server_version, sys_version = "monai-acdr", ""
 
         def do_GET(self) -> None:
-            if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in _HOSTS:  # a page on another name
+            if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in _HOSTS:  # a page under another host name
                 self.send_error(403)
                 return
             path = urlsplit(self.path).path
@@ -150,7 +150,7 @@ def serve_status(
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that hangs up is no news."""
+            """Ignore clients that hang up."""
 
     try:
         server = Server((HOST, port), Handler)
@@ -170,7 +170,7 @@ def serve_status(
 
 
 def resident_bytes() -> int:
-    """Memory of this process; 0 where the system does not tell."""
+    """Memory of this process in bytes; 0 where the system does not report it."""
     with suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0

@@ -68,7 +68,7 @@ def test_a_study_that_ends_its_workers(
     assert (report.done, report.failed) == (NUM_STUDIES, 1)
     rows = rows_of(tmp_path / "run" / "cohort.csv")
     (failed,) = [name for name, row in rows.items() if row["state"] == "failed"]
-    assert rows[failed]["kind"] == "process_died" and "2 processes ended at it" in rows[failed]["reason"]
+    assert rows[failed]["kind"] == "process_died" and "2 processes ended during it" in rows[failed]["reason"]
     others = [row for row in without_seconds(tmp_path / "run" / "cohort.csv") if row["study"] != failed]
     assert others == without_seconds(tmp_path / "alone" / "cohort.csv")
     assert any(line.startswith("Dask: http://127.0.0.1:") for line in told)

@@ -147,7 +147,7 @@ def test_a_study_at_which_processes_die(run: CohortRun, study: Path) -> None:
     mark.parent.mkdir()
     mark.write_text(f"{run.session}\n" * 2)
     outcome = process_study(run, item)
-    assert outcome.kind == "process_died" and "2 processes ended at it" in outcome.reason
+    assert outcome.kind == "process_died" and "2 processes ended during it" in outcome.reason
     assert not mark.exists()
     mark.write_text(f"{run.session}\n" * 2)  # a repetition, too, ends after two
     assert process_study(run, item, retry_failed=True).kind == "process_died"

@@ -28,7 +28,7 @@ def test_models_stay_and_code_is_brought_up_to_date(tmp_path: Path) -> None:
 
 def test_other_apps_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("class MyApp: ...\n")
-    with pytest.raises(FileExistsError, match="Expected no other app"):
+    with pytest.raises(FileExistsError, match="Expected a folder without another app"):
         make_app_folder(tmp_path)
     with pytest.raises(FileExistsError, match="is a file: choose another --folder"):
         make_app_folder(tmp_path / "main.py")

@@ -51,7 +51,7 @@ def test_against_another_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ((b"NRRD0004", b"PNG"), "does not begin like one"),
+        ((b"NRRD0004", b"PNG"), "does not begin with NRRD"),
         ((b"sizes: 4 3 2", b"sizes: 4 3 3"), "24 bytes of data, expected 36"),
         ((b"sizes: 4 3 2", b"sizes: 4 3 -2"), "its sizes are"),
         ((b"sizes: 4 3 2", b"sizes: 90000 90000 2"), "at most 512 MiB of memory.*61,798 MiB"),

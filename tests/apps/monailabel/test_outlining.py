@@ -90,7 +90,7 @@ def test_phases(series: LabelImage, heart_model: ContourModel) -> None:
 
 
 def test_a_mass_needs_a_box_or_its_ends(volume: LabelImage, mass_model: ContourModel) -> None:
-    with pytest.raises(ValueError, match="click at two or more ends of the object"):
+    with pytest.raises(ValueError, match="click on two or more ends of the object"):
         outline(volume, mass_model, foreground=[[50, 40, 1]])
     with pytest.raises(ValueError, match="Expected a box or a point for Mass"):
         outline(volume, mass_model)

@@ -72,7 +72,7 @@ def test_waits_double_up_to_the_longest() -> None:
         ({"rules": [rule(roi="point 1")]}, "2 numbers after 'point'"),
         ({"rules": [rule(options={"sr": 1})]}, '"sr" of "rules", number 1 to be true or false, but got 1'),
         ({"rules": [rule(options={"seg": "binary"})]}, "to be one of .*BINARY.* but got 'binary'"),
-        ({"rules": [rule(options={"spacing": [1]})]}, "to be two numbers of mm"),
+        ({"rules": [rule(options={"spacing": [1]})]}, "to be two numbers in mm"),
         ({"rules": [rule(options={"batch_size": 0})]}, "a number from 1 to 10000"),
         ({"rules": [rule(options={"store": "http://x"})]}, "known names .* but got 'store'"),
         ({"rules": [rule(options={"seg": None, "rtstruct": False, "sr": False})]}, "all are off"),

@@ -263,7 +263,7 @@ def test_bad_requests(server: Any, image: str, params: dict[str, Any], status: i
 
 def test_a_mass_needs_a_box(server: Any) -> None:
     answer = server.infer("mammogram", {"foreground": [[80, 120, 0]]}, model=MASS)
-    assert answer.status_code == 400 and "draw a ROI, or click at two or more ends" in answer.json()["detail"]
+    assert answer.status_code == 400 and "draw a ROI, or click on two or more ends" in answer.json()["detail"]
 
 
 def test_unknown_model(server: Any) -> None:
