@@ -302,7 +302,7 @@ def _like_neighbors(
     lasts = {cell: torch.from_numpy(evolutions[i][-1]) for cell, i in cells.items()}
     areas = np.full((2, max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
     for cell, last in lasts.items():
-        areas[(slice(None), *cell)] = signed_area(last[[0, -1]]).abs()
+        areas[(slice(None), *cell)] = signed_area(last[[0, -1]]).abs().numpy()
     wide = cavities_too_wide(areas[0], areas[1], model.widest_cavity)
     replaced = {}
     for number, phase in np.argwhere(wide).tolist():
