@@ -3,8 +3,8 @@
 
 """Checkpoints: weights by name, ensembles joined from several trainings, and the state of a training for resuming.
 
-Writes are atomic, and errors name the file and the next step. The names of an ensemble's weights tell the number of its
-members.
+Writes are atomic, and errors name the file and the next step. The names of an ensemble's weights include the number of
+the member.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ SCALER = "scaler"
 """Name, in the state of a training, of the state of its trainer's GradScaler."""
 
 MOST_MEMBERS = 64
-"""Networks of one ensemble: names in a file, which cost nothing there, become networks in memory."""
+"""Largest number of networks in an ensemble: names cost nothing in a file, but become networks in memory."""
 
 
 def network_weights(state: Mapping[str, Any]) -> Any:
-    """The weights in a checkpoint: averaged (``ema``), otherwise plain (``network``), otherwise the whole of it."""
+    """The weights in a checkpoint: averaged (``ema``), otherwise plain (``network``), otherwise all of it."""
     return state.get("ema", state.get("network", state))
 
 
@@ -73,7 +73,7 @@ def split_members(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         weights: of an ``ActiveContourNet`` by name.
 
     Returns:
-        One dictionary a member; ``[weights]`` where there is one network and no ensemble.
+        One dictionary per member; ``[weights]`` for a single network.
 
     Raises:
         ValueError: when the members are not numbered 0, 1, ..., or are more than :data:`MOST_MEMBERS`.
@@ -98,7 +98,7 @@ def split_members(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def join_members(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The inverse of :func:`split_members`: an ensemble's weights; what is not of the fields is the first member's."""
+    """Inverse of :func:`split_members`: an ensemble's weights; those outside the fields are the first member's."""
     joined = {name: value for name, value in members[0].items() if not name.startswith(FIELD)}
     for number, weights in enumerate(members):
         for name, value in weights.items():
@@ -111,7 +111,7 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
     """Write ``state`` (tensors and plain containers) beside ``path`` and move it into place.
 
     Raises:
-        OSError: when it cannot be written, a full disk for example; an earlier checkpoint at ``path`` stays as it was.
+        OSError: when it cannot be written, for example to a full disk; an earlier checkpoint at ``path`` is kept.
     """
     path = Path(path)
     buffer = io.BytesIO()
@@ -138,7 +138,7 @@ def load_checkpoint(
     Args:
         path: of the file.
         map_location: device of the tensors.
-        mmap: leave the values of tensors in the file until they are used, for their names and shapes.
+        mmap: leave the values of tensors in the file until they are used, to read names and shapes only.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -156,14 +156,14 @@ def load_checkpoint(
     unpacked = _unpacked_bytes(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other formats, on the way to an error
+            warnings.simplefilter("ignore")  # about other formats, before the error
             # torch maps archives only; the format before them is read
             mapped = mmap and zipfile.is_zipfile(path)
             state = torch.load(path, map_location=map_location, weights_only=True, mmap=mapped)
     except Exception as error:  # torch raises RuntimeError, EOFError, UnpicklingError, ... for the same broken file
         # only its first sentence: the next ones advise to load the file without protection
         reason = str(error).splitlines()[0].split(". ")[0] if str(error).strip() else type(error).__name__
-        if isinstance(error, KeyError) or reason.isdigit():  # a byte of a text, where torch's older reader had a code
+        if isinstance(error, KeyError) or reason.isdigit():  # torch's older reader took a byte of text for a code
             reason = "torch.save did not write it"
         raise ValueError(
             f"Expected a checkpoint of tensors in {path}, but it cannot be read ({reason}): copy or train it again."
@@ -185,15 +185,15 @@ def load_network(
     """Load weights into ``network`` from a checkpoint file.
 
     The file holds a state dictionary, or a training's full state, of which the averaged weights (``ema``) are taken,
-    else those of ``network``. The displacement network of an ``ActiveContourNet`` becomes an ensemble of as many
-    members as the weights have (:func:`join_checkpoints`), or one network if they are of one.
+    otherwise those of ``network``. The displacement network of an ``ActiveContourNet`` becomes an ensemble of as many
+    members as the weights have (:func:`join_checkpoints`), or a single network.
 
     Args:
         network: changed in place.
         path: the file.
         map_location: device onto which tensors are read first.
-        member: take this member of an ensemble only, from 0, and leave the network one network; of weights that are no
-            ensemble's, 0 is all of them.
+        member: load only this member of an ensemble, from 0, into a single network; for a checkpoint of a single
+            network, 0 is that network.
 
     Returns:
         ``network``.
@@ -232,7 +232,7 @@ def load_network(
 def count_members(path: str | os.PathLike[str]) -> int:
     """Number of networks in a checkpoint file: 1 unless it is an ensemble's, and 1 where there is no such file.
 
-    In a bundle's config it is the ``num_members`` of ``network_def``, so that MONAI's own loaders can fill it.
+    In a bundle's config it gives ``network_def`` its ``num_members``, so that MONAI's own loaders can load the weights.
 
     Raises:
         ValueError: when it is not a checkpoint, or its members are not numbered 0, 1, ...
@@ -244,9 +244,9 @@ def count_members(path: str | os.PathLike[str]) -> int:
 
 
 def has_own_weights(checkpoint: str | os.PathLike[str], root: str | os.PathLike[str]) -> bool:
-    """Whether weights are those that a bundle comes with, or a copy of them, whatever the path.
+    """Whether weights are a bundle's shipped weights, or a copy of them, whatever the path.
 
-    What was measured with those weights, such as ``border_mm``, does not hold for others.
+    Values measured with the shipped weights, such as ``border_mm``, do not hold for others.
 
     Args:
         checkpoint: file of weights.
@@ -289,16 +289,16 @@ def _check_dtypes(network: nn.Module, weights: Any, path: str | os.PathLike[str]
 
 
 def _unpacked_bytes(path: Path) -> int:
-    """Bytes of a checkpoint once it is unpacked; torch stores tensors uncompressed, so usually those of the file.
+    """Bytes of a checkpoint once it is unpacked; torch stores tensors uncompressed, so usually the size of the file.
 
     Raises:
-        ValueError: when its parts unpack to more than the file has, and to more than the budget of memory.
+        ValueError: when its parts unpack to more than the file's size, and to more than the budget of memory.
     """
     size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(part.file_size for part in archive.infolist())
-    except Exception:  # torch's older format, or damaged in any way: torch will tell
+    except Exception:  # torch's older format, or damaged in any way: torch reports it
         return size
     if unpacked > size:
         check_bytes(path, unpacked)
@@ -334,11 +334,11 @@ _logger = logging.getLogger(__name__)
 
 
 def join_checkpoints(paths: Sequence[str | os.PathLike[str]]) -> Weights:
-    """Join networks that were trained alike, from other seeds or on other folds, to the weights of their ensemble.
+    """Join networks that were trained alike, from different seeds or on different folds, into an ensemble's weights.
 
     Args:
         paths: checkpoints as :func:`~monai_acdr.handlers.load_network` takes them, of at least two networks together;
-            one that is an ensemble's gives all its members.
+            the checkpoint of an ensemble gives all its members.
 
     Returns:
         Weights by name, for :func:`~monai_acdr.handlers.load_network` once they are saved: an ``ActiveContourNet``
@@ -443,25 +443,25 @@ idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version,
 
 
 class TrainingCheckpoint:
-    """Attach to a trainer, after its validation handler.
+    """Save and resume a training: attach to a trainer, after its validation handler.
 
     Together with :class:`EpochSeed` a training that was killed and resumed ends where an undisturbed one does: all
     objects of ``save_dict``, the trainer's own state and the best metric so far are saved and restored.
 
-    In several processes the first one writes, and all of them read. Their number may be another one after resuming, and
-    so may the size of a batch: the training goes on with the next epoch, and a learning rate that follows the number of
-    steps (``LambdaLR``, as MONAI's ``WarmupCosineSchedule``) goes on at the same share of its way. Save the network
-    itself, not the ``DistributedDataParallel`` around it.
+    Of several processes the first one writes, and all of them read. The number of processes and the batch size may
+    change on resuming: the training continues with the next epoch, and a learning rate that follows the number of
+    steps (``LambdaLR``, as MONAI's ``WarmupCosineSchedule``) continues at the same fraction of its schedule. Save the
+    network itself, not the ``DistributedDataParallel`` around it.
 
     Args:
         path: file of the full state, written after each epoch.
         save_dict: named objects with ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler, ...
-        best_path: file of the best network's weights; None keeps none. A file that lies there when a new training
-            starts is kept as ``<name>.previous``.
+        best_path: file of the best network's weights; None keeps none. An existing file is kept as
+            ``<name>.previous`` when a new training starts.
         best_network: network whose weights are written to ``best_path``, the averaged one for example.
         evaluator: engine that validates; its ``key_metric`` after each validation decides.
         key_metric: name of the deciding metric, greater is better.
-        resume: go on from ``path``; otherwise ``path`` must not exist, so that no training overwrites another.
+        resume: continue from ``path``; otherwise ``path`` must not exist, so that no training overwrites another.
 
     Raises:
         FileExistsError: at the start, when ``path`` exists and ``resume`` is False, or when another process trains into
@@ -526,7 +526,7 @@ class TrainingCheckpoint:
             self.logger.info("Kept the earlier %s as %s", self.best_path.name, previous.name)
 
     def finish(self, engine: Engine | None = None) -> None:
-        """Let another process go on with the training; a network that never validated is kept as it is at the end."""
+        """Release the training's files; without any validation, keep the last network as the best."""
         if engine is not None and self.best["epoch"] == 0 and engine.state.epoch > 0 and idist.get_rank() == 0:
             with self._released_after_an_error():
                 self._keep_last(engine)
@@ -546,13 +546,13 @@ class TrainingCheckpoint:
         )
 
     def give_up(self, _engine: Engine, error: BaseException) -> None:
-        """Let another process go on with a training that ends with an error of any part, and pass that on."""
+        """Release the training's files after any error, and pass the error on."""
         self.finish()
         raise error
 
     @contextmanager
     def _released_after_an_error(self) -> Iterator[None]:
-        """For errors of this handler: MONAI's StatsHandler, which comes first, raises before `give_up` is asked."""
+        """For errors of this handler: MONAI's StatsHandler, which comes first, raises before `give_up` is called."""
         try:
             yield
         except BaseException:
@@ -610,12 +610,12 @@ class TrainingCheckpoint:
         schedules = {name: item.state_dict() for name, item in self.save_dict.items() if isinstance(item, LambdaLR)}
         parts: dict[str, Any] = {**self.save_dict, "trainer": engine}
         scaler = getattr(engine, "scaler", None)
-        if scaler is not None and state.get(SCALER):  # saved without `amp`, or where it had no effect: starts afresh
+        if scaler is not None and state.get(SCALER):  # without a saved state, as with `amp` off, it starts afresh
             parts[SCALER] = scaler
         for name, item in parts.items():
             try:
                 item.load_state_dict(state[name])
-            except Exception as error:  # optimizers, schedulers and scalers raise whatever comes up
+            except Exception as error:  # optimizers, schedulers and scalers raise errors of any kind
                 raise _misfit(name, self.path, error) from error
         if epoch_length is not None and epoch_length != engine.state.epoch_length:
             self._go_on_with_other_steps(engine, epoch_length, schedules)
@@ -628,7 +628,7 @@ class TrainingCheckpoint:
         self.logger.info("Resumed from %s after epoch %d", self.path, engine.state.epoch)
 
     def _go_on_with_other_steps(self, engine: Engine, epoch_length: int, schedules: Mapping[str, Any]) -> None:
-        """Count the steps of the complete epochs anew, for another number of processes or another size of a batch."""
+        """Recount the steps of the complete epochs, for another number of processes or another batch size."""
         before = engine.state.iteration
         self.logger.info("An epoch has %d steps now, and had %d", epoch_length, engine.state.epoch_length)
         engine.state.epoch_length, engine.state.iteration = epoch_length, engine.state.epoch * epoch_length
@@ -638,7 +638,7 @@ class TrainingCheckpoint:
                 continue  # it counts something else, such as epochs
             now = engine.state.iteration
             counts = {"last_epoch": now, "_step_count": now + 1}
-            schedule.load_state_dict({**own, **counts, "base_lrs": schedule.base_lrs})  # its length is that of now
+            schedule.load_state_dict({**own, **counts, "base_lrs": schedule.base_lrs})  # the length of the new schedule
             rates = [base * factor(now) for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
             schedule.load_state_dict({**schedule.state_dict(), "_last_lr": rates})
             for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):

@@ -54,15 +54,15 @@ class ContourWriter:
     ``NAME.json`` is a contour document, which ``monai-acdr convert`` and ``read_contour_document`` read.
 
     With several structures, from the innermost to the outermost, contours are (N, K, 2) and ``pred_mask`` is (N, H, W).
-    ``NAME.nii.gz`` then is a label map, in which a pixel has the number of
-    the innermost structure that it is in, from 1, and in the picture each final contour has a separate color.
+    ``NAME.nii.gz`` then is a label map, in which a pixel has the number of the innermost structure that it is in, from
+    1, and in the picture each final contour has a separate color.
     References that are NaN everywhere are missing.
 
     Args:
         output_dir: folder for the files, made when missing.
         overlay: write the picture; initial contour blue, final yellow (see
             :data:`monai_acdr.visualize.STRUCTURE_COLORS` for several), reference green.
-        scale: picture pixels for one image pixel.
+        scale: picture pixels per image pixel.
         margin: pixels shown around the contours; None shows the whole image.
         structures: names of the structures, for the record and the picture; numbers if None.
     """
@@ -84,14 +84,14 @@ class ContourWriter:
         self.logger = logging.getLogger(__name__)
 
     def attach(self, engine: Engine) -> None:
-        """Attach to an evaluator, whose postprocessing is done when an iteration is completed."""
+        """Attach to an evaluator; its postprocessing is done before an iteration is completed."""
         engine.add_event_handler(Events.STARTED, self.start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self.finish)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self.give_up)
 
     def start(self, _engine: Engine) -> None:
-        """Make and claim the folder, so that a missing permission or another run shows before the work.
+        """Make and claim the folder, so that a missing permission or another run is reported before the work.
 
         Raises:
             FileExistsError: when another process writes contours there; contours of two runs would be mixed.
@@ -107,12 +107,12 @@ class ContourWriter:
             self.write({**known, **inferred})
 
     def give_up(self, _engine: Engine, error: BaseException) -> None:
-        """Let others write there after an error of any part of the run, and pass it on."""
+        """Release the folder after any error of the run, and pass the error on."""
         release_file(self.output_dir / "contours")
         raise error
 
     def finish(self, _engine: Engine) -> None:
-        """Say where the results are, and let others write there."""
+        """Log where the results are, and release the folder."""
         release_file(self.output_dir / "contours")
         self.logger.info("Wrote contours of %d images to %s", self.written, self.output_dir)
 
@@ -159,7 +159,7 @@ def contour_record(case: Mapping[str, Any], structures: Sequence[str] | None = N
 
     Returns:
         The document, whose contours are the last ones: vertices in pixels, and in mm and LPS when the spacing is known.
-        On top each contour has its area, perimeter and the vertices that it started from.
+        Each contour also has its area, perimeter and the vertices that it started from.
 
     Raises:
         ValueError: when there is not one name for each structure.
@@ -214,7 +214,7 @@ def _structure_names(number: int, names: Sequence[str] | None) -> tuple[str, ...
 
 
 def _one_line_a_key(record: Mapping[str, Any]) -> str:
-    """JSON that people can read: thousands of coordinates do not take thousands of lines."""
+    """JSON for readers: one line per key, since thousands of coordinates should not take thousands of lines."""
     (frame,) = record["frames"]
     contours = ["        {\n" + ",\n".join(_lines(part, " " * 10)) + "\n        }" for part in frame["contours"]]
     lines = _lines({key: value for key, value in record.items() if key != "frames"}, "  ")
@@ -245,6 +245,6 @@ def _write_mask(path: Path, mask: Tensor, affine: Tensor) -> None:
     normal = np.cross(matrix[:3, 0], matrix[:3, 1])
     length = float(np.linalg.norm(normal))
     thickness = float(np.linalg.norm(matrix[:3, 2])) or 1.0
-    matrix[:3, 2] = normal / length * thickness  # readers fill the third column of a 2-D image with anything
+    matrix[:3, 2] = normal / length * thickness  # the third column of a 2-D image's affine depends on the reader
     with replace_file(path) as temporary:
         nib.save(nib.Nifti1Image(pixels, matrix), temporary)

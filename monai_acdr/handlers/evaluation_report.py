@@ -63,20 +63,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What :class:`EvaluationReport` measures, and how it groups the cases.
+    """Measurements and groups of :class:`EvaluationReport`.
 
     Attributes:
         excluded_patients: measured and listed, but left out of the metrics; the metrics of all cases are then
-            written beside them under "with_excluded_patients".
+            also written, under "with_excluded_patients".
         expected_names: names of the cases that should appear; those that do not are listed under "not_evaluated".
         contour_key: of the predicted contour in a case; None for a network that predicts masks only.
         strata: items of a case, such as `pathology`, by whose values the metrics are grouped as well, under
             "by_pathology"; they become columns of the table.
-        size_edges_mm: bounds of the diameter of the reference (of a disk of its area) by which the metrics are grouped
-            as well, under "by_size".
+        size_edges_mm: bounds of the reference's diameter (that of a disk of equal area) by which the metrics are
+            grouped as well, under "by_size".
         structures: names of the structures, from the innermost to the outermost, of cases with several: masks
             (N, H, W) and contours (N, K, 2). Each gives a row of the table for each case, with the columns `structure`
-            and `nested`, and its metrics stand under "by_structure"; those at the top are of the first one. A reference
+            and `nested`, and metrics under "by_structure"; the top-level metrics are the first structure's. A reference
             that is NaN everywhere is missing. "not_nested" lists the cases in which a structure is not within the next.
         assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
         num_samples: bootstrap samples of the 95 % intervals.
@@ -109,33 +109,33 @@ class ReportOptions:
 class EvaluationReport:
     """Measure every case of an evaluator's run, and write two files, both of them or none, when the run is complete.
 
-    A table of the most used values goes to the log.
+    A table of the most used values is logged.
 
-    Masks follow from contours by a rule (:mod:`monai_acdr.transforms.contour.functional`), which their metadata tell:
-    the table has that of the reference as "mask_rule", and "mask_rules" of the JSON counts those of references and
+    Masks follow from contours by a rule (:mod:`monai_acdr.transforms.contour.functional`), which their metadata record:
+    the table has that of the reference as "mask_rule", and "mask_rules" of the JSON counts the rules of references and
     predictions. Where the two differ, the masks of equal contours differ, and a warning is logged.
 
     A case is a dictionary of `engine.state.output` (a list, after decollating), joined with its dictionary of
     `engine.state.batch`; :func:`evaluate_output` names its keys. The files are written by the first process, from the
     cases of all processes; a run that ends in an error leaves the files of an earlier run untouched. Where a
-    `DistributedSampler` without shuffling deals the samples out, the files are those of one process: cases stand in the
-    order of the data set, and those that the sampler repeats count once. Otherwise all cases count, those of the first
+    `DistributedSampler` without shuffling deals the samples out, the files equal those of one process: cases have the
+    order of the data set, and cases that the sampler repeats count once. Otherwise all cases count, those of the first
     process first.
 
     Args:
         output_dir: folder of `metrics.csv` and `metrics.json`; made when missing.
-        metadata: anything JSON can hold that says where the metrics come from (ROI, group, layout of the data set,
-            checkpoint, excluded cases); written under "metadata". Other objects are written as their `str`.
+        metadata: origin of the metrics (ROI, group, layout of the data set, checkpoint, excluded cases), as values of
+            JSON; written under "metadata". Other objects are written as their `str`.
         options: structures, groups of cases, bootstrap and the like.
         **shortcuts: fields of :class:`ReportOptions` by their names, instead of those of ``options``:
             ``EvaluationReport(folder, strata=["pathology"], size_edges_mm=(10, 20))``.
 
     Attributes:
         records: the case records of the last run.
-        summary: what its `metrics.json` holds.
+        summary: content of its `metrics.json`.
 
     Raises:
-        ValueError: when `metadata` holds NaN or infinity, which JSON has not, and as :class:`ReportOptions`.
+        ValueError: when `metadata` holds NaN or infinity, which JSON lacks, and as :class:`ReportOptions`.
         TypeError: for a shortcut that is not a field of ReportOptions.
     """
 
@@ -284,14 +284,14 @@ def evaluate_output(case: Mapping[str, Any], contour_key: str | None = "pred") -
     Args:
         case: `pred_mask` (1, H, W) and `label` (1, H, W), binary, on the original pixel grid; `pred` (K, 2) or
             (1, K, 2) and `reference` (1, N, 2), vertices in pixels of that grid; `name`, `patient`, `group`;
-            `has_spacing`, whether the affine of `label` has real spacings (absent: it has not); `roi_dice`;
+            `has_spacing`, whether the affine of `label` has real spacings (False if absent); `roi_dice`;
             `initial_mask` (1, H, W), of the contour that the evolution started from. All may be absent: see
             :func:`monai_acdr.metrics.evaluate_case`. A `label` or a `reference` that is NaN everywhere is missing, as
             if absent.
         contour_key: another name for `pred`, or None when there are no predicted contours.
 
     Raises:
-        ValueError: when shapes do not fit, a mask is not binary, or a promised spacing is not there.
+        ValueError: when shapes do not fit, a mask is not binary, or a spacing is missing despite `has_spacing`.
     """
     label, reference = _known(case.get("label")), _known(case.get("reference"))
     initial = case.get("initial_mask")
@@ -369,7 +369,7 @@ def _nested(case: Mapping[str, Any], contour_key: str | None) -> bool | None:
 
 
 def _cases(output: Any, batch: Any) -> list[dict[str, Any]]:
-    """The output's dictionaries, with what only the batch knows (names stay there in MONAI's evaluators)."""
+    """The output's dictionaries, with items that only the batch has (MONAI's evaluators keep names there)."""
     if not isinstance(output, Sequence) or not all(isinstance(case, Mapping) for case in output):
         raise TypeError(
             f"Expected `engine.state.output` to be a list of dictionaries, but got {type(output).__name__}: "
@@ -380,7 +380,7 @@ def _cases(output: Any, batch: Any) -> list[dict[str, Any]]:
 
 
 class _Case(NamedTuple):
-    """The records of a case, its position in the data set where that is known, and whether it brought a name."""
+    """The records of a case, its position in the data set where known, and whether the case has a name."""
 
     position: int | None
     is_named: bool
@@ -389,7 +389,7 @@ class _Case(NamedTuple):
 
 def _gather(cases: Sequence[_Case]) -> list[CaseRecord]:
     """The records of all processes, in the data set's order where it is known; cases without a name get a number."""
-    if idist.get_world_size() > 1:  # one text for each process, so that one without cases takes part
+    if idist.get_world_size() > 1:  # one text per process, so that a process without cases takes part
         texts = string_list_all_gather([json.dumps(cases)])
         cases = [_Case(*case) for text in texts for case in json.loads(text)]
     if all(case.position is not None for case in cases):

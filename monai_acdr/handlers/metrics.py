@@ -5,11 +5,11 @@
 
 Mean Dice and mean IoU are MONAI's: `monai.handlers.MeanDice`, `monai.handlers.MeanIoUHandler`.
 
-Masks may have a channel for each structure. References that are missing, channels of NaN, are left out, by MONAI's as
-well. The reduction "mean_batch" gives one value for each channel, a tensor (C,). Lengths are in pixels, or in mm with
-every image's own spacing.
+Masks may have a channel for each structure. Missing references, channels of NaN, are left out, also by MONAI's
+handlers. The reduction "mean_batch" gives one value for each channel, a tensor (C,). Lengths are in pixels, or in mm
+with every image's own spacing.
 
-In several processes the values of all of them are joined, each sample's once, in the order of one process.
+The values of several processes are joined, each sample once, in the order of a single process.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def image_spacing(image: Any) -> tuple[float, float]:
 
 
 class _MetricHandler(IgniteMetricHandler):
-    """MONAI's, without the samples that a ``DistributedSampler`` repeats to give all processes equally many."""
+    """MONAI's handler, without the samples that a ``DistributedSampler`` repeats to give all processes equally many."""
 
     def iteration_completed(self, engine: Engine) -> None:
         """Update from the engine's output."""
@@ -93,7 +93,7 @@ class LengthMetricHandler(_MetricHandler):
         unit: "pixel" or "mm". For mm the references are MetaTensors with the image's affine.
         output_transform: gives (y_pred, y), or for mm better (y_pred, y, has_spacing), from `engine.state.output`:
             `from_engine(["pred_mask", "label", "has_spacing"])`. A file without spacing has an identity affine, which
-            nothing but `has_spacing` tells from pixels of 1 mm.
+            only `has_spacing` distinguishes from pixels of 1 mm.
         save_details: whether to put the values of all items into `engine.state.metric_details`.
     """
 
@@ -129,7 +129,7 @@ class LengthMetricHandler(_MetricHandler):
 
 
 class PooledDice(_MetricHandler):
-    """Handler of :class:`monai_acdr.metrics.PooledDiceMetric`. It has no `reduction`: pooling is one.
+    """Handler of :class:`monai_acdr.metrics.PooledDiceMetric`. Pooling takes the place of a `reduction`.
 
     Args:
         output_transform: e.g. `from_engine(["pred_mask", "label"])`.
@@ -209,7 +209,7 @@ class AveragePerpendicularDistance(LengthMetricHandler):
 
 
 class WeightedCoverage(_MetricHandler):
-    """Handler of :class:`monai_acdr.metrics.WeightedCoverageMetric`. It has no `reduction`: the area weights are one.
+    """Handler of :class:`monai_acdr.metrics.WeightedCoverageMetric`. Area weights take the place of a `reduction`.
 
     Args:
         output_transform: e.g. `from_engine(["pred_mask", "label"])`; masks or instance maps.

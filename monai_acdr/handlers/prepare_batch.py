@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Batches of a trainer: random views with masks of their contours, or with the places of their hearts."""
+"""Batches of a trainer: random views with masks of their contours, or with the positions of their hearts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PrepareViews(PrepareBatch):
     """Augment a batch on the device of the network, and draw its reference masks.
 
     For ``prepare_batch`` of MONAI's SupervisedTrainer. The exact rasterizer draws the masks, so that references are as
-    smooth as what the loss renders.
+    smooth as the masks that the loss renders.
 
     Args:
         view: images (B, 1, H, W) and contours (B, N, P, 2) to a :class:`monai_acdr.transforms.batch.View`.
@@ -117,6 +117,6 @@ class PrepareViews(PrepareBatch):
 def _take(
     batchdata: Mapping[str, Any], keys: Sequence[str], device: str | torch.device | None, non_blocking: bool
 ) -> list[Tensor]:
-    """Items of a batch on the device, without metadata, which one batch of views has no use for."""
+    """Items of a batch on the device, without metadata, which views do not need."""
     plain = [convert_to_tensor(batchdata[key], track_meta=False) for key in keys]
     return [torch.as_tensor(item).to(device=device, non_blocking=non_blocking) for item in plain]

@@ -5,9 +5,9 @@
 
 The bundles' overlays ``multi_gpu_train.json`` and ``multi_gpu_evaluate.json`` use this module. All processes hold the
 same weights after each step: gradients are averaged by DistributedDataParallel, statistics of batch norms by
-:class:`SyncBatchStatistics`, so that averaged networks (EMA) are the same everywhere too. Results of an evaluation are
-those of one process, in the order of the data set: samples that a sampler repeats to fill up its last batches are told
-by their position, never by their content, since two cases may well be equal.
+:class:`SyncBatchStatistics`, so that averaged networks (EMA) are the same everywhere too. Results of an evaluation
+equal those of one process, in the order of the data set: samples that a sampler repeats to fill its last batches are
+recognized by their position, not by their content, since two cases may be equal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["SyncBatchStatistics", "distribute", "join_processes", "process_devic
 Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_version, "Events")
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-"""What torchrun tells each process."""
+"""Environment variables that torchrun sets in each process."""
 
 
 def process_device() -> torch.device:
@@ -82,7 +82,7 @@ def distribute(network: nn.Module, device: str | torch.device) -> DistributedDat
     """Wrap a network for training in all processes; it starts everywhere with the weights of the first one.
 
     On GPUs batch norms take their statistics over the batches of all processes (``torch.nn.SyncBatchNorm``), as one
-    process does with the whole batch; on the CPU, where torch has none, over the batch of each process.
+    process does with the whole batch; on the CPU, where torch lacks that layer, over the batch of each process.
 
     Args:
         network: moved to ``device`` and changed in place; names of its weights stay.
@@ -103,11 +103,11 @@ def distribute(network: nn.Module, device: str | torch.device) -> DistributedDat
 class SyncBatchStatistics:
     """Average the running means and variances of batch norms over all processes after each step of a trainer.
 
-    So the processes have the same network at each moment, not only the same weights. Attach it before other handlers
+    So the processes always have the same network, not only the same weights. Attach it before other handlers
     that read the network after a step, such as ignite's ``EMAHandler``.
 
     Args:
-        network: whose batch norms.
+        network: network whose batch norms are averaged.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -120,7 +120,7 @@ class SyncBatchStatistics:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, _engine: Engine | None = None) -> None:
-        """Average them now; nothing in a single process."""
+        """Average them now; no-op in a single process."""
         if not self.statistics or count_processes() == 1:
             return
         joined = torch.cat([tensor.detach().flatten() for tensor in self.statistics])
@@ -144,12 +144,12 @@ def sampled_positions(engine: Engine, count: int) -> list[int] | None:
 
     Returns:
         One for each case of the batch that counts; the cases that follow, if any, are repeated by the sampler so that
-        all processes have equally many. None where no ``DistributedSampler`` deals the samples out: nothing is known.
+        all processes have equally many. None (unknown) where no ``DistributedSampler`` deals the samples out.
     """
     loader: Any = getattr(engine, "data_loader", None)  # of MONAI's engines
     loader = getattr(engine.state, "dataloader", None) if loader is None else loader
     sampler = getattr(loader, "sampler", None)
-    # One with an order of its own, such as MONAI's DistributedWeightedRandomSampler, repeats samples on purpose.
+    # A sampler with another order, such as MONAI's DistributedWeightedRandomSampler, repeats samples on purpose.
     if not isinstance(sampler, DistributedSampler) or type(sampler).__iter__ is not DistributedSampler.__iter__:
         return None
     batches = engine.state.iteration - 1

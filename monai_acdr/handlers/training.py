@@ -39,8 +39,8 @@ class EpochSeed:
     """Seed torch, numpy, ``random`` and the data set's random transforms at the start of each epoch.
 
     Shuffling, augmentation and dropout of an epoch are then the same whether the training ran through or was resumed.
-    Attach it before other handlers that draw random numbers. In several processes each has numbers of its own; a
-    ``DistributedSampler``, which has to shuffle alike in all of them, is seeded apart.
+    Attach it before other handlers that draw random numbers. Each of several processes draws different numbers; a
+    ``DistributedSampler``, which has to shuffle alike in all of them, is seeded separately.
 
     Args:
         seed: of the training.
@@ -75,7 +75,7 @@ class GradientClip:
     are unscaled before. With ``accumulation_steps`` the gradient of the whole step is clipped, once.
 
     Args:
-        network: whose gradients.
+        network: network whose gradients are clipped.
         max_norm: largest L2 norm; None leaves gradients as they are.
     """
 
@@ -90,7 +90,7 @@ class GradientClip:
         engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Clip what the backward pass left."""
+        """Clip the gradients of the backward pass."""
         if self.max_norm is None or not _completes_a_step(engine):
             return
         scaler = getattr(engine, "scaler", None)
@@ -122,15 +122,15 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingProgress:
-    """Show what is done and the time left in a bar, and write a line to the log after each epoch of a training.
+    """Show a progress bar with the remaining time, and log a line after each epoch of a training.
 
-    Bar and line have the mean loss of the epoch and the metrics of the last validation. The bar is not shown where the
-    output is not a terminal.
+    Bar and line have the mean loss of the epoch and the metrics of the last validation. The bar is shown in terminals
+    only.
 
     Args:
         desc: label in front of the bar.
         unit: ``epoch`` for a training, ``iteration`` for an evaluation or inference.
-        validator: engine that validates; attach after the handler that runs it. None for a training without.
+        validator: engine that validates; attach after the handler that runs it. None for a training without validation.
 
     Raises:
         ModuleNotFoundError: when tqdm is missing (``pip install "monai_acdr[bundle]"``).
@@ -183,7 +183,7 @@ class TrainingProgress:
 
 
 class ValidationHandler(monai.handlers.ValidationHandler):
-    """MONAI's, that always validates after the last epoch as well, whether or not the interval divides its number.
+    """MONAI's handler, which also validates after the last epoch if the interval does not divide its number.
 
     Arguments are those of :class:`monai.handlers.ValidationHandler`.
     """

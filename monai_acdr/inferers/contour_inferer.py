@@ -31,7 +31,7 @@ class InferredContours(NamedTuple):
         spread: (K,) or (N, K) float64, standard deviation over the members of an ensemble across the resulting
             contour, in pixels of the FILE (:mod:`monai_acdr.inferers.uncertainty`); None from one network.
         repairs: for each structure the repairs of its resulting contour, of :data:`monai_acdr.geometry.REPAIRS`;
-            empty tuples where the contour is what the network gave.
+            empty tuples where the network's contour is unchanged.
     """
 
     contours: Tensor
@@ -50,8 +50,8 @@ class ContourInferer:
         crop: dictionary transforms from ``image`` (C, H, W), MetaTensor, and ``roi`` (5,), in its present pixels, to
             the network's input ``image`` (C, h, w), MetaTensor: RoiCropd and a normalization, as in training. A list,
             not a Compose, which would wrap errors and write the image's metadata to the log.
-        batch_size: crops at once.
-        device: where the network is.
+        batch_size: crops per forward pass.
+        device: device of the network.
         nested: repair the resulting contours so that each structure is within the next one:
             :func:`monai_acdr.geometry.nest_contours`. Earlier iterations stay as they are.
 
@@ -94,7 +94,7 @@ class ContourInferer:
         return [inferred.contours for inferred in self._infer(images, rois, False)]
 
     def outline(self, images: Sequence[MetaTensor], rois: Sequence[Tensor]) -> list[InferredContours]:
-        """Contours of all iterations, how far the members of an ensemble disagree, and what was repaired.
+        """Contours of all iterations, the spread between the members of an ensemble, and repairs.
 
         Args:
             images: as for a call.

@@ -3,16 +3,16 @@
 
 """Corrections of contours by clicks and drags, with a local deformation.
 
-A click that the contour contradicts pulls the nearest place of the contour through itself and a little further; the
-pull fades along the contour, to nothing at a distance that grows with the pull. Clicks that the contour already obeys
-pull nothing. Clicks are served one after the other, those that are contradicted most first; a click that a later pull
-undoes is served again, and from then on no pull may undo another click: where one would, or where the contour would
-cross itself, the pull goes less far, then it is made narrower, until it fits.
+A click that the contour contradicts pulls the nearest point of the contour through itself and a little further; the
+pull fades along the contour, to zero at a distance that grows with the pull. Clicks that the contour already obeys
+have no effect. Clicks are served one after the other, the most contradicted first; a click that a later pull undoes is
+served again, and from then on no pull may undo another click: where one would, or where the contour would cross
+itself, the pull goes less far, then it is made narrower, until it fits.
 
 Clicks alone are enough for a contour: the first click places the region, and all clicks correct the network's contour.
 
-A drag takes a place of the contour along by a vector, with the same pull; nested contours push each other, as far as
-they would cross. The review page (``apps/review/static/contours.js``) does the same in the browser, number by number.
+A drag moves a point of the contour by a vector, with the same pull; nested contours push each other where they would
+cross. The review page (``apps/review/static/contours.js``) computes the same values in the browser.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def _winding(start: Tensor, end: Tensor, points: Tensor) -> Tensor:
 
 
 SAMPLES = 6
-"""Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has its own."""
+"""Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has vertices."""
 SAME = 1e-9
-"""Places nearer than this share of the contour's length are one: a vertex and its duplicate would touch each other."""
+"""Points nearer than this share of the contour's length are one: a vertex and its duplicate would touch each other."""
 
 
 def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -> Tensor:
@@ -120,7 +120,7 @@ def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -
     new = (arc + torch.arange(-SAMPLES, SAMPLES + 1, dtype=contour.dtype) / SAMPLES * half_width) % length
     gap = _gap(new[:, None], old, length).amin(1)
     requested = gap > half_width / SAMPLES / 3
-    requested[SAMPLES] = gap[SAMPLES] > SAME * length  # the place itself goes all the way
+    requested[SAMPLES] = gap[SAMPLES] > SAME * length  # the point itself gets the whole pull
     arcs, order = torch.cat([old, new[requested]]).sort(stable=True)
     points = torch.cat([contour, points_at(contour, new[requested])])[order]
     away = (_gap(arcs, arcs.new_tensor(arc), length) / half_width).clamp(max=1)
@@ -149,14 +149,14 @@ WIDTH = (0.15, 3.0)
 OVERSHOOT = 0.5
 """Overshoot of a pull beyond the click, as a share of the click's distance from the contour.
 
-A click in the middle of what is missing wants 1, a click on the true boundary 0. These two constants were the best for
-both together after five simulated clicks on the Sunnybrook training group (benchmarks/clicks.py)."""
+A click in the middle of a missing part needs 1, a click on the true boundary 0. This constant and the width above were
+jointly the best for both after five simulated clicks on the Sunnybrook training group (benchmarks/clicks.py)."""
 MARGIN = 0.5
-"""The least that a pull goes beyond the click, in pixels, so that the clicked pixel changes sides."""
+"""Smallest overshoot of a pull beyond the click, in pixels, so that the clicked pixel changes sides."""
 HALVINGS = 12
 """Number of times that a pull may be halved in width."""
 DETOURS = 48
-"""Places of the contour that are tried when the nearest one cannot be pulled to the click."""
+"""Number of points of the contour that are tried when the nearest one cannot be pulled to the click."""
 TOLERANCE = 1e-9
 """Distances below this share of the perimeter count as zero."""
 
@@ -172,23 +172,23 @@ def correct_contour(
 ) -> Tensor:
     """Bend a contour so that it has all foreground points inside and all background points outside.
 
-    A point that is both foreground and background lies ON the contour then: the same point twice is a way to say where
-    the boundary is. The order of the points does not matter.
+    A point that is both foreground and background marks the boundary: the contour passes through it. The order of the
+    points does not matter.
 
     Args:
         vertices: (K, 2) floating, pixels; a polygon with an area. Smaller loops of one that crosses itself are cut off
             before it is bent.
-        foreground: (N, 2) pixels, inside or on the contour in the end.
-        background: (M, 2) pixels, outside or on the contour in the end.
+        foreground: (N, 2) pixels, inside or on the corrected contour.
+        background: (M, 2) pixels, outside or on the corrected contour.
         width: half width of a pull along the contour, as a share of the perimeter plus a multiple of its length.
         overshoot: how far a pull goes beyond its click, as a share of the click's distance.
-        margin: the least that it goes beyond, in pixels.
+        margin: smallest overshoot, in pixels.
 
     Returns:
         (K', 2) of the dtype of ``vertices``: the old vertices, moved near clicks and unchanged elsewhere, and new ones
-        where the contour was bent. Simple, with the orientation of ``vertices``. A copy of ``vertices`` where no click
-        contradicts it. A click that cannot be served without undoing another is left out:
-        :func:`contradicted_clicks` finds those.
+        where the contour was bent. Simple, with the orientation of ``vertices``. A copy of ``vertices`` if it already
+        obeys all clicks. A click that cannot be served without undoing another is left out:
+        :func:`contradicted_clicks` finds such clicks.
 
     Raises:
         ValueError: when shapes are wrong, numbers are not finite, or the contour encloses nothing.
@@ -234,7 +234,7 @@ def contradicted_clicks(vertices: Tensor, foreground: Tensor | None = None, back
 
 @dataclass(frozen=True)
 class _Clicks:
-    """Points (N, 2) and the sign (N,) of the depth they want: 1 inside, -1 outside, 0 on the contour."""
+    """Points (N, 2) and the sign (N,) of their required depth: 1 inside, -1 outside, 0 on the contour."""
 
     points: Tensor
     requested: Tensor
@@ -248,14 +248,14 @@ class _Clicks:
 
 @dataclass(frozen=True)
 class _Pull:
-    """See :func:`correct_contour`."""
+    """Options of a pull, as in :func:`correct_contour`."""
 
     width: tuple[float, float]
     overshoot: float
     margin: float
 
     def proposals(self, contour: Tensor, point: Tensor, on_contour: bool) -> Iterator[Tensor]:
-        """Pulled contours, the preferred ones first: wide and far, less far, narrower, from other places."""
+        """Pulled contours, the preferred ones first: wide and far, less far, narrower, from other points."""
         length = float(perimeter(contour))
         nearest = nearest_on_contour(contour, point[None])
         distance = float(nearest.depth.abs())
@@ -274,7 +274,7 @@ class _Pull:
                 yield pull_contour(contour, float(arcs[place]), pull, length / DETOURS / 2**halving)
 
     def first_proposals(self, contour: Tensor, point: Tensor, on_contour: bool) -> Iterator[Tensor]:
-        """Those of full width only."""
+        """Proposals of full width only."""
         proposals = self.proposals(contour, point, on_contour)
         return (next(proposals) for _ in self._reaches(1.0, on_contour))
 
@@ -308,7 +308,7 @@ def _serve(contour: Tensor, clicks: _Clicks, index: int, served: Tensor, pull: _
 
 
 def _gather(foreground: Tensor, background: Tensor) -> _Clicks:
-    """One list of clicks without repeats; what is in both lists is wanted on the contour."""
+    """One list of clicks without repeats; points in both lists belong on the contour."""
     points, index = torch.unique(torch.cat([foreground, background]), dim=0, return_inverse=True)
     inside, outside = (torch.zeros(len(points), dtype=points.dtype) for _ in range(2))
     inside[index[: len(foreground)]] = 1
@@ -350,7 +350,7 @@ def _check_options(width: tuple[float, float], overshoot: float, margin: float) 
 
 
 PUSHES = 64
-"""Pulls of a contour that is pushed by another one; where they are not enough, the drag goes no farther."""
+"""Largest number of pulls of a contour that another one pushes; where they are not enough, the drag stops."""
 
 
 def drag_contours(
@@ -362,19 +362,19 @@ def drag_contours(
     nested: bool = False,
     width: tuple[float, float] = WIDTH,
 ) -> list[Tensor] | None:
-    """Take a place of one contour along by a vector, and push those that it is nested with.
+    """Move a point of one contour by a vector, and push the contours nested with it.
 
-    The place moves by ``pull``, its neighborhood by less (:func:`pull_contour`). Where the contour would cross itself,
+    The point moves by ``pull``, its neighborhood by less (:func:`pull_contour`). Where the contour would cross itself,
     the half width is halved until it does not.
 
     Args:
         contours: (K, 2) pixels of each structure, from the innermost to the outermost; K may differ.
         index: of the contour that is dragged.
-        arc: length along it, from its first vertex, to the place that is dragged.
+        arc: length along it, from its first vertex, to the point that is dragged.
         pull: (2,) pixels.
         nested: whether each contour lies within the next one, and has to stay there.
-        width: half width of the pull along the contour, as a share of the perimeter plus a multiple of its length; as
-            for clicks if not given.
+        width: half width of the pull along the contour, as a share of the perimeter plus a multiple of the pull's
+            length; by default as for clicks.
 
     Returns:
         The contours, float64, new vertices where they were bent; None where no simple contour goes that far.
@@ -397,17 +397,17 @@ def drag_contours(
 
 
 def push_contours(contours: Sequence[Tensor], index: int) -> list[Tensor] | None:
-    """Make room for a contour that was moved: those around it are pushed outward, those within it inward.
+    """Make room for a contour that was moved: contours around it are pushed outward, contours within it inward.
 
-    Wherever one comes too near, the place that is worst is pulled beyond the other contour by
-    :data:`~monai_acdr.geometry.nesting.NESTING_MARGIN`, with its neighborhood, until none is.
+    Where one comes too near, its worst point is pulled beyond the other contour by
+    :data:`~monai_acdr.geometry.nesting.NESTING_MARGIN`, with its neighborhood, until no point is too near.
 
     Args:
         contours: (K, 2) pixels, float64, of each structure, from the innermost to the outermost; K may differ.
         index: of the contour that stays as it is.
 
     Returns:
-        The contours, each within the next one; None where that cannot be had by pulls.
+        The contours, each within the next one; None where pulls cannot achieve that.
     """
     result = list(contours)
     for step in (1, -1):
@@ -437,7 +437,7 @@ def _pushed(moved: Tensor, other: Tensor, side: int) -> Tensor | None:
 
 
 def _worst_place(moved: Tensor, other: Tensor, side: int) -> tuple[float, float, Tensor]:
-    """Least clearance of the two, negative where they cross; where on ``other`` that is, and the way out (2,).
+    """Least clearance of the two, negative where they cross; its position along ``other``, and the way out (2,).
 
     Two contours cross only where a vertex of one lies on the wrong side of the other.
     """
@@ -459,10 +459,10 @@ def _worst_place(moved: Tensor, other: Tensor, side: int) -> tuple[float, float,
 
 
 SECOND_LOOK = 0.8
-"""When the contour misses the click in the middle of its region, a region so much smaller is tried.
+"""Factor on the sides of the region that is tried when the contour misses the click in the middle of its region.
 
-On the Sunnybrook training group this helps more than a correction alone, on average; larger regions, and those smaller
-still, do not.
+On the Sunnybrook training group this helps more than a correction alone, on average; larger and even smaller regions
+do not.
 """
 
 
@@ -480,20 +480,20 @@ def contour_from_clicks(
     Args:
         infer: draws the contour of one structure in a region of interest, as :class:`ContourInferer` does.
         image: (C, H, W), as for ``infer``; it may have been flipped since it was read.
-        foreground: (N, 2) pixels of the image's FILE, inside the object; the first one is where to look.
+        foreground: (N, 2) pixels of the image's FILE, inside the object; the first one places the region.
         background: (M, 2) pixels of the file, outside the object.
         sides: (width, height) in pixels of the region of interest about the first foreground click.
-        roi: (5,) region in the image's present pixels, instead of one about a click: a box that was drawn, or a region
-            that was found without clicks.
+        roi: (5,) region in the image's present pixels, instead of one about a click: a drawn box, or a region that was
+            found without clicks.
 
-    The contour of a region about a click that misses the click comes from the wrong object: then a smaller region is
+    A contour that misses the click in the middle of its region is that of the wrong object: then a smaller region is
     tried, see :data:`SECOND_LOOK`, and its contour is taken if it has the click inside.
 
     Returns:
         (K, 2) float64, pixels of the file. See :func:`correct_contour` for how it obeys the clicks.
 
     Raises:
-        ValueError: when nothing says where to look, or the first click or the region misses the image.
+        ValueError: when there is neither a foreground click nor a region, or either misses the image.
     """
     if roi is not None:
         return correct_contour(_outline(infer, image, roi), foreground, background)

@@ -3,7 +3,7 @@
 
 """Localization of the heart in a short-axis series, and of the frames that show the ventricle, without a click.
 
-A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. What belongs together is used together:
+A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. Related frames are combined:
 
 - the motion of a slice, the range of each pixel over its phases, is the network's second channel;
 - the phases of a slice share the center, where their mean log probability is highest, and its radius; presence is
@@ -11,8 +11,8 @@ A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. W
 - the long axis of a heart meets short-axis slices nearly on a straight line, so a center far from the line of the
   others is replaced by the best place near it.
 
-One rule says what counts: a frame has a ventricle where its presence reaches the threshold, and so has every frame
-between two such slices of its phase.
+A single rule decides which frames count: a frame has a ventricle where its presence reaches the threshold, and so has
+every frame between two such slices of its phase.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from monai_acdr.transforms.frame_view import (
 __all__ = ["HeartLine", "LocatedHeart", "Localizer", "count_frames", "doubtful_frames", "fit_heart_line"]
 
 MOST_PHASES = 10
-"""Phases of a slice that are looked at, at equal distances; the presence of those between is interpolated."""
+"""Phases of a slice that the network sees, equally spaced; presence is interpolated between them."""
 SMOOTHING = (1, 2, 1)
 """Weights of neighboring phases for the logit of presence."""
 FEWEST_FOR_SMOOTHING = 5
 """With fewer phases, end-diastole and end-systole for example, neighbors are too far apart."""
 HUBER = 0.25
-"""Distance from the line, in heart radii, from which a center's pull on it grows no more."""
+"""Distance from the line, in heart radii, beyond which a center's pull on the line stops growing."""
 FEWEST_FOR_LINE = 3
-"""Slices with a ventricle that make a line; two are on one in any case."""
+"""Fewest slices with a ventricle for a line: any two lie on one."""
 _ITERATIONS = 20
 
 
@@ -88,7 +88,7 @@ class HeartLine:
     middle: float
 
     def __call__(self, number: float) -> Tensor:
-        """(2,) the place in a slice."""
+        """(2,) point of the line in a slice."""
         return self.start + self.slope * (number - self.middle)
 
 
@@ -102,8 +102,8 @@ class Localizer:
         presence_margin: presences nearer to the threshold are doubtful.
         line_distance: centers farther than this from the line of the slices, in heart radii, are replaced by the best
             place within it.
-        batch_size: frames at once.
-        device: where the network is.
+        batch_size: frames per forward pass.
+        device: device of the network.
 
     Example:
         >>> hearts = Localizer(network.eval())(images, slice_index, phase)  # images (1, H, W) each
@@ -149,8 +149,8 @@ class Localizer:
         Args:
             images: (1, H, W) each, of one short-axis series, or single frames. Pixels are taken to be square.
             slice_index: slice of each image, equally spaced and numbered along the stack; None for single frames, each
-                of which is looked at by itself.
-            phase: phase of each image in the cycle; None where the order given is that of time.
+                of which is located separately.
+            phase: phase of each image in the cycle; None if the images are in the order of time.
 
         Returns:
             One entry per image, in their order.
@@ -204,7 +204,7 @@ class Localizer:
         return [_Look(*one) for one in zip(views, split, phases, strict=True)]
 
     def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], numbers: Sequence[int]) -> list[_Place]:
-        """The places, those far from the line of the others replaced; all as they are where there is no line."""
+        """Replace places that are far from the line of the others; all are unchanged where there is no line."""
         shapes = {(look.view.side, look.view.offset) for look in looks}
         weights = [_sigmoid(sum(place.logits) / len(place.logits)) for place in places]
         present = [place for place, weight in zip(places, weights, strict=True) if weight >= self.presence_threshold]
@@ -228,7 +228,7 @@ class Localizer:
 
 
 def fit_heart_line(numbers: Tensor, centers: Tensor, weights: Tensor, radius: float) -> HeartLine:
-    """The line through the centers of slices that a few wrong ones do not turn.
+    """Fit a line through the centers of slices, robust against a few wrong ones.
 
     Weighted least squares with Huber's weights, iterated (Huber and Ronchetti, Robust Statistics, 2009), starting with
     the weighted median of the slopes between any two slices (Theil and Sen).
@@ -236,7 +236,7 @@ def fit_heart_line(numbers: Tensor, centers: Tensor, weights: Tensor, radius: fl
     Args:
         numbers: (S,) slice numbers.
         centers: (S, 2) in pixels.
-        weights: (S,) from 0: how sure each slice is.
+        weights: (S,) certainty of each slice, non-negative.
         radius: of the heart in pixels, the unit in which :data:`HUBER` counts distances.
 
     Raises:
@@ -281,7 +281,7 @@ def count_frames(
     slice_index: Sequence[int] | None = None,
     phase: Sequence[int] | None = None,
 ) -> list[bool]:
-    """Frames that count as showing a ventricle: the single rule of what is outlined and measured.
+    """Frames that count as showing a ventricle: the single rule for the frames to outline and measure.
 
     A frame counts when its presence reaches the threshold, or when slices on both sides of it do so at its phase.
 
@@ -312,8 +312,8 @@ def doubtful_frames(
 ) -> list[bool]:
     """Frames that another threshold would have counted differently.
 
-    At each phase these are the first and the last slice that count, and the next ones beyond, where their presence is
-    within the margin of the threshold; of single frames all that are.
+    At each phase these are the first and the last slice that count, and the next slices beyond, if their presence is
+    within the margin of the threshold; of single frames, all within the margin.
 
     Args:
         presence: as for :func:`count_frames`.
@@ -330,7 +330,7 @@ def doubtful_frames(
     for frames in _columns(slice_index, phase):
         ordered = sorted(frames, key=lambda frame: slice_index[frame])
         inside = [place for place, frame in enumerate(ordered) if counted[frame]]
-        # where no slice counts, the likeliest one is the first that was left out
+        # where no slice counts, the likeliest one is the nearest to being counted
         ends = [inside[0] - 1, inside[0], inside[-1], inside[-1] + 1] if inside else []
         if not inside:
             ends = [max(range(len(ordered)), key=lambda place: presence[ordered[place]])]
@@ -359,14 +359,14 @@ def _group(images: Sequence[Tensor], numbers: Sequence[int], phase: Sequence[int
 
 
 def _shared_heat(maps: Tensor) -> Tensor:
-    """(P, h, w): the mean of the log probabilities of the phases, as a probability, for each of them."""
+    """(P, h, w): the mean of the log probabilities of the phases, as a probability, repeated for each phase."""
     mean = maps[:, 0].flatten(1).log_softmax(1).mean(0)
     return mean.softmax(0).view(1, *maps.shape[-2:]).expand(len(maps), -1, -1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """One slice: geometry of its views, maps (P, 3, h, w), and which of its phases they are of."""
+    """One slice: geometry of its views, maps (P, 3, h, w), and the phases of the maps."""
 
     view: FrameView
     maps: Tensor
@@ -375,7 +375,7 @@ class _Look:
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Center (2,) and radius in pixels of one slice, and the logit of presence of each phase that was looked at."""
+    """Center (2,) and radius in pixels of one slice, and the logit of presence of each phase that the network saw."""
 
     center: Tensor
     radius: float
@@ -384,7 +384,7 @@ class _Place:
 
 
 def _place(look: _Look, expected: Tensor | None = None, reach: float = 0.0) -> _Place:
-    """The best place in a slice; with ``expected`` within that reach of it, in pixels."""
+    """The best place in a slice; with ``expected`` the best within ``reach`` pixels of it."""
     view, maps = look.view, look.maps
     heat = _shared_heat(maps)
     if expected is not None:
@@ -406,7 +406,7 @@ def _sigmoid(logit: float) -> float:
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
-    """Averages over neighboring phases, of which the last one is beside the first."""
+    """Averages over neighboring phases of the cycle; the last phase is a neighbor of the first."""
     count, half = len(values), len(SMOOTHING) // 2
     if count < FEWEST_FOR_SMOOTHING:
         return list(values)
@@ -422,7 +422,7 @@ def _between(values: Sequence[float], phases: Sequence[int], count: int) -> list
 
 
 def _weighted_median(values: Tensor, weights: Tensor) -> Tensor:
-    """Of each column of (N, D), with weights (N,)."""
+    """Weighted median of each column of (N, D), with weights (N,)."""
     ordered, order = values.sort(0)
     share = weights[order].cumsum(0) / weights.sum()
     place = (share >= 0.5).double().argmax(0)

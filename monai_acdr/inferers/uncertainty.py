@@ -4,8 +4,8 @@
 """Spread of the members of an ensemble at each vertex of a contour.
 
 Each member's field moves a separate contour, all from the same start. The spread of a vertex is the standard
-deviation of its places along the outward normal of the resulting contour. Only what is across the contour is an error:
-a vertex that slides along it leaves the outline, and the mask, as they are.
+deviation of its positions along the outward normal of the resulting contour. Only displacements across the contour are
+errors: a vertex that slides along the contour changes neither the outline nor the mask.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class MemberContours(NamedTuple):
     """Contours of an ensemble.
 
     Attributes:
-        contours: (B, T, K, 2) pixels, or (B, T, N, K, 2) of N structures, through the mean field: what the network
-            gives.
+        contours: (B, T, K, 2) pixels, or (B, T, N, K, 2) of N structures, through the mean field: the output of the
+            network.
         members: (M, B, T, K, 2) or (M, B, T, N, K, 2) pixels, through the field of each member.
     """
 
@@ -47,18 +47,18 @@ class _Known(nn.Module):
 
 
 def ensemble_of(network: ActiveContourNet) -> DisplacementEnsemble | None:
-    """The displacement network, where it is an ensemble of at least two, which can disagree."""
+    """The displacement network if it is an ensemble of at least two members, otherwise None."""
     ensemble = network.displacement_net
     return ensemble if isinstance(ensemble, DisplacementEnsemble) and len(ensemble.members) > 1 else None
 
 
 def has_members(network: ActiveContourNet) -> bool:
-    """Whether the displacement network is an ensemble of at least two, which can disagree."""
+    """Whether the displacement network is an ensemble of at least two members."""
     return ensemble_of(network) is not None
 
 
 def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | None = None) -> MemberContours:
-    """Evolve the contour of the ensemble and one of each member; each member's field is inferred once.
+    """Evolve the contour of the ensemble and one contour per member; each member's field is inferred once.
 
     Args:
         network: with an ensemble of at least two displacement networks.
@@ -108,7 +108,7 @@ def vertex_spread(contours: Tensor, members: Tensor) -> Tensor:
 
     Args:
         contours: (..., K, 2) pixels, whose normals are taken: (B, K, 2), or (B, N, K, 2) of N structures.
-        members: (M, ..., K, 2) pixels, M >= 2, the same vertices as each member places them.
+        members: (M, ..., K, 2) pixels, M >= 2, positions of the same vertices by each member.
 
     Returns:
         (..., K) pixels.
@@ -133,8 +133,8 @@ def spread_in_mm(spread: Tensor, vertices: Tensor, spacing: Sequence[float]) -> 
         spacing: (between rows, between columns) in mm.
 
     Returns:
-        (..., K) mm: pixels times spacing where pixels are square. In general d = (d_x s_x, d_y s_y) along the normal
-        (n_x / s_x, n_y / s_y), made a unit vector, is what d . n is in pixels, divided by the length of that vector.
+        (..., K) mm: pixels times spacing where pixels are square. In general the spread is divided by the length of
+        (n_x / s_x, n_y / s_y), the direction of the normal in mm, with n the unit normal in pixels.
     """
     scale = torch.as_tensor([spacing[1], spacing[0]], dtype=vertices.dtype, device=vertices.device)
     length = torch.linalg.vector_norm(outward_normals(vertices) / scale, dim=-1)

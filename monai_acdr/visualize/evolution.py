@@ -28,9 +28,9 @@ __all__ = ["evolution_color", "evolution_frames", "save_evolution_gif", "save_gi
 
 FRAME_MS = 300
 LAST_FRAME_MS = 1500
-"""The last frame stays longer, so that the result can be looked at before the film starts again."""
+"""The last frame stays longer, so that the result can be seen before the animation restarts."""
 GRAYS = 128
-"""A GIF frame has 256 colors: so many grays, and the rest mixes gray with the frame's line colors."""
+"""Number of grays among the 256 colors of a GIF frame; the others mix gray with the frame's line colors."""
 MIXES = (1.0, 0.75, 0.5, 0.25)
 """Shares of the line color in the mixed colors."""
 
@@ -61,8 +61,8 @@ def evolution_frames(
         image: (H, W) or (1, H, W), array or tensor.
         contours: (T + 1, K, 2) vertices in pixels of the image, array, tensor or list: the initial contour and the
             result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a separate color.
-        reference: (P, 2) contour of the expert, drawn below in green, or a list of them.
-        scale: picture pixels for one image pixel.
+        reference: (P, 2) contour of the expert, drawn in green below the others, or a list of them.
+        scale: picture pixels per image pixel.
         crop_box: part of the image to show, see :func:`~monai_acdr.visualize.pictures.contour_crop_box`.
         line_width: in picture pixels.
 
@@ -113,11 +113,11 @@ def save_gif(
     last_frame_ms: int = LAST_FRAME_MS,
     colors: Sequence[Sequence[Color]] | None = None,
 ) -> Path:
-    """Write pictures as an animated GIF that repeats for ever; an earlier file is replaced when this one is complete.
+    """Write pictures as an animated GIF that loops forever; an earlier file is replaced when this one is complete.
 
     Args:
         path: file name ending in .gif; its folder must exist.
-        frames: uint8 pictures (H, W, 3), all of one size. Of equal neighbors one is kept, for the time of both.
+        frames: uint8 pictures (H, W, 3), all of one size. Equal consecutive frames are merged, with the time of both.
         frame_ms: how long a frame is shown, in ms; GIF counts in steps of 10 ms.
         last_frame_ms: how long the last frame is shown.
         colors: colors of the lines of each frame, which its palette then holds; None for the two of an evolution.

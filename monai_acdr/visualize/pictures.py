@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 PERCENTILES = (1.0, 99.0)
-"""Shown as black and as white."""
+"""Percentiles shown as black and as white."""
 
 
 def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> np.ndarray:
@@ -178,7 +178,7 @@ def draw_contours(
         contours: (vertices, color) pairs, drawn in order, or a mapping from their names to such pairs. Vertices are
             (K, 2) arrays or tensors, (x, y) in pixels of the whole image; they may lie outside of it. A list of them is
             drawn in one color, under one name.
-        scale: picture pixels for one image pixel.
+        scale: picture pixels per image pixel.
         crop_box: part of the image to show, (left, top, right, bottom); see `contour_crop_box`.
         line_width: in picture pixels.
         percentiles: see `window_image`.
@@ -251,8 +251,8 @@ def _blend_line(picture: np.ndarray, points: np.ndarray, color: Color, line_widt
 def _cover_segment(coverage: np.ndarray, start: np.ndarray, end: np.ndarray, half_width: float) -> None:
     """Raise `coverage` (h, w) to the share of each pixel that a segment with round ends covers, in place.
 
-    The share is read off the distance of the pixel's center: exact for horizontal and vertical lines, at any
-    position below a pixel, which Pillow's lines are not.
+    The share follows from the distance of the pixel's center: exact for horizontal and vertical lines at any subpixel
+    position, unlike Pillow's lines.
     """
     reach = half_width + 0.5
     height, width = coverage.shape
@@ -324,7 +324,7 @@ def contact_sheet(
         columns: pictures in a row, fewer if there are fewer pictures.
         gap: dark pixels between cells and around the sheet.
         captions: a short line below each picture, cut at the width of the cell.
-        caption_colors: of each caption; light gray by default.
+        caption_colors: color of each caption; light gray by default.
 
     Returns:
         uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; H is 18 larger

@@ -26,13 +26,13 @@ COLORS = ("#1f63b8", "#009632", "#d67800", "#783ca0")
 AXIS, GRID = "#464646", "#e1e1e1"
 DPI = 100
 FONT_SIZE = 8.6
-"""In points: 12 picture pixels."""
+"""Font size in points: 12 picture pixels."""
 MINIMUM_CURVE = (160, 240)
 MINIMUM_PLOT = (160, 260)
 LIMITS = 1.96
 """Standard deviations from the bias to each limit of agreement."""
 COLUMNS = 2
-"""Bland-Altman plots in a row."""
+"""Bland-Altman plots per row."""
 HISTOGRAM_COLUMNS = 3
 MINIMUM_HISTOGRAM = (120, 180)
 
@@ -49,9 +49,9 @@ def volume_curve(
     Args:
         volumes_ml: volumes by phase in mL; or several curves by their names, such as prediction and reference. Phases
             without a volume (None, NaN) interrupt the line.
-        times_ms: time of each phase after the R wave; None, or a None among them, plots over the phase's number.
-        end_diastole: its index in the first curve, where it is marked.
-        end_systole: its index in the first curve.
+        times_ms: time of each phase after the R wave; if it is or contains None, the axis is the phase's number.
+        end_diastole: index of end-diastole in the first curve, where it is marked.
+        end_systole: index of end-systole in the first curve.
         size: (H, W) of the picture.
 
     Returns:
@@ -262,7 +262,7 @@ def _pixels(figure: Figure) -> np.ndarray:
 
 
 def _plain(name: str) -> str:
-    """A caller's name in a legend, where matplotlib would read $...$ as a formula and hide what begins with _."""
+    """Escape a name for a legend, where matplotlib reads $...$ as a formula and hides names that begin with _."""
     return " " * name.startswith("_") + name.replace("$", r"\$")
 
 

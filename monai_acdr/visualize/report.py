@@ -3,8 +3,8 @@
 
 """The results of a study or a cohort as one self-contained HTML file: embedded pictures, no scripts, no external links.
 
-Every text is escaped, and a content security policy forbids the browser to load or run anything. Nothing of the
-patient is in it but what the caller passes as `identity`; captions, file names and notes are the caller's too.
+Every text is escaped, and a content security policy forbids the browser to load or run anything. Patient data come
+only from the caller, as `identity`, and in captions, file names and notes.
 """
 
 from __future__ import annotations
