@@ -4,10 +4,10 @@
 """Does ROI `auto` find the left ventricle, and which slices have none?
 
 Frames of a data set are segmented with ROI `center`, `label` and `auto`: as they are; moved, so that the heart is off
-the center; and zoomed. `auto` takes a side of fixed mm, as where the spacing is known, with a second look where the
-contours are off the middle, and one by the located size, as where it is not. Whole cine studies (layout `link.csv`,
-with --cine) are searched as series, as they are and moved; slices with a reference contour should be found to have a
-ventricle, the others not.
+the center; and zoomed. `auto` is measured with a side of fixed mm, as for a known spacing, with a second look where the
+contours are off the middle, and with a side from the located size, as for an unknown spacing. Whole cine studies
+(layout `link.csv`, with --cine) are searched as series, as they are and moved; a ventricle should be found in slices
+with a reference contour, and in no others.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def frame_table(results: dict[str, Any]) -> Table:
-    """Dice of single frames by kind of region, and what a search misses."""
+    """Dice of single frames by kind of region, and the share of frames that a search misses."""
     rows = []
     for name, kinds in results.items():
         cells = [f"{kinds[kind]['mean_dice']:.4f} / {kinds[kind]['pooled_dice']:.4f}" for kind in kinds]
@@ -90,7 +90,7 @@ def frame_table(results: dict[str, Any]) -> Table:
 
 
 def cine_table(results: dict[str, Any]) -> Table:
-    """What a search over whole studies keeps and leaves out."""
+    """Slices that a search over whole studies keeps and leaves out."""
     rows = []
     for name, r in results.items():
         kept, left = (r[a] + r[b] for a, b in (("slices_found", "slices_lost"), ("slices_left_out", "slices_invented")))
@@ -106,7 +106,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--dataset", type=Path, required=True, help="a data set of the Sunnybrook bundle")
     options.add_argument("--group", default="validation")
     options.add_argument("--cine", type=Path, help="a data set in the layout link.csv, with whole cine studies")
-    options.add_argument("--every", type=int, default=1, help="take one of so many frames")
+    options.add_argument("--every", type=int, default=1, help="take each n-th frame only")
     options.add_argument("--model", default="sunnybrook_lv_acdr")
     options.add_argument("--checkpoint", type=Path)
     return options.parse_args(arguments)
@@ -122,7 +122,7 @@ def load_frames(options: argparse.Namespace) -> list[tuple[Tensor, Tensor]]:
 
 
 def read_mask(item: Mapping[str, Any], size: tuple[int, int]) -> Tensor:
-    """Pixels inside a reader's contour, {0, 1}, moved to where the heart lies."""
+    """Pixels inside a reader's contour, {0, 1}, shifted onto the heart."""
     path = Path(item["label"])
     if path.suffix == ".txt":
         contour = read_contour(path)
@@ -147,7 +147,7 @@ def change(pixels: Tensor, distance: float, zoom: float, angle: float) -> Tensor
 def measure_frames(
     frames: Sequence[tuple[Tensor, Tensor]], model: ContourModel, distance: float, zoom: float, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Figures of the three kinds of ROI, on the changed images' pixels."""
+    """Metrics of the three kinds of ROI, on the changed images' pixels."""
     rng = np.random.default_rng(seed)
     rules = model.regions
     assert rules.center_side is not None and rules.point_side is not None
@@ -178,7 +178,7 @@ def measure_frames(
 
 
 def localizer_of(model: ContourModel) -> Localizer:
-    """That of a bundle which has one."""
+    """The localizer of a bundle."""
     if model.localizer is None:
         raise ValueError(f"Expected a bundle with a localizer, but {model.no_localizer}.")
     return model.localizer
@@ -191,7 +191,7 @@ def located(find: Localizer, image: MetaTensor) -> LocatedHeart:
 
 
 def outline(model: ContourModel, image: MetaTensor, roi: Tensor, again: bool) -> tuple[Tensor, Tensor]:
-    """Contours and the ROI that they are of: with `again` a second one, where the first one is off."""
+    """Contours and their ROI: with `again`, those of a second ROI where the first one is off the middle."""
     (contours,) = model.infer([image], [roi])
     better = second_region(contours[-1], roi, model, Frame("", image, None)) if again else None
     if better is None:
@@ -201,12 +201,12 @@ def outline(model: ContourModel, image: MetaTensor, roi: Tensor, again: bool) ->
 
 
 def by_size(heart: LocatedHeart, scale: float) -> Tensor:
-    """A ROI of so many diameters about a heart."""
+    """A ROI about a heart, with a side of `scale` diameters."""
     return square(heart.center, 2 * scale * heart.radius)
 
 
 def square(center: Tensor, side: float) -> Tensor:
-    """A ROI."""
+    """A square ROI."""
     return torch.tensor([*center.tolist(), side, side, 0.0], dtype=torch.float64)
 
 
@@ -217,7 +217,7 @@ def middle(mask: Tensor) -> Tensor:
 
 
 def overlap(vertices: Tensor, mask: Tensor) -> tuple[float, float, float]:
-    """Dice, and the two sums that it is made of."""
+    """Dice, with its numerator and denominator."""
     predicted = contour_to_mask(vertices[None], tuple(mask.shape), 0.5)[0]
     both, sizes = float((predicted * mask).sum()), float(predicted.sum() + mask.sum())
     return 2 * both / sizes, both, sizes

@@ -5,15 +5,15 @@
 
 0 clicks is the contour in the region about the image's center. The first click is the reference's centroid, moved at
 random, and is the middle of the region; each further click is at the largest error of the contour of the click before.
-Rules: `disc`: the middle of the largest disc that fits into what is missing (a foreground click) or too much (a
+Rules: `disc`: the middle of the largest disc that fits into the missing part (a foreground click) or the surplus (a
 background click). `boundary`: where the reference's outline is farthest from the contour, foreground if it is outside.
-`both`: the same place as foreground and background at once, which says that the boundary is there. `disc, afresh`: as
-`disc`, but each time the contour of the first click is corrected by all clicks at once, as a server without memory
-does it. `drag`: the contour is taken where it is nearest to that place of `boundary`, and dragged there, as on the
-review page; `drag, reach`: and how far along the contour it reaches is the best of the usual and 1/2, 1/4 and 1/8 of
-that, as a reader turns the wheel. With `--start center` the contour of 0 clicks is corrected, not that of a first
-click. `redraw`: without a contour to start from, corners of a polygon are clicked on the reference's outline at equal
-distances, from the best of eight starting places: as many as it takes.
+`both`: the same point as foreground and background at once, which puts the boundary there. `disc, afresh`: as `disc`,
+but each time the contour of the first click is corrected by all clicks at once, as a stateless server does it.
+`drag`: the point of the contour nearest to the point of `boundary` is dragged there, as on the review page;
+`drag, reach`: the same, with the best reach along the contour of the usual one and 1/2, 1/4 and 1/8 of it, as a
+reader turns the wheel. With `--start center` the contour of 0 clicks is corrected, not that of a first click.
+`redraw`: without a contour to start from, corners of a polygon are clicked on the reference's outline at equal
+distances, from the best of eight starting points, as many as needed.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ REACHES = {"drag": (1.0,), "drag, reach": (1.0, 0.5, 0.25, 0.125)}
 GOALS = (0.95, 0.97)
 """Dice up to which clicks and drags are counted."""
 MOST_CORNERS, STARTS = 60, 8
-"""Of a polygon that is drawn anew."""
+"""Most corners of a redrawn polygon, and starting points that are tried."""
 READING = ("LoadImaged", "EnsureChannelFirstd", "CheckImaged", "LoadReferenced")
-"""What reads a frame, of the bundle's transforms; the others make regions of interest."""
+"""Transforms of the bundle that read a frame; the others make regions of interest."""
 WORSE = 1e-3
 """A frame is worse after a click if its Dice falls by more than this."""
 
@@ -64,7 +64,7 @@ class Session:
         case: image, label (1, H, W), reference (N, 2), name, patient, group.
         start: (K, 2) contour of the first click, or of the region about the center.
         first: (2,) that click, or None.
-        contour: (K, 2) the present one.
+        contour: (K, 2) present contour.
         foreground, background: clicks so far.
         dice: after each click.
     """
@@ -105,7 +105,7 @@ class Session:
             self.background.append(place)
 
     def drag(self, rule: str, width: tuple[float, float]) -> float:
-        """Drag the contour to the place of the reference that is farthest from it; the seconds that it took."""
+        """Drag the contour to the point of the reference that is farthest from it; return the seconds taken."""
         place, _ = click_on_boundary(self)
         near = nearest_on_contour(self.contour, place[None])
         found: list[Tensor] = []
@@ -116,12 +116,12 @@ class Session:
             found += moved or []
         taken = time.perf_counter() - start
         masks = [contour_to_mask(contour, self.label.shape, threshold=0.5)[0] > 0 for contour in found]
-        if found:  # a reader lets go where it looks best
+        if found:  # a reader stops dragging where it looks best
             self.contour = found[int(np.argmax([dice(mask, self.label) for mask in masks]))]
         return taken
 
     def correct(self, afresh: bool, **options: Any) -> float:
-        """Bend the contour, or that of the first click, by all clicks so far; the seconds that it took."""
+        """Bend the contour, or that of the first click, by all clicks so far; return the seconds taken."""
         before = self.start if afresh else self.contour
         points = [torch.stack(found) if found else None for found in (self.foreground, self.background)]
         start = time.perf_counter()
@@ -159,14 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def redraw(cases: Sequence[dict[str, Any]], goal: float) -> dict[str, Any]:
-    """Corners that a polygon on each reference needs until Dice is at least `goal`."""
+    """Number of corners that a polygon on each reference needs for a Dice of at least `goal`."""
     counts = [corners(case["reference"], case["label"][0] > 0.5, goal) for case in cases]
     quantile = float(np.quantile(counts, 0.9, method="higher"))
     return {"mean": float(np.mean(counts)), "median": float(np.median(counts)), "q90": quantile, "most": max(counts)}
 
 
 def corners(reference: Tensor, label: Tensor, goal: float) -> int:
-    """The fewest corners at equal distances along `reference` (N, 2) whose polygon has the Dice with `label` (H, W)."""
+    """Fewest corners, equally spaced along `reference` (N, 2), whose polygon has that Dice with `label` (H, W)."""
     for number in range(3, MOST_CORNERS):
         fine = resample(reference, number * STARTS)
         polygons = torch.stack([fine[start::STARTS] for start in range(STARTS)])
@@ -228,19 +228,19 @@ def read_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def with_heart(case: dict[str, Any]) -> dict[str, Any]:
-    """A loaded case with `reference` (N, 2) and `label` (1, H, W) of the innermost structure, where the heart lies."""
+    """A loaded case with `reference` (N, 2), `label` (1, H, W) of the innermost structure, shifted onto the heart."""
     reference = ShiftContour()(case["reference"].as_tensor()[:1].to(torch.float64), case["reader_shift"])
     label = contour_to_mask(reference, case["image"].shape[1:], threshold=0.5)
     return case | {"label": label, "reference": reference[0]}
 
 
 def infer(model: ContourModel, cases: Sequence[dict[str, Any]], rois: Sequence[Tensor]) -> list[Tensor]:
-    """Contours (K, 2), one a region."""
+    """Contours (K, 2), one per region."""
     return [innermost(contours[-1]) for contours in model.infer([case["image"] for case in cases], rois)]
 
 
 def first_structure(model: ContourModel) -> Callable[[Any, Any], list[Tensor]]:
-    """The inferer of the first structure alone: (T + 1, K, 2) for each image."""
+    """Inferer of the first structure only: (T + 1, K, 2) for each image."""
 
     def infer(images: Any, rois: Any) -> list[Tensor]:
         return [each if each.ndim == 3 else each[:, 0] for each in model.infer(images, rois)]
@@ -254,7 +254,7 @@ def innermost(values: Tensor, dimensions: int = 2) -> Tensor:
 
 
 def first_clicks(cases: Sequence[dict[str, Any]], options: argparse.Namespace) -> list[Tensor]:
-    """Centroids, moved at random; half as far, and again, where that would leave the reference."""
+    """Centroids, moved at random; the move is halved until it stays in the reference."""
     generator = torch.Generator().manual_seed(options.seed)
     clicks = []
     for case in cases:
@@ -289,7 +289,7 @@ def click_on_boundary(session: Session) -> tuple[Tensor, bool]:
 
 
 def simulate(sessions: Sequence[Session], rule: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Click and correct; figures after each of ``options.clicks``."""
+    """Click and correct; metrics after each of ``options.clicks``."""
     afresh = rule.endswith("afresh")
     pull = {"width": tuple(options.width), "overshoot": options.overshoot, "margin": options.margin}
     after: dict[str, Any] = {}
@@ -317,7 +317,7 @@ def simulate(sessions: Sequence[Session], rule: str, options: argparse.Namespace
 
 
 def count_to(sessions: Sequence[Session], goal: float) -> dict[str, Any]:
-    """Number of clicks or drags until Dice is at least `goal`, 0 where it is from the start; the first time counts."""
+    """Number of clicks or drags until Dice first reaches `goal`, 0 where it does at the start."""
     curves = [[session.initial_dice, *session.dice] for session in sessions]
     counts = [next((number for number, value in enumerate(curve) if value >= goal), None) for curve in curves]
     reached = [count for count in counts if count is not None]
@@ -333,20 +333,20 @@ def count_to(sessions: Sequence[Session], goal: float) -> dict[str, Any]:
 
 
 def dice(one: Tensor, other: Tensor) -> float:
-    """Of two masks; 1 where both are empty."""
+    """Dice of two masks; 1 where both are empty."""
     total = int(one.sum() + other.sum())
     return 2 * int((one & other).sum()) / total if total else 1.0
 
 
 def measure(case: dict[str, Any], contour: Tensor) -> dict[str, Any]:
-    """One record on the image's own pixels."""
+    """Case record on the image's own pixels."""
     mask = contour_to_mask(contour, case["label"].shape[1:], threshold=0.5)
     names = {key: case[key] for key in ("name", "patient", "group")}
     return evaluate_case(mask, case["label"], pred=contour, reference=case["reference"], **names)
 
 
 def summarize(records: Sequence[Any]) -> dict[str, Any]:
-    """Figures of one stage, with the mean Dice of the worst tenth of its frames."""
+    """Metrics of one stage, with the mean Dice of the worst tenth of its frames."""
     summary = summarize_cases(records)
     lowest = sorted(record["dice"] for record in records)[: max(1, len(records) // 10)]
     kept = ("num_cases", "num_patients", "mean_dice", "pooled_dice", "hd95_px")
@@ -355,7 +355,7 @@ def summarize(records: Sequence[Any]) -> dict[str, Any]:
 
 
 def rule_tables(rule: str, result: dict[str, Any]) -> list[Table]:
-    """Accuracy after each number of clicks, and what a click costs and may spoil."""
+    """Accuracy after each number of clicks, time of a click, and share of frames that it makes worse."""
     rows = []
     for number, found in result["after"].items():
         figures = [f"{found[key]:.4f}" for key in ("mean_dice", "pooled_dice")]

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Cohorts: studies per hour, memory of workers and overhead of the scheduler; and what SIGKILL leaves.
+"""Cohorts: studies per hour, memory of workers and overhead of the scheduler; results after SIGKILL.
 
     python benchmarks/cohort.py speed --studies 1000 --workers 0 1 2 --output benchmarks/records/cohort_speed.json
     python benchmarks/cohort.py kill --studies 600 --kills 20 --output benchmarks/records/cohort_kills.json
@@ -10,9 +10,9 @@ Studies are synthetic, different, and small (2 slices, 2 phases, 96 x 96 pixels)
 as large as it gets. Everything is observed from outside: the command `monai-acdr cohort` runs as users run it, the time
 at which a study is done is that of its folder, memory is that of its processes.
 
-`kill` ends workers at random moments, then the whole command at random moments, and compares the tables with that of a
-run without disturbance, but for the seconds. A study at which two workers were killed by chance is recorded as the
-cause; the command is given once more with --retry-failed, as the documentation says.
+`kill` ends workers at random moments, then the whole command at random moments, and compares the tables with that of an
+undisturbed run, except for the seconds. A study at which two workers were killed by chance is recorded as the cause;
+the command is run once more with --retry-failed, as documented.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def memory(process: subprocess.Popen[bytes], workers: int) -> Iterator[tuple[int, float]]:
-    """Process and resident MiB of whatever does studies."""
+    """Process and resident MiB of each process that segments studies."""
     try:
         for one in workers_of(process) if workers else [psutil.Process(process.pid)]:
             yield one.pid, one.memory_info().rss / 2**20
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def kill(source: Path, folder: Path, salt: Path, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """What is found after kills of workers, and of the command, beside an undisturbed run."""
+    """Compare results after kills of workers, and of the command, with those of an undisturbed run."""
     rng = random.Random(options.seed)
     outputs = {name: folder.with_name(f"{folder.name}-{name}") for name in ("undisturbed", "workers", "command")}
     assert start(command(source, outputs["undisturbed"], 0, salt)).wait() == 0

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How long do the README's first commands take in a fresh clone, and how good is what they train?
+"""How long do the README's first commands take in a fresh clone, and how good are the networks that they train?
 
 Clones the repository into a temporary folder, runs `make venv` and `make demo` there as a new user would, and reads the
-figures that these wrote. What is not committed is not measured. Needs git, make and the package index.
+metrics that these wrote. Only committed changes are measured. Needs git, make and the package index.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DICE = 0.90
 FIGURES = {"hearts": "runs/demo/evaluate/metrics.json", "masses": "runs/demo/mass_evaluate/metrics.json"}
 KEPT = ("num_cases", "num_patients", "mean_dice", "mean_dice_ci95")
 _OURS = ("PYTHON", "VIRTUAL_ENV", "OMP_", "MAKE", "PIP_CONSTRAINT")
-"""Starts of the names of variables that the new user does not have."""
+"""Prefixes of environment variables that a new user does not have."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,13 +51,13 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--output", type=Path, default=OUTPUT_DIR / "demo.json", help="JSON file to write")
-    options.add_argument("--repository", type=Path, default=ROOT, help="what to clone")
-    options.add_argument("--targets", nargs="+", default=["venv", "demo"], help="what to make, in this order")
+    options.add_argument("--repository", type=Path, default=ROOT, help="repository to clone")
+    options.add_argument("--targets", nargs="+", default=["venv", "demo"], help="make targets, in this order")
     return options.parse_args(arguments)
 
 
 def run_make(clone: Path, target: str) -> float:
-    """Seconds of one make target, in the environment of somebody who has just logged in."""
+    """Seconds of one make target, in the environment of a fresh login."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     start = time.perf_counter()
     subprocess.run(["make", target], cwd=clone, env=environment, check=True, stdout=sys.stderr)
@@ -65,7 +65,7 @@ def run_make(clone: Path, target: str) -> float:
 
 
 def read_figures(clone: Path) -> dict[str, Any]:
-    """What the evaluations of the demo wrote."""
+    """Metrics that the evaluations of the demo wrote."""
     found = {name: json.loads((clone / path).read_text(encoding="utf-8")) for name, path in FIGURES.items()}
     return {name: {key: figures[key] for key in KEPT} for name, figures in found.items()}
 

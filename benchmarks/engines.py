@@ -106,7 +106,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def make(
     name: str, ensemble: DisplacementEnsemble, images: Tensor, threads: int, folder: Path
 ) -> Callable[[], Tensor] | None:
-    """A job that gives the fields (M, B, 2 N, H, W) of the images; None where the engine is not there."""
+    """A job that gives the fields (M, B, 2 N, H, W) of the images; None where the engine is not installed."""
     if name == "torch":
         return lambda: ensemble.fields(images)
     if name == "contiguous":
@@ -124,7 +124,7 @@ def make(
             compiled(images)
             return lambda: compiled(images)
         return _exported(name, fused, images, threads, folder)
-    except Exception as error:  # compilers and engines have their own
+    except Exception as error:  # compilers and engines raise errors of their own types
         print(f"{NAMES[name]}: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
         return None
 
@@ -163,7 +163,7 @@ class Fields(nn.Module):
 
 
 def fuse(network: DisplacementEnsemble) -> DisplacementEnsemble:
-    """A copy in which each batch norm right behind a convolution is part of it."""
+    """A copy in which each batch norm that follows a convolution is folded into it."""
     fused = copy.deepcopy(network)
     for container in [module for module in fused.modules() if isinstance(module, nn.Sequential)]:
         for index in range(len(container) - 1):
@@ -174,10 +174,10 @@ def fuse(network: DisplacementEnsemble) -> DisplacementEnsemble:
 
 
 def group(fused: DisplacementEnsemble) -> nn.Module:
-    """The members as one network: every convolution has a group of channels for each.
+    """The members as one network: every convolution has a group of channels for each member.
 
-    Concatenations of a decoder put all channels of the features before all of the skip connection; the inputs of its
-    first convolution are in that order, which the groups must follow: its channels are taken apart before.
+    Concatenations of a decoder put the features of all members before the skip connections of all members, but the
+    groups of its first convolution need the channels of each member together: they are reordered before it.
     """
     number = len(fused.members)
     joined = copy.deepcopy(fused.members[0])

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Do exported bundles outline as their networks do? Each format, on crops of real images, and how large the files are.
+"""Do exported bundles give the contours of their networks? Each format, on crops of real images, with file sizes.
 
 `monai-acdr export` compares each file that it writes: up to 50 crops, one and seven at once, at the bundle's size and
-at 64, 96 and 128 pixels. Without a folder of real images of the bundle's kind they are those of the example study.
+at 64, 96 and 128 pixels. Without a folder of real images of the bundle's kind, those of the example study are used.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def bundle_config(options: argparse.Namespace) -> Any:
 
 
 def study_batch(parser: Any) -> tuple[Tensor, Tensor]:
-    """Crops (B, 1, 96, 96) of the study's labeled frames, and masks (B, 2, 96, 96), NaN where a contour is missing."""
+    """Crops (B, 1, 96, 96) of the study's labeled frames; masks (B, 2, 96, 96), NaN where a contour is missing."""
     images, masks = [], []
     for case in parser.get_parsed_content("validate#dataset"):
         image = case["image"]
@@ -123,7 +123,7 @@ class Float32(nn.Module):
         self.part = part
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The part of inputs in float32."""
+        """Apply the part to the inputs in float32."""
         with torch.autocast(inputs[0].device.type, enabled=False):
             result: Tensor = self.part(*(value.float() for value in inputs))
         return result
@@ -149,7 +149,7 @@ def distances(
 
 @contextmanager
 def amp_on(device: str) -> Iterator[None]:
-    """Let MONAI's trainer, which names CUDA, use autocast and a GradScaler on this device."""
+    """Let MONAI's trainer, which hard-codes CUDA, use autocast and a GradScaler on this device."""
     autocast = torch.autocast
     if device == "cuda":
         yield

@@ -1,13 +1,13 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Are results whole after `monai-acdr segment --overwrite` was killed (SIGKILL) at random moments?
+"""Are results complete after `monai-acdr segment --overwrite` was killed (SIGKILL) at random moments?
 
-Runs of two kinds take turns in one folder: other contours and other files, so that a mixture shows. A third of the
-moments is spread over the whole run, a third over the milliseconds of its publication, which mostly waits for the disk,
-a third over the moves of files in it, which are slowed down to be hit. After each kill the next run into the folder,
-which refuses to overwrite, has to find all files of the killed run or all of the one before it, and nothing else but a
-file of the user. Processes are forked from one that has imported everything. Not for Windows.
+Two kinds of runs, with different contours and files, take turns in one folder, so that a mixture shows. A third of the
+kills is spread over the whole run, a third over the milliseconds of its publication, which mostly waits for the disk,
+a third over its moves of files, which are slowed down to be hit. After each kill the next run into the folder, which
+refuses to overwrite, has to find all files of the killed run or all of the run before it, and nothing else but a file
+of the user. Processes are forked from one that has imported everything. Not for Windows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ QUESTION = "results of `monai-acdr segment --overwrite` after SIGKILL at random 
 KINDS = (["--roi", "center", "--mask", "--rtstruct", "--overlays"], ["--roi", "box", "30", "30", "98", "98", "--html"])
 """Options of the two kinds of runs."""
 PHASES = ("run", "_publish", "_move")
-"""The whole command, and functions of :mod:`monai_acdr.files` within."""
+"""Phases to kill in: the whole command, and functions of :mod:`monai_acdr.files` within it."""
 MOVE_SECONDS = 0.003
 MINE = "mine.txt"
 
@@ -59,12 +59,12 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--output", type=Path, default=OUTPUT_DIR / "kill_segment.json", help="JSON file to write")
     options.add_argument("--kills", type=int, default=100, help="number of killed runs")
-    options.add_argument("--seed", type=int, default=0, help="of the moments")
+    options.add_argument("--seed", type=int, default=0, help="seed of the kill times")
     return options.parse_args(arguments)
 
 
 def kill_runs(study: Path, folder: Path, kills: int, generator: random.Random) -> dict[str, Any]:
-    """Kill runs into one folder and count what is found."""
+    """Kill runs into one folder and count the outcomes."""
     folder.mkdir()
     (folder / MINE).write_text("mine", encoding="utf-8")
     seconds = {phase: min(time_run(study, folder, kind, phase) for kind in (0, 1, 0)) for phase in PHASES}
@@ -143,7 +143,7 @@ def time_run(study: Path, folder: Path, kind: int, phase: str) -> float:
 
 
 def start_and_kill(study: Path, folder: Path, kind: int, delay: float, phase: str) -> bool:
-    """Kill a run some seconds after a phase of it began; False when it had ended before."""
+    """Kill a run `delay` seconds after the start of its phase; False when it had ended before."""
     reader, writer = os.pipe()
     process = fork_run(study, folder, kind, phase=phase, pipe=writer)
     os.close(writer)
@@ -160,7 +160,7 @@ def start_and_kill(study: Path, folder: Path, kind: int, delay: float, phase: st
 
 
 def find_faults(folder: Path, started: int, final: bool) -> list[str]:
-    """What is wrong with the results in a folder; hidden files and no report are wrong at the end only."""
+    """Faults of the results in a folder; hidden files or a missing report are faults only if `final`."""
     report = folder / "report.json"
     if not report.exists():
         return ["no report.json"] if final else []

@@ -4,9 +4,9 @@
 """How long from a click to the label, over HTTP, from a MONAI Label server on this machine; and eight clients at once?
 
 A server is started on the loopback with the Label environment (`make label-venv`) and synthetic studies: a frame of
-256 x 256 pixels (NIfTI), a cine series of 20 frames (DICOM) and a stack of 10 slices (NIfTI). Each call clicks anew
-and waits for the label map. The first calls, which load the network and the image, are not counted. Then clients
-ask one after another, all at once, for a minute: errors are counted, the server's memory is read from /proc.
+256 x 256 pixels (NIfTI), a cine series of 20 frames (DICOM) and a stack of 10 slices (NIfTI). Each call sends a new
+click and waits for the label map. The first calls, which load the network and the image, are not counted. Then several
+clients send calls in parallel for a minute: errors are counted, the server's memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load_table(load: dict[str, Any]) -> Table:
-    """What several clients at once meet."""
+    """Latency, errors and memory with several clients at once."""
     latency = load["seconds"]
     cells = [f"{load['duration']:.0f}", str(load["calls"]), str(load["errors"])]
     cells += [f"{1000 * latency['median']:.0f}", f"{1000 * latency['q95']:.0f}"]
@@ -92,7 +92,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     default = os.environ.get("MONAI_ACDR_LABEL_PYTHON") or ROOT / ".venv-label" / "bin" / "python"
     options.add_argument("--python", type=Path, default=default, help="Python of the Label environment")
     options.add_argument("--clients", type=int, default=8, help="clients at once")
-    options.add_argument("--seconds", type=float, default=60, help="how long they ask")
+    options.add_argument("--seconds", type=float, default=60, help="duration of their calls")
     return options.parse_args(arguments)
 
 
@@ -136,7 +136,7 @@ def running_server(folder: Path, options: argparse.Namespace) -> Iterator[tuple[
 
 
 def answers(port: int) -> bool:
-    """Whether the server is there."""
+    """Whether the server answers."""
     try:
         connection = HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", "/info/")
@@ -146,7 +146,7 @@ def answers(port: int) -> bool:
 
 
 def click(connection: HTTPConnection, case: dict[str, Any], number: int) -> bool:
-    """One call; whether it gave a label."""
+    """Make one call; return whether it gave a label."""
     i, j = SIDE // 2 - 8 + number % 13, SIDE // 2 - 8 + number % 17
     points = [[i, j, 0], *([i + 24 + n, j + 3 * n, 0] for n in range(case.get("corrections", 0)))]
     params = {"foreground": points, "background": [], "result_extension": case["extension"], "result_dtype": "uint8"}
@@ -170,7 +170,7 @@ def time_calls(port: int, case: dict[str, Any], repeats: int) -> list[float]:
 
 
 def under_load(port: int, process: subprocess.Popen[bytes], clients: int, seconds: float) -> dict[str, Any]:
-    """Clients that ask as fast as they are answered; memory a sixth of the time after the start, and at the end."""
+    """Run clients without pauses; memory is read after a sixth of the time, and at the end."""
     samples: list[list[float]] = [[] for _ in range(clients)]
     errors, end = [0] * clients, time.monotonic() + seconds
 
@@ -209,7 +209,7 @@ def under_load(port: int, process: subprocess.Popen[bytes], clients: int, second
 
 
 def resident_mib(process: int) -> float:
-    """Memory of a process, from /proc; NaN where there is not one."""
+    """Memory of a process, from /proc; NaN where /proc is missing."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except OSError:

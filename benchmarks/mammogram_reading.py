@@ -34,7 +34,7 @@ from monai_acdr.data.phantoms.mammograms import encode_ljpeg
 QUESTION = "seconds and peak memory from the file of a mammogram to the contour of a mass"
 CONFIG = Path(bundle_root("inbreast_mass_acdr")) / "configs" / "inference.json"
 TARGETS = {"segment": (1.5, 600.0), "ljpeg": (6.0, None)}
-"""Seconds, and MiB above what the process had before; None where nothing is promised."""
+"""Targets: seconds, and MiB above the process's memory before; None where there is no target."""
 MIB = 2**20
 
 
@@ -69,13 +69,13 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def write_mammogram(folder: Path, options: argparse.Namespace) -> None:
-    """One patient of the INBreast twin, at full size."""
+    """One patient of the synthetic INBreast copy, at full size."""
     write_inbreast_twin(folder / "small", num_patients=1, size=(96, 80))
     write_inbreast_twin(folder / "large", num_patients=1, size=tuple(options.size))
 
 
 def write_film(folder: Path, options: argparse.Namespace) -> None:
-    """A film with the grain of a scanned one: smooth, with noise in the lower bits."""
+    """A film with the grain of a scan: smooth, with noise in the lower bits."""
     rng = np.random.default_rng(options.seed)
     for name, size in (("small", (64, 48)), ("large", tuple(options.film_size))):
         shade = np.linspace(400, 3400, size[0])[:, None] * np.ones(size[1])
@@ -114,7 +114,7 @@ def in_a_process(name: str, folder: str, options: argparse.Namespace) -> dict[st
 
 
 def measure(name: str, folder: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of the repeats, and peak memory above what there was before the first of them."""
+    """Seconds of the repeats, and peak memory above that before the first repeat."""
     prepare(options)
     JOBS[name](folder, "small")()
     job = JOBS[name](folder, "large")

@@ -1,14 +1,14 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Are evaluation and training in several processes those of one? By `torchrun`, Gloo on the CPU, or NCCL on GPUs.
+"""Do evaluation and training in several processes equal those of one? By `torchrun`, Gloo on the CPU, or NCCL on GPUs.
 
 On synthetic hearts, with the Sunnybrook bundle and a small network:
 
 - evaluation: `metrics.json` and `metrics.csv` of 2, 3, ... processes are compared byte by byte with those of one;
 - training: weights, averaged weights and batch-norm statistics of all processes are compared bit by bit;
-- a training of which a process is killed in the middle of an epoch, and which then goes on with as many processes, as
-  an undisturbed training does but for rounding, or with two.
+- a training with a process killed in the middle of an epoch is resumed with as many processes, and compared with an
+  undisturbed training up to rounding, or with two processes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from monai_acdr.handlers import load_checkpoint
 
 QUESTION = "are evaluation and training in several processes those of one process"
 TOLERANCE = 1e-4
-"""Largest difference of averaged weights after a resumed training. It begins with other buckets of gradients, so sums
-of three or more numbers are taken in another order."""
+"""Largest difference of averaged weights after a resumed training, which starts with other buckets of gradients and
+so sums three or more numbers in another order."""
 
 SMALL: dict[str, Any] = {
     "network_def#displacement_net#channels": [8, 16, 32],
@@ -155,14 +155,14 @@ class Study:
         return {"processes": processes, "same": same, "mean_dice": figures["mean_dice"], "seconds": seconds}
 
     def train(self, processes: int) -> dict[str, Any]:
-        """Train undisturbed, and compare what the processes have in the end."""
+        """Train undisturbed, and compare the final states of the processes."""
         output = f"training-{processes}"
         overlay = self._overlay(processes, "watch.json", None)
         seconds = self.run("train", processes, output, overlay=overlay, max_epochs=self.options.epochs)
         return {"processes": processes, "seconds": seconds, **self._outcome(output, processes)}
 
     def disturb(self, before: int, after: int) -> dict[str, Any]:
-        """Kill a process of a training in its second epoch, and go on with as many processes, or fewer."""
+        """Kill a process of a training in its second epoch, and resume with as many processes, or fewer."""
         output = f"disturbed-{before}-{after}"
         steps = load_checkpoint(self.folder / f"training-{before}" / "last.pt")["trainer"]["epoch_length"]
         overlay = self._overlay(before, "kill.json", steps + 1)
@@ -179,7 +179,7 @@ class Study:
         }
 
     def _overlay(self, processes: int, name: str, kill_at: int | None) -> Path:
-        """A config on top: each process writes its weights at the end; the last one kills itself at an iteration."""
+        """A config overlay: each process writes its weights at the end; the last one kills itself at an iteration."""
         config = "multi_gpu_train.json" if processes > 1 else "train.json"
         items = json.loads((self.root / "configs" / config).read_text(encoding="utf-8"))["initialize"]
         rank = "torch.distributed.get_rank()" if processes > 1 else "0"

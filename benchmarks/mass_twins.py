@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Do the mass bundles recover masks that are known? Synthetic twins of INBreast and of DDSM, trained and evaluated.
+"""Do the mass bundles recover known masks? Synthetic copies of INBreast and of DDSM, trained and evaluated.
 
-Each bundle is run as its users run it, by `monai.bundle run` with its own configs, on a twin in its archive's formats.
-The test group has patients that were not trained on.
+Each bundle is run as its users run it, by `monai.bundle run` with its own configs, on a synthetic copy in its archive's
+formats. The patients of the test group are not used in training.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def recover(kind: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Train on a twin; the figures of its test group."""
+    """Train on a synthetic copy; return the metrics of its test group."""
     bundle, write = TWINS[kind]
     write(folder / "images", num_patients=options.patients)
     root = Path(bundle_root(bundle))

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Peak resident memory of this process, from a moment on."""
+"""Peak resident memory of this process since a reset."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 
 def reset_peak() -> int:
-    """Let the peak start from the present resident size, where Linux allows; the peak then, in bytes."""
+    """Reset the peak to the present resident size, where Linux allows; return the peak then, in bytes."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
-        pass  # the peak so far then stands for the size before: what lies below it is not seen
+        pass  # without a reset, sizes below the peak so far are not seen
     return peak()
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How far masks and gradients are from the exact ones, on smooth blobs and on bands bent to a C.
+"""Errors of masks and gradients, on smooth blobs and on bands bent to a C.
 
-The exact ones are the areas of the polygons inside the pixels, in float64, by our plain form and its autograd; tests
-compare these with shapely. The loss is the mean squared difference to the exact mask of another shape of the same kind.
+The exact masks are the areas of the polygons inside the pixels, in float64, by our plain form and its autograd; tests
+compare them with shapely. The loss is the mean squared difference to the exact mask of another shape of the same kind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EMPTY = 1e-9
 
 
 def measure_accuracy(entries: dict[str, Entry], device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Errors of all rasterizers that draw, for each kind of shape: median and quartiles over the shapes."""
+    """Errors of all rasterizers except the floors, for each kind of shape: median and quartiles over the shapes."""
     drawing = {name: entry for name, entry in entries.items() if entry.draws}
     rasterizers = prepare(drawing, SIZE, NUM_VERTICES, device)
     result: dict[str, Any] = {"size": SIZE, "num_vertices": NUM_VERTICES, "count": options.shapes, "device": device}
@@ -61,7 +61,7 @@ def mask_errors(rasterize: Rasterize, vertices: Tensor, device: str) -> dict[str
 
 
 def gradient_errors(rasterize: Rasterize, vertices: Tensor, target: Tensor, device: str) -> dict[str, Any]:
-    """Cosine of the angle between the gradient and the true one, and how much longer it is."""
+    """Cosine of the angle between the gradient and the true one, and the ratio of their lengths."""
     plain = lambda v: rasterize_polygons(v, (SIZE, SIZE), ExactOptions(differentiate="autograd"))[:, 0]  # noqa: E731
     true = _gradient(plain, vertices.double(), target)
     ours = _gradient(rasterize, vertices.to(device), target.to(device, vertices.dtype)).double().cpu()

@@ -3,7 +3,7 @@
 
 """The CUDA kernels of the rasterizer on a GPU: parity, inductor, CUDA graphs, then speed and memory, in one command.
 
-`python benchmarks/rasterizer_cuda.py` needs nothing but a CUDA device and the package. Its JSON file records
+`python benchmarks/rasterizer_cuda.py` needs only a CUDA device and the package. Its JSON file records
 
 - `parity`: largest differences of masks, signed coverage and gradients from plain torch on the CPU in float64, for each
   fill rule and dtype, on the polygons that every process checks before it uses the kernels, and on random ones;
@@ -11,7 +11,7 @@
 - `inductor`: whether the loss compiles in one graph (`torch.compile(fullgraph=True)`), and its largest difference;
 - `graph`: whether a CUDA graph replays to the same bits;
 
-and the file beside it, `rasterizer_cuda_speed.json`, what `rasterizers.py --device cuda` measures, with its targets.
+and `rasterizer_cuda_speed.json` beside it records the measurements of `rasterizers.py --device cuda`, with its targets.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def measure_parity(
         expected, reference = _passes(
             vertices.double(), weights.double(), size, ExactOptions(fill_rule, backend="torch")
         )
-    except Exception as error:  # whatever a compiler raises: the other kernels are tried all the same
+    except Exception as error:  # compilers raise errors of any kind; the other kernels are still tried
         return result | {"error": f"{type(error).__name__}: {error}".partition("\n")[0]}
     result["mask"] = float((masks.cpu().double() - expected).abs().max())
     result["gradient"] = float((gradient.cpu().double() - reference).abs().max() / reference.abs().max())
@@ -160,9 +160,9 @@ def replays_alike(options: argparse.Namespace) -> bool:
 
 
 def as_graph(job: Job) -> Job | None:
-    """A job that replays this one from a CUDA graph: the time of its kernels, without what Python takes to launch them.
+    """A job that replays this one from a CUDA graph: the time of its kernels, without Python's time to launch them.
 
-    None if it cannot be captured, because it waits for a result on the way.
+    None if it cannot be captured because it synchronizes.
     """
     try:
         stream = torch.cuda.Stream()

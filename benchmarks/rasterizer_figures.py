@@ -35,12 +35,12 @@ COLORS = {
     "torch.cumsum": "#bdbdbd",
     "torch.fill": "#d9d9d9",
 }
-"""Ours blue, the paper's meshes orange, what cannot be differentiated gray."""
+"""Our methods blue, the paper's meshes orange, non-differentiable methods gray."""
 AXES = {"size": "image rows and columns, K 32", "num_vertices": "vertices K, image 64 x 64"}
 
 
 def draw_figures(results: dict[str, Any], folder: Path) -> list[Path]:
-    """Draw the figures of the parts that are there; the files that were written."""
+    """Draw the figures of the measured parts; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Figure] = {"rasterizer_coverage": coverage_figure()}
     for part, draw in _DRAW.items():

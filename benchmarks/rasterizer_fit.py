@@ -4,8 +4,8 @@
 """The fit test: how close does a polygon come to a blob when only its vertices are trained, through each rasterizer?
 
 A 32-gon starts as a circle of diameter 16 px in the middle of 64 x 64 pixels; the target is the exact mask of a random
-smooth blob; loss: mean squared difference of the masks; Adam with step size 0.3. What is reported is the overlap of the
-fitted POLYGON'S exact mask with the target, for all methods alike, not of the mask that the method itself draws.
+smooth blob; loss: mean squared difference of the masks; Adam with step size 0.3. For all methods, the reported overlap
+is that of the fitted POLYGON'S exact mask with the target, not of the mask that the method itself draws.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from monai_acdr.networks.layers import rasterize_polygons
 SIZE, NUM_VERTICES, DIAMETER, LEARNING_RATE = 64, 32, 16.0, 0.3
 STEPS = (100, 300)
 LEAST_BLOBS = 4
-"""Blobs for each seed below which a slow method leaves out the last stage."""
+"""Number of blobs per seed below which a slow method leaves out the last stage."""
 
 
 def measure_fit(entries: dict[str, Entry], device: str, options: argparse.Namespace) -> dict[str, Any]:

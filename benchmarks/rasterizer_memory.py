@@ -3,8 +3,8 @@
 
 """Peak memory of each rasterizer, forward and backward, each in a separate process.
 
-On the CPU this is the largest resident size during the call above the one before it. A small call comes first, so that
-libraries are loaded and kernels compiled. On CUDA it is what torch's allocator gave out at most, above what it had.
+On the CPU this is the largest resident size during the call minus the size before it. A small call comes first, so that
+libraries are loaded and kernels compiled. On CUDA it is the peak of torch's allocator minus its allocation before.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SMALL = (2, 8)
 
 
 def measure_memory(entries: dict[str, Entry], device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Mebibytes of each rasterizer: forward with backward, or forward where there is no more."""
+    """Mebibytes of each rasterizer: forward with backward, or forward where there is no backward pass."""
     drawing = [name for name, entry in entries.items() if entry.draws]
     methods = {}
     for name in drawing:
@@ -36,7 +36,7 @@ def measure_memory(entries: dict[str, Entry], device: str, options: argparse.Nam
 
 
 def in_new_process(name: str, device: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure in a fresh process; one that takes too long is ended, and that is the result."""
+    """Measure in a fresh process; a timeout or a crash is a result, too."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     arguments = (sender, name, device, options.memory_case, options.threads, options.seed)
@@ -57,13 +57,13 @@ def _child(sender: Connection, name: str, device: str, case: str, threads: int, 
     torch.set_num_threads(threads)
     try:
         result: dict[str, Any] = {"mebibytes": peak(name, device, case, seed) / 2**20}
-    except Exception as error:  # whatever it is, it is the result
+    except Exception as error:  # an error of any kind is the result
         result = {"failed": f"{type(error).__name__}: {error}".partition("\n")[0]}
     sender.send(result)
 
 
 def peak(name: str, device: str, case: str, seed: int) -> int:
-    """Bytes that one call of a rasterizer needs at most."""
+    """Peak bytes of one call of a rasterizer."""
     batch_size, size, num_vertices, _ = parse_case(case)
     _job(name, device, SMALL[0], SMALL[1], num_vertices, seed)()
     job = _job(name, device, batch_size, size, num_vertices, seed)

@@ -4,8 +4,8 @@
 """Other rasterizers, called with our vertices: (x, y) in pixels, the center of pixel (c, r) at (c + 0.5, r + 0.5).
 
 Each maker takes (size, number of vertices, device) and returns a function of vertices (B, K, 2) that draws (B, H, W)
-masks. Whatever a peer needs to understand our vertices is part of its time; it is small. Those that draw with the CPU
-return arrays of bytes, as they are.
+masks. The conversion of our vertices is part of a peer's time; it is small. Peers that draw on the CPU return arrays of
+bytes, without conversion.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 FRACTION_BITS = 8
-"""cv2 takes integers with this many bits behind the point."""
+"""cv2 takes fixed-point integers with this many fractional bits."""
 
 
 def make_torch_contour(size: int, num_vertices: int, device: str) -> Callable[[Tensor], Tensor]:
@@ -74,17 +74,17 @@ def make_pil(size: int, num_vertices: int, device: str) -> Callable[[Tensor], An
 
 
 def make_cumsum(size: int, num_vertices: int, device: str) -> Callable[[Tensor], Tensor]:
-    """Not a rasterizer: the running sum along the rows of an image that is already there, the floor for ours."""
+    """Not a rasterizer: the cumulative sum along the rows of an existing image, the floor for our methods."""
     return _on_images(size, lambda image: image.cumsum(-1))
 
 
 def make_fill(size: int, num_vertices: int, device: str) -> Callable[[Tensor], Tensor]:
-    """Not a rasterizer: write one number to each pixel, which is as fast as memory goes."""
+    """Not a rasterizer: write one number to each pixel, at the speed of memory."""
     return _on_images(size, lambda image: image.fill_(1))
 
 
 def _on_images(size: int, work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Do something with images that are made at the first call with so many polygons."""
+    """Apply ``work`` to images that are made at the first call with a number of polygons."""
     images: dict[int, Tensor] = {}
 
     def rasterize(vertices: Tensor) -> Tensor:

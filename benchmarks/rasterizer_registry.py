@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the benchmark of rasterizers measures: our methods and backends, and the peers that a user might pick instead.
+"""Rasterizers of the benchmark: our methods and backends, and the peers that a user might choose instead.
 
 Each becomes a function of vertices (B, K, 2) in our coordinates that returns masks (B, H, W), whatever its own
-conventions are: see ``rasterizer_peers.py``. What is not installed is named, with the command that installs it.
+conventions are: see ``rasterizer_peers.py``. Missing ones are named, with the command that installs them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from monai_acdr.networks.layers import ExactOptions, rasterize_polygons, rasteri
 from monai_acdr.networks.layers.rasterizers.operator import available_backends
 
 Rasterize = Callable[[Tensor], Any]
-"""(B, K, 2) vertices to (B, H, W) masks: a tensor, or an array where nothing can be differentiated."""
+"""(B, K, 2) vertices to (B, H, W) masks: a tensor, or an array if it cannot be differentiated."""
 
 FASTEST = {"cpu": "exact (numba)", "cuda": "exact (triton)"}
 PLAIN = "exact (torch)"
@@ -36,11 +36,11 @@ class Entry:
 
     Args:
         make: function of (size, number of vertices, device) that makes it.
-        package: what it is imported from, none for our own and torch's.
+        package: package that it is imported from; none for our own and torch's.
         install: how to get that package.
         differentiable: False where only masks can be made.
         draws: False for the floors, which touch every pixel and draw nothing.
-        devices: where it runs.
+        devices: devices that it runs on.
         largest: B * H * W * K beyond which it takes too long, or too much memory, to be timed on the CPU.
         largest_in_sweep: the same for the curves over size and number of vertices.
     """
@@ -69,7 +69,7 @@ def make_exact(backend: str) -> Callable[[int, int, str], Rasterize]:
 
 
 def make_method(method: str) -> Callable[[int, int, str], Rasterize]:
-    """Maker of another method with its usual settings; meshes are made of a circle's triangles, found once."""
+    """Maker of another method with its default options; meshes use a circle's triangles, computed once."""
 
     def make(size: int, num_vertices: int, device: str) -> Rasterize:
         return lambda vertices: rasterize_polygons(vertices, (size, size), rasterizer_options(method=method))[:, 0]
@@ -108,7 +108,7 @@ RASTERIZERS: dict[str, Entry] = {
 def find_rasterizers(
     device: str, entries: dict[str, Entry], only: Collection[str] | None = None
 ) -> tuple[dict[str, Entry], dict[str, str]]:
-    """The rasterizers that work on a device, and for the others why they do not and what helps."""
+    """The rasterizers that work on a device; for the others, the reason and the remedy."""
     found, missing = {}, {}
     for name, entry in entries.items():
         if device not in entry.devices or (only and name not in only):
@@ -131,7 +131,7 @@ def _why_missing(name: str, entry: Entry, device: str) -> str | None:
             import_module(entry.package)
         triangle = torch.tensor([[[1.0, 1.0], [6.0, 1.5], [3.0, 6.0], [1.5, 4.0]]], device=device)
         entry.make(8, 4, device)(triangle)
-    except Exception as error:  # whatever a broken package raises
+    except Exception as error:  # a broken package raises errors of any kind
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     return None
 

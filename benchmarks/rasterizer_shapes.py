@@ -23,8 +23,8 @@ def make_blobs(batch_size: int, size: int, num_vertices: int, generator: torch.G
 def make_bands(batch_size: int, size: int, num_vertices: int, generator: torch.Generator | None = None) -> Tensor:
     """C-shapes (B, K, 2) in pixels: arcs of 180 to 270 degrees, a sixth of the frame wide, turned at random.
 
-    The first half of the vertices is the outer arc, the second half the inner one on its way back. What a triangulation
-    of a circle's vertices covers when they move here is more than this polygon.
+    The first half of the vertices is the outer arc, the second half the inner arc in reverse. The triangulation of a
+    circle whose vertices move here covers more than this polygon.
     """
     draw = torch.rand(4, batch_size, 1, generator=generator)
     sweep = torch.pi * (1 + 0.5 * draw[0])

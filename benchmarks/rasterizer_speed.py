@@ -7,8 +7,8 @@ The job of the backward pass: masks (B, H, W) of B polygons, their mean squared 
 gradient with respect to the vertices. The loss is part of it, as in a training; on CUDA, where it takes as long as a
 rasterizer, a third job has the gradient of the masks given instead.
 
-How often a job is called follows from how long one call takes; slow jobs take part in the first rounds only, and in no
-case beyond their limit of elements (see ``rasterizer_registry.py``).
+The number of calls follows from the duration of one call; slow jobs take part in the first rounds only, and in no case
+beyond their limit of elements (see ``rasterizer_registry.py``).
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ SWEEP_BATCH = 8
 SWEEP_SIZES, SWEEP_VERTICES = (16, 32, 64, 128, 256, 512), (8, 16, 32, 64, 128, 256)
 SWEEP_FIXED = {"size": 64, "num_vertices": 32}
 SAMPLE_SECONDS = 0.05
-"""A sample is as many calls as make this long."""
+"""A sample has enough calls to take this long."""
 SLOW_SECONDS, SLOW_ROUNDS = 0.3, 3
-"""Jobs that take longer than this take part in so many rounds."""
+"""Jobs that take longer than the first value take part in only this many rounds."""
 PASS_NAMES = {
     "forward": "forward",
     "forward_backward": "forward + backward",
@@ -71,7 +71,7 @@ def measure_speed(entries: dict[str, Entry], device: str, options: argparse.Name
 def measure_case(
     entries: dict[str, Entry], case: tuple[int, int, int, bool], device: str, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Seconds of all rasterizers at one case, each pass on its own."""
+    """Seconds of all rasterizers at one case, each pass separately."""
     batch_size, size, num_vertices, with_backward = case
     inputs = make_inputs(batch_size, size, num_vertices, device, options.seed)
     elements = batch_size * size**2 * num_vertices
@@ -92,7 +92,7 @@ def measure_case(
 def measure_point(
     entries: dict[str, Entry], what: str, value: int, device: str, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Seconds at one point of a curve: forward and backward, or forward where there is no more."""
+    """Seconds at one point of a curve: forward and backward, or forward where there is no backward pass."""
     point = {**SWEEP_FIXED, what: value}
     inputs = make_inputs(SWEEP_BATCH, point["size"], point["num_vertices"], device, options.seed)
     elements = SWEEP_BATCH * point["size"] ** 2 * point["num_vertices"]

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The targets, as ratios within one run, and whether the figures at hand meet them. What is missed stays visible."""
+"""Targets as ratios within one run, and whether measurements meet them. Missed targets stay visible."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Target:
     Args:
         numerator: name of a rasterizer.
         denominator: name of another one, or None for the time itself.
-        bound: what we want.
+        bound: the target value.
         at_least: True if the ratio should be at least this, False if at most.
         passes: one of ``rasterizer_speed.PASS_NAMES``.
-        where: for which cases this holds.
+        where: whether the target applies to a case.
         device: cpu or cuda.
     """
 
@@ -72,7 +72,7 @@ TARGETS = (
 )
 
 FIT_TARGETS = (("mesh", 0.03), ("soft", 0.0))
-"""By how much the IoU of the exact method after 100 steps should exceed another method's."""
+"""Margins by which the IoU of the exact method after 100 steps should exceed another method's."""
 
 
 def judge_speed(speed: dict[str, Any], skipped: dict[str, dict[str, str]]) -> list[dict[str, Any]]:

@@ -3,8 +3,8 @@
 
 """Measure all rasterizers, ours and those of installed peers, in one process: speed, accuracy, fit test, memory.
 
-Prints tables, says which targets are met and which are missed, writes one JSON file, and draws the figures of the docs
-with ``--figures``. The peers are in the extra `benchmark`; those that are missing are named and left out.
+Prints tables and the targets that are met and missed, writes one JSON file, and draws the figures of the docs with
+``--figures``. The peers are in the extra `benchmark`; missing peers are named and left out.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     options = parser(__doc__, __file__, repeats=7, threads=1)
     options.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    options.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: all that there are")
+    options.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: all available ones")
     options.add_argument("--clock", choices=list(CLOCKS), default="wall", help="process: for a busy machine, 1 thread")
     options.add_argument("--only", nargs="+", choices=list(RASTERIZERS), help="only these rasterizers")
     options.add_argument("--cases", type=_case, nargs="+", default=list(speed.CASES), help="B,size,K[,forward]")
@@ -81,7 +81,7 @@ def _case(text: str) -> str:
 
 
 def devices(choice: str) -> list[str]:
-    """Where to measure."""
+    """Devices to measure on."""
     if choice == "auto":
         return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     if choice == "cuda" and not torch.cuda.is_available():
@@ -132,7 +132,7 @@ def _case_table(case: dict[str, Any], which: str, device: str) -> Table:
 
 
 def draw(results: dict[str, Any], options: argparse.Namespace) -> int:
-    """Draw the figures where they are wanted."""
+    """Draw the figures if requested."""
     if options.figures is not None:
         import rasterizer_figures
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Put the tables of all records into documents: `python benchmarks/report.py`. Nothing in them is typed.
+"""Put the tables of all records into documents: `python benchmarks/report.py`. No value is typed manually.
 
-A record is what a benchmark wrote with `--output benchmarks/records/NAME.json`; the document has the marks
-`<!-- benchmark: NAME TABLE -->` and `<!-- end -->` where a table of it goes.
+A benchmark writes its record with `--output benchmarks/records/NAME.json`; a table of it goes between the document's
+marks `<!-- benchmark: NAME TABLE -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def fill(document: str, records: Path) -> str:
 
 
 def published(table: dict[str, Any]) -> list[list[str]]:
-    """Heading and rows of a table as readers need them: what was measured, without the thresholds of its makers.
+    """Heading and rows of a table for readers: measurements, without the authors' thresholds.
 
-    A first column "target" names ratios and thresholds: the ratios stay, rows that could not be measured go.
+    A first column "target" names ratios and thresholds: the ratios are kept, rows that could not be measured removed.
     """
     header, rows = list(table["header"]), [list(row) for row in table["rows"]]
     if header[0] == "target":

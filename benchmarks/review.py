@@ -4,10 +4,9 @@
 """Response of the review page in Chromium: opening a study, drag to redraw, saving, Finish, and memory.
 
 A synthetic cine of 10 slices and 24 phases (or a study of yours), with endocardium and epicardium of 64 vertices on
-every frame; and one contour of 20,000 vertices. Drag: from the start of handling a movement of the mouse to new
-contours in the page; saving: from sending a change to the answer that it is on the disk. `--large`: 10,000 frames of 96
-x 96 pixels in 10 slices and 1,000 phases, one contour of 20,000 vertices among them. Needs chromium, chromium-driver
-and '.[test]'.
+every frame; and one contour of 20,000 vertices. Drag: from the start of handling a mouse movement to new contours in
+the page; saving: from sending a change to the answer that it is on disk. `--large`: 10,000 frames of 96 x 96 pixels in
+10 slices and 1,000 phases, with one contour of 20,000 vertices. Needs chromium, chromium-driver and '.[test]'.
 """
 
 from __future__ import annotations
@@ -108,7 +107,7 @@ def measure_large(options: Any) -> int:
 
 
 def write_contours(path: Path, study: Path, vertices: int, most: int) -> int:
-    """Circles on all frames, the endocardium of the middle one with `most` vertices; how many frames there are."""
+    """Write circles on all frames, the middle frame's endocardium with `most` vertices; return the number of frames."""
     sources = max(find_series(study)[0], key=len)
     middle = len(sources) // 2
 
@@ -151,7 +150,7 @@ def measure(results: Path, study: Path, repeats: int, finish: bool = True) -> di
 
 
 def chromium() -> Any:
-    """A browser without a window."""
+    """A headless browser."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1400,900"):

@@ -1,13 +1,13 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How long does `monai-acdr segment` take by the clock, from the shell to the results, imports and all?
+"""How long does `monai-acdr segment` take in wall-clock time, from the shell to the results, including imports?
 
-Each run is a process of its own, against those of another checkout of this package in turns, one after the other and in
-reverse order every other round. The processor's time of a run (user and system) is measured beside the clock: on
-a machine that does other work it says more. Contours of the two are compared vertex by vertex. Beside them the floor: a
-process that does nothing but load the weights, decode the pixels and pass as many crops through the networks. And the
-processor's time until the command opens the first file of the study, where a further process ends.
+Each run is a separate process, in turns with those of another checkout of this package, in reverse order every other
+round. The processor time of a run (user and system) is measured as well: it says more on a busy machine. Contours of
+the two are compared vertex by vertex. The floor is a process that only loads the weights, decodes the pixels and passes
+as many crops through the networks. Another process, which ends when the command opens the first file of the study,
+gives the processor time until then.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(checkout: Path, study: Path, output: Path | None, threads: int) -> dict[str, float]:
-    """Seconds and memory of one run, of the floor without an output."""
+    """Seconds and memory of one run, or of the floor if `output` is None."""
     if output is None:
         return _measured([FLOOR, str(study)], checkout, threads)
     command = [COMMAND, "segment", str(study), "--output", str(output), "--overwrite", *OPTIONS]

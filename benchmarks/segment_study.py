@@ -4,7 +4,7 @@
 """How long does `monai-acdr segment` take for a whole cine study, and how much memory?
 
 A study of 12 slices and 20 phases, 240 DICOM files of 256 x 256 pixels (synthetic, or one of yours with --study), goes
-from files to contours, to the DICOM objects, and to all that can be written. Each job runs in a separate process,
+from files to contours, to the DICOM objects, and to all possible outputs. Each job runs in a separate process,
 whose imports and first, smaller run are not counted. Every decoding of pixels is counted.
 """
 
@@ -83,7 +83,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(name: str, small: str, study: str, folder: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of the repeats, and peak memory above what there was before the first of them."""
+    """Seconds of the repeats, and peak memory above that before the first repeat."""
     prepare(options)
     out = Path(folder) / "out"
     segment(small, out, device="cpu", overwrite=True, **JOBS[name])

@@ -1,10 +1,10 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""How the benchmarks measure, and what they write down. Run alone, it prints the environment record.
+"""Timing and records of the benchmarks. Run alone, it prints the environment record.
 
 Jobs that are compared run in turns: each round runs every job once, and every other round in reverse order, so that
-whatever else the machine does meets all of them alike. The ratio of two jobs is taken within each round; the median
+other load on the machine affects all of them alike. The ratio of two jobs is taken within each round; the median
 over the rounds and its quartiles are reported, never a single best time.
 """
 
@@ -39,8 +39,8 @@ PACKAGES = (
 Job = Callable[[], object]
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "process": time.process_time}
-"""``process`` counts what this process computed, without the waits for other processes of a busy machine. The two agree
-for one thread on an idle machine; with more threads, or a GPU, only ``wall`` says how long something takes."""
+"""``process`` is the processor time of this process, without waits for other processes of a busy machine. The two agree
+for one thread on an idle machine; with more threads, or a GPU, only ``wall`` is the duration."""
 
 
 def time_in_turns(
@@ -55,10 +55,10 @@ def time_in_turns(
     """Time jobs against each other.
 
     Args:
-        jobs: what to run, by name.
+        jobs: functions to run, by name.
         repeats: timed rounds, at least 1.
         warmup: rounds before that, not timed.
-        number: calls that make one sample, 1 where a job is not named: a job of a millisecond needs more than one.
+        number: calls per sample, by name, 1 for other jobs: a job of a millisecond needs more than one.
         rounds: jobs that are too slow for all rounds take part in the first few only, and in no warm-up.
         finish: called before each start and stop of the clock: ``torch.cuda.synchronize`` where jobs run on CUDA.
         clock: seconds from any start; see :data:`CLOCKS`.
@@ -73,7 +73,7 @@ def time_in_turns(
     collected = gc.isenabled()
     gc.disable()
     gc.collect()
-    gc.freeze()  # what is there already need not be looked through before each sample
+    gc.freeze()  # existing objects need no scan before each sample
     try:
         for index in range(-warmup, repeats):
             taking_part = [name for name in jobs if name not in rounds or 0 <= index < rounds[name]]
@@ -121,7 +121,7 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str,
 
 
 def environment() -> dict[str, Any]:
-    """What a figure needs to be judged: versions, processor, threads, load. No names of users, machines or folders."""
+    """Context of a measurement: versions, processor, threads, load. No names of users, machines or folders."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -172,12 +172,12 @@ def prepare(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Table:
-    """Figures as cells: printed as text, kept in the record, and from there put into documents by ``report.py``.
+    """Values as cells: printed as text, kept in the record, and put into documents from there by ``report.py``.
 
     Attributes:
         name: a word, unique in its record.
-        header: one a column.
-        rows: as many cells each.
+        header: one heading per column.
+        rows: one cell per column each.
     """
 
     name: str

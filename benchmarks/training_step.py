@@ -4,8 +4,8 @@
 """What does a training step with the contour loss cost, compared with a pixel-wise Dice loss and the same network?
 
 Both steps are forward pass, loss, backward pass and optimizer step of the same DisplacementUNet on the same batch. The
-pixel-wise twin takes the first of the two output channels as logits. So every convolution is the same, and only what
-follows differs: a sigmoid and MONAI's DiceLoss there; T steps of the contour, rasterizer and ActiveContourLoss here.
+pixel-wise step takes the first of the two output channels as logits. So every convolution is the same, and only the
+rest differs: a sigmoid and MONAI's DiceLoss there; T steps of the contour, rasterizer and ActiveContourLoss here.
 The network is that of the Sunnybrook bundle.
 """
 
@@ -29,7 +29,7 @@ from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
 
 QUESTION = "time of a training step with ActiveContourLoss over the same step with a pixel-wise Dice loss"
 TARGET = 1.15
-"""Largest ratio that we want, at the default options."""
+"""Target: largest ratio, at the default options."""
 
 # The loss and the optimizer of the Sunnybrook bundle's configs/train.json.
 LOSS: dict[str, Any] = {"balloon_weight": 0.01, "curvature_weight": 0.3}
@@ -86,7 +86,7 @@ def make_batch(batch_size: int, size: int) -> tuple[Tensor, Tensor]:
 
 
 def contour_step(options: argparse.Namespace, image: Tensor, label: Tensor) -> Job:
-    """The step that we ask about."""
+    """The step with the contour loss."""
     start = CenteredCircle(options.num_vertices, options.initial_diameter)
     network = ActiveContourNet(make_network(options, "tanh"), start, options.num_iterations)
     optimizer = torch.optim.AdamW(network.parameters(), **OPTIMIZER)
@@ -101,7 +101,7 @@ def contour_step(options: argparse.Namespace, image: Tensor, label: Tensor) -> J
 
 
 def pixel_step(options: argparse.Namespace, image: Tensor, label: Tensor) -> Job:
-    """Its pixel-wise twin."""
+    """The pixel-wise counterpart."""
     network = make_network(options, "none")
     optimizer = torch.optim.AdamW(network.parameters(), **OPTIMIZER)
     loss_function = DiceLoss(sigmoid=True)

@@ -3,12 +3,12 @@
 
 """Does the spread of an ensemble's contours predict their errors?
 
-For each vertex its spread over the members, across the contour, is held against its distance to the reference contour:
-by deciles of the spread, and as a rank correlation. For each frame the mean spread is held against the Dice, and is the
-score by which frames with a Dice below a limit are to be found. Calibration: how many errors lie within the number of
-spreads within which a normal distribution has so many; as it is, and after one factor on all spreads that is fitted on
-another group. That group is the one which the networks were trained on, unless --fit-group says otherwise: their errors
-are smaller there. Distances are in pixels of the files. Intervals resample patients.
+For each vertex its spread over the members, across the contour, is compared with its distance to the reference contour:
+by deciles of the spread, and as a rank correlation. For each frame the mean spread is compared with the Dice, and is
+the score that should detect frames with a Dice below a limit. Calibration: the share of errors within z spreads,
+against that of a normal distribution; without and with one factor on all spreads, fitted on another group. By default
+(--fit-group) that is the training group, where errors are smaller. Distances are in pixels of the files. Intervals
+resample patients.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SAMPLES = 500
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured on F frames with K vertices each.
+    """Measurements on F frames with K vertices each.
 
     Attributes:
         spread: (F, K) pixels.
@@ -103,13 +103,13 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser(__doc__, __file__, repeats=1, threads=1)
     options.add_argument("--dataset-dir", required=True, help="Sunnybrook data in any of its layouts")
     options.add_argument("--group", default="validation")
-    options.add_argument("--fit-group", default="training", help="where the factor on the spread is fitted")
+    options.add_argument("--fit-group", default="training", help="group that the factor on the spread is fitted on")
     options.add_argument("--exclude", nargs="*", default=["SC-N-6"], help="patients; masks of SC-N-6 are displaced")
     options.add_argument("--every", type=int, default=1, help="take each n-th frame only")
     options.add_argument("--model", default="sunnybrook_lv_acdr", help="name or folder of a bundle")
     options.add_argument("--checkpoint", type=Path, help="weights of an ensemble, if not the bundle's")
     options.add_argument("--rois", nargs="+", choices=ROIS, default=ROIS)
-    options.add_argument("--low-dice", type=float, default=0.8, help="frames below are to be found")
+    options.add_argument("--low-dice", type=float, default=0.8, help="frames with a lower Dice are to be detected")
     return options.parse_args(arguments)
 
 
@@ -194,7 +194,7 @@ def with_interval(
     patients: Sequence[str],
     undefined: float = 0.0,
 ) -> dict[str, Any]:
-    """A statistic of two columns with its 95 % interval; a resample in which it is undefined counts as by chance."""
+    """A statistic of two columns with its 95 % interval; undefined resamples count as at chance level."""
     value = statistic(one, other)
     if value is None or len(set(patients)) < 2:
         return {"value": value, "ci95": None}
@@ -225,7 +225,7 @@ def roc_area(score: np.ndarray, positive: np.ndarray) -> float | None:
 
 
 def calibrate(found: Measured, fitted: Measured) -> dict[str, Any]:
-    """Shares of errors within the bounds, before and after a factor that brings those of ``fitted`` nearest."""
+    """Shares of errors within the bounds, before and after the factor that fits those of ``fitted`` best."""
     factor = fit_factor(fitted)
     shares = {"coverage": coverage(found, 1.0), "coverage_scaled": coverage(found, factor)}
     gaps = {key.replace("coverage", "mean_gap"): float(np.abs(each - NOMINAL).mean()) for key, each in shares.items()}
@@ -245,13 +245,13 @@ def coverage(measured: Measured, factor: float) -> np.ndarray:
 
 
 def fit_factor(measured: Measured) -> float:
-    """Of :data:`FACTORS` the one with the smallest mean gap between coverage and nominal share."""
+    """The factor of :data:`FACTORS` with the smallest mean gap between coverage and nominal share."""
     gaps = [np.abs(coverage(measured, factor) - NOMINAL).mean() for factor in FACTORS]
     return float(FACTORS[int(np.argmin(gaps))])
 
 
 def show(roi: str, result: dict[str, Any], options: argparse.Namespace) -> None:
-    """Print one ROI's figures."""
+    """Print one ROI's results."""
     deciles = result["by_vertex"]["deciles"]
     names = ("mean_spread", "mean_error", "error_q90")
     rows = [[str(index), *(f"{part[name]:.3f}" for name in names)] for index, part in enumerate(deciles, start=1)]

@@ -4,8 +4,8 @@
 """Do the volumes of predicted contours agree with those of the references?
 
 Whole cine studies (Sunnybrook in the layout `link.csv`, or synthetic ones) go through `segment`. The disc sum of the
-reference contours at end-diastole and end-systole stands against the disc sum of the predicted ones, first on the same
-frames (what the contours make), then as `segment` reports it, which has found slices and phases by itself.
+reference contours at end-diastole and end-systole is compared with the disc sum of the predicted contours, first on the
+same frames (the effect of the contours alone), then as reported by `segment`, which finds slices and phases itself.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def volumes(result: dict[str, float]) -> str:
-    """All figures in one cell."""
+    """All volumes in one cell."""
     return " / ".join(
         f"{result[key]:.1f}" if key.endswith("percent") else f"{result[key]:.0f}" for key in FIGURES.values()
     )
@@ -83,7 +83,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def compare(study: Path, items: list[dict[str, Any]], out: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Figures of one patient."""
+    """Volumes of one patient."""
     inputs = read_inputs(study)
     grid, reason = find_grid(inputs.frames)
     if grid is None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Does every study that a scanner pushes reach the PACS with its results, once, whatever is killed? Is memory flat?
+"""Does every study that a scanner pushes reach the PACS once, with its results, despite kills? Is memory constant?
 
 Two Orthanc servers run on the loopback: the inbox of docs/examples/orthanc and a PACS, to which its Lua script sends
 results. Small synthetic studies are pushed with storescu over several associations at once. `monai-acdr cohort --watch`
@@ -53,7 +53,7 @@ STABLE_SECONDS, SETTLE_SECONDS = 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run both parts, print tables, write the JSON file; the status is 1 when a result is missing or there twice."""
+    """Run both parts, print tables, write the JSON file; the status is 1 when a result is missing or duplicated."""
     options = read_options(arguments)
     results: dict[str, Any] = {}
     settings = {name: getattr(options, name) for name in ("studies", "associations", "kills", "soak", "seed")}
@@ -70,17 +70,17 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--output", type=Path, default=OUTPUT_DIR / "watch_orthanc.json", help="JSON file to write")
     options.add_argument("--studies", type=int, default=50, help="pushed while the service is killed; 0 for none")
-    options.add_argument("--associations", type=int, default=4, help="at once")
-    options.add_argument("--kills", type=int, default=20, help="of the service")
+    options.add_argument("--associations", type=int, default=4, help="parallel associations")
+    options.add_argument("--kills", type=int, default=20, help="number of kills of the service")
     options.add_argument("--soak", type=int, default=300, help="studies of the undisturbed run; 0 for none")
     options.add_argument("--longest", type=float, default=20.0, help="seconds from a start of the service to its kill")
     options.add_argument("--minutes", type=float, default=60.0, help="after which a part is given up")
-    options.add_argument("--seed", type=int, default=0, help="of the moments")
+    options.add_argument("--seed", type=int, default=0, help="seed of the kill times")
     return options.parse_args(arguments)
 
 
 def kill_service(options: argparse.Namespace) -> dict[str, Any]:
-    """Kill the service at random moments while studies come, and count what is in the PACS in the end."""
+    """Kill the service at random moments while studies arrive, and count the results in the PACS at the end."""
     generator = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name, two_servers(Path(name)) as servers:
         work, started = Path(name), time.monotonic()
@@ -199,7 +199,7 @@ class Servers:
         self.start("inbox")
 
     def push(self, folder: Path) -> None:
-        """Push a study as a scanner does, again when the inbox is away."""
+        """Push a study as a scanner does, and retry while the inbox is down."""
         command = ["storescu", "-aet", "MR1", "-aec", "INBOX", "127.0.0.1", str(self.dicom_port)]
         for _attempt in range(30):
             if subprocess.run([*command, *map(str, sorted(folder.iterdir()))], capture_output=True).returncode == 0:
@@ -236,7 +236,7 @@ def make_studies(folder: Path, number: int) -> list[Path]:
 
 
 def fork_service(url: str, work: Path, port: int | None = None) -> int:
-    """Start the service in a process of its own."""
+    """Start the service in a separate process."""
     rules = work / "rules.json"
     if not rules.exists():
         record = json.loads((EXAMPLES / "rules.json").read_text(encoding="utf-8"))
@@ -260,7 +260,7 @@ def fork_service(url: str, work: Path, port: int | None = None) -> int:
 
 
 def find_faults(servers: Servers, studies: int) -> list[str]:
-    """Results that are missing, or there more than once, by server."""
+    """Missing and duplicated results, by server."""
     faults = []
     for name, url in (("pacs", servers.pacs_url), ("inbox", servers.inbox_url)):
         server = Orthanc(url)
@@ -284,7 +284,7 @@ def series_of_results(server: Orthanc, study: str) -> Counter[str]:
 
 
 def metrics(port: int) -> dict[str, float]:
-    """What the service says of itself; empty while it starts."""
+    """Metrics of the service; empty while it starts."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
@@ -296,7 +296,7 @@ def metrics(port: int) -> dict[str, float]:
 
 
 def answers(server: Orthanc) -> bool:
-    """Whether a server is there."""
+    """Whether a server answers."""
     try:
         server.last_change()
     except OrthancError:
@@ -305,7 +305,7 @@ def answers(server: Orthanc) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses."""
+    """A free port of the loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

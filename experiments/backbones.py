@@ -4,8 +4,8 @@
 """Does any backbone learn? MONAI's 2-D networks as displacement networks, by the same call, on three data sets.
 
 Each network is `ActiveContourNet(network)` with the default loss, Adam, one learning rate and crops of zero mean and
-unit variance; nothing is tuned for any of them. `DisplacementUNet` stands beside them, and MONAI's UNet with Tanh in
-place of the head (`bound=None`), as the README once recommended. Training is short: does the loss fall?
+unit variance; nothing is tuned for any of them. For comparison: `DisplacementUNet`, and MONAI's UNet with Tanh instead
+of the head (`bound=None`), as the README once recommended. Training is short: does the loss fall?
 
 Data: synthetic short-axis hearts, made here; `DATA/sunnybrook_png`; `DATA/cdd_cesm`. Crops about the reference. Dice is
 measured on crops of other patients, with the statistics of batch norms taken from all training crops.
@@ -63,7 +63,7 @@ BACKBONES: dict[str, Callable[[], nn.Module]] = {
 
 
 def load_crops(name: str, data: Path, options: argparse.Namespace) -> tuple[Crops, Crops]:
-    """Crops for training, and others of other patients."""
+    """Crops for training, and crops of other patients."""
     with tempfile.TemporaryDirectory() as folder:
         if name == "hearts":
             write_short_axis_studies(folder, num_patients=12, num_slices=4, num_phases=3)
@@ -114,7 +114,7 @@ def train(name: str, crops: tuple[Crops, Crops], options: argparse.Namespace) ->
     torch.manual_seed(options.seed)
     (images, masks), tested = crops
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of MONAI's own arguments
+        warnings.simplefilter("ignore")  # about MONAI's own arguments
         network = ActiveContourNet(BACKBONES[name](), bound=None if "no head" in name else 0.25)
     loss_function = ActiveContourLoss()
     optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)

@@ -5,8 +5,8 @@
 
     python experiments/baseline_agreement.py STUDIES --overlays pixel_wise dynunet --weights last.pt --output OUT
 
-Regions, localizer, rule of the base, volumes and statistics are those of the Sunnybrook bundle; only what stands inside
-a region comes from another network. Its probabilities are traced at one half, with sub-pixel vertices, and the largest
+Regions, localizer, rule of the base, volumes and statistics are those of the Sunnybrook bundle; only the contours in a
+region come from another network. Its probabilities are traced at one half, with sub-pixel vertices, and the largest
 object of each structure counts.
 """
 
@@ -38,8 +38,8 @@ NUM_VERTICES = 256
 class MaskInferer(ContourInferer):
     """A :class:`~monai_acdr.inferers.ContourInferer` of a network that gives logits (B, C, h, w), C >= ``number``.
 
-    Its evolution has one step: from the region's center, without area, to the traced outline. A structure that is
-    not found stays without area.
+    Its evolution has one step: from the region's center, without area, to the traced outline. A missing structure
+    stays without area.
     """
 
     def __init__(self, network: torch.nn.Module, like: ContourInferer, number: int) -> None:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and print the statistics."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("studies")
-    options.add_argument("--overlays", nargs="+", default=["pixel_wise"], help="of experiments/configs")
+    options.add_argument("--overlays", nargs="+", default=["pixel_wise"], help="configs of experiments/configs")
     options.add_argument("--weights", required=True)
     options.add_argument("--output", required=True)
     options.add_argument("--roi", default="label")

@@ -12,18 +12,18 @@ from skimage.segmentation import morphological_chan_vese
 from torch import Tensor, nn
 
 CERTAIN = 20.0
-"""Logit of a pixel that belongs to the object; the negative of it elsewhere."""
+"""Logit of a pixel that belongs to the object; negated elsewhere."""
 
 
 class ChanVese(nn.Module):
     """Morphological Chan-Vese (Marquez-Neila et al. 2014) of scikit-image, from the circle in the middle of the crop.
 
-    Of the result the object at the middle is kept, or the nearest one, without holes.
+    The object at the middle, or the one nearest to it, is kept, without holes.
 
     Args:
         num_iterations, smoothing: of the evolution; the best of 5, 10, 20, 40, 80 and of 1 .. 4 on every fifth frame
             of Sunnybrook's training group.
-        diameter: of the first circle, as a fraction of the crop, that of the contour networks.
+        diameter: of the first circle, as a fraction of the crop, as for the contour networks.
     """
 
     def __init__(self, num_iterations: int = 10, smoothing: int = 1, diameter: float = 0.25) -> None:
@@ -31,7 +31,7 @@ class ChanVese(nn.Module):
         self.num_iterations = num_iterations
         self.smoothing = smoothing
         self.diameter = diameter
-        self.unused = nn.Parameter(torch.zeros(1))  # checkpoints and optimizers want a weight
+        self.unused = nn.Parameter(torch.zeros(1))  # checkpoints and optimizers need a weight
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 1, H, W) to logits (B, 1, H, W) of certain pixels."""
@@ -44,7 +44,7 @@ class ChanVese(nn.Module):
         distance = np.hypot(rows - image.shape[0] / 2, columns - image.shape[1] / 2)
         start = distance <= self.diameter * min(image.shape) / 2
         found = morphological_chan_vese(image, self.num_iterations, start, self.smoothing)
-        # Inside and outside are equal to the model: the inside is the phase that most of the first circle has.
+        # The model does not distinguish inside and outside: the inside is the phase of most of the first circle.
         if found[start].mean() < 0.5:
             found = 1 - found
         objects, number = ndimage.label(found)

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Plots of studies with an axis, and what learning curves tell."""
+"""Plots of studies with an axis, and training times from learning curves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def time_to_reach(run: dict[str, Any], dice: float) -> float | None:
 
 
 def plot_study(study: Study, summaries: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
-    """Figures against the study's axis, one line a view, with intervals."""
+    """Metrics against the study's axis, one line per view, with intervals."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,10 +1,9 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The frames that an evaluation got worst, as one contact sheet.
+"""Contact sheet of the worst frames of an evaluation.
 
-The evaluation's metrics.csv says which frames these are; pictures of them come from the bundle's inference with the
-same weights.
+The evaluation's metrics.csv selects the frames; their pictures come from the bundle's inference with the same weights.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from PIL import Image
 from monai_acdr.visualize import contact_sheet, save_png
 
 SHARE = 0.42
-"""Side of what is shown of a picture, about its middle."""
+"""Side of the part of a picture that is shown, about its middle."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = read_options(arguments)
     with options.metrics.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["dice"] and row["excluded"] == "False"]
-    first = rows[0].get("structure")  # of several structures the first one is looked at
+    first = rows[0].get("structure")  # of several structures only the first one is used
     worst = sorted((row for row in rows if row.get("structure") == first), key=lambda row: float(row["dice"]))
     worst = worst[: options.count]
     pictures = [

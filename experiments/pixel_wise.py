@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a network that says a mask needs in place of the contour's loss, its way back to the image and its ensemble."""
+"""Counterparts for networks that predict masks: loss, mapping back to the image, and ensemble."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NUM_VERTICES = 256
 
 
 class PixelLoss(nn.Module):
-    """Dice and cross-entropy, nnU-Net's loss, of each structure, at each depth where a network says several.
+    """Dice and cross-entropy, nnU-Net's loss, of each structure, at each depth under deep supervision.
 
-    Each structure is a separate class against the rest, for they contain each other. A reference that is NaN
-    everywhere is missing: it is left out, and the mean is over those that are known, as in ``ActiveContourLoss``.
+    Each structure is a separate class against the rest, since structures contain each other. A reference that is NaN
+    everywhere is missing: it is left out, and the mean is over the known references, as in ``ActiveContourLoss``.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class PixelLoss(nn.Module):
 
 
 class MeanLogits(DisplacementEnsemble):
-    """Several networks of one architecture as one, by the mean of their logits: what averaged fields are to contours.
+    """Several networks of one architecture as one, by the mean of their logits: the counterpart of averaged fields.
 
     Args:
         network: copied ``number`` times.
@@ -62,7 +62,7 @@ class MeanLogits(DisplacementEnsemble):
         super().__init__(copy.deepcopy(network) for _ in range(number))
 
     def write(self, checkpoints: Sequence[Path], path: Path) -> None:
-        """One checkpoint of the weights of ``number`` trainings."""
+        """Write one checkpoint with the weights of ``number`` trainings."""
         for member, checkpoint in zip(self.members, checkpoints, strict=True):
             load_network(member, checkpoint)
         save_checkpoint(self.state_dict(), path)
@@ -71,13 +71,13 @@ class MeanLogits(DisplacementEnsemble):
 class CropMaskToImaged(MapTransform):
     """Logits (C, h, w) of a crop to `pred_mask` on the label's grid, and to the contours of its largest objects.
 
-    The probability is resampled, then thresholded at one half: what a mask of the crop's size can say at best. Readers
-    and their references stand beside the heart by ``shift_key``, so the mask is moved there. Where the reference was
-    drawn with its outline, the mask is, too: like is compared with like. A mask that is empty has no contour.
+    The probability is resampled, then thresholded at one half: the best that a mask of the crop's size allows. The
+    readers' references are shifted from the heart by ``shift_key``, and so is the mask. Where the reference was drawn
+    with its outline, the mask is, too: like is compared with like. An empty mask has no contour.
 
     Args:
-        keys: the logits, first channel first, as many as the label has; replaced by the contour (1, P, 2), or by None,
-            and with several structures by (N, 256, 2), NaN where there is not one.
+        keys: the logits, of which the first channels are used, as many as the label has; replaced by the contour
+            (1, P, 2) or None, with several structures by (N, 256, 2), NaN for a missing structure.
         roi_key: region of the crop, in pixels of the label.
         label_key: the reference masks (N, H, W).
         contour_key: one more name for the contour; evaluations of masses look there.

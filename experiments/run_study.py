@@ -3,9 +3,9 @@
 
 """Do every run of one or more studies that has no record yet: `python experiments/run_study.py baselines --data DIR`.
 
-Kill it at any time and start it again: finished runs have a record in experiments/records, and an unfinished one goes
-on from its last epoch. Several runs go side by side, each in a separate process with one thread. A run that another
-such command is doing is left to it.
+It may be killed and restarted at any time: finished runs have a record in experiments/records, and an unfinished run
+resumes from its last epoch. Several runs go in parallel, each in a separate process with one thread. A run of another
+such command is skipped.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of files."""
+        """Name of its files."""
         return f"{self.variant.name}-seed{self.seed}"
 
     def record(self, records: Path) -> Path:
-        """The file that says it is done."""
+        """The record, which exists once the job is done."""
         return records / self.study.name / f"{self.name}.json"
 
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = [job for job in find_jobs(options) if not job.record(options.records).is_file()]
     print(f"{len(jobs)} runs to do: {', '.join(f'{job.study.name}/{job.name}' for job in jobs) or 'none'}", flush=True)
     failed = []
-    # Last what is made of the networks that the others trained.
+    # Last the variants that use networks trained by others.
     for chosen in ([job for job in jobs if not job.variant.derived], [job for job in jobs if job.variant.derived]):
         with ThreadPoolExecutor(options.workers) as pool:
             states = list(pool.map(lambda job: start(job, options), chosen))
@@ -68,7 +68,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.add_argument("--data", required=True, help="folder with sunnybrook_png/, sunnybrook_dicom/, cdd_cesm/")
     options.add_argument("--variants", nargs="+", help="only these")
     options.add_argument("--seeds", type=int, nargs="+", help="only these")
-    options.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs side by side")
+    options.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="parallel runs")
     options.add_argument("--records", type=Path, default=RECORDS)
     options.add_argument("--work", type=Path, default=WORK, help="folder of checkpoints and logs")
     options.add_argument("--set", default="{}", help="more configuration values, as JSON: for trying out only")
@@ -92,7 +92,7 @@ def find_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def start(job: Job, options: argparse.Namespace) -> int:
-    """Run one job in a separate process, unless another command is at it; its exit status."""
+    """Run one job in a separate process, unless another command runs it; return its exit status."""
     log = log_of(job, options)
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -105,7 +105,7 @@ def start(job: Job, options: argparse.Namespace) -> int:
 
 
 def run(job: Job, options: argparse.Namespace, log: Path) -> int:
-    """Run one job in a separate process, what it prints in a file; its exit status."""
+    """Run one job in a separate process, with its output in a file; return its exit status."""
     command = [
         *(sys.executable, str(HERE / "train_network.py"), job.study.name, job.variant.name),
         *("--seed", str(job.seed), "--dataset-dir", str(Path(options.data) / DATA[job.study.data].folder)),
@@ -119,7 +119,7 @@ def run(job: Job, options: argparse.Namespace, log: Path) -> int:
 
 
 def log_of(job: Job, options: argparse.Namespace) -> Path:
-    """Where a run writes what it prints."""
+    """File of a run's output."""
     return options.work / job.study.name / job.name / "log.txt"
 
 

@@ -31,7 +31,7 @@ EDGES = (0, 30, 60, 120, math.inf)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one table: rows are shapes and sizes, columns the variants that have records."""
+    """Print a table: one row per shape and size, one column per variant with records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of cdd_cesm")
     parser.add_argument("--records", type=Path, default=RECORDS)

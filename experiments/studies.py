@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The studies: which variants are trained, on what, and for how long. Everything that a table compares stands here."""
+"""Definitions of the studies: variants, data, settings and epochs of everything that a table compares."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Data:
     """A data set, the bundle that reads it, and how it is split.
 
     Attributes:
-        bundle: whose configs/train.json and configs/evaluate.json are run.
+        bundle: bundle whose configs/train.json and configs/evaluate.json are run.
         settings: configuration values of every run.
         folder: its name below the folder of all data.
-        parts: one training each, with its own values: the folds of a cross-validation.
+        parts: configuration values of one training each: the folds of a cross-validation.
         views: name -> configuration values of one evaluation: the regions of interest.
-        planned_folds: regions, input, views, budget and split are those that ``monai-acdr train --folds N`` chooses for
-            the folder, with a training for each fold; 0 for data sets whose settings stand here.
+        planned_folds: N if regions, input, views, budget and split are those that ``monai-acdr train --folds N``
+            chooses for the folder, with a training for each fold; 0 for data sets with settings of this module.
     """
 
     bundle: str
@@ -52,7 +52,7 @@ class Variant:
             ``study/variant`` for one of another study.
         weights_of: the variant whose networks, seed by seed, are measured with these settings, instead of a training.
         shipped: measure the weights that come with the bundle, instead of a training.
-        earlier: its records were made with a recipe that the bundle no longer has; it is shown and not run again.
+        earlier: its records come from a recipe that the bundle no longer has; they are shown, and not run again.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Variant:
 
     @property
     def derived(self) -> bool:
-        """Whether it is made of networks that other variants train."""
+        """Whether it uses networks that other variants train."""
         return bool(self.members or self.weights_of)
 
 
@@ -79,10 +79,10 @@ class Study:
         name: in file names and in the marks of documents.
         question: what it answers.
         data: key of `DATA`.
-        epochs: of each training; of planned data the plan says them.
+        epochs: of each training; the plan sets them for planned data.
         seeds: of each variant.
         variants: the lines of its tables.
-        axis: what the variants' values are, for a plot; empty for none.
+        axis: name of the variants' values, for a plot; empty for none.
         figures: columns of its tables, keys of a summary.
         settings: configuration values of every variant.
     """
@@ -98,7 +98,7 @@ class Study:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def seeds_of(self, variant: Variant) -> tuple[int, ...]:
-        """The seeds of a variant; what trains nothing is one run."""
+        """The seeds of a variant; a variant without training has a single run."""
         if variant.members:
             return self.seeds[-1:]
         return self.seeds[:1] if variant.settings.get("max_epochs") == 0 else self.seeds
@@ -121,7 +121,7 @@ DATA = {
         views={"label": {"roi": "label"}, "center": {"roi": "center"}},
     ),
     "sunnybrook_known": _KNOWN,
-    # The same in two sides: the bundle's, and the middle of the sides in training, which are 75 to 140 pixels.
+    # The same with two sides: the bundle's, and the middle of the sides in training, which are 75 to 140 pixels.
     "sunnybrook_sides": replace(
         _KNOWN, views={**_KNOWN.views, "label_107": {"roi": "label", "region#label_side": 107}}
     ),

@@ -1,12 +1,12 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Tables and plots of all studies from their records: `python experiments/tables.py`. Nothing in them is typed.
+"""Tables and plots of all studies from their records: `python experiments/tables.py`. No value is typed manually.
 
 Writes docs/tables/STUDY.csv with all values and differences, docs/images/study_STUDY.png for studies with an axis, and
 the tables between the marks `<!-- table: STUDY VIEW -->` (`STUDY VIEW VARIANT` for one row, `STUDY VIEW brief` for the
 main columns) and `<!-- end -->` of the documents. Values are means over all seeds; intervals are 95 % bootstrap
-intervals over patients, the seeds of a patient staying together.
+intervals over patients, which keep the seeds of a patient together.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FIGURES = {
     "apd_mm": ("APD, mm", 2),
     "good_contours_percent": ("good contours, %", 1),
 }
-"""What tables show: the key of a summary, its heading, its decimals."""
+"""Columns of the tables: key of a summary, its heading, its decimals."""
 
 BRIEF = ("mean_dice", "hd95_px", "hd95_mm")
 """Columns of a brief table, of those that the study has."""
@@ -61,13 +61,13 @@ COMPARED = ("dice", "hd95_px", "boundf", "apd_px")
 """Values of a case whose differences from the first variant are in the CSV files."""
 
 REACHED = 0.005
-"""A training has arrived when its Dice is this near to the best of its study."""
+"""A training has converged when its Dice is within this of the best of its study."""
 
 _MARK = re.compile(r"(<!-- table: (\w+) (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write all tables and plots that there are records for."""
+    """Write all tables and plots that have records."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--records", type=Path, default=RECORDS)
     options.add_argument("--tables", type=Path, default=TABLES)
@@ -141,7 +141,7 @@ def figure_table(study: Study, records: dict[str, list[dict[str, Any]]], view: s
 
 
 def cost_table(study: Study, records: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """What a training costs, and how long it takes to come near the best one."""
+    """Cost of a training, and its time to come near the best one."""
     trained = {name: runs for name, runs in records.items() if runs[0]["training_seconds"]}
     best = max((float(np.mean([last_dice(run) for run in runs])) for runs in trained.values()), default=0.0)
     headings = ["", "weights", "minutes, all epochs", f"minutes to Dice {best - REACHED:.4f}", "peak memory, MiB"]
@@ -197,12 +197,12 @@ def summaries_of(study: Study, records: dict[str, list[dict[str, Any]]]) -> dict
 
 
 def views_of(study: Study, runs: Sequence[dict[str, Any]]) -> list[str]:
-    """The regions of interest, and below ``label_epicardium`` and so on what runs have of further structures."""
+    """The regions of interest, then the views of further structures, such as ``label_epicardium``."""
     return list(dict.fromkeys([*DATA[study.data].views, *(view for run in runs for view in run["cases"])]))
 
 
 def summarize(runs: Sequence[dict[str, Any]], view: str) -> dict[str, Any]:
-    """The figures of all seeds together."""
+    """The metrics of all seeds together."""
     blank = dict.fromkeys(CASE_COLUMNS)
     return summarize_cases([{**blank, "status": "ok", **case} for run in runs for case in run["cases"][view]])  # type: ignore[typeddict-item]
 
@@ -215,7 +215,7 @@ def with_records(study: Study, records: dict[str, Any]) -> list[Variant]:
 def difference(
     first: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]], view: str, key: str
 ) -> tuple[float | None, float | None, float | None]:
-    """Mean of the first variant minus that of these runs, of seeds and cases that both have, and its interval."""
+    """Mean of the first variant minus that of these runs, over seeds and cases that both have, and its interval."""
     seeds = {run["seed"] for run in first} & {run["seed"] for run in runs}
     ours = _by_case([run for run in first if run["seed"] in seeds], view, key)
     theirs = _by_case([run for run in runs if run["seed"] in seeds], view, key)
@@ -241,7 +241,7 @@ def _difference(
 
 
 def _by_case(runs: Sequence[dict[str, Any]], view: str, key: str) -> dict[tuple[str, str], float]:
-    """A figure of each (patient, case), over the seeds that have it: an empty mask has no distance."""
+    """Mean metric of each (patient, case) over the seeds that have it: an empty mask has no distance."""
     found: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         for case in run["cases"][view]:

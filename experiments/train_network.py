@@ -3,8 +3,8 @@
 
 """One run of a study: train one variant with one seed by its bundle's own configuration, evaluate, write a record.
 
-A run that was killed goes on where its last epoch ended; a run that has a record is done. A run that was trained to its
-end and has lost its record is measured once more, not trained again.
+A killed run resumes after its last epoch; a run that has a record is done. A run that was trained to its end but has no
+record is evaluated again, not trained again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ VALIDATIONS = 10
 """Validations of a training, evenly spaced: the points of its learning curve."""
 
 PLAN = "plan"
-"""Key of values that stand below a variant's overlays."""
+"""Key of values that a variant's overlays override."""
 OBJECTS = "objects"
 """Key of values with Python objects for expressions, such as data lists."""
 
@@ -48,7 +48,7 @@ DECIMALS = 5
 
 
 class LearningCurve:
-    """Validation figures against the seconds of training, validations not counted. Kept in a file, to be resumed."""
+    """Validation metrics against the seconds of training, validations not counted. Kept in a file, to be resumed."""
 
     def __init__(self, path: Path, evaluator: Engine) -> None:
         self.path = path
@@ -72,7 +72,7 @@ class LearningCurve:
         self.started = now
 
     def __call__(self, engine: Engine) -> None:
-        """Add a point after each validation; epochs between two points are lost to the clock when a run is killed."""
+        """Add a point after each validation; when a run is killed, the time since the last point is lost."""
         if self.evaluator.state.epoch != engine.state.epoch:
             return
         figures = {name: round(float(value), DECIMALS) for name, value in self.evaluator.state.metrics.items()}
@@ -140,7 +140,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
         for view, settings in data.views.items():
             found = evaluate(data, variant, {**values, **settings}, weights, work / view)
             for number_of_structure, (structure, records) in enumerate(found.items()):
-                # Figures of the first structure go under the view's name, as those of networks of one.
+                # Metrics of the first structure go under the view's name, like those of networks of one structure.
                 cases.setdefault(f"{view}_{structure}" if number_of_structure else view, []).extend(records)
     return {
         "study": study.name,
@@ -161,7 +161,7 @@ def run(study: Study, variant: Variant, options: argparse.Namespace) -> dict[str
 
 
 def planned_parts(data: Data, dataset_dir: str) -> list[dict[str, Any]]:
-    """What ``monai-acdr train`` chooses for a data set, and its data lists: values of each fold."""
+    """Configuration values of each fold that ``monai-acdr train`` chooses for a data set, and its data lists."""
     prepared = plan_training(dataset_dir, TrainOptions(folds=data.planned_folds))
     values = {name: value for name, value in prepared.config.items() if name != "seed"}
     lists = {"train#data_list": "$items_seen", "validate#data_list": "$items_held_out"}
@@ -218,7 +218,7 @@ def find_overlay(own: Path, name: str) -> Path:
 
 
 def train(data: Data, variant: Variant, values: Mapping[str, Any], work: Path) -> tuple[int, list[dict[str, float]]]:
-    """Train to the end, from the last epoch that was saved; number of weights and learning curve."""
+    """Train to the end, from the last saved epoch; return the number of weights and the learning curve."""
     epochs = int(values["max_epochs"])
     paths = {"output_dir": str(work), "checkpoint": str(work / "best.pt")}
     resume = (work / "last.pt").is_file()
@@ -258,7 +258,7 @@ def join_members(study: Study, variant: Variant, parser: ConfigParser, runs: Pat
 
 
 def count_weights(path: Path) -> int:
-    """Number of weights in a checkpoint of nothing else."""
+    """Number of weights in a checkpoint that holds only weights."""
     tensors = load_checkpoint(path)
     return sum(tensor.numel() for name, tensor in tensors.items() if name.endswith((".weight", ".bias")))
 
@@ -266,7 +266,7 @@ def count_weights(path: Path) -> int:
 def evaluate(
     data: Data, variant: Variant, values: Mapping[str, Any], weights: Path, output: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Averaged weights after the last epoch on every case: no weights are chosen on the cases they are measured on.
+    """Evaluate the averaged weights of the last epoch on every case: no weights are chosen on the cases they score.
 
     Returns:
         Records of each structure, innermost first, of the frames that have a reference for it; under "" where the
@@ -280,7 +280,7 @@ def evaluate(
     found: dict[str, list[dict[str, Any]]] = {structure: [] for structure in report.options.structures or ("",)}
     for case in report.records:
         structure = case.get("structure", "")
-        # A frame without a reference of its first structure is a finding; of the others most have none.
+        # A missing reference of the first structure is a finding; most frames lack those of the others.
         is_known = case["status"] != "no_reference" or structure == next(iter(found))
         if is_known and case["patient"] not in report.options.excluded_patients:
             found[structure].append(case)
@@ -288,18 +288,18 @@ def evaluate(
 
 
 def peak_memory() -> float:
-    """The most that this process has held so far, MiB."""
+    """Peak memory of this process so far, MiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def shorten(case: Mapping[str, Any]) -> dict[str, Any]:
-    """What tables and paired comparisons need of a case."""
+    """The items of a case that tables and paired comparisons need."""
     rounded = {key: None if case[key] is None else round(float(case[key]), DECIMALS) for key in KEPT}
     return {"name": case["name"], "patient": case["patient"], **rounded, **{key: case[key] for key in COUNTS}}
 
 
 def machine() -> dict[str, Any]:
-    """Where and with what a run was made."""
+    """Machine and versions of a run."""
     commit = subprocess.run(
         ["git", "-C", str(CONFIGS), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()

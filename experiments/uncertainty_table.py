@@ -12,7 +12,7 @@ SHOWN = (0, 2, 4, 6, 8, 9)
 
 
 def uncertainty_table(record: dict[str, Any], roi: str) -> list[str]:
-    """Error of vertices by the decile of their spread, and what the spread says of frames."""
+    """Error of vertices by the decile of their spread, and how the spread predicts the quality of frames."""
     result = record["results"][roi]
     deciles = result["by_vertex"]["deciles"]
     lines = [
