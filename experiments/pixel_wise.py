@@ -80,7 +80,7 @@ class CropMaskToImaged(MapTransform):
             (1, P, 2) or None, with several structures by (N, 256, 2), NaN for a missing structure.
         roi_key: region of the crop, in pixels of the label.
         label_key: the reference masks (N, H, W).
-        contour_key: one more name for the contour; evaluations of masses look there.
+        contour_key: second key of the contour, for evaluations of masses.
         shift_key: item with (x, y) in pixels of the label, from the readers' contours to the objects; may be absent.
     """
 

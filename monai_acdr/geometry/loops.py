@@ -18,7 +18,7 @@ __all__ = ["REPAIRS", "SMALL_LOOP", "SettledContours", "cut_loops", "settle_cont
 REPAIRS = ("collapse", "self_intersection", "nesting", "neighbors")
 """Names of the repairs of a contour that a network gives: a step that collapsed it was not taken
 (:func:`keep_open`), a small loop was cut off (:func:`cut_loops`), vertices were pushed outward to contain the structure
-within (:func:`monai_acdr.geometry.nest_contours`), a cavity that cannot be as wide was outlined like those of the
+within (:func:`monai_acdr.geometry.nest_contours`), an implausibly wide cavity was outlined like those of the
 neighboring slices (:func:`monai_acdr.measures.cavities_too_wide`)."""
 
 SMALL_LOOP = 0.05
