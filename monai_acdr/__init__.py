@@ -4,8 +4,8 @@
 """Trainable active contours on MONAI: a polygon that evolves over a learned displacement field.
 
 ``from monai_acdr import load_model`` loads a bundle, and ``load_model("sunnybrook_lv_acdr").outline(image)`` outlines
-an image. Importing this package imports nothing else, and ``load_model`` only when it is asked for: take the rest from
-its parts, which mirror MONAI's own (``monai_acdr.networks.nets``, ``monai_acdr.losses``, ...).
+an image. Importing this package imports nothing else, and ``load_model`` only on first use: import the rest from its
+subpackages, which mirror MONAI's own (``monai_acdr.networks.nets``, ``monai_acdr.losses``, ...).
 
 The method is that of Gur, Shaharabany and Wolf, "End to End Trainable Active Contours via Differentiable Rendering",
 ICLR 2020.

@@ -3,8 +3,8 @@
 
 """Bundles of this installation: folders, documented config keys, and the check of a run's keys.
 
-``python -m monai_acdr.bundle run`` takes what ``python -m monai.bundle run`` takes. It is for the errors: JSON that
-cannot be read is named by file and line, and a run that fails ends with the reason instead of MONAI's wrapping of it.
+``python -m monai_acdr.bundle run`` takes the arguments of ``python -m monai.bundle run``. Its errors are better: JSON
+that cannot be read is named by file and line, and a failed run ends with the reason instead of MONAI's wrapping of it.
 """
 
 from __future__ import annotations
@@ -74,15 +74,15 @@ def bundle_root(name: str) -> Path:
 
 
 def find_bundle_root(name: str, folder: str | None = None) -> str:
-    """The default of ``bundle_root`` in a bundle's configs: right from the bundle's folder and from everywhere else.
+    """The default of ``bundle_root`` in a bundle's configs, correct in any working directory.
 
     Args:
         name: name of the bundle's folder.
-        folder: where a bundle was written that does not come with this installation.
+        folder: folder of a bundle that does not come with this installation.
 
     Returns:
-        Absolute path of the current folder if that is a bundle of this name (a copy, for example), otherwise
-        ``folder``, or that of the bundle that comes with this installation.
+        Absolute path of the current folder if it is a bundle of this name (a copy, for example), otherwise ``folder``,
+        or the folder of the bundle that comes with this installation.
     """
     here = Path.cwd()
     if here.name == name and (here / "configs" / "metadata.json").is_file():
@@ -222,7 +222,7 @@ _STRUCTURAL = {
     *("imports", "initialize", "run", "finalize", "training_checkpoint"),
     *("preprocessing", "dataset", "dataloader", "inferer", "evaluator"),
 }
-"""Top-level keys that MONAI's bundles have in common; they need no meaning of ours."""
+"""Top-level keys of all MONAI bundles, which need no meaning here."""
 
 
 class ConfigKey(NamedTuple):
@@ -231,7 +231,7 @@ class ConfigKey(NamedTuple):
     Attributes:
         name: as on the command line, without ``--``.
         default: the value in the config, as JSON; "..." for a larger part.
-        meaning: what it is for; empty for the parts that every MONAI bundle has.
+        meaning: meaning of the key; empty for the parts that every MONAI bundle has.
     """
 
     name: str
@@ -251,9 +251,9 @@ def bundle_keys(root: str | os.PathLike[str], config: str = "train") -> list[Con
 
     Raises:
         FileNotFoundError: when there is no such config.
-        ValueError: when it cannot be read.
+        ValueError: when the config cannot be read.
     """
-    content: dict[str, Any] = {}  # a config that is put on top of another has keys such as `network_def#clamp`
+    content: dict[str, Any] = {}  # a config that is merged into another has keys such as `network_def#clamp`
     _merge(content, _load(Path(root) / "configs" / f"{config}.json"))
     keys = []
     for key in content:
@@ -290,7 +290,7 @@ def _load(file: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(
             f"Expected JSON in {file}, but line {error.lineno}, column {error.colno} is not ({error.msg}): correct it."
         ) from error
-    except Exception as error:  # YAML that is not, a key that occurs twice, an encoding
+    except Exception as error:  # invalid YAML, a repeated key, an encoding
         raise ValueError(f"Expected a config in {file}, but it cannot be read ({error}): correct it.") from error
     if not isinstance(content, dict):
         raise ValueError(f"Expected an object with keys in {file}, but got {type(content).__name__}: correct it.")
@@ -298,14 +298,14 @@ def _load(file: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def check_config(root: str | os.PathLike[str], parser: ConfigParser | None = None) -> None:
-    """Refuse keys that a bundle does not have, arguments that a component does not take, and texts for numbers.
+    """Refuse keys that a bundle does not have, arguments that a component does not take, and strings for numbers.
 
-    Meant to be the first item of a config's ``initialize``: MONAI adds a key that it does not know to the config, where
-    nothing reads it. A key of the user's own is fine where something in the config refers to it.
+    Meant to be the first item of a config's ``initialize``: MONAI adds an unknown key to the config, where nothing
+    reads it. A user's own key is accepted if something in the config refers to it.
 
     Args:
-        root: folder of the bundle; its configs say which keys there are.
-        parser: the config; None for the one in whose expression this is called.
+        root: folder of the bundle; its configs define the known keys.
+        parser: the config; None for the config whose expression calls this function.
 
     Raises:
         ValueError: when there are such keys or values; the message has all of them, and the nearest known key of each.
@@ -325,7 +325,7 @@ def check_config(root: str | os.PathLike[str], parser: ConfigParser | None = Non
 
 
 def _running_parser() -> ConfigParser:
-    """The parser that evaluates the present expression: MONAI gives expressions no other way to their config."""
+    """The parser that evaluates the present expression, which MONAI does not pass to expressions."""
     frame = inspect.currentframe()
     resolver: Any = None
     while frame is not None:
@@ -339,7 +339,7 @@ def _running_parser() -> ConfigParser:
 
 
 def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
-    """Add the keys of a config to those of another; of values that differ, the first stays."""
+    """Add the keys of a config to those of another; existing values stay."""
     for key, value in source.items():
         name, *rest = ReferenceResolver.split_id(key)
         for part in reversed(rest):
@@ -351,7 +351,7 @@ def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
 
 
 def _unknown_keys(config: Mapping[str, Any], shipped: Mapping[str, Any]) -> Iterator[str]:
-    """Top-level keys, and those of the parts ``train`` and ``validate``, that are new and that nothing refers to."""
+    """New keys that nothing refers to, at the top level and in the parts ``train`` and ``validate``."""
     references = set(_references(config))
     tracking: Any = DEFAULT_MLFLOW_SETTINGS["configs"]
     known = {*shipped, *tracking, *_STRUCTURAL, ConfigParser.meta_key}
@@ -366,7 +366,7 @@ def _unknown_keys(config: Mapping[str, Any], shipped: Mapping[str, Any]) -> Iter
 
 
 def _unknown_arguments(config: Any, shipped: Any, parser: ConfigParser, place: str = "") -> Iterator[str]:
-    """Arguments of components, other than those of the shipped configs, that its signature does not have."""
+    """Arguments of components that are neither in the shipped configs nor in the component's signature."""
     if isinstance(config, list):
         for number, item in enumerate(config):
             yield from _unknown_arguments(item, None, parser, f"{place}#{number}")
@@ -388,19 +388,19 @@ def _unknown_arguments(config: Any, shipped: Any, parser: ConfigParser, place: s
 
 
 def _parameters(component: Mapping[str, Any], parser: ConfigParser) -> list[str] | None:
-    """Names of the arguments of a component; None when it takes any, or cannot be found here."""
+    """Names of the arguments of a component; None when it takes any, or cannot be imported."""
     try:
         target = ConfigComponent(config=dict(component), locator=parser.locator).resolve_module_name()
         target = locate(target) if isinstance(target, str) else target
         parameters = inspect.signature(target).parameters  # type: ignore[arg-type]
-    except Exception:  # whatever an import of the user's code raises: MONAI says so when it makes the component
+    except Exception:  # any error of the user's code: MONAI reports it when it makes the component
         return None
     names = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
     return names if len(names) == len(parameters) else _with_shortcuts(names, target)
 
 
 def _with_shortcuts(names: list[str], target: Any) -> list[str] | None:
-    """Arguments of a component whose further keywords are the fields of its `options`; None when they are not."""
+    """Arguments of a component whose further keywords are the fields of its `options`; None for other keywords."""
     try:
         given = get_args(get_type_hints(target.__init__ if inspect.isclass(target) else target)["options"])
     except Exception:  # no such argument, or annotations that cannot be read here
@@ -410,7 +410,7 @@ def _with_shortcuts(names: list[str], target: Any) -> list[str] | None:
 
 
 def _wrong_values(config: Any, shipped: Any, place: str = "") -> Iterator[str]:
-    """Texts where the shipped config has a number or a switch; ``true`` and ``false`` are fine at the top level."""
+    """Strings where the shipped config has a number or a Boolean; ``true`` and ``false`` are fine at the top level."""
     if isinstance(config, dict) and isinstance(shipped, dict):
         for key, value in config.items():
             yield from _wrong_values(value, shipped.get(key), f"{place}#{key}" if place else str(key))
@@ -450,7 +450,7 @@ def _nearest(name: str, part: str, shipped: Mapping[str, Any]) -> str:
 
 
 def _names(config: Any, place: str = "") -> Iterator[str]:
-    """Ids of all entries of dictionaries in a config, those with a meaning first."""
+    """Ids of all entries of dictionaries in a config, documented ones first."""
     if not place:
         yield from (name for name in CONFIG_KEYS if _value(config, name) is not _ABSENT)
     for key, value in config.items() if isinstance(config, dict) else ():
@@ -477,7 +477,7 @@ def _shown(value: Any) -> str:
 
 
 def run(config_file: str | Sequence[str] | None = None, args_file: str | None = None, **options: Any) -> None:
-    """Run a bundle as ``monai.bundle.run`` does. A config is code that is run: use those that you trust.
+    """Run a bundle as ``monai.bundle.run`` does. A config is code that is run: use only configs that you trust.
 
     Args:
         config_file: config or list of configs, later ones over earlier ones.
@@ -486,7 +486,7 @@ def run(config_file: str | Sequence[str] | None = None, args_file: str | None = 
 
     Raises:
         FileNotFoundError, ValueError: when a config cannot be read; the message names the file and the line.
-        RuntimeError: MONAI's, about an error in the run, which is its cause.
+        RuntimeError: raised by MONAI for an error in the run, which is its cause.
     """
     arguments = update_kwargs(_load(args_file) if args_file else None, config_file=config_file, **options)
     files = arguments.get("config_file")
@@ -502,15 +502,15 @@ def run(config_file: str | Sequence[str] | None = None, args_file: str | None = 
 
 
 def key_lines(root: str | os.PathLike[str], config: str = "train") -> list[str]:
-    """Text for people: the keys of a bundle's config with their defaults and meanings.
+    """Readable lines with the keys of a bundle's config, their defaults and meanings.
 
     Args:
         root: folder of the bundle.
         config: name of the config: train, evaluate, inference, ...
 
     Raises:
-        FileNotFoundError: when the bundle has no such config; the message names those that it has.
-        ValueError: when it cannot be read.
+        FileNotFoundError: when the bundle has no such config; the message names the existing ones.
+        ValueError: when the config cannot be read.
     """
     root = Path(root)
     names = sorted(path.stem for path in (root / "configs").glob("*.json") if path.stem != "metadata")
@@ -529,7 +529,7 @@ def keys(bundle: str, config: str = "train") -> None:
     """Print the keys of a bundle's config with their defaults and meanings.
 
     Args:
-        bundle: name of a bundle of this installation, or folder of any.
+        bundle: name of a bundle of this installation, or folder of any bundle.
         config: name of the config: train, evaluate, inference, ...
     """
     root = Path(bundle) if (Path(bundle) / "configs").is_dir() else bundle_root(bundle)
@@ -542,7 +542,7 @@ def _main(words: Sequence[str]) -> int:
         sys.stderr.write("Running a bundle needs fire, not installed here: pip install 'monai_acdr[bundle]'\n")
         return 1
     configs = [path for path in re.findall(r"[^\s'\",\[\]]+\.json", " ".join(words)) if Path(path).is_file()]
-    if {"-h", "--help"} & set(words) and words[0] == "run" and configs:  # fire knows the arguments of `run` alone
+    if {"-h", "--help"} & set(words) and words[0] == "run" and configs:  # fire knows only the arguments of `run`
         for path in map(Path, configs):
             keys(str(path.resolve().parents[1]), path.stem)
         return 0
@@ -559,7 +559,7 @@ def _main(words: Sequence[str]) -> int:
 
 
 def reason(error: BaseException) -> str:
-    """The message of the error that says what to do, below those that MONAI's runner wraps it in."""
+    """The message of the original error, which says what to do, without MONAI's wrapping errors."""
     while isinstance(error, RuntimeError) and error.__cause__ is not None:
         error = error.__cause__
     return str(error)

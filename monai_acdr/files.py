@@ -4,16 +4,16 @@
 """Files and folders of results that are complete or absent, even when the program is killed; used by all writers.
 
 Everything is written under a hidden name first and renamed when it is complete. Hidden names start with ``.`` and
-contain ``monai_acdr``; each belongs to a lock of the operating system, which ends with its process. So the next run
-knows what a killed process left, and removes it; what a running process writes, and other people's files, it leaves.
+contain ``monai_acdr``; each belongs to a lock of the operating system, which ends with its process. So the next run can
+identify and remove the files of a killed process; it leaves files of a running process and other files.
 
-A folder of results is replaced in three steps, and a process may be killed at any moment of them:
+A folder of results is replaced in three steps, and a process may be killed at any moment during them:
 
 1. New results are written to ``.monai_acdr-partial-ID/new``. Killed here: the next run deletes them.
-2. They are synchronized to the disk, and ``decided.json`` is put beside them, which says what is replaced by what.
+2. They are synchronized to the disk, and ``decided.json``, which lists the replacements, is put beside them.
 3. Earlier results move to ``.monai_acdr-partial-ID/old``, then new results move into the folder. One of them, named by
    the caller, is the first to leave and the last to arrive: while it is absent, the results are not complete. Killed
-   here: the next run does the moves that are missing. An error here: all moves are undone.
+   here: the next run completes the moves. An error here: all moves are undone.
 """
 
 from __future__ import annotations
@@ -55,26 +55,26 @@ __all__ = [
 ]
 
 LOCK = ".monai_acdr-lock"
-"""Lock of a folder; ``.NAME.monai_acdr-lock`` is that of one file in it."""
+"""Lock of a folder; ``.NAME.monai_acdr-lock`` is the lock of one file in it."""
 PARTIAL = ".monai_acdr-partial"
-"""Start of hidden names: ``.monai_acdr-partial.NAME`` is one file or folder, not yet in place (the name comes last,
+"""Prefix of hidden names: ``.monai_acdr-partial.NAME`` is one file or folder, not yet in place (the name comes last,
 because writers choose a format by the suffix), ``.monai_acdr-partial-ID`` a folder of results not yet published."""
 TEMPORARY = "monai_acdr-"
-"""Start of the names of temporary folders."""
+"""Prefix of temporary folders."""
 DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
 """Seconds that a writer waits for another writer of the same file."""
 CLAIM_SECONDS = 1.0
-"""Seconds for which a claim is tried: another process that looks for leftovers holds each lock for an instant."""
+"""Seconds to retry a claim: another process that checks for leftovers holds each lock for an instant."""
 _POLL_SECONDS = 0.02
 _ONLY_WRITERS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-"""Errors that reading does not have."""
+"""Errors that only writing can cause."""
 _WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
 """Errors of file systems without locks (some settings of Lustre and NFS)."""
 
 
 class OutputError(OSError):
-    """Something that cannot be written; each is also the error that Python has for its number, where there is one."""
+    """An error of writing; subclasses also derive from Python's own exception for the error number."""
 
     def __str__(self) -> str:
         if self.errno is None:
@@ -129,10 +129,10 @@ def _next_step(number: int) -> str:
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors of the system in the block are those of writing `path`, whatever hidden file they name.
+    """Report system errors in the block as errors of writing `path`, whatever hidden file they name.
 
     Raises:
-        OutputError: for every OSError of the system; errors with their own message stay.
+        OutputError: for every OSError of the system; errors with a message of this package stay as they are.
     """
     try:
         yield
@@ -148,10 +148,10 @@ def _output_error(error: OSError, path: str | os.PathLike[str]) -> OutputError:
 
 
 def check_parent(path: str | os.PathLike[str]) -> Path:
-    """The path of a file to write, whose folder exists: a mistyped one is not made.
+    """The path of a file to write. Its folder must exist, because a mistyped folder should not be made.
 
     Raises:
-        MissingFolderError: when it does not.
+        MissingFolderError: when the folder does not exist.
     """
     path = Path(path)
     if path.absolute().parent.exists() and not path.absolute().parent.is_dir():
@@ -162,10 +162,10 @@ def check_parent(path: str | os.PathLike[str]) -> Path:
 
 
 def check_free(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that is taken, if only by a link that leads nowhere.
+    """Refuse a path that is taken, even by a broken link.
 
     Raises:
-        FileExistsError: when it is.
+        FileExistsError: when the path is taken.
     """
     path = Path(path)
     if path.is_symlink() and not path.exists():
@@ -182,11 +182,11 @@ def check_inputs_kept(
     """Refuse to replace an input file, by whatever name or link.
 
     Args:
-        outputs: files and folders that are to be replaced; absent ones do no harm.
-        inputs: files that are read; None and absent ones are left out.
+        outputs: files and folders to replace; absent ones are ignored.
+        inputs: files that are read; None and absent ones are ignored.
 
     Raises:
-        FileExistsError: when one of `outputs` is one of `inputs` or has it in it.
+        FileExistsError: when one of `outputs` is or contains one of `inputs`.
     """
     files = [path for path in (Path(item) for item in inputs if item is not None) if path.exists()]
     same = {(status.st_dev, status.st_ino): path for path, status in ((path, path.stat()) for path in files)}
@@ -207,12 +207,12 @@ def check_inputs_kept(
 class _Lock:
     """Exclusive lock of the operating system on a hidden file.
 
-    The system releases it when the process ends, so a file that is there but not locked was left by a killed process.
-    The file is removed by the one who holds the lock. Whoever opened it before finds, once locked, that the name no
-    longer leads to that file, and starts again; `filelock` would keep the file, which has no place among results.
+    The system releases it when the process ends, so a file that exists but is not locked was left by a killed process.
+    The holder of the lock removes the file. A process that opened it earlier notices, after locking it, that the name
+    no longer refers to that file, and starts again; `filelock` would keep the file, which has no place among results.
 
-    On a file system without locks the existence of the file is the lock: then the file of a killed process has to be
-    deleted by the user.
+    On a file system without locks the existence of the file is the lock: then the user has to delete the file of a
+    killed process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -222,7 +222,7 @@ class _Lock:
 
     @property
     def remedy(self) -> str:
-        """What to add to the message that the lock is taken: a way out where a killed process may have left it."""
+        """Addition to the message that the lock is taken: the remedy where a killed process may have left it."""
         return f" (If no other run is at work, delete {self.path}.)" if self._by_existence else ""
 
     @property
@@ -261,7 +261,7 @@ class _Lock:
                 return False
 
     def release(self) -> None:
-        """Remove the file and let go; does nothing when the lock is not held."""
+        """Remove the file and release the lock; does nothing when the lock is not held."""
         if self._descriptor is None:
             return
         try:
@@ -271,7 +271,7 @@ class _Lock:
             _held.discard(self)
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
-        if os.name == "nt":  # an open file cannot be removed there
+        if os.name == "nt":  # Windows cannot remove an open file
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
 
@@ -351,20 +351,20 @@ def _locked(path: Path, wait: float, message: str) -> Iterator[_Lock]:
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str], overwrite: bool = True) -> Iterator[Path]:
-    """Write a file beside `path`, and have it moved into place when the block ends well.
+    """Write a file beside `path`, and move it into place when the block ends without an error.
 
-    No reader ever sees half a file. After an error the old file, if any, is as it was and no temporary file is left.
+    No reader ever sees half a file. After an error the old file, if any, is unchanged and no temporary file is left.
     Two writers of one file take turns.
 
     Args:
-        path: of the file; its folder must exist.
-        overwrite: whether a file that is there when the block ends is replaced.
+        path: path of the file; its folder must exist.
+        overwrite: whether to replace a file that exists when the block ends.
 
     Yields:
         A path in the same folder, with the same suffixes, that does not exist yet.
 
     Raises:
-        FileExistsError: when there is a file and `overwrite` is false, or another process does not finish that file.
+        FileExistsError: when the file exists and `overwrite` is false, or another process does not finish it.
         OSError: when the file cannot be written or moved.
     """
     path = Path(path)
@@ -390,19 +390,19 @@ def replace_file(path: str | os.PathLike[str], overwrite: bool = True) -> Iterat
 
 @contextmanager
 def replace_folder(folder: str | os.PathLike[str], private: bool = True) -> Iterator[Path]:
-    """Fill a folder beside `folder`, and have it take that place when the block ends well.
+    """Fill a folder beside `folder`, and move it into place when the block ends without an error.
 
     Args:
-        folder: absent or empty; the folder above it must exist.
-        private: whether only this user can read it, such as a study with a patient's name.
+        folder: absent or empty; its parent folder must exist.
+        private: whether only this user can read it, for example a study with a patient's name.
 
     Yields:
         An empty folder.
 
     Raises:
         FileExistsError: when `folder` is a file or has content.
-        FileNotFoundError: when the folder above does not exist.
-        OSError: when it cannot be written.
+        FileNotFoundError: when the parent folder does not exist.
+        OSError: when the folder cannot be written.
     """
     folder = Path(folder).absolute()
     if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
@@ -421,13 +421,13 @@ def write_text_atomically(
     """Write `text` (UTF-8) by :func:`replace_file`; missing folders are made.
 
     Args:
-        path: of the file.
+        path: path of the file.
         text: its content.
         overwrite: replace an existing file.
-        private: readable for its owner alone.
+        private: readable only for its owner.
 
     Raises:
-        FileExistsError: when there is a file and `overwrite` is false.
+        FileExistsError: when the file exists and `overwrite` is false.
         OSError: when the folder cannot be made or written.
     """
     path = Path(path)
@@ -445,13 +445,13 @@ def write_text_atomically(
 
 @contextmanager
 def output_folder(folder: str | os.PathLike[str], names: Sequence[str], overwrite: bool = False) -> Iterator[Path]:
-    """Lock a folder, and publish results in it when the block ends well.
+    """Lock a folder, and publish results in it when the block ends without an error.
 
-    The folder is made and locked before the block, so that a missing permission or another run shows before the work.
-    After an error nothing is left.
+    The folder is made and locked before the block, so that a missing permission or another run is reported before the
+    work. After an error nothing is left.
 
     Args:
-        folder: where results go; made when missing. What else lies there stays.
+        folder: folder for results, made when missing. Other content stays.
         names: as in :func:`publish_results`.
         overwrite: as in :func:`publish_results`.
 
@@ -467,18 +467,18 @@ def output_folder(folder: str | os.PathLike[str], names: Sequence[str], overwrit
 
 @contextmanager
 def lock_folder(folder: str | os.PathLike[str], wait: float = 0.0) -> Iterator[Path]:
-    """Be the only one who writes results to a folder; what killed runs left there is finished or removed first.
+    """Lock a folder for one writer of results; leftovers of killed runs are completed or removed first.
 
     Args:
-        folder: made when missing; removed again at the end if nothing is in it.
+        folder: folder to lock, made when missing; removed at the end if it is empty.
         wait: seconds to wait for another run.
 
     Yields:
         Its absolute path.
 
     Raises:
-        FileExistsError: when another run is at work in the folder, or `folder` is a file.
-        OSError: when it cannot be made or written, or is deleted while it is locked.
+        FileExistsError: when another run is writing to the folder, or `folder` is a file.
+        OSError: when the folder cannot be made or written, or is deleted while it is locked.
     """
     folder = Path(folder).absolute()
     if folder.is_symlink() and not folder.exists():
@@ -515,21 +515,21 @@ def lock_folder(folder: str | os.PathLike[str], wait: float = 0.0) -> Iterator[P
 
 @contextmanager
 def publish_results(folder: Path, names: Sequence[str], overwrite: bool = False) -> Iterator[Path]:
-    """Collect results, and put them into a folder, which is locked, when the block ends well.
+    """Collect results, and move them into a locked folder when the block ends without an error.
 
     Args:
-        folder: locked by :func:`lock_folder`.
+        folder: folder locked by :func:`lock_folder`.
         names: every file and folder that this program may write there. Existing ones are refused, or with
-            ``overwrite`` replaced: none is left of the last run, so that results of two runs never lie together. The
-            last name is removed first and put in place last: readers who find it find the rest.
+            ``overwrite`` all replaced, so that results of two runs are never mixed. The last name is removed first and
+            put in place last: readers who find it find the rest.
         overwrite: see ``names``.
 
     Yields:
         An empty folder to write to.
 
     Raises:
-        FileExistsError: when there are results already and ``overwrite`` is false.
-        OSError: when results cannot be written; earlier ones are as they were.
+        FileExistsError: when results exist and ``overwrite`` is false.
+        OSError: when results cannot be written; earlier ones are unchanged.
         ValueError: when a result is not among ``names``.
     """
     existing = [name for name in names if os.path.lexists(folder / name)]
@@ -547,20 +547,20 @@ def publish_results(folder: Path, names: Sequence[str], overwrite: bool = False)
 
 @contextmanager
 def publish_into(folder: Path, replaced: Collection[str], last: str, durable: bool = True) -> Iterator[Path]:
-    """Collect files and folders, and move all of them into a locked folder when the block ends well.
+    """Collect files and folders, and move all of them into a locked folder when the block ends without an error.
 
     Args:
-        folder: locked by :func:`lock_folder`.
-        replaced: names in it that make room, with or without a successor.
-        last: name that leaves first and arrives last.
-        durable: whether to have every file written to the disk before the moves, in case the power fails. It takes
+        folder: folder locked by :func:`lock_folder`.
+        replaced: names in the folder that are removed, with or without a replacement.
+        last: name that is removed first and put in place last.
+        durable: whether to synchronize every file to the disk before the moves, in case of a power failure. It takes
             milliseconds per file; files that can be made again do not need it.
 
     Yields:
         An empty folder to write to.
 
     Raises:
-        OSError: when files cannot be written or moved; then the folder is as it was.
+        OSError: when files cannot be written or moved; then the folder is unchanged.
     """
     work = folder / f"{PARTIAL}-{uuid.uuid4().hex}"
     process = os.getpid()
@@ -575,15 +575,15 @@ def publish_into(folder: Path, replaced: Collection[str], last: str, durable: bo
         if error.errno is None:
             raise
         name = Path(str(error.filename or ""))
-        if name.is_relative_to(work):  # people know a file by its place
+        if name.is_relative_to(work):  # users know a file by its final path
             inside = name.relative_to(work).parts
             place = folder.joinpath(*inside[1:]) if inside[:1] == ("new",) else folder
             raise _output_error(error, place) from error
-        if error.errno in _ONLY_WRITERS:  # without a name
+        if error.errno in _ONLY_WRITERS:  # these name no file
             raise _output_error(error, error.filename or folder) from error
         raise
     finally:
-        # With a decision left, moves could neither be done nor be undone: the next run will do them.
+        # If the decision is still there, moves could be neither completed nor undone: the next run completes them.
         if os.getpid() == process and not (work / DECIDED).exists():
             _remove(work)
 
@@ -605,7 +605,7 @@ def _publish(work: Path, folder: Path, replaced: Collection[str], last: str) -> 
 
 
 def _move(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]) -> None:
-    """Do the moves that are not done yet."""
+    """Complete the moves that are still missing."""
     for name in replaced:
         if os.path.lexists(folder / name) and not os.path.lexists(work / "old" / name):
             os.replace(folder / name, work / "old" / name)
@@ -616,7 +616,7 @@ def _move(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]
 
 
 def _undo(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]) -> None:
-    """Undo the moves that were done, the last one first, through states that :func:`_move` can go on from."""
+    """Undo the completed moves, the last one first, through states from which :func:`_move` can continue."""
     for name in reversed(made):
         if os.path.lexists(folder / name) and not os.path.lexists(work / "new" / name):
             os.replace(folder / name, work / "new" / name)
@@ -627,7 +627,7 @@ def _undo(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]
 
 
 def _finish(folder: Path) -> None:
-    """Complete or discard what a killed run left in a folder that is locked now."""
+    """Complete or discard the leftovers of a killed run in a folder that is locked now."""
     for work in sorted(folder.glob(f"{PARTIAL}-*")):
         if (work / DECIDED).is_file() and not work.is_symlink():
             record = json.loads((work / DECIDED).read_text(encoding="utf-8"))
@@ -638,7 +638,7 @@ def _finish(folder: Path) -> None:
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove the hidden files in a folder whose writers were killed before they could; those in use stay."""
+    """Remove the hidden files that killed writers left in a folder; files in use stay."""
     folder = Path(folder)
     if not folder.is_dir():
         return
@@ -661,13 +661,13 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """An empty folder among the temporary files that only this user can read, gone when the block ends.
+    """An empty temporary folder that only this user can read, removed when the block ends.
 
-    Copies of patients' images lie there, and a process may be killed: folders of processes that have ended are removed
-    first. A lock in each tells whether its process runs, also one in another container.
+    It may hold copies of patients' images when its process is killed: folders of ended processes are removed first. A
+    lock in each tells whether its process is running, also in another container.
 
     Raises:
-        OSError: when it cannot be made.
+        OSError: when the folder cannot be made.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
         with suppress(OSError):  # another user's
@@ -676,7 +676,7 @@ def temporary_folder() -> Iterator[Path]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
         lock = _Lock(folder / LOCK)
-        if lock.acquire():  # else another process has taken it for one that was left
+        if lock.acquire():  # otherwise another process has taken it for a leftover
             break
     process = os.getpid()
     try:
@@ -697,21 +697,21 @@ def _remove_unlocked(folder: Path) -> None:
 
 
 def is_own_name(name: str) -> bool:
-    """Whether a file name in a folder is one of the hidden ones of this module."""
+    """Whether a file name in a folder is a hidden name of this module."""
     return name.startswith((PARTIAL, LOCK)) or (name.startswith(".") and name.endswith(LOCK))
 
 
 def claim_file(path: str | os.PathLike[str]) -> bool:
-    """Let no other process claim `path` until this one ends or releases it: a training claims its checkpoint.
+    """Claim `path` for this process until it ends or releases it: a training claims its checkpoint.
 
     Writing the file is not affected.
 
     Returns:
-        Whether the claim is new; False when this process had it already.
+        Whether the claim is new; False when this process already has it.
 
     Raises:
-        FileExistsError: when another process has claimed it.
-        OSError: when its folder cannot be made or written.
+        FileExistsError: when another process has claimed the path.
+        OSError: when the folder cannot be made or written.
     """
     path = Path(path).absolute()
     with writing(path):
@@ -751,7 +751,7 @@ def _release_claims() -> None:
 
 
 def _is_no_folder(path: Path) -> bool:
-    """Whether something else is there; asked once, because another run may remove an empty folder at any moment."""
+    """Whether a path is not a folder but exists; one call, as another run may remove an empty folder at any moment."""
     try:
         return not stat.S_ISDIR(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -779,7 +779,7 @@ def _lock_of(path: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or folder of our own, if it is there."""
+    """Remove a file or folder of this module, if it exists."""
     if path.is_dir() and not path.is_symlink():
         _despite_signal(lambda: shutil.rmtree(path, ignore_errors=True))
     else:
@@ -788,7 +788,7 @@ def _remove(path: Path) -> None:
 
 
 def _despite_signal(step: Callable[[], object]) -> None:
-    """Do a step of cleaning up even when a signal raises an exception in it; a second one would end the process."""
+    """Complete a cleanup step even when a signal raises an exception in it; a second signal would end the process."""
     try:
         step()
     except (KeyboardInterrupt, SystemExit):
@@ -805,7 +805,7 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 
 def _synchronize(path: Path) -> None:
-    """Have a file, or a folder with all its content, written to the disk."""
+    """Synchronize a file, or a folder with all its content, to the disk."""
     if path.is_symlink():
         return
     if not path.is_dir():
@@ -818,7 +818,7 @@ def _synchronize(path: Path) -> None:
 
 
 def _synchronize_entries(folder: Path) -> None:
-    """Have the names in a folder written to the disk, where the system can do that."""
+    """Synchronize the names in a folder to the disk, where the system can do that."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

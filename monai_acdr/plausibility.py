@@ -3,10 +3,10 @@
 
 """Findings, and plausible ranges in millimeters: pixel spacing, field of view, slice distance, region of interest.
 
-A header, an option or a document may say anything about the scale of an image: meters for millimeters, microns without
-their unit, a placeholder of 1, damage. Measures in mm and mL follow it silently, and regions of a size in mm become
-images of any size in pixels. What cannot be is refused, with the value and the bounds; what is odd comes back in
-words, for a finding. The bounds are wide: they tell units and damage, not bad protocols.
+A header, an option or a document may state a wrong scale of an image: meters for millimeters, microns without their
+unit, a placeholder of 1, damage. Measures in mm and mL follow it silently, and regions of a size in mm become images of
+any size in pixels. Impossible values are refused, with the value and the bounds; unusual ones are returned as text for
+a finding. The bounds are wide: they detect wrong units and damage, not bad protocols.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Finding:
     """A finding about a study or a data set.
 
     Attributes:
-        kind: a fixed word for programs, such as ``overlap``; of a data set a key of ``monai_acdr.data.quality.KINDS``.
-        text: a sentence for people; never a patient's identity. Of a data set the observation, which may be empty.
+        kind: a fixed word for programs, such as ``overlap``; for a data set a key of ``monai_acdr.data.quality.KINDS``.
+        text: a readable sentence without a patient's identity. For a data set the observation, which may be empty.
         subject: file or patient of a data set, relative to its folder, never from a DICOM header; empty for a finding
             about the whole study.
     """
@@ -55,19 +55,19 @@ class Finding:
     subject: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """Values by name, ready for JSON: the subject only where there is one."""
+        """Values by name, ready for JSON; the subject only where it is not empty."""
         plain = {"kind": self.kind, "text": self.text}
         return {**plain, "subject": self.subject} if self.subject else plain
 
 
 @dataclass(frozen=True)
 class ImageKind:
-    """A kind of images, by what its pixels measure.
+    """A kind of images with its plausible pixel spacings.
 
     Attributes:
-        name: for messages.
+        name: name for messages.
         lowest, highest: spacing in mm beyond which an image is refused.
-        usual_lowest, usual_highest: spacing in mm beyond which it is odd.
+        usual_lowest, usual_highest: spacing in mm beyond which it is unusual.
     """
 
     name: str
@@ -78,8 +78,8 @@ class ImageKind:
 
 
 TOMOGRAPHY = ImageKind("MR, CT and other cross sections", 0.05, 10.0, 0.2, 7.0)
-"""Hearts are imaged with 0.7 to 2.5 mm, CT with 0.2 to 1.2 mm, PET and SPECT with up to 7 mm. Small animals have 0.05
-to 0.2 mm; a scale of 0.01 mm, or of 300 mm, is another unit."""
+"""Cardiac images have 0.7 to 2.5 mm, CT 0.2 to 1.2 mm, PET and SPECT up to 7 mm, small animals 0.05 to 0.2 mm; 0.01 mm
+or 300 mm is a wrong unit."""
 
 PROJECTION = ImageKind("mammograms and radiographs", 0.01, 4.0, 0.02, 1.2)
 """Detectors and digitized films have 0.04 to 0.2 mm; copies that were reduced to a thumbnail up to about 3 mm."""
@@ -91,39 +91,39 @@ _PROJECTIONS = ("MG", "CR", "DX", "RF", "XA", "RG", "IO", "PX")
 _TOMOGRAPHIES = ("MR", "CT", "PT", "NM")
 
 MAX_ANISOTROPY = 10.0
-"""Largest ratio of the sides of a pixel. Reconstructed pixels are square, or nearly so; the pixels of a volume that is
-cut along its thick slices reach about 8."""
+"""Largest ratio of the sides of a pixel. Reconstructed pixels are square, or nearly so; pixels of a volume reformatted
+across its thick slices reach about 8."""
 
 USUAL_ANISOTROPY = 2.0
-"""A ratio beyond this is odd: the plane may not be the one that was imaged."""
+"""A ratio beyond this is unusual: the plane may not be the one that was imaged."""
 
 FIELD_OF_VIEW_MM = (0.5, 2500.0)
-"""Smallest and largest extent of an image along its longer side: from a field of a microscope to a whole body."""
+"""Smallest and largest extent of an image along its longer side: from a microscope's field of view to a whole body."""
 
 MIN_JUDGED_PIXELS = 32
-"""Images without a side of so many pixels are cuttings: their field of view may be as small as it is."""
+"""Images whose sides have fewer pixels are cutouts, for which a small field of view is accepted."""
 
 SLICE_DISTANCE_MM = (0.01, 100.0)
 """Smallest and largest distance of neighboring slices; short-axis stacks have 5 to 15 mm."""
 
 FARTHEST_MM = 1e5
-"""Largest coordinate of the first pixel in mm; scanners and tables have a few meters."""
+"""Largest coordinate of the first pixel in mm; scanners and tables measure a few meters."""
 
 MAX_REGION_TIMES = 8.0
-"""Sides of a region of interest, in longer sides of its image, beyond which it is refused: all but one part in sixty
-of it would be outside. Small images reach 2 to 3, a heart's region of 130 mm on an image that was cut to it."""
+"""Side of a region of interest, as a multiple of its image's longer side, beyond which it is refused: only a sixtieth
+of it would be inside. Small images reach 2 to 3, such as a heart's region of 130 mm on an image cropped to it."""
 
 SMALL_IMAGE_PIXELS = 64
 """Images with shorter sides count as this large: the regions of networks have about 100 pixels, whatever the image."""
 
 MIN_REGION_PIXELS = 8.0
-"""Pixels of an image under a region of a size in mm below which it is refused: nothing in it can be outlined."""
+"""Side in pixels below which a region of a size in mm is refused: nothing in it can be outlined."""
 
-_CORRECT = "correct the header; an image whose header does not tell it takes --spacing ROWS COLUMNS, in mm"
+_CORRECT = "correct the header; an image whose header does not state it takes --spacing ROWS COLUMNS, in mm"
 
 
 def image_kind(modality: object) -> ImageKind:
-    """The kind of a DICOM modality, such as ``"MR"``; :data:`UNKNOWN` for others and for nothing."""
+    """The kind of a DICOM modality, such as ``"MR"``; :data:`UNKNOWN` for other or missing modalities."""
     text = str(modality or "").strip().upper()
     if text in _PROJECTIONS:
         return PROJECTION
@@ -137,21 +137,21 @@ def check_spacing(
     kind: ImageKind = UNKNOWN,
     remedy: str = _CORRECT,
 ) -> list[str]:
-    """Refuse a pixel spacing that cannot be.
+    """Refuse an implausible pixel spacing.
 
     Args:
         description: the file or option, for messages.
         spacing: (between rows, between columns) in mm.
         size: (H, W) of the image, for its field of view; None where it is not known.
-        kind: of the image.
+        kind: kind of the image.
         remedy: the next step, for the message.
 
     Returns:
-        What is odd about it, in words; empty for a usual one.
+        A description of an unusual spacing; empty for a usual one.
 
     Raises:
-        ValueError: when it is not two positive, finite numbers within the bounds of the kind, the pixels are too far
-            from square, or the field of view is too small or too large.
+        ValueError: when the spacing is not two positive, finite numbers within the bounds of the kind, the pixels are
+            too far from square, or the field of view is too small or too large.
     """
     values = [float(value) for value in spacing]
     text = " x ".join(f"{value:.6g}" for value in values)
@@ -191,10 +191,10 @@ def check_spacing(
 
 
 def check_slice_distance(description: object, distance: float, remedy: str = "correct the header") -> None:
-    """Refuse a distance of neighboring slices in mm that cannot be.
+    """Refuse an implausible distance of neighboring slices in mm.
 
     Raises:
-        ValueError: when it is not finite or not within :data:`SLICE_DISTANCE_MM`.
+        ValueError: when the distance is not finite or not within :data:`SLICE_DISTANCE_MM`.
     """
     low, high = SLICE_DISTANCE_MM
     if not low <= distance <= high:
@@ -206,7 +206,7 @@ def check_slice_distance(description: object, distance: float, remedy: str = "co
 
 
 def check_position(description: object, position: Sequence[float], remedy: str = "correct the header") -> None:
-    """Refuse a position of the first pixel in mm that cannot be.
+    """Refuse an implausible position of the first pixel in mm.
 
     Raises:
         ValueError: when a coordinate is not finite or is farther than :data:`FARTHEST_MM` from the scanner's center.
@@ -220,12 +220,12 @@ def check_position(description: object, position: Sequence[float], remedy: str =
 
 
 def largest_region(size: Sequence[int]) -> float:
-    """The longest side of a region of interest in pixels that goes with an image of ``size`` (H, W)."""
+    """Longest allowed side in pixels of a region of interest on an image of ``size`` (H, W)."""
     return MAX_REGION_TIMES * max(int(size[0]), int(size[1]), SMALL_IMAGE_PIXELS)
 
 
 def check_region_sides(sides: Sequence[float], size: Sequence[int], spacing: Sequence[float] | None) -> None:
-    """Refuse a region of a size in mm that does not go with the pixels of its image.
+    """Refuse a region of a size in mm that does not fit the pixels of its image.
 
     Args:
         sides: (width, height) of the region in pixels of the image.
@@ -233,7 +233,7 @@ def check_region_sides(sides: Sequence[float], size: Sequence[int], spacing: Seq
         spacing: (between rows, between columns) in mm that the sides come from, for the message.
 
     Raises:
-        ValueError: when a side is not finite, shorter than :data:`MIN_REGION_PIXELS` or longer than
+        ValueError: when a side is not finite, is shorter than :data:`MIN_REGION_PIXELS` or longer than
             :func:`largest_region`.
     """
     limit = largest_region(size)

@@ -4,9 +4,9 @@
 """Memory budget of untrusted files: one limit for all readers.
 
 A file of a few kilobytes can claim, or unpack to, many gigabytes: compressed DICOM and NIfTI, PNG, deflated files, a
-JSON document with the size of an image. Every reader asks here BEFORE it allocates, with what the header claims, or
-while it unpacks, so that a hostile file costs an error and not the machine's memory. A reader may need a few times the
-budget for copies on the way.
+JSON document with the size of an image. Every reader checks the budget BEFORE it allocates the size that the header
+claims, or while it unpacks, so that a hostile file causes an error instead of exhausting memory. A reader may need a
+few times the budget for intermediate copies.
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ DEFAULT_BYTES = 1 << 29
 """512 MiB: 134 million samples, such as a mammography study of eight images or a cine of 2,000 frames of 256 x 256."""
 
 BYTES_PER_SAMPLE = 4
-"""Samples count as float32, which is what they become, however few bits the file gives them."""
+"""Bytes per sample: all samples become float32, however few bits they have in the file."""
 
 ENVIRONMENT = "MONAI_ACDR_READ_BUDGET"
 """Environment variable with another budget in MiB: for bundles, data loader workers and servers."""
 
 ON_DISK_TIMES = 4
-"""Images may ask for so many times what their files have on the disk where that is more than the budget: whoever keeps
-a gigabyte of 16-bit images can have them, which become two as float32. It is the small file with a large claim that the
-budget is for."""
+"""Images may also need up to this multiple of their files' size on disk: a gigabyte of 16-bit images, which become two
+as float32, is accepted. The budget is meant for small files with large claims."""
 
 _chosen: int | None = None
 
 
 def read_budget_bytes() -> int:
-    """The budget in force, in bytes: that of :func:`read_budget`, of the environment, or :data:`DEFAULT_BYTES`.
+    """The budget in force, in bytes: from :func:`read_budget`, the environment, or :data:`DEFAULT_BYTES`.
 
     Raises:
         ValueError: when the environment variable is not a positive number.
@@ -66,10 +65,10 @@ def read_budget_bytes() -> int:
 
 @contextmanager
 def read_budget(mebibytes: float | None) -> Iterator[None]:
-    """Let files ask for this much memory within the block, in all threads; None changes nothing.
+    """Set the budget in MiB within the block, in all threads; None changes nothing.
 
     Raises:
-        ValueError: when it is not a positive number.
+        ValueError: when the budget is not a positive number.
 
     Example:
         >>> with read_budget(4096):
@@ -90,11 +89,11 @@ def check_bytes(description: object, number: int, on_disk: int = 0) -> None:
 
     Args:
         description: the file, for the message.
-        number: bytes that it has, or will have once it is unpacked.
-        on_disk: bytes of the files that they come from, where :data:`ON_DISK_TIMES` of them are allowed.
+        number: bytes of the content, unpacked.
+        on_disk: bytes of its files, where :data:`ON_DISK_TIMES` as many are allowed.
 
     Raises:
-        ValueError: when that is more than the budget.
+        ValueError: when the content is larger than the budget.
     """
     budget = max(read_budget_bytes(), ON_DISK_TIMES * on_disk)
     if number > budget:
@@ -110,7 +109,7 @@ def check_pixels(description: object, shape: Sequence[int], on_disk: int = 0) ->
 
     Args:
         description: the file, for the message.
-        shape: the extents of all axes: rows, columns, frames, samples per pixel.
+        shape: sizes of all axes: rows, columns, frames, samples per pixel.
         on_disk: as in :func:`check_bytes`.
 
     Raises:
@@ -120,7 +119,7 @@ def check_pixels(description: object, shape: Sequence[int], on_disk: int = 0) ->
 
 
 class ReadBudget:
-    """The budget of a run that keeps many images: what each of them needs is added up.
+    """The budget of a run that keeps many images: their needs are added up.
 
     Args:
         description: the run, for the message.
@@ -137,11 +136,11 @@ class ReadBudget:
         self.spent = 0
 
     def add_pixels(self, shape: Sequence[int]) -> None:
-        """Count one image more; arguments and errors of :func:`check_pixels`."""
+        """Add an image; arguments and errors as for :func:`check_pixels`."""
         self.add_bytes(BYTES_PER_SAMPLE * math.prod(max(int(extent), 0) for extent in shape))
 
     def add_bytes(self, number: int) -> None:
-        """Count so many bytes more; errors of :func:`check_bytes`."""
+        """Add a number of bytes; errors as for :func:`check_bytes`."""
         self.spent += number
         check_bytes(self.description, self.spent, self.on_disk)
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Termination signals as exceptions, so that blocks are left in order and temporary files are removed."""
+"""Termination signals as exceptions, so that context managers end properly and temporary files are removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Stopped(SystemExit):
     """A signal asked the program to end; the exit status is 128 and the signal's number, as in shells.
 
     Args:
-        number: of the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -37,9 +37,9 @@ class Stopped(SystemExit):
 def stop_on_signals() -> Iterator[None]:
     """Raise :class:`Stopped` in the block when SIGINT, SIGTERM or SIGHUP arrives; a second signal ends the process.
 
-    For programs, not for libraries. A signal that the program was started to ignore (``nohup``), or that has another
-    handler already, stays as it is; in a thread, which cannot set handlers, nothing changes. Processes that are forked
-    in the block have the system's own handling, so that they never clean up for their parent.
+    For programs, not for libraries. A signal that the program was started to ignore (``nohup``), or that already has
+    another handler, stays as it is; in a thread, which cannot set handlers, nothing changes. Processes that are forked
+    in the block use the system's default handling, so that they never clean up for their parent.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

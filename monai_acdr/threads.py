@@ -19,11 +19,11 @@ def one_thread() -> Iterator[int]:
     """Run torch on one thread within the block.
 
     On images of 64 x 64 pixels more threads gain little on an idle machine, and on a busy one they mostly wait for each
-    other: ten times as long with two threads has been seen.
+    other: with two threads a tenfold run time was observed.
 
     Yields:
-        How many threads there are outside of the block, or of the outermost one where blocks are nested: for work that
-        is divided otherwise than within each operator.
+        Number of threads outside of the block, or of the outermost one where blocks are nested: for work that is not
+        divided within each operator.
     """
     import torch  # the package's modules of this kind are imported by everybody, torch is not
 

@@ -3,7 +3,7 @@
 
 """Functions behind the command line ``monai-acdr``: one for each command, with the same name and arguments.
 
-They are imported when they are first asked for: ``monai-acdr --help`` should not wait for torch.
+They are imported on first use: ``monai-acdr --help`` should not wait for torch.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from monai_acdr.signals import Stopped, stop_on_signals
 __all__ = ["EXIT_CODES", "main"]
 
 CLOSED_OUTPUT = 141
-"""128 and SIGPIPE: what a shell reports of a program that wrote to a pipe without a reader."""
+"""128 + SIGPIPE: a shell's status of a program that wrote to a pipe without a reader."""
 
 EXIT_CODES = {
     0: "done",
@@ -48,19 +48,19 @@ EXIT_CODES = {
 
 
 def explain(error: BaseException) -> BaseException:
-    """The error that says what to do: MONAI wraps it in others."""
+    """The original error, which says what to do: MONAI wraps it in others."""
     while isinstance(error, RuntimeError) and error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def exit_code(error: BaseException) -> int:
-    """The status of an error, already explained."""
-    if any(kind.__name__ == "DicomWebError" for kind in type(error).__mro__):  # its module is not imported for this
+    """The exit status of an error returned by :func:`explain`."""
+    if any(kind.__name__ == "DicomWebError" for kind in type(error).__mro__):  # by name, to avoid importing its module
         return 6
     if isinstance(error, ImportError):
         return 5
-    if isinstance(error, OutputError):  # which may be a FileNotFoundError as well
+    if isinstance(error, OutputError):  # first, since it may also be a FileNotFoundError
         return 4
     if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
         return 3
@@ -88,7 +88,7 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what 
 
 
 def _enter_budget(ctx: click.Context, _parameter: click.Parameter, value: float | None) -> None:
-    """Put the budget in force until the command has ended."""
+    """Apply the budget until the command ends."""
     try:
         ctx.with_resource(read_budget(value))
     except ValueError as error:
@@ -123,7 +123,7 @@ json_option = click.option(
 
 
 def print_result(as_json: bool, record: Any, lines: Iterable[str]) -> None:
-    """Print a report as JSON, or lines for people."""
+    """Print a report as JSON, or as readable lines."""
     if as_json:
         print_line(json.dumps(record, indent=1, allow_nan=False))
         return
@@ -149,7 +149,7 @@ def print_line(text: str, err: bool = False) -> None:
 
 
 def _discard(stream: Any) -> None:
-    """Send what a stream still holds nowhere, or Python would fail with it again at the end."""
+    """Discard a stream's buffered text, because Python would fail to write it again at exit."""
     with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
 
@@ -164,7 +164,7 @@ class TerminalProgress:
         self._shown = sys.stderr.isatty()
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        """Tell that `done` of `total` parts of a step are done."""
+        """Report that `done` of `total` parts of a step are done."""
         if not self._shown:
             return
         if step != self._step:
@@ -193,7 +193,7 @@ _TAKES_NUMBERS = ("box", "point")
 
 
 class _RegionCommand(click.Command):
-    """Lets the numbers of a region follow its word without quotes: ``--roi box 60 50 160 150``."""
+    """Accepts the numbers of a region after its keyword without quotes: ``--roi box 60 50 160 150``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, _join_region(args))
@@ -311,7 +311,7 @@ def segment(
 
 
 def _review(results: str, images: str, **options: Any) -> None:
-    print_line("Reading the contours and their images; the address of the page follows.", err=True)  # may take a while
+    print_line("Reading the contours and their images; the address of the page follows.", err=True)  # slow
     with deferred_imports():
         from monai_acdr.apps.review import start_review
 
@@ -357,7 +357,7 @@ def review(results: str, images: str, **options: Any) -> None:
 
 
 class LineProgress:
-    """A line that says how far a long run is: renewed on a terminal, otherwise one per minute, on standard error."""
+    """Progress of a long run on standard error: a line updated in place on a terminal, otherwise one per minute."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -365,7 +365,7 @@ class LineProgress:
         self._length = 0
 
     def __call__(self, text: str) -> None:
-        """Tell how far the run is, if it is time."""
+        """Print the progress, if it is time."""
         if time.monotonic() - self._told < (0.5 if self._terminal else 60):
             return
         self._told = time.monotonic()
@@ -468,7 +468,7 @@ _OF_WATCH = ("device", "output", "read_budget", "retry_failed", "rules", "status
 
 
 def _watch(watching: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Follow a server; options of studies are those of the rules."""
+    """Follow a server; options of studies come from the rules."""
     context = click.get_current_context()
     given = [
         parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
@@ -477,9 +477,7 @@ def _watch(watching: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         and context.get_parameter_source(str(parameter.name)) is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
-        raise click.UsageError(
-            f"Expected no {', '.join(given)} with --watch: options of studies belong into the rules."
-        )
+        raise click.UsageError(f"Expected no {', '.join(given)} with --watch: options of studies belong in the rules.")
     if watching["rules"] is None:
         raise click.UsageError("Expected --rules FILE with --watch: it says which studies go through which bundle.")
     with deferred_imports():

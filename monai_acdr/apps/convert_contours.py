@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""`convert`: between contours, masks, RT structure sets, segmentations and contour documents."""
+"""Conversion between contours, masks, RT structure sets, segmentations and contour documents: `convert`."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def write_layers(
     folder: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write layers that have what the format holds.
+    """Write layers that already have the contours or masks that the format holds.
 
     Args:
-        path: file or folder; the folder above it must exist.
-        layers: one, or several where the format has room for them.
+        path: file or folder; its parent folder must exist.
+        layers: one, or several where the format can hold them.
         kind: the format.
         sources: the images; may be empty for formats that need none.
-        fractional: of SEG, whether to keep partial coverage.
+        fractional: for SEG, whether to keep partial coverage.
         folder: whether to write a file for each frame, named after it.
         overwrite: replace existing files.
 
@@ -86,7 +86,7 @@ def write_layers(
     Raises:
         FileExistsError: when a file exists and `overwrite` is false.
         OSError: when a file cannot be written.
-        ValueError: when the format cannot say it.
+        ValueError: when the format cannot hold the layers.
     """
     check_parent(path)
     if folder:
@@ -116,7 +116,7 @@ def write_layers(
 
 
 def check_single(layer: Layer, kind: Format) -> LayerFrame:
-    """The only frame of a layer, or the only one with something in it.
+    """The only frame of a layer, or the only frame that is not empty.
 
     Raises:
         ValueError: when there are several.
@@ -172,7 +172,7 @@ def _mask(frame: LayerFrame | None) -> np.ndarray | None:
 
 
 def _document(layers: Sequence[Layer]) -> ContourDocument:
-    """One document of all layers: contours of the same frame are put together."""
+    """One document of all layers: contours of the same frame are combined."""
     grouped: dict[object, list[tuple[int, LayerFrame]]] = {}
     for number, layer in enumerate(layers):
         for frame in layer.frames:
@@ -257,13 +257,13 @@ class ConversionReport:
         source_format: ``txt``, ``json``, ``markups``, ``geojson``, ``coco``, ``png``, ``nifti``, ``rtstruct`` or
             ``seg``.
         target_format: one of the same.
-        files: what was written.
+        files: files written.
         structures: labels of the structures.
-        frames: number of frames with something outlined, of any structure.
+        frames: number of frames on which any structure is outlined.
         contours: number of contours; 0 where only masks were handled.
-        lost: what the target does not hold, in words; empty when nothing was lost.
+        lost: descriptions of what the target cannot hold; empty when nothing was lost.
         skipped: files among the images, structures and contours that could not be used, with the reason.
-        findings: what is odd about the contours, such as those that lie outside of their images.
+        findings: suspicious properties of the contours, such as contours outside of their images.
     """
 
     source: Path
@@ -303,35 +303,34 @@ def convert(
 ) -> ConversionReport:
     """Convert contours and masks from one format to another.
 
-    Contours become masks by the exact share that they cover of each pixel, at least one half; masks become contours by
-    marching squares. Holes stay holes. Contours stay contours, to the digits of the format.
+    Contours become masks of the pixels of which they cover at least half, computed exactly; masks become contours by
+    marching squares. Holes are kept. Contours are not rasterized in between, and are rounded to the format's digits.
 
     Args:
         source: contour (``.txt``), contour document (``.json``), curves of 3D Slicer (``.mrk.json``), GeoJSON
             (``.geojson``), COCO polygons (``.coco.json``), mask (``.png``, ``.nii``, ``.nii.gz``), DICOM RT structure
             set or segmentation; or a folder of ``.txt`` or of ``.png``, one per frame.
-        target: file to write, its format told by its name; or a folder, for ``to="txt"`` and ``to="png"``.
+        target: file to write, whose name determines the format; or a folder, for ``to="txt"`` and ``to="png"``.
         images: DICOM file, or folder of a study, that the contours were drawn on. Needed for RT structure sets and
-            segmentations, to read and to write; frames are found by UID, by file name, or by their place (NIfTI).
+            segmentations, to read and to write; frames are found by UID, by file name, or by their position (NIfTI).
         to: format of the target, ``txt``, ``json``, ``markups``, ``geojson``, ``coco``, ``png``, ``nifti``,
-            ``rtstruct`` or ``seg``, where the name does not tell it. ``seg.dcm`` and ``rtstruct.dcm`` tell it.
-        structure: label of the structure to take, of several, or its number, such as ``#2``; without it all are taken
-            where the target has room for them. Of a source with one structure, that is not a DICOM object, its new
-            name.
-        kind: of a segmentation, ``BINARY`` or ``FRACTIONAL``, which keeps partial coverage.
-        size: (H, W) of a mask in pixels, where neither source nor images tell it.
+            ``rtstruct`` or ``seg``, where the name does not determine it. ``seg.dcm`` and ``rtstruct.dcm`` do.
+        structure: structure to convert if there are several: its label, or its number, such as ``#2``; by default all,
+            where the target can hold them. If the source has one structure and is not a DICOM object, its new name.
+        kind: kind of a segmentation: ``BINARY``, or ``FRACTIONAL``, which keeps partial coverage.
+        size: (H, W) of a mask in pixels, where neither source nor images state it.
         overwrite: replace existing files.
 
     Returns:
-        What was written and what was lost.
+        A report of the files written and of what was lost.
 
     Raises:
         FileExistsError: when the target exists and `overwrite` is false, or is one of the files that are read; nothing
             is changed.
         FileNotFoundError: when the source, the images or the folder of the target do not exist.
         ImportError: for segmentations, when highdicom cannot be imported.
-        OSError: when something cannot be read or written.
-        ValueError: when the source is broken or does not fit the images, or the target cannot hold it; the message
+        OSError: when a file cannot be read or written.
+        ValueError: when the source is damaged or does not fit the images, or the target cannot hold it; the message
             says what to do.
     """
     source, target = Path(source), Path(target)
@@ -390,7 +389,7 @@ def _check_options(
 
 
 def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFrame], list[str], list[Path]]:
-    """All frames of a study, what could not be used, and the paths of the images among that."""
+    """All frames of a study, notes about unusable files, and the paths of the unusable images."""
     if images is None:
         return [], [], []
     series, skipped = find_series(Path(images), anatomy_only=False)
@@ -399,9 +398,9 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
 
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:
-    """The layers to convert; a source with one structure and no label takes the given one."""
+    """The layers to convert; the only structure of a source without labels gets the given label."""
     several = len(layers) > 1
-    label = structure if several and not origin.dicom else None  # of DICOM objects the reader chose
+    label = structure if several and not origin.dicom else None  # the reader of DICOM objects has chosen already
     chosen = choose_layers(layers, label, goal.many_structures)
     if structure is not None and not several and not origin.dicom:
         chosen = [replace(chosen[0], structure=structure_of(structure))]
@@ -411,10 +410,10 @@ def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | 
 
 
 def _outside(source: Path, layers: Sequence[Layer]) -> list[str]:
-    """Contours that lie outside of their images by more than rounding, whatever the target.
+    """Descriptions of contours that lie outside of their images by more than rounding, for any target.
 
     Raises:
-        ValueError: when all of them do wholly: they were drawn on other images.
+        ValueError: when all contours are entirely outside: they were drawn on other images.
     """
     shares = [
         (frame.name, outside_share(contour, frame.size))
@@ -436,7 +435,7 @@ def _outside(source: Path, layers: Sequence[Layer]) -> list[str]:
 
 
 def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[Layer], list[str]]:
-    """Layers with what the target holds, and what was lost."""
+    """Layers converted to what the target holds, and descriptions of what was lost."""
     lost: list[str] = []
     if goal.holds == "masks" and not fractional and any(is_partial(layer) for layer in layers):
         lost.append("Partial coverage was cut at one half: write a FRACTIONAL segmentation to keep it.")

@@ -8,7 +8,7 @@ Version 2 of the file is ``{"format": "monai_acdr.contours", "version": 2, "stru
 which is still read, has one ``"structure"`` at the top for all contours.
 
 Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and LPS where the place of the frame is
-known. Contours of an ensemble tell how far its members disagree about each vertex, ``vertex_spread_px`` and, where the
+known. Contours of an ensemble have the spread of its members at each vertex, ``vertex_spread_px`` and, where the
 spacing is known, ``vertex_spread_mm``; ``mean_spread_px`` and ``mean_spread_mm`` are the means over the vertices.
 ``confidence`` is the probability that there is something to outline, where it was estimated, and ``"doubtful": true``
 marks contours below the threshold of their model. ``repairs`` lists what was done to a contour after the network, of
@@ -55,17 +55,17 @@ __all__ = [
 ]
 
 MAX_NAME = 128
-"""Characters of a frame's name: files are named after it."""
+"""Limit of a frame's name in characters: files are named after it."""
 
 SUNNYBROOK_NAME = re.compile(r"IM-\d{1,6}-(\d{1,6})-([io])contour-[a-z]{1,16}", re.IGNORECASE)
 """Names of Sunnybrook's contour files: the number of the image, and i for endocardium, o for epicardium."""
 
 
 def check_name(name: str) -> str:
-    """The name, when files can be named after it.
+    """Check that files can be named after a frame, and return its name.
 
     Raises:
-        ValueError: for anything but 1 to 128 printable characters that name no folder and no hidden file.
+        ValueError: for anything but 1 to 128 printable characters that name neither a folder nor a hidden file.
     """
     plain = isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and name.strip(" .") == name
     if not plain or set(name) & set('/\\:*?"<>|'):
@@ -74,10 +74,10 @@ def check_name(name: str) -> str:
 
 
 def frame_names(sources: Sequence[SourceFrame]) -> list[str]:
-    """A name for each frame: that of its file, with the frame's number in multi-frame files.
+    """A name for each frame: its file's name, with the frame's number in multi-frame files.
 
-    Where file names are not unique, or hold a part of the patient's name or the patient's ID, all frames are numbered
-    instead, in the order of `sources`.
+    Where file names are not unique, or contain a part of the patient's name or the patient's ID, all frames are
+    numbered instead, in the order of `sources`.
     """
     names = [_file_name(source) for source in sources]
     unique = len({name.casefold() for name in names}) == len(names)
@@ -87,9 +87,9 @@ def frame_names(sources: Sequence[SourceFrame]) -> list[str]:
 
 
 def find_frame(name: str, names: Sequence[str]) -> int | None:
-    """Index of the frame that a name means, None if absent.
+    """Index of the frame that a name refers to, None if absent.
 
-    A Sunnybrook contour file means the image of its number.
+    A Sunnybrook contour file refers to the image with its number.
     """
     if name in names:
         return list(names).index(name)
@@ -116,7 +116,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _names_patient(source: SourceFrame) -> bool:
-    """Whether a file's name holds a part of its patient's name, or the patient's ID."""
+    """Whether a file's name contains a part of its patient's name, or the patient's ID."""
     file_name = _letters(source.path.name)
     parts = [part for part in re.split(r"[\^= ,]+", text(source.header, "PatientName")) if len(part) > 2]
     identity = text(source.header, "PatientID")
@@ -131,13 +131,13 @@ def _letters(text: str) -> str:
 
 FORMAT, VERSION = "monai_acdr.contours", 2
 DECIMALS = 4
-"""Decimals of a coordinate: a ten-thousandth of a pixel or of a mm."""
+"""Decimals of a coordinate in pixels or mm."""
 
 MAX_FRAMES, MAX_CONTOURS, MAX_VERTICES, MAX_STRUCTURES = 10_000, 1_000, 1_000_000, 256
-"""Frames of a document, contours of a frame, vertices of a contour, structures: more are refused."""
+"""Limits of frames per document, contours per frame, vertices per contour, and structures; more are refused."""
 MAX_SIDE = 65_535
 WORLD_TOLERANCE_MM = 0.1
-"""Largest distance of a vertex in mm from the same one in pixels; four decimals of a pixel are ten times less."""
+"""Largest distance in mm between a vertex in mm and the same vertex in pixels; rounding causes a tenth of it."""
 LARGEST_COORDINATE = 1e6
 
 _COORDINATES = "(x, y) = (column, row); pixel (c, r) covers [c, c + 1) x [r, r + 1)"
@@ -146,26 +146,26 @@ _WORLD = "(x, y, z) in mm, patient coordinates, LPS"
 
 @dataclass(frozen=True, eq=False)
 class FrameContours:
-    """The contours of one frame; checked, and turned into float64 arrays, when it is made.
+    """The contours of one frame, checked and converted to float64 arrays on construction.
 
     Attributes:
-        name: of the frame, unique in a document; a plain file name without a patient's identity.
+        name: name of the frame, unique in a document; a plain file name without a patient's identity.
         size: (H, W) of the frame in pixels.
         contours: polygons (K, 2) in pixels, arrays or tensors, K >= 3, not closed.
         spacing: (between rows, between columns) in mm; None when it is not known.
-        sop_instance_uid: of the DICOM instance, or None.
+        sop_instance_uid: SOP Instance UID of the DICOM instance, or None.
         frame: number of the frame within its instance, from 1.
         world: the same polygons (K, 3) in mm, LPS, or None.
         spread: for each polygon (K,), standard deviation over the members of an ensemble across the contour at each
             vertex, in pixels (:func:`monai_acdr.inferers.vertex_spread`), or None.
-        holes: for each polygon whether it is a hole, which removes what it covers from the polygons of its structure
-            before it; empty if there are none. Other polygons of a structure are united.
+        holes: for each polygon whether it is a hole, which is subtracted from the preceding polygons of its structure;
+            empty if there are none. Other polygons of a structure are united.
         structures: for each polygon the index of its structure in the document; empty where all are of the first one.
         confidence: for each polygon the probability, 0 to 1, that there is something to outline, or None; empty
             without confidences.
         doubtful: for each polygon whether its confidence is below the threshold of its model; empty if there are none.
-        repairs: for each polygon the repairs that it got after the network, of :data:`monai_acdr.geometry.REPAIRS`;
-            empty if there are none.
+        repairs: for each polygon its repairs after the network, from :data:`monai_acdr.geometry.REPAIRS`; empty if
+            there are none.
     """
 
     name: str
@@ -214,16 +214,16 @@ class FrameContours:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """For each polygon the index of its structure in the document."""
+        """Index in the document of each polygon's structure."""
         return self.structures or (0,) * len(self.contours)
 
     @property
     def hole_flags(self) -> tuple[bool, ...]:
-        """For each polygon whether it is a hole."""
+        """Whether each polygon is a hole."""
         return self.holes or (False,) * len(self.contours)
 
     def of_structure(self, index: int) -> FrameContours:
-        """The frame with the contours of one structure alone, as a document of that structure has it."""
+        """The frame with the contours of one structure only, as in a document of that structure."""
         kept = [number for number, own in enumerate(self.indices) if own == index]
 
         def chosen(values: Sequence[Any] | None) -> Any:
@@ -238,9 +238,9 @@ class ContourDocument:
     """Contours of structures on frames.
 
     Attributes:
-        structures: what the contours show, with different labels; nested ones from the innermost to the outermost.
-        frames: with different names; frames without contours may be left out.
-        algorithm: what made them, None when it is not known. Its name and version are written.
+        structures: structures with different labels; nested ones from the innermost to the outermost.
+        frames: frames with different names; frames without contours may be left out.
+        algorithm: algorithm that made the contours, None when it is not known. Its name and version are written.
     """
 
     structures: tuple[Structure, ...]
@@ -274,10 +274,10 @@ class ContourDocument:
         """The document of regions on DICOM images; frames without contours are left out.
 
         Args:
-            regions: a structure each, with an entry for each source.
+            regions: regions, one per structure, with an entry for each source.
             sources: the frames.
-            algorithm: what made the contours.
-            names: for each source the name of its frame; by default :func:`frame_names`.
+            algorithm: algorithm that made the contours.
+            names: name of each source's frame; by default :func:`frame_names`.
         """
         frames = []
         for index, (source, name) in enumerate(zip(sources, names or frame_names(sources), strict=True)):
@@ -294,7 +294,7 @@ class ContourDocument:
         return cls(tuple(region.structure for region in regions), tuple(frames), algorithm)
 
     def to_regions(self, sources: Sequence[SourceFrame]) -> list[Region]:
-        """A region for each structure on DICOM images, contours in pixels; frames are found by UID, otherwise by name.
+        """Regions on DICOM images, one per structure, in pixels; frames are found by UID, otherwise by name.
 
         Raises:
             ValueError: when a frame is not among `sources`, or has another size.
@@ -324,7 +324,7 @@ def _check_labels(labels: Sequence[str]) -> None:
 
 
 def structure_of(label: str) -> Structure:
-    """The structure of a label: a known one, one whose name is coded, or something that only has a name."""
+    """The structure of a label: a known structure, one with a coded name, or one with a name only."""
     known = next((item for item in KNOWN_STRUCTURES if item.label.casefold() == label.strip().casefold()), None)
     if known is not None:
         return known
@@ -334,15 +334,15 @@ def structure_of(label: str) -> Structure:
 
 
 def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[int]:
-    """For each frame the index of its source: by SOP instance UID, otherwise by name; one frame fits one image anyway.
+    """Index of each frame's source: by SOP Instance UID, otherwise by name; a single frame always fits a single image.
 
     Args:
         frames: objects with `name`, `size` (None where unknown), `sop_instance_uid` and `frame`.
         sources: the images.
 
     Raises:
-        ValueError: when a frame is not among them, when two are the same one, when a size differs, or when contours in
-            pixels and in mm (`contours`, `world`, where a frame has both) are apart on its image.
+        ValueError: when a frame is not among the images, two frames have the same image, a size differs, or contours in
+            pixels and in mm (`contours`, `world`, where a frame has both) differ on its image.
     """
     keys = {source.key: index for index, source in enumerate(sources)}
     names = frame_names(sources)
@@ -372,7 +372,7 @@ def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[
 
 
 def _check_world(frame: Any, source: SourceFrame) -> None:
-    """Raise a ValueError when the contours in mm are not those in pixels, on that image."""
+    """Raise a ValueError when the contours in mm and in pixels differ on the image."""
     world = getattr(frame, "world", None)
     if world is None or not source.has_place:
         return
@@ -387,7 +387,7 @@ def _check_world(frame: Any, source: SourceFrame) -> None:
 
 
 def contour_document_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of version 2, of `contour_document.schema.json` beside this file."""
+    """The JSON Schema (draft 2020-12) of version 2, from `contour_document.schema.json` beside this file."""
     path = Path(__file__).with_name("contour_document.schema.json")
     schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return schema
@@ -397,8 +397,8 @@ def write_contour_document(path: str | os.PathLike[str], document: ContourDocume
     """Write a document; the file appears whole or not at all.
 
     Args:
-        path: file to write, by custom ``.json``; missing folders are made.
-        document: what to write; numbers are rounded to four decimals.
+        path: file to write, usually ``.json``; missing folders are made.
+        document: the document; numbers are rounded to four decimals.
         overwrite: replace an existing file.
 
     Returns:
@@ -406,7 +406,7 @@ def write_contour_document(path: str | os.PathLike[str], document: ContourDocume
 
     Raises:
         FileExistsError: when the file exists and `overwrite` is false.
-        OSError: when it cannot be written.
+        OSError: when the file cannot be written.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -491,29 +491,29 @@ def _spreads(values: Any, contours: tuple[np.ndarray, ...]) -> tuple[np.ndarray,
 
 
 MAX_POINTS = 2_000_000
-"""Vertices of a document, all together; more are refused."""
+"""Limit of a document's vertices, all together; more are refused."""
 
 
 _SHOWN_BITS = 128
 
 
 def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
-    """Read a document of version 1 or 2 that :func:`write_contour_document` wrote, or another program.
+    """Read a document of version 1 or 2, written by :func:`write_contour_document` or another program.
 
-    Unknown keys are left out; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm``,
+    Unknown keys are ignored; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm``,
     ``vertex_spread_px``, ``confidence``, ``doubtful``, ``hole`` and ``repairs`` may be missing, and so may
-    ``structure`` of the contours where a document has one structure only. Spreads in mm and means follow from what is
-    in pixels.
+    ``structure`` of the contours where a document has only one structure. Spreads in mm and means are computed from
+    the values in pixels.
 
     Args:
         path: the file.
 
     Returns:
-        The document; its structures are those that this package knows by the label, others only have a name.
+        The document; structures with a label known to this package are coded, others only have a name.
 
     Raises:
         OSError: when the file cannot be opened.
-        ValueError: when it is not a contour document; the message names the file and the place in it.
+        ValueError: when the file is not a contour document; the message names the file and the place in it.
     """
     path = Path(path)
     data = read_json(path, "a contour document")
@@ -558,7 +558,7 @@ def _algorithm(item: Any) -> Algorithm | None:
 
 @dataclass(frozen=True, eq=False)
 class _Contour:
-    """One contour of a frame, as :class:`FrameContours` has them in its fields."""
+    """One contour of a frame, with the values that :class:`FrameContours` has for each."""
 
     vertices: np.ndarray
     world: np.ndarray | None
@@ -613,7 +613,7 @@ def _all_or_none(values: list[np.ndarray | None], key: str) -> tuple[np.ndarray,
 
 
 def _contour(item: Any, where: str, labels: Sequence[str]) -> _Contour:
-    """A contour; `labels` are those of the document's structures, none where contours do not name theirs."""
+    """A contour; `labels` are the labels of the document's structures, empty where contours do not name theirs."""
     if not isinstance(item, dict):
         raise ValueError(f"Expected {where} to be an object, but got {_short(item)}.")
     world, spread = item.get("vertices_mm"), item.get("vertex_spread_px")
@@ -725,7 +725,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    """A value for a message: not megabytes of it."""
+    """A value for a message, shortened."""
     if isinstance(value, list) and len(value) <= 3 and not any(isinstance(item, (list, dict)) for item in value):
         return f"[{', '.join(_short(item) for item in value)}]"
     if _is_integer(value) and value.bit_length() > _SHOWN_BITS:  # Python refuses to write very long ones

@@ -20,18 +20,18 @@ __all__ = ["EvaluateOptions", "evaluate"]
 
 RESULT_NAMES = ("metrics.csv", "metrics.json")
 NEEDED = ("tensorboard", "tqdm")
-"""Packages of the extra ``bundle`` that the configs use; its ``fire`` is for ``python -m monai.bundle`` alone."""
+"""Packages of the extra ``bundle`` that the configs use; its ``fire`` is only for ``python -m monai.bundle``."""
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What :func:`monai_acdr.apps.evaluate` measures, and with which weights.
+    """Options of :func:`monai_acdr.apps.evaluate`.
 
     Attributes:
-        group: of the data set, such as ``validation``; the bundle's default if None.
+        group: group of the data set, such as ``validation``; the bundle's default if None.
         roi: for the Sunnybrook bundle ``label``, ``center`` or ``box``; the bundle's default if None.
         checkpoint: other weights than the bundle's.
-        config: further keys of the bundle's config and their values; they go before ``group`` and ``roi``.
+        config: further keys of the bundle's config and their values; they take precedence over ``group`` and ``roi``.
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
         overwrite: replace earlier results.
     """
@@ -57,9 +57,9 @@ def evaluate(
     Args:
         dataset: folder of a data set that the bundle's data list reads.
         output: folder for ``metrics.json`` and ``metrics.csv``.
-        model: a bundle's name or folder. A bundle's config is code: use those that you trust.
-        options: group, region, weights and the like; by default the bundle's.
-        **shortcuts: fields of :class:`EvaluateOptions` by their names, instead of those of ``options``:
+        model: a bundle's name or folder. A bundle's config is code: use only bundles that you trust.
+        options: group, region, weights and so on; by default the bundle's.
+        **shortcuts: fields of :class:`EvaluateOptions` by their names, which replace those of ``options``:
             ``evaluate(dataset, output, group="test")``.
 
     Returns:

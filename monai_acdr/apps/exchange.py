@@ -1,17 +1,17 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Contours as other tools have them: 3D Slicer markups, GeoJSON (QuPath), and COCO polygons.
+"""Contours in the formats of other tools: 3D Slicer markups, GeoJSON (QuPath), and COCO polygons.
 
 - ``.mrk.json``, 3D Slicer: a closed curve for each contour, in mm, LPS. Its control points are the vertices, and the
-  curve between them is linear. The description names the frame, since the phases of a cine share their places.
+  curve between them is linear. The description names the frame, since the phases of a cine share their positions.
 - ``.geojson``, QuPath: a feature for each structure and frame, a Polygon or MultiPolygon in pixels, with its holes as
-  rings of their own. QuPath has one image per file: other readers find the frame among the properties.
+  separate rings. QuPath has one image per file: other readers find the frame among the properties.
 - ``.coco.json``: images, categories and annotations, whose segmentations are polygons in pixels. COCO polygons have no
   holes: frames with holes are refused.
 
-All three count pixels from the upper left corner of the first one, as :mod:`monai_acdr.geometry.coordinates` does.
-Other people's files of these kinds are read as far as they say where a contour belongs.
+Pixel coordinates start at the upper left corner of the first pixel, as in :mod:`monai_acdr.geometry.coordinates`.
+Files of these kinds by other programs are read if they state the image of each contour.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ MARKUPS_SCHEMA = (
     "markups-schema-v1.0.3.json#"
 )
 OFF_PLANE_MM = 0.5
-"""Largest distance of a curve's points from the plane of their image."""
+"""Largest distance of a curve's points from the plane of their image, in mm."""
 MAX_LISTED = 100_000
-"""Markups, features, images or annotations of a file; more are refused."""
+"""Limit of the markups, features, images or annotations of a file; more are refused."""
 _DESCRIPTION = re.compile(r"(.*?); frame (.+)", re.DOTALL)
 
 
@@ -50,12 +50,12 @@ def write_exchange(path: Path, layers: Sequence[Layer], kind: str) -> None:
 
     Args:
         path: a new file.
-        layers: with contours.
+        layers: layers with contours.
         kind: ``markups``, ``geojson`` or ``coco``.
 
     Raises:
-        OSError: when it cannot be written.
-        ValueError: for contours without a place in mm (markups), or with holes (COCO).
+        OSError: when the file cannot be written.
+        ValueError: for contours without a position in mm (markups), or with holes (markups, COCO).
     """
     content = {"markups": _markups, "geojson": _features, "coco": _coco}[kind](layers)
     with open(path, "x", encoding="utf-8", newline="\n") as stream:
@@ -69,14 +69,14 @@ def read_exchange(path: Path, kind: str, sources: Sequence[SourceFrame]) -> list
     Args:
         path: the file.
         kind: ``markups``, ``geojson`` or ``coco``.
-        sources: images, which markups need: their points in mm become pixels there.
+        sources: images, needed for markups, whose points are converted from mm to pixels of their image.
 
     Returns:
         A layer for each structure.
 
     Raises:
-        OSError: when it cannot be opened.
-        ValueError: when it is not such a file, or a contour cannot be placed; the message names the file.
+        OSError: when the file cannot be opened.
+        ValueError: when the file is of another kind, or a contour cannot be placed; the message names the file.
     """
     content = read_json(path, f"a file of {kind}")
     if not isinstance(content, dict):
@@ -207,7 +207,7 @@ def _features(layers: Sequence[Layer]) -> dict[str, Any]:
     features = []
     for layer in layers:
         for frame in layer.frames:
-            # counterclockwise on the screen turned up, holes clockwise (RFC 7946)
+            # counterclockwise with y pointing up, holes clockwise (RFC 7946)
             polygons = group_rings(frame.contours or (), frame.hole_flags)
             if not polygons:
                 continue
@@ -242,7 +242,7 @@ def _from_features(content: Mapping[str, Any], path: Path) -> list[Layer]:
         if geometry.get("type") == "Polygon":
             polygons = [polygons]
         elif geometry.get("type") != "MultiPolygon":
-            continue  # points and lines of other annotations
+            continue  # points and lines are other annotations
         classification = properties.get("classification") if isinstance(properties, dict) else None
         label = _label(classification.get("name") if isinstance(classification, dict) else None)
         name = str(properties.get("frame") or path.name.removesuffix(".geojson"))
@@ -363,7 +363,7 @@ def _by_id(content: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
 
 
 def _label(value: object) -> str:
-    """Label of a structure as a file has it, of at most 64 characters."""
+    """Label of a structure from a file, at most 64 characters."""
     return str(value or "Region")[:64].strip() or "Region"
 
 

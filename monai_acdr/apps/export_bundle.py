@@ -4,8 +4,8 @@
 """A bundle as one file for other runtimes, image to contours: the function behind ``monai-acdr export``.
 
 The file holds the whole of Algorithm 1: displacement network, initial contours and all iterations, for any number of
-images at once. It is compared with the network on crops of real images before it is written, and says in its metadata
-how far the two differ.
+images at once. It is compared with the network on crops of real images before it is written; its metadata state the
+difference.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ FORMATS = {"onnx": ".onnx", "pt2": ".pt2", "torchscript": ".ts"}
 """Name of a format -> suffix of its files."""
 
 LARGEST_DIFFERENCE_PX = 0.01
-"""Largest difference, in pixels of the network's input, that a file may have from the network."""
+"""Largest allowed difference between file and network, in pixels of the network's input."""
 
 OPSET = 18
-"""Version of the ONNX operators: the first one that has all of them (GridSample is of 16), for older runtimes."""
+"""Version of the ONNX operators: the oldest one with all of them (GridSample came with 16), for older runtimes."""
 
 SIZES = (64, 96, 128)
 """Sides of square inputs on which a file for any size is compared, besides the bundle's own."""
 
 BATCHES = (1, 7)
-"""Images at once in the comparison."""
+"""Batch sizes of the comparison."""
 
 MOST_CROPS = 50
-"""Crops of the comparison; of more images, as many are taken at equal distances."""
+"""Limit of the crops of the comparison, evenly spaced over the images."""
 
 METADATA = "metadata.json"
-"""Where a file has its metadata: MONAI's name in TorchScript archives, also in the other formats."""
+"""Name of the metadata in a file: MONAI's name in TorchScript archives, used in all formats."""
 
 LARGEST_METADATA = 1 << 20
-"""Bytes of metadata in a file; more are not read."""
+"""Limit of a file's metadata in bytes; more are not read."""
 
 _ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -72,7 +72,7 @@ Run = Callable[[Tensor], Sequence[Tensor]]
 
 
 class _Parity(NamedTuple):
-    """Crops that the file is compared on, (n, C, H, W) of the bundle's own size, and where they come from."""
+    """Crops for the comparison, (n, C, H, W) of the bundle's own size, and their source."""
 
     crops: Tensor
     source: str
@@ -90,9 +90,10 @@ class _Contours(nn.Module):
 
 
 class _EnsembleContours(nn.Module):
-    """Contours of an ensemble and, at no cost, the last ones of each member, from whose spread the doubt is read.
+    """Contours of an ensemble and, at no extra cost, the final contours of its members, for their spread.
 
-    :func:`monai_acdr.inferers.evolve_members` gives the same. This one can be scripted, and moves all contours at once.
+    :func:`monai_acdr.inferers.evolve_members` gives the same. This class can be scripted, and moves all contours at
+    once.
     """
 
     def __init__(self, network: ActiveContourNet, ensemble: DisplacementEnsemble) -> None:
@@ -128,20 +129,20 @@ def export(
 ) -> dict[str, Any]:
     """Write a bundle's network with its weights as one file, image to contours, and compare the file with the network.
 
-    The input ``image`` is (B, C, H, W) float32: crops as the bundle's ``crop_transforms`` make them. ``contours`` is
+    The input ``image`` is (B, C, H, W) float32: crops made by the bundle's ``crop_transforms``. ``contours`` is
     (B, T, N, K, 2) float32, or (B, T, K, 2) where the network gives that for one structure, in pixels of the crop;
     ``[:, -1]`` is the result. An ensemble also gives ``members``, the result of each of its M networks, (B, M, N, K, 2)
     or (B, M, K, 2). B is any number, and H and W any size that the network takes, unless ``fixed_size``.
 
     Args:
-        model: a bundle's name or folder. A bundle's config is code: use those that you trust.
+        model: a bundle's name or folder. A bundle's config is code: use only bundles that you trust.
         output: file to write; ``NAME.onnx``, ``.pt2`` or ``.ts`` in the current folder if None.
         file_format: ``onnx``, ``pt2`` (``torch.export``) or ``torchscript``.
         checkpoint: other weights than the bundle's.
-        images: study, picture or folder, as for :func:`monai_acdr.apps.segment`, whose crops the file is compared on;
-            the example study of this package if None.
-        fixed_size: only inputs of the bundle's own size: for networks that cannot be exported for any, and for
-            runtimes that plan ahead. TorchScript takes any size in either case.
+        images: study, picture or folder, as for :func:`monai_acdr.apps.segment`, for the crops of the comparison; the
+            example study of this package if None.
+        fixed_size: accept only inputs of the bundle's own size: for networks that cannot be exported for any size, and
+            for runtimes that need static shapes. TorchScript takes any size in either case.
         overwrite: replace an existing file.
 
     Returns:
@@ -150,8 +151,8 @@ def export(
     Raises:
         FileExistsError, OSError: when the file cannot be written.
         FileNotFoundError, ValueError: for a bundle, weights or images that cannot be used, or a network that cannot be
-            exported; and when contours of the file are more than :data:`LARGEST_DIFFERENCE_PX` from the network's.
-            Nothing is written then.
+            exported; and when contours of the file are more than :data:`LARGEST_DIFFERENCE_PX` from the network's: then
+            nothing is written.
         ImportError: without the extra ``onnx``, for that format.
     """
     if file_format not in FORMATS:
@@ -186,17 +187,17 @@ def export(
 
 
 def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the metadata of a file that :func:`export` has written; nothing of its network is loaded.
+    """Read the metadata of a file that :func:`export` has written; its network is not loaded.
 
     Args:
-        path: of the file, in any of the formats.
+        path: path of the file, in any of the formats.
 
     Returns:
         The bundle's ``metadata.json``, and under ``export``: ``format``, ``bundle``, ``version``, ``weights_sha256``,
         ``structures`` (names, from the innermost to the outermost), ``nested``, ``border_mm``, ``regions`` (rules for
         crops), ``iterations``, ``size`` (H, W) of the bundle's crops, ``fixed_size``, ``outputs`` (names), ``members``
-        (of an ensemble, otherwise 1), ``made_by`` (versions), and ``parity``: ``source`` and number of ``crops``,
-        ``sizes`` (H, W) and ``batches``, ``max_difference_px``, ``limit_px``, ``runtime``.
+        (networks of an ensemble, otherwise 1), ``made_by`` (versions), and ``parity``: ``source`` and number of
+        ``crops``, ``sizes`` (H, W) and ``batches``, ``max_difference_px``, ``limit_px``, ``runtime``.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -213,7 +214,7 @@ def read_export(path: str | os.PathLike[str]) -> dict[str, Any]:
         metadata = None
     if not isinstance(metadata, dict) or not isinstance(metadata.get("export"), dict):
         raise ValueError(
-            f"Expected a file of `monai-acdr export`, but {path} has no metadata of it: export the bundle again."
+            f"Expected a file of `monai-acdr export`, but {path} has no such metadata: export the bundle again."
         )
     return metadata
 
@@ -252,13 +253,13 @@ def _facts(model: ContourModel, file_format: str, crops: Tensor, fixed_size: boo
 
 
 def _crops(model: ContourModel, images: str | os.PathLike[str] | None) -> _Parity:
-    """Inputs of the network, cut of images as the bundle cuts them; about the middle, since any place will do."""
+    """Inputs of the network, cropped from the center of images as the bundle does: any place will do."""
     path = example_study() / "dicoms" if images is None else Path(images)
     frames = read_inputs(path, color=model.channels == 3).frames
     if len(frames) > MOST_CROPS:
         frames = [frames[int(index)] for index in np.linspace(0, len(frames) - 1, MOST_CROPS).round()]
     crops = torch.stack([_crop(model, frame) for frame in frames])
-    # only the last part of the path: a folder above it may have a user's or a patient's name
+    # only the last part of the path: a parent folder may have a user's or a patient's name
     return _Parity(crops, "example study of monai_acdr" if images is None else path.name)
 
 
@@ -271,10 +272,10 @@ def _crop(model: ContourModel, frame: Frame) -> Tensor:
 
 
 def _compare(network: ActiveContourNet, run: Run, parity: _Parity, fixed_size: bool) -> dict[str, Any]:
-    """Differences of a file from the network: all crops, at all sizes, in batches of all numbers.
+    """Differences between a file and the network: all crops, in all sizes and batch sizes.
 
     Raises:
-        ValueError: when the largest one is above the limit, or is not a number.
+        ValueError: when the largest difference is above the limit, or is not a number.
     """
     own = tuple(parity.crops.shape[-2:])
     sizes = [own, *((side, side) for side in SIZES if not fixed_size and (side, side) != own)]
@@ -302,7 +303,7 @@ def _compare(network: ActiveContourNet, run: Run, parity: _Parity, fixed_size: b
 
 
 def _batches(crops: Tensor, number: int) -> Iterator[Tensor]:
-    """All crops, `number` at once, the last ones filled up with the first ones."""
+    """All crops in batches of `number`; the last batch is filled up with the first crops."""
     missing = -len(crops) % number
     filled = crops if missing == 0 else torch.cat([crops, crops.repeat(number, 1, 1, 1)[:missing]])
     return iter(filled.split(number))
@@ -327,7 +328,7 @@ def _difference(found: Tensor, expected: Tensor) -> float:
 # --- Formats --------------------------------------------------------------------------------------------------------
 
 Written = tuple[Callable[[str], bytes], Run, str]
-"""How to make the file's bytes with metadata, how to run it, and by what it was run."""
+"""Function that makes the file's bytes with metadata, function that runs it, and the runtime's name."""
 
 
 def _write_torchscript(module: nn.Module, _example: Tensor, _fixed_size: bool) -> Written:
@@ -398,10 +399,10 @@ def _dynamic_shapes(fixed_size: bool) -> tuple[dict[int, Any]]:
 
 
 def _or_say(make: Callable[[], Any], file_format: str) -> Any:
-    """What `make` returns; its error, of whatever kind torch raises, as one that says what to do.
+    """Result of `make`; an error of any kind from torch becomes one that says what to do.
 
     Raises:
-        ValueError: when it fails.
+        ValueError: when `make` fails.
     """
     try:
         return make()
@@ -415,7 +416,7 @@ def _or_say(make: Callable[[], Any], file_format: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch and its exporters say about themselves."""
+    """Silence warnings and logs of torch and its exporters."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -458,7 +459,7 @@ def _onnx_metadata(path: Path) -> bytes:
 
     try:
         proto = onnx.load(str(path), load_external_data=False)
-    except Exception:  # protobuf's DecodeError, which is of another module in each of its versions
+    except Exception:  # protobuf's DecodeError, whose module differs between versions
         return b""
     values = [entry.value for entry in proto.metadata_props if entry.key == METADATA]
     return values[0].encode()[:LARGEST_METADATA] if len(values) == 1 else b""

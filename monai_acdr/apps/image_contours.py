@@ -30,7 +30,7 @@ from monai_acdr.networks.layers import rasterize_polygons
 __all__ = ["ImageContours", "ImageLike", "outline_images"]
 
 ImageLike = np.ndarray | Tensor
-"""(H, W) or (1, H, W) is one image, (B, 1, H, W) are B of one size."""
+"""(H, W) or (1, H, W) is one image, (B, 1, H, W) are B images of one size."""
 
 _IMAGE = "(H, W) or (1, H, W) for one image, (B, 1, H, W) for several, or a list of images"
 
@@ -43,21 +43,20 @@ class ImageContours:
         structures: N names, such as ``("LV endocardium", "LV epicardium")``.
         vertices_px: (N, K, 2) float64, (x, y) = (column, row) in continuous pixels of the image: pixel (c, r) covers
             [c, c + 1) x [r, r + 1). None where nothing is outlined, see `reason`.
-        vertices_mm: (N, K, 2) float64, the same times the spacing: mm from the image's upper left corner, in its plane;
-            None where the spacing is not known.
+        vertices_mm: (N, K, 2) float64, the same vertices in mm from the image's upper left corner, in its plane; None
+            where the spacing is not known.
         vertices_world: (N, K, 3) float64 in patient coordinates, mm, LPS; None for images without an affine.
-        spread_px: (N, K) float64, how far the members of an ensemble disagree about each vertex, across the contour,
-            in pixels (:func:`monai_acdr.inferers.vertex_spread`); None from a single network.
-        confidence: probability that there is something to outline, where it was estimated (ROI ``auto``), otherwise
-            None.
+        spread_px: (N, K) float64, spread of the members of an ensemble at each vertex, across the contour, in pixels
+            (:func:`monai_acdr.inferers.vertex_spread`); None from a single network.
+        confidence: probability that the image shows the object, where it was estimated (ROI ``auto``), otherwise None.
         doubtful: whether the confidence is below the threshold of the model.
-        repairs: for each structure the repairs of its contour after the network, of
+        repairs: for each structure the repairs of its contour after the network, from
             :data:`monai_acdr.geometry.REPAIRS`; empty where nothing is outlined.
         reason: why nothing is outlined; empty where something is.
         region: (5,) region of interest (center x, center y, width, height, angle) in pixels, or None.
         size: (H, W) of the image.
         spacing: (between rows, between columns) in mm, or None.
-        algorithm: what made the contours.
+        algorithm: algorithm that made the contours.
     """
 
     structures: tuple[str, ...]
@@ -103,7 +102,7 @@ class ImageContours:
             structure: index or name of one structure; all if None.
 
         Returns:
-            (N, H, W) bool, or (H, W) for one structure; nothing is inside where nothing is outlined.
+            (N, H, W) bool, or (H, W) for one structure; all False where nothing is outlined.
 
         Raises:
             ValueError: for a structure that the model does not outline.
@@ -119,11 +118,11 @@ class ImageContours:
         return drawn[index]
 
     def save(self, path: str | os.PathLike[str], name: str = "image", overwrite: bool = False) -> Path:
-        """Write a contour document, the form of `contours.json` of `monai-acdr segment` (docs/reference).
+        """Write a contour document, the format of `contours.json` of `monai-acdr segment` (docs/reference).
 
         Args:
-            path: file to write, by custom ``.json``.
-            name: of the image in the document: a plain file name.
+            path: file to write, usually ``.json``.
+            name: name of the image in the document: a plain file name.
             overwrite: replace an existing file.
 
         Raises:
@@ -196,7 +195,7 @@ def _result(model: ContourModel, frame: Frame, affine: Tensor | None, outline: O
 
 
 def _images(image: ImageLike | Sequence[ImageLike], color: bool) -> tuple[list[ImageLike], bool]:
-    """Images (H, W), with `color` also (H, W, 3), and whether one was given that is not a batch."""
+    """Images (H, W), with `color` also (H, W, 3), and whether the input was a single image."""
     if isinstance(image, (list, tuple)):
         if len(image) == 0:
             raise ValueError(f"Expected `image` to be {_IMAGE}, but got an empty list.")
@@ -227,7 +226,7 @@ def _images(image: ImageLike | Sequence[ImageLike], color: bool) -> tuple[list[I
 
 
 def _item(image: ImageLike, index: int) -> ImageLike:
-    """(H, W) of a batch, with its own affine."""
+    """An image (H, W) of a batch, with its own affine."""
     if not isinstance(image, MetaTensor):
         return image[index, 0] if image.shape[1] == 1 else _channels_last(image[index])
     affine = image.affine[index] if image.affine.ndim == 3 else image.affine
@@ -243,7 +242,7 @@ def _channels_last(image: ImageLike) -> ImageLike:
 
 
 def _affine(image: ImageLike) -> Tensor | None:
-    """The affine of a MetaTensor, (4, 4) or (3, 3); None where it is the identity, which says that none is known."""
+    """The affine of a MetaTensor, (4, 4) or (3, 3); None for the identity, which means that none is known."""
     if not isinstance(image, MetaTensor):
         return None
     affine = torch.as_tensor(image.affine).detach().cpu().to(torch.float64)
@@ -251,7 +250,7 @@ def _affine(image: ImageLike) -> Tensor | None:
 
 
 def _spacings(spacing: Any, images: Sequence[ImageLike]) -> list[tuple[float, float] | None]:
-    """(rows, columns) in mm for each image: as given, otherwise of its affine."""
+    """(rows, columns) in mm for each image: as given, otherwise from its affine."""
     if spacing is None:
         affines = [_affine(image) for image in images]
         return [None if affine is None else _pair(pixel_spacing(affine).tolist()) for affine in affines]

@@ -55,17 +55,17 @@ def load_frames(
     """Decode frames.
 
     Args:
-        sources: frames, of any instances.
-        progress: told (done, all) after each instance.
-        unreadable: told of each file that cannot be used, which is left out then; without it that is an error.
+        sources: frames of any instances.
+        progress: called with (done, all) after each instance.
+        unreadable: called with each unusable file, which is then left out; without it such a file is an error.
 
     Returns:
         :attr:`SourceFrame.key` -> (1, H, W) float32, values in which larger is brighter
         (:func:`~monai_acdr.dicom.gray.gray_values`), with the affine of the frame.
 
     Raises:
-        ValueError: when an instance has no pixels, colors, or cannot be decoded; or when all of them need more memory
-            than the budget.
+        ValueError: when an instance has no pixels, has colors, or cannot be decoded; or when all of them need more
+            memory than the budget.
     """
     on_disk = sum(path.stat().st_size for path in {source.path for source in sources})
     budget = ReadBudget("the series" if len(sources) > 1 else sources[0].path if sources else "the series", on_disk)
@@ -95,10 +95,10 @@ def _load_file(path: Path, frames: Sequence[SourceFrame]) -> dict[tuple[str, int
 
 
 def make_image(pixels: np.ndarray, affine: Tensor) -> MetaTensor:
-    """One frame, gray (H, W) or in colors (H, W, 3), as transforms want it: (1 or 3, H, W) float32 with its affine.
+    """One frame, gray (H, W) or color (H, W, 3), as transforms expect it: (1 or 3, H, W) float32 with its affine.
 
     Raises:
-        ValueError: when it is not finite or has no pixels.
+        ValueError: when the frame is not finite or has no pixels.
     """
     values = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
     values = values[None] if values.ndim == 2 else values.movedim(-1, 0).contiguous()
@@ -112,10 +112,10 @@ ReadProgress = Callable[[int, int], None]
 _OPTION = "--spacing"
 _OPTION_REMEDY = "give the distance of rows and of columns in mm"
 SAME_SPACING = 1e-3
-"""Relative difference up to which two spacings are the same, rounded."""
+"""Relative difference up to which two spacings count as equal, because of rounding."""
 
 _UNUSED = Finding(
-    "spacing_not_used", "--spacing is for images that do not tell their spacing: that of the header was used"
+    "spacing_not_used", "--spacing is for images that do not state their spacing: the header's spacing was used"
 )
 
 
@@ -124,11 +124,11 @@ class Frame:
     """One image.
 
     Attributes:
-        name: unique, safe as a file name, and without the patient's identity.
-        image: (1, H, W) float32, or (3, H, W) of colors.
+        name: unique name, safe as a file name, without the patient's identity.
+        image: (1, H, W) float32, or (3, H, W) for colors.
         spacing: (between rows, between columns) in mm; None where it is not known.
         source: the DICOM frame, or None.
-        header: its place in a stack, or None where nothing is known of it.
+        header: its position in a stack, or None where it is not known.
         laterality: "L" or "R" of a breast, otherwise "".
     """
 
@@ -153,8 +153,8 @@ class Inputs:
         kind: ``dicom``, ``pictures`` or ``nifti``.
         frames: in spatial and temporal order.
         skipped: files that were left out.
-        volume: of NIfTI, the grid that masks go back to.
-        findings: what is odd about them, such as their scale.
+        volume: for NIfTI, the volume whose grid masks are written on.
+        findings: suspicious properties of the images, such as their scale.
     """
 
     kind: str
@@ -183,19 +183,19 @@ def read_inputs(
 
     Args:
         path: DICOM file or folder of one patient's study; a picture or a folder of pictures; a NIfTI file. Where a
-            folder holds DICOM, everything else in it is left out. The pages of a TIFF are a frame each.
-        series: of DICOM, which one: see :func:`choose_series`.
-        spacing: (between rows, between columns) in mm for images that do not tell it.
-        progress: told (done, all) while pixels are decoded.
-        instances: of DICOM, SOP Instance UIDs: of several series the one with one of them is read.
-        pixels: of DICOM, whether to decode the images; otherwise they are views of one zero, with size and affine, and
-            :func:`load_frames` decodes those that are needed.
-        color: read the colors of pictures, (3, H, W); other formats are gray in any case.
+            folder holds DICOM, everything else in it is left out. Each page of a TIFF is a frame.
+        series: for DICOM, the series to read: see :func:`choose_series`.
+        spacing: (between rows, between columns) in mm for images that do not state it.
+        progress: called with (done, all) while pixels are decoded.
+        instances: for DICOM, SOP Instance UIDs: of several series, the one with any of them is read.
+        pixels: for DICOM, whether to decode the images; otherwise they are views of a single zero, with size and
+            affine, and :func:`load_frames` decodes the needed ones.
+        color: read the colors of pictures, (3, H, W); other formats are always gray.
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when there is no image, not one series of one patient, more than the budget of memory
-            (:mod:`monai_acdr.read_budget`), or a scale that is not plausible (:mod:`monai_acdr.plausibility`).
+        ValueError: when there is no image, not exactly one series of one patient, more than the memory budget
+            (:mod:`monai_acdr.read_budget`), or an implausible scale (:mod:`monai_acdr.plausibility`).
     """
     given = _check_spacing(spacing)
     if path.is_dir():
@@ -215,7 +215,7 @@ def read_inputs(
 
 
 def input_files(path: Path, inputs: Inputs) -> list[Path]:
-    """The files that were read of `path`, and images among them that were left out; no results, no other files."""
+    """The files read from `path`, and images that were left out; without results and other files."""
     if not path.is_dir():
         return [path]
     if inputs.kind == "dicom":
@@ -230,7 +230,7 @@ def input_files(path: Path, inputs: Inputs) -> list[Path]:
 
 
 def volume_inputs(volume: NiftiVolume) -> Inputs:
-    """The frames of a volume, by slice and then by phase, each with its place in the stack."""
+    """The frames of a volume, by slice and then by phase, each with its position in the stack."""
     frames = []
     for number, (slice_index, phase) in enumerate(volume.places):
         affine = volume.frame_affine(slice_index)
@@ -261,7 +261,7 @@ def _check_spacing(spacing: Sequence[float] | None) -> tuple[float, float] | Non
 def _is_dicom(file: Path) -> bool:
     try:
         return is_dicom_file(file)
-    except (OSError, ValueError):  # it may not be read, or is gone
+    except (OSError, ValueError):  # not readable, or deleted
         return False
 
 
@@ -287,25 +287,25 @@ def _dicom_inputs(
 
 
 def _reference_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
-    """A series has one frame of reference (PS3.3 C.7.4.1); some anonymizers give each instance its own."""
+    """Finding about several frames of reference: a series has one (PS3.3 C.7.4.1), but some anonymizers change each."""
     known = {text(source.header, "FrameOfReferenceUID") for source in sources} - {""}
     taken = {source.frame_of_reference for source in sources}
     if len(known) < 2 or len(taken) > 1:
         return []
     message = (
         f"the series has {len(known)} frames of reference in {len(sources)} frame(s), DICOM allows one: they were "
-        "taken for one, so that positions of slices are comparable"
+        "treated as one, so that positions of slices are comparable"
     )
     return [Finding("frames_of_reference", message)]
 
 
 def _time_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
-    """Frames of a cine series that tell no time while others do."""
+    """Finding about frames of a cine series without a time, where others have one."""
     lacking = sum(source.time.trigger_ms is None for source in sources)
     if not 0 < lacking < len(sources):
         return []
     message = (
-        f"the trigger time is missing in {lacking} of {len(sources)} frame(s): times of phases are those of the others"
+        f"the trigger time is missing in {lacking} of {len(sources)} frame(s): times of phases come from the others"
     )
     return [Finding("missing_times", message)]
 
@@ -326,7 +326,7 @@ def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] |
 
 
 def _spacing_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
-    """A series has one spacing, as scanners make it; where frames differ, some of them are scaled wrongly."""
+    """Finding about several spacings: scanners give a series one spacing, so some frames have a wrong scale."""
     known = [source for source in sources if source.spacing is not None]
     counts = Counter(tuple(float(f"{value:.4g}") for value in source.spacing or ()) for source in known)
     spacings = np.array([source.spacing for source in known])
@@ -351,7 +351,7 @@ def _dicom_frame(name: str, source: SourceFrame, image: MetaTensor, given: tuple
 def _load_readable(
     path: Path, sources: Sequence[SourceFrame], progress: ReadProgress | None
 ) -> tuple[dict[tuple[str, int], MetaTensor], list[Skipped]]:
-    """Pixels by frame, and the files whose pixels cannot be used; when there are no others, that is the error."""
+    """Pixels by frame, and the files whose pixels cannot be used; it is an error when no file can be used."""
     errors: list[tuple[Path, ValueError]] = []
     images = load_frames(sources, progress, lambda file, error: errors.append((file, error)))
     if not images:
@@ -364,9 +364,9 @@ def _no_pixels(source: SourceFrame) -> MetaTensor:
 
 
 def _cine_header(source: SourceFrame) -> FrameHeader:
-    """The frame's own place and time; of multi-frame objects its number, too, for where it has no time.
+    """The frame's own position and time; for multi-frame objects also its number, in case it has no time.
 
-    Enhanced objects of one frame have both in their functional groups as well.
+    Enhanced objects of one frame have position and time in their functional groups as well.
     """
     header, time = FrameHeader.from_dataset(source.header), source.time
     if source.num_frames == 1:
@@ -406,7 +406,7 @@ def _picture_inputs(
 def _read_pictures(
     path: Path, files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped], color: bool
 ) -> list[Frame]:
-    """Pictures by name; of several files those that are not pictures are skipped, a single one is an error."""
+    """Pictures by name; of several files, those that are not pictures are skipped; a single such file is an error."""
     budget = ReadBudget(path)
     scale = torch.eye(4, dtype=torch.float64)
     if spacing is not None:

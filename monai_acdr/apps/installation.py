@@ -48,7 +48,7 @@ def info() -> dict[str, Any]:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Names of the packages that are always needed, and of those of each extra."""
+    """Names of the packages that are always required, and of the packages of each extra."""
     core: list[str] = []
     extras: dict[str, list[str]] = {}
     try:
@@ -57,7 +57,7 @@ def _requirements() -> tuple[list[str], dict[str, list[str]]]:
         lines = []
     for line in lines:
         found = _REQUIREMENT.fullmatch(line.strip())
-        if found is None or found[2]:  # an extra that is made of others
+        if found is None or found[2]:  # an extra that refers to other extras
             continue
         extra = _EXTRA.search(found[4] or "")
         (extras.setdefault(extra[1], []) if extra else core).append(found[1])

@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 WITHIN = 0.99
-"""Share of a mask's pixels inside of another one from which it lies within it; pixels on a common edge are rounded."""
+"""Share of a mask's pixels inside another mask from which it counts as nested; pixels on a common edge are rounded."""
 
 _RINGS = {(LV_ENDOCARDIUM, LV_EPICARDIUM): LV_MYOCARDIUM}
-"""(inner, outer) structure -> what lies between their contours, if it has its own name."""
+"""(inner, outer) structure -> structure between their contours, if it has its own name."""
 
 
 def merge_masks(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -44,7 +44,7 @@ def merge_masks(masks: Sequence[np.ndarray]) -> np.ndarray:
         masks: (H, W) bool each, of the structures in their order.
 
     Returns:
-        (H, W) uint8: k + 1 in structure k and in none before it, 0 outside of all.
+        (H, W) uint8: k + 1 in structure k outside of all structures before it, 0 outside of all.
     """
     labels = np.zeros(masks[0].shape, dtype=np.uint8)
     for index in reversed(range(len(masks))):
@@ -53,13 +53,13 @@ def merge_masks(masks: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def overlap_in_part(masks: Mapping[int, np.ndarray]) -> tuple[int, int] | None:
-    """Two masks that overlap though neither lies within the other one, which a label map cannot hold.
+    """Find two masks that overlap without one containing the other, which a label map cannot hold.
 
     Args:
         masks: (H, W) bool each, by number.
 
     Returns:
-        The numbers of the first such pair; None where all are apart or within each other, but for rounding.
+        The numbers of the first such pair; None where all are disjoint or nested, except for rounding.
     """
     for one, other in itertools.combinations(masks, 2):
         both = int((masks[one] & masks[other]).sum())
@@ -69,7 +69,7 @@ def overlap_in_part(masks: Mapping[int, np.ndarray]) -> tuple[int, int] | None:
 
 
 def stack_masks(masks: Mapping[int, np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Label map of masks that are apart or within each other: smaller ones lie on top of larger ones.
+    """Label map of disjoint or nested masks: smaller ones are drawn over larger ones.
 
     Args:
         masks: (H, W) bool each, by their value from 1.
@@ -114,11 +114,11 @@ def draw_label_map(contours: Sequence[np.ndarray] | np.ndarray, size: tuple[int,
 def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> list[np.ndarray]:
     """Masks of the structures of a label map, as drawn by :func:`draw_label_map`.
 
-    A nested structure without its own value is missing: where readers labeled the cavity alone, nothing
-    says where the myocardium ends, and its mask is empty.
+    A nested structure without its own value is missing: where readers labeled only the cavity, the extent of the
+    myocardium is unknown, and its mask is empty.
 
     Args:
-        labels: of one image, of any shape, whole numbers from 0. Of one structure every value counts.
+        labels: label map of one image, of any shape, whole numbers from 0. With one structure every value counts.
         num_structures: N.
         nested: whether each structure contains the ones before it.
 
@@ -134,7 +134,7 @@ def structure_masks(labels: np.ndarray, num_structures: int, nested: bool) -> li
 
 
 def label_structures(structures: Sequence[Structure], nested: bool) -> tuple[Structure, ...]:
-    """Names of the values 1, 2, ... of a label map: of nested structures the rings between their contours."""
+    """Structures of the values 1, 2, ... of a label map: for nested structures the rings between their contours."""
     if not nested:
         return tuple(structures)
     rings = [_RINGS.get(pair, pair[1]) for pair in zip(structures, structures[1:], strict=False)]
@@ -145,7 +145,7 @@ def picture_values(num_structures: int) -> np.ndarray:
     """Gray values of a label map as a picture, by label: 255 for label 1, darker ones for the others, 0 for none.
 
     Returns:
-        (N + 1,) uint8: (0, 255) of one structure, (0, 255, 128) of two.
+        (N + 1,) uint8: (0, 255) for one structure, (0, 255, 128) for two.
     """
     steps = [round(255 * (num_structures - index) / num_structures) for index in range(num_structures)]
     return np.array([0, *steps], dtype=np.uint8)

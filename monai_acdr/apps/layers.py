@@ -3,8 +3,8 @@
 
 """Contours and masks in any format as layers, each a structure on frames, and the steps between contours and masks.
 
-The first axis of a volume that is written runs along the rows of the images, as :class:`ContourWriter` and `segment`
-have it; one that is read may have any axes in any direction.
+The first axis of a written volume runs along the rows of the images, as in :class:`ContourWriter` and `segment`; a
+volume that is read may have any axes in any direction.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ __all__ = [
 _logger = logging.getLogger(__name__)
 
 MAX_SHOWN = 8
-"""Labels of a label map that a message names."""
+"""Number of labels that a message names."""
 
 MAX_LABELS = 255
-"""Structures of a label map, whose pixels are bytes."""
+"""Limit of the structures of a label map, whose pixels are bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +92,16 @@ class LayerFrame:
     """One frame of a layer: contours, a mask, or both.
 
     Attributes:
-        name: of the frame, a plain file name.
+        name: name of the frame, a plain file name.
         size: (H, W), None where it is not known.
         contours: (K, 2) polygons in pixels, float64, None before a mask was traced.
-        holes: for each polygon whether it is a hole in those before it (:mod:`monai_acdr.dicom.regions`); empty where
-            none is.
+        holes: for each polygon whether it is a hole in those before it (:mod:`monai_acdr.dicom.regions`); empty if
+            there are none.
         mask: (H, W) float32, the covered share of each pixel; None before contours were rasterized.
         spacing: (between rows, between columns) in mm, or None.
-        affine: (4, 4) MONAI affine of a frame with a place in the patient, or None.
+        affine: (4, 4) MONAI affine of a frame with a position in the patient, or None.
         world: the contours (K, 3) in mm, LPS, as far as the source has them.
-        sop_instance_uid: of its DICOM image, or None.
+        sop_instance_uid: SOP Instance UID of its DICOM image, or None.
         frame: number within the instance, from 1.
         source: index of its DICOM image, or None.
     """
@@ -125,7 +125,7 @@ class LayerFrame:
 
     @property
     def hole_flags(self) -> tuple[bool, ...]:
-        """For each contour whether it is a hole."""
+        """Whether each contour is a hole."""
         return self.holes or (False,) * len(self.contours or ())
 
     @property
@@ -139,11 +139,11 @@ class Layer:
     """A structure on its frames.
 
     Attributes:
-        structure: what it is.
-        frames: at most one for each image.
-        algorithm: what made it, None when it is not known.
-        tracking_uid: of DICOM objects that show the same thing, or None.
-        number: of the ROI or segment, or place in the source from 1: what tells layers of one label apart.
+        structure: the structure.
+        frames: frames, at most one for each image.
+        algorithm: algorithm that made it, None when it is not known.
+        tracking_uid: tracking UID of DICOM objects that show the same thing, or None.
+        number: number of the ROI or segment, or position in the source from 1; distinguishes layers with one label.
     """
 
     structure: Structure
@@ -162,12 +162,12 @@ def choose_layers(layers: Sequence[Layer], label: str | None, many: bool) -> lis
     """The layers to convert, without empty ones.
 
     Args:
-        layers: of the source.
-        label: of the wanted structure, upper and lower case alike, or its number, such as ``#2``; None for all.
+        layers: layers of the source.
+        label: label of the structure to convert, ignoring case, or its number, such as ``#2``; None for all.
         many: whether the target can hold several.
 
     Raises:
-        ValueError: when nothing is outlined, nothing or several have the label, or the choice is open.
+        ValueError: when nothing is outlined, none or several layers have the label, or the choice is ambiguous.
     """
     numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
     filled = {number: layer for number, layer in zip(numbers, layers, strict=True) if not layer.is_empty}
@@ -187,7 +187,7 @@ def choose_layers(layers: Sequence[Layer], label: str | None, many: bool) -> lis
 
 
 def check_different(layers: Sequence[Layer]) -> None:
-    """Raise a ValueError when two layers have the same label, by which contour documents tell them apart."""
+    """Raise a ValueError when two layers have the same label, which must be unique in a contour document."""
     numbers = [place if layer.number is None else layer.number for place, layer in enumerate(layers, start=1)]
     labels = [(number, layer.structure.label) for number, layer in zip(numbers, layers, strict=True)]
     if len({label.strip().casefold() for _, label in labels}) < len(labels):
@@ -198,7 +198,7 @@ def check_different(layers: Sequence[Layer]) -> None:
 
 
 def attach(layer: Layer, sources: Sequence[SourceFrame]) -> Layer:
-    """Find the image of each frame, by UID or name, and take size, spacing and place from it.
+    """Find the image of each frame, by UID or name, and take size, spacing and position from it.
 
     Raises:
         ValueError: when a frame has no image, or another size.
@@ -211,7 +211,7 @@ def attach(layer: Layer, sources: Sequence[SourceFrame]) -> Layer:
 
 
 def attached(frame: LayerFrame, sources: Sequence[SourceFrame], index: int, name: str | None = None) -> LayerFrame:
-    """The frame, on the image of that index."""
+    """The frame, attached to the image with the given index."""
     source = sources[index]
     return replace(
         frame,
@@ -227,9 +227,9 @@ def attached(frame: LayerFrame, sources: Sequence[SourceFrame], index: int, name
 
 
 def used_sources(layers: Sequence[Layer], sources: Sequence[SourceFrame]) -> list[int]:
-    """Indices of the images that a DICOM object refers to: all of the series that have anything outlined.
+    """Indices of the images that a DICOM object refers to: all images of the series with anything outlined.
 
-    Of images without a place in the patient, such as mammograms, only those with something outlined.
+    Images without a position in the patient, such as mammograms, are included only if something is outlined on them.
     """
     used = {frame.source for layer in layers for frame in layer.frames if not frame.is_empty}
     series = {str(sources[i].header.SeriesInstanceUID) for i in used if i is not None}
@@ -241,10 +241,10 @@ def used_sources(layers: Sequence[Layer], sources: Sequence[SourceFrame]) -> lis
 
 
 def with_size(layer: Layer, size: tuple[int, int] | None) -> Layer:
-    """Frames of a known size.
+    """The layer with a known size of every frame.
 
     Raises:
-        ValueError: when a frame has another size, or none.
+        ValueError: when a frame has another size, or none is known.
     """
     frames = []
     for frame in layer.frames:
@@ -254,7 +254,7 @@ def with_size(layer: Layer, size: tuple[int, int] | None) -> Layer:
             )
         if frame.size is None and size is None:
             raise ValueError(
-                f"Expected to know the size of frame {frame.name!r}, but a contour does not tell it: name its images "
+                f"Expected to know the size of frame {frame.name!r}, but a contour does not state it: name its images "
                 "with --images, or its size in pixels with --size ROWS COLUMNS."
             )
         frames.append(replace(frame, size=frame.size or size))
@@ -262,17 +262,17 @@ def with_size(layer: Layer, size: tuple[int, int] | None) -> Layer:
 
 
 def rasterize_layer(layer: Layer, budget: ReadBudget | None = None) -> tuple[Layer, list[str]]:
-    """Masks from contours, by the exact share of each pixel; the contours of a frame are united, holes are left out.
+    """Masks from contours, by the exact share of each pixel; the contours of a frame are united, holes subtracted.
 
     Args:
-        layer: what to rasterize.
-        budget: of the memory that the masks of all layers need; by default of this layer alone.
+        layer: the layer to rasterize.
+        budget: memory budget for the masks of all layers; by default a budget for this layer.
 
     Returns:
-        The layer, and what was lost, in words.
+        The layer, and descriptions of what was lost.
 
     Raises:
-        ValueError: when the masks need more memory than that; the size of an image is a claim of its file.
+        ValueError: when the masks need more memory than the budget; a file may claim any image size.
     """
     budget = budget or ReadBudget("the masks of this conversion")
     frames, lost = [], []
@@ -287,7 +287,7 @@ def rasterize_layer(layer: Layer, budget: ReadBudget | None = None) -> tuple[Lay
 
 
 def trace_layer(layer: Layer) -> Layer:
-    """Contours from masks, by marching squares; holes are contours of their own."""
+    """Contours from masks, by marching squares; holes become separate contours."""
     frames = []
     for frame in layer.frames:
         if frame.contours is None and frame.mask is not None:
@@ -298,14 +298,14 @@ def trace_layer(layer: Layer) -> Layer:
 
 
 def merge_layers(layers: Sequence[Layer]) -> tuple[LayerFrame, ...]:
-    """Frames whose masks are label maps of all layers; those of a single layer as they are.
+    """Frames whose masks are label maps of all layers; the frames of a single layer are returned unchanged.
 
-    A pixel has the number of a layer, from 1, that covers it by half; of layers within each other that of the inner
-    one, so that the outer ones are rings, as in the label maps of :mod:`monai_acdr.apps.label_values`.
+    A pixel has the number, from 1, of the layer that covers at least half of it; of nested layers the inner one, so
+    that the outer ones are rings, as in the label maps of :mod:`monai_acdr.apps.label_values`.
 
     Raises:
         ValueError: when two layers overlap on a frame and neither contains the other, which a label map cannot hold, or
-            when there are too many.
+            when there are too many layers.
     """
     if len(layers) == 1:
         return layers[0].frames
@@ -335,7 +335,7 @@ def _label_map(masks: Mapping[int, np.ndarray], layers: Sequence[Layer], frame: 
     if pair is not None:
         one, other = (layers[value - 1].structure.label for value in pair)
         raise ValueError(
-            "Expected structures apart or within each other, as a label map has one label for each pixel, but on frame "
+            "Expected disjoint or nested structures, because a label map has one label for each pixel, but on frame "
             f"{frame.name!r} {one!r} and {other!r} overlap in part: choose one with --structure, or write a format "
             "that holds both (.json, SEG, RTSTRUCT)."
         )
@@ -349,7 +349,7 @@ def is_partial(layer: Layer) -> bool:
 
 
 def _trace(mask: np.ndarray) -> tuple[tuple[np.ndarray, ...], tuple[bool, ...]]:
-    """Polygons (K, 2), largest first, and which are holes. Only the box around the objects is looked at."""
+    """Polygons (K, 2), largest first, and which are holes. Only the box around the objects is traced."""
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     if not len(rows) or mask.max() <= TRACING_LEVEL:
         return (), ()
@@ -363,8 +363,8 @@ class Format:
     """A file format.
 
     Attributes:
-        name: as users say it.
-        suffixes: of its files, the usual one first.
+        name: name for users.
+        suffixes: suffixes of its files, the usual one first.
         holds: ``contours`` or ``masks``.
         many_frames: whether one file can hold several frames.
         many_structures: whether one file can hold several structures.
@@ -393,7 +393,7 @@ FORMATS = {
         Format("seg", (".dcm",), "masks", many_structures=True, dicom=True),
     )
 }
-"""All formats by their names; where several suffixes fit a name, the first format counts."""
+"""All formats by name; where several suffixes match a file name, the first format is used."""
 
 EXCHANGE = ("markups", "coco", "geojson")
 """Formats of other tools (:mod:`monai_acdr.apps.exchange`)."""
@@ -445,10 +445,11 @@ def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
 
     Args:
         path: file or folder; a folder is one that exists, or a name without a suffix.
-        name: of the format; needed for folders, and for ``.dcm`` unless the name ends with ``seg`` or ``rtstruct``.
+        name: name of the format; needed for folders, and for ``.dcm`` unless the stem ends with ``seg`` or
+            ``rtstruct``.
 
     Raises:
-        ValueError: when the two do not tell the format, or contradict each other.
+        ValueError: when path and name do not determine the format, or contradict each other.
     """
     if name is not None and name not in FORMATS:
         raise ValueError(f"Expected the format to be one of {', '.join(FORMATS)}, but got {name!r}.")
@@ -482,8 +483,8 @@ def _named_dicom(path: Path) -> Format:
     found = next((name for name in ("rtstruct", "seg") if stem.endswith(name)), None)
     if found is None:
         raise ValueError(
-            f"Expected to know which DICOM object {path.name} is to be: ask for --to rtstruct or --to seg, or "
-            "let the name end with rtstruct.dcm or seg.dcm."
+            f"Expected to know which DICOM object {path.name} is to be: give --to rtstruct or --to seg, or a name that "
+            "ends with rtstruct.dcm or seg.dcm."
         )
     return FORMATS[found]
 
@@ -511,24 +512,24 @@ def _dicom_format(path: Path) -> Format:
 
 
 SAME_PLACE = 0.05
-"""Largest distance in mm between a pixel and a voxel for them to be the same; NIfTI's affines are single precision."""
+"""Largest distance in mm at which a pixel and a voxel are the same; NIfTI's affines are single precision."""
 
 EVEN_STEPS = 0.02
-"""Largest deviation in mm of slices from even steps, to be one volume."""
+"""Largest deviation in mm of the slices of one volume from even steps."""
 
 PARALLEL = 1e-4
 """Largest difference in mm of the steps from pixel to pixel between slices of one volume."""
 
 
 def read_volume(path: Path, sources: Sequence[SourceFrame]) -> list[Layer]:
-    """Read a mask with the values 0 and 1 (or another one), shares in [0, 1], or whole numbers that are labels.
+    """Read a mask with the values 0 and 1 (or another value), shares in [0, 1], or whole numbers that are labels.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
         sources: images to find its voxels on; empty for the volume's own frames.
 
     Raises:
-        ValueError: when it is not such a mask, or when its voxels are not those of the images.
+        ValueError: when it is not such a mask, or its voxels do not match the images.
     """
     volume = read_nifti(path)
     values = volume.voxels
@@ -554,16 +555,16 @@ def read_volume(path: Path, sources: Sequence[SourceFrame]) -> list[Layer]:
 
 
 def write_volume(path: Path, frames: Sequence[LayerFrame], sources: Sequence[SourceFrame]) -> Path:
-    """Write masks, uint8 {0, 1}, or label maps: (columns, rows, slices), of a cine stack also phases.
+    """Write masks, uint8 {0, 1}, or label maps: (columns, rows, slices), for a cine stack also phases.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
-        frames: with masks of one size, shares of pixels or whole numbers that are labels.
+        frames: frames with masks of one size, shares of pixels or whole numbers that are labels.
         sources: the images of the whole volume, by slice, then time; frames without a mask stay empty. Without images
-            the volume has the given frames; where they tell no place, in their order and 1 mm apart.
+            the volume has the given frames; if their positions are unknown, in their order and 1 mm apart.
 
     Raises:
-        ValueError: when the frames make no volume.
+        ValueError: when the frames do not form a volume.
     """
     sizes = {source.size for source in sources} if sources else {frame.size or (1, 1) for frame in frames}
     if len(sizes) != 1:
@@ -585,7 +586,7 @@ def write_volume(path: Path, frames: Sequence[LayerFrame], sources: Sequence[Sou
 
 
 def _source_plane(source: SourceFrame) -> np.ndarray | None:
-    """(4, 4) MONAI affine whose third column is as long as the slice is thick, 1 mm where that is not told."""
+    """(4, 4) MONAI affine whose third column has the length of the slice thickness, 1 mm where it is unknown."""
     if not source.has_place:
         return None
     plane = source.affine.numpy()
@@ -645,13 +646,13 @@ def _frames(
     if len(own) != len(sources) or any(frame.size != source.size for frame, source in zip(own, sources, strict=True)):
         raise ValueError(
             f"Expected {path} to have the frames of its {len(sources)} image(s) of {sources[0].size} (H, W), but it "
-            f"has {len(own)} of {own[0].size}, and one of the two tells no place: give the right images (--images)."
+            f"has {len(own)} of {own[0].size}, and one of the two has no position: give the right images (--images)."
         )
     return tuple(attached(frame, sources, i, frame_names(sources)[i]) for i, frame in enumerate(own))
 
 
 def _is_unplaced(affine: np.ndarray) -> bool:
-    """Whether an affine is that of an image without a place: our own writers give it no offset and plain axes."""
+    """Whether an affine means that the position is unknown: our own writers then use no offset and plain axes."""
     matrix = np.abs(affine[:3, :3])
     return not affine[:3, 3].any() and not matrix[[0, 1], [0, 1]].any() and not matrix[2, :2].any()
 
@@ -670,15 +671,15 @@ def _found_frames(
         phase = seen[corner] = seen.get(corner, -1) + 1
         if phase >= volume.num_phases:
             raise ValueError(
-                f"Expected a phase of {path} for each image in a place, but it has {volume.num_phases} and there are "
-                "more images: give only the images of that phase (--images)."
+                f"Expected a phase of {path} for each image at a position, but it has {volume.num_phases} and there "
+                "are more images: give only the images of that phase (--images)."
             )
         mask = np.ascontiguousarray(values[(*voxels, phase)])
         used += int(np.count_nonzero(mask))
         frames.append(attached(LayerFrame(names[index], None, mask=mask), sources, index))
     if any(phase + 1 != volume.num_phases for phase in seen.values()):
         raise ValueError(
-            f"Expected {volume.num_phases} images in each slice of {path}, one per phase, but some have less."
+            f"Expected {volume.num_phases} images in each slice of {path}, one per phase, but some have fewer."
         )
     if not frames or used != int(np.count_nonzero(values)):
         raise ValueError(
@@ -721,24 +722,24 @@ def read_layers(
     """Read a file or a folder.
 
     Args:
-        path: what to read.
+        path: file or folder to read.
         kind: its format.
         sources: the images that it belongs to; needed for DICOM objects, may be empty otherwise.
-        structure: label or number of the only structure to read of a DICOM object, whose other structures may be
-            broken; by default all that can be read.
-        any_label: take all labels of a label map for one structure, as for a region.
+        structure: label or number of the only structure to read from a DICOM object, whose other structures may be
+            damaged; by default all that can be read.
+        any_label: treat all labels of a label map as one structure, as for a region.
 
     Returns:
-        The layers, and what was left out, in words.
+        The layers, and descriptions of what was left out.
 
     Raises:
         OSError: when a file cannot be opened.
-        ValueError: when a file is broken, or does not belong to the images.
+        ValueError: when a file is damaged, or does not belong to the images.
     """
     if kind.name == "json":
         return _read_document(path), []
     if kind.name in EXCHANGE:
-        from monai_acdr.apps.exchange import read_exchange  # it makes layers itself
+        from monai_acdr.apps.exchange import read_exchange  # imports this module
 
         return read_exchange(path, kind.name, sources), []
     if kind.name == "nifti":
@@ -762,7 +763,7 @@ def read_layers(
 
 
 def _read_document(path: Path) -> list[Layer]:
-    """A layer for each structure; one that is on none of the frames is empty."""
+    """A layer for each structure; a structure without contours gives an empty layer."""
     document = read_contour_document(path)
     layers = []
     for number, structure in enumerate(document.structures):
@@ -786,7 +787,7 @@ def _document_frame(item: FrameContours) -> LayerFrame:
 
 
 def _from_region(region: Any, sources: Sequence[SourceFrame]) -> Layer:
-    """The layer of a :class:`Region` or :class:`MaskRegion`; frames with nothing in them are left out."""
+    """The layer of a :class:`Region` or :class:`MaskRegion`; empty frames are left out."""
     names, frames = frame_names(sources), []
     for index in range(len(sources)):
         contours = region.contours[index] or None if isinstance(region, Region) else None
@@ -804,7 +805,7 @@ def _read_contour(path: Path, name: str) -> LayerFrame:
 
 
 def _united(layers: Sequence[Layer], path: Path) -> Layer:
-    """One layer of all labels of a volume, whose frames are the same in each."""
+    """One layer that unites all labels of a volume, whose layers have the same frames."""
     if len(layers) == 1:
         return layers[0]
     names = ", ".join(layer.structure.label for layer in layers)
@@ -833,23 +834,23 @@ def _read_png(path: Path, name: str, budget: ReadBudget, any_label: bool) -> Lay
 def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure] = ()) -> list[list[np.ndarray]]:
     """Read contours or masks and find the frame of each.
 
-    Of a file with several structures those of the model count, which are told by their labels; a frame has the contours
-    of the innermost one that is there, since regions of training lie about that. The labels of a label map (NIfTI, PNG)
-    are numbers, so that all of them together count, with a warning.
+    From a file with several structures, the model's structures are used, which are identified by their labels; a frame
+    gets the contours of the innermost one present, since training regions are placed about it. The labels of a label
+    map (NIfTI, PNG) are numbers, so that all of them together are used, with a warning.
 
     Args:
-        path: anything that :func:`monai_acdr.apps.convert` reads.
-        inputs: the frames; of DICOM they are found by UID or name, of others by name or, where there are as many, by
+        path: any source that :func:`monai_acdr.apps.convert` reads.
+        inputs: the frames; DICOM frames are found by UID or name, others by name or, if their number is the same, by
             their order.
-        structures: of the model, from the innermost to the outermost.
+        structures: structures of the model, from the innermost to the outermost.
 
     Returns:
-        For each frame its outer contours (K, 2) in pixels, without holes; empty if absent.
+        Outer contours (K, 2) of each frame in pixels, without holes; empty if absent.
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when it cannot be read, has several structures of which none is the model's, or does not belong to
-            these frames.
+        ValueError: when the file cannot be read, has several structures of which none is the model's, or does not
+            belong to these frames.
     """
     if not path.exists():
         raise FileNotFoundError(
@@ -876,7 +877,7 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
 
 
 def _usable(layers: list[Layer], structures: Sequence[Structure], path: Path) -> list[Layer]:
-    """The only layer, or those of the model's structures in the order of these."""
+    """The only layer, or the layers of the model's structures in the model's order."""
     if len(layers) == 1:
         return layers
     labels = [layer.structure.label.casefold() for layer in layers]

@@ -272,7 +272,7 @@ def test_files_of_others_are_refused(tmp_path: Path) -> None:
             for entry, text in entries:
                 archive.writestr(entry, text)
     for name in [*files, *contents]:
-        with pytest.raises(ValueError, match="has no metadata of it: export the bundle again"):
+        with pytest.raises(ValueError, match="has no such metadata: export the bundle again"):
             read_export(tmp_path / name)
 
 
