@@ -71,7 +71,7 @@ def read_figures(clone: Path) -> dict[str, Any]:
 
 
 def make_table(results: dict[str, Any]) -> Table:
-    """Minutes and Dice beside their targets."""
+    """Minutes and Dice with their targets."""
     rows = []
     for target, seconds in results["seconds"].items():
         rows.append([f"`make {target}`, minutes", f"< {MINUTES:g}" if target == "demo" else "", f"{seconds / 60:.1f}"])

@@ -138,7 +138,7 @@ def measure_inductor(device: torch.device, options: argparse.Namespace) -> dict[
             leaf = contours.clone().requires_grad_()
             value = function(leaf, target)
             values.append(torch.cat([value.detach().flatten(), torch.autograd.grad(value, leaf)[0].flatten()]))
-    except Exception as error:  # whatever a compiler raises
+    except Exception as error:  # compilers raise errors of any kind
         return {"difference": None, "error": f"{type(error).__name__}: {error}".partition("\n")[0]}
     difference = float((values[0] - values[1]).abs().max() / values[0].abs().max())
     return {"difference": difference, "error": None if difference < 1e-4 else f"differs by {difference:.2g}"}

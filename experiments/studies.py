@@ -77,7 +77,7 @@ class Study:
 
     Attributes:
         name: in file names and in the marks of documents.
-        question: what it answers.
+        question: question that it answers.
         data: key of `DATA`.
         epochs: of each training; the plan sets them for planned data.
         seeds: of each variant.

@@ -75,7 +75,7 @@ def centers_to_pixel(points: Tensor) -> Tensor:
 
 
 def pixel_to_centers(vertices: Tensor) -> Tensor:
-    """Pixels to pixel-center coordinates, for files that want them: subtracts 0.5."""
+    """Pixels to pixel-center coordinates, for files that use them: subtracts 0.5."""
     return at_least_float32(vertices) - PIXEL_CENTER
 
 
@@ -98,7 +98,7 @@ def world_to_pixel(points: Tensor, affine: Tensor) -> Tensor:
     """Project points (..., 3), mm, LPS, onto the image plane: (..., 2) pixels, float64.
 
     The plane's two direction vectors are inverted by least squares: the third column of a 2-D image's affine is
-    never trusted, since readers fill it with whatever keeps the matrix square.
+    ignored, since its values depend on the reader.
 
     Raises:
         ValueError: when the direction vectors are zero, parallel or not finite.

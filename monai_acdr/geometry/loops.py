@@ -78,8 +78,8 @@ def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
             loop, so 1 cuts all.
 
     Returns:
-        (K, 2), the same vertices in the same order; those of a loop lie on the two edges that crossed, one of them on
-        the crossing. ``vertices`` itself if it has no loop.
+        (K, 2), the same vertices in the same order; the vertices of a loop lie on the two edges that crossed, one of
+        them on the crossing. ``vertices`` itself if it has no loop.
 
     Raises:
         ValueError: when ``vertices`` is not (K, 2).
@@ -102,7 +102,7 @@ def cut_loops(vertices: Tensor, largest: float = 1.0) -> Tensor:
 def _smallest_loop(points: Tensor) -> _Loop | None:
     following = points.roll(-1, dims=0)
     edges = following - points
-    # turns[i, j] tells on which side of edge i vertex j lies
+    # turns[i, j]: the side of edge i on which vertex j lies
     turns = _cross(edges[:, None], points[None] - points[:, None])
     apart = turns * turns.roll(-1, dims=1) < 0
     pairs = (apart & apart.T).triu(1).nonzero()

@@ -153,7 +153,7 @@ def _pairs_meet(start: Tensor, end: Tensor) -> Tensor:
     """(..., K, K) True where edges i < j share a point that is not the joint of consecutive edges."""
     num_edges = start.shape[-2]
     a, b, c = start[..., :, None, :], end[..., :, None, :], start[..., None, :, :]
-    # Entry (i, j) tells on which side of edge i vertex j lies, where edge j starts; the next column is where it ends.
+    # Entry (i, j): the side of edge i on which vertex j lies, where edge j starts; the next column is where it ends.
     side_start = (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
     side_end = side_start.roll(-1, dims=-1)
     apart = side_start * side_end < 0
@@ -205,7 +205,7 @@ def keep_open(contours: Tensor) -> Tensor:
 def offset_contour(vertices: Tensor, distance: Tensor | float) -> Tensor:
     """Move closed polygons outwards along the normals at their vertices; inwards where the distance is negative.
 
-    The normal at a vertex is that of the line through its two neighbors. Meant for distances that are small beside the
+    The normal at a vertex is that of the line through its two neighbors. Meant for distances much smaller than the
     contour: corners are not rounded, and a bay narrower than twice the distance crosses itself. Inwards no vertex goes
     farther than half of area / perimeter, a quarter of a circle's radius, so that small contours stay open.
 

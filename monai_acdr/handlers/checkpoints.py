@@ -125,7 +125,7 @@ def save_checkpoint(state: Any, path: str | os.PathLike[str]) -> Path:
         kept = "; the earlier checkpoint of that name is kept" if path.is_file() else ""
         raise OSError(
             f"Could not write {len(content)} bytes to checkpoint {path} ({error.strerror or error}){kept}: "
-            "free space or choose another folder, then go on with --resume true."
+            "free space or choose another folder, then continue with --resume true."
         ) from error
     return path
 
@@ -517,8 +517,8 @@ class TrainingCheckpoint:
             return
         if self.path.exists():
             raise FileExistsError(
-                f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to go "
-                "on with it, or choose another --output_dir."
+                f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to "
+                "continue it, or choose another --output_dir."
             )
         if self.best_path is not None and self.best_path.is_file() and idist.get_rank() == 0:
             previous = self.best_path.with_name(self.best_path.name + ".previous")

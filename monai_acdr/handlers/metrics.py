@@ -124,7 +124,7 @@ class LengthMetricHandler(_MetricHandler):
         if self.unit == "pixel":
             return None
         if has_spacing is not None and not all(bool(known) for known in has_spacing):
-            raise ValueError("Expected every image to have a spacing for unit='mm', but one has not: use unit='pixel'.")
+            raise ValueError("Expected a spacing for every image with unit='mm', but one has none: use unit='pixel'.")
         return [image_spacing(item) for item in y]
 
 

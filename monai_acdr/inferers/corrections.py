@@ -100,7 +100,7 @@ SAME = 1e-9
 
 
 def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -> Tensor:
-    """Move the contour by ``pull`` at ``arc``, by less beside it, and not at all from ``half_width`` on.
+    """Move the contour by ``pull`` at ``arc``, by less near it, and not at all from ``half_width`` on.
 
     The share of the pull at a distance of u half widths along the contour is Wendland's function (1 - u)^3 (3 u + 1),
     twice differentiable at 0 and at 1 (Wendland, Advances in Computational Mathematics 4, 1995).

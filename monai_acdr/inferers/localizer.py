@@ -392,7 +392,7 @@ def _place(look: _Look, expected: Tensor | None = None, reach: float = 0.0) -> _
         y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
         distance = (view.to_frame(torch.stack([x, y], -1).double()) - expected).norm(dim=-1)
         near = distance <= reach
-        if not bool(near.any()):  # smaller than a cell, or beside the image
+        if not bool(near.any()):  # smaller than a cell, or outside the image
             near = distance == distance.min()
         heat = torch.where(near, heat.clamp(min=torch.finfo(heat.dtype).tiny), torch.zeros_like(heat))
     found = decode_regions(maps, heat)

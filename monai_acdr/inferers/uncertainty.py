@@ -84,7 +84,7 @@ def evolve_members(network: ActiveContourNet, image: Tensor, vertices: Tensor | 
 
 
 def outward_normals(vertices: Tensor) -> Tensor:
-    """Unit normals at the vertices, perpendicular to the line from the vertex before to the one after.
+    """Unit normals at the vertices, perpendicular to the line from the previous to the next vertex.
 
     Args:
         vertices: (..., K, 2) closed polygons in pixels, K >= 3, in either orientation.

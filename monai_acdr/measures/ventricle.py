@@ -252,7 +252,7 @@ class VentricleVolumes:
         phases: one entry per phase, ascending.
         slice_positions_mm: all slices from the first to the last one that has a contour in any phase, ascending.
         slice_heights_mm: height of each slice along the normal.
-        missing: what was done about slices missing between others, ``interpolate`` or ``omit``.
+        missing: treatment of slices missing between others, ``interpolate`` or ``omit``.
         findings: overlaps, gaps, missing slices, and phases too incomplete to be end-diastole or end-systole.
     """
 
@@ -316,7 +316,7 @@ def ventricle_volumes(
             other phases have a contour, has too small a volume, and is not chosen.
 
     Returns:
-        The volumes, with what was used and what was missing.
+        The volumes, with the used and the missing slices.
 
     Raises:
         ValueError: for fewer than two usable phases, doubled entries, areas that are not finite or negative, an
@@ -767,7 +767,7 @@ def _number(dataset: Any, keyword: str) -> float | None:
 
 
 def _numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
-    """The finite numbers of an element; None when there are not `count` of them."""
+    """The finite numbers of an element; None unless there are `count` of them."""
     try:
         value = dataset.get(keyword)
         values = np.atleast_1d(np.asarray(value if value is not None else [], dtype=np.float64))
@@ -887,7 +887,7 @@ def ventricle_wall(
         slice_spacing_mm: needed for a single slice only, which has no distance to a neighbor.
 
     Returns:
-        The measures, with what was missing.
+        The measures, with the missing slices.
 
     Raises:
         ValueError: when no slice has a wall, two entries have the same position, or an area is negative or not finite.
@@ -938,7 +938,7 @@ def _smooth_perimeter(contour: torch.Tensor) -> float:
 
 
 def _wall_areas(table: dict[int, WallSlice]) -> tuple[dict[int, float], list[Finding]]:
-    """Area of the wall by slice, where there is one, and what does not fit together."""
+    """Area of the wall by slice that has one, and findings about contours that do not fit together."""
     cavity = [i for i, wall in table.items() if wall.endocardium_area_mm2 is not None]
     areas: dict[int, float] = {}
     no_epicardium, not_around = [], []

@@ -431,7 +431,7 @@ def starting_contour_findings(summary: Mapping[str, Any], structure: str = "") -
 
     Args:
         summary: of :func:`monai_acdr.metrics.summarize_cases`, with 95 % intervals.
-        structure: name of what was outlined; the subject of the finding.
+        structure: name of the outlined structure; the subject of the finding.
 
     Returns:
         One finding of the kind ``start_not_beaten`` when the mean gain in Dice is below :data:`CLEAR_GAIN` of the gap

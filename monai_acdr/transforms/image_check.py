@@ -41,7 +41,7 @@ class CheckImage(Transform):
         """``image`` (C, H, W), returned with completed metadata.
 
         Raises:
-            ValueError: naming the file, what is wrong with it and what to do.
+            ValueError: naming the file, the problem and the next step.
         """
         name, shape = file_name(image), tuple(image.shape)
         if len(shape) != 3:

@@ -127,7 +127,7 @@ def draw_legend(picture: np.ndarray, entries: Mapping[str, tuple[int, int, int]]
 
 
 def draw_line(picture: np.ndarray, text: str, color: tuple[int, int, int]) -> np.ndarray:
-    """Write one line of text on a uint8 picture (H, W, 3), from its left edge; what does not fit is cut off."""
+    """Write one line of text on a uint8 picture (H, W, 3), from its left edge; text that does not fit is cut off."""
     image = Image.fromarray(np.ascontiguousarray(picture))
     ImageDraw.Draw(image).text((PADDING, PADDING // 2), text, fill=color, font=_font())
     return np.asarray(image)

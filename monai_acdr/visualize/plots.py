@@ -179,7 +179,7 @@ def scatter_plot(
         raise ValueError(f"Expected as many values of {x_name!r} as of {y_name!r}, but got {one.size}, {other.size}.")
     figure = _figure(size)
     axes = _axes(figure, _plain(y_name), _plain(x_name))
-    # Of many points the density shows, not the last one drawn.
+    # Transparency shows the density of many points.
     axes.plot(one, other, "o", color=COLORS[0], markersize=4, markeredgewidth=0, alpha=0.6 if one.size < 1000 else 0.2)
     axes.margins(0.05)
     return _pixels(figure)
@@ -284,7 +284,7 @@ def _check_curves(volumes: Curve | Mapping[str, Curve]) -> dict[str, np.ndarray]
 
 
 def _check_times(times: Sequence[float | None] | None, count: int) -> tuple[np.ndarray, str]:
-    """Positions along the axis, (count,), and what it shows."""
+    """Positions along the axis, (count,), and its label."""
     if times is None or any(time is None for time in times):
         return np.arange(count, dtype=np.float64), "Phase"
     values = np.asarray(times, dtype=np.float64)

@@ -107,7 +107,7 @@ class MeshOptions:
     """The paper's renderer: silhouettes of the triangles of the initial contour, moved with its vertices.
 
     Args:
-        faces: (M, 3) or (B, M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
+        faces: (M, 3) or (B, M, 3) vertex indices of the triangles; a circle's Delaunay triangulation if None.
         anti_aliasing: samples per pixel along x and along y.
 
     Raises:
@@ -128,7 +128,7 @@ class Pytorch3dOptions:
     """pytorch3d's soft silhouette of the triangles of :class:`MeshOptions`; needs pytorch3d.
 
     Args:
-        faces: (M, 3) or (B, M, 3) vertex indices of the triangles; those of a circle's Delaunay triangulation if None.
+        faces: (M, 3) or (B, M, 3) vertex indices of the triangles; a circle's Delaunay triangulation if None.
         sigma: softness of the silhouette, in squared units of pytorch3d's normalized coordinates.
         faces_per_pixel: largest number of triangles that count for a pixel.
 

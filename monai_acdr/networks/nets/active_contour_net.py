@@ -114,7 +114,7 @@ class ActiveContourNet(nn.Module):
             raise ValueError(
                 f"Expected `displacement_net` to give (B, {2 * structures}, h, w), two channels (x, y) for each of "
                 f"{structures} structures of the initial contours, but got {list(displacement.shape)}: build it with "
-                f"{2 * structures} output channels, or start as many contours as it moves."
+                f"{2 * structures} output channels, or start with one contour per two channels."
             )
         return displacement
 

@@ -82,7 +82,7 @@ def match_ensemble(network: nn.Module, names: Collection[str]) -> nn.Module:
         names: names of the weights; those of members 0, 1, ... M - 1 select an ensemble of M.
 
     Returns:
-        ``network`` where it has as many members already, or where the names are not exactly those of its copies.
+        ``network`` itself if it already has that many members, or if the names are not exactly those of its copies.
     """
     template = network.members[0] if isinstance(network, DisplacementEnsemble) else network
     own = set(template.state_dict())

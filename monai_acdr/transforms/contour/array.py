@@ -7,7 +7,7 @@ Contours have the shape of MONAI's points: (C, N, 2) vertices (x, y) in pixels, 
 is that of the image frame they are given in (:mod:`monai_acdr.geometry.coordinates` says how the two belong together).
 C is the number of structures, from the innermost to the outermost; a structure that is missing is NaN everywhere, and
 so is its channel of a mask.
-MONAI's own ``ApplyTransformToPoints`` wants (row, column) indices of pixel centers: ``vertices.flip(-1) - 0.5``.
+MONAI's own ``ApplyTransformToPoints`` expects (row, column) indices of pixel centers: ``vertices.flip(-1) - 0.5``.
 """
 
 from __future__ import annotations

@@ -334,13 +334,13 @@ def _draw(contour: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     whole = np.floor(np.clip(_chain(contour), -FAR, FAR)).astype(np.int64)
     picture = Image.new("L", (size[1], size[0]))
     points = [(int(x), int(y)) for x, y in whole]
-    points += points[: max(0, 2 - len(points))]  # a contour within one pixel: Pillow wants two points
+    points += points[: max(0, 2 - len(points))]  # a contour within one pixel: Pillow needs two points
     ImageDraw.Draw(picture).polygon(points, fill=1, outline=1)
     return np.asarray(picture)
 
 
 def _chain(contour: np.ndarray) -> np.ndarray:
-    """Contour (N, 2) as a chain (M, 2) on the grid of readers' files: each point is a neighbor of the one before."""
+    """Contour (N, 2) as a chain (M, 2) on the grid of readers' files: each point is a neighbor of the previous one."""
     following = np.roll(contour, -1, axis=0)
     lengths = np.hypot(*(following - contour).T)
     step = max(GRID / 2, float(lengths.sum()) / MAX_POINTS)

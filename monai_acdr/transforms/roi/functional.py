@@ -74,8 +74,8 @@ def roi_about_vertices(
     """The ROI around a contour.
 
     Args:
-        vertices: (..., N, 2) pixels with N >= 1; leading dimensions are several contours in one ROI, of which those
-            that are NaN everywhere, structures without reference, are left out.
+        vertices: (..., N, 2) pixels with N >= 1; leading dimensions are several contours in one ROI. Contours that are
+            NaN everywhere, of structures without reference, are left out.
         side: width and height in pixels of a ROI about the contour's centroid, which depends on the position of the
             contour but not on its size. Excludes ``margin`` and ``scale``; several contours are averaged.
         margin: pixels added to each of the four sides of the bounding box, after scaling.

@@ -256,7 +256,7 @@ def rasterize_backward(
 ) -> Tensor:
     """Gradient (B * R, K, 2) with respect to the vertices, given that of the mask (B, H, W) and the signed coverage.
 
-    An edge that lies exactly on a grid line takes the mean of both sides, which is what a central difference sees.
+    An edge that lies exactly on a grid line takes the mean of both sides, as a central difference does.
     Masks that are not finite give zero.
     """
     if pieces is None:

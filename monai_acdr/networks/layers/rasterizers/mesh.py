@@ -16,7 +16,7 @@ grad_j * dI < 0; otherwise it is zero. The axes are treated separately, and so a
 
 - a pixel outside that is not drawn becomes 1 when the edge moves outwards over it;
 - a pixel inside, drawn by this triangle, becomes 0 when the edge moves inwards over it, from either side;
-- an edge that borders on another triangle changes nothing: what appears behind it has the same value.
+- an edge that borders on another triangle changes nothing: the pixel behind it has the same value.
 
 An edge that crosses the pixel's row at x, a share t of the way from its start, reaches a center at distance d when its
 start moves by d / (1 - t), or its end by d / t.
@@ -89,8 +89,8 @@ def rasterize_mesh(
         vertices: (B, K, 2) contours in pixels, float32 or float64.
         size: (H, W).
         faces: (M, 3) or (B, M, 3) vertex indices of the triangles, of either orientation, as :func:`delaunay_faces`
-            gives them for the initial contour; they stay the same while it evolves. None: those of a circle with K
-            vertices.
+            gives them for the initial contour; they stay the same while it evolves. None: the triangles of a circle
+            with K vertices.
         anti_aliasing: samples per pixel along each axis; 2 in the paper's renderer, 1 for hard-edged masks.
 
     Returns:
@@ -119,7 +119,7 @@ def rasterize_mesh(
 
 
 def checked_faces(faces: Tensor | None, vertices: Tensor) -> Tensor:
-    """(B, M, 3) int64 faces for vertices (B, K, 2), on their device; those of a circle if None.
+    """(B, M, 3) int64 faces for vertices (B, K, 2), on their device; the triangles of a circle if None.
 
     Raises:
         ValueError: see :func:`rasterize_mesh`.

@@ -191,7 +191,7 @@ def load_kernel(name: str, device: torch.device, dtype: torch.dtype, fill_rule: 
     Raises:
         ImportError: when its compiler is not installed.
         ArithmeticError: when it does not agree with plain torch (:func:`check_parity`).
-        RuntimeError: when a CUDA graph is being captured; and what its compiler raises.
+        RuntimeError: when a CUDA graph is being captured; and errors of its compiler.
     """
     if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
         raise _NotCheckedError(
@@ -352,7 +352,7 @@ _FORWARD, _BACKWARD = torch.ops.monai_acdr.rasterize.default, torch.ops.monai_ac
 
 
 class _Settings(NamedTuple):
-    """Arguments that are not tensors; ``pieces`` takes what the plain forward pass keeps for its own backward pass."""
+    """Arguments that are not tensors; ``pieces`` receives the edge pieces that the plain backward pass reuses."""
 
     size: tuple[int, int]
     fill_rule: str

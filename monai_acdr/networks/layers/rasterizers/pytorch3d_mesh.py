@@ -52,7 +52,7 @@ def rasterize_pytorch3d(
     Args:
         vertices: (B, K, 2) contours in pixels; computed in float32.
         size: (H, W).
-        faces: (M, 3) or (B, M, 3) vertex indices of the triangles. None: those of a circle with K vertices.
+        faces: (M, 3) or (B, M, 3) vertex indices of the triangles. None: the triangles of a circle with K vertices.
         sigma: softness, in squared units of pytorch3d's coordinates, of which the short side of the image has two.
         faces_per_pixel: largest number of triangles that count for a pixel; if more lie within the blur, masks of
             overlapping triangles come out too dark.
@@ -110,7 +110,7 @@ def _import() -> tuple[Any, Any]:
     try:
         return import_module("pytorch3d.structures"), import_module("pytorch3d.renderer")
     except ImportError as error:
-        raise ImportError(f"{_HOW_TO_INSTALL} (import said: {error})") from error
+        raise ImportError(f"{_HOW_TO_INSTALL} (the import failed: {error})") from error
 
 
 def _render(meshes: Any, size: tuple[int, int], sigma: float, faces_per_pixel: int, renderer: Any) -> Tensor:
