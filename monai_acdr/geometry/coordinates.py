@@ -95,7 +95,7 @@ def pixel_to_world(vertices: Tensor, affine: Tensor) -> Tensor:
 
 
 def world_to_pixel(points: Tensor, affine: Tensor) -> Tensor:
-    """Project points (..., 3), mm, LPS, onto the image plane: (..., 2) pixels, float64.
+    """Project points (..., 3), mm, LPS, onto the image plane: (..., 2) pixels, float64. See :func:`pixel_to_world`.
 
     The plane's two direction vectors are inverted by least squares: the third column of a 2-D image's affine is
     ignored, since its values depend on the reader.

@@ -70,7 +70,13 @@ def _is_finite(image: Tensor) -> bool:
 
 
 class CheckImaged(MapTransform):
-    """Dictionary version of :class:`CheckImage`."""
+    """Dictionary version of :class:`CheckImage`.
+
+    Args:
+        keys: images (C, H, W).
+        channels: required number of channels; None accepts any.
+        allow_missing_keys: skip keys that are absent.
+    """
 
     def __init__(self, keys: KeysCollection, channels: int | None = 1, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)

@@ -124,7 +124,15 @@ class _PlainContourTransformd(_ContourTransformd):
 
 
 class MaskToContourd(_ContourTransformd):
-    """Trace masks (C, H, W). See :class:`MaskToContour`."""
+    """Trace masks (C, H, W) to contours (C, N, 2). See :class:`MaskToContour`.
+
+    Args:
+        keys: masks.
+        level: value that separates object and background.
+        num_vertices: see :class:`MaskToContour`.
+        output_keys: where to write the contours.
+        allow_missing_keys: skip keys that are absent.
+    """
 
     def __init__(
         self,
@@ -200,7 +208,14 @@ class ContourToMaskd(_ContourTransformd):
 
 
 class FollowImaged(_ContourTransformd):
-    """Bring vertices into the present pixels of ``image_key``. See :class:`FollowImage`."""
+    """Bring vertices into the present pixels of ``image_key``. See :class:`FollowImage`.
+
+    Args:
+        keys: vertices (..., N, 2), MetaTensor.
+        image_key: image (C, H, W), MetaTensor.
+        output_keys: where to write the vertices.
+        allow_missing_keys: skip keys that are absent.
+    """
 
     def __init__(
         self,
@@ -218,7 +233,14 @@ class FollowImaged(_ContourTransformd):
 
 
 class ContourToImaged(_ContourTransformd):
-    """Bring vertices from the present pixels of ``image_key`` to those of its file. See :class:`ContourToImage`."""
+    """Bring vertices from the present pixels of ``image_key`` to those of its file. See :class:`ContourToImage`.
+
+    Args:
+        keys: vertices (..., N, 2) in the present pixels of the image.
+        image_key: image (C, H, W), MetaTensor.
+        output_keys: where to write the vertices.
+        allow_missing_keys: skip keys that are absent.
+    """
 
     def __init__(
         self,
@@ -236,7 +258,14 @@ class ContourToImaged(_ContourTransformd):
 
 
 class ContourToWorldd(_ContourTransformd):
-    """Bring vertices from the present pixels of ``image_key`` to mm, LPS. See :class:`ContourToWorld`."""
+    """Bring vertices from the present pixels of ``image_key`` to mm, LPS. See :class:`ContourToWorld`.
+
+    Args:
+        keys: vertices (..., N, 2) in the present pixels of the image.
+        image_key: image (C, H, W), MetaTensor.
+        output_keys: where to write the points (..., N, 3).
+        allow_missing_keys: skip keys that are absent.
+    """
 
     def __init__(
         self,
@@ -257,6 +286,12 @@ class SelectContourd(_ContourTransformd):
     """Take one contour of each evolution, (T, K, 2) to (1, K, 2), or (T, N, K, 2) to (N, K, 2).
 
     See :class:`SelectContour`.
+
+    Args:
+        keys: contours of evolutions.
+        index: iteration, 0 the first, -1 the last.
+        output_keys: where to write the contours.
+        allow_missing_keys: skip keys that are absent.
     """
 
     def __init__(
