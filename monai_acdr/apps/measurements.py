@@ -227,7 +227,7 @@ def wide_cavity_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) ->
         for frame, outline in zip(frames, outlines, strict=True)
         if outline.final is not None and any("neighbors" in repairs for repairs in outline.repairs)
     ]
-    reason = "the cavity was wider than it can be, and is outlined like those of the neighboring slices: look at it"
+    reason = "the cavity was implausibly wide, and is outlined like those of the neighboring slices: look at it"
     return [Finding("wide_cavity", _listed(names, reason))] if names else []
 
 

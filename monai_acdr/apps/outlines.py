@@ -291,7 +291,7 @@ def _in_ventricle(
 def _like_neighbors(
     places: Sequence[_Place], evolutions: Mapping[int, np.ndarray], model: ContourModel, grid: CineGrid | None
 ) -> dict[int, np.ndarray]:
-    """Evolutions of the frames whose cavity cannot be as wide, with a last contour like those of the nearest others.
+    """Evolutions of the frames with an implausibly wide cavity, whose last contour follows the nearest other slices.
 
     See :func:`monai_acdr.measures.cavities_too_wide`. Relative to center and size of the epicardium, which is kept, the
     contour lies between those of the nearest slices on either side, by their distances, or is that of the only one.

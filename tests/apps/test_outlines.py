@@ -248,7 +248,7 @@ def test_replaced_cavities_are_told() -> None:
     outlines = [Outline(contours.numpy(), None, repairs=each) for each in repairs]
     outlines[2] = replace(outlines[2], reason="no ventricle found")
     (finding,) = wide_cavity_finding(frames, outlines)  # type: ignore[arg-type]
-    assert finding.kind == "wide_cavity" and finding.text.startswith("frame b: the cavity was wider than it can be")
+    assert finding.kind == "wide_cavity" and finding.text.startswith("frame b: the cavity was implausibly wide")
     assert wide_cavity_finding(frames[:1], outlines[:1]) == []  # type: ignore[arg-type]
 
 
