@@ -38,7 +38,7 @@ EXIT_CODES = {
     3: "input that cannot be used",
     4: "output that exists, is written by another run, or cannot be written",
     5: "a missing extra of this package",
-    6: "a DICOMweb server that cannot be reached, refuses, or answers nonsense",
+    6: "a DICOMweb server that cannot be reached, refuses, or gives an invalid answer",
     129: "stopped by SIGHUP: the terminal was closed",
     130: "stopped by SIGINT: Ctrl-C",
     CLOSED_OUTPUT: "the reader of standard output closed it; files are written",
@@ -81,10 +81,10 @@ model_option = click.option(
     default="sunnybrook_lv_acdr",
     show_default=True,
     metavar="BUNDLE",
-    help="Name of an installed bundle (monai-acdr info lists them), or a bundle's folder. A bundle is code: use those "
-    "that you trust.",
+    help="Name of an installed bundle (monai-acdr info lists them), or a bundle's folder. A bundle is code: use "
+    "only bundles that you trust.",
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing results.")
 
 
 def _enter_budget(ctx: click.Context, _parameter: click.Parameter, value: float | None) -> None:
@@ -118,7 +118,7 @@ json_option = click.option(
     is_flag=True,
     callback=_remember,
     is_eager=True,
-    help="Print a report for programs to standard output, and nothing else there; an error as well.",
+    help="Print a machine-readable report, or an error as JSON, to standard output, and nothing else there.",
 )
 
 
@@ -289,7 +289,8 @@ def segment(
     """Outline the images of one STUDY.
 
     STUDY is a DICOM file or folder, a picture or a folder of them, a NIfTI volume, or the URL of a study on a DICOMweb
-    server. Contours go to contours.json, in pixels and in mm; report.json says what was done. Nothing is half written.
+    server. Contours are in contours.json, in pixels and in mm; report.json is the report. Results are written whole or
+    not at all.
     """
     if then_review and arguments["study"].lower().startswith(("http://", "https://")):
         raise click.UsageError("Expected a study on this machine for --review, but got one on a server: fetch it.")
@@ -324,12 +325,12 @@ Examples:
   monai-acdr review OUT --images STUDY --reader "Jane Doe"
   monai-acdr review contours.json --images pictures --no-browser
 
-What was changed is in OUT/review/changes.jsonl, and a review goes on there; Finish writes OUT/review/version-0001, and
+Changes are in OUT/review/changes.jsonl, and a review continues from there; Finish writes OUT/review/version-0001, and
 so on: contours.json, seg.dcm, rtstruct.dcm, sr.dcm.
 """,
 )
 @click.argument("results")
-@click.option("-i", "--images", required=True, metavar="PATH", help="What the contours were drawn on.")
+@click.option("-i", "--images", required=True, metavar="PATH", help="Images that the contours were drawn on.")
 @click.option("--reader", default="", metavar="NAME", help="Name that Finish suggests; it is written into results.")
 @click.option("--store", metavar="URL", help="DICOMweb service that Finish sends the DICOM results to.")
 @click.option(
@@ -341,7 +342,7 @@ so on: contours.json, seg.dcm, rtstruct.dcm, sr.dcm.
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; others than 127.0.0.1 show the images to whoever has the address that is printed.",
+    help="Address to listen on; any other than 127.0.0.1 shows the images to whoever has the printed address.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
@@ -351,7 +352,7 @@ def review(results: str, images: str, **options: Any) -> None:
     """Look at contours in the browser, correct them, and sign them off.
 
     RESULTS is the output folder of segment, or a contour document (.json). The page is served on this machine, for one
-    reader at a time. Every change is on the disk before the page says "Saved".
+    reader at a time. Every change is on disk before the page shows "Saved".
     """
     _review(results, images, **options)
 
@@ -397,7 +398,7 @@ Examples:
   monai-acdr cohort /data/archive --output OUT --part $SLURM_ARRAY_TASK_ID/16
   monai-acdr cohort --watch http://127.0.0.1:8042 --rules rules.json --output SERVICE
 
-The same command goes on with what is missing, after whatever end.
+After any kind of end, the same command continues with the missing studies.
 """,
 )
 @click.argument("source", required=False)
@@ -424,19 +425,19 @@ The same command goes on with what is missing, after whatever end.
 @click.option("--part", default="1/1", metavar="I/N", help="The I-th of N shares of the studies, the same everywhere.")
 @click.option("--query", "queries", multiple=True, metavar="KEYWORD=VALUE", help="Filter for a DICOMweb server (QIDO).")
 @click.option("--retry-failed", is_flag=True, help="Retry studies that failed.")
-@click.option("--key", metavar="FILE", help="Write which pseudonym is which patient and study; for its owner only.")
+@click.option("--key", metavar="FILE", help="Write patient and study of each pseudonym, readable only for the owner.")
 @click.option("--salt", metavar="FILE", help="Secret of the pseudonyms, made when missing. Default: salt in FOLDER.")
 @click.option("--reference", metavar="CSV", help="Reference values by study (edv_ml, ...), for plots of agreement.")
 @json_option
 def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, **arguments: Any) -> None:
-    """Outline any number of studies: those of a folder tree, a list or a DICOMweb server.
+    """Outline any number of studies from a folder tree, a list or a DICOMweb server.
 
-    SOURCE is a folder of any shape, a list of studies (.csv with a column study, .txt with one per line), or the URL of
-    a server. The results of each study are a folder of their own under a pseudonym; cohort.csv, cohort.parquet,
-    frames.parquet and cohort.html are about all of them. A study that fails is a row with the reason.
+    SOURCE is a folder of any structure, a list of studies (.csv with a column study, .txt with one per line), or the
+    URL of a server. Each study has its own folder of results, named by a pseudonym; cohort.csv, cohort.parquet,
+    frames.parquet and cohort.html summarize all studies. A study that fails is a row with the reason.
 
-    With --watch there is no SOURCE: the studies are those that arrive at an Orthanc server, done by rules until a
-    signal ends the command; SEG, RTSTRUCT and SR are stored there.
+    With --watch there is no SOURCE: studies that arrive at an Orthanc server are processed by rules until a signal ends
+    the command; SEG, RTSTRUCT and SR are stored on the server.
     """
     watching = {name: arguments.pop(name) for name in ("watch", "rules", "status_port")}
     if watching["watch"] is not None:
@@ -501,7 +502,7 @@ def _cohort_lines(report: Any, output: str) -> Iterator[str]:
     for name, values in report.agreement.items():
         yield f"{name}: bias {values['bias']:+.1f}, {values['number']} studies with a reference"
     if report.failed:
-        yield "Failures: cohort.html and the column reason; --retry-failed does them again"
+        yield "Failures: see cohort.html and the column reason; --retry-failed repeats them"
     yield f"Results: {output} ({', '.join(report.files)})"
 
 
@@ -512,7 +513,7 @@ _SHOWN_FILES = 10
 @click.command(
     epilog="""\b
 Formats:
-  txt       one contour, "column row" a line, in pixels; 0 0 is the center of the first pixel (Sunnybrook)
+  txt       one contour, "column row" per line, in pixels; 0 0 is the center of the first pixel (Sunnybrook)
   json      contours of frames, in pixels from the corner of the first pixel, and in mm (contours.json of segment)
   markups   closed curves of 3D Slicer, in mm: .mrk.json
   geojson   polygons of QuPath, in pixels: .geojson
@@ -546,14 +547,14 @@ Examples:
     "-t",
     "--to",
     type=click.Choice(_CONVERT_FORMATS, case_sensitive=False),
-    help="Format of TARGET, where its name does not say it: of a folder (txt, png), or of other DICOM files than "
+    help="Format of TARGET, where its name does not determine it: of a folder (txt, png), or of DICOM files other than "
     "rtstruct.dcm and seg.dcm.",
 )
 @click.option(
     "--structure",
     metavar="LABEL",
-    help="Which structure, of several: its label, or its number, such as '#2'; another name lists them. By default "
-    "all, where TARGET has room for them. Otherwise what to call the only one.",
+    help="Structure to convert, if there are several: its label, or its number, such as '#2'; an unknown name lists "
+    "them. By default all, if TARGET can hold them. If there is only one: its new name.",
 )
 @click.option(
     "--kind",
@@ -575,9 +576,9 @@ Examples:
 def convert(kind: str, as_json: bool, **arguments: Any) -> None:
     """Convert contours and masks: SOURCE to TARGET.
 
-    SOURCE is a file, or a folder of .txt or of .png, one per frame. TARGET is a file, whose name tells its format, or a
-    folder for one file per frame. Masks hold the pixels that a contour covers by half; contours are traced around masks
-    and their holes, and what a format cannot hold is reported. Nothing is half written.
+    SOURCE is a file, or a folder of .txt or of .png, one per frame. TARGET is a file, whose name determines its format,
+    or a folder for one file per frame. Masks hold the pixels of which a contour covers at least half; contours are
+    traced around masks and their holes. Losses are reported. Files are written whole or not at all.
     """
     with deferred_imports():
         from monai_acdr.apps.convert_contours import convert as run
@@ -604,7 +605,7 @@ Examples:
   monai-acdr train DATA --output OUT --folds 5 --structure "breast lesion"
   monai-acdr train DATA --output OTHER --plan OUT/plan.json
 
-A run that was stopped goes on when the same command is given again.
+A stopped run continues when the same command is run again.
 """,
 )
 @click.argument("data")
@@ -612,11 +613,11 @@ A run that was stopped goes on when the same command is given again.
 @click.option("--folds", type=click.IntRange(1), help="Cross-validate by patient. Default: a fifth is held out.")
 @click.option("--plan", metavar="FILE", help="A plan.json of an earlier run, edited. Default: made from the data.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the objects. Default: the plan's.")
-@click.option("--minutes", type=float, help="Epochs for about this time of training instead.")
+@click.option("--minutes", type=float, help="Train for about this time instead.")
 @click.option("--structure", metavar="NAME", help="Name of the object, where masks have one label.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order and augmentation. Default: 0.")
 @click.option("--table", metavar="CSV", help="Table of the images. Default: index.csv of DATA, if there is one.")
-@click.option("--patient-column", metavar="NAME", help="Column by which images belong together. Default: patient.")
+@click.option("--patient-column", metavar="NAME", help="Column by which images are grouped. Default: patient.")
 @read_budget_option
 @overwrite_option
 @device_option
@@ -624,8 +625,9 @@ A run that was stopped goes on when the same command is given again.
 def train(as_json: bool, **arguments: Any) -> None:
     """Train a contour model on images and masks, and evaluate it on held-out patients.
 
-    DATA is a folder of images and masks, in any of the usual layouts. It is checked first; OUT/plan.json says what was
-    chosen and why, OUT/card.md what came out, and OUT/bundle is for segment, evaluate, MONAI Label and monai.bundle.
+    DATA is a folder of images and masks, in any of the usual layouts. It is checked first; OUT/plan.json has the
+    choices with their reasons, OUT/card.md the results, and OUT/bundle is for segment, evaluate, MONAI Label and
+    monai.bundle.
     """
     with deferred_imports():
         from monai_acdr.apps.train_bundle import train as run
@@ -771,9 +773,9 @@ def _agreement_lines(result: Mapping[str, Any], output: str) -> Iterator[str]:
 
 @click.command()
 @click.option(
-    "-o", "--output", default="monai_acdr_demo", show_default=True, metavar="FOLDER", help="Where everything goes."
+    "-o", "--output", default="monai_acdr_demo", show_default=True, metavar="FOLDER", help="Folder for all results."
 )
-@click.option("--synthetic", is_flag=True, help="A synthetic beating heart, made for it, instead of the real one.")
+@click.option("--synthetic", is_flag=True, help="Outline a synthetic beating heart instead of the real one.")
 @overwrite_option
 @device_option
 @json_option
@@ -893,10 +895,10 @@ def export(as_json: bool, bundle: str, **arguments: Any) -> None:
 
 
 @click.command("label-app")
-@click.option("--folder", metavar="FOLDER", help="Where; by default one for this user. One folder serves one server.")
+@click.option("--folder", metavar="FOLDER", help="Default: a folder for this user. One folder serves one server.")
 @json_option
 def label_app(folder: str | None, as_json: bool) -> None:
-    """Make the folder of the MONAI Label app, and print it, for `monailabel start_server --app FOLDER --studies ...`.
+    """Make the MONAI Label app's folder, and print its path, for `monailabel start_server --app FOLDER --studies ...`.
 
     The server keeps its models and logs there.
     """
@@ -918,9 +920,9 @@ Settings of the module or rule, all with defaults:
 @device_option
 @json_option
 def mercure(as_json: bool, **arguments: Any) -> None:
-    """Do one task of mercure, the DICOM router: the command of a processing module's container.
+    """Process one task of mercure, the DICOM router: the command of a processing module's container.
 
-    Settings are those of the task. SEG, RTSTRUCT and SR go to the output folder, and measures to its result.json.
+    Settings come from the task. SEG, RTSTRUCT and SR are written to the output folder, and measures to its result.json.
     """
     with deferred_imports():
         from monai_acdr.apps.mercure_task import mercure as run

@@ -3,8 +3,8 @@
 
 """Measurements of the contours of one run, and plausibility checks of images and contours.
 
-A network draws a contour into any region, a black one too, and mm follow any header. Numbers that cannot be right are
-not corrected here: they become findings, so that readers are warned.
+A network draws a contour in any region, even a black one, and mm follow any header. Implausible numbers are not
+corrected here: they become findings, so that readers are warned.
 """
 
 from __future__ import annotations
@@ -68,29 +68,30 @@ Contours = tuple[np.ndarray | None, np.ndarray | None]
 """Endocardium and epicardium of a frame, (K, 2) pixels each; None if absent."""
 
 ABOVE_BASE = "the wall is too thin for a ventricle: above the base"
-"""Why a frame next to the base has no contour in the results."""
+"""Reason of frames next to the base without a contour in the results."""
 
 BELOW_APEX = "the networks disagree by more than the wall about a cavity: below the apex"
-"""Why the last frame at the apex has no contour in the results."""
+"""Reason of the last frames at the apex without a contour in the results."""
 
 MIN_CONTRAST = 0.002
-"""Least contrast of a region (:func:`region_contrast`) in which a contour is drawn; of a constant region it is 0.
+"""Smallest contrast of a region (:func:`region_contrast`) in which a contour is drawn; a constant region has 0.
 
-The least of 400 regions about the reference in Sunnybrook's images is 0.17, the least of masses in CDD-CESM 0.21, but a
-mass in a raw mammogram, whose air has 25 times the values of the breast, or an organ beside padding of -3024 has 0.01.
+The smallest of 400 regions about the reference in Sunnybrook's images is 0.17, the smallest of masses in CDD-CESM 0.21,
+but a mass in a raw mammogram, whose air has 25 times the values of the breast, or an organ beside padding of -3024 has
+0.01.
 """
 
 NO_CONTRAST = "no contrast in the region of interest"
 """Reason of frames without a contour."""
 
 MAX_OUTSIDE = 0.05
-"""Share of a contour's area outside of its image beyond which that is a finding."""
+"""Share of a contour's area outside of its image beyond which it is a finding."""
 
 END_DIASTOLIC_VOLUME_ML = (10.0, 700.0)
-"""Left ventricles from small children to the largest dilated hearts; adults have 60 to 250 mL."""
+"""Volumes from small children's to the largest dilated left ventricles; adults have 60 to 250 mL."""
 
 EJECTION_FRACTION_PERCENT = (5.0, 95.0)
-"""Below, nothing moves; above, the ventricle vanishes: neither is compatible with life."""
+"""Below, the heart hardly moves; above, the ventricle vanishes: neither is compatible with life."""
 
 _ROUNDING = 1e-6
 _MOST_SAMPLES = 1_000_000
@@ -109,7 +110,7 @@ def region_contrast(pixels: Tensor, region: Tensor) -> float:
         region: (5,) in pixels.
 
     Returns:
-        From 0; about 1 for a region that has what the image has, 0 for a constant one.
+        From 0, for a constant region, to about 1, for a region with the range of the image.
 
     Raises:
         ValueError: when the region does not meet the image.
@@ -129,12 +130,12 @@ def contour_findings(
     shapes: Sequence[Sequence[ShapeMeasures | None]],
     structures: Sequence[Structure],
 ) -> list[Finding]:
-    """Findings about implausible contours, one of each kind.
+    """Findings about implausible contours, one per kind.
 
     Args:
         frames: the images.
         contours: as for :func:`measure_contours`.
-        shapes: of each frame and structure, None without contour or spacing.
+        shapes: measures of each frame and structure, None without contour or spacing.
         structures: the N structures.
     """
     outside: list[str] = []
@@ -156,20 +157,20 @@ def contour_findings(
 
 
 def contour_place(frame: Frame, structures: Sequence[Structure], index: int) -> str:
-    """The frame, and of several structures which one, for the text of a finding."""
+    """The frame, and the structure if there are several, for the text of a finding."""
     return f"frame {frame.name}" + (f", {structures[index].label}" if len(structures) > 1 else "")
 
 
 def doubtful_finding(
     frames: Sequence[Frame], outlines: Sequence[Outline], threshold: float | None, in_volumes: int | None
 ) -> list[Finding]:
-    """One finding for all frames whose contours are kept with a low confidence, the lowest ones named.
+    """One finding for all frames whose contours are kept with a low confidence; it names the lowest.
 
     Args:
         frames: the images.
-        outlines: of each.
+        outlines: outline of each frame.
         threshold: confidence below which contours are doubtful.
-        in_volumes: how many of these frames the reported volumes are made of; None without volumes.
+        in_volumes: number of these frames that are used in the reported volumes; None without volumes.
     """
     low = sorted(
         (
@@ -188,7 +189,7 @@ def doubtful_finding(
 
 
 def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
-    """Volumes that no heart has: the scale, the order of the phases or the contours are wrong then."""
+    """Findings about volumes that no heart has, from a wrong scale, order of phases, or contours."""
     findings = []
     values = (
         ("end-diastolic volume", volumes.end_diastolic_volume_ml, "mL", END_DIASTOLIC_VOLUME_ML),
@@ -205,14 +206,14 @@ def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
 
 
 def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
-    """One finding for all frames that have no contour for :data:`NO_CONTRAST`."""
+    """One finding for all frames without a contour because of :data:`NO_CONTRAST`."""
     return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
 
 
 def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Finding]:
-    """A finding for all frames without a contour for :data:`ABOVE_BASE`, and one for those for :data:`BELOW_APEX`.
+    """A finding for all frames without a contour because of :data:`ABOVE_BASE`, and one because of :data:`BELOW_APEX`.
 
-    A reader may see both otherwise.
+    A reader may decide differently in both cases.
     """
     kinds = (("above_base", above, ABOVE_BASE), ("below_apex", below, BELOW_APEX))
     return [
@@ -221,24 +222,24 @@ def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Fin
 
 
 def wide_cavity_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) -> list[Finding]:
-    """One finding for all frames whose cavity was outlined like those of the neighboring slices."""
+    """One finding for all frames whose cavity was outlined like the cavities of the neighboring slices."""
     names = [
         f"frame {frame.name}"
         for frame, outline in zip(frames, outlines, strict=True)
         if outline.final is not None and any("neighbors" in repairs for repairs in outline.repairs)
     ]
-    reason = "the cavity was implausibly wide, and is outlined like those of the neighboring slices: look at it"
+    reason = "the cavity was implausibly wide, and is outlined like those of the neighboring slices: check it"
     return [Finding("wide_cavity", _listed(names, reason))] if names else []
 
 
 def doubtful_slice_finding(
     frames: Sequence[Frame], outlines: Sequence[Outline], grid: CineGrid | None
 ) -> list[Finding]:
-    """One finding for the slices at the base and the apex that might as well count otherwise.
+    """One finding for the slices at the base and the apex whose inclusion is uncertain.
 
     Args:
         frames: the images.
-        outlines: of each.
+        outlines: outline of each frame.
         grid: slice of each frame; None for single frames.
     """
     groups: dict[int, list[int]] = {}
@@ -281,7 +282,7 @@ def outside_share(vertices: np.ndarray, size: tuple[int, int]) -> float:
         return 0.0
     points = torch.from_numpy(np.ascontiguousarray(vertices, dtype=np.float64))
     area = abs(float(signed_area(points)))
-    # Only where contour and image meet: the size that a document gives its image may be anything.
+    # Only where contour and image meet: the image size that a document states may be anything.
     first = np.clip(np.floor(low), 0, (size[1], size[0]))
     last = np.clip(np.ceil(high), 0, (size[1], size[0]))
     columns, rows = (int(extent) for extent in last - first)
@@ -297,7 +298,7 @@ def _area_problem(shape: ShapeMeasures, frame: Frame) -> str:
     whole = frame.size[0] * frame.size[1] * frame.spacing[0] * frame.spacing[1]
     if shape.area_mm2 > whole * (1 + _ROUNDING):
         return f"an area of {shape.area_mm2:.4g} mm2, the image has {whole:.4g} mm2"
-    # of all shapes of one diameter the circle is the largest (Bieberbach's isodiametric inequality)
+    # among all shapes with a given diameter the circle has the largest area (Bieberbach's isodiametric inequality)
     largest = math.pi / 4 * shape.longest_diameter_mm**2
     if shape.area_mm2 > largest * (1 + _ROUNDING):
         return f"an area of {shape.area_mm2:.4g} mm2, its diameter allows {largest:.4g} mm2"
@@ -305,13 +306,13 @@ def _area_problem(shape: ShapeMeasures, frame: Frame) -> str:
 
 
 def _listed(texts: Sequence[str], end: str) -> str:
-    """The first texts, how many there are, and what they have in common."""
+    """The first texts, the number of the others, and a common ending."""
     more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
     return f"{'; '.join(texts[:_LISTED])}{more}{': ' if end else ''}{end}"
 
 
 SAME_THICKNESS = 0.01
-"""Largest difference of slice thicknesses in mm that are the same but for rounding."""
+"""Largest difference in mm of slice thicknesses that count as equal, because of rounding."""
 
 
 @dataclass(frozen=True)
@@ -319,9 +320,9 @@ class Measurements:
     """Measures of one run.
 
     Attributes:
-        shapes: of each frame and each structure, None without contour or spacing.
-        grid: slice and phase of each frame, None where that cannot be told.
-        volumes: of the ventricle over its cycle, None if absent.
+        shapes: measures of each frame and structure, None without contour or spacing.
+        grid: slice and phase of each frame, None where they are unknown.
+        volumes: volumes of the ventricle over its cycle, None if absent.
         wall: mass and thickness of the left ventricle's wall at end-diastole; None without volumes or epicardium.
         findings: deviations from a complete, regular stack.
     """
@@ -334,10 +335,10 @@ class Measurements:
 
 
 def find_grid(frames: Sequence[Frame]) -> tuple[CineGrid | None, str]:
-    """Slice and phase of each frame; without them the reason."""
+    """Slice and phase of each frame; None and the reason where they are unknown."""
     headers = [frame.header for frame in frames if frame.header is not None]
     if len(headers) < len(frames):
-        return None, "these images have no place in a stack"
+        return None, "these images have no position in a stack"
     try:
         return group_frames(headers), ""
     except ValueError as error:
@@ -357,8 +358,8 @@ def measure_contours(
         frames: the images.
         contours: for each frame (N, K, 2) pixels, or N arrays (K, 2) of which some may be None; None without any.
         structures: the N structures.
-        grid: as :func:`find_grid` gives it.
-        phases: of end-diastole and end-systole, where they were chosen.
+        grid: grid from :func:`find_grid`.
+        phases: phases of end-diastole and end-systole, where they were chosen.
     """
     shapes = tuple(
         tuple(None if vertices is None else measure_shape(vertices, frame.spacing) for vertices in found)
@@ -392,9 +393,9 @@ def wall_slices(frames: Sequence[Frame], contours: Sequence[Contours], grid: Cin
 
     Args:
         frames: the images.
-        contours: endocardium and epicardium of each.
-        grid: slice and phase of each.
-        phase: of the grid.
+        contours: endocardium and epicardium of each frame.
+        grid: slice and phase of each frame.
+        phase: phase of the grid.
     """
     return [
         measure_wall(grid.positions_mm[grid.slice_index[index]], inner, outer, frame.spacing)
@@ -404,7 +405,7 @@ def wall_slices(frames: Sequence[Frame], contours: Sequence[Contours], grid: Cin
 
 
 def join_wall(slices: Sequence[WallSlice], grid: CineGrid, findings: list[Finding]) -> VentricleWall | None:
-    """The wall of the ventricle from its slices; without it a finding says why."""
+    """The wall of the ventricle from its slices; None, and a finding with the reason, where it cannot be measured."""
     try:
         wall = ventricle_wall(slices, grid.positions_mm)
     except ValueError as error:
@@ -421,7 +422,7 @@ def _volumes(
     findings: list[Finding],
     phases: tuple[int | None, int | None],
 ) -> VentricleVolumes | None:
-    """Volumes from the shapes of the endocardium; without them a finding says why."""
+    """Volumes from the shapes of the endocardium; None, and a finding with the reason, where they are unknown."""
     if len(grid.positions_mm) == 1:
         text = "there is one slice: volumes need the whole short-axis stack, so give the folder with all of its slices"
         findings.append(Finding("no_volumes", text))
@@ -445,13 +446,13 @@ def _volumes(
 
 
 def _thickness(frames: Sequence[Frame], findings: list[Finding]) -> float | None:
-    """Thickness of the slices, None where it is not known or not the same; volumes do not need it."""
+    """Thickness of the slices in mm, None where it is not known or not the same; volumes do not need it."""
     known = [frame.source.thickness for frame in frames if frame.source is not None and frame.source.thickness]
     if not known:
         return None
     if len(known) < len(frames) or max(known) - min(known) > SAME_THICKNESS:
         lacking = f", unknown in {len(frames) - len(known)} frame(s)" if len(known) < len(frames) else ""
-        text = f"{min(known):g} to {max(known):g} mm{lacking}: overlaps and gaps were not looked for"
+        text = f"{min(known):g} to {max(known):g} mm{lacking}: overlaps and gaps were not checked"
         findings.append(Finding("slice_thickness", text))
         return None
     return known[0]

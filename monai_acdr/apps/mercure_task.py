@@ -4,9 +4,9 @@
 """One task of mercure, the DICOM router: images in, results and ``result.json`` out, behind ``monai-acdr mercure``.
 
 mercure starts a processing module for each series or study, with two folders. ``MERCURE_IN_DIR`` has the images,
-``SERIES#INSTANCE.dcm``, and ``task.json``, whose ``process.settings`` are those of the rule; DICOM files that lie in
-``MERCURE_OUT_DIR`` at the end are sent on, and ``result.json`` is kept in its database. A status other than 0 is a
-failure.
+``SERIES#INSTANCE.dcm``, and ``task.json``, whose ``process.settings`` are the rule's settings; DICOM files in
+``MERCURE_OUT_DIR`` at the end are forwarded, and ``result.json`` is kept in its database. An exit status other than 0
+is a failure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ IN_DIR, OUT_DIR = "MERCURE_IN_DIR", "MERCURE_OUT_DIR"
 TASK, RESULT = "task.json", "result.json"
 PLACE = f'"process" > "settings" of {TASK}'
 NOTIFICATION = "__mercure_notification"
-"""Key of ``result.json`` by which mercure sends a notification, if its rule wants one."""
+"""Key of ``result.json`` that makes mercure send a notification, if its rule allows it."""
 
 
 def mercure(
@@ -48,17 +48,17 @@ def mercure(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Do one task of mercure.
+    """Process one task of mercure.
 
     The settings have the keys of a rule of ``monai-acdr cohort --watch``: ``model``, ``roi`` and ``options``, all with
-    defaults; and ``notify``, whether mercure is to send a notification with the measures. The same images with the same
-    settings give results with the same UIDs, so that a task that is repeated adds nothing to the archive.
+    defaults; and ``notify``, whether mercure should send a notification with the measures. The same images with the
+    same settings give results with the same UIDs, so that a repeated task adds nothing to the archive.
 
     Args:
-        input: folder with the images and ``task.json``; by default that of the environment variable MERCURE_IN_DIR.
-        output: folder for the results; by default that of MERCURE_OUT_DIR. Results are there all, or none.
-        device: where the network runs, unless the settings say it.
-        progress: told (step, done, all).
+        input: folder with the images and ``task.json``; by default from the environment variable MERCURE_IN_DIR.
+        output: folder for the results; by default from MERCURE_OUT_DIR. Either all results are written, or none.
+        device: device of the network, unless the settings name one.
+        progress: called with (step, done, all).
 
     Returns:
         The content of ``result.json``: measures and counts, and nothing that identifies a patient.
@@ -101,7 +101,7 @@ def _folder(given: str | os.PathLike[str] | None, variable: str) -> Path:
 
 
 def _settings(source: Path) -> tuple[Recipe, bool]:
-    """How to outline, and whether to notify, of the task."""
+    """The task's recipe, and whether to notify."""
     task = read_json(source / TASK, "the task of mercure")
     process = task.get("process") if isinstance(task, dict) else None
     if isinstance(process, list) and len(process) == 1:  # mercure gives each step its own task
@@ -117,7 +117,7 @@ def _settings(source: Path) -> tuple[Recipe, bool]:
 
 
 def _seed(recipe: Recipe, images: list[Path]) -> str:
-    """Everything that the results depend on, hashed."""
+    """Hash of everything that the results depend on."""
     root = find_bundle(recipe.model)
     hashes = [*sorted(map(file_sha256, images)), *weights_sha256(root, recipe.options.checkpoint).values()]
     settings = {**asdict(recipe.options), "device": None, "batch_size": None, "roi": recipe.roi}

@@ -43,10 +43,10 @@ __all__ = [
 ]
 
 STRUCTURES = {"lv": LV_ENDOCARDIUM, "lv_epicardium": LV_EPICARDIUM, "mass": BREAST_MASS}
-"""Class names of ``channel_def`` in the metadata of the shipped bundles -> what is outlined; see `named_structure`."""
+"""Class names of ``channel_def`` in the metadata of the shipped bundles -> structure; see `named_structure`."""
 
 MAX_STRUCTURES = 16
-"""Structures of a bundle; more are not read."""
+"""Limit of a bundle's structures; more are not read."""
 
 VOLUME_KEYS = {
     "edv_ml": "mL",
@@ -59,28 +59,28 @@ VOLUME_KEYS = {
 """Measures of the heart whose agreement with a reference a bundle may state -> their unit."""
 
 LARGEST_NUMBER = 1e6
-"""Sides in pixels, sizes in mm and factors of a config are below it."""
+"""Limit of sides in pixels, sizes in mm and factors in a config."""
 
 MAX_BORDER = 5.0
-"""Largest distance in mm of a result's border from the network's contour: more is a mistake of a unit."""
+"""Largest distance in mm of a result's border from the network's contour: more is a wrong unit."""
 
 _NEEDED = ("network", "crop_transforms")
 
 
 @dataclass(frozen=True)
 class RegionRules:
-    """Rules for a bundle's regions of interest, as its metadata states; sides in pixels of its training images.
+    """Rules for a bundle's regions of interest from its metadata; sides in pixels of its training images.
 
     Attributes:
-        center_side: of the square about the image's center; None where nothing but a box will do.
-        point_side: of the square about a point or an earlier contour's centroid; None as above.
-        pixel_mm: size of a pixel of the training images, by which sides are scaled where the spacing is known; None
-            counts in pixels of every image.
+        center_side: side of the square about the image's center; None where the bundle needs a box.
+        point_side: side of the square about a point or an earlier contour's centroid; None where it needs a box.
+        pixel_mm: pixel size in mm of the training images, by which sides are scaled where the spacing is known; with
+            None, sides are in pixels of every image.
         box_scale: factor on both sides of a box.
         square: make boxes square.
         align_laterality: flip images of right breasts.
-        localized_scale: side of the region about a located heart in its diameters, where no spacing is known; None
-            takes ``point_side`` there, too.
+        localized_scale: side of the region about a located heart as a multiple of its diameter, where the spacing is
+            unknown; with None, ``point_side`` is used there, too.
     """
 
     center_side: float | None
@@ -109,10 +109,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class VolumeAgreement:
-    """Agreement of the volumes of a bundle's own weights with a reference, as its metadata states.
+    """Agreement of the volumes of a bundle's own weights with a reference, from its metadata.
 
     Attributes:
-        limits: names of :data:`VOLUME_KEYS` to limits, in the unit of each.
+        limits: limits by the names of :data:`VOLUME_KEYS`, each in its unit.
         source: data set, region of interest and record that they were measured with.
     """
 
@@ -125,30 +125,30 @@ class ContourModel:
     """A bundle, ready to outline.
 
     Attributes:
-        name: of the bundle.
-        version: of the bundle.
+        name: name of the bundle.
+        version: version of the bundle.
         checkpoint: file of its weights.
-        checkpoint_sha256: of that file.
+        checkpoint_sha256: SHA-256 of that file.
         structures: the N structures that it outlines, from the innermost to the outermost.
-        infer: crops, evolves and maps back.
-        regions: how its regions are made.
-        device: where it runs.
-        channels: of its images: 1 for gray values, 3 for colors. Gray images for a model of colors have three equal
-            channels.
-        modality: DICOM's code of the images that it was trained on, such as MR; empty if the metadata does not name it.
+        infer: crops an image, evolves the contours, and maps them back to the image.
+        regions: rules for its regions.
+        device: device of the network.
+        channels: channels of its images: 1 for gray values, 3 for colors. A model of colors gets gray images as three
+            equal channels.
+        modality: DICOM's code of its training images, such as MR; empty if the metadata does not state it.
         nested: whether each structure contains the one before it.
         doubtful_below: confidence below which a contour is doubtful; None if the bundle does not state it.
-        thinnest_wall: share of the median wall below which the slice next to the base is none of the ventricle
-            (:func:`monai_acdr.measures.slices_above_base`); None if the bundle does not state it.
-        widest_cavity: multiple of the width of the cavity in other slices above which that of a slice cannot be right
+        thinnest_wall: share of the median wall thickness below which the slice next to the base is not part of the
+            ventricle (:func:`monai_acdr.measures.slices_above_base`); None if the bundle does not state it.
+        widest_cavity: multiple of the cavity's width in other slices above which a cavity is implausible
             (:func:`monai_acdr.measures.cavities_too_wide`); None if the bundle does not state it.
-        border_mm: how far outwards of the network's contours the borders lie that its results give, for each
-            structure; None where they are the same, and of other weights than the bundle's, for which it was not
-            measured. See :meth:`place_border`.
+        border_mm: distance in mm by which results are moved outward from the network's contours, for each structure;
+            None where they are not moved, and with other weights than the bundle's, for which it was not measured. See
+            :meth:`place_border`.
         agreement: limits of agreement of its volumes; None where the metadata has none, or with other weights than the
             bundle's.
         localizer: finds the object without a click, for ROI ``auto``; None if the bundle has no localizer.
-        localizer_sha256: of the file of its weights.
+        localizer_sha256: SHA-256 of the localizer's weights.
         no_localizer: why it has no localizer.
     """
 
@@ -202,12 +202,12 @@ class ContourModel:
             image: gray values of any dtype and range, a numpy array, tensor or MetaTensor: (H, W) or (1, H, W) for one
                 image, (B, 1, H, W) for several, or a list of images, which may differ in size. A model of colors also
                 takes (3, H, W), (H, W, 3) and (B, 3, H, W), red, green and blue.
-            roi: where to look: ``"auto"`` (the model's localizer), ``"center"``, a point (x, y), a box (x0, y0, x1, y1)
-                in pixels, or a list or (B, 2) or (B, 4) array with one for each image. None is ``"auto"`` where the
-                model has a localizer, ``"center"`` where it knows a region there, and refused otherwise. ``"auto"``
-                looks at each image alone, `segment` at all slices and phases of a study together: contours differ.
-            spacing: mm (between rows, between columns), as one number, two, or (B, 2); of the affine of a MetaTensor if
-                None, unless that is the identity. Unknown spacing assumes the pixels of the training images.
+            roi: region: ``"auto"`` (the model's localizer), ``"center"``, a point (x, y), a box (x0, y0, x1, y1) in
+                pixels, or a list or (B, 2) or (B, 4) array with one for each image. None is ``"auto"`` if the model has
+                a localizer, otherwise ``"center"`` if the model defines it, otherwise an error. ``"auto"`` processes
+                each image alone, `segment` all slices and phases of a study together: contours differ.
+            spacing: mm (between rows, between columns), as one number, two, or (B, 2); if None, from the affine of a
+                MetaTensor, unless it is the identity. Unknown spacing assumes the pixels of the training images.
             laterality: ``"L"`` or ``"R"`` of a breast, for all images or for each; models of masses flip right ones.
 
         Returns:
@@ -216,8 +216,8 @@ class ContourModel:
 
         Raises:
             TypeError: when `image` is neither an array nor a tensor.
-            ValueError: for other shapes, values that are not finite, regions that miss the image or that the model
-                cannot make, or a spacing that is not positive or not plausible.
+            ValueError: for other shapes, values that are not finite, regions that miss the image or that the model does
+                not define, or a spacing that is not positive or not plausible.
 
         Example:
             >>> model = load_model("sunnybrook_lv_acdr")  # doctest: +SKIP
@@ -236,17 +236,17 @@ def load_model(
     device: str | torch.device | None = None,
     batch_size: int = 16,
 ) -> ContourModel:
-    """Load a bundle. Its config is code that is run, as with ``python -m monai.bundle``: use bundles that you trust.
+    """Load a bundle. Its config is code that is run, as by ``python -m monai.bundle``: use only bundles that you trust.
 
     Args:
-        model: name of a bundle of this installation, or the folder of any bundle made like them.
+        model: name of a bundle of this installation, or the folder of any bundle with the same structure.
         checkpoint: weights; the bundle's ``models/model.pt`` if None.
         device: as :func:`find_device`.
-        batch_size: crops at once.
+        batch_size: crops per batch.
 
     Raises:
         FileNotFoundError: when there is no such bundle, or it has no weights.
-        ValueError: when the bundle lacks what is needed here, or the weights are of another network.
+        ValueError: when the bundle lacks a required entry, or the weights are of another network.
     """
     root = find_bundle(model)
     metadata = _read_json(root / "configs" / "metadata.json")
@@ -264,7 +264,7 @@ def load_model(
         nested = _nested(config)
         doubtful_below, thinnest_wall = _share(config, "doubtful_below"), _share(config, "thinnest_wall")
         widest_cavity = _multiple(config, "widest_cavity")
-    except Exception as error:  # a config is code: it raises whatever it likes
+    except Exception as error:  # a config is code, which may raise any error
         reason = (str(error).splitlines() or [""])[0][:200]
         raise ValueError(
             f"Expected a config of a bundle in {path}, but it cannot be used ({type(error).__name__}: {reason}): "
@@ -272,7 +272,7 @@ def load_model(
         ) from error
     if missing:
         raise ValueError(
-            f"Expected the bundle {root.name} to have {', '.join(missing)} in {path}, but it has not: add them as in "
+            f"Expected the bundle {root.name} to have {', '.join(missing)} in {path}, but it does not: add them as in "
             "the bundles of this package."
         )
     if not isinstance(network, ActiveContourNet):
@@ -309,9 +309,9 @@ def load_model(
 
 
 def _read_config(path: Path, root: Path, device: torch.device) -> ConfigParser:
-    """The config for this machine, of one network: load_network makes the members, of the file that is chosen.
+    """The config for this machine, with one network: load_network makes the members from the chosen file.
 
-    The config would count those of models/model.pt, and fail as a config where that file is damaged.
+    The config itself would count the members of models/model.pt, and fail when that file is damaged.
     """
     parser = ConfigParser()
     parser.read_config(str(path))
@@ -323,10 +323,10 @@ def _read_config(path: Path, root: Path, device: torch.device) -> ConfigParser:
 
 
 def find_bundle(model: str | os.PathLike[str]) -> Path:
-    """The folder of a bundle, given by it or by the name of one that comes with this package.
+    """The folder of a bundle, from its path or the name of a bundle that comes with this package.
 
     Raises:
-        FileNotFoundError: when it does not exist.
+        FileNotFoundError: when there is no such bundle.
     """
     path = Path(model)
     if (path / "configs" / "inference.json").is_file() and (path / "configs" / "metadata.json").is_file():
@@ -340,11 +340,11 @@ def find_bundle(model: str | os.PathLike[str]) -> Path:
 
 
 def find_weights(root: Path, checkpoint: str | os.PathLike[str] | None = None) -> Path:
-    """The file of a bundle's weights, or another one that was given.
+    """The file of a bundle's weights, or the given one.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is a folder or a device.
+        ValueError: when the path is a folder or a device.
     """
     weights = root / "models" / "model.pt" if checkpoint is None else Path(checkpoint)
     if weights.exists() and not weights.is_file():
@@ -358,7 +358,7 @@ def find_weights(root: Path, checkpoint: str | os.PathLike[str] | None = None) -
 
 
 def weights_sha256(root: Path, checkpoint: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """SHA-256 of a bundle's weights, ``weights_sha256``, and of its localizer's where there is one.
+    """SHA-256 of a bundle's weights, ``weights_sha256``, and of its localizer's if it has one.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`find_weights`.
@@ -371,7 +371,7 @@ def weights_sha256(root: Path, checkpoint: str | os.PathLike[str] | None = None)
 def _load_localizer(
     localizer: Any, root: Path, device: torch.device, batch_size: int
 ) -> tuple[Localizer | None, str, str]:
-    """The localizer with its weights and their SHA-256, or None and why; regions can be given without one."""
+    """The localizer with its weights and their SHA-256, or None and the reason; it is not needed for given regions."""
     path = root / "models" / "localizer.pt"
     if localizer is None:
         return None, "", f"the bundle {root.name} has no localizer"
@@ -389,7 +389,7 @@ def _load_localizer(
 
 
 def find_device(device: str | torch.device | None = None) -> torch.device:
-    """The device of that name, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
+    """The device with a name, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where available.
 
     Raises:
         ValueError: when the name is invalid, or there is no such device here.
@@ -421,7 +421,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _stated(metadata: Mapping[str, Any], *keys: str) -> Any:
-    """What the metadata says of the network's data at nested keys; None if it does not."""
+    """Value of nested keys of the network's data in the metadata; None if absent."""
     value: Any = metadata
     for key in ("network_data_format", *keys):
         value = value.get(key) if isinstance(value, dict) else None
@@ -435,7 +435,7 @@ def bundle_structures(metadata: Mapping[str, Any]) -> tuple[Structure, ...]:
         metadata: content of its metadata.json.
 
     Returns:
-        At least one, something without a name where the metadata names none.
+        At least one structure, unnamed if the metadata names none.
     """
     value = _stated(metadata, "outputs", "pred", "channel_def")
     names: list[str] = []
@@ -453,7 +453,7 @@ def _class_structure(name: str) -> Structure:
 
 
 def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> ContourModel:
-    """A model whose results have the user's names for its structures.
+    """A model that uses the user's names for its structures in results.
 
     Args:
         model: the model.
@@ -461,7 +461,7 @@ def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> C
             None leaves the model as it is.
 
     Raises:
-        ValueError: when their number is another, two are equal, or one cannot be a label.
+        ValueError: when their number is not the model's, two are equal, or one cannot be a label.
     """
     if names is None:
         return model
@@ -478,7 +478,7 @@ def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> C
 
 
 def _channels(metadata: Mapping[str, Any], path: Path) -> int:
-    """Channels of the network's input, 1 if the metadata does not tell."""
+    """Channels of the network's input, 1 if the metadata does not state them."""
     value = _stated(metadata, "inputs", "image", "num_channels")
     if value not in (None, 1, 3):
         raise ValueError(f"Expected num_channels of {path} to be 1 or 3, but got {str(value)[:40]!r}.")
@@ -486,7 +486,7 @@ def _channels(metadata: Mapping[str, Any], path: Path) -> int:
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:
-    """The modality of the network's input, where it is one of DICOM's codes: two capital letters."""
+    """The modality of the network's input, if it is a DICOM code: two capital letters."""
     value = _stated(metadata, "inputs", "image", "modality")
     return value if isinstance(value, str) and re.fullmatch(r"[A-Z]{2}", value) else ""
 
@@ -552,7 +552,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _regions(metadata: Mapping[str, Any], path: Path) -> RegionRules:
-    """The object ``regions`` of the metadata; without one, only boxes as they are make regions."""
+    """The object ``regions`` of the metadata; without it, only boxes can be regions, and are used unchanged."""
     stated = metadata.get("regions", {})
     known = [field.name for field in fields(RegionRules)]
     unknown = sorted(set(stated) - set(known)) if isinstance(stated, dict) else ["no object"]

@@ -32,8 +32,8 @@ __all__ = ["Outline", "Progress", "outline_frames", "second_region"]
 Progress = Callable[[str, int, int], None]
 
 OFF_CENTER = 1 / 16
-"""Distance of what is outlined from the middle of a located region, in its sides, from which it is looked at again: 6
-of 96 pixels. Below, contours of another region are no better; above, they are, the more so the farther off."""
+"""Distance of the contours' center from the center of a located region, as a share of its side, from which the network
+is run again: 6 of 96 pixels. Below, a second region gives no better contours; above, the more so the farther off."""
 
 NO_VENTRICLE, NO_OBJECT = "no ventricle found", "no object found"
 _ALIGN = AlignLaterality("L")
@@ -46,15 +46,15 @@ class Outline:
     Attributes:
         evolution: (T + 1, N, K, 2) float64, the initial contours and each iteration, in pixels, the last one moved to
             the model's borders (:meth:`ContourModel.place_border`); None where the frame is left out.
-        region: (5,) in pixels, None where there was nothing to go by.
-        confidence: that there is something to outline, where that was estimated.
+        region: (5,) in pixels, None where there was none.
+        confidence: confidence that the frame shows the object, where it was estimated.
         reason: why the frame has no contour in the results; empty where it has one.
-        spread: (N, K) float64, how far the members of an ensemble disagree about the vertices of the result, in pixels
+        spread: (N, K) float64, spread of the members of an ensemble at the vertices of the result, in pixels
             (:func:`monai_acdr.inferers.vertex_spread`); None without contour, or from one network.
         doubtful: whether its contours are in the results with a confidence below the model's ``doubtful_below``.
-        close_call: whether its confidence was near the threshold and decides what counts: see
+        close_call: whether its confidence is near the threshold and decides about the slice: see
             :func:`monai_acdr.inferers.doubtful_frames`.
-        repairs: for each structure the repairs of its contour after the network, of
+        repairs: for each structure the repairs of its contour after the network, from
             :data:`monai_acdr.geometry.REPAIRS`; empty without contour.
     """
 
@@ -83,7 +83,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Look:
-    """Evolutions and spreads of the frames that were looked at."""
+    """Evolutions and spreads of frames from one pass of the network."""
 
     evolutions: Mapping[int, np.ndarray]
     spreads: Mapping[int, np.ndarray]
@@ -105,22 +105,22 @@ def outline_frames(
     progress: Progress | None = None,
     none_is_an_error: bool = True,
 ) -> list[Outline]:
-    """Outline the structures of a model on every frame that has a region with something in it.
+    """Outline the structures of a model on every frame that has a region with contrast.
 
     A region without contrast gets no contour, whatever the network would draw there.
 
     Args:
-        request: where to look, in all frames or, in a list, in each.
+        request: region for all frames, or a list with one for each.
         inputs: the frames.
         model: the bundle.
         grid: slice and phase of each frame, where known.
         all_frames: with ``auto``, keep contours where no ventricle was found.
-        progress: told ("outline", done, all).
+        progress: called with ("outline", done, all).
         none_is_an_error: raise an error when no frame has a contour.
 
     Raises:
-        ValueError: when a region cannot be made, the network has not as many structures as the model names, or no
-            frame has a contour, unless all that had a region lack contrast.
+        ValueError: when a region cannot be made, the network does not have as many structures as the model names, or
+            no frame has a contour, unless all frames with a region lack contrast.
     """
     requests = [request] * len(inputs.frames) if isinstance(request, RegionRequest) else list(request)
     with one_thread() as threads:
@@ -165,7 +165,7 @@ def _outlines(
         places = _in_ventricle(places, looks, model, grid)
     last = looks[-1]
     replaced = _like_neighbors(places, last.evolutions, model, grid)
-    # The borders come last, since they make walls thicker.
+    # Borders are moved last, since this makes walls thicker.
     evolutions = _at_borders({**last.evolutions, **replaced}, inputs, model)
     return [
         Outline(
@@ -191,7 +191,7 @@ def _infer(
     workers: int,
     progress: Progress | None,
 ) -> dict[int, InferredContours]:
-    """What the network gives for some frames, each in its region."""
+    """Contours of the network for some frames, each in its region."""
     step = model.infer.batch_size
     batches = [looked[start : start + step] for start in range(0, len(looked), step)]
 
@@ -199,8 +199,8 @@ def _infer(
         regions = [_in_image(places[i].region, inputs.frames[i], model) for i in batch]
         return model.infer.outline([images[i] for i in batch], regions)
 
-    # A thread for each batch, not several within each operator: those wait for each other at every layer, which on
-    # a busy machine is most of the time.
+    # One thread per batch, not several within each operator, which wait for each other at every layer: on a busy
+    # machine most of the time.
     workers = max(1, min(workers, len(batches)))
     found: dict[int, InferredContours] = {}
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -213,7 +213,7 @@ def _infer(
 
 
 def _at_borders(evolutions: Mapping[int, np.ndarray], inputs: Inputs, model: ContourModel) -> dict[int, np.ndarray]:
-    """Evolutions whose last contours are moved to the model's borders, many at once."""
+    """Evolutions whose last contours are moved to the model's borders, in batches."""
     by_spacing: dict[tuple[float, float] | None, list[int]] = {}
     for i in evolutions:
         by_spacing.setdefault(inputs.frames[i].spacing, []).append(i)
@@ -228,10 +228,10 @@ def _at_borders(evolutions: Mapping[int, np.ndarray], inputs: Inputs, model: Con
 
 
 def second_region(final: Tensor, region: Tensor | None, model: ContourModel, frame: Frame) -> Tensor | None:
-    """A better region than the located one that gave these contours; None where it will do, or they have collapsed.
+    """A better region than the located one that gave these contours; None if it is good enough, or they have collapsed.
 
-    A network of boxes looks at the box about them. Another one has learned from regions with the object near the
-    middle: where that is off, they are moved there.
+    For a network trained on boxes it is the box about the contours. Other networks were trained on regions with the
+    object near the center: a region whose contours are off center is moved to them.
 
     Args:
         final: (N, K, 2) in pixels.
@@ -253,11 +253,11 @@ def second_region(final: Tensor, region: Tensor | None, model: ContourModel, fra
 def _in_ventricle(
     places: list[_Place], looks: Sequence[_Look], model: ContourModel, grid: CineGrid | None
 ) -> list[_Place]:
-    """Places whose contours surround the atrium, or muscle alone below the apex, do not count.
+    """Leave out frames whose contours surround the atrium, or only muscle below the apex.
 
-    See :func:`monai_acdr.measures.slices_above_base`, for the last look, and
-    :func:`monai_acdr.measures.slices_below_apex`, for each: networks that disagree about a cavity at the apex may agree
-    on something else there at the second look.
+    See :func:`monai_acdr.measures.slices_above_base`, applied to the last pass, and
+    :func:`monai_acdr.measures.slices_below_apex`, applied to each: networks that disagree about a cavity at the apex
+    may agree on something else there in the second pass.
     """
     if grid is None or model.thinnest_wall is None or not model.nested:
         return places
@@ -271,7 +271,7 @@ def _in_ventricle(
                 continue
             cell = number, grid.slice_index[index], grid.phase[index]
             last = look.evolutions[index][-1]
-            wall = measure_wall(0.0, last[0], last[-1], (1.0, 1.0))  # in pixels: only shares count
+            wall = measure_wall(0.0, last[0], last[-1], (1.0, 1.0))  # in pixels: only ratios matter
             areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
             alone[cell[1:]] = place.confidence is None or place.confidence >= least
             if index in look.spreads:
@@ -293,8 +293,8 @@ def _like_neighbors(
 ) -> dict[int, np.ndarray]:
     """Evolutions of the frames with an implausibly wide cavity, whose last contour follows the nearest other slices.
 
-    See :func:`monai_acdr.measures.cavities_too_wide`. Relative to center and size of the epicardium, which is kept, the
-    contour lies between those of the nearest slices on either side, by their distances, or is that of the only one.
+    See :func:`monai_acdr.measures.cavities_too_wide`. The epicardium is kept. Relative to its center and size, the new
+    contour is interpolated between the nearest slices on either side by distance, or copied if there is only one.
     """
     if grid is None or model.widest_cavity is None or not model.nested or len(model.structures) < 2:
         return {}
@@ -322,7 +322,7 @@ def _like_neighbors(
 
 
 def _repairs(inferred: InferredContours, replaced: np.ndarray | None) -> tuple[tuple[str, ...], ...]:
-    """Repairs by structure; those of a cavity that is replaced have gone with it."""
+    """Repairs by structure, without repairs of a cavity that was replaced."""
     if replaced is None:
         return inferred.repairs
     kept = (replaced[-1, 1:] == _evolution(inferred.contours)[-1, 1:]).all((-2, -1))
@@ -331,13 +331,13 @@ def _repairs(inferred: InferredContours, replaced: np.ndarray | None) -> tuple[t
 
 
 def _evolution(contours: Tensor) -> np.ndarray:
-    """(T + 1, N, K, 2), also of a network with one structure, which gives (T + 1, K, 2)."""
+    """(T + 1, N, K, 2), also for a network of one structure, which gives (T + 1, K, 2)."""
     array = contours.numpy()
     return array if array.ndim == 4 else array[:, None]
 
 
 def _spread(spread: Tensor) -> np.ndarray:
-    """(N, K), also of a network with one structure, which gives (K,)."""
+    """(N, K), also for a network of one structure, which gives (K,)."""
     array = spread.numpy()
     return array if array.ndim == 2 else array[None]
 
@@ -365,7 +365,7 @@ def _places(
     grid: CineGrid | None,
     all_frames: bool,
 ) -> list[_Place]:
-    """The place of each frame; the localizer sees all frames at once when it is asked for all of them."""
+    """The region of each frame, or the reason for none; for ROI auto the localizer uses all frames together."""
     automatic = [index for index, request in enumerate(requests) if request.kind == "auto"]
     hearts: dict[int, _Place] = {}
     if automatic:
@@ -420,7 +420,7 @@ def _find_hearts(
 
 
 def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> tuple[float, float]:
-    """The bundle's side in mm where the spacing is known, otherwise, or without one, a multiple of the diameter."""
+    """The bundle's side in mm where it has one and the spacing is known, otherwise a multiple of the diameter."""
     scale = model.regions.localized_scale
     if scale is not None and (frame.spacing is None or model.regions.point_side is None):
         return (2 * scale * heart.radius,) * 2
@@ -428,7 +428,7 @@ def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> 
 
 
 def network_input(frame: Frame, region: Tensor, model: ContourModel) -> tuple[MetaTensor, Tensor]:
-    """Image and region (5,) of a frame as ``model.infer`` takes them: with its channels, flipped where it flips."""
+    """Image and region (5,) of a frame for ``model.infer``: with the model's channels, and flipped if it flips."""
     return _aligned(frame.image, frame.laterality, model), _in_image(region, frame, model)
 
 
@@ -439,7 +439,7 @@ def _aligned(image: MetaTensor, laterality: str, model: ContourModel) -> MetaTen
 
 
 def _in_image(region: Tensor | None, frame: Frame, model: ContourModel) -> Tensor:
-    """The region in the pixels of the image that the network sees, flipped or not."""
+    """The region in pixels of the network's image, which may be flipped."""
     assert region is not None
     if model.regions.align_laterality and frame.laterality == "R":
         return mirror_region(region, frame.size[1])

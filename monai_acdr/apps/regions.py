@@ -22,19 +22,19 @@ from monai_acdr.transforms import expand_roi, roi_about_center, roi_about_vertic
 __all__ = ["KINDS", "RegionRequest", "make_region", "mirror_region", "parse_region", "region_sides"]
 
 KINDS = {"auto": 0, "center": 0, "point": 2, "box": 4}
-"""Word -> how many numbers follow it; anything else is the path of a mask or of earlier contours."""
+"""Keyword -> number of values that follow it; anything else is the path of a mask or of earlier contours."""
 
 RegionLike = str | os.PathLike[str] | Sequence[object]
 
 
 @dataclass(frozen=True)
 class RegionRequest:
-    """Request of the caller.
+    """Requested region of interest.
 
     Attributes:
         kind: ``auto``, ``center``, ``point``, ``box`` or ``contours``.
         numbers: (x, y) or (x0, y0, x1, y1) in pixels of the image.
-        path: of a mask or contours.
+        path: path of a mask or contours.
     """
 
     kind: str
@@ -46,10 +46,10 @@ class RegionRequest:
 
 
 def parse_region(region: RegionLike) -> RegionRequest:
-    """Understand ``"auto"``, ``"center"``, ``"point 120 130"``, ``("box", 60, 50, 160, 150)`` or a path.
+    """Parse ``"auto"``, ``"center"``, ``"point 120 130"``, ``("box", 60, 50, 160, 150)`` or a path.
 
     Raises:
-        ValueError: when the numbers after a word are not as many as it takes, or a box has no area.
+        ValueError: when the number of values after a keyword is wrong, or a box has no area.
     """
     if isinstance(region, os.PathLike):
         return RegionRequest("contours", path=Path(region))
@@ -72,11 +72,11 @@ def parse_region(region: RegionLike) -> RegionRequest:
 
 
 def region_sides(side: float | None, rules: RegionRules, frame: Frame) -> tuple[float, float]:
-    """(width, height) in pixels of an image for a side in pixels of training.
+    """(width, height) in pixels of an image for a side in pixels of the training images.
 
     Raises:
-        ValueError: when the bundle has no such side, or the spacing of the image makes it far larger or smaller than an
-            image can be (:func:`monai_acdr.plausibility.check_region_sides`).
+        ValueError: when the bundle has no such side, or the image's spacing makes it implausibly large or small
+            (:func:`monai_acdr.plausibility.check_region_sides`).
     """
     if side is None:
         raise ValueError(
@@ -95,16 +95,16 @@ def make_region(request: RegionRequest, frame: Frame, rules: RegionRules, earlie
     """The region of a frame, for all kinds but ``auto``.
 
     Args:
-        request: what was asked for.
+        request: the requested region.
         frame: the image.
-        rules: of the bundle.
-        earlier: for ``contours``, those of this frame, (K, 2) in its pixels.
+        rules: rules of the bundle.
+        earlier: for ``contours``, the contours of this frame, (K, 2) in its pixels.
 
     Returns:
         (5,) in pixels of the image's file.
 
     Raises:
-        ValueError: when the region misses the image, or the bundle cannot be used so.
+        ValueError: when the region misses the image, or the bundle does not support its kind.
     """
     if request.kind == "center":
         width, height = region_sides(rules.center_side, rules, frame)

@@ -97,36 +97,36 @@ _REPAIR_WORDS = {
     "neighbors": "outlined like the neighboring slices:",
 }
 _NAMED = 3
-"""Frames of the lowest confidence that a terminal names."""
+"""Number of the frames with the lowest confidence that are named in the terminal."""
 _NUM_VOLUMES = 4
-"""The first measures of a heart are volumes and what follows from them, the others are of the wall at end-diastole."""
+"""Number of the first measures of a heart, volumes and derived ones; the others are of the wall at end-diastole."""
 
 
 def in_words(finding: Finding) -> str:
-    """A finding for people: the texts alone do not say what they are about."""
+    """A readable finding, starting with its kind: the text alone does not state it."""
     return f"{finding.kind.replace('_', ' ')}: {finding.text}"
 
 
 @dataclass(frozen=True)
 class FrameReport:
-    """One frame.
+    """Results of one frame.
 
     Attributes:
-        name: as in the contour document and in file names.
-        sop_instance_uid: of the image, None where it is not DICOM.
+        name: name in the contour document and in file names.
+        sop_instance_uid: SOP Instance UID of the image, None where it is not DICOM.
         frame: number within the instance, from 1.
-        slice_index, phase: place in the stack, from 0, None where it cannot be told.
+        slice_index, phase: position in the stack, from 0, None where it is unknown.
         outlined: whether it has a contour in the results.
-        reason: why not.
-        confidence: that there is something to outline, 0 to 1, where it was estimated.
-        region: (center x, center y, width, height) in pixels, where there was one.
-        measures: label of each structure to the numbers of its :class:`monai_acdr.measures.ShapeMeasures`, in mm and
-            mm2; empty without spacing.
-        spread: label of each structure to the mean over its vertices of how far the members of an ensemble disagree:
-            ``mean_px``, and ``mean_mm`` where the spacing is known; empty with one network.
+        reason: why it has none.
+        confidence: confidence, 0 to 1, that the frame shows the object, where it was estimated.
+        region: (center x, center y, width, height) in pixels, if it has a region.
+        measures: values of :class:`monai_acdr.measures.ShapeMeasures` by label of the structure, in mm and mm2; empty
+            without spacing.
+        spread: mean spread of an ensemble's members over the vertices, by label of the structure: ``mean_px``, and
+            ``mean_mm`` where the spacing is known; empty with one network.
         doubtful: whether it is outlined with a confidence below the model's threshold.
-        repairs: label of each structure whose contour was repaired after the network, to the repairs, of
-            :data:`monai_acdr.geometry.REPAIRS`.
+        repairs: repairs from :data:`monai_acdr.geometry.REPAIRS`, by label of each structure whose contour was repaired
+            after the network.
     """
 
     name: str
@@ -156,23 +156,23 @@ class FrameReport:
 
 @dataclass(frozen=True)
 class SegmentReport:
-    """One run.
+    """Results of one run.
 
     Attributes:
-        model: name, version and SHA-256 of the weights, with ROI ``auto`` those of the localizer as well.
-        device: where the network ran.
-        kind: of the input: ``dicom``, ``pictures`` or ``nifti``.
-        roi: what was asked for.
-        structures: labels of what was outlined, from the innermost to the outermost.
+        model: name, version and SHA-256 of the weights; with ROI ``auto`` also SHA-256 of the localizer's weights.
+        device: device of the network.
+        kind: kind of the input: ``dicom``, ``pictures`` or ``nifti``.
+        roi: the requested region.
+        structures: labels of the structures, from the innermost to the outermost.
         frames: one entry per frame, in spatial and temporal order.
-        volumes: of the ventricle, None where they cannot be told.
+        volumes: volumes of the ventricle, None where they are unknown.
         skipped: files that were left out.
         findings: deviations from a complete, regular stack.
-        files: what was written, relative to the output folder.
-        stored: instances that were sent to a server.
+        files: files written, relative to the output folder.
+        stored: number of instances that were sent to a server.
         seconds: time of each step.
-        wall: mass and mean thickness of the left ventricle's wall at end-diastole, None where they cannot be told.
-        agreement: limits of agreement of the measures, as the bundle states them for its own weights.
+        wall: mass and mean thickness of the left ventricle's wall at end-diastole, None where they are unknown.
+        agreement: limits of agreement of the measures, stated by the bundle for its own weights.
         doubtful_below: confidence below which a frame is doubtful; None if the bundle does not state it.
     """
 
@@ -199,12 +199,12 @@ class SegmentReport:
 
     @property
     def num_outlined(self) -> int:
-        """Frames with a contour."""
+        """Number of frames with a contour."""
         return sum(frame.outlined for frame in self.frames)
 
     @property
     def repairs(self) -> dict[str, int]:
-        """Number of contours with each kind of repair; ``contours`` is that of repaired contours."""
+        """Number of contours with each kind of repair; ``contours`` is the number of repaired contours."""
         names = [repairs for frame in self.frames for repairs in frame.repairs.values() if repairs]
         return {"contours": len(names), **{name: sum(name in each for each in names) for name in REPAIRS}}
 
@@ -216,7 +216,7 @@ class SegmentReport:
         return {"program": "monai-acdr segment", "version": __version__, **values, "repairs": self.repairs}
 
     def summary(self) -> list[str]:
-        """Lines for a terminal: a result that may not be right says so, with every kind of finding."""
+        """Lines for a terminal, with every kind of finding, so that a doubtful result is recognizable."""
         lines = [f"{self.num_outlined} of {len(self.frames)} frame(s) outlined: {self.label}"]
         lines += self._heart_lines()
         lines += self._confidence_lines()
@@ -228,7 +228,7 @@ class SegmentReport:
             )
         first: dict[str, Finding] = {}
         for finding in self.findings:
-            if finding.kind == "doubtful":  # the line of confidences says it
+            if finding.kind == "doubtful":  # reported in the line of confidences
                 continue
             first.setdefault(finding.kind, finding)
         counts = Counter(finding.kind for finding in self.findings)
@@ -243,10 +243,10 @@ class SegmentReport:
         return sorted(outlined, key=lambda f: (2.0 if f.confidence is None else f.confidence, -(_spread(f) or 0.0)))
 
     def limits_of(self, key: str) -> str:
-        """Limits of agreement of a measure in words; empty if the bundle does not state them.
+        """Limits of agreement of a measure as text; empty if the bundle does not state them.
 
         Args:
-            key: of :data:`monai_acdr.apps.model.VOLUME_KEYS`.
+            key: key of :data:`monai_acdr.apps.model.VOLUME_KEYS`.
         """
         limits = None if self.agreement is None else self.agreement.limits.get(key)
         if limits is None:
@@ -254,7 +254,7 @@ class SegmentReport:
         return f" (limits of agreement {limits.lower:+.3g} to {limits.upper:+.3g} {VOLUME_KEYS[key]})"
 
     def repair_line(self) -> str:
-        """How many contours were repaired after the network, and how."""
+        """Line with the number of contours repaired after the network, by kind."""
         counts = self.repairs
         kinds = [f"{_REPAIR_WORDS[name]} {counts[name]}" for name in REPAIRS if counts[name]]
         total = self.num_outlined * len(self.structures)
@@ -320,28 +320,28 @@ def _wall_measures(wall: VentricleWall | None) -> list[tuple[str, str, float, st
 
 
 def _spread(frame: FrameReport) -> float | None:
-    """In mm where the spacing is known, otherwise in pixels."""
+    """Mean spread in mm where the spacing is known, otherwise in pixels."""
     in_mm = frame.mean_spread("mm")
     return frame.mean_spread("px") if in_mm is None else in_mm
 
 
 MAX_SHEET = 48
-"""Frames on a contact sheet."""
+"""Limit of the frames on a contact sheet."""
 CELL = 224
-"""Side of a cell, in picture pixels, as far as whole scales allow."""
+"""Target side of a cell in pixels of the sheet; frames are scaled by whole factors."""
 MAX_UNCERTAIN = 12
-"""Frames that the report shows first, those of the lowest confidence."""
+"""Number of the least certain frames, which the report shows first."""
 DOUBTFUL_COLOR = (255, 90, 60)
-"""Captions of doubtful frames."""
+"""Color of the captions of doubtful frames."""
 COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
-"""Words for :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
+"""Names of :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
 MARGIN = 0.6
-"""Shown around the contours of a sheet, as a share of their common box."""
+"""Margin around the contours of a sheet, as a share of their common box."""
 COLUMNS = 8
 
 
 class Pictures:
-    """The pictures of one run, each drawn when it is first asked for, and once."""
+    """The pictures of one run, each drawn once, on first use."""
 
     def __init__(
         self,
@@ -358,7 +358,7 @@ class Pictures:
 
     @cached_property
     def sheet(self) -> np.ndarray:
-        """Contact sheet, each tile with its slice and phase, and its confidence where that is doubtful."""
+        """Contact sheet, each tile with its slice and phase, and with its confidence if doubtful."""
         frames = self.inputs.frames
         sizes = {frames[index].size for index in self.shown}
         common = _box([self.outlines[index] for index in self.shown], sizes.pop()) if len(sizes) == 1 else None
@@ -376,7 +376,7 @@ class Pictures:
         )
 
     def tile(self, index: int) -> np.ndarray:
-        """One frame with its contours, the names of several structures, and a line below where it is doubtful."""
+        """One frame with its contours, the names of several structures, and a caption if it is doubtful."""
         frame, outline = self.inputs.frames[index], self.outlines[index]
         labels = [structure.label for structure in self.structures]
         picture = _overlay(frame, outline, _box([outline], frame.size), labels if len(labels) > 1 else None)
@@ -386,7 +386,7 @@ class Pictures:
 
     @property
     def legend(self) -> str:
-        """The colors of the contours in words; empty where there is one structure."""
+        """Names of the contours' colors; empty for a single structure."""
         if len(self.structures) == 1:
             return ""
         colors = itertools.cycle(COLOR_NAMES)
@@ -402,7 +402,7 @@ class Pictures:
 
     @cached_property
     def curve(self) -> np.ndarray | None:
-        """Volume over the cycle; None where there are no volumes."""
+        """Plot of the volume over the cycle; None without volumes."""
         volumes, grid = self.measured.volumes, self.measured.grid
         if volumes is None or grid is None:
             return None
@@ -435,9 +435,9 @@ def write_overlays(folder: Path, pictures: Pictures) -> None:
 
 
 def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity: bool = False) -> None:
-    """Write ``report.html``, which holds its pictures in itself; with the patient's name and ID only if asked for.
+    """Write ``report.html`` with embedded pictures; the patient's name and ID are included only on request.
 
-    Frames come worst first: by confidence, then by the spread of the ensemble.
+    The least certain frames come first: by confidence, then by the spread of the ensemble.
     """
     measured = pictures.measured
     shown: list[tuple[str, Any]] = []
@@ -473,14 +473,14 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
 
 
 def _uncertain(pictures: Pictures, report: SegmentReport) -> list[tuple[str, np.ndarray]]:
-    """Captions and pictures of the frames to check first; none where the model does not tell how sure it is."""
+    """Captions and pictures of the frames to check first; none where the model gives neither confidence nor spread."""
     worst = [frame for frame in report.worst_first() if frame.confidence is not None or frame.spread]
     index = {frame.name: number for number, frame in enumerate(report.frames)}
     return [(_certainty(frame), pictures.tile(index[frame.name])) for frame in worst[:MAX_UNCERTAIN]]
 
 
 def _certainty(frame: FrameReport) -> str:
-    """Caption of a frame: its place, how sure the model is of it, and whether it is doubtful."""
+    """Caption of a frame: its place, confidence and spread, and whether it is doubtful."""
     words = [frame.place if frame.place == frame.name else f"{frame.place} ({frame.name})"]
     if frame.confidence is not None:
         words.append(f"confidence {frame.confidence:.2f}")
@@ -509,7 +509,7 @@ def _rows(frame: FrameReport, report: SegmentReport) -> list[dict[str, Any]]:
 
 
 def _volumes(report: SegmentReport) -> dict[str, Any] | None:
-    """Measures of the heart, with limits of agreement beside the number where the bundle states them."""
+    """Measures of the heart, with limits of agreement beside the value if the bundle states them."""
     measures = heart_measures(report)
     return {f"{name} ({unit})": f"{value:.1f}{report.limits_of(key)}" for key, name, value, unit in measures} or None
 
@@ -527,7 +527,7 @@ def _identity(inputs: Inputs) -> dict[str, str]:
 
 
 def _shown(outlines: Sequence[Outline], measured: Measurements) -> list[int]:
-    """Frames of the sheet: end-diastole and end-systole of each slice, otherwise frames spread over the series."""
+    """Frames of the sheet: end-diastole and end-systole of each slice, otherwise evenly spread frames."""
     drawn = [index for index, outline in enumerate(outlines) if outline.final is not None]
     if measured.volumes is not None and measured.grid is not None:
         phases = (measured.volumes.end_diastole_phase, measured.volumes.end_systole_phase)
@@ -566,7 +566,7 @@ RESULT_NAMES = (
     *("contact_sheet.png", "evolution.gif", "volume_curve.png", "overlays", "report.html"),
     "report.json",
 )
-"""Names of all files that a run may write into its folder; a folder with the last one has all of them."""
+"""Names of all files that a run may write to its folder; the last one is written last, when all others exist."""
 
 SEG_KINDS = ("BINARY", "FRACTIONAL")
 
@@ -577,16 +577,17 @@ class SegmentOptions:
 
     Attributes:
         structure: name in all results, one per structure, the innermost first, see :func:`named_structure`; None takes
-            the bundle's, and in DICOM images of another modality than the bundle's "Region".
+            the bundle's names, and "Region" in DICOM images of another modality than the bundle's.
         checkpoint: other weights than the bundle's.
         series: SeriesNumber or SeriesInstanceUID, where the study has several series.
-        spacing: (between rows, between columns) in mm for images that do not tell it.
+        spacing: (between rows, between columns) in mm for images that do not state it.
         seg: ``BINARY`` or ``FRACTIONAL`` writes a DICOM segmentation.
         rtstruct: write an RT structure set.
         sr: write a structured report with the measures.
         mask: write masks: one NIfTI for a NIfTI volume, otherwise a PNG for each frame. One structure has the value 1
-            in NIfTI and 255 in PNG; of several, structure k without those before it has k in NIfTI, and of two nested
-            ones, such as endocardium and epicardium, the inner one has 255 and the ring around it 128 in PNG.
+            in NIfTI and 255 in PNG. With several, structure k without the structures before it has the value k in
+            NIfTI; in PNG, of two nested ones, such as endocardium and epicardium, the inner one has 255 and the ring
+            around it 128.
         pictures: write a contact sheet, the evolution of one contour, and the curve of volumes.
         overlays: write a picture for each frame.
         html: write a report of one self-contained file.
@@ -594,7 +595,7 @@ class SegmentOptions:
         all_frames: with ``auto``, keep contours of frames in which no ventricle was found.
         store: URL of a DICOMweb service that the DICOM results are sent to.
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
-        batch_size: frames at once.
+        batch_size: frames per batch.
         overwrite: replace the results of an earlier run.
         strict: refuse a study in which a file has to be left out.
     """
@@ -637,7 +638,7 @@ def check_requested(requested: SegmentOptions, inputs: Inputs, store: bool) -> N
         raise ValueError(f"Expected `seg` to be one of {SEG_KINDS} or None, but got {requested.seg!r}.")
     asked = requested.seg is not None or requested.rtstruct or requested.sr
     if store and not asked:
-        raise ValueError("Expected a DICOM result to store, but none is asked for: add --seg, --rtstruct or --sr.")
+        raise ValueError("Expected a DICOM result to store, but none is requested: add --seg, --rtstruct or --sr.")
     if asked and inputs.kind != "dicom":
         raise ValueError(
             "Expected DICOM images for DICOM results, which refer to them, but got "
@@ -646,7 +647,7 @@ def check_requested(requested: SegmentOptions, inputs: Inputs, store: bool) -> N
     unplaced = [source for source in inputs.sources if not source.has_place]
     if requested.rtstruct and unplaced:
         raise ValueError(
-            f"Expected images with a place in the patient for an RT structure set, but {len(unplaced)} of "
+            f"Expected images with a position in the patient for an RT structure set, but {len(unplaced)} of "
             f"{len(inputs.sources)} frame(s), such as {unplaced[0].path}, lack {', '.join(unplaced[0].lacking)}: "
             f"leave out --rtstruct and use {_instead(inputs.sources)}."
         )
@@ -682,7 +683,7 @@ def _instead(sources: Sequence[SourceFrame]) -> str:
 
 
 def _seg_groups(sources: Sequence[SourceFrame]) -> list[list[SourceFrame]]:
-    """Frames by segmentation: one of all; of images without a place one each, which is all that DICOM allows."""
+    """Frames by segmentation: one for all; for images without a position one each, because DICOM allows no more."""
     if len(sources) == 1 or all(source.has_place for source in sources):
         return [list(sources)]
     return [[source] for source in sources]
@@ -696,7 +697,7 @@ def write_results(
     watch: Stopwatch,
     progress: Callable[[str, int, int], None],
 ) -> SegmentReport:
-    """Write what is wanted, and the report of it last.
+    """Write the requested results, and the report last.
 
     Returns:
         The report, with the names of all files.
@@ -780,14 +781,14 @@ def _write_dicom(folder: Path, results: Results, requested: SegmentOptions) -> N
 
 @dataclass(frozen=True, eq=False)
 class DicomResults:
-    """What DICOM results of one series hold.
+    """Content of the DICOM results of one series.
 
     Attributes:
-        regions: a structure each, with an entry for each source.
+        regions: regions, one per structure, with an entry for each source.
         sources: the frames.
-        names: of the frames, for files of one frame each.
-        measured: of the regions; its shapes are by source and region.
-        algorithm: what made the contours.
+        names: names of the frames, for files of one frame each.
+        measured: measures of the regions, with shapes by source and region.
+        algorithm: algorithm that made the contours.
     """
 
     regions: Sequence[Region]
@@ -800,14 +801,14 @@ class DicomResults:
 def write_dicom_results(
     folder: Path, results: DicomResults, seg: str | None = None, rtstruct: bool = False, sr: bool = False
 ) -> None:
-    """Write ``seg.dcm`` (or ``seg/NAME.dcm`` of images without a place), ``rtstruct.dcm`` and ``sr.dcm``.
+    """Write ``seg.dcm`` (or ``seg/NAME.dcm`` for images without a position), ``rtstruct.dcm`` and ``sr.dcm``.
 
     Args:
-        folder: an empty one.
-        results: what they hold.
-        seg: kind of the segmentation, of :data:`SEG_KINDS`; None writes none.
+        folder: an empty folder.
+        results: their content.
+        seg: kind of the segmentation, from :data:`SEG_KINDS`; None writes none.
         rtstruct: write an RT structure set.
-        sr: write a structured report: of a ventricle with volumes the contours at end-diastole and end-systole.
+        sr: write a structured report; for a ventricle with volumes, of the contours at end-diastole and end-systole.
 
     Raises:
         ImportError: for segmentation or report, when highdicom cannot be imported.
@@ -822,9 +823,9 @@ def write_dicom_results(
 
 
 def _write_sr(path: Path, results: DicomResults) -> None:
-    """Measures of every contour; of a ventricle with volumes those at end-diastole and end-systole.
+    """Write measures of every contour; for a ventricle with volumes, only those at end-diastole and end-systole.
 
-    So a reader would report them; the others are in ``report.json``.
+    A reader would report these; the others are in ``report.json``.
     """
     measured, grid = results.measured, results.measured.grid
     kept = list(range(len(results.sources)))

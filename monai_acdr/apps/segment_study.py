@@ -64,14 +64,14 @@ __all__ = [
 def fetch_study(
     study: str | os.PathLike[str], progress: Callable[[str, int, int], None] | None = None
 ) -> Iterator[Path]:
-    """A path to read: that of a file or folder, or of a temporary copy of what lies on a server.
+    """Path of a study: the given file or folder, or a temporary copy of a study on a server.
 
     Args:
         study: path, or URL of a study or series.
-        progress: told ("fetch", done, all).
+        progress: called with ("fetch", done, all).
 
     Yields:
-        The path; a copy is gone when the block ends.
+        The path; a copy is removed when the block ends.
     """
     if not str(study).lower().startswith(("http://", "https://")):
         yield Path(study)
@@ -93,12 +93,12 @@ def store_results(url: str, folder: Path, files: Sequence[str]) -> int:
     """Send the DICOM files among the results to a server.
 
     Args:
-        url: of the service.
-        folder: with the results.
+        url: URL of the service.
+        folder: folder with the results.
         files: names of all results.
 
     Returns:
-        How many were sent.
+        Number of files sent.
     """
     paths = [folder / name for name in files if name.endswith(".dcm")]
     DicomWeb(url).store(paths)
@@ -120,33 +120,33 @@ def segment(
     Args:
         study: DICOM file, folder with one patient's study, multi-frame object, picture (PNG, JPEG) or a folder of them,
             NIfTI volume (.nii, .nii.gz), or URL of a study or series on a DICOMweb server.
-        output: folder for the results, made when missing. They are all written or none. Of two runs at once the second
-            one is refused; what a killed run left there is removed.
-        model: a bundle's name or folder, whose config is code: use those that you trust. Or a loaded model, for many
-            studies: ``checkpoint``, ``device`` and ``batch_size`` of the options are those that it was loaded with.
+        output: folder for the results, made when missing. Either all results are written, or none. If two runs use it
+            at once, the second one is refused; leftovers of a killed run are removed.
+        model: a bundle's name or folder, whose config is code: use only bundles that you trust. Or a loaded model, for
+            many studies, with its own ``checkpoint``, ``device`` and ``batch_size`` instead of those of the options.
         roi: ``auto`` (finds the left ventricle), ``center``, ``point X Y``, ``box X0 Y0 X1 Y1`` (pixels; pixel (c, r)
             covers [c, c + 1) x [r, r + 1)), or a file: a mask or earlier contours.
-        options: how to read and outline it, and what to write; by default contours, report and pictures.
-        progress: told (step, done, all).
-        **shortcuts: fields of :class:`SegmentOptions` by their names, instead of those of ``options``:
+        options: options of reading, outlining and results; by default contours, report and pictures.
+        progress: called with (step, done, all).
+        **shortcuts: fields of :class:`SegmentOptions` by their names, which replace those of ``options``:
             ``segment(study, output, sr=True)`` is ``segment(study, output, options=SegmentOptions(sr=True))``.
 
     Returns:
-        What was done; the same is in ``report.json``.
+        The report, which is also in ``report.json``.
 
     Raises:
         FileNotFoundError, ValueError: for inputs that cannot be used; the message says why and what to do.
-        FileExistsError, OSError: when there are results already, another run writes there, it cannot be written, or a
-            result would replace one of the files that are read.
+        FileExistsError, OSError: when results exist, another run uses the folder, it cannot be written, or a result
+            would replace one of the files that are read.
         TypeError: for a shortcut that is not a field of SegmentOptions.
         ImportError: when a result needs an extra that is not installed.
-        monai_acdr.dicom.DicomWebError: when a server cannot be reached or does not do its part.
+        monai_acdr.dicom.DicomWebError: when a server cannot be reached or refuses.
     """
     request, watch, tell = parse_region(roi), Stopwatch(), progress or _ignore
     options = replace(options or SegmentOptions(), **shortcuts)
     with lock_folder(output) as target:  # until the results are stored, which puts their number into the report
         with ExitStack() as stack:
-            # The operations of a run are small: threads within them wait for each other most of their time.
+            # The operations of a run are small: several threads within them would mostly wait for each other.
             stack.enter_context(one_thread())
             folder = stack.enter_context(publish_results(target, RESULT_NAMES, options.overwrite))
             with watch("model"):
@@ -177,7 +177,7 @@ def _read(path: Path, options: SegmentOptions, color: bool, watch: Stopwatch, te
 
 
 def _without_foreign_names(model: ContourModel, inputs: Inputs, named: bool) -> tuple[ContourModel, Inputs]:
-    """In images of another modality than the model's, its structures are regions: their nature is unknown there."""
+    """Rename the structures to "Region" in images of another modality than the model's, where they are unknown."""
     modalities = {text(frame.source.header, "Modality") for frame in inputs.frames if frame.source is not None}
     foreign = sorted(modalities - {"", model.modality})
     if named or not foreign or not model.modality:
@@ -193,7 +193,7 @@ def _without_foreign_names(model: ContourModel, inputs: Inputs, named: bool) -> 
 
 
 def _stored(report: SegmentReport, store: str | None, folder: Path, watch: Stopwatch) -> SegmentReport:
-    """The report, once the results are where they are wanted."""
+    """The report, after the results have been sent to the server, if one is given."""
     if store:
         with watch("store"):
             stored = store_results(store, folder, report.files)
@@ -246,7 +246,7 @@ def _findings(
     requested: SegmentOptions,
     no_grid: str,
 ) -> list[Finding]:
-    """Findings of the run; `no_grid` says why frames have no place in a stack."""
+    """Findings of the run; `no_grid` is the reason why frames have no position in a stack."""
 
     def names(reason: str) -> list[str]:
         return [frame.name for frame, each in zip(inputs.frames, outlines, strict=True) if each.reason == reason]
@@ -302,7 +302,7 @@ def _frame_reports(
 
 
 def _repairs(outline: Outline, labels: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Repairs of the contours that are in the results, by structure."""
+    """Repairs of the contours in the results, by structure."""
     if outline.final is None or not outline.repairs:
         return {}
     return {label: names for label, names in zip(labels, outline.repairs, strict=True) if names}
@@ -341,16 +341,16 @@ def demo(
         output: folder for the results of :func:`monai_acdr.apps.segment`, with SEG, RTSTRUCT, SR and an HTML report.
         synthetic: outline a synthetic beating heart (6 slices, 10 phases), written as DICOM to ``study`` in the output
             folder, instead of the real study of :func:`monai_acdr.data.example_study` (11 slices, end-diastole and
-            end-systole), which is read from where it is installed.
+            end-systole), which is read from the installed package.
         device: see :func:`monai_acdr.apps.segment`.
-        overwrite: replace an earlier demo; a synthetic study that was changed since is never touched.
+        overwrite: replace an earlier demo; a synthetic study that was changed since is never replaced.
         progress: called with (step, done, total).
 
     Returns:
         As :func:`monai_acdr.apps.segment`.
 
     Raises:
-        FileExistsError: when the folder holds anything else, or an earlier demo and ``overwrite`` is false.
+        FileExistsError: when the folder has other content, or an earlier demo and ``overwrite`` is false.
     """
     with lock_folder(output) as folder:
         check_replaceable(folder / "study")

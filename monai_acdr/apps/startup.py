@@ -12,7 +12,7 @@ reading one of its attributes, loads the module and does the same with the real 
 as the module is not loaded, because nothing can be an instance of a class that does not exist. Afterwards an import of
 these modules finds the real ones.
 
-Only the command line does this: a library has no business in the import system and the collector of its users.
+Only the command line does this: a library must not change the import system and the garbage collector of its users.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ DEFERRED = (
     *("scipy.optimize", "scipy.signal", "scipy.sparse.linalg", "scipy.stats"),
     *("torch.distributed.optim", "torch.utils.tensorboard"),
 )
-"""Modules that are stand-ins, with all below them."""
+"""Modules that are replaced by stand-ins, with all submodules."""
 
 COLLECTION_THRESHOLDS = (200_000, 50, 1000)
-"""Of :func:`gc.set_threshold`. Headers of a study and the tables of highdicom are a million objects that all stay;
-with Python's own thresholds the collector looks through them again and again, a quarter of the time of a command."""
+"""Arguments of :func:`gc.set_threshold`. Headers of a study and highdicom's tables are a million permanent objects,
+which the collector with Python's own thresholds scans repeatedly, for a quarter of a command's time."""
 
 
 class DeferredName(type):
-    """A class in place of a name of a module that is not loaded; also where the name is a function.
+    """A class that replaces a name of a module that is not loaded, even if the name is a function.
 
     It is a class because MONAI and Ignite use such names in annotations and in ``isinstance``.
     """
 
     def __new__(cls, module: str, name: str) -> Any:
-        """A stand-in of ``module.name``."""
+        """A stand-in for ``module.name``."""
         return super().__new__(cls, name, (), {"__module__": module, "_deferred": (module, name)})
 
     def __init__(cls, module: str, name: str) -> None:
@@ -75,7 +75,7 @@ class DeferredName(type):
 
 
 class _StandIn(ModuleType):
-    """A module whose names are deferred; those who imported it keep it when the real one is loaded."""
+    """A module whose names are deferred; modules that imported it keep it when the real one is loaded."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -97,7 +97,7 @@ class _Finder:
             return None
         others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
         real = next((spec for spec in others if spec is not None), None)
-        if real is None:  # not installed: what asks for it finds that out
+        if real is None:  # not installed: the import fails as usual
             return None
         spec = ModuleSpec(name, self, origin=real.origin)  # type: ignore[arg-type]
         spec.submodule_search_locations = real.submodule_search_locations
@@ -122,7 +122,7 @@ def deferred_imports() -> Iterator[None]:
         with rare_collections():
             yield
     finally:
-        if finder.made:  # the first time in this process: modules stay, and need not be looked through again
+        if finder.made:  # only once per process: modules are permanent and need no further scan
             _freeze()
         sys.meta_path.remove(finder)
         for name in finder.made:
@@ -134,10 +134,10 @@ def deferred_imports() -> Iterator[None]:
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Let Python's collector of cyclic garbage look at new objects rarely within the block.
+    """Let Python's garbage collector scan new objects rarely within the block.
 
-    At the end of the process it looks at none: all memory goes back to the system then, and to look through and take
-    apart what modules and headers leave takes a second and a half.
+    At the end of the process it scans none: the system gets all memory back anyway, and collecting the objects of
+    modules and headers takes a second and a half.
     """
     atexit.unregister(_freeze)
     atexit.register(_freeze)
@@ -150,9 +150,9 @@ def rare_collections() -> Iterator[None]:
 
 
 def _freeze() -> None:
-    """Let the collector look at nothing of what there is now.
+    """Exclude all present objects from collection.
 
-    Not with triton, which writes a page of warnings at the end about objects that were not collected.
+    Not with triton, which prints a page of warnings at exit about objects that were not collected.
     """
     if "triton" not in sys.modules:
         gc.freeze()

@@ -38,10 +38,10 @@ class Skipped:
     """A file that was left out.
 
     Attributes:
-        file: path relative to what was searched.
+        file: path relative to the searched file or folder.
         kind: ``not_a_file``, ``not_dicom``, ``unreadable``, ``not_an_image``, ``result``, ``duplicate`` or
-            ``no_anatomy`` (phase images and such; of a multi-frame object those frames only).
-        reason: in words.
+            ``no_anatomy`` (phase images and similar; only these frames of a multi-frame object).
+        reason: the reason as text.
     """
 
     file: str
@@ -50,7 +50,7 @@ class Skipped:
 
 
 def not_a_file(path: Path, root: Path) -> Skipped:
-    """The entry of something in a folder that cannot be read as a file."""
+    """The entry of a path in a folder that cannot be read as a file."""
     try:
         check_regular_file(path, "a file")
         reason = "it cannot be read"
@@ -60,7 +60,7 @@ def not_a_file(path: Path, root: Path) -> Skipped:
 
 
 def left_out_images(root: Path, skipped: Sequence[Skipped]) -> list[Path]:
-    """Paths of files that were left out and are or may be images: no result may take their place."""
+    """Paths of left-out files that are or may be images: no result may replace them."""
     kinds = ("unreadable", "not_an_image", "duplicate", "no_anatomy")
     return [root / entry.file if root.is_dir() else root for entry in skipped if entry.kind in kinds]
 
@@ -69,12 +69,12 @@ def find_series(path: Path, anatomy_only: bool = True) -> tuple[list[list[Source
     """Find the image series of ONE patient's study.
 
     Args:
-        path: a DICOM file or a folder, which is searched with the folders below it.
-        anatomy_only: leave out phase, velocity and other parts of the signal that show no anatomy. Contours may have
-            been drawn on them all the same.
+        path: a DICOM file or a folder, which is searched with its subfolders.
+        anatomy_only: leave out phase, velocity and other parts of the signal that show no anatomy. Contours may
+            nevertheless have been drawn on them.
 
     Returns:
-        The frames of each series, in order of their numbers, and what was left out.
+        The frames of each series, in order of their numbers, and the files left out.
 
     Raises:
         FileNotFoundError: when there is no such path.
@@ -112,13 +112,13 @@ def choose_series(
     """Pick one series.
 
     Args:
-        series: as :func:`find_series` gives them.
-        requested: its SeriesNumber or SeriesInstanceUID; None where there is one only.
-        instances: SOP Instance UIDs; where nothing is requested, the series with one of them is picked.
+        series: series from :func:`find_series`.
+        requested: its SeriesNumber or SeriesInstanceUID; None if there is only one series.
+        instances: SOP Instance UIDs; if nothing is requested, the series with any of them is picked.
 
     Raises:
-        ValueError: when none or several fit; the message lists all of them, without descriptions, which may name
-            anything.
+        ValueError: when none or several match; the message lists all series, without descriptions, which may identify a
+            patient.
     """
     if requested is None:
         found = [s for s in series if any(source.key[0] in instances for source in s)] or series
@@ -139,7 +139,7 @@ def choose_series(
 
 
 def left_out(path: Path, file: Path, kind: str, reason: str) -> Skipped:
-    """The entry of a file below `path`, by its relative name, in the reason as well."""
+    """The entry of a file below `path`, with its relative name, also in the reason."""
     name = file.name if path.is_file() else file.relative_to(path).as_posix()
     return Skipped(name, kind, reason.replace(str(file), name))
 
@@ -157,7 +157,7 @@ def _files(path: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, str]]:
 
 
 def _magnitude_only(path: Path, series: list[SourceFrame], skipped: list[Skipped]) -> list[SourceFrame]:
-    """Without the real part of the signal where its magnitude is there too: both show the same moments."""
+    """Frames without the real part of the signal, if the magnitude is present: both show the same moments."""
     if not any(frame.component == "MAGNITUDE" for frame in series):
         return series
     real = Counter(frame.path for frame in series if frame.component == "REAL")
@@ -171,7 +171,7 @@ def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> 
     """The frames of a file; none, with a reason, when it is not an image."""
     try:
         if not is_dicom_file(file):
-            skipped.append(Skipped(name, "not_dicom", "no DICOM file"))
+            skipped.append(Skipped(name, "not_dicom", "not a DICOM file"))
             return []
         if name.rpartition("/")[2] == "DICOMDIR":
             skipped.append(Skipped(name, "not_an_image", "a directory of files"))
@@ -200,10 +200,10 @@ def is_result(file: Path) -> bool:
 
 
 def _result(file: Path) -> str | None:
-    """Kind of a file that is derived from images, in words."""
+    """Name of the kind of a file that is derived from images."""
     try:
         kind = storage_class(file)
-    except ValueError:  # reading the header will tell
+    except ValueError:  # reading the header will report the error
         return None
     return _NO_IMAGES.get(kind) or ("a report" if kind.startswith(_REPORTS) else None)
 

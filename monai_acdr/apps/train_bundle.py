@@ -55,7 +55,7 @@ Items = list[dict[str, Any]]
 BUNDLE = "contour_acdr"
 NEEDED = ("tensorboard", "tqdm")
 HELD_OUT = 0.2
-"""Share of the patients that are not trained on, where the data set has no groups of its own."""
+"""Share of the patients that are held out, where the data set has no groups of its own."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class TrainingResult:
     Attributes:
         bundle: folder of the trained bundle, for ``segment``, ``evaluate``, MONAI Label and ``monai.bundle run``.
         plan: choices that were made.
-        metrics: content of ``metrics.json``, of cases that their network did not see.
+        metrics: content of ``metrics.json``, measured on cases that the network did not see.
         findings: number of findings of each kind in the data set.
         held_out: number of objects that were measured.
-        seconds: that this call took.
-        first_metric_seconds: until the first Dice of held-out objects; None where all was done before.
+        seconds: duration of this call.
+        first_metric_seconds: time until the first Dice of held-out objects; None if the training was complete before.
     """
 
     bundle: Path
@@ -95,18 +95,18 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How :func:`monai_acdr.apps.train` reads a data set, and what it trains.
+    """Options of :func:`monai_acdr.apps.train`.
 
     Attributes:
-        folds: number of folds by patient for a cross-validation, whose networks become one ensemble; None or 1 holds a
-            fifth of the patients out, or what the data set itself does not call training.
-        plan: edited plan instead of one that is made; ``folds``, ``epochs`` and ``seed`` go before it.
+        folds: number of folds by patient for a cross-validation, whose networks become one ensemble; None or 1 holds
+            out a fifth of the patients, or the images that the data set itself does not assign to training.
+        plan: edited plan to use instead of a new one; ``folds``, ``epochs`` and ``seed`` override it.
         epochs: passes over the objects, instead of the budget of the plan.
-        minutes: epochs for about so many minutes of training on this machine, all folds together.
+        minutes: approximate duration of the training on this machine in minutes, all folds together.
         structure: name of the object, where masks have one label.
-        seed: of weights, order and augmentation; 0 if None.
+        seed: seed of weights, order and augmentation; 0 if None.
         table: see :func:`monai_acdr.data.pair_folder_data_list`.
-        patient_column: column of the table by which images belong together: no group is trained and measured on.
+        patient_column: column of the table by which images are grouped: no group is both trained and measured on.
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
         overwrite: replace the results of an earlier run, and start from the beginning.
 
@@ -146,20 +146,20 @@ def train(
     """Train a contour model on images and masks, and measure it on patients that it has not seen.
 
     The data set is checked, a plan is made from its objects (``plan.json``, every choice with its reason), networks are
-    trained by MONAI's engines with the bundle ``contour_acdr``, and measured. A run that was stopped goes on where it
-    was when it is called again with the same arguments.
+    trained by MONAI's engines with the bundle ``contour_acdr``, and measured. A stopped run continues when it is called
+    again with the same arguments.
 
     Args:
         data: data set that :func:`monai_acdr.data.pair_folder_data_list` reads.
         output: folder for the results: ``bundle/``, ``card.md``, ``metrics.json``, ``metrics.csv``,
-            ``worst_cases.png``, ``plan.json``, ``quality.json``, ``split.csv``, and ``training/`` to go on from.
-        options: folds, budget, table and the like; by default all is chosen from the data.
-        say: told each step in a line of text.
-        **shortcuts: fields of :class:`TrainOptions` by their names, instead of those of ``options``:
+            ``worst_cases.png``, ``plan.json``, ``quality.json``, ``split.csv``, and ``training/`` to continue from.
+        options: folds, budget, table and so on; by default all are chosen from the data.
+        say: called with a line of text for each step.
+        **shortcuts: fields of :class:`TrainOptions` by their names, which replace those of ``options``:
             ``train(data, output, epochs=5)`` is ``train(data, output, options=TrainOptions(epochs=5))``.
 
     Raises:
-        FileExistsError, OSError: when there are results already, another run writes there, or it cannot be written.
+        FileExistsError, OSError: when results exist, another run uses the folder, or it cannot be written.
         FileNotFoundError, ValueError: for data, a plan or options that cannot be used; the message says what to do.
         TypeError: for a shortcut that is not a field of TrainOptions.
         ImportError: without the extra ``bundle``.
@@ -197,15 +197,15 @@ def train(
 
 @dataclass(frozen=True, eq=False)
 class PreparedTraining:
-    """A checked data set, and how it is trained on: what :func:`train` does first.
+    """A checked data set with a plan and a split, the first step of :func:`train`.
 
     Attributes:
         plan: choices with their reasons.
         config: values of keys of the bundle ``contour_acdr``, nested ones as ``region#scale``.
-        runs: (trained on, held out) of each network, items of the data list.
+        runs: (trained on, held out) for each network, items of the data list.
         list_options: arguments of :func:`monai_acdr.data.pair_folder_data_list` that list the same objects.
-        fingerprint: of the data set.
-        report: what was left out, and why.
+        fingerprint: fingerprint of the data set.
+        report: images and objects left out, and why.
     """
 
     plan: TrainingPlan
@@ -228,8 +228,8 @@ def plan_training(
     Args:
         data: data set that :func:`monai_acdr.data.pair_folder_data_list` reads.
         options: as for :func:`train`.
-        report: filled with findings as they are made, so that they are known when an error ends this.
-        earlier: plan of a run to go on with, where ``options`` have none.
+        report: receives findings as they are made, so that they are known after an error.
+        earlier: plan of a run to continue, if ``options`` have none.
 
     Raises:
         FileNotFoundError, ValueError: for data, a plan or options that cannot be used; the message says what to do.
@@ -252,7 +252,7 @@ def plan_training(
 
 @contextmanager
 def _findings_first(report: QualityReport, tell: Say) -> Iterator[None]:
-    """Tell the findings of a data set before an error that they may explain, such as too few patients."""
+    """Report the findings of a data set before an error that they may explain, such as too few patients."""
     try:
         yield
     except ValueError:
@@ -270,7 +270,7 @@ def _write_beginning(
     runs: Sequence[tuple[Items, Items]],
     tell: Say,
 ) -> None:
-    """Write the checks, the plan and the split, and tell them, before anything is trained."""
+    """Write and report the checks, the plan and the split, before anything is trained."""
     report.write(target / "quality.json")
     text = json.dumps(fingerprint.as_dict(), indent=1, allow_nan=False)
     write_text_atomically(target / "fingerprint.json", text + "\n")
@@ -292,7 +292,7 @@ def _require_extra() -> None:
 
 
 def _make_room(target: Path, overwrite: bool) -> None:
-    """Refuse a folder with results; with `overwrite` remove what an earlier run trained."""
+    """Refuse a folder with results; with `overwrite` remove the training of an earlier run."""
     finished = [name for name in RESULT_NAMES if os.path.lexists(target / name)]
     if finished and not overwrite:
         raise FileExistsError(
@@ -321,7 +321,7 @@ def _agrees_with_earlier(target: Path, plan: TrainingPlan) -> None:
         if old[name]["value"] != new[name]["value"]
     ]
     raise ValueError(
-        f"Expected to go on with the training in {target}, but its plan has {'; '.join(different)}: give the same "
+        f"Expected to continue the training in {target}, but its plan has {'; '.join(different)}: give the same "
         "options, choose another folder, or start again with --overwrite (overwrite=True)."
     )
 
@@ -329,7 +329,7 @@ def _agrees_with_earlier(target: Path, plan: TrainingPlan) -> None:
 def _list(
     data: Path, table: str | os.PathLike[str] | None, patient_column: str | None, report: QualityReport
 ) -> tuple[Items, dict[str, Any]]:
-    """Items, and further arguments of the data list: an item for each object, or for each image of several structures.
+    """Items, and further arguments of the data list: one item per object, or per image if there are several structures.
 
     Items without a value in the patients' column are left out, and counted.
 
@@ -388,7 +388,7 @@ def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
 
 
 def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch.device) -> TrainingPlan:
-    """Epochs for a time, from a few steps on random regions; a fifth is kept for reading, validation and results."""
+    """Epochs for a duration, estimated from a few steps; a fifth is reserved for reading, validation and results."""
     from monai_acdr.losses import ActiveContourLoss
     from monai_acdr.networks.blocks import CenteredCircle
     from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
@@ -430,7 +430,7 @@ def _area(contour: Any) -> float:
 
 
 def _splits(items: Items, plan: TrainingPlan, report: QualityReport) -> list[tuple[Items, Items]]:
-    """(trained on, held out) of each network."""
+    """(trained on, held out) for each network."""
     patients = [str(item["patient"]) for item in items]
     if plan.folds > 1:
         parts = []
@@ -488,13 +488,13 @@ class _Work:
         self.first_metric: float | None = None
 
     def run(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
-        """Train what is not trained yet, and measure all of it."""
+        """Train the networks that are not trained yet, and measure all."""
         try:
             for number, (seen, held) in enumerate(runs):
                 self.train(number, len(runs), seen, held)
             self.train_localizer(runs)
         except BaseException:
-            self.tell(f"Stopped. The same command goes on after the last complete epoch in {self.folder}.")
+            self.tell(f"Stopped. The same command continues after the last complete epoch in {self.folder}.")
             raise
         return self.measure(runs)
 
@@ -503,7 +503,7 @@ class _Work:
         return self.folder / f"fold-{number + 1}" / "model.pt"
 
     def train(self, number: int, total: int, seen: Items, held: Items) -> None:
-        """Train one network, from its last complete epoch on; nothing where it is done."""
+        """Train one network, from its last complete epoch on; do nothing if it is complete."""
         if self.checkpoint(number).is_file():
             return
         folder = self.checkpoint(number).parent
@@ -511,7 +511,7 @@ class _Work:
         title = f"fold {number + 1} of {total}: " if total > 1 else ""
         self.tell(
             f"{title}{len(seen)} objects to train on, {len(held)} held out, {self.plan.epochs} epochs"
-            + (", going on" if resume else "")
+            + (", continued" if resume else "")
         )
         with _parsed(["train"], self._overrides(folder, number) | {"resume": resume}, seen, held) as parser:
             parser.get_parsed_content("initialize")
@@ -524,7 +524,7 @@ class _Work:
         return self.folder / "localizer" / "localizer.pt"
 
     def train_localizer(self, runs: Sequence[tuple[Items, Items]]) -> None:
-        """Train what finds the object, on the objects of the network; on all where there are folds."""
+        """Train the localizer on the objects of the network, or with folds on all objects."""
         if not self.plan.localizer_steps or self.localizer.is_file():
             return
         seen, held = runs[0] if len(runs) == 1 else ([*runs[0][0], *runs[0][1]], runs[0][1])
@@ -542,7 +542,7 @@ class _Work:
             parser.get_parsed_content("run")
 
     def measure(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
-        """Records of all held-out cases, and the worst of them."""
+        """Records of all held-out cases, and the worst cases."""
         records: list[CaseRecord] = []
         worst: list[Case] = []
         for number, (seen, held) in enumerate(runs):
@@ -558,7 +558,7 @@ class _Work:
         return records, sorted(worst, key=lambda case: case.dice)[:WORST]
 
     def join(self, total: int) -> Path:
-        """The weights of the result: those of the network, or of the ensemble of all folds."""
+        """The weights of the result: of the network, or of the ensemble of all folds."""
         if total == 1:
             return self.checkpoint(0)
         path = self.folder / "ensemble.pt"
@@ -589,11 +589,11 @@ class _Work:
 
 @contextmanager
 def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, held: Items) -> Iterator[ConfigParser]:
-    """The configs of the bundle with other values, and with data lists that are there already."""
+    """The configs of the bundle with other values, and with the given data lists."""
     root = bundle_root(BUNDLE)
     parser = ConfigParser(globals={"items_seen": seen, "items_held_out": held})
     parser.read_config([str(root / "configs" / f"{name}.json") for name in names])
-    # No progress bar: lines of text tell the same.
+    # No progress bar: lines of text replace it.
     parser.update({**overrides, "progress": False, "bundle_root": str(root), "dataset_dir": ""})
     parser.update({"train#data_list": "$items_seen"})
     parser.update({"validate#data_list": "$items_held_out"})
@@ -602,7 +602,7 @@ def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, hel
 
 
 class _Lines:
-    """A line of text now and then: epoch, loss, Dice of held-out objects, time left."""
+    """Progress as occasional lines of text: epoch, loss, Dice of held-out objects, time left."""
 
     def __init__(self, work: _Work, title: str, parser: ConfigParser) -> None:
         self.work, self.title = work, title

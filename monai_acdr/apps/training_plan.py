@@ -23,20 +23,20 @@ __all__ = ["TrainingPlan", "length_unit", "make_plan", "object_lengths", "read_p
 SIZE_RATIO = 1.5
 """Objects whose extents differ by more than this factor between the 5th and the 95th percentile get boxes."""
 BOX_SCALE = 1.2
-"""Side of the region in sides of the object's box, as in the protocol of the mass bundles."""
+"""Side of the region as a multiple of the object's box, as in the protocol of the mass bundles."""
 SIDE_SCALE = 1.6
-"""Side of a fixed region in extents of a large object (95th percentile)."""
+"""Side of a fixed region as a multiple of a large object's extent (95th percentile)."""
 SMALL_INPUT, LARGE_INPUT = 64, 96
 SMALL_REGION = 80
-"""Regions of up to so many pixels are shown in the small input."""
+"""Largest side in pixels of a typical region for which the small input is used."""
 STEPS = (800, 3000)
-"""Fewest and most optimizer steps; between them three for each object."""
+"""Smallest and largest number of optimizer steps; in between, three per object."""
 ONE_OBJECT = 1.02
-"""Objects per image up to which one that is found is taken for the object."""
+"""Mean number of objects per image up to which a localizer, which finds one per image, is trained."""
 LOCALIZER_STEPS, LOCALIZER_EPOCH = 600, 50
-"""Optimizer steps of a localizer, and after how many of them its state is saved."""
+"""Number of optimizer steps of a localizer, and number of steps after which its state is saved."""
 MIN_AREA = 16.0
-"""Square pixels below which an object is a speck."""
+"""Area in square pixels below which an object is a speck."""
 LARGEST_INPUT = 512
 
 
@@ -52,20 +52,20 @@ class TrainingPlan:
         region_side: side of the square in ``region_unit``; None for boxes.
         region_unit: "px" or "mm".
         input_size: rows and columns of the region as the network sees it.
-        vertices: of each contour.
-        initial_diameter: of the starting circles, in sides of the region, one for each structure.
+        vertices: number of vertices of each contour.
+        initial_diameter: diameter of the starting circles as a fraction of the region's side, one for each structure.
         view_scale: smallest and largest factor on the region in training.
-        view_shift: largest shift of the region in training, in its sides.
-        view_angle: largest turn in degrees.
+        view_shift: largest shift of the region in training, as a fraction of its side.
+        view_angle: largest rotation in degrees.
         view_flip: probability of a mirror image.
-        batch_size: regions for each step.
+        batch_size: regions per step.
         epochs: passes over the training objects.
-        learning_rate: of AdamW, after a warm-up and before its decay to 0.
-        folds: 1 holds a fifth of the patients out; more cross-validate.
+        learning_rate: learning rate of AdamW, after a warm-up and before its decay to 0.
+        folds: 1 holds out a fifth of the patients; more cross-validate.
         min_area: objects of fewer square pixels are left out, and counted.
         localizer_steps: optimizer steps of the network that finds the object for ROI ``auto``; 0 trains none.
-        seed: of weights, order and augmentation.
-        reasons: name of a choice to its reason in words.
+        seed: seed of weights, order and augmentation.
+        reasons: reason of each choice by name, as text.
     """
 
     structures: tuple[str, ...] = ("object",)
@@ -102,7 +102,7 @@ class TrainingPlan:
         }
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON that people can read and edit: one choice per line pair, the file whole or not at all."""
+        """Write as JSON that is easy to read and edit; the file appears whole or not at all."""
         entries = [
             f'  {json.dumps(name)}: {{\n    "value": {json.dumps(entry["value"], allow_nan=False)},\n'
             f'    "why": {json.dumps(entry["why"])}\n  }}'
@@ -151,7 +151,7 @@ class TrainingPlan:
 
 
 def length_unit(fingerprint: DatasetFingerprint) -> str:
-    """Unit of lengths: "mm" where every image tells its pixel spacing, otherwise "px"."""
+    """Unit of lengths: "mm" where every image states its pixel spacing, otherwise "px"."""
     return "mm" if 0 < fingerprint.num_images == fingerprint.num_with_spacing else "px"
 
 
@@ -178,14 +178,14 @@ def make_plan(
     epochs: int | None = None,
     seed: int = 0,
 ) -> TrainingPlan:
-    """Choose a training for the objects of a data set, and say why.
+    """Choose a training for the objects of a data set, and give reasons.
 
     Args:
-        fingerprint: of the data list, an item for each object.
+        fingerprint: fingerprint of the data list, one item per object.
         structures: names of the structures.
-        folds: number of folds by patient, 1 for one group that is held out.
-        epochs: instead of those that the budget of steps gives.
-        seed: of the training.
+        folds: number of folds by patient, 1 for one held-out group.
+        epochs: number of epochs, instead of the number from the budget of steps.
+        seed: seed of the training.
 
     Raises:
         ValueError: for fewer than two patients, or fewer patients than folds.
@@ -250,7 +250,7 @@ def make_plan(
 
 
 def _choose_region(fingerprint: DatasetFingerprint, why: dict[str, str]) -> dict[str, Any]:
-    """Region, size of the input, and diameter of the first circle ("start"); reasons go into ``why``."""
+    """Region, size of the input, and diameter of the initial circle; reasons are added to ``why``."""
     low, middle, high = object_lengths(fingerprint)
     unit = length_unit(fingerprint)
     typical_px = max((fingerprint.object_width or {})["p50"], (fingerprint.object_height or {})["p50"])
@@ -328,11 +328,11 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def read_plan(path: str | os.PathLike[str]) -> TrainingPlan:
-    """Read a plan, as :meth:`TrainingPlan.write` wrote it or edited.
+    """Read a plan written by :meth:`TrainingPlan.write`, which may have been edited.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: naming the entry, for an unknown name or a value that cannot be used.
+        ValueError: for an unknown name or a value that cannot be used; the message names the entry.
     """
     content = read_json(Path(path), "a training plan")
     if not isinstance(content, dict):

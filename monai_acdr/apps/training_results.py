@@ -51,18 +51,18 @@ BUNDLE = "contour_acdr"
 RESULT_NAMES = ("card.md", "worst_cases.png", "metrics.csv", "metrics.json", "bundle")
 """Results of a complete training, beside ``plan.json``, ``quality.json``, ``split.csv`` and ``training/``."""
 TRAINED_ON = "trained_on.txt"
-"""File of a trained bundle, beside its configs: the patients that its weights have seen."""
+"""File with the patients that a bundle's weights have seen, beside its configs."""
 AUTO_SHARE = 0.8
 """Share of the mean Dice with given regions below which ROI ``auto`` is a finding."""
 WORST = 10
 LINE = 119
 PICTURE = 240
-"""Pixels of the longer side of a picture of a case."""
+"""Longer side of a picture of a case, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A measured case, with what is needed to draw it: contours in pixels of its window, NaN ones left out."""
+    """A measured case with the data to draw it: contours in pixels of its window, without NaN contours."""
 
     name: str
     dice: float
@@ -76,8 +76,8 @@ class Weights:
     """Files of the weights of a training.
 
     Attributes:
-        network: of the contours.
-        localizer: of what finds the object, for ROI ``auto``; None without.
+        network: weights of the contour network.
+        localizer: weights of the localizer, for ROI ``auto``; None without one.
     """
 
     network: Path
@@ -88,15 +88,15 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
     """Measure ROI ``auto`` of a written bundle on held-out images, and add it to ``metrics.json`` under "auto".
 
     Args:
-        folder: with ``bundle`` and ``metrics.json``.
+        folder: folder with ``bundle`` and ``metrics.json``.
         held: items that neither network has seen.
         metrics: content of ``metrics.json``.
-        device: where to run.
+        device: device of the networks.
 
     Returns:
-        The metrics with "auto": "by_structure", those of :func:`monai_acdr.metrics.summarize_cases` on whole images, in
-        which an object that was not found has an empty mask; and "not_found", names of such images. "findings" has
-        those of :func:`auto_findings`, too.
+        The metrics with "auto": "by_structure", metrics of :func:`monai_acdr.metrics.summarize_cases` on whole images,
+        where an object that was not found has an empty mask; and "not_found", names of such images. "findings" also has
+        the findings of :func:`auto_findings`.
     """
     model = load_model(folder / "bundle", device=device)
     load = Compose([*load_pair(model.channels), DrawLabeld("label")])
@@ -129,21 +129,21 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
 
 
 def auto_findings(auto: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:
-    """Tell where ROI ``auto`` is much worse than regions that are given.
+    """Find structures for which ROI ``auto`` is much worse than given regions.
 
     Args:
-        auto: name of each structure to the summary of results with ROI ``auto``.
-        given: to that of results with given regions.
+        auto: summary of results with ROI ``auto``, by name of the structure.
+        given: summary of results with given regions, by name of the structure.
 
     Returns:
         A finding of the kind ``auto_unreliable`` for each structure whose mean Dice falls below :data:`AUTO_SHARE` of
-        that with given regions.
+        the mean Dice with given regions.
     """
     return [
         Finding(
             "auto_unreliable",
             f"mean Dice {values['mean_dice']:.4f} with --roi auto, against {given[name]['mean_dice']:.4f} with the "
-            "region given: give regions, or train what finds the object for more steps (localizer_steps of plan.json)",
+            "region given: give regions, or train the localizer for more steps (localizer_steps of plan.json)",
             name,
         )
         for name, values in auto.items()
@@ -152,7 +152,7 @@ def auto_findings(auto: Mapping[str, Any], given: Mapping[str, Any]) -> list[Fin
 
 
 class WorstCases:
-    """Data for pictures of the cases of the lowest Dice of an evaluator."""
+    """Data for pictures of the cases with the lowest Dice of an evaluator."""
 
     def __init__(self, structures: Sequence[str]) -> None:
         self.structures = tuple(structures)
@@ -230,13 +230,13 @@ def write_bundle(
     """Write the bundle with the values of a plan, its weights, and the patients that they have seen.
 
     Args:
-        folder: to make.
-        plan: of the training.
+        folder: folder to make.
+        plan: plan of the training.
         config: values of keys of its configs, nested ones as ``region#scale``.
-        options: of the data list.
-        weights: of the network, and of what finds the object.
-        runs: (trained on, held out) of each network.
-        place: where the folder will be in the end.
+        options: options of the data list.
+        weights: weights of the network and of the localizer.
+        runs: (trained on, held out) for each network.
+        place: final path of the folder.
     """
     shutil.copytree(bundle_root(BUNDLE), folder, ignore=shutil.ignore_patterns("models", "runs", "data"))
     (folder / "models").mkdir()
@@ -296,7 +296,7 @@ def _metadata(metadata: dict[str, Any], plan: TrainingPlan, config: Mapping[str,
 
 
 def _set(content: dict[str, Any], names: Sequence[str], value: Any) -> None:
-    """Replace a value of a config; nothing where this config has no such key."""
+    """Replace a value of a config; does nothing if the config has no such key."""
     for name in names[:-1]:
         content = content.get(name, {})
     if names[-1] in content:
@@ -304,7 +304,7 @@ def _set(content: dict[str, Any], names: Sequence[str], value: Any) -> None:
 
 
 def _config_text(value: Any, indent: int = 0, before: int = 0) -> str:
-    """JSON whose lists and objects stand on one line where they fit, as people write it."""
+    """JSON with lists and objects on one line where they fit, as in handwritten files."""
     flat = json.dumps(value)
     if indent + before + len(flat) <= LINE or not isinstance(value, (dict, list)) or not value:
         return flat

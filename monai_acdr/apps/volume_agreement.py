@@ -3,9 +3,9 @@
 
 """Volumes, mass and wall thickness of a set of hearts against references: the function of ``monai-acdr agreement``.
 
-Of a label map the volumes are voxels times their size, since every slice is labeled. Readers contour some frames of a
-cine, the endocardium at end-diastole and end-systole and the epicardium mostly at end-diastole: there the volumes are
-disc sums of the contours' areas, and measured contours count on the same frames only.
+Reference volumes of a label map are voxels times their size, since every slice is labeled. Readers contour only some
+frames of a cine, the endocardium at end-diastole and end-systole and the epicardium mostly at end-diastole: then the
+volumes are disc sums of the contours' areas, and measured contours count only on the same frames.
 """
 
 from __future__ import annotations
@@ -73,22 +73,22 @@ MEASURES = {
 """Compared measures, by their column in agreement.csv."""
 
 HeartMeasures = dict[str, float | None]
-"""Values of ``MEASURES``, None for what could not be measured."""
+"""Values of ``MEASURES``, None where they could not be measured."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceHeart:
-    """A heart, and what its reference says.
+    """A heart with its reference.
 
     Attributes:
-        name: of the patient.
+        name: name of the patient.
         inputs: the frames.
-        grid: slice and phase of each.
+        grid: slice and phase of each frame.
         phases: phases of the grid that are end-diastole and end-systole.
-        cavity: (H, W) bool of each frame, where its reference has the cavity; None for a frame without reference.
-        myocardium: the same of the myocardium; None where the phase has none.
-        measures: of the reference.
-        findings: what is odd about the images or the reference.
+        cavity: (H, W) bool mask of the reference's cavity in each frame; None for a frame without reference.
+        myocardium: the same for the myocardium; None where the phase has none.
+        measures: measures of the reference.
+        findings: suspicious properties of the images or the reference.
     """
 
     name: str
@@ -102,7 +102,7 @@ class ReferenceHeart:
 
     @contextmanager
     def region(self) -> Iterator[RegionRequest]:
-        """A region about the reference, given by a file of masks, as users give one."""
+        """A region about the reference, given by a file of masks like a user's."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if self.inputs.volume is not None:
@@ -126,9 +126,9 @@ class ReferenceSet:
     Attributes:
         layout: ``nifti``, or a DICOM layout of Sunnybrook: ``link``, ``miccai``, ``atlas``.
         cases: one entry per patient, for :meth:`read`.
-        left_out: patients that are incomplete, in words.
-        label: of the cavity in label maps.
-        myocardium: of the myocardium in label maps.
+        left_out: incomplete patients, as text.
+        label: value of the cavity in label maps.
+        myocardium: value of the myocardium in label maps.
     """
 
     layout: str
@@ -145,7 +145,7 @@ class ReferenceSet:
         """Read images and reference of one patient.
 
         Raises:
-            FileNotFoundError, ValueError: when they cannot be used, or do not belong together.
+            FileNotFoundError, ValueError: when files cannot be used, or do not belong together.
         """
         if isinstance(case, CardiacCase):
             return _read_stack(case, self.label, self.myocardium)
@@ -158,8 +158,8 @@ def find_hearts(folder: str | os.PathLike[str], label: int, myocardium: int) -> 
     Args:
         folder: ``PATIENT/{ED,ES}.nii.gz`` with ``{ED,ES}_gt.nii.gz``, or DICOM files with contour files in one of
             Sunnybrook's layouts (:func:`monai_acdr.data.sunnybrook_data_list`).
-        label: of the cavity in label maps.
-        myocardium: of the myocardium in label maps.
+        label: value of the cavity in label maps.
+        myocardium: value of the myocardium in label maps.
 
     Raises:
         FileNotFoundError: when there is no such folder.
@@ -195,12 +195,12 @@ def measure_heart(
 
     Args:
         frames: the images, with spacing.
-        contours: of each.
-        grid: slice and phase of each.
-        phases: of the grid, end-diastole and end-systole.
+        contours: contours of each frame.
+        grid: slice and phase of each frame.
+        phases: phases of the grid, end-diastole and end-systole.
 
     Returns:
-        The measures, and what is odd about the wall.
+        The measures, and findings about the wall.
     """
     areas = _cavity_areas(frames, contours)
     volumes: dict[int, float] = {}
@@ -228,7 +228,7 @@ def _cavity_areas(frames: Sequence[Frame], contours: Sequence[Contours]) -> dict
 
 
 def _function(diastole: float | None, systole: float | None) -> HeartMeasures:
-    """Volumes and what follows from them; None where one is missing."""
+    """Volumes in mL and derived measures; None where a volume is missing."""
     measures: HeartMeasures = dict.fromkeys(MEASURES)
     if diastole is None or systole is None or not diastole > 0:
         return measures
@@ -310,7 +310,7 @@ def _check_stack(case: CardiacCase, volumes: list[NiftiVolume], maps: list[Nifti
 
 
 def _outlines(cavity: np.ndarray, wall: np.ndarray | None) -> Contours:
-    """Outlines of a cavity and of its wall, where both are there."""
+    """Outlines of a cavity and of its wall, each None if it is absent."""
     if wall is None or not (cavity.any() and wall.any()):
         return None, None
     inner, outer = (mask_to_contour(torch.from_numpy(mask)).numpy() for mask in (cavity, cavity | wall))
@@ -357,14 +357,14 @@ WALL_MEASURES = ("mass_g", "wall_mm")
 
 @dataclass(frozen=True)
 class AgreementOptions:
-    """How :func:`monai_acdr.apps.agreement` reads references and outlines images.
+    """Options of :func:`monai_acdr.apps.agreement`.
 
     Attributes:
         label: value of the left ventricle's cavity in label maps; 3 in ACDC, 1 in M&Ms.
         myocardium: value of the myocardium in label maps; 2 in both.
         checkpoint: other weights than the bundle's.
         device: ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; None takes CUDA where there is one.
-        batch_size: frames at once.
+        batch_size: frames per batch.
         overwrite: replace earlier results.
     """
 
@@ -389,8 +389,8 @@ def agreement(
     """Outline the hearts of a folder, and compare their volumes with those of their references.
 
     Measured volumes are the disc sum of contour areas, as in ``segment``. Reference volumes are voxels times their size
-    for label maps, and the disc sum of the contours for contour files, where measured contours count on the same frames
-    only. With a model that outlines the epicardium as well, left ventricular mass and mean wall thickness at
+    for label maps, and the disc sum of the contours for contour files, where measured contours count only on the same
+    frames. With a model that also outlines the epicardium, left ventricular mass and mean wall thickness at
     end-diastole are compared, where the reference has a myocardium.
 
     Args:
@@ -398,16 +398,16 @@ def agreement(
             (:mod:`monai_acdr.data.cardiac_nifti`), or DICOM files with contour files in one of Sunnybrook's layouts.
         output: folder for ``agreement.csv``, a row per patient, ``agreement.json``, statistics per measure, and
             ``agreement.png``, Bland-Altman plots.
-        model: a bundle's name or folder, of the endocardium of the left ventricle, or a model that is loaded already;
-            ``checkpoint``, ``device`` and ``batch_size`` of the options do not count then.
-        roi: ``auto``, ``center``, or ``label``, a region about the reference: its position is known then.
-        options: labels of the references, weights, device and the like; by default those of ACDC and of the bundle.
-        progress: told (step, done, all).
-        **shortcuts: fields of :class:`AgreementOptions` by their names, instead of those of ``options``.
+        model: a bundle's name or folder that outlines the endocardium of the left ventricle, or a loaded model, for
+            which ``checkpoint``, ``device`` and ``batch_size`` of the options are not used.
+        roi: ``auto``, ``center``, or ``label``, a region about the reference, which uses its position.
+        options: labels of the references, weights, device and so on; by default those of ACDC and of the bundle.
+        progress: called with (step, done, all).
+        **shortcuts: fields of :class:`AgreementOptions` by their names, which replace those of ``options``.
 
     Returns:
-        The content of ``agreement.json``. A patient of whom a phase has no contour has no volumes; it is counted in
-        ``failed``, and so are the lost slices of all patients: no statistics hide them.
+        The content of ``agreement.json``. A patient without a contour in one of the phases has no volumes and is
+        counted in ``failed``; lost slices are counted, too, so that the statistics do not hide them.
 
     Raises:
         FileNotFoundError, ValueError: for a folder, a file, a region or weights that cannot be used.
@@ -459,9 +459,9 @@ def agreement(
 def _compare(
     heart: ReferenceHeart, model: ContourModel, request: RegionRequest | None
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """One row of the table, and what is odd about the measured contours."""
+    """One row of the table, and findings about the measured contours."""
     contours = _outline(heart, model, request)
-    # Readers contour some frames of a cine: the others do not count.
+    # Readers contour only some frames of a cine: the others are ignored.
     contours = [(None, None) if cavity is None else pair for pair, cavity in zip(contours, heart.cavity, strict=True)]
     if heart.inputs.kind == "dicom":
         contours = [
@@ -469,7 +469,7 @@ def _compare(
             for (inner, outer), wall in zip(contours, heart.myocardium, strict=True)
         ]
     measured, findings = measure_heart(heart.inputs.frames, contours, heart.grid, heart.phases)
-    if heart.inputs.kind == "dicom":  # epicardia that were not drawn are not finding
+    if heart.inputs.kind == "dicom":  # epicardia that were not drawn are no finding
         findings = [finding for finding in findings if finding.kind != "no_epicardium"]
     has_wall = LV_EPICARDIUM in model.structures
     names = [name for name in MEASURES if has_wall or name not in WALL_MEASURES]
@@ -497,7 +497,7 @@ def _compare(
 
 
 def _outline(heart: ReferenceHeart, model: ContourModel, request: RegionRequest | None) -> list[Contours]:
-    """Endocardium and epicardium of each frame, as the model draws them."""
+    """Endocardium and epicardium of each frame, drawn by the model."""
     inner = model.structures.index(LV_ENDOCARDIUM)
     outer = model.structures.index(LV_EPICARDIUM) if LV_EPICARDIUM in model.structures else None
     with heart.region() if request is None else nullcontext(request) as region:
@@ -523,7 +523,7 @@ def _dice(pairs: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> float | None
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
-    """Measured and reference values of each measure, of the patients that have both."""
+    """Measured and reference values of each measure, for patients with both."""
     pairs = {}
     for name in MEASURES:
         both = [(row.get(name), row.get(f"reference_{name}")) for row in rows]

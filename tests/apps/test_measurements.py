@@ -93,7 +93,7 @@ def test_without_a_place() -> None:
     frame = Frame("x", make_image(np.zeros((80, 80)), torch.eye(4)), None)
     grid, reason = find_grid([frame])
     assert grid is None
-    assert reason == "these images have no place in a stack"
+    assert reason == "these images have no position in a stack"
     measured = measure_contours([frame], [CIRCLE[None]], LV, grid)
     assert measured.shapes == ((None,),)
     assert measured.volumes is None

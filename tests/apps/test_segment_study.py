@@ -280,7 +280,7 @@ class TestBadInput:
 
     def test_strict(self, own_study: Path, tmp_path: Path, tiny_heart: Path) -> None:
         (own_study / "notes.txt").write_text("hello")
-        with pytest.raises(ValueError, match=r"1 would be left out, such as notes.txt \(no DICOM file\)"):
+        with pytest.raises(ValueError, match=r"1 would be left out, such as notes.txt \(not a DICOM file\)"):
             segment(own_study, tmp_path / "out", tiny_heart, "center", strict=True, device="cpu")
 
     def test_regions(self, study: Path, tmp_path: Path, tiny_heart: Path) -> None:

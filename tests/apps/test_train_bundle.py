@@ -263,13 +263,13 @@ def test_a_stopped_training_goes_on(
     options: dict[str, Any] = {"plan": tiny_plan, "structure": "bright disk", "device": "cpu"}
     with pytest.raises(KeyboardInterrupt, match="by a test"):
         train(disks, tmp_path / "out", say=stop, **options)
-    assert lines[-1].startswith("Stopped. The same command goes on")
+    assert lines[-1].startswith("Stopped. The same command continues")
     assert not (tmp_path / "out" / "bundle").exists()
-    with pytest.raises(ValueError, match="Expected to go on .*seed 0, now 5"):
+    with pytest.raises(ValueError, match="Expected to continue .*seed 0, now 5"):
         train(disks, tmp_path / "out", seed=5, **options)
     lines.clear()
     train(disks, tmp_path / "out", say=lines.append, **options)
-    assert any(text.endswith("going on") for text in lines)
+    assert any(text.endswith("continued") for text in lines)
     one, other = (
         load_checkpoint(folder / "bundle" / "models" / "model.pt") for folder in (trained[0], tmp_path / "out")
     )
