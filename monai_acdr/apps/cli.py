@@ -101,7 +101,7 @@ read_budget_option = click.option(
     metavar="MIB",
     expose_value=False,
     callback=_enter_budget,
-    help=f"Memory that the images of a run, or one file, may ask for, in MiB; more is refused. "
+    help=f"Memory that the images of a run, or one file, may need, in MiB; more is refused. "
     f"Default: {DEFAULT_BYTES >> 20}, or the environment variable {ENVIRONMENT}.",
 )
 
@@ -247,7 +247,7 @@ Examples:
     "--structure",
     metavar="NAME",
     multiple=True,
-    help="Name of what is outlined, in report, SEG, RTSTRUCT and SR; once per structure, the innermost first. Known "
+    help="Name of the structure in report, SEG, RTSTRUCT and SR; once per structure, the innermost first. Known "
     "names, such as 'breast mass' or 'kidney', are coded.",
 )
 @click.option("--seg", is_flag=True, help="Write a DICOM segmentation, one segment per structure.")

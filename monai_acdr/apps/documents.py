@@ -11,9 +11,9 @@ Vertices are in pixels (:mod:`monai_acdr.geometry.coordinates`), and in mm and L
 known. Contours of an ensemble have the spread of its members at each vertex, ``vertex_spread_px`` and, where the
 spacing is known, ``vertex_spread_mm``; ``mean_spread_px`` and ``mean_spread_mm`` are the means over the vertices.
 ``confidence`` is the probability that there is something to outline, where it was estimated, and ``"doubtful": true``
-marks contours below the threshold of their model. ``repairs`` lists what was done to a contour after the network, of
+marks contours below the threshold of their model. ``repairs`` lists the repairs of a contour after the network, from
 :data:`monai_acdr.geometry.REPAIRS`. Contours of a frame and structure are united; one with
-``"hole": true`` removes what it covers from those before it. The document names no patient; UIDs are references.
+``"hole": true`` is subtracted from those before it. The document names no patient; UIDs are references.
 :func:`contour_document_schema` is its JSON Schema.
 """
 

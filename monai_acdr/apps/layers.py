@@ -457,7 +457,7 @@ def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
     if path.is_dir() or (found is None and not path.suffix):
         if name not in _FOLDERS:
             raise ValueError(
-                f"Expected a format of single frames for the folder {path}, but got {name}: ask for --to "
+                f"Expected a format of single frames for the folder {path}, but got {name}: give --to "
                 f"{' or --to '.join(_FOLDERS)}, or name a file that ends with .json, .nii.gz or .dcm."
             )
         return FORMATS[name], True

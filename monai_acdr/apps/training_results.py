@@ -333,13 +333,13 @@ def write_card(
     how = (
         f"{folds} folds by patient: each case was measured by a network that did not see its patient"
         if folds > 1
-        else f"{origin['held_out'][0]} objects that the network did not see, none of their patients either"
+        else f"{origin['held_out'][0]} objects of patients that the network did not see"
     )
     region = (
         f"the box of the reference, {plan.region_scale:g} times as large: the size of the object is given"
         if box
-        else f"a square of {plan.region_side:g} {plan.region_unit} about the centroid of the reference: the place of "
-        "the object is given, its size is not"
+        else f"a square of {plan.region_side:g} {plan.region_unit} about the centroid of the reference: the position "
+        "of the object is given, its size is not"
     )
     ask = "box X0 Y0 X1 Y1" if box else "point X Y"
     kinds = report.kinds()
@@ -400,16 +400,18 @@ python -m monai.bundle run --config_file bundle/configs/inference.json --dataset
 
 def _auto(metrics: Mapping[str, Any], plan: TrainingPlan) -> str:
     if not plan.localizer_steps:
-        return "There is no ROI `auto`: nothing\nwas trained that finds the object."
-    text = "`--roi auto` finds the\nobject by a network that was trained along (`models/localizer.pt`), one per image; "
+        return "There is no ROI `auto`: no\nlocalizer was trained."
+    text = (
+        "`--roi auto` finds one object\nper image with a localizer trained on the same data (`models/localizer.pt`); "
+    )
     if "auto" not in metrics:
-        return text + "with it nothing was measured, because it has\nseen all patients."
+        return text + "it was not measured, because it\nhas seen all patients."
     parts = [
         f"{name} {_with_interval(values, 'mean_dice')} of {values['num_cases']} held-out images"
         for name, values in metrics["auto"]["by_structure"].items()
     ]
     lost = len(metrics["auto"]["not_found"])
-    return text + f"mean Dice on whole images with it:\n{'; '.join(parts)}; nothing was found in {lost} of them."
+    return text + f"mean Dice on whole images:\n{'; '.join(parts)}; nothing was found in {lost} of them."
 
 
 def _findings(metrics: Mapping[str, Any]) -> str:
@@ -455,5 +457,5 @@ def _ensemble_note(folds: int) -> str:
         return ""
     return (
         f"\nThe weights of the bundle are the ensemble of all {folds} networks. As a whole it has seen every patient: "
-        "its own Dice on these images would be too good, and on new ones is about the one above."
+        "its own Dice on these images would be too good, and on new ones is about the value above."
     )

@@ -160,7 +160,7 @@ def write_tables(
         name: base name of the tables: ``cohort``, or with the number of a part.
         studies: pseudonyms, in the order of the rows.
         unrecorded: outcomes that are in no file, because the disk was full.
-        references: of :func:`read_references`.
+        references: references from :func:`read_references`.
         sources: sources, with the files that are in no study.
 
     Returns:

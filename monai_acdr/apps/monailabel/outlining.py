@@ -59,7 +59,7 @@ class Prompts:
         background: (i, j, k) of points outside.
         box: (i0, i1, j0, j1, k0, k1), sorted, or None.
         slice: k, or None.
-        phase: of a cine series, from 0; None stands for all.
+        phase: phase of a cine series, from 0; None means all.
         left_out: number of points on other slices than ``slice``.
     """
 

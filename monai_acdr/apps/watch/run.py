@@ -66,7 +66,7 @@ def watch(
         if status_port is not None:
             port = stack.enter_context(serve_status(folder, health, status_port))
             say(f"Status: http://{HOST}:{port}/, metrics: http://{HOST}:{port}/metrics")
-        say(f"Following {server.url} with {len(read.rules)} rule(s). End with Ctrl-C; the same command goes on.")
+        say(f"Following {server.url} with {len(read.rules)} rule(s). End with Ctrl-C; the same command continues.")
         watcher = Watcher(server, read, folder, queue, partial(run_study, runs), health=health)
         watcher.recover(retry_failed)
         watcher.run()
