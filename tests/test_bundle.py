@@ -211,7 +211,7 @@ def test_run_is_monai_s(tmp_path: Path) -> None:
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert bundle._main(["keys", "sunnybrook_lv_acdr"]) == 0
     listed = capsys.readouterr().out
-    assert re.search(r"--optimizer#weight_decay +of AdamW \[0\.0001\]", listed)
+    assert re.search(r"--optimizer#weight_decay +weight decay of AdamW \[0\.0001\]", listed)
     assert bundle._main(["run", "--config_file", str(HEART / "configs" / "train.json"), "--help"]) == 0
     assert capsys.readouterr().out == listed
     assert bundle._main(["keys", "nope"]) == 1
