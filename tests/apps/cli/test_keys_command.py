@@ -15,7 +15,7 @@ from monai_acdr.apps.cli import main
 def test_keys_with_defaults_and_meanings() -> None:
     shown = CliRunner().invoke(main, ["keys", "sunnybrook_lv_acdr"])
     assert shown.exit_code == 0
-    assert re.search(r"--optimizer#weight_decay +of AdamW \[0\.0001\]", shown.output)
+    assert re.search(r"--optimizer#weight_decay +weight decay of AdamW \[0\.0001\]", shown.output)
     listed = json.loads(CliRunner().invoke(main, ["keys", "contour_acdr", "--config", "inference", "--json"]).output)
     assert {"name": "roi_size", "default": "64"}.items() <= next(k for k in listed if k["name"] == "roi_size").items()
 
