@@ -245,7 +245,9 @@ def second_region(final: Tensor, region: Tensor | None, model: ContourModel, fra
     if model.regions.point_side is None:
         return make_region(RegionRequest("contours"), frame, model.regions, list(final))
     center = centroid(final[-1]).to(region)
-    if bool((center - region[:2]).norm() <= OFF_CENTER * region[2:4].min()):
+    height, width = frame.size
+    in_image = bool((center >= 0).all()) and bool((center <= torch.tensor([width, height])).all())
+    if not in_image or bool((center - region[:2]).norm() <= OFF_CENTER * region[2:4].min()):
         return None
     return torch.cat([center, region[2:]])
 
@@ -410,13 +412,20 @@ def _find_hearts(
         hearts = model.localizer(images, grid.slice_index, grid.phase)
     return [
         _Place(
-            heart.region(_localized_sides(heart, frame, model)),
+            _with_center_in_image(heart.region(_localized_sides(heart, frame, model)), frame),
             round(heart.presence, 4),
             "" if heart.counted or all_frames else NO_VENTRICLE if is_heart else NO_OBJECT,
             heart.doubtful,
         )
         for frame, heart in zip(inputs.frames, hearts, strict=True)
     ]
+
+
+def _with_center_in_image(region: Tensor, frame: Frame) -> Tensor:
+    """The region moved so that its center is in the image: cells of the localizer are wider than a narrow image."""
+    height, width = frame.size
+    center = region[:2].clamp(min=0.0).minimum(torch.tensor([width, height]).to(region))
+    return torch.cat([center, region[2:]])
 
 
 def _localized_sides(heart: LocatedHeart, frame: Frame, model: ContourModel) -> tuple[float, float]:

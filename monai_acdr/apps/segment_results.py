@@ -144,6 +144,11 @@ class FrameReport:
     repairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
+    def like_neighbors(self) -> bool:
+        """Whether a contour was replaced by one like those of the neighboring slices."""
+        return any("neighbors" in names for names in self.repairs.values())
+
+    @property
     def place(self) -> str:
         """Slice and phase, counted from 0 as in the report; the name where they are not known."""
         return self.name if self.slice_index is None else f"slice {self.slice_index}, phase {self.phase}"
@@ -238,9 +243,13 @@ class SegmentReport:
         return lines
 
     def worst_first(self) -> list[FrameReport]:
-        """Outlined frames by confidence, the lowest first, then by spread, the largest first."""
-        outlined = [frame for frame in self.frames if frame.outlined]
-        return sorted(outlined, key=lambda f: (2.0 if f.confidence is None else f.confidence, -(_spread(f) or 0.0)))
+        """Outlined frames: those outlined like their neighbors, then by confidence, lowest first, then by spread."""
+
+        def order(frame: FrameReport) -> tuple[bool, float, float]:
+            confidence = 2.0 if frame.confidence is None else frame.confidence
+            return not frame.like_neighbors, confidence, -(_spread(frame) or 0.0)
+
+        return sorted((frame for frame in self.frames if frame.outlined), key=order)
 
     def limits_of(self, key: str) -> str:
         """Limits of agreement of a measure as text; empty if the bundle does not state them.
@@ -489,6 +498,8 @@ def _certainty(frame: FrameReport) -> str:
         if spread is not None:
             words.append(f"spread {spread:.2f} {unit}")
             break
+    if frame.like_neighbors:
+        words.append("cavity like the neighboring slices")
     return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])
 
 

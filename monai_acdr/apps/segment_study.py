@@ -230,7 +230,7 @@ def _outline_and_write(
         skipped=inputs.skipped,
         findings=_findings(inputs, outlines, measured, model, options, reason),
         wall=measured.wall,
-        agreement=model.agreement,
+        agreement=model.agreement if request.kind == "auto" else None,  # they were measured with it
         doubtful_below=model.doubtful_below,
     )
     with watch("write"):

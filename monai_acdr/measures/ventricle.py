@@ -1065,8 +1065,8 @@ def cavities_too_wide(areas: np.ndarray, outer_areas: np.ndarray, multiple: floa
 
     - an area above that of the same slice at end-diastole, and a width above ``multiple`` times the median width of the
       phase;
-    - a width above ``multiple`` times that of both neighboring slices, of those that are not too wide by the first
-      rule; the last slice at the apex has one neighbor.
+    - a width above ``multiple`` times that of each adjacent slice that has a contour and is not too wide by the first
+      rule; without such a slice there is nothing to compare with.
 
     The first slice of a phase at the base, into which the atrium may reach, is not tested, and none is too wide in
     phases of fewer than four slices with contours.
@@ -1096,14 +1096,15 @@ def cavities_too_wide(areas: np.ndarray, outer_areas: np.ndarray, multiple: floa
     fullest = np.nan_to_num(areas).sum(0).argmax()
     medians = np.array([np.median(w[k]) if k.any() else np.nan for w, k in zip(widths.T, known.T, strict=True)])
     too_wide = known & (areas > areas[:, [fullest]]) & (widths > multiple * medians)
-    step = 1 if find_base_end(areas) == 0 else -1
+    from_first = find_base_end(areas) == 0
     for phase in range(areas.shape[1]):
-        from_base = np.flatnonzero(known[:, phase])[::step]
-        too_wide[from_base[:1], phase] = False
-        others = from_base[~too_wide[from_base, phase]]
-        for before, index, after in zip(others, others[1:], [*others[2:], None], strict=False):
-            neighbors = [widths[each, phase] for each in (before, after) if each is not None]
-            too_wide[index, phase] = widths[index, phase] > multiple * max(neighbors)
+        base = np.flatnonzero(known[:, phase])[:: 1 if from_first else -1][:1]
+        too_wide[base, phase] = False
+        others = np.where(known[:, phase] & ~too_wide[:, phase], widths[:, phase], np.nan)
+        neighbors = np.fmax(np.append(others[1:], np.nan), np.insert(others[:-1], 0, np.nan))
+        beside = others > multiple * neighbors  # False without any neighbor
+        beside[base] = False
+        too_wide[:, phase] |= beside
     return too_wide
 
 

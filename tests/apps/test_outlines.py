@@ -268,6 +268,8 @@ def test_what_is_off_the_middle_is_looked_at_again(tiny_heart: Path) -> None:
     assert found is not None
     np.testing.assert_allclose(found, [53, 57, 64, 64, 0], atol=1e-4)
     assert again(70.0, 57.0, 0.4) is None  # collapsed
+    assert again(-0.5, 60.0) is None and again(50.0, 120.5) is None  # the middle is out of the image
+    assert again(0.5, 60.0) is not None
     assert second_region(torch.zeros(2, 4, 2), None, model, frame) is None
 
 
@@ -287,3 +289,13 @@ def test_the_second_look_gives_the_contours(study: Path, tiny_heart: Path, monke
         np.testing.assert_allclose(second.region, expected, atol=1e-3)
         (contours,) = model.infer([frame.image], [second.region])
         np.testing.assert_allclose(second.final, contours[-1], atol=1e-4)
+
+
+def test_located_centers_lie_in_the_image(study: Path, tiny_heart: Path) -> None:
+    """Cells of the localizer are wider than a narrow image."""
+    inputs = read_inputs(study)
+    image = make_image(np.random.default_rng(0).normal(size=(3, 200)).astype(np.float32), torch.eye(4))
+    told = Told(hearts_of([0.9], [True], [False]))
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
+    (outline,) = outline_frames(parse_region("auto"), replace(inputs, frames=[Frame("a", image, None)]), model, None)
+    assert outline.region is not None and 0 <= float(outline.region[1]) <= 3

@@ -179,6 +179,16 @@ def test_the_page_shows_the_worst_first(run: tuple[SegmentReport, Path]) -> None
     assert "Repaired contours: 12 of 24 (pushed outward" in page
 
 
+def test_cavities_like_their_neighbors_come_first(run: tuple[SegmentReport, Path]) -> None:
+    report, _ = run
+    frames = [
+        replace(f, repairs={"LV endocardium": ("neighbors",)} if i == 7 else {}) for i, f in enumerate(report.frames)
+    ]
+    ordered = replace(report, frames=tuple(frames)).worst_first()
+    assert [frame.name for frame in ordered] == [frames[i].name for i in (7, *range(7), *range(8, 12))]
+    assert ordered[0].like_neighbors and not ordered[1].like_neighbors
+
+
 def test_the_structured_report_has_mass_and_thickness(run: tuple[SegmentReport, Path]) -> None:
     report, out = run
     dataset = pydicom.dcmread(out / "sr.dcm")
@@ -217,6 +227,7 @@ def test_earlier_contours_of_both_structures(run: tuple[SegmentReport, Path], st
     for frame in again.frames:
         np.testing.assert_allclose(frame.region[:2], [56, 50], atol=1e-3)
         assert frame.confidence is None and not frame.doubtful
+    assert again.agreement is None  # limits were measured with ROI auto
 
 
 def test_a_network_of_another_number_of_structures(study: Path, model: ContourModel, tmp_path: Path) -> None:

@@ -740,10 +740,19 @@ def test_the_ends_of_a_stack_may_be_wider_at_the_base_only() -> None:
     widths = WIDTHS.copy()
     widths[0, 1], widths[5, 1] = 0.8, 0.6
     assert too_wide(widths) == [[5, 1]]
-    widths[4, 1] = np.nan  # not outlined: the one before it is the neighbor
-    assert too_wide(widths) == [[5, 1]]
-    widths[2:4, 1] = np.nan  # three slices are too few
+    widths[4, 1] = np.nan  # not outlined: nothing to compare the last one with
     assert too_wide(widths) == []
+    widths[4, 1], widths[1:3, 1] = 0.3, np.nan
+    assert too_wide(widths) == [[5, 1]]
+    widths[3, 1] = np.nan  # three slices are too few
+    assert too_wide(widths) == []
+
+
+def test_a_slice_beside_cavities_that_are_too_wide_is_not_compared_with_those_beyond() -> None:
+    widths = WIDTHS.copy()
+    widths[:, 1] = 0.45, 0.2, 0.11, 0.72, 0.68, 0.25  # a slit, of which two contours are half way to the epicardium
+    areas = OUTER * widths**2
+    assert np.argwhere(cavities_too_wide(areas, OUTER, 1.75)).tolist() == [[3, 1], [4, 1]]
 
 
 def test_no_cavity_is_too_wide_without_contours() -> None:

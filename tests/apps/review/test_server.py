@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -573,3 +574,15 @@ class SegmentReportStub:
 
     def as_dict(self) -> dict[str, Any]:
         return {}
+
+
+def test_cavities_like_their_neighbors_are_problems_until_they_are_changed(client: Client) -> None:
+    review = client.session.review
+    known = review.frames[4]
+    review.frames[4] = replace(known, repairs=(("neighbors",), ()))
+    expected = ["LV endocardium was implausibly wide: now like its neighbors"]
+    assert client.get("/api/study").json()["frames"][4]["problems"] == expected
+    records = [contour.record() for contour in review.contours[4]]
+    assert client.set(4, records)["problems"] == expected
+    records[0]["vertices"] = [value + 0.5 for value in records[0]["vertices"]]
+    assert client.set(4, records)["problems"] == []
