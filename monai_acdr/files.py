@@ -61,6 +61,8 @@ PARTIAL = ".monai_acdr-partial"
 because writers choose a format by the suffix), ``.monai_acdr-partial-ID`` a folder of results not yet published."""
 TEMPORARY = "monai_acdr-"
 """Prefix of temporary folders."""
+TEMPORARY_FILES = "files"
+"""Folder in a temporary folder, beside its lock."""
 DECIDED = "decided.json"
 WAIT_SECONDS = 60.0
 """Seconds that a writer waits for another writer of the same file."""
@@ -674,16 +676,17 @@ def temporary_folder() -> Iterator[Path]:
             if not left.is_symlink() and (left / LOCK).is_file():
                 _remove_unlocked(left)
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
-        lock = _Lock(folder / LOCK)
+        above = Path(tempfile.mkdtemp(prefix=TEMPORARY))
+        lock = _Lock(above / LOCK)
         if lock.acquire():  # otherwise another process has taken it for a leftover
             break
-    process = os.getpid()
+    process, folder = os.getpid(), above / TEMPORARY_FILES
     try:
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
         if os.getpid() == process:
-            _remove(folder)
+            _remove(above)
             lock.release()
 
 

@@ -107,18 +107,19 @@ def test_temporary_folders_of_killed_processes_go(tmp_path: Path, monkeypatch: p
     (tmp_path / "monai_acdr-link").symlink_to(tmp_path / "other", target_is_directory=True)
     others = sorted(tmp_path.iterdir())
     with temporary_folder() as running:
-        assert running.stat().st_mode & 0o077 == 0
+        assert running.stat().st_mode & 0o077 == running.parent.stat().st_mode & 0o077 == 0
+        assert list(running.iterdir()) == []
         process = os.fork()
         if process == 0:
             with temporary_folder() as folder:
                 (folder / "study").mkdir()
                 os._exit(0)
         assert os.waitpid(process, 0)[1] == 0
-        (left,) = {*tmp_path.iterdir()} - {running, *others}
-        assert (left / "study").is_dir()
+        (left,) = {*tmp_path.iterdir()} - {running.parent, *others}
+        assert (left / "files" / "study").is_dir()
         with pytest.raises(KeyError, match="wrong"), temporary_folder() as folder:
             (folder / "a").write_text("x")
             assert not left.exists() and running.is_dir()
             raise KeyError("wrong")
-        assert sorted(tmp_path.iterdir()) == sorted([*others, running])
+        assert sorted(tmp_path.iterdir()) == sorted([*others, running.parent])
     assert sorted(tmp_path.iterdir()) == others

@@ -44,7 +44,14 @@ from monai_acdr.apps.segment_study import fetch_study, segment
 from monai_acdr.data.files import natural_key, walk_files
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom.identity import repeatable_uids
-from monai_acdr.files import TEMPORARY, file_sha256, replace_folder, temporary_folder, write_text_atomically
+from monai_acdr.files import (
+    TEMPORARY,
+    TEMPORARY_FILES,
+    file_sha256,
+    replace_folder,
+    temporary_folder,
+    write_text_atomically,
+)
 from monai_acdr.read_budget import read_budget, read_budget_bytes
 
 __all__ = [
@@ -473,7 +480,8 @@ def _kind(error: BaseException) -> str:
 
 def _without_identity(text: str, study: Study) -> str:
     """A reason without the paths, names, UIDs and IDs of the study: whole words are replaced, not parts of them."""
-    text = re.sub(re.escape(tempfile.gettempdir()) + rf"[/\\]{TEMPORARY}[^/\\\s]+([/\\]study)?", "the study", text)
+    temporary = re.escape(tempfile.gettempdir()) + rf"[/\\]{TEMPORARY}[^/\\\s]+([/\\]{TEMPORARY_FILES})?([/\\]study)?"
+    text = re.sub(temporary, "the study", text)
     text = text.replace("the study/", "")  # a file in it, whose name is a number
     paths = {study.source, study.name, *study.files[:_NAMED]}
     names = {study.uid, study.patient, *Path(study.name).parts}

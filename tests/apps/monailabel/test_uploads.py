@@ -20,7 +20,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_folder_that_nobody_else_reads(tmp_path: Path) -> None:
     folder = use_own_temporary_folder()
-    assert folder.parent == tmp_path and Path(tempfile.gettempdir()) == folder
+    assert folder.parent.parent == tmp_path and Path(tempfile.gettempdir()) == folder
     assert use_own_temporary_folder() == folder
     assert folder.stat().st_mode & 0o077 == 0
     with tempfile.NamedTemporaryFile() as file:
@@ -36,12 +36,12 @@ def test_it_goes_with_the_process_and_the_next_one_removes_what_was_left(tmp_pat
             atexit._clear()
             tempfile.tempdir = str(tmp_path)
             (use_own_temporary_folder() / "a").write_text("x")
-            made = len(list(tmp_path.glob("*/a")))
+            made = len(list(tmp_path.glob("*/*/a")))
             end()
             os._exit(made)
         assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 1
-        assert len(list(tmp_path.glob("*/a"))) == (end is not atexit._run_exitfuncs)
-    assert len(list(tmp_path.glob("*/kept"))) == 1
+        assert len(list(tmp_path.glob("*/*/a"))) == (end is not atexit._run_exitfuncs)
+    assert len(list(tmp_path.glob("*/*/kept"))) == 1
 
 
 def test_uploads_go_when_their_request_fails(tmp_path: Path) -> None:
