@@ -27,6 +27,7 @@ from PIL import Image
 from monai_acdr.apps.monailabel.app_folder import make_app_folder
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
+from monai_acdr.files import LOCK
 
 requests = pytest.importorskip("requests")
 
@@ -102,7 +103,7 @@ class Server:
         """What is left of requests and answers; the server removes it after it has answered."""
         deadline = time.monotonic() + seconds
         while True:
-            files = [path.name for path in self.temporary.rglob("*/*") if path.is_file()]
+            files = [path.name for path in self.temporary.rglob("*/*") if path.is_file() and path.name != LOCK]
             if not files or time.monotonic() > deadline:
                 return files
             time.sleep(0.1)
