@@ -652,13 +652,8 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> None:
         elif entry.startswith(".") and entry.endswith(suffix) and entry != LOCK:
             names.add(entry[1 : -len(suffix)])
     for name in sorted(names):
-        lock = _Lock(_lock_of(folder / name))
         with suppress(OSError):  # another user's, in a folder with the sticky bit
-            if lock.acquire():
-                try:
-                    _remove(folder / f"{prefix}{name}")
-                finally:
-                    lock.release()
+            _remove_unlocked(folder / f"{prefix}{name}", _Lock(_lock_of(folder / name)))
 
 
 @contextmanager
@@ -674,7 +669,7 @@ def temporary_folder() -> Iterator[Path]:
     for left in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"):
         with suppress(OSError):  # another user's
             if not left.is_symlink() and (left / LOCK).is_file():
-                _remove_unlocked(left)
+                _remove_unlocked(left, _Lock(left / LOCK))
     while True:
         above = Path(tempfile.mkdtemp(prefix=TEMPORARY))
         lock = _Lock(above / LOCK)
@@ -690,11 +685,11 @@ def temporary_folder() -> Iterator[Path]:
             lock.release()
 
 
-def _remove_unlocked(folder: Path) -> None:
-    lock = _Lock(folder / LOCK)
+def _remove_unlocked(path: Path, lock: _Lock) -> None:
+    """Remove what a killed process left; the lock tells whether its process is running."""
     if lock.acquire():
         try:
-            _remove(folder)
+            _remove(path)
         finally:
             lock.release()
 
