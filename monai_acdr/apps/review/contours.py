@@ -130,7 +130,11 @@ def check_contours(
 
 
 def frame_problems(
-    contours: Sequence[Contour], size: tuple[int, int], structures: Sequence[Structure], measured: Sequence[int] = ()
+    contours: Sequence[Contour],
+    size: tuple[int, int],
+    structures: Sequence[Structure],
+    measured: Sequence[int] = (),
+    repairs: Sequence[Sequence[str]] = (),
 ) -> list[str]:
     """Problems of the contours of a frame, as text.
 
@@ -139,6 +143,7 @@ def frame_problems(
         size: (H, W) of the image.
         structures: structures of the contours.
         measured: structures whose volumes are measured, from one contour per frame.
+        repairs: of each contour of the document, of :data:`monai_acdr.geometry.REPAIRS`; empty if there were none.
     """
     problems = []
     for contour in contours:
@@ -160,6 +165,9 @@ def frame_problems(
         for (index, _, _), number in twice.items():
             if number > 1 and index not in measured:
                 problems.append(f"{number} identical contours of {structures[index].label}: delete all but one")
+    for contour in contours:
+        if repairs and contour.original is not None and "neighbors" in repairs[contour.original]:
+            problems.append(f"{structures[contour.structure].label} was implausibly wide: now like its neighbors")
     return problems
 
 

@@ -193,15 +193,9 @@ class ReviewSession:
         """Problems of the present contours of a frame, as text."""
         review, counted = self.review, [] if self.study.grid is None else [self.inner, self.outer]
         measured = [number for number in counted if number is not None]
-        problems = frame_problems(review.contours[index], review.sizes[index], review.structures, measured)
         known = review.frames.get(index)
-        if known is not None and known.repairs:
-            problems += [
-                f"{review.structures[contour.structure].label} was implausibly wide: now like its neighbors"
-                for contour in review.contours[index]
-                if contour.original is not None and "neighbors" in known.repairs[contour.original]
-            ]
-        return problems
+        repairs = () if known is None else known.repairs
+        return frame_problems(review.contours[index], review.sizes[index], review.structures, measured, repairs)
 
     def state(self) -> dict[str, Any]:
         """State that the page's buttons show."""
