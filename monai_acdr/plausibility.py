@@ -22,6 +22,7 @@ __all__ = [
     "MAX_REGION_TIMES",
     "MIN_JUDGED_PIXELS",
     "MIN_REGION_PIXELS",
+    "OBJECT_SHARES",
     "SMALL_IMAGE_PIXELS",
     "PROJECTION",
     "SLICE_DISTANCE_MM",
@@ -30,6 +31,8 @@ __all__ = [
     "USUAL_ANISOTROPY",
     "Finding",
     "ImageKind",
+    "check_assumed_pixels",
+    "check_object_size",
     "check_position",
     "check_region_sides",
     "check_slice_distance",
@@ -68,6 +71,7 @@ class ImageKind:
         name: name for messages.
         lowest, highest: spacing in mm beyond which an image is refused.
         usual_lowest, usual_highest: spacing in mm beyond which it is unusual.
+        widest: extent in mm of the longer side beyond which a spacing that was only assumed cannot be right.
     """
 
     name: str
@@ -75,16 +79,17 @@ class ImageKind:
     highest: float
     usual_lowest: float
     usual_highest: float
+    widest: float
 
 
-TOMOGRAPHY = ImageKind("MR, CT and other cross sections", 0.05, 10.0, 0.2, 7.0)
+TOMOGRAPHY = ImageKind("MR, CT and other cross sections", 0.05, 10.0, 0.2, 7.0, 600.0)
 """Cardiac images have 0.7 to 2.5 mm, CT 0.2 to 1.2 mm, PET and SPECT up to 7 mm, small animals 0.05 to 0.2 mm; 0.01 mm
-or 300 mm is a wrong unit."""
+or 300 mm is a wrong unit. MR images at most 500 mm, CT 500 to 700 mm, in bores of 600 to 800 mm."""
 
-PROJECTION = ImageKind("mammograms and radiographs", 0.01, 4.0, 0.02, 1.2)
+PROJECTION = ImageKind("mammograms and radiographs", 0.01, 4.0, 0.02, 1.2, 600.0)
 """Detectors and digitized films have 0.04 to 0.2 mm; copies that were reduced to a thumbnail up to about 3 mm."""
 
-UNKNOWN = ImageKind("images of an unknown kind", 1e-3, 100.0, 0.01, 10.0)
+UNKNOWN = ImageKind("images of an unknown kind", 1e-3, 100.0, 0.01, 10.0, 2500.0)
 """Pictures and other modalities: from microscopy, 1e-3 mm, to whole bodies in a thumbnail. The field of view counts."""
 
 _PROJECTIONS = ("MG", "CR", "DX", "RF", "XA", "RG", "IO", "PX")
@@ -118,6 +123,10 @@ SMALL_IMAGE_PIXELS = 64
 
 MIN_REGION_PIXELS = 8.0
 """Side in pixels below which a region of a size in mm is refused: nothing in it can be outlined."""
+
+OBJECT_SHARES = (1 / 8, 1.0)
+"""Smallest and largest diameter of a located object as a share of its region's side, if the region has a fixed side.
+Hearts of Sunnybrook have 0.16 to 0.73; an object larger than its region cannot be outlined in it."""
 
 _CORRECT = "correct the header; an image whose header does not state it takes --spacing ROWS COLUMNS, in mm"
 
@@ -245,3 +254,40 @@ def check_region_sides(sides: Sequence[float], size: Sequence[int], spacing: Seq
         f"{int(size[1])} (H x W), but the usual size of the object{scale} is {sides[0]:.4g} x {sides[1]:.4g} pixels: "
         "the spacing is not plausible; correct the header, or give the right one with --spacing ROWS COLUMNS."
     )
+
+
+def check_assumed_pixels(size: Sequence[int], pixel_mm: float, kind: ImageKind = UNKNOWN) -> str:
+    """Whether an image without a stated spacing can have the pixels of a network's training images.
+
+    Args:
+        size: (H, W) of the image.
+        pixel_mm: size of the pixels of the training images in mm.
+        kind: kind of the training images.
+
+    Returns:
+        Why it cannot, for a finding; empty where it can.
+    """
+    height, width = (int(side) for side in size)
+    if max(height, width) * pixel_mm <= kind.widest:
+        return ""
+    return (
+        f"{height} x {width} pixels (H x W) would be {height * pixel_mm:.0f} x {width * pixel_mm:.0f} mm with the "
+        f"{pixel_mm:g} mm of the training images"
+    )
+
+
+def check_object_size(diameter: float, sides: Sequence[float]) -> str:
+    """Whether a located object fits its region of a fixed side; see :data:`OBJECT_SHARES`.
+
+    Args:
+        diameter: diameter of the object in pixels.
+        sides: (width, height) of the region in pixels.
+
+    Returns:
+        Why it does not, for a finding; empty where it does.
+    """
+    side = math.sqrt(float(sides[0]) * float(sides[1]))
+    low, high = OBJECT_SHARES
+    if low * side <= diameter <= high * side:
+        return ""
+    return f"what was located is {diameter:.0f} pixels across, its region {side:.0f}"

@@ -13,6 +13,8 @@ from monai_acdr.plausibility import (
     TOMOGRAPHY,
     UNKNOWN,
     Finding,
+    check_assumed_pixels,
+    check_object_size,
     check_position,
     check_region_sides,
     check_slice_distance,
@@ -108,3 +110,18 @@ def test_places_that_no_scanner_has(position: tuple[float, ...]) -> None:
 def test_the_subject_of_a_finding_is_written_where_there_is_one() -> None:
     assert Finding("gap", "2 mm").as_dict() == {"kind": "gap", "text": "2 mm"}
     assert Finding("gap", "2 mm", "SC-N-6").as_dict() == {"kind": "gap", "text": "2 mm", "subject": "SC-N-6"}
+
+
+def test_pixels_that_were_only_assumed() -> None:
+    assert check_assumed_pixels((200, 461), 1.3, TOMOGRAPHY) == ""
+    text = "461 x 462 pixels (H x W) would be 599 x 601 mm with the 1.3 mm of the training images"
+    assert check_assumed_pixels((461, 462), 1.3, TOMOGRAPHY) == text
+    assert check_assumed_pixels((461, 462), 1.3, UNKNOWN) == ""
+    assert "2600 x 1300 mm" in check_assumed_pixels((2000, 1000), 1.3, UNKNOWN)
+
+
+@pytest.mark.parametrize(("diameter", "fits"), [(12.6, False), (12.8, True), (101.8, True), (102.1, False)])
+def test_objects_that_do_not_fit_their_region(diameter: float, fits: bool) -> None:
+    """A region of 80 x 130 pixels counts as a square of the same area: 102.0 pixels, and an eighth of it 12.7."""
+    text = check_object_size(diameter, (80, 130))
+    assert text == ("" if fits else f"what was located is {diameter:.0f} pixels across, its region 102")

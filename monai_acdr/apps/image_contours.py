@@ -19,12 +19,14 @@ from torch import Tensor
 
 from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
 from monai_acdr.apps.inputs import Frame, Inputs, make_image
+from monai_acdr.apps.measurements import scale_findings
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.outlines import Outline, outline_frames
 from monai_acdr.apps.regions import KINDS, RegionRequest, parse_region
 from monai_acdr.dicom import Algorithm, Structure
 from monai_acdr.geometry import pixel_spacing, pixel_to_world
 from monai_acdr.inferers import spread_in_mm
+from monai_acdr.measures import Finding
 from monai_acdr.networks.layers import rasterize_polygons
 
 __all__ = ["ImageContours", "ImageLike", "outline_images"]
@@ -52,6 +54,8 @@ class ImageContours:
         doubtful: whether the confidence is below the threshold of the model.
         repairs: for each structure the repairs of its contour after the network, from
             :data:`monai_acdr.geometry.REPAIRS`; empty where nothing is outlined.
+        findings: reasons why the contours cannot be right, such as a spacing that is not known where pixels of the
+            training images cannot be assumed (kind ``implausible_scale``); usually empty.
         reason: why nothing is outlined; empty where something is.
         region: (5,) region of interest (center x, center y, width, height, angle) in pixels, or None.
         size: (H, W) of the image.
@@ -67,6 +71,7 @@ class ImageContours:
     confidence: float | None
     doubtful: bool
     repairs: tuple[tuple[str, ...], ...]
+    findings: tuple[Finding, ...]
     reason: str
     region: np.ndarray | None
     size: tuple[int, int]
@@ -85,6 +90,7 @@ class ImageContours:
             parts.append(f"spacing {self.spacing[0]:g} x {self.spacing[1]:g} mm")
         if self.confidence is not None:
             parts.append(f"confidence {self.confidence:.2f}{', doubtful' if self.doubtful else ''}")
+        parts += [finding.kind.replace("_", " ") for finding in self.findings]
         return f"ImageContours({names}: {'; '.join(parts)})"
 
     @property
@@ -168,11 +174,13 @@ def outline_images(
         placed = make_image(values, torch.eye(4, dtype=torch.float64) if affine is None else affine)
         frames.append(Frame(f"image-{index + 1:04d}", placed, spacings[index], laterality=sides[index]))
     outlines = outline_frames(requests, Inputs("arrays", frames, []), model, None, none_is_an_error=False)
-    results = [_result(model, *parts) for parts in zip(frames, affines, outlines, strict=True)]
+    results = [_result(model, *parts) for parts in zip(frames, affines, outlines, requests, strict=True)]
     return results[0] if single else results
 
 
-def _result(model: ContourModel, frame: Frame, affine: Tensor | None, outline: Outline) -> ImageContours:
+def _result(
+    model: ContourModel, frame: Frame, affine: Tensor | None, outline: Outline, request: RegionRequest
+) -> ImageContours:
     final = outline.final
     scale = None if frame.spacing is None else np.array([frame.spacing[1], frame.spacing[0]])
     world = None if final is None or affine is None else pixel_to_world(torch.from_numpy(final), affine).numpy()
@@ -185,6 +193,7 @@ def _result(model: ContourModel, frame: Frame, affine: Tensor | None, outline: O
         confidence=outline.confidence,
         doubtful=outline.doubtful,
         repairs=() if final is None else outline.repairs,
+        findings=tuple(scale_findings([frame], [outline], request.kind == "auto")),
         reason=outline.reason,
         region=None if outline.region is None else outline.region.numpy(),
         size=frame.size,

@@ -58,6 +58,7 @@ __all__ = [
     "no_contrast_finding",
     "outside_share",
     "region_contrast",
+    "scale_findings",
     "volume_findings",
     "join_wall",
     "wall_slices",
@@ -208,6 +209,35 @@ def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
 def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
     """One finding for all frames without a contour because of :data:`NO_CONTRAST`."""
     return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
+
+
+def scale_findings(frames: Sequence[Frame], outlines: Sequence[Outline], located: bool) -> list[Finding]:
+    """A finding for the frames without spacing whose scale cannot be right, and one for those with a spacing.
+
+    Args:
+        frames: the images.
+        outlines: outline of each frame.
+        located: whether regions are those of a localizer, which then also gives them their size.
+    """
+    findings = []
+    for known in (False, True):
+        names = [
+            f"frame {frame.name}: {outline.scale}"
+            for frame, outline in zip(frames, outlines, strict=True)
+            if outline.final is not None and outline.scale and (frame.spacing is not None) == known
+        ]
+        if not names:
+            continue
+        if known:
+            end = "contours and measures cannot be right: correct the pixel spacing"
+        else:
+            region = "has the size of what was located, which is a guess" if located else "has a wrong size"
+            end = (
+                f"the pixel spacing is not known, and the region of interest {region}: give the spacing in mm with "
+                "--spacing ROWS COLUMNS (in Python spacing=)"
+            )
+        findings.append(Finding("implausible_scale", _listed(names, end)))
+    return findings
 
 
 def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Finding]:

@@ -127,6 +127,7 @@ class FrameReport:
         doubtful: whether it is outlined with a confidence below the model's threshold.
         repairs: repairs from :data:`monai_acdr.geometry.REPAIRS`, by label of each structure whose contour was repaired
             after the network.
+        scale: why the scale of an outlined frame, and with it the size of its region, cannot be right; empty if it can.
     """
 
     name: str
@@ -142,6 +143,7 @@ class FrameReport:
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     doubtful: bool = False
     repairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    scale: str = ""
 
     @property
     def like_neighbors(self) -> bool:
@@ -243,11 +245,15 @@ class SegmentReport:
         return lines
 
     def worst_first(self) -> list[FrameReport]:
-        """Outlined frames: those outlined like their neighbors, then by confidence, lowest first, then by spread."""
+        """Outlined frames, those to check first first.
 
-        def order(frame: FrameReport) -> tuple[bool, float, float]:
+        That is those whose scale cannot be right, then those outlined like their neighbors, then by confidence, lowest
+        first, then by spread.
+        """
+
+        def order(frame: FrameReport) -> tuple[bool, bool, float, float]:
             confidence = 2.0 if frame.confidence is None else frame.confidence
-            return not frame.like_neighbors, confidence, -(_spread(frame) or 0.0)
+            return not frame.scale, not frame.like_neighbors, confidence, -(_spread(frame) or 0.0)
 
         return sorted((frame for frame in self.frames if frame.outlined), key=order)
 
@@ -341,7 +347,8 @@ CELL = 224
 MAX_UNCERTAIN = 12
 """Number of the least certain frames, which the report shows first."""
 DOUBTFUL_COLOR = (255, 90, 60)
-"""Color of the captions of doubtful frames."""
+"""Color of the captions of frames that are doubtful or whose scale cannot be right."""
+_WRONG_SCALE = "implausible scale"
 COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
 """Names of :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
 MARGIN = 0.6
@@ -379,19 +386,20 @@ class Pictures:
             pictures,
             columns=COLUMNS if len(pictures) > 6 else max(len(pictures), 1),
             captions=[self._caption(index) for index in self.shown],
-            caption_colors=[
-                DOUBTFUL_COLOR if self.outlines[index].doubtful else (210, 210, 210) for index in self.shown
-            ],
+            caption_colors=[DOUBTFUL_COLOR if self._to_check(index) else (210, 210, 210) for index in self.shown],
         )
 
     def tile(self, index: int) -> np.ndarray:
-        """One frame with its contours, the names of several structures, and a caption if it is doubtful."""
+        """One frame with its contours, the names of several structures, and a caption if it is to be checked."""
         frame, outline = self.inputs.frames[index], self.outlines[index]
         labels = [structure.label for structure in self.structures]
         picture = _overlay(frame, outline, _box([outline], frame.size), labels if len(labels) > 1 else None)
-        if not outline.doubtful:
+        if not self._to_check(index):
             return picture
         return contact_sheet([picture], gap=0, captions=[self._caption(index)], caption_colors=[DOUBTFUL_COLOR])
+
+    def _to_check(self, index: int) -> bool:
+        return self.outlines[index].doubtful or bool(self.outlines[index].scale)
 
     @property
     def legend(self) -> str:
@@ -407,7 +415,9 @@ class Pictures:
         grid, outline = self.measured.grid, self.outlines[index]
         name = self.inputs.frames[index].name
         place = name if grid is None else f"slice {grid.slice_index[index]}, phase {grid.phase[index]}"
-        return place + (f": doubtful {outline.confidence:.2f}" if outline.doubtful else "")
+        words = [_WRONG_SCALE] if outline.scale else []
+        words += [f"doubtful {outline.confidence:.2f}"] if outline.doubtful else []
+        return f"{place}: {', '.join(words)}" if words else place
 
     @cached_property
     def curve(self) -> np.ndarray | None:
@@ -446,7 +456,7 @@ def write_overlays(folder: Path, pictures: Pictures) -> None:
 def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity: bool = False) -> None:
     """Write ``report.html`` with embedded pictures; the patient's name and ID are included only on request.
 
-    The least certain frames come first: by confidence, then by the spread of the ensemble.
+    The least certain frames come first, see :meth:`SegmentReport.worst_first`.
     """
     measured = pictures.measured
     shown: list[tuple[str, Any]] = []
@@ -482,8 +492,11 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
 
 
 def _uncertain(pictures: Pictures, report: SegmentReport) -> list[tuple[str, np.ndarray]]:
-    """Captions and pictures of the frames to check first; none where the model gives neither confidence nor spread."""
-    worst = [frame for frame in report.worst_first() if frame.confidence is not None or frame.spread]
+    """Captions and pictures of the frames to check first.
+
+    None where the model gives neither confidence nor spread and all scales are plausible.
+    """
+    worst = [frame for frame in report.worst_first() if frame.confidence is not None or frame.spread or frame.scale]
     index = {frame.name: number for number, frame in enumerate(report.frames)}
     return [(_certainty(frame), pictures.tile(index[frame.name])) for frame in worst[:MAX_UNCERTAIN]]
 
@@ -498,6 +511,8 @@ def _certainty(frame: FrameReport) -> str:
         if spread is not None:
             words.append(f"spread {spread:.2f} {unit}")
             break
+    if frame.scale:
+        words.append(_WRONG_SCALE)
     if frame.like_neighbors:
         words.append("cavity like the neighboring slices")
     return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])

@@ -26,6 +26,7 @@ from monai_acdr.apps.measurements import (
     find_grid,
     measure_contours,
     no_contrast_finding,
+    scale_findings,
     wide_cavity_finding,
 )
 from monai_acdr.apps.model import ContourModel, load_model, name_structures
@@ -228,7 +229,7 @@ def _outline_and_write(
         frames=_frame_reports(inputs, outlines, measured, model),
         volumes=measured.volumes,
         skipped=inputs.skipped,
-        findings=_findings(inputs, outlines, measured, model, options, reason),
+        findings=_findings(inputs, outlines, measured, model, options, reason, request),
         wall=measured.wall,
         agreement=model.agreement if request.kind == "auto" else None,  # they were measured with it
         doubtful_below=model.doubtful_below,
@@ -245,6 +246,7 @@ def _findings(
     model: ContourModel,
     requested: SegmentOptions,
     no_grid: str,
+    region: RegionRequest,
 ) -> list[Finding]:
     """Findings of the run; `no_grid` is the reason why frames have no position in a stack."""
 
@@ -253,6 +255,7 @@ def _findings(
 
     findings = [
         *inputs.findings,
+        *scale_findings(inputs.frames, outlines, region.kind == "auto"),
         *no_contrast_finding(names(NO_CONTRAST)),
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
@@ -296,6 +299,7 @@ def _frame_reports(
                 spread=_mean_spreads(frame, outline, labels),
                 doubtful=outline.doubtful,
                 repairs=_repairs(outline, labels),
+                scale=outline.scale if outline.final is not None else "",
             )
         )
     return reports

@@ -135,6 +135,17 @@ def test_nothing_to_outline_has_a_reason(heart: ContourModel, pixels: np.ndarray
     assert full.vertices_px is not None and full.reason == ""
 
 
+def test_a_scale_that_cannot_be_right_is_a_finding(heart: ContourModel) -> None:
+    large = np.random.default_rng(0).random((90, 500)).astype(np.float32)
+    contours = heart.outline(large, "center")
+    (finding,) = contours.findings
+    assert finding.kind == "implausible_scale" and "image-0001: 90 x 500 pixels" in finding.text
+    assert "in Python spacing=" in finding.text
+    assert repr(contours).endswith("500 pixels; implausible scale)")
+    assert heart.outline(large, "center", spacing=1.0).findings == ()
+    assert heart.outline(large, (200, 20, 260, 80)).findings == ()
+
+
 def test_saved_as_a_contour_document(heart: ContourModel, pixels: np.ndarray, tmp_path: Path) -> None:
     contours = heart.outline(pixels, "center", spacing=(1.0, 2.0))
     path = contours.save(tmp_path / "contours.json", name="scan-1")

@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 import torch
 
-from monai_acdr.apps.inputs import Frame, make_image, read_inputs
+from monai_acdr.apps.inputs import Frame, Inputs, make_image, read_inputs
 from monai_acdr.apps.measurements import (
     ABOVE_BASE,
     BELOW_APEX,
     beyond_ends_findings,
     doubtful_slice_finding,
     find_grid,
+    scale_findings,
     wide_cavity_finding,
 )
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import (
     Outline,
+    _diameters,
     _in_ventricle,
     _like_neighbors,
     _Look,
@@ -174,6 +176,65 @@ def test_without_spacing_the_size_that_is_seen_decides(study: Path, tiny_heart: 
     (finding,) = doubtful_slice_finding(frames, outlines, None)
     assert finding.text.endswith(f"in frame {frames[1].name} (0.45): left out")
     assert doubtful_slice_finding(frames[:1], outlines[:1], None) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing", "diameter", "side", "scale"),
+    [
+        ((100, 461), None, 50.0, 100.0, ""),  # 599 mm with pixels of 1.3 mm
+        ((100, 462), None, 50.0, 125.0, "100 x 462 pixels (H x W) would be 130 x 601 mm with the 1.3 mm"),
+        ((100, 462), 1.3, 50.0, 100.0, ""),
+        ((100, 100), None, 100.5, 251.25, "what was located is 100 pixels across, its region 100"),
+        ((100, 100), None, 99.5, 100.0, ""),
+        ((100, 100), None, 12.0, 30.0, "what was located is 12 pixels across, its region 100"),
+        (
+            (100, 100),
+            0.65,
+            201.0,
+            200.0,
+            "what was located is 201 pixels across, its region 200",
+        ),
+    ],
+)
+def test_scales_that_cannot_be_right(
+    tiny_heart: Path, size: tuple[int, int], spacing: float | None, diameter: float, side: float, scale: str
+) -> None:
+    """Single frames; of a series the median counts, so one wrong diameter changes nothing."""
+    image = make_image(np.random.default_rng(0).normal(size=size).astype(np.float32), torch.eye(4))
+    frame = Frame("a", image, None if spacing is None else (spacing, spacing))
+    middle = torch.tensor([50.0, 50.0], dtype=torch.float64)
+    hearts = [LocatedHeart(middle, radius, 0.9, True, False) for radius in (diameter / 2, 25.0, 25.5)]
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=Told(hearts[:1]))  # type: ignore[arg-type]
+    (outline,) = outline_frames(parse_region("auto"), Inputs("pictures", [frame], []), model, None)
+    assert outline.region is not None and outline.region[2:4].tolist() == pytest.approx([side, side])
+    assert outline.scale.startswith(scale) and bool(outline.scale) == bool(scale)
+    found = scale_findings([frame], [outline], located=True)
+    assert [finding.kind for finding in found] == ["implausible_scale"] * bool(scale)
+    if scale:
+        ending = "give the spacing in mm" if spacing is None else "measures cannot be right: correct the pixel spacing"
+        assert ending in found[0].text and f"frame a: {scale}" in found[0].text
+        assert ("the size of what was located" in found[0].text) == (spacing is None)
+        assert scale_findings([frame], [replace(outline, reason="no ventricle found")], True) == []
+    grid = SimpleNamespace(slice_index=[0, 1, 2], phase=[0, 0, 0])
+    medians = [2 * 25.5 if diameter > 51 else 2 * 25.0] * 3
+    assert _diameters(hearts, grid) == medians  # type: ignore[arg-type]
+
+
+def test_the_scale_matters_only_to_regions_of_a_fixed_side(tiny_heart: Path, tmp_path: Path) -> None:
+    image = make_image(np.random.default_rng(0).normal(size=(500, 520)).astype(np.float32), torch.eye(4))
+    inputs = Inputs("pictures", [Frame("a", image, None)], [])
+    model = load_model(tiny_heart, device="cpu")
+    for region, fixed in (("center", True), ("point 200 210", True), ("box 100 100 300 320", False)):
+        (outline,) = outline_frames(parse_region(region), inputs, model, None)
+        assert bool(outline.scale) == fixed
+    told = Told(hearts_of([0.9], [True], [False]))
+    for regions in (
+        {"localized_scale": 2.0},
+        {"pixel_mm": None},
+    ):
+        changed = replace(model, regions=replace(model.regions, **regions), localizer=told)  # type: ignore[arg-type]
+        (outline,) = outline_frames(parse_region("auto"), inputs, changed, None)
+        assert outline.scale == "" and outline.final is not None
 
 
 @pytest.mark.parametrize("changes", [{}, {"thinnest_wall": None}, {"nested": False}])

@@ -67,23 +67,52 @@ def test_an_installation_without_highdicom(
 
 
 def test_a_picture_without_contrast_is_a_finding(tiny_heart: Path, tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((90, 100), dtype=np.uint8)).save(tmp_path / "black.png")
-    for roi in ("center", "auto"):
-        words = ("-m", tiny_heart, "--roi", roi, "--html", "--mask", "--overlays", "--overwrite", "--json", "-d", "cpu")
-        done = run(tmp_path / "black.png", "-o", tmp_path / "out", *words)
-        assert done.exit_code == 0, done.output
-        report = json.loads(done.stdout)
-        (frame,) = report["frames"]
-        assert (frame["outlined"], frame["confidence"]) == (False, 0.0)
-        assert frame["reason"] == "no contrast in the region of interest"
-        assert [finding["kind"] for finding in report["findings"]] == ["no_contrast"]
-        assert json.loads((tmp_path / "out" / "contours.json").read_text())["frames"] == []
-        assert "no contrast" in (tmp_path / "out" / "report.html").read_text()
-        assert list((tmp_path / "out" / "masks").iterdir()) == []
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(np.full((90, 100), 77, dtype=np.uint8)).save(folder / "gray.png")
+    words = ("-m", tiny_heart, "--html", "--mask", "--overlays", "--overwrite", "--json", "-d", "cpu", "--roi")
+    for roi in ("center", "auto"):  # nothing can be outlined
+        done = run(folder, "-o", tmp_path / "out", *words, roi)
+        assert done.exit_code == 3, done.output
+        error = json.loads(done.stdout)["error"]
+        assert "no frame has a contour: no contrast in the region of interest. Check the image, or give" in error
+        assert "--all-frames" not in error
+        assert not (tmp_path / "out").exists()
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 100), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "noise.png")
+    done = run(folder, "-o", tmp_path / "out", *words, "center")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    gray, noise = report["frames"]
+    assert (gray["outlined"], gray["confidence"], noise["outlined"]) == (False, 0.0, True)
+    assert gray["reason"] == "no contrast in the region of interest"
+    assert [finding["kind"] for finding in report["findings"]] == ["no_contrast"]
+    assert [f["name"] for f in json.loads((tmp_path / "out" / "contours.json").read_text())["frames"]] == ["noise"]
+    assert "no contrast" in (tmp_path / "out" / "report.html").read_text()
+    assert [path.name for path in (tmp_path / "out" / "masks").iterdir()] == ["noise.png"]
+
+
+def test_a_large_picture_without_spacing_is_a_finding(tiny_heart: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (470, 500), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = ("-o", tmp_path / "out", "-m", tiny_heart, "--roi", "center", "--html", "--overwrite", "-d", "cpu")
+    done = run(tmp_path / "a.png", *words)
+    assert done.exit_code == 0, done.output
+    reason = "470 x 500 pixels (H x W) would be 611 x 650 mm with the 1.3 mm of the training images"
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("Finding: implausible scale: "))
+    assert f"frame a: {reason}: the pixel spacing is not known" in line and "has a wrong size" in line
+    assert "give the spacing in mm with --spacing ROWS COLUMNS" in line
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [finding["kind"] for finding in report["findings"]] == ["implausible_scale"]
+    assert report["frames"][0]["scale"] == reason
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "a, implausible scale" in page and reason in page
+    done = run(tmp_path / "a.png", *words, "--spacing", 1.0, 1.0)
+    assert "implausible" not in done.stdout and "implausible" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_budget_of_memory(tiny_heart: Path, tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((600, 600), dtype=np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.arange(360000, dtype=np.uint32).astype(np.uint8).reshape(600, 600)).save(tmp_path / "a.png")
     words = ("-o", tmp_path / "out", "-m", tiny_heart, "--roi", "center")
     done = run(tmp_path / "a.png", *words, "--read-budget", 1)
     assert done.exit_code == 3
