@@ -237,9 +237,13 @@ def volume_inputs(volume: NiftiVolume) -> Inputs:
         image = make_image(volume.frame(slice_index, phase), affine)
         lps = affine.numpy() * np.array([[-1], [-1], [1], [1]])
         rows, columns = np.linalg.norm(lps[:3, 0]), np.linalg.norm(lps[:3, 1])
+        along_row, along_column = lps[:3, 1] / columns, lps[:3, 0] / rows
+        if np.cross(along_row, along_column) @ lps[:3, 2] < 0:
+            # A stack counts its slices along the normal, and the slices of the file have to keep their numbers.
+            along_row = -along_row
         header = FrameHeader(
             position=tuple(lps[:3, 3].tolist()),
-            orientation=(*(lps[:3, 1] / columns).tolist(), *(lps[:3, 0] / rows).tolist()),
+            orientation=(*along_row.tolist(), *along_column.tolist()),
             temporal_position=phase + 1,
             instance_number=number + 1,
         )

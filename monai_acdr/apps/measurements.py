@@ -31,6 +31,7 @@ from monai_acdr.measures import (
     group_frames,
     measure_shape,
     measure_wall,
+    stack_place,
     ventricle_volumes,
     ventricle_wall,
 )
@@ -285,10 +286,8 @@ def doubtful_slice_finding(
         if grid is None:
             texts.append(f"frame {frames[key].name} ({span}): {'kept' if kept else 'left out'}")
         else:
-            number = len(set(grid.slice_index))
-            texts.append(
-                f"slice {key + 1} of {number} ({span} at {len(members)} phase(s)): kept at {kept} of these phases"
-            )
+            place = stack_place(key, grid.num_slices)
+            texts.append(f"{place} ({span} at {len(members)} phase(s)): kept at {kept} of these phases")
     if not texts:
         return []
     return [Finding("doubtful_slice", f"probability of a ventricle near the threshold in {_listed(texts, '')}")]

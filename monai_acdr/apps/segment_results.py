@@ -35,7 +35,7 @@ from monai_acdr.dicom.seg import check_seg_sources, slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
 from monai_acdr.geometry import REPAIRS
-from monai_acdr.measures import Finding, VentricleVolumes, VentricleWall
+from monai_acdr.measures import Finding, VentricleVolumes, VentricleWall, stack_place
 from monai_acdr.visualize import (
     contact_sheet,
     contour_crop_box,
@@ -115,7 +115,8 @@ class FrameReport:
         name: name in the contour document and in file names.
         sop_instance_uid: SOP Instance UID of the image, None where it is not DICOM.
         frame: number within the instance, from 1.
-        slice_index, phase: position in the stack, from 0, None where it is unknown.
+        slice_index, phase: indices in the stack, from 0, None where they are unknown; texts count from 1
+            (:meth:`SegmentReport.place`).
         outlined: whether it has a contour in the results.
         reason: why it has none.
         confidence: confidence, 0 to 1, that the frame shows the object, where it was estimated.
@@ -149,11 +150,6 @@ class FrameReport:
     def like_neighbors(self) -> bool:
         """Whether a contour was replaced by one like those of the neighboring slices."""
         return any("neighbors" in names for names in self.repairs.values())
-
-    @property
-    def place(self) -> str:
-        """Slice and phase, counted from 0 as in the report; the name where they are not known."""
-        return self.name if self.slice_index is None else f"slice {self.slice_index}, phase {self.phase}"
 
     def mean_spread(self, unit: str) -> float | None:
         """Mean spread over its structures in ``px`` or ``mm``; None where it is not known."""
@@ -208,6 +204,18 @@ class SegmentReport:
     def num_outlined(self) -> int:
         """Number of frames with a contour."""
         return sum(frame.outlined for frame in self.frames)
+
+    @cached_property
+    def stack_size(self) -> tuple[int, int]:
+        """Number of slices and of phases; 0 where they are unknown."""
+        placed = [(frame.slice_index, frame.phase) for frame in self.frames if frame.slice_index is not None]
+        return max((s + 1 for s, _ in placed), default=0), max((p + 1 for _, p in placed if p is not None), default=0)
+
+    def place(self, frame: FrameReport) -> str:
+        """Slice and phase of one of its frames in words; the frame's name where they are not known."""
+        if frame.slice_index is None or frame.phase is None:
+            return frame.name
+        return stack_place(frame.slice_index, self.stack_size[0], frame.phase, self.stack_size[1])
 
     @property
     def repairs(self) -> dict[str, int]:
@@ -413,8 +421,7 @@ class Pictures:
 
     def _caption(self, index: int) -> str:
         grid, outline = self.measured.grid, self.outlines[index]
-        name = self.inputs.frames[index].name
-        place = name if grid is None else f"slice {grid.slice_index[index]}, phase {grid.phase[index]}"
+        place = self.inputs.frames[index].name if grid is None else grid.place(index)
         words = [_WRONG_SCALE] if outline.scale else []
         words += [f"doubtful {outline.confidence:.2f}"] if outline.doubtful else []
         return f"{place}: {', '.join(words)}" if words else place
@@ -465,7 +472,7 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
     caption = "End-diastole and end-systole of each slice" if measured.volumes is not None else "Contours"
     if pictures.shown:
         legend = f"; {pictures.legend}" if pictures.legend else ""
-        shown.append((f"{caption}; slices and phases count from 0{legend}", pictures.sheet))
+        shown.append((f"{caption}{legend}", pictures.sheet))
     left_out = [f"frame {frame.name} is left out: {frame.reason}" for frame in report.frames if not frame.outlined]
     notes = [
         f"{report.label}: {report.num_outlined} of {len(report.frames)} frames outlined by {report.model['name']} "
@@ -498,12 +505,13 @@ def _uncertain(pictures: Pictures, report: SegmentReport) -> list[tuple[str, np.
     """
     worst = [frame for frame in report.worst_first() if frame.confidence is not None or frame.spread or frame.scale]
     index = {frame.name: number for number, frame in enumerate(report.frames)}
-    return [(_certainty(frame), pictures.tile(index[frame.name])) for frame in worst[:MAX_UNCERTAIN]]
+    return [(_certainty(frame, report), pictures.tile(index[frame.name])) for frame in worst[:MAX_UNCERTAIN]]
 
 
-def _certainty(frame: FrameReport) -> str:
+def _certainty(frame: FrameReport, report: SegmentReport) -> str:
     """Caption of a frame: its place, confidence and spread, and whether it is doubtful."""
-    words = [frame.place if frame.place == frame.name else f"{frame.place} ({frame.name})"]
+    place = report.place(frame)
+    words = [place if place == frame.name else f"{place} ({frame.name})"]
     if frame.confidence is not None:
         words.append(f"confidence {frame.confidence:.2f}")
     for unit in ("mm", "px"):
@@ -522,7 +530,10 @@ def _rows(frame: FrameReport, report: SegmentReport) -> list[dict[str, Any]]:
     """Rows of the table, one per structure."""
     rows = []
     for label in report.structures:
-        row: dict[str, Any] = {"frame": frame.name, "slice": frame.slice_index, "phase": frame.phase}
+        row: dict[str, Any] = {"frame": frame.name}
+        slices, phases = report.stack_size
+        for noun, index, number in (("slice", frame.slice_index, slices), ("phase", frame.phase, phases)):
+            row[f"{noun} of {number}" if number else noun] = None if index is None else index + 1
         if len(report.structures) > 1:
             row["structure"] = label
         if frame.confidence is not None:

@@ -138,7 +138,7 @@ def _pictures(items: Sequence[dict[str, Any]], hearts: Sequence[Heart], size: in
 
 def _cine(folder: Path, known: dict[Path, Heart], item: dict[str, Any], size: int) -> list[dict[str, Any]]:
     results = []
-    for number, paths in enumerate(_slices(folder)):
+    for number, paths in enumerate(_slices(folder), start=1):
         hearts = {phase: known[path] for phase, path in enumerate(paths) if path in known}
         pixels = [load_gray(path) for path in paths]
         if len({tuple(image.shape) for image in pixels}) > 1:
@@ -150,7 +150,7 @@ def _cine(folder: Path, known: dict[Path, Heart], item: dict[str, Any], size: in
             (only,) = hearts
             phases = [phase for phase in phases if _apart(phase, only, len(paths)) <= len(paths) / 4]
         name = f"{item['patient']}-slice{number:02d}"
-        results += [_item(view, phase, heart, f"{name}-phase{phase:02d}", item["patient"]) for phase in phases]
+        results += [_item(view, phase, heart, f"{name}-phase{phase + 1:02d}", item["patient"]) for phase in phases]
     return results
 
 

@@ -23,6 +23,7 @@ from monai_acdr.measures.ventricle import (
     phase_volumes,
     slices_above_base,
     slices_below_apex,
+    stack_place,
     ventricle_volumes,
     ventricle_wall,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "phase_volumes",
     "slices_above_base",
     "slices_below_apex",
+    "stack_place",
     "ventricle_volumes",
     "ventricle_wall",
 ]

@@ -22,6 +22,9 @@ heights from the slices' positions. Slices that a phase lacks:
 - BEYOND its contoured slices there may be no ventricle: in systole the base moves toward the apex and leaves the
   outermost slices. These are reported too, and get no area.
 
+Numbers: values of this module and of the files made from them are indices from 0, of slices in the order of their
+positions, of all slices of the stack. Texts for people count from 1, all of them by :func:`stack_place`.
+
 The disc sum ends the ventricle half-way between two slices: its base is known to half a slice distance, not better.
 
 Wall: the myocardium is the epicardial area minus the endocardial area; papillary muscles count as blood. Its volume is
@@ -79,6 +82,7 @@ __all__ = [
     "slice_heights",
     "slices_above_base",
     "slices_below_apex",
+    "stack_place",
     "usual_distance",
     "ventricle_volumes",
     "ventricle_wall",
@@ -90,6 +94,30 @@ UNEVEN_SHARE = 0.25
 """A distance that differs from the median by more than this share of it is reported."""
 THICKNESS_TOLERANCE_MM = 0.1
 """Overlaps and gaps below this are rounding."""
+
+
+def stack_place(
+    slices: int | Iterable[int] = (), num_slices: int = 0, phases: int | Iterable[int] = (), num_phases: int = 0
+) -> str:
+    """Slices and phases in words, counted from 1: ``slice 11 of 12, phase 3 of 20``.
+
+    Every text for people names them by this function, whereas arrays and files have indices from 0.
+
+    Args:
+        slices: index of a slice, or several, from 0; empty names none.
+        num_slices: number of slices of the stack; 0 leaves it out.
+        phases: index of a phase, or several, from 0; empty names none.
+        num_phases: number of phases of the cycle; 0 leaves it out.
+    """
+    return ", ".join(filter(None, (_numbered("slice", slices, num_slices), _numbered("phase", phases, num_phases))))
+
+
+def _numbered(noun: str, indices: int | Iterable[int], total: int) -> str:
+    numbers = [str(index + 1) for index in ([indices] if isinstance(indices, int) else indices)]
+    if not numbers:
+        return ""
+    listed = " and ".join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {listed}" + (f" of {total}" if total else "")
 
 
 def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[float]]:
@@ -145,25 +173,28 @@ def slice_heights(positions_mm: Sequence[float], slice_spacing_mm: float | None 
     return [float(value) for value in (padded[:-1] + padded[1:]) / 2]
 
 
-def check_stack(positions_mm: Sequence[float], thickness_mm: float | None = None) -> list[Finding]:
+def check_stack(
+    positions_mm: Sequence[float], thickness_mm: float | None = None, used: range | None = None
+) -> list[Finding]:
     """Report uneven distances (missing slices, most likely), and overlaps and gaps between slices.
 
     Args:
         positions_mm: of the slices, ascending.
         thickness_mm: SliceThickness, where it is known: without it overlaps and gaps are not looked for.
+        used: indices of the slices that count; None for all of them.
 
     Raises:
         ValueError: when the thickness is not positive.
     """
     if thickness_mm is not None and not 0 < thickness_mm < np.inf:
         raise ValueError(f"Expected `thickness_mm` to be positive, but got {thickness_mm}.")
-    positions = np.asarray(positions_mm, dtype=np.float64)
-    distances = np.diff(positions)
+    used = range(len(positions_mm)) if used is None else used
+    distances = np.diff(np.asarray(positions_mm, dtype=np.float64)[used.start : used.stop])
     if distances.size == 0:
         return []
     findings, usual = [], usual_distance(distances)
-    for below, distance in zip(positions, distances, strict=False):
-        where = f"between the slices at {below:.1f} and {below + distance:.1f} mm"
+    for below, distance in zip(used, distances, strict=False):
+        where = f"between {stack_place((below, below + 1), len(positions_mm))}"
         if distance > (1 + UNEVEN_SHARE) * usual:
             lost = max(1, round(distance / usual) - 1)
             text = f"{distance:.1f} mm {where}, usually {usual:.1f} mm: {lost} slice(s) may be missing"
@@ -219,7 +250,7 @@ class ContourArea:
 
 @dataclass(frozen=True)
 class PhaseVolume:
-    """The volume of one phase. Slices are numbers within ``VentricleVolumes.slice_positions_mm``.
+    """The volume of one phase. Slices are indices of ``VentricleVolumes.slice_positions_mm``, from 0.
 
     Attributes:
         phase: as in the contour areas.
@@ -250,7 +281,7 @@ class VentricleVolumes:
         ejection_fraction_percent: 100 (EDV - ESV) / EDV.
         end_diastole_phase, end_systole_phase: phases of the largest and of the smallest volume.
         phases: one entry per phase, ascending.
-        slice_positions_mm: all slices from the first to the last one that has a contour in any phase, ascending.
+        slice_positions_mm: all slices of the stack, ascending; without a stack the contoured ones.
         slice_heights_mm: height of each slice along the normal.
         missing: treatment of slices missing between others, ``interpolate`` or ``omit``.
         findings: overlaps, gaps, missing slices, and phases too incomplete to be end-diastole or end-systole.
@@ -324,14 +355,15 @@ def ventricle_volumes(
     """
     areas = list(areas)
     volumes, positions, heights = phase_volumes(areas, stack_positions_mm, slice_spacing_mm, missing, absent)
-    findings = check_stack(positions, thickness_mm) + _phase_findings(volumes, missing, (end_diastole, end_systole))
+    findings = check_stack(positions, thickness_mm, _extent(volumes))
+    findings += _phase_findings(volumes, len(positions), missing, (end_diastole, end_systole))
     unseen = [volume.phase for volume in volumes if volume.slices_unseen]
     candidates = [volume for volume in volumes if not _is_sparse(volume, volumes) and not volume.slices_unseen]
     if len(candidates) < 2 and (end_diastole is None or end_systole is None):
         raise ValueError(
             "Expected contours in at least two phases of the cycle, end-diastole and end-systole, but got "
             f"{len(candidates)} usable phase(s) of {len(volumes)}"
-            + (f", because images of outer slices are missing in phase(s) {unseen}" if unseen else "")
+            + (f", because images of outer slices are missing in {stack_place(phases=unseen)}" if unseen else "")
             + ": contour more frames, or use phase_volumes()."
         )
     diastole = _choose(volumes, end_diastole, max(candidates, key=lambda v: v.volume_ml, default=None), "end_diastole")
@@ -364,7 +396,7 @@ def phase_volumes(
     """The disc sum of each phase; arguments as in :func:`ventricle_volumes`.
 
     Returns:
-        Volumes by phase, ascending; positions and heights in mm of the slices that they are summed over.
+        Volumes by phase, ascending; positions and heights in mm of all slices.
 
     Raises:
         ValueError: as :func:`ventricle_volumes`, but one phase is enough.
@@ -376,23 +408,33 @@ def phase_volumes(
     index, positions = cluster_positions([area.position_mm for area in areas] + stack)
     contoured = index[: len(areas)]
     heights = slice_heights(positions, slice_spacing_mm)
-    first, last = min(contoured), max(contoured)
-    positions, heights = positions[first : last + 1], heights[first : last + 1]
+    extent = range(min(contoured), max(contoured) + 1)
     table: dict[int, dict[int, ContourArea]] = {}
     for area, number in zip(areas, contoured, strict=True):
         row = table.setdefault(area.phase, {})
-        if number - first in row:
+        if number in row:
             raise ValueError(
-                f"Expected one contour per slice and phase, but got two at {area.position_mm:.1f} mm in phase "
-                f"{area.phase}: drop duplicates, and keep series apart."
+                "Expected one contour per slice and phase, but got two in "
+                f"{stack_place(number, len(positions), area.phase)}: drop duplicates, and keep series apart."
             )
-        row[number - first] = area
-    volumes = [_volume(phase, table[phase], positions, heights, missing) for phase in sorted(table)]
+        row[number] = area
+    volumes = [_volume(phase, table[phase], positions, heights, missing, extent) for phase in sorted(table)]
     return _with_unseen(volumes, positions, absent), positions, heights
 
 
+def _extent(volumes: Sequence[PhaseVolume]) -> range:
+    """From the first to the last slice that has a contour in any phase."""
+    used = [number for volume in volumes for number in volume.slices_used]
+    return range(min(used), max(used) + 1)
+
+
 def _volume(
-    phase: int, row: dict[int, ContourArea], positions: list[float], heights: list[float], missing: str
+    phase: int,
+    row: dict[int, ContourArea],
+    positions: list[float],
+    heights: list[float],
+    missing: str,
+    extent: range,
 ) -> PhaseVolume:
     used = sorted(row)
     inside = set(range(used[0], used[-1] + 1))
@@ -407,7 +449,7 @@ def _volume(
         volume_ml=float(areas @ np.array([heights[i] for i in summed])) / MM3_PER_ML,
         slices_used=tuple(used),
         slices_missing=absent,
-        slices_beyond=tuple(i for i in range(len(positions)) if i not in inside),
+        slices_beyond=tuple(i for i in extent if i not in inside),
     )
 
 
@@ -434,28 +476,28 @@ def _is_sparse(volume: PhaseVolume, volumes: Sequence[PhaseVolume]) -> bool:
 
 
 def _phase_findings(
-    volumes: Sequence[PhaseVolume], missing: str, chosen: tuple[int | None, int | None]
+    volumes: Sequence[PhaseVolume], num_slices: int, missing: str, chosen: tuple[int | None, int | None]
 ) -> list[Finding]:
     findings = []
     done = {"interpolate": "interpolated", "omit": "left out"}[missing]
     for volume in volumes:
+        phase = stack_place(phases=volume.phase)
         if volume.slices_missing:
-            text = f"phase {volume.phase}: no contour in slice(s) {list(volume.slices_missing)}, {done}"
+            text = f"{phase}: no contour in {stack_place(volume.slices_missing, num_slices)}, {done}"
             findings.append(Finding("missing_contour", text))
-        lacking = list(volume.slices_unseen)
-        if lacking:
+        if volume.slices_unseen:
             taken = "although it was chosen" if volume.phase in chosen else "and it is not taken"
             text = (
-                f"phase {volume.phase}: no image in outer slice(s) {lacking}, where other phases have a contour: its "
-                f"volume is too small, {taken} for end-diastole or -systole"
+                f"{phase}: no image in outer {stack_place(volume.slices_unseen, num_slices)}, where other phases have "
+                f"a contour: its volume is too small, {taken} for end-diastole or -systole"
             )
             findings.append(Finding("unseen_slice", text))
-        outside = [number for number in volume.slices_beyond if number not in lacking]
+        outside = [number for number in volume.slices_beyond if number not in volume.slices_unseen]
         if outside:
-            text = f"phase {volume.phase}: no contour in outer slice(s) {outside}, taken as outside"
+            text = f"{phase}: no contour in outer {stack_place(outside, num_slices)}, taken as outside"
             findings.append(Finding("fewer_slices", text))
         if _is_sparse(volume, volumes):
-            text = f"phase {volume.phase}: {len(volume.slices_used)} slice(s), too few to be end-diastole or -systole"
+            text = f"{phase}: {len(volume.slices_used)} slice(s), too few to be end-diastole or -systole"
             findings.append(Finding("sparse_phase", text))
     return findings
 
@@ -468,7 +510,9 @@ def _choose(volumes: Sequence[PhaseVolume], requested: int | None, found: PhaseV
         if volume.phase == requested:
             return volume
     phases = [volume.phase for volume in volumes]
-    raise ValueError(f"Expected `{name}` to be a phase with contours, one of {phases}, but got {requested}.")
+    raise ValueError(
+        f"Expected `{name}` to be the index of a phase with contours, one of {phases}, but got {requested}."
+    )
 
 
 def _check_areas(areas: Iterable[ContourArea]) -> list[ContourArea]:
@@ -479,7 +523,7 @@ def _check_areas(areas: Iterable[ContourArea]) -> list[ContourArea]:
         if not (np.isfinite(area.area_mm2) and area.area_mm2 >= 0 and np.isfinite(area.position_mm)):
             raise ValueError(
                 f"Expected a finite position and an area of at least 0, but got {area.area_mm2} mm2 at "
-                f"{area.position_mm} mm in phase {area.phase}: leave this contour out."
+                f"{area.position_mm} mm in {stack_place(phases=area.phase)}: leave this contour out."
             )
     return areas
 
@@ -653,6 +697,20 @@ class CineGrid:
     missing_frames: tuple[tuple[int, int], ...]
     findings: tuple[Finding, ...]
 
+    @property
+    def num_slices(self) -> int:
+        """Number of slices."""
+        return len(self.positions_mm)
+
+    @property
+    def num_phases(self) -> int:
+        """Number of phases."""
+        return len(self.times_ms)
+
+    def place(self, frame: int) -> str:
+        """Slice and phase of a frame, by its number from 0, in words (:func:`stack_place`)."""
+        return stack_place(self.slice_index[frame], self.num_slices, self.phase[frame], self.num_phases)
+
     def contour_areas(self, areas_mm2: Mapping[int, float]) -> list[ContourArea]:
         """Areas by the number of the frame, for :func:`~monai_acdr.measures.ventricle.ventricle_volumes`.
 
@@ -818,13 +876,13 @@ class WallSlice:
 
 @dataclass(frozen=True)
 class VentricleWall:
-    """Wall of the left ventricle in one phase. Slices are numbers within ``slice_positions_mm``.
+    """Wall of the left ventricle in one phase. Slices are indices of ``slice_positions_mm``, from 0.
 
     Attributes:
         mass_g: 1.05 g/mL times the volume.
         volume_ml: of the myocardium, disc sum.
         mean_thickness_mm: volume over middle surface of the slices that have both contours; None without one.
-        slice_positions_mm: slices from the first to the last one that has a wall, ascending.
+        slice_positions_mm: all slices of the stack, ascending; without a stack those with a contour.
         slice_heights_mm: height of each slice along the normal.
         slice_thickness_mm: mean thickness in each; None where a contour is missing.
         slices_missing: slices without a usable wall between those that have one; their area was interpolated linearly.
@@ -903,7 +961,7 @@ def ventricle_wall(
         )
     heights = slice_heights(positions, slice_spacing_mm)
     table = dict(zip(index, walls, strict=True))
-    areas, findings = _wall_areas(table)
+    areas, findings = _wall_areas(table, len(positions))
     if not areas:
         raise ValueError(
             "Expected a slice with an endocardial contour inside an epicardial one, but got none: is the epicardium "
@@ -913,7 +971,7 @@ def ventricle_wall(
     chosen = range(first, last + 1)
     missing = [i for i in chosen if i not in areas]
     if missing:
-        text = f"no wall in slice(s) {[i - first for i in missing]} between others, its area was interpolated"
+        text = f"no wall in {stack_place(missing, len(positions))} between others, its area was interpolated"
         findings.append(Finding("missing_wall", text))
     used = sorted(areas)
     filled = np.interp([positions[i] for i in chosen], [positions[i] for i in used], [areas[i] for i in used])
@@ -924,10 +982,10 @@ def ventricle_wall(
         mass_g=MYOCARDIUM_G_PER_ML * volume,
         volume_ml=volume,
         mean_thickness_mm=sum(heights[i] * areas[i] for i in both) / surface if surface > 0 else None,
-        slice_positions_mm=tuple(positions[i] for i in chosen),
-        slice_heights_mm=tuple(heights[i] for i in chosen),
-        slice_thickness_mm=tuple(table[i].thickness_mm if i in both else None for i in chosen),
-        slices_missing=tuple(i - first for i in missing),
+        slice_positions_mm=tuple(positions),
+        slice_heights_mm=tuple(heights),
+        slice_thickness_mm=tuple(table[i].thickness_mm if i in both else None for i in range(len(positions))),
+        slices_missing=tuple(missing),
         findings=tuple(findings),
     )
 
@@ -937,7 +995,7 @@ def _smooth_perimeter(contour: torch.Tensor) -> float:
     return float(perimeter(points))
 
 
-def _wall_areas(table: dict[int, WallSlice]) -> tuple[dict[int, float], list[Finding]]:
+def _wall_areas(table: dict[int, WallSlice], num_slices: int) -> tuple[dict[int, float], list[Finding]]:
     """Area of the wall by slice that has one, and findings about contours that do not fit together."""
     cavity = [i for i, wall in table.items() if wall.endocardium_area_mm2 is not None]
     areas: dict[int, float] = {}
@@ -945,9 +1003,9 @@ def _wall_areas(table: dict[int, WallSlice]) -> tuple[dict[int, float], list[Fin
     for i, wall in sorted(table.items()):
         inner, outer = wall.endocardium_area_mm2, wall.epicardium_area_mm2
         if outer is None:
-            no_epicardium.append(wall.position_mm)
+            no_epicardium.append(i)
         elif inner is not None and outer < inner:
-            not_around.append(wall.position_mm)
+            not_around.append(i)
         elif inner is not None or (cavity and not min(cavity) < i < max(cavity)):
             areas[i] = outer - (inner or 0.0)
     findings = []
@@ -956,8 +1014,7 @@ def _wall_areas(table: dict[int, WallSlice]) -> tuple[dict[int, float], list[Fin
         ("epicardium_not_around", not_around, "an epicardium smaller than the endocardium"),
     ):
         if places:
-            where = ", ".join(f"{place:.1f}" for place in places)
-            findings.append(Finding(kind, f"{len(places)} slice(s) have {text}: at {where} mm; mass is less certain"))
+            findings.append(Finding(kind, f"{text} in {stack_place(places, num_slices)}: mass is less certain"))
     return areas, findings
 
 

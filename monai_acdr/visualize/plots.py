@@ -49,7 +49,8 @@ def volume_curve(
     Args:
         volumes_ml: volumes by phase in mL; or several curves by their names, such as prediction and reference. Phases
             without a volume (None, NaN) interrupt the line.
-        times_ms: time of each phase after the R wave; if it is or contains None, the axis is the phase's number.
+        times_ms: time of each phase after the R wave; if it is or contains None, the axis is the phase's number, from
+            1.
         end_diastole: index of end-diastole in the first curve, where it is marked.
         end_systole: index of end-systole in the first curve.
         size: (H, W) of the picture.
@@ -286,7 +287,7 @@ def _check_curves(volumes: Curve | Mapping[str, Curve]) -> dict[str, np.ndarray]
 def _check_times(times: Sequence[float | None] | None, count: int) -> tuple[np.ndarray, str]:
     """Positions along the axis, (count,), and its label."""
     if times is None or any(time is None for time in times):
-        return np.arange(count, dtype=np.float64), "Phase"
+        return np.arange(1, count + 1, dtype=np.float64), "Phase"
     values = np.asarray(times, dtype=np.float64)
     if values.shape != (count,) or not np.isfinite(values).all():
         raise ValueError(f"Expected `times_ms` to be {count} finite times, one per phase, but got {list(times)}.")

@@ -140,6 +140,20 @@ def test_nifti(tmp_path: Path) -> None:
     assert frame.header.orientation == pytest.approx((1, 0, 0, 0, 1, 0))
 
 
+@pytest.mark.parametrize("signs", [(-1, -1, 1), (1, 1, -1), (-1, 1, 1), (1, -1, -1)])
+def test_slices_of_a_volume_have_the_numbers_of_its_file(signs: tuple[int, int, int], tmp_path: Path) -> None:
+    """Whatever the directions of the axes are, left-handed or not."""
+    path = tmp_path / "cine.nii.gz"
+    affine = np.diag([*(np.array(signs) * (1.5, 2.0, 8.0)), 1.0])
+    nib.save(nib.Nifti1Image(np.random.default_rng(0).random((6, 5, 3, 2)).astype(np.float32), affine), path)
+    inputs = read_inputs(path)
+    grid, _ = find_grid(inputs.frames)
+    assert grid is not None and (grid.num_slices, grid.num_phases) == (3, 2)
+    assert [(grid.slice_index[i], grid.phase[i]) for i in range(6)] == inputs.volume.places
+    assert np.diff(grid.positions_mm) == pytest.approx(8.0)
+    assert (inputs.frames[5].name, grid.place(5)) == ("slice-003-phase-002", "slice 3 of 3, phase 2 of 2")
+
+
 def test_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_inputs(tmp_path / "absent")

@@ -61,6 +61,12 @@ def test_the_sheet_shows_end_diastole_and_end_systole(
     assert len(segment_results._shown(outlines, measured)) == 4
 
 
+def test_captions_count_from_one(run: tuple[Inputs, list[Outline], Measurements]) -> None:
+    pictures = Pictures(*run, [LV_ENDOCARDIUM])
+    assert pictures._caption(0) == "slice 1 of 3, phase 1 of 4"
+    assert pictures._caption(len(run[0].frames) - 1) == "slice 3 of 3, phase 4 of 4"
+
+
 def test_overlays_of_what_is_outlined(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
     inputs, outlines, _ = run
     write_overlays(tmp_path / "overlays", Pictures(*run, [LV_ENDOCARDIUM]))

@@ -35,6 +35,7 @@ from monai_acdr.measures import (
     phase_volumes,
     slices_above_base,
     slices_below_apex,
+    stack_place,
     ventricle_volumes,
     ventricle_wall,
 )
@@ -77,7 +78,7 @@ def test_findings() -> None:
     assert check_stack([0, 10, 20, 30]) == check_stack([0, 10, 20], 10.0) == check_stack([0.0]) == []
     (lost,) = check_stack([0, 10, 40, 50, 60])
     assert lost.kind == "missing_slice"
-    assert "30.0 mm between the slices at 10.0 and 40.0 mm, usually 10.0 mm: 2 slice(s)" in lost.text
+    assert "30.0 mm between slices 2 and 3 of 5, usually 10.0 mm: 2 slice(s)" in lost.text
     assert [finding.kind for finding in check_stack([0, 10, 15, 25, 35])] == ["uneven_spacing"]
     (overlap,) = check_stack([0, 6, 12], thickness_mm=8)
     assert (overlap.kind, overlap.text) == ("overlap", "2 of 2 pairs of slices, up to 2.0 mm; thickness 8 mm")
@@ -184,8 +185,11 @@ def test_stack_tells_slices_without_any_contour() -> None:
     alone = ventricle_volumes(areas, end_diastole=0, end_systole=1)
     assert [finding.kind for finding in alone.findings] == ["missing_slice"]
     known = ventricle_volumes(areas, stack_positions_mm=[10.0 * s for s in range(7)])
-    assert known.slice_positions_mm == (10, 20, 30, 40)
-    assert known.phases[0].slices_missing == (2,)
+    assert known.slice_positions_mm == tuple(range(0, 70, 10))
+    assert (known.phases[0].slices_used, known.phases[0].slices_missing) == ((1, 2, 4), (3,))
+    assert {each.text for each in known.findings} == {
+        f"phase {phase}: no contour in slice 4 of 7, interpolated" for phase in (1, 2)
+    }
     assert by_phase(known) == pytest.approx({0: 4.0, 1: 4.0})
     single = [ContourArea(0.0, p, 100.0 / (p + 1)) for p in (0, 1)]
     assert by_phase(ventricle_volumes(single, stack_positions_mm=[-8.0, 0.0, 8.0])) == pytest.approx({0: 0.8, 1: 0.4})
@@ -196,7 +200,7 @@ def test_sparse_phases_are_neither_diastole_nor_systole() -> None:
     areas = [*ventricle(), ContourArea(15.0, NUM_PHASES, 10.0)]
     result = ventricle_volumes(areas)
     assert result.end_systole_phase == 3
-    assert [finding.text.split(":")[0] for finding in result.findings if finding.kind == "sparse_phase"] == ["phase 8"]
+    assert [finding.text.split(":")[0] for finding in result.findings if finding.kind == "sparse_phase"] == ["phase 9"]
     assert ventricle_volumes(areas, end_systole=NUM_PHASES).end_systole_phase == NUM_PHASES
 
 
@@ -219,11 +223,11 @@ def test_slices_without_an_image_are_not_outside() -> None:
     assert result.ejection_fraction_percent == pytest.approx(expected.ejection_fraction_percent)
     (finding,) = [each for each in result.findings if each.kind in ("unseen_slice", "fewer_slices")]
     assert finding.kind == "unseen_slice"
-    lacking = list(range(number - 3, number))
-    assert finding.text.startswith(f"phase 5: no image in outer slice(s) {lacking}, where other phases have a contour")
+    assert number == 9
+    assert finding.text.startswith("phase 6: no image in outer slices 7, 8 and 9 of 9, where other phases have a conto")
     two = [area for area in areas if area.phase in (0, 5)]
     with pytest.raises(
-        ValueError, match=r"1 usable phase\(s\) of 2, because images of outer slices are missing in phase\(s\) \[5\]"
+        ValueError, match=r"1 usable phase\(s\) of 2, because images of outer slices are missing in phase 6:"
     ):
         ventricle_volumes(two, absent=absent)
 
@@ -237,6 +241,42 @@ def test_scaling_translation_and_order(factor: float, shift: float, random: obje
     after = ventricle_volumes(moved)
     assert after.end_diastolic_volume_ml == pytest.approx(factor * base.end_diastolic_volume_ml)
     assert after.ejection_fraction_percent == pytest.approx(base.ejection_fraction_percent)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"slices": 10, "num_slices": 12, "phases": 2, "num_phases": 20}, "slice 11 of 12, phase 3 of 20"),
+        ({"slices": [0, 10], "num_slices": 12}, "slices 1 and 11 of 12"),
+        ({"slices": (0, 1, 3)}, "slices 1, 2 and 4"),
+        ({"phases": [0], "num_phases": 2}, "phase 1 of 2"),
+        ({"num_slices": 12, "num_phases": 2}, ""),
+    ],
+)
+def test_places_count_from_one(options: dict, words: str) -> None:
+    assert stack_place(**options) == words
+
+
+def test_all_texts_give_a_slice_the_same_number() -> None:
+    """Of a stack whose first two slices have no contour, all findings and errors count all slices."""
+    stack = [10.0 * s for s in (0, 1, 2, 3, 4, 6)]
+    areas = [ContourArea(stack[s], p, 100.0) for p in (0, 1) for s in (2, 3, 4, 5) if (s, p) not in {(4, 0), (2, 1)}]
+    volumes = ventricle_volumes(areas, stack)
+    assert [each.text for each in volumes.findings] == [
+        "20.0 mm between slices 5 and 6 of 6, usually 10.0 mm: 1 slice(s) may be missing",
+        "phase 1: no contour in slice 5 of 6, interpolated",
+        "phase 2: no contour in outer slice 3 of 6, taken as outside",
+    ]
+    assert (volumes.phases[0].slices_missing, volumes.phases[1].slices_beyond) == ((4,), (2,))
+    walls = [circles(stack[2], 20, None), circles(stack[3], 20, 30), circles(stack[5], 20, 30)]
+    wall = ventricle_wall(walls, stack)
+    assert [each.text for each in wall.findings] == [
+        "an endocardium but no epicardium in slice 3 of 6: mass is less certain",
+        "no wall in slice 5 of 6 between others, its area was interpolated",
+    ]
+    assert (wall.slices_missing, len(wall.slice_thickness_mm)) == ((4,), 6)
+    with pytest.raises(ValueError, match="two in slice 4 of 6, phase 2"):
+        ventricle_volumes([*areas, ContourArea(stack[3], 1, 1.0)], stack)
 
 
 def test_one_phase_has_volumes_but_no_function() -> None:
@@ -276,7 +316,7 @@ def area(value: float = 1.0, phase: int = 0, position: float = 0.0) -> ContourAr
         ([area(), area(), area(position=9.0)], {}, "one contour per slice and phase"),
         ([area(), area(phase=1)], {}, "at least two slices"),
         (ventricle(), {"missing": "guess"}, "`missing` to be one of"),
-        (ventricle(), {"end_systole": 99}, "`end_systole` to be a phase with contours"),
+        (ventricle(), {"end_systole": 99}, "`end_systole` to be the index of a phase with contours"),
         ([area(0.0, p, 9.0 * s) for p in (0, 1) for s in (0, 1)], {}, "0 mL"),
     ],
 )
@@ -588,8 +628,8 @@ def test_missing_contours() -> None:
     assert wall.volume_ml == pytest.approx(40 * math.pi * 500 / 1000, rel=3e-3)  # interpolated
     assert wall.mean_thickness_mm == pytest.approx(10, rel=3e-3)
     assert {finding.kind: finding.text for finding in wall.findings} == {
-        "no_epicardium": "1 slice(s) have an endocardium but no epicardium: at 10.0 mm; mass is less certain",
-        "missing_wall": "no wall in slice(s) [1, 2] between others, its area was interpolated",
+        "no_epicardium": "an endocardium but no epicardium in slice 2 of 4: mass is less certain",
+        "missing_wall": "no wall in slices 2 and 3 of 4 between others, its area was interpolated",
     }
     beyond = ventricle_wall([circles(0.0, 20, 30), circles(10.0, 20, 30), circles(20.0, 20, None)])
     assert beyond.volume_ml == pytest.approx(20 * math.pi * 500 / 1000, rel=3e-3)

@@ -24,6 +24,7 @@ from monai_acdr.apps.monailabel.outlining import Outlined, Prompts, outline_imag
 from monai_acdr.dicom import Algorithm, Region, Structure, write_seg
 from monai_acdr.files import replace_file
 from monai_acdr.geometry import centroid, pixel_to_world
+from monai_acdr.measures import stack_place
 from monai_acdr.visualize import save_png
 
 __all__ = [
@@ -236,12 +237,15 @@ def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> d
 
 
 def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
-    """Warnings about the answer, as text; slices and phases count from 0 as in the request."""
+    """Warnings about the answer, as text for people: slices and phases count from 1, indices of the request from 0."""
     found = []
-    if prompts.left_out:
-        found.append(f"{prompts.left_out} point(s) are not on slice {prompts.slice} and were not used.")
+    num_slices, num_phases = (*image.shape, 1, 1)[2:4]
+    if prompts.left_out and prompts.slice is not None:
+        place = stack_place(prompts.slice, num_slices)
+        found.append(f"{prompts.left_out} point(s) are not on {place} and were not used.")
     for contour in contours:
-        place = "Slice {}, phase {}".format(*image.places[contour.frame])
+        z, t = image.places[contour.frame]
+        place = stack_place(z, num_slices, t if num_phases > 1 else (), num_phases).capitalize()
         if contour.doubtful:
             found.append(f"{place}: doubtful, confidence {contour.confidence:.2f}.")
         if contour.warning:

@@ -29,6 +29,7 @@ from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.geometry import nest_contours
 from monai_acdr.inferers import contradicted_clicks, correct_contour
 from monai_acdr.inferers.corrections import SECOND_LOOK, nearest_on_contour
+from monai_acdr.measures import stack_place
 from monai_acdr.transforms import expand_roi
 
 __all__ = [
@@ -119,13 +120,13 @@ def parse_prompts(request: Mapping[str, Any], shape: Sequence[int]) -> Prompts:
         if given and not (foreground or background):
             there = sorted({point[2] for point in given})
             raise ValueError(
-                f"Expected a point on slice {number}, but the points are on {there}: `slice` is the index k of the "
-                "points, from 0."
+                f"Expected a point on {stack_place(number, full[2])}, but the points are on {stack_place(there)}: "
+                f"`slice` is the index k of the points, from 0, here {number}."
             )
         if box is not None and not box[4] <= number <= box[5]:
             raise ValueError(
-                f"Expected `slice` within the box, {box[4]} to {box[5]}, but got {number}: place a point on the slice "
-                "that you want, or leave out `slice`."
+                f"Expected `slice` within the box, indices {box[4]} to {box[5]}, but got {number}: place a point on "
+                "the slice that you want, or leave out `slice`."
             )
     return Prompts(foreground, background, box, number, phase, left_out)
 

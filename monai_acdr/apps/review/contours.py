@@ -22,7 +22,7 @@ import torch
 from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
 from monai_acdr.dicom import Structure
 from monai_acdr.geometry import signed_area
-from monai_acdr.measures import CineGrid, phase_volumes
+from monai_acdr.measures import CineGrid, phase_volumes, stack_place
 
 __all__ = ["Contour", "Contours", "check_contours", "check_phases", "frame_problems"]
 
@@ -194,25 +194,27 @@ def check_phases(phases: Sequence[int | None], grid: CineGrid | None, areas: Map
     number = max(grid.phase) + 1
     for phase in chosen:
         if not 0 <= phase < number:
-            raise ValueError(f"Expected phases from 0 to {number - 1}, or null, but got {phase}: nothing was chosen.")
+            raise ValueError(
+                f"Expected indices of phases, 0 to {number - 1}, or null, but got {phase}: nothing was chosen."
+            )
     if len(set(chosen)) < len(chosen):
         raise ValueError(
-            f"Expected two different phases, but phase {chosen[0] + 1} would be end-diastole and end-systole: choose "
-            "another one, or Automatic first. Nothing was chosen."
+            f"Expected two different phases, but {stack_place(phases=chosen[0], num_phases=number)} would be "
+            "end-diastole and end-systole: choose another one, or Automatic first. Nothing was chosen."
         )
     absent = [(grid.positions_mm[slice_], phase) for slice_, phase in grid.missing_frames]
-    volumes, positions, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm, absent=absent)
+    volumes, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm, absent=absent)
     found = {volume.phase: volume for volume in volumes}
     for phase in chosen:
+        name = stack_place(phases=phase, num_phases=number)
         if phase not in found:
             raise ValueError(
-                f"Expected a phase with contours of the left ventricle, but phase {phase + 1} has none: draw them, or "
-                "choose another phase. Nothing was chosen."
-            )
-        unseen = [grid.positions_mm.index(positions[number]) + 1 for number in found[phase].slices_unseen]
-        if unseen:
-            raise ValueError(
-                f"Expected a phase with images of all slices, but phase {phase + 1} has none of slice(s) "
-                f"{', '.join(map(str, unseen))}, where other phases have a contour: its volume is too small. Choose "
+                f"Expected a phase with contours of the left ventricle, but {name} has none: draw them, or choose "
                 "another phase. Nothing was chosen."
+            )
+        if found[phase].slices_unseen:
+            raise ValueError(
+                f"Expected a phase with images of all slices, but {name} has none of "
+                f"{stack_place(found[phase].slices_unseen, grid.num_slices)}, where other phases have a contour: its "
+                "volume is too small. Choose another phase. Nothing was chosen."
             )

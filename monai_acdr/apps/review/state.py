@@ -404,5 +404,5 @@ class Review:
         """Phases as numbers or None, or a ValueError; :func:`check_phases` checks that the study has them."""
         for phase in (end_diastole, end_systole):
             if phase is not None and (type(phase) is not int or not 0 <= phase < len(self.names)):
-                raise ValueError(f"Expected phases from 0, or null, but got {str(phase)[:40]!r}.")
+                raise ValueError(f"Expected indices of phases, from 0, or null, but got {str(phase)[:40]!r}.")
         return end_diastole, end_systole

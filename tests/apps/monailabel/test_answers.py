@@ -76,7 +76,7 @@ def test_points_that_no_contour_obeys_are_named(volume: LabelImage, heart_model:
     wrong += [p for p in request["background"] if contour.buffer(-ROUNDING).contains(pixel(p))]
     assert bool(wrong) == bool(result["warnings"])
     if wrong:
-        assert result["warnings"][0].startswith("Slice 1, phase 0: No contour obeys all points; not obeyed: [")
+        assert result["warnings"][0].startswith("Slice 2 of 3: No contour obeys all points; not obeyed: [")
 
 
 def test_the_names_of_such_points(
@@ -85,7 +85,7 @@ def test_the_names_of_such_points(
     """A point outside of both structures that stays within both is named once."""
     monkeypatch.setattr(outlining, "correct_contour", lambda vertices, *_: vertices)
     _, result = answer({"foreground": [[50, 40, 1]], "background": [[51, 41, 1]]}, volume, heart_model)
-    expected = "Slice 1, phase 0: No contour obeys all points; not obeyed: [51, 41]. Move or delete them."
+    expected = "Slice 2 of 3: No contour obeys all points; not obeyed: [51, 41]. Move or delete them."
     assert result["warnings"] == [expected]
 
 
@@ -101,7 +101,7 @@ def test_points_that_cannot_be_used_are_told(
 
     monkeypatch.setattr(outlining, "correct_contour", refuse)
     _, result = answer({"foreground": [[50, 40, 1]]}, volume, heart_model)
-    expected = "Slice 1, phase 0: The points were not used: Expected a contour with an area."
+    expected = "Slice 2 of 3: The points were not used: Expected a contour with an area."
     assert result["warnings"] == [expected] and len(result["contours"]) == 2
 
 
@@ -111,15 +111,13 @@ def test_a_contour_outside_of_the_image_is_told(volume: LabelImage, heart_model:
     contours = [shapely.Polygon(record["vertices_px"]).buffer(0) for record in result["contours"]]
     share = max(1 - each.intersection(shapely.box(0, 0, width, height)).area / each.area for each in contours)
     assert len(contours) == 2 and share > 0.1
-    assert (
-        f"Slice 1, phase 0: {100 * share:.0f} % of the contour's area lie outside of the image." in result["warnings"]
-    )
+    assert f"Slice 2 of 3: {100 * share:.0f} % of the contour's area lie outside of the image." in result["warnings"]
 
 
 def test_points_on_other_slices_are_counted(volume: LabelImage, heart_model: ContourModel) -> None:
     request = {"foreground": [[50, 40, 1], [50, 40, 2]], "background": [[5, 5, 0]], "slice": 1}
     _, result = answer(request, volume, heart_model)
-    assert result["warnings"] == ["2 point(s) are not on slice 1 and were not used."]
+    assert result["warnings"] == ["2 point(s) are not on slice 2 of 3 and were not used."]
 
 
 def test_switches() -> None:

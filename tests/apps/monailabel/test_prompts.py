@@ -79,8 +79,11 @@ def test_points_of_two_dimensions_and_phases() -> None:
         ({"slice": 1.5}, "Expected `slice` to be a whole number"),
         ({"slice": float("inf")}, "Expected `slice` to be a whole number"),
         ({"slice": "x"}, "Expected `slice` to be a whole number"),
-        ({"slice": 1, "foreground": [[0, 0, 2]]}, r"Expected a point on slice 1, but the points are on \[2\]"),
-        ({"slice": 1, "roi": [0, 9, 0, 9, 2, 3]}, "Expected `slice` within the box, 2 to 3, but got 1"),
+        (
+            {"slice": 1, "foreground": [[0, 0, 2]]},
+            r"Expected a point on slice 2 of \d+, but the points are on slice 3: `slice` is the index k of the points",
+        ),
+        ({"slice": 1, "roi": [0, 9, 0, 9, 2, 3]}, "Expected `slice` within the box, indices 2 to 3, but got 1"),
         ({"phase": 1}, "Expected `phase` from 0 to 0"),
     ],
 )

@@ -98,11 +98,11 @@ GRID = CineGrid(
 @pytest.mark.parametrize(
     ("phases", "message"),
     [
-        ((0, 7), "Expected phases from 0 to 3, or null, but got 7"),
-        ((-1, None), "Expected phases from 0 to 3, or null, but got -1"),
-        ((1, 1), "two different phases, but phase 2 would be end-diastole and end-systole"),
-        ((0, 3), "contours of the left ventricle, but phase 4 has none: draw them"),
-        ((0, 2), r"images of all slices, but phase 3 has none of slice\(s\) 1, where other phases have a contour"),
+        ((0, 7), "Expected indices of phases, 0 to 3, or null, but got 7"),
+        ((-1, None), "Expected indices of phases, 0 to 3, or null, but got -1"),
+        ((1, 1), "two different phases, but phase 2 of 4 would be end-diastole and end-systole"),
+        ((0, 3), "contours of the left ventricle, but phase 4 of 4 has none: draw them"),
+        ((0, 2), r"images of all slices, but phase 3 of 4 has none of slice 1 of 2, where other phases have a contour"),
     ],
 )
 def test_phases_that_cannot_be_end_diastole_and_systole_are_refused(phases: Sequence[int | None], message: str) -> None:

@@ -673,7 +673,7 @@ def test_a_phase_without_images_of_the_base_is_not_end_systole(page: Page, study
         while page.run("return m.page.study.frames[m.page.frame].phase") != 2:
             page.keys("\ue014")
         page.keys("2")
-        page.wait(lambda: "phase 3 has none of slice(s) 1" in page.text("refusal"))
+        page.wait(lambda: "phase 3 of 4 has none of slice 1 of " in page.text("refusal"))
         assert page.heart() == heart
         page.driver.find_element("id", "finish").click()
         page.wait(lambda: page.state("version") == "1")

@@ -345,10 +345,10 @@ def test_problems_of_an_earlier_log_are_shown_and_are_findings(client: Client) -
 def test_phases_that_cannot_be_are_refused(client: Client) -> None:
     for chosen, words in (
         ((2, 2), "two different phases, but phase 3"),
-        ((0, 4), "Expected phases from 0 to 3, or null, but got 4"),
-        ((0, 11), "Expected phases from 0 to 3"),
-        ((0, -1), "Expected phases from 0"),
-        ((0, "1"), "Expected phases from 0"),
+        ((0, 4), "Expected indices of phases, 0 to 3, or null, but got 4"),
+        ((0, 11), "Expected indices of phases, 0 to 3"),
+        ((0, -1), "Expected indices of phases"),
+        ((0, "1"), "Expected indices of phases"),
     ):
         body = {"do": "phases", "end_diastole": chosen[0], "end_systole": chosen[1], "sequence": 0}
         assert words in client.post("/api/change", body, 400)["error"]

@@ -249,7 +249,7 @@ def test_upload(server: Any) -> None:
         ("volume", {"roi": [500, 600, 500, 600, 0, 2]}, 400, "to meet the image"),
         ("volume", {"slice": 3}, 400, "Expected `slice` from 0 to 2, but got 3"),
         ("volume", {"slice": -1}, 400, "Expected `slice` from 0 to 2"),
-        ("volume", {"slice": 2, "foreground": [[50, 60, 1]]}, 400, "Expected a point on slice 2"),
+        ("volume", {"slice": 2, "foreground": [[50, 60, 1]]}, 400, "Expected a point on slice 3 of "),
         ("volume", {"result_extension": ".exe"}, 400, "Expected `result_extension` to be one of"),
         ("volume", {"result_extension": ".dcm", "slice": 1}, 400, "Expected a DICOM image"),
         ("volume", {"result_dtype": "str", "slice": 1}, 400, "Expected `result_dtype`"),

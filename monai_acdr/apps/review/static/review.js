@@ -1005,7 +1005,7 @@ function showMeasures(live = null) {
 /** What the volumes do not say by themselves. */
 function heartNotes(now) {
   const { phases } = page.state, notes = [];
-  const listed = (found) => found.slice(0, 6).map((phase) => phase + 1).join(', ') + (found.length > 6 ? ', ...' : '');
+  const listed = (found) => `${found.slice(0, 6).map((phase) => phase + 1).join(', ')}${found.length > 6 ? ', ...' : ''} of ${page.study.columns}`;
   if (now.unseen.length) notes.push(`Not taken for ED or ES, since images of outer slices are missing: phase ${listed(now.unseen)}`);
   if (now.sparse.length) notes.push(`Not taken for ED or ES, since most slices have no contour: phase ${listed(now.sparse)}`);
   if (phases.some((phase) => phase !== null && !now.curve.has(phase))) notes.push('The phase chosen for ED or ES has no contour now: choose another one, or Automatic');
@@ -1067,7 +1067,7 @@ function showAreas() {
 
 function showPlace() {
   const record = current(), { study } = page;
-  const place = study.cells ? `slice ${record.slice + 1} of ${study.rows}, phase ${record.phase + 1} of ${study.columns}` : `${page.frame + 1} of ${study.frames.length}`;
+  const place = study.cells ? nameOf(page.frame) : `${page.frame + 1} of ${study.frames.length}`;
   const presence = record.confidence === null || record.confidence === undefined ? '' : `\npresence ${record.confidence.toFixed(2)}${record.doubtful ? ', doubtful' : ''}`;
   $('place').textContent = `${place}${presence}`;
   $('problems').textContent = record.problems.join('\n');
@@ -1089,9 +1089,10 @@ function findDoubts() {
   ];
 }
 
+/** A frame for people: slices and phases count from 1, as in `stack_place` of the measures; records have indices from 0. */
 function nameOf(index) {
-  const record = page.study.frames[index];
-  return page.study.cells ? `slice ${record.slice + 1}, phase ${record.phase + 1}` : record.name;
+  const { study } = page, record = study.frames[index];
+  return study.cells ? `slice ${record.slice + 1} of ${study.rows}, phase ${record.phase + 1} of ${study.columns}` : record.name;
 }
 
 function showDoubts() {
@@ -1176,7 +1177,7 @@ async function finish() {
 /** Findings of the new version, to be opened. */
 function findingsOf(texts) {
   const box = document.createElement('details'), head = document.createElement('summary'), list = document.createElement('ul');
-  head.textContent = `${texts.length} finding${texts.length > 1 ? 's' : ''} (slices and phases from 0)`;
+  head.textContent = `${texts.length} finding${texts.length > 1 ? 's' : ''}`;
   list.append(...texts.map((text) => { const item = document.createElement('li'); item.textContent = text; return item; }));
   box.append(head, list);
   return box;
