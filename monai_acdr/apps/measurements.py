@@ -22,6 +22,7 @@ from monai_acdr.apps.inputs import Frame
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Structure
 from monai_acdr.geometry import signed_area
 from monai_acdr.measures import (
+    SOLID,
     CineGrid,
     Finding,
     ShapeMeasures,
@@ -49,9 +50,9 @@ __all__ = [
     "Measurements",
     "NO_CONTRAST",
     "beyond_ends_findings",
-    "wide_cavity_finding",
     "contour_findings",
     "contour_place",
+    "dented_finding",
     "doubtful_finding",
     "doubtful_slice_finding",
     "find_grid",
@@ -60,6 +61,7 @@ __all__ = [
     "outside_share",
     "region_contrast",
     "scale_findings",
+    "wide_cavity_finding",
     "volume_findings",
     "join_wall",
     "wall_slices",
@@ -261,6 +263,13 @@ def wide_cavity_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) ->
     ]
     reason = "the cavity was implausibly wide, and is outlined like those of the neighboring slices: check it"
     return [Finding("wide_cavity", _listed(names, reason))] if names else []
+
+
+def dented_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) -> list[Finding]:
+    """One finding for all frames whose epicardium is not convex, as that of a ventricle is."""
+    names = [f"frame {frame.name}" for frame, outline in zip(frames, outlines, strict=True) if outline.dented]
+    reason = f"the epicardium fills less than {SOLID:.1%} of its convex hull, as no ventricle does: check it"
+    return [Finding("dented", _listed(names, reason))] if names else []
 
 
 def doubtful_slice_finding(

@@ -19,10 +19,18 @@ from monai_acdr.apps.layers import earlier_contours
 from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, NO_CONTRAST, region_contrast
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
-from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import centroid, nest_contours, signed_area
 from monai_acdr.inferers import InferredContours, LocatedHeart
-from monai_acdr.measures import CineGrid, cavities_too_wide, measure_wall, slices_above_base, slices_below_apex
+from monai_acdr.measures import (
+    SOLID,
+    CineGrid,
+    cavities_too_wide,
+    measure_wall,
+    slices_above_base,
+    slices_below_apex,
+    solidity,
+)
 from monai_acdr.plausibility import check_assumed_pixels, check_object_size, image_kind
 from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
@@ -60,6 +68,7 @@ class Outline:
         doubtful: whether its contours are in the results with a confidence below the model's ``doubtful_below``.
         close_call: whether its confidence is near the threshold and decides about the slice: see
             :func:`monai_acdr.inferers.doubtful_frames`.
+        dented: whether its epicardium is in the results and is not convex (:data:`monai_acdr.measures.SOLID`).
         repairs: for each structure the repairs of its contour after the network, from
             :data:`monai_acdr.geometry.REPAIRS`; empty without contour.
         scale: why the scale of the frame, and with it the size of its region, cannot be right; empty if it can.
@@ -72,6 +81,7 @@ class Outline:
     spread: np.ndarray | None = None
     doubtful: bool = False
     close_call: bool = False
+    dented: bool = False
     repairs: tuple[tuple[str, ...], ...] = ()
     scale: str = ""
 
@@ -186,6 +196,7 @@ def _outlines(
             last.spreads.get(i),
             _is_doubtful(p, model),
             p.close_call,
+            not p.reason and i in evolutions and _is_dented(evolutions[i][-1], model),
             _repairs(found[i], replaced.get(i)) if i in found else (),
             p.scale,
         )
@@ -276,7 +287,7 @@ def _in_ventricle(
         return places
     shape = (len(looks), max(grid.slice_index) + 1, max(grid.phase) + 1)
     areas, walls, spreads = np.full((3, *shape), np.nan)
-    alone = np.ones(shape[1:], dtype=bool)
+    plausible = np.ones(shape[1:], dtype=bool)
     least = 0.0 if model.localizer is None else model.localizer.presence_threshold
     for index, place in enumerate(places):
         for number, look in enumerate(looks):
@@ -286,12 +297,14 @@ def _in_ventricle(
             last = look.evolutions[index][-1]
             wall = measure_wall(0.0, last[0], last[-1], (1.0, 1.0))  # in pixels: only ratios matter
             areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
-            alone[cell[1:]] = place.confidence is None or place.confidence >= least
+            # Below this presence a slice counts only because it lies between others that do.
+            present = place.confidence is None or place.confidence >= least
+            plausible[cell[1:]] = present and not _is_dented(last, model)  # in the last pass
             if index in look.spreads:
                 spreads[cell] = float(look.spreads[index][0].mean())
     reasons = {
         BELOW_APEX: np.any([slices_below_apex(*look) for look in zip(areas, walls, spreads, strict=True)], axis=0),
-        ABOVE_BASE: slices_above_base(areas[-1], walls[-1], model.thinnest_wall, spreads[-1], alone),
+        ABOVE_BASE: slices_above_base(areas[-1], walls[-1], model.thinnest_wall, spreads[-1], plausible),
     }
     results = list(places)
     for i, place in enumerate(places):
@@ -362,6 +375,12 @@ def _check_structures(evolution: np.ndarray, model: ContourModel) -> None:
             f"structure(s), {model.label}, but it gives {evolution.shape[1]}: name each in channel_def of its "
             "metadata.json."
         )
+
+
+def _is_dented(contours: np.ndarray, model: ContourModel) -> bool:
+    """Whether the epicardium among contours (N, K, 2) of a model is not convex (:data:`monai_acdr.measures.SOLID`)."""
+    pairs = zip(contours, model.structures, strict=True)
+    return any(structure == LV_EPICARDIUM and solidity(contour) < SOLID for contour, structure in pairs)
 
 
 def _is_doubtful(place: _Place, model: ContourModel) -> bool:

@@ -126,6 +126,7 @@ class FrameReport:
         spread: mean spread of an ensemble's members over the vertices, by label of the structure: ``mean_px``, and
             ``mean_mm`` where the spacing is known; empty with one network.
         doubtful: whether it is outlined with a confidence below the model's threshold.
+        dented: whether its epicardium is not convex (:data:`monai_acdr.measures.SOLID`).
         repairs: repairs from :data:`monai_acdr.geometry.REPAIRS`, by label of each structure whose contour was repaired
             after the network.
         scale: why the scale of an outlined frame, and with it the size of its region, cannot be right; empty if it can.
@@ -143,6 +144,7 @@ class FrameReport:
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     doubtful: bool = False
+    dented: bool = False
     repairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     scale: str = ""
 
@@ -255,13 +257,14 @@ class SegmentReport:
     def worst_first(self) -> list[FrameReport]:
         """Outlined frames, those to check first first.
 
-        That is those whose scale cannot be right, then those outlined like their neighbors, then by confidence, lowest
-        first, then by spread.
+        That is those whose scale cannot be right, then those outlined like their neighbors or with an epicardium that
+        is not convex, then by confidence, lowest first, then by spread.
         """
 
         def order(frame: FrameReport) -> tuple[bool, bool, float, float]:
             confidence = 2.0 if frame.confidence is None else frame.confidence
-            return not frame.scale, not frame.like_neighbors, confidence, -(_spread(frame) or 0.0)
+            wrong = frame.like_neighbors or frame.dented
+            return not frame.scale, not wrong, confidence, -(_spread(frame) or 0.0)
 
         return sorted((frame for frame in self.frames if frame.outlined), key=order)
 
@@ -501,9 +504,9 @@ def write_html(folder: Path, pictures: Pictures, report: SegmentReport, identity
 def _uncertain(pictures: Pictures, report: SegmentReport) -> list[tuple[str, np.ndarray]]:
     """Captions and pictures of the frames to check first.
 
-    None where the model gives neither confidence nor spread and all scales are plausible.
+    None where the model gives neither confidence nor spread, all scales are plausible and no epicardium is dented.
     """
-    worst = [frame for frame in report.worst_first() if frame.confidence is not None or frame.spread or frame.scale]
+    worst = [f for f in report.worst_first() if f.confidence is not None or f.spread or f.scale or f.dented]
     index = {frame.name: number for number, frame in enumerate(report.frames)}
     return [(_certainty(frame, report), pictures.tile(index[frame.name])) for frame in worst[:MAX_UNCERTAIN]]
 
@@ -523,6 +526,8 @@ def _certainty(frame: FrameReport, report: SegmentReport) -> str:
         words.append(_WRONG_SCALE)
     if frame.like_neighbors:
         words.append("cavity like the neighboring slices")
+    if frame.dented:
+        words.append("epicardium not convex")
     return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])
 
 

@@ -21,6 +21,7 @@ from monai_acdr.apps.measurements import (
     NO_CONTRAST,
     Measurements,
     beyond_ends_findings,
+    dented_finding,
     doubtful_finding,
     doubtful_slice_finding,
     find_grid,
@@ -261,6 +262,7 @@ def _findings(
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
         *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
         *wide_cavity_finding(inputs.frames, outlines),
+        *dented_finding(inputs.frames, outlines),
         *measured.findings,
         *result_findings(requested, inputs),
     ]
@@ -298,6 +300,7 @@ def _frame_reports(
                 measures={n: s.as_dict() for n, s in zip(labels, shapes, strict=True) if s is not None},
                 spread=_mean_spreads(frame, outline, labels),
                 doubtful=outline.doubtful,
+                dented=outline.dented,
                 repairs=_repairs(outline, labels),
                 scale=outline.scale if outline.final is not None else "",
             )

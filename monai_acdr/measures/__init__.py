@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from monai_acdr.measures.agreement import Agreement, compute_agreement
-from monai_acdr.measures.shape import ShapeMeasures, measure_shape
+from monai_acdr.measures.shape import ShapeMeasures, measure_shape, solidity
 from monai_acdr.measures.ventricle import (
     MYOCARDIUM_G_PER_ML,
+    SOLID,
     CineGrid,
     ContourArea,
     FrameHeader,
@@ -31,6 +32,7 @@ from monai_acdr.plausibility import Finding
 
 __all__ = [
     "MYOCARDIUM_G_PER_ML",
+    "SOLID",
     "Agreement",
     "CineGrid",
     "ContourArea",
@@ -50,6 +52,7 @@ __all__ = [
     "phase_volumes",
     "slices_above_base",
     "slices_below_apex",
+    "solidity",
     "stack_place",
     "ventricle_volumes",
     "ventricle_wall",

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
-from monai_acdr.geometry import is_simple
+from monai_acdr.geometry import is_simple, signed_area
 
-__all__ = ["ShapeMeasures", "check_contour", "check_pixel_spacing", "measure_shape"]
+__all__ = ["ShapeMeasures", "check_contour", "check_pixel_spacing", "measure_shape", "solidity"]
 
 Segment = tuple[tuple[float, float], tuple[float, float]]
 """Two points (x, y)."""
@@ -98,6 +99,26 @@ def measure_shape(vertices: Any, spacing: Sequence[float] | Tensor | np.ndarray)
         circularity=4 * math.pi * area / perimeter**2 if perimeter > 0 else 0.0,
         self_crossing=_crosses_itself(local),
     )
+
+
+def solidity(vertices: Any) -> float:
+    """Area inside a contour over that of its convex hull: 1 for a convex contour, less the more it is dented.
+
+    Args:
+        vertices: (K, 2) points (x, y), array or tensor, K >= 3, not closed.
+
+    Returns:
+        The ratio, above 0 and at most 1; NaN where the vertices lie on a line.
+
+    Raises:
+        ValueError: for another shape, or vertices that are not finite.
+    """
+    points = check_contour(vertices)
+    try:
+        hull = ConvexHull(points).volume  # in two dimensions the area
+    except QhullError:
+        return math.nan
+    return min(float(signed_area(torch.from_numpy(points)).abs()) / hull, 1.0)
 
 
 def _axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,10 +217,10 @@ def _crosses_itself(points: np.ndarray) -> bool | None:
 
 
 def check_contour(vertices: Any) -> np.ndarray:
-    """One contour as (K, 2) float64; a ValueError for another shape and for vertices that are not finite."""
+    """One contour as contiguous (K, 2) float64; a ValueError for another shape, and vertices that are not finite."""
     if hasattr(vertices, "detach"):
         vertices = vertices.detach().cpu()
-    points = np.asarray(vertices, dtype=np.float64)
+    points = np.ascontiguousarray(vertices, dtype=np.float64)  # torch takes no negative strides
     if points.ndim != 2 or points.shape[1] != 2 or points.shape[0] < 3:
         raise ValueError(
             f"Expected `vertices` to be (K >= 3, 2), but got {points.shape}: measure one contour at a time."

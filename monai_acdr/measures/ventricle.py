@@ -71,6 +71,7 @@ __all__ = [
     "VentricleVolumes",
     "VentricleWall",
     "WallSlice",
+    "SOLID",
     "cavities_too_wide",
     "check_stack",
     "cluster_positions",
@@ -1039,6 +1040,9 @@ SPREADS = 2.0
 UNSURE = 0.3
 """Share of a cavity's radius above which the spread of its endocardium indicates that there is no cavity."""
 
+SOLID = 0.985
+"""Smallest :func:`monai_acdr.measures.solidity` of an epicardium in a short-axis slice, where it is convex."""
+
 
 def find_base_end(areas: np.ndarray) -> int:
     """Index of the base slice of a stack: 0 for the first slice, -1 for the last one.
@@ -1061,14 +1065,14 @@ def slices_above_base(
     walls: np.ndarray,
     share: float,
     spreads: np.ndarray | None = None,
-    alone: np.ndarray | None = None,
+    plausible: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Slices at the base end whose wall is too thin for a ventricle.
+    """Slices at the base end that do not show a ventricle.
 
     In each phase, slices with contours are tested from the base inwards up to the first that does not lie above it. A
     slice lies above the base where its wall, less :data:`SPREADS` times the spread of its endocardium, is thinner than
-    ``share`` times the median wall of the phase, or where it counts only because of its neighbors (``alone``). At most
-    two slices, and at most a third of them, lie above the base, and none in phases of fewer than four.
+    ``share`` times the median wall of the phase, or where it is not ``plausible``. At most two slices, and at most a
+    third of them, lie above the base, and none in phases of fewer than four.
 
     Args:
         areas: (S, P) of the cavity by slice and phase, in order along the stack, NaN where there is no contour.
@@ -1076,7 +1080,8 @@ def slices_above_base(
         share: of the median, from 0 (none) to 1.
         spreads: (S, P) mean spread of the endocardium over the networks of an ensemble
             (:func:`monai_acdr.inferers.vertex_spread`), in the unit of the walls; None or NaN if unknown.
-        alone: (S, P) bool, False where a slice counts only because it lies between others that do; all True if None.
+        plausible: (S, P) bool, False where a slice shows no ventricle whatever its wall, as with an epicardium that is
+            not convex (:data:`SOLID`); all True if None.
 
     Returns:
         (S, P) bool, True where a slice lies above the base.
@@ -1085,8 +1090,8 @@ def slices_above_base(
         ValueError: for arrays of another shape, or a share out of range.
     """
     certain = _certain_walls(areas, walls, share, spreads)
-    if alone is not None:
-        certain = np.where(alone, certain, -np.inf)
+    if plausible is not None:
+        certain = np.where(plausible, certain, -np.inf)
     return _end_slices(areas, walls, certain, share, most=2, at_base=True)
 
 

@@ -17,6 +17,7 @@ from monai_acdr.apps.measurements import (
     ABOVE_BASE,
     BELOW_APEX,
     beyond_ends_findings,
+    dented_finding,
     doubtful_slice_finding,
     find_grid,
     scale_findings,
@@ -27,6 +28,7 @@ from monai_acdr.apps.outlines import (
     Outline,
     _diameters,
     _in_ventricle,
+    _is_dented,
     _like_neighbors,
     _Look,
     _Place,
@@ -262,6 +264,56 @@ def test_thin_walls_at_the_base_do_not_count(nested_model: ContourModel, changes
         above, below = beyond_ends_findings(["a", "b"], ["c"])
         assert (above.kind, below.kind) == ("above_base", "below_apex")
         assert "frame a" in above.text and "frame c" in below.text and beyond_ends_findings([], []) == []
+
+
+def with_dent(ring: torch.Tensor, depth: float) -> torch.Tensor:
+    """A ring with an eighth of its vertices moved towards the center."""
+    center, dent = ring.mean(0), slice(len(ring) // 8)
+    moved = ring.clone()
+    moved[dent] = center + depth * (moved[dent] - center)
+    return moved
+
+
+def test_an_epicardium_that_is_not_convex_is_no_ventricle(nested_model: ContourModel) -> None:
+    """Six slices at two phases: dented at the base and in the middle, at end-systole."""
+    model = replace(nested_model, thinnest_wall=0.4)
+    grid = SimpleNamespace(slice_index=[z for z in range(6) for _ in range(2)], phase=[0, 1] * 6)
+    evolutions, center = {}, torch.tensor([50.0, 50.0])
+    for index, (number, phase) in enumerate(zip(grid.slice_index, grid.phase, strict=True)):
+        outer = circle(center, 40.0 - 3 * number, 64)
+        if phase == 1 and number in (0, 3):
+            outer = with_dent(outer, 0.8)
+        evolutions[index] = torch.stack([circle(center, 20.0 - 2 * number, 64), outer]).numpy()[None]
+    assert [i for i, e in evolutions.items() if _is_dented(e[-1], model)] == [1, 7]
+    assert not any(_is_dented(e[-1][::-1], model) for e in evolutions.values())  # the cavity may have dents
+    found = _in_ventricle([_Place(None) for _ in evolutions], [_Look(evolutions, {})], model, grid)  # type: ignore[arg-type]
+    assert [place.reason for place in found] == ["", ABOVE_BASE, *[""] * 10]
+    frames = [SimpleNamespace(name=name) for name in "abc"]
+    outlines = [Outline(evolutions[i], None, dented=i == 7) for i in (0, 7, 8)]
+    (finding,) = dented_finding(frames, outlines)  # type: ignore[arg-type]
+    assert finding.kind == "dented"
+    assert (
+        finding.text
+        == "frame b: the epicardium fills less than 98.5% of its convex hull, as no ventricle does: check it"
+    )
+    assert dented_finding(frames[:1], outlines[:1]) == []  # type: ignore[arg-type]
+
+
+def test_dented_contours_are_told_in_any_region(
+    study: Path, nested_model: ContourModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = read_inputs(study)
+    outline = nested_model.infer.outline
+
+    def dented(images: Any, regions: Any) -> list[InferredContours]:
+        found = outline(images, regions)
+        contours = found[0].contours.clone()
+        contours[-1, 1] = with_dent(contours[-1, 1], 0.7)
+        return [found[0]._replace(contours=contours), *found[1:]]
+
+    monkeypatch.setattr(nested_model.infer, "outline", dented)
+    outlines = outline_frames(parse_region("center"), inputs, nested_model, None)
+    assert [i for i, each in enumerate(outlines) if each.dented] == [0, 8]  # the first of each batch
 
 
 @pytest.mark.parametrize("changes", [{}, {"widest_cavity": None}, {"nested": False}])

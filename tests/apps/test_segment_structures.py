@@ -189,6 +189,9 @@ def test_cavities_like_their_neighbors_come_first(run: tuple[SegmentReport, Path
     ordered = replace(report, frames=tuple(frames)).worst_first()
     assert [frame.name for frame in ordered] == [frames[i].name for i in (7, *range(7), *range(8, 12))]
     assert ordered[0].like_neighbors and not ordered[1].like_neighbors
+    frames[9] = replace(frames[9], dented=True)
+    ordered = replace(report, frames=tuple(frames)).worst_first()
+    assert sorted(frame.name for frame in ordered[:2]) == sorted([frames[7].name, frames[9].name])
 
 
 def test_the_structured_report_has_mass_and_thickness(run: tuple[SegmentReport, Path]) -> None:

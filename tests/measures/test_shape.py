@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shapely.affinity import rotate
 from shapely.geometry import LineString, Polygon
 
-from monai_acdr.measures import ShapeMeasures, measure_shape
+from monai_acdr.measures import ShapeMeasures, measure_shape, solidity
 
 VALUES = ("area_mm2", "perimeter_mm", "longest_diameter_mm", "perpendicular_diameter_mm", "circularity")
 
@@ -168,3 +168,30 @@ def test_as_dict_is_json() -> None:
 def test_wrong_input(points: np.ndarray, spacing: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure_shape(points, spacing)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.floats(0.1, 100.0), st.floats(-180, 180), st.booleans())
+def test_solidity_is_that_of_shapely_at_any_size_and_turn(
+    seed: int, scale: float, degrees: float, turned: bool
+) -> None:
+    points = star(seed)
+    polygon = Polygon(points)
+    expected = polygon.area / polygon.convex_hull.area
+    moved = np.array(rotate(Polygon(scale * points), degrees).exterior.coords)[:-1]
+    assert solidity(moved[::-1] if turned else moved) == pytest.approx(expected, rel=1e-9)
+
+
+def test_solidity_of_a_disk_with_a_dent() -> None:
+    angles = 2 * np.pi * np.arange(64) / 64
+    disk = 20 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert solidity(disk) == pytest.approx(1, abs=1e-12)
+    dented = disk.copy()
+    dented[0] *= 0.5  # half of its radius inwards: two triangles of 1/2 r^2 sin(2 pi / 64), each half gone
+    lost = 0.5 * 400 * (np.sin(2 * np.pi / 64) - 0.5 * np.sin(4 * np.pi / 64))
+    hull = 0.5 * 400 * (62 * np.sin(2 * np.pi / 64) + np.sin(4 * np.pi / 64))
+    inner = 0.5 * 400 * 63 * np.sin(2 * np.pi / 64)
+    assert lost > 0 and solidity(dented) == pytest.approx(inner / hull, rel=1e-9)
+    assert math.isnan(solidity([[0, 0], [1, 1], [2, 2]]))
+    with pytest.raises(ValueError, match="finite"):
+        solidity([[0, 0], [1, math.nan], [2, 2]])

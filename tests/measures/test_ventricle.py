@@ -726,10 +726,10 @@ def test_what_counts_is_the_wall_less_two_spreads() -> None:
     assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 1]]
 
 
-def test_a_slice_that_counts_for_its_neighbors_is_no_base() -> None:
-    alone = np.ones(AREAS.shape, dtype=bool)
-    alone[1] = alone[2, 0] = False  # next to the base at end-systole, where the first slice is left out
-    above = slices_above_base(AREAS, WALLS, 0.65, alone=alone)
+def test_a_slice_that_is_not_plausible_is_no_base() -> None:
+    plausible = np.ones(AREAS.shape, dtype=bool)
+    plausible[1] = plausible[2, 0] = False  # next to the base at end-systole, where the first slice is left out
+    above = slices_above_base(AREAS, WALLS, 0.65, plausible=plausible)
     assert np.argwhere(above).tolist() == [[0, 1], [1, 1]]
 
 

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
-from monai_acdr.dicom import Structure
+from monai_acdr.dicom import LV_EPICARDIUM, Structure
 from monai_acdr.geometry import signed_area
-from monai_acdr.measures import CineGrid, phase_volumes, stack_place
+from monai_acdr.measures import SOLID, CineGrid, phase_volumes, solidity, stack_place
 
 __all__ = ["Contour", "Contours", "check_contours", "check_phases", "frame_problems"]
 
@@ -145,17 +145,7 @@ def frame_problems(
         measured: structures whose volumes are measured, from one contour per frame.
         repairs: of each contour of the document, of :data:`monai_acdr.geometry.REPAIRS`; empty if there were none.
     """
-    problems = []
-    for contour in contours:
-        label = structures[contour.structure].label
-        if contour.is_line:
-            problems.append(f"{label} encloses no area")
-            continue
-        if contour.crosses:
-            problems.append(f"{label} crosses or touches itself")
-        share = outside_share(contour.vertices, size)
-        if share > MAX_OUTSIDE:
-            problems.append(f"{100 * share:.0f} % of {label} outside of the image")
+    problems = [text for contour in contours for text in _shape_problems(contour, size, structures[contour.structure])]
     for index in measured:
         number = sum(contour.structure == index for contour in contours)
         if number > 1:
@@ -168,6 +158,20 @@ def frame_problems(
     for contour in contours:
         if repairs and contour.original is not None and "neighbors" in repairs[contour.original]:
             problems.append(f"{structures[contour.structure].label} was implausibly wide: now like its neighbors")
+    return problems
+
+
+def _shape_problems(contour: Contour, size: tuple[int, int], structure: Structure) -> list[str]:
+    if contour.is_line:
+        return [f"{structure.label} encloses no area"]
+    problems = []
+    if contour.crosses:
+        problems.append(f"{structure.label} crosses or touches itself")
+    elif structure == LV_EPICARDIUM and not contour.hole and solidity(contour.vertices) < SOLID:
+        problems.append(f"{structure.label} is not convex, as that of a ventricle is")
+    share = outside_share(contour.vertices, size)
+    if share > MAX_OUTSIDE:
+        problems.append(f"{100 * share:.0f} % of {structure.label} outside of the image")
     return problems
 
 

@@ -67,6 +67,13 @@ def test_contours_that_are_there_already_stay_as_they_are() -> None:
         check_contours([contour(np.array(EIGHT) + 1, 1)], [eight], SIZE, STRUCTURES)
 
 
+def test_an_epicardium_with_a_dent_is_a_problem() -> None:
+    dented = [[10, 10], [20, 10], [15, 12], [20, 20], [10, 20]]
+    for index, problems in ((0, []), (1, ["LV epicardium is not convex, as that of a ventricle is"])):
+        assert frame_problems([contour(dented, index)], SIZE, STRUCTURES) == problems
+    assert frame_problems([contour(dented, 1, hole=True)], SIZE, STRUCTURES) == []
+
+
 def test_problems_are_said_in_words() -> None:
     half = contour([[-10, 10], [10, 10], [10, 20], [-10, 20]], 1)
     found = frame_problems([contour(EIGHT), half, contour(SQUARE, 1)], SIZE, STRUCTURES, (0, 1))
