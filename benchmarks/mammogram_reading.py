@@ -28,7 +28,7 @@ from timing import Table, parser, prepare, spread, write_record
 
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data import mass_data_list, read_ljpeg
-from monai_acdr.data.phantoms import write_inbreast_twin
+from monai_acdr.data.phantoms import write_inbreast_cases
 from monai_acdr.data.phantoms.mammograms import encode_ljpeg
 
 QUESTION = "seconds and peak memory from the file of a mammogram to the contour of a mass"
@@ -70,8 +70,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def write_mammogram(folder: Path, options: argparse.Namespace) -> None:
     """One patient of the synthetic INBreast copy, at full size."""
-    write_inbreast_twin(folder / "small", num_patients=1, size=(96, 80))
-    write_inbreast_twin(folder / "large", num_patients=1, size=tuple(options.size))
+    write_inbreast_cases(folder / "small", num_patients=1, size=(96, 80))
+    write_inbreast_cases(folder / "large", num_patients=1, size=tuple(options.size))
 
 
 def write_film(folder: Path, options: argparse.Namespace) -> None:

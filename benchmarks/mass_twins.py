@@ -21,13 +21,13 @@ from monai.bundle import run
 from timing import Table, parser, prepare, write_record
 
 from monai_acdr.bundle import bundle_root
-from monai_acdr.data.phantoms import write_ddsm_cases, write_inbreast_twin
+from monai_acdr.data.phantoms import write_ddsm_cases, write_inbreast_cases
 
 QUESTION = "Dice of the mass bundles on synthetic twins, whose masks are known"
 DICE = 0.90
 """Target for mean and pooled Dice."""
 TWINS = {
-    "inbreast": ("inbreast_mass_acdr", write_inbreast_twin),
+    "inbreast": ("inbreast_mass_acdr", write_inbreast_cases),
     "ddsm": ("ddsm_bcrp_mass_acdr", write_ddsm_cases),
 }
 FIGURES = {

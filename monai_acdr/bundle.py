@@ -84,9 +84,9 @@ def find_bundle_root(name: str, folder: str | None = None) -> str:
         Absolute path of the current folder if it is a bundle of this name (a copy, for example), otherwise ``folder``,
         or the folder of the bundle that comes with this installation.
     """
-    here = Path.cwd()
-    if here.name == name and (here / "configs" / "metadata.json").is_file():
-        return str(here)
+    current = Path.cwd()
+    if current.name == name and (current / "configs" / "metadata.json").is_file():
+        return str(current)
     if folder is not None:
         return folder
     return str(bundle_root(name))

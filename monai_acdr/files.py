@@ -268,7 +268,7 @@ class _Lock:
             return
         try:
             if os.name != "nt" and self.valid:
-                _despite_signal(lambda: self.path.unlink(missing_ok=True))
+                _without_interruption(lambda: self.path.unlink(missing_ok=True))
         finally:
             _held.discard(self)
             descriptor, self._descriptor = self._descriptor, None
@@ -603,7 +603,7 @@ def _publish(work: Path, folder: Path, replaced: Collection[str], last: str) -> 
     except BaseException:
         _undo(work, folder, gone, made)
         raise
-    _despite_signal(lambda: (work / DECIDED).unlink(missing_ok=True))
+    _without_interruption(lambda: (work / DECIDED).unlink(missing_ok=True))
 
 
 def _move(work: Path, folder: Path, replaced: Sequence[str], made: Sequence[str]) -> None:
@@ -779,13 +779,13 @@ def _lock_of(path: Path) -> Path:
 def _remove(path: Path) -> None:
     """Remove a file or folder of this module, if it exists."""
     if path.is_dir() and not path.is_symlink():
-        _despite_signal(lambda: shutil.rmtree(path, ignore_errors=True))
+        _without_interruption(lambda: shutil.rmtree(path, ignore_errors=True))
     else:
         with suppress(OSError):
-            _despite_signal(lambda: path.unlink(missing_ok=True))
+            _without_interruption(lambda: path.unlink(missing_ok=True))
 
 
-def _despite_signal(step: Callable[[], object]) -> None:
+def _without_interruption(step: Callable[[], object]) -> None:
     """Complete a cleanup step even when a signal raises an exception in it; a second signal would end the process."""
     try:
         step()

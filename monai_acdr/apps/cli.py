@@ -362,14 +362,14 @@ class LineProgress:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._told = 0.0 if self._terminal else time.monotonic()
+        self._reported = 0.0 if self._terminal else time.monotonic()
         self._length = 0
 
     def __call__(self, text: str) -> None:
         """Print the progress, if it is time."""
-        if time.monotonic() - self._told < (0.5 if self._terminal else 60):
+        if time.monotonic() - self._reported < (0.5 if self._terminal else 60):
             return
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         if not self._terminal:
             print_line(text, err=True)
             return
@@ -449,7 +449,7 @@ def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, 
         from monai_acdr.apps.cohort import CohortOptions, run_cohort
         from monai_acdr.apps.segment_results import SegmentOptions
 
-    how = {field.name: arguments.pop(field.name) for field in dataclasses.fields(CohortOptions)}
+    cohort_options = {field.name: arguments.pop(field.name) for field in dataclasses.fields(CohortOptions)}
     run = {name: arguments.pop(name) for name in ("source", "output", "model", "roi")}
     options = SegmentOptions(seg=seg_kind.upper() if seg else None, structure=structure or None, **arguments)
     progress = LineProgress()
@@ -459,7 +459,7 @@ def cohort(seg: bool, seg_kind: str, structure: tuple[str, ...], as_json: bool, 
         print_line(text, err=True)
 
     try:
-        report = run_cohort(**run, options=options, cohort=CohortOptions(**how), say=say, progress=progress)
+        report = run_cohort(**run, options=options, cohort=CohortOptions(**cohort_options), say=say, progress=progress)
     finally:
         progress.close()
     print_result(as_json, report.as_dict(), _cohort_lines(report, run["output"]))

@@ -49,14 +49,14 @@ from monai_acdr.visualize import save_png
 
 __all__ = [
     "ConversionReport",
-    "UNKNOWN",
+    "UNKNOWN_ALGORITHM",
     "check_single",
     "convert",
     "target_files",
     "write_layers",
 ]
 
-UNKNOWN = Algorithm("monai_acdr convert")
+UNKNOWN_ALGORITHM = Algorithm("monai_acdr convert")
 """Origin written into DICOM objects for contours that do not state it."""
 
 
@@ -139,7 +139,7 @@ def _write_dicom(
     fractional: bool,
     overwrite: bool,
 ) -> None:
-    algorithm = next((layer.algorithm for layer in layers if layer.algorithm), UNKNOWN)
+    algorithm = next((layer.algorithm for layer in layers if layer.algorithm), UNKNOWN_ALGORITHM)
     by_source = [{frame.source: frame for frame in layer.frames} for layer in layers]
     if kind.name == "rtstruct":
         regions = [

@@ -356,9 +356,9 @@ def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[
             index = find_frame(frame.name, names)
         if index is None or index in found:
             problem = "is not among them" if index is None else "is there twice"
-            how = "its SOP Instance UID" if frame.sop_instance_uid else f"its name, such as {names[0]!r}"
+            naming = "its SOP Instance UID" if frame.sop_instance_uid else f"its name, such as {names[0]!r}"
             raise ValueError(
-                f"Expected each frame to be one of the {len(sources)} image frames, by {how}, but {frame.name!r} "
+                f"Expected each frame to be one of the {len(sources)} image frames, by {naming}, but {frame.name!r} "
                 f"{problem}: give the images that the contours were drawn on."
             )
         if frame.size is not None and tuple(frame.size) != sources[index].size:
@@ -494,7 +494,7 @@ MAX_POINTS = 2_000_000
 """Limit of a document's vertices, all together; more are refused."""
 
 
-_SHOWN_BITS = 128
+_MAX_SHOWN_BITS = 128
 
 
 def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
@@ -532,8 +532,8 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
         raise ValueError(f"{error} In {path}.") from None
     frames, points = [], 0
     for number, item in enumerate(_items(data, "frames", MAX_FRAMES, str(path)), start=1):
-        where = f"{path}, frame {number}"
-        frames.append(_frame(item, where, labels, version))
+        location = f"{path}, frame {number}"
+        frames.append(_frame(item, location, labels, version))
         points += sum(map(len, frames[-1].contours))
         if points > MAX_POINTS:
             raise ValueError(f"Expected at most {MAX_POINTS} vertices, but {path} has more: write several files.")
@@ -570,9 +570,9 @@ class _Contour:
     repairs: tuple[str, ...]
 
 
-def _frame(item: Any, where: str, labels: Sequence[str], version: int) -> FrameContours:
+def _frame(item: Any, location: str, labels: Sequence[str], version: int) -> FrameContours:
     if not isinstance(item, dict):
-        raise ValueError(f"Expected an object, but got {_short(item)} in {where}.")
+        raise ValueError(f"Expected an object, but got {_short(item)} in {location}.")
     try:
         uid, spacing, number = item.get("sop_instance_uid"), item.get("spacing_mm"), item.get("frame", 1)
         if not _is_integer(number):
@@ -584,7 +584,7 @@ def _frame(item: Any, where: str, labels: Sequence[str], version: int) -> FrameC
             raise ValueError(f'Expected "size" to be [H, W] of 1 to {MAX_SIDE} pixels, but got {_short(size)}.')
         found = [
             _contour(contour, f"contour {index}", labels if version > 1 else ())
-            for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, where), start=1)
+            for index, contour in enumerate(_items(item, "contours", MAX_CONTOURS, location), start=1)
         ]
         return FrameContours(
             name=_text(item, "name", 128),
@@ -602,7 +602,7 @@ def _frame(item: Any, where: str, labels: Sequence[str], version: int) -> FrameC
             repairs=tuple(contour.repairs for contour in found),
         )
     except ValueError as error:
-        raise ValueError(f"{error} In {where}.") from None
+        raise ValueError(f"{error} In {location}.") from None
 
 
 def _all_or_none(values: list[np.ndarray | None], key: str) -> tuple[np.ndarray, ...] | None:
@@ -612,79 +612,79 @@ def _all_or_none(values: list[np.ndarray | None], key: str) -> tuple[np.ndarray,
     return present or None
 
 
-def _contour(item: Any, where: str, labels: Sequence[str]) -> _Contour:
+def _contour(item: Any, location: str, labels: Sequence[str]) -> _Contour:
     """A contour; `labels` are the labels of the document's structures, empty where contours do not name theirs."""
     if not isinstance(item, dict):
-        raise ValueError(f"Expected {where} to be an object, but got {_short(item)}.")
+        raise ValueError(f"Expected {location} to be an object, but got {_short(item)}.")
     world, spread = item.get("vertices_mm"), item.get("vertex_spread_px")
-    vertices = _points(item.get("vertices_px"), 2, f'"vertices_px" of {where}')
+    vertices = _points(item.get("vertices_px"), 2, f'"vertices_px" of {location}')
     return _Contour(
         vertices,
-        None if world is None else _points(world, 3, f'"vertices_mm" of {where}'),
-        None if spread is None else _numbers(spread, len(vertices), f'"vertex_spread_px" of {where}'),
-        _switch(item, "hole", where),
-        _structure(item.get("structure"), where, labels),
-        _confidence(item.get("confidence"), where),
-        _switch(item, "doubtful", where),
-        _repairs(item.get("repairs", []), where),
+        None if world is None else _points(world, 3, f'"vertices_mm" of {location}'),
+        None if spread is None else _numbers(spread, len(vertices), f'"vertex_spread_px" of {location}'),
+        _switch(item, "hole", location),
+        _structure(item.get("structure"), location, labels),
+        _confidence(item.get("confidence"), location),
+        _switch(item, "doubtful", location),
+        _repairs(item.get("repairs", []), location),
     )
 
 
-def _switch(item: dict[str, Any], key: str, where: str) -> bool:
+def _switch(item: dict[str, Any], key: str, location: str) -> bool:
     value = item.get(key, False)
     if not isinstance(value, bool):
-        raise ValueError(f'Expected "{key}" of {where} to be true or false, but got {_short(value)}.')
+        raise ValueError(f'Expected "{key}" of {location} to be true or false, but got {_short(value)}.')
     return value
 
 
-def _structure(label: Any, where: str, labels: Sequence[str]) -> int:
+def _structure(label: Any, location: str, labels: Sequence[str]) -> int:
     """Index of a contour's structure."""
     if not labels or (label is None and len(labels) == 1):
         return 0
     if not isinstance(label, str) or label not in labels:
         raise ValueError(
-            f'Expected "structure" of {where} to be one of the document\'s "structures", but got {_short(label)}.'
+            f'Expected "structure" of {location} to be one of the document\'s "structures", but got {_short(label)}.'
         )
     return list(labels).index(label)
 
 
-def _confidence(value: Any, where: str) -> float | None:
+def _confidence(value: Any, location: str) -> float | None:
     if value is None:
         return None
     if type(value) not in (int, float) or not 0 <= value <= 1:  # NaN fails too
-        raise ValueError(f'Expected "confidence" of {where} to be a number from 0 to 1, but got {_short(value)}.')
+        raise ValueError(f'Expected "confidence" of {location} to be a number from 0 to 1, but got {_short(value)}.')
     return float(value)
 
 
-def _repairs(names: Any, where: str) -> tuple[str, ...]:
+def _repairs(names: Any, location: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(name in REPAIRS and names.count(name) == 1 for name in names):
         raise ValueError(
-            f'Expected "repairs" of {where} to be a list of some of {REPAIRS}, each once, but got {_short(names)}.'
+            f'Expected "repairs" of {location} to be a list of some of {REPAIRS}, each once, but got {_short(names)}.'
         )
     return tuple(names)
 
 
-def _numbers(items: Any, length: int, where: str) -> np.ndarray:
+def _numbers(items: Any, length: int, location: str) -> np.ndarray:
     """(K,) float64."""
     if not isinstance(items, list) or len(items) != length or not all(type(value) in (int, float) for value in items):
-        raise ValueError(f"Expected {where} to be {length} numbers, one per vertex, but got {_short(items)}.")
+        raise ValueError(f"Expected {location} to be {length} numbers, one per vertex, but got {_short(items)}.")
     try:
         return np.array(items, dtype=np.float64)
     except OverflowError:
-        raise ValueError(f"Expected finite numbers in {where}, but one is too large.") from None
+        raise ValueError(f"Expected finite numbers in {location}, but one is too large.") from None
 
 
-def _points(rows: Any, dimensions: int, where: str) -> np.ndarray:
+def _points(rows: Any, dimensions: int, location: str) -> np.ndarray:
     """(K, D) float64; plain numbers only, no text and no booleans."""
     if not isinstance(rows, list) or not 3 <= len(rows) <= MAX_VERTICES:
-        raise ValueError(f"Expected {where} to be a list of 3 to {MAX_VERTICES} points, but got {_short(rows)}.")
+        raise ValueError(f"Expected {location} to be a list of 3 to {MAX_VERTICES} points, but got {_short(rows)}.")
     for index, row in enumerate(rows, start=1):
         if not isinstance(row, list) or len(row) != dimensions or not all(type(value) in (int, float) for value in row):
-            raise ValueError(f"Expected point {index} in {where} to be {dimensions} numbers, but got {_short(row)}.")
+            raise ValueError(f"Expected point {index} in {location} to be {dimensions} numbers, but got {_short(row)}.")
     try:
         return np.array(rows, dtype=np.float64)
     except OverflowError:
-        raise ValueError(f"Expected finite numbers in {where}, but one is too large.") from None
+        raise ValueError(f"Expected finite numbers in {location}, but one is too large.") from None
 
 
 def _spacing(item: Any, size: list[int]) -> tuple[float, float]:
@@ -705,11 +705,11 @@ def _uid(item: dict[str, Any]) -> str:
     return uid
 
 
-def _items(holder: dict[str, Any], key: str, limit: int, where: str) -> list[Any]:
+def _items(holder: dict[str, Any], key: str, limit: int, location: str) -> list[Any]:
     items = holder.get(key)
     if not isinstance(items, list) or len(items) > limit:
         got = f"{len(items)}" if isinstance(items, list) else _short(items)
-        raise ValueError(f'Expected "{key}" of {where} to be a list of at most {limit} entries, but got {got}.')
+        raise ValueError(f'Expected "{key}" of {location} to be a list of at most {limit} entries, but got {got}.')
     return items
 
 
@@ -728,7 +728,7 @@ def _short(value: Any) -> str:
     """A value for a message, shortened."""
     if isinstance(value, list) and len(value) <= 3 and not any(isinstance(item, (list, dict)) for item in value):
         return f"[{', '.join(_short(item) for item in value)}]"
-    if _is_integer(value) and value.bit_length() > _SHOWN_BITS:  # Python refuses to write very long ones
+    if _is_integer(value) and value.bit_length() > _MAX_SHOWN_BITS:  # Python refuses to write very long ones
         return "a huge integer"
     if isinstance(value, (list, dict)):
         return f"a {type(value).__name__} of {len(value)}"

@@ -19,7 +19,7 @@ from monai_acdr.files import output_folder
 __all__ = ["EvaluateOptions", "evaluate"]
 
 RESULT_NAMES = ("metrics.csv", "metrics.json")
-NEEDED = ("tensorboard", "tqdm")
+REQUIRED_PACKAGES = ("tensorboard", "tqdm")
 """Packages of the extra ``bundle`` that the configs use; its ``fire`` is only for ``python -m monai.bundle``."""
 
 
@@ -92,7 +92,7 @@ def evaluate(
 
 
 def _require_extra() -> None:
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in REQUIRED_PACKAGES if find_spec(name) is None]
     if missing:
         raise ImportError(
             f"Evaluating a bundle needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"

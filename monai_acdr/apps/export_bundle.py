@@ -332,7 +332,7 @@ Written = tuple[Callable[[str], bytes], Run, str]
 
 
 def _write_torchscript(module: nn.Module, _example: Tensor, _fixed_size: bool) -> Written:
-    scripted = _or_say(lambda: torch.jit.script(module), "torchscript")
+    scripted = _with_export_errors(lambda: torch.jit.script(module), "torchscript")
 
     def write(metadata: str) -> bytes:
         buffer = io.BytesIO()
@@ -344,7 +344,7 @@ def _write_torchscript(module: nn.Module, _example: Tensor, _fixed_size: bool) -
 
 def _write_pt2(module: nn.Module, example: Tensor, fixed_size: bool) -> Written:
     shapes = _dynamic_shapes(fixed_size)
-    program = _or_say(lambda: torch.export.export(module, (example,), dynamic_shapes=shapes), "pt2")
+    program = _with_export_errors(lambda: torch.export.export(module, (example,), dynamic_shapes=shapes), "pt2")
 
     def write(metadata: str) -> bytes:
         buffer = io.BytesIO()
@@ -359,7 +359,7 @@ def _write_onnx(module: nn.Module, example: Tensor, fixed_size: bool) -> Written
     import onnxruntime
 
     names = _output_names(isinstance(module, _EnsembleContours))
-    program = _or_say(
+    program = _with_export_errors(
         lambda: torch.onnx.export(
             module,
             (example,),
@@ -398,7 +398,7 @@ def _dynamic_shapes(fixed_size: bool) -> tuple[dict[int, Any]]:
     return ({0: any_number},) if fixed_size else ({0: any_number, 2: any_number, 3: any_number},)
 
 
-def _or_say(make: Callable[[], Any], file_format: str) -> Any:
+def _with_export_errors(make: Callable[[], Any], file_format: str) -> Any:
     """Result of `make`; an error of any kind from torch becomes one that says what to do.
 
     Raises:

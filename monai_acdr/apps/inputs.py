@@ -111,10 +111,10 @@ ReadProgress = Callable[[int, int], None]
 
 _OPTION = "--spacing"
 _OPTION_REMEDY = "give the distance of rows and of columns in mm"
-SAME_SPACING = 1e-3
+SPACING_TOLERANCE = 1e-3
 """Relative difference up to which two spacings count as equal, because of rounding."""
 
-_UNUSED = Finding(
+_SPACING_NOT_USED = Finding(
     "spacing_not_used", "--spacing is for images that do not state their spacing: the header's spacing was used"
 )
 
@@ -208,7 +208,7 @@ def read_inputs(
     check_regular_file(path, "a file or a folder")
     if is_nifti(path):
         inputs = volume_inputs(read_nifti(path))
-        return inputs if given is None else replace(inputs, findings=[*inputs.findings, _UNUSED])
+        return inputs if given is None else replace(inputs, findings=[*inputs.findings, _SPACING_NOT_USED])
     if is_dicom_file(path):
         return _dicom_inputs(path, series, given, progress, instances, pixels)
     return _picture_inputs(path, [path], given, [], color)
@@ -325,7 +325,7 @@ def _scale_findings(sources: Sequence[SourceFrame], given: tuple[float, float] |
     findings = [Finding("implausible_scale", text) for text in sorted(texts)]
     findings += _spacing_findings(sources)
     if given is not None and any(source.spacing is not None for source in sources):
-        findings.append(_UNUSED)
+        findings.append(_SPACING_NOT_USED)
     return findings
 
 
@@ -334,12 +334,12 @@ def _spacing_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
     known = [source for source in sources if source.spacing is not None]
     counts = Counter(tuple(float(f"{value:.4g}") for value in source.spacing or ()) for source in known)
     spacings = np.array([source.spacing for source in known])
-    if len(known) < 2 or (np.ptp(spacings, axis=0) <= SAME_SPACING * spacings.min(axis=0)).all():
+    if len(known) < 2 or (np.ptp(spacings, axis=0) <= SPACING_TOLERANCE * spacings.min(axis=0)).all():
         return []
     slices: dict[int, list[np.ndarray]] = {}
     for number, spacing in zip(slice_numbers(known), spacings, strict=True):
         slices.setdefault(number, []).append(spacing)
-    mixed = sum(bool((np.ptp(s, axis=0) > SAME_SPACING * np.min(s, axis=0)).any()) for s in slices.values())
+    mixed = sum(bool((np.ptp(s, axis=0) > SPACING_TOLERANCE * np.min(s, axis=0)).any()) for s in slices.values())
     listed = ", ".join(f"{rows:g} x {columns:g} mm in {n} frame(s)" for (rows, columns), n in counts.most_common(3))
     more = f" and {len(counts) - 3} more" if len(counts) > 3 else ""
     within = f", even between phases of the same slice in {mixed} of {len(slices)} slice(s)" if mixed else ""

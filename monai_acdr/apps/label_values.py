@@ -30,7 +30,7 @@ __all__ = [
     "structure_masks",
 ]
 
-WITHIN = 0.99
+NESTED_SHARE = 0.99
 """Share of a mask's pixels inside another mask from which it counts as nested; pixels on a common edge are rounded."""
 
 _RINGS = {(LV_ENDOCARDIUM, LV_EPICARDIUM): LV_MYOCARDIUM}
@@ -63,7 +63,7 @@ def overlap_in_part(masks: Mapping[int, np.ndarray]) -> tuple[int, int] | None:
     """
     for one, other in itertools.combinations(masks, 2):
         both = int((masks[one] & masks[other]).sum())
-        if both and both < WITHIN * min(int(masks[one].sum()), int(masks[other].sum())):
+        if both and both < NESTED_SHARE * min(int(masks[one].sum()), int(masks[other].sum())):
             return one, other
     return None
 

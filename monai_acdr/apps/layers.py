@@ -511,13 +511,13 @@ def _dicom_format(path: Path) -> Format:
     return FORMATS[_SOP_CLASSES[kind]]
 
 
-SAME_PLACE = 0.05
+POSITION_TOLERANCE_MM = 0.05
 """Largest distance in mm at which a pixel and a voxel are the same; NIfTI's affines are single precision."""
 
-EVEN_STEPS = 0.02
+STEP_TOLERANCE_MM = 0.02
 """Largest deviation in mm of the slices of one volume from even steps."""
 
-PARALLEL = 1e-4
+AXIS_TOLERANCE_MM = 1e-4
 """Largest difference in mm of the steps from pixel to pixel between slices of one volume."""
 
 
@@ -601,7 +601,7 @@ def _grid(planes: Sequence[np.ndarray | None], frames: Sequence[LayerFrame]) -> 
         scale = np.diag([*(frames[0].spacing or (1.0, 1.0)), 1.0, 1.0])
         return (len(planes), 1), _voxel_affine(scale, None)
     places = np.array([plane[:3, 3] for plane in placed])
-    moved = np.linalg.norm(np.diff(places, axis=0), axis=1) > EVEN_STEPS
+    moved = np.linalg.norm(np.diff(places, axis=0), axis=1) > STEP_TOLERANCE_MM
     starts = [0, *(np.nonzero(moved)[0] + 1).tolist()]
     counts = np.diff([*starts, len(placed)]).tolist()
     if len(set(counts)) != 1:
@@ -614,7 +614,7 @@ def _grid(planes: Sequence[np.ndarray | None], frames: Sequence[LayerFrame]) -> 
     slices, axes = places[starts], np.array([plane[:3, :2] for plane in placed])
     step = (slices[-1] - slices[0]) / (len(slices) - 1)
     even = slices[0] + np.arange(len(slices))[:, None] * step
-    if np.abs(slices - even).max() > EVEN_STEPS or np.ptp(axes, axis=0).max() > PARALLEL:
+    if np.abs(slices - even).max() > STEP_TOLERANCE_MM or np.ptp(axes, axis=0).max() > AXIS_TOLERANCE_MM:
         raise ValueError("Expected evenly spaced, parallel slices for a volume: write a PNG folder or SEG.")
     return (len(slices), counts[0]), _voxel_affine(placed[0], step)
 
@@ -695,7 +695,7 @@ def _voxels_of(volume: NiftiVolume, source: SourceFrame) -> tuple[np.ndarray, ..
     corners = np.array([[0, 0, 0, 1], [height - 1, 0, 0, 1], [0, width - 1, 0, 1]], dtype=np.float64).T
     world = source.affine.numpy() @ corners
     indices = np.round(np.linalg.solve(volume.affine, world)[:3])
-    if np.abs(volume.affine[:3, :3] @ indices + volume.affine[:3, 3:] - world[:3]).max() > SAME_PLACE:
+    if np.abs(volume.affine[:3, :3] @ indices + volume.affine[:3, 3:] - world[:3]).max() > POSITION_TOLERANCE_MM:
         return None
     if indices.min() < 0 or (indices.max(1) >= volume.voxels.shape[:3]).any():
         return None

@@ -99,7 +99,7 @@ EJECTION_FRACTION_PERCENT = (5.0, 95.0)
 
 _ROUNDING = 1e-6
 _MOST_SAMPLES = 1_000_000
-_LISTED = 3
+_MAX_LISTED = 3
 
 
 def region_contrast(pixels: Tensor, region: Tensor) -> float:
@@ -345,11 +345,11 @@ def _area_problem(shape: ShapeMeasures, frame: Frame) -> str:
 
 def _listed(texts: Sequence[str], end: str) -> str:
     """The first texts, the number of the others, and a common ending."""
-    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
-    return f"{'; '.join(texts[:_LISTED])}{more}{': ' if end else ''}{end}"
+    more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
+    return f"{'; '.join(texts[:_MAX_LISTED])}{more}{': ' if end else ''}{end}"
 
 
-SAME_THICKNESS = 0.01
+THICKNESS_TOLERANCE_MM = 0.01
 """Largest difference in mm of slice thicknesses that count as equal, because of rounding."""
 
 
@@ -488,7 +488,7 @@ def _thickness(frames: Sequence[Frame], findings: list[Finding]) -> float | None
     known = [frame.source.thickness for frame in frames if frame.source is not None and frame.source.thickness]
     if not known:
         return None
-    if len(known) < len(frames) or max(known) - min(known) > SAME_THICKNESS:
+    if len(known) < len(frames) or max(known) - min(known) > THICKNESS_TOLERANCE_MM:
         lacking = f", unknown in {len(frames) - len(known)} frame(s)" if len(known) < len(frames) else ""
         text = f"{min(known):g} to {max(known):g} mm{lacking}: overlaps and gaps were not checked"
         findings.append(Finding("slice_thickness", text))

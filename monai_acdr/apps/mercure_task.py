@@ -36,7 +36,7 @@ __all__ = ["mercure"]
 
 IN_DIR, OUT_DIR = "MERCURE_IN_DIR", "MERCURE_OUT_DIR"
 TASK, RESULT = "task.json", "result.json"
-PLACE = f'"process" > "settings" of {TASK}'
+SETTINGS_LOCATION = f'"process" > "settings" of {TASK}'
 NOTIFICATION = "__mercure_notification"
 """Key of ``result.json`` that makes mercure send a notification, if its rule allows it."""
 
@@ -108,12 +108,12 @@ def _settings(source: Path) -> tuple[Recipe, bool]:
         process = process[0]
     settings = process.get("settings", {}) if isinstance(process, dict) else None
     if not isinstance(settings, dict):
-        raise ValueError(f"Expected {source / TASK} to have an object at {PLACE}, but it has none.")
+        raise ValueError(f"Expected {source / TASK} to have an object at {SETTINGS_LOCATION}, but it has none.")
     settings = dict(settings)
     notify = settings.pop("notify", False)
     if not isinstance(notify, bool):
-        raise ValueError(f'Expected "notify" in {PLACE} to be true or false, but got {notify!r}.')
-    return check_recipe(settings, PLACE), notify
+        raise ValueError(f'Expected "notify" in {SETTINGS_LOCATION} to be true or false, but got {notify!r}.')
+    return check_recipe(settings, SETTINGS_LOCATION), notify
 
 
 def _seed(recipe: Recipe, images: list[Path]) -> str:

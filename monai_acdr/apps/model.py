@@ -64,7 +64,7 @@ LARGEST_NUMBER = 1e6
 MAX_BORDER = 5.0
 """Largest distance in mm of a result's border from the network's contour: more is a wrong unit."""
 
-_NEEDED = ("network", "crop_transforms")
+_REQUIRED_KEYS = ("network", "crop_transforms")
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def load_model(
     try:
         parser = _read_config(path, root, chosen)
         config = parser.get()
-        missing = [key for key in _NEEDED if key not in config]
+        missing = [key for key in _REQUIRED_KEYS if key not in config]
         network: Any = None if missing else parser.get_parsed_content("network")
         crop: Any = None if missing else parser.get_parsed_content("crop_transforms")
         localizer: Any = parser.get_parsed_content("localizer") if config.get("localizer") else None

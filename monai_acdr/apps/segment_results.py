@@ -96,7 +96,7 @@ _REPAIR_WORDS = {
     "nesting": "pushed outward to contain the inner structure:",
     "neighbors": "outlined like the neighboring slices:",
 }
-_NAMED = 3
+_MAX_NAMED_FRAMES = 3
 """Number of the frames with the lowest confidence that are named in the terminal."""
 _NUM_VOLUMES = 4
 """Number of the first measures of a heart, volumes and derived ones; the others are of the wall at end-diastole."""
@@ -303,7 +303,7 @@ class SegmentReport:
         worst, lines = self.worst_first(), []
         known = [frame for frame in worst if frame.confidence is not None]
         if known:
-            lowest = ", ".join(f"{frame.name} ({frame.confidence:.2f})" for frame in known[:_NAMED])
+            lowest = ", ".join(f"{frame.name} ({frame.confidence:.2f})" for frame in known[:_MAX_NAMED_FRAMES])
             count = sum(frame.doubtful for frame in known)
             doubtful = (
                 ""
@@ -691,7 +691,7 @@ def check_requested(requested: SegmentOptions, inputs: Inputs, store: bool) -> N
         raise ValueError(
             f"Expected images with a position in the patient for an RT structure set, but {len(unplaced)} of "
             f"{len(inputs.sources)} frame(s), such as {unplaced[0].path}, lack {', '.join(unplaced[0].lacking)}: "
-            f"leave out --rtstruct and use {_instead(inputs.sources)}."
+            f"leave out --rtstruct and use {_allowed_options(inputs.sources)}."
         )
     if requested.seg is not None:
         _check_segs(inputs.sources)
@@ -715,7 +715,7 @@ def _check_segs(sources: Sequence[SourceFrame]) -> None:
         check_seg_sources(group)
 
 
-def _instead(sources: Sequence[SourceFrame]) -> str:
+def _allowed_options(sources: Sequence[SourceFrame]) -> str:
     """Options that these images allow."""
     try:
         _check_segs(sources)

@@ -144,7 +144,7 @@ def segment(
         ImportError: when a result needs an extra that is not installed.
         monai_acdr.dicom.DicomWebError: when a server cannot be reached or refuses.
     """
-    request, watch, tell = parse_region(roi), Stopwatch(), progress or _ignore
+    request, watch, report_progress = parse_region(roi), Stopwatch(), progress or _ignore
     options = replace(options or SegmentOptions(), **shortcuts)
     with lock_folder(output) as target:  # until the results are stored, which puts their number into the report
         with ExitStack() as stack:
@@ -155,20 +155,20 @@ def segment(
                 if not isinstance(model, ContourModel):
                     model = load_model(model, options.checkpoint, options.device, options.batch_size)
                 contour_model = name_structures(model, options.structure)
-            path = stack.enter_context(fetch_study(study, tell))
-            inputs = _read(path, options, contour_model.channels == 3, watch, tell)
+            path = stack.enter_context(fetch_study(study, report_progress))
+            inputs = _read(path, options, contour_model.channels == 3, watch, report_progress)
             contour_model, inputs = _without_foreign_names(contour_model, inputs, options.structure is not None)
             read = [*input_files(path, inputs), request.path, options.checkpoint]
             check_inputs_kept([target / name for name in RESULT_NAMES], read)
             check_requested(options, inputs, bool(options.store))
-            report = _outline_and_write(folder, request, options, inputs, contour_model, watch, tell)
+            report = _outline_and_write(folder, request, options, inputs, contour_model, watch, report_progress)
         return _stored(report, options.store, target, watch)
 
 
-def _read(path: Path, options: SegmentOptions, color: bool, watch: Stopwatch, tell: Progress) -> Inputs:
+def _read(path: Path, options: SegmentOptions, color: bool, watch: Stopwatch, report_progress: Progress) -> Inputs:
     with watch("read"):
         series, spacing = options.series, options.spacing
-        inputs = read_inputs(path, series, spacing, lambda done, all_: tell("read", done, all_), color=color)
+        inputs = read_inputs(path, series, spacing, lambda done, all_: report_progress("read", done, all_), color=color)
     if options.strict and inputs.skipped:
         first = inputs.skipped[0]
         raise ValueError(
@@ -211,11 +211,11 @@ def _outline_and_write(
     inputs: Inputs,
     model: ContourModel,
     watch: Stopwatch,
-    tell: Progress,
+    report_progress: Progress,
 ) -> SegmentReport:
     grid, reason = find_grid(inputs.frames)
     with watch("outline"):
-        outlines = outline_frames(request, inputs, model, grid, options.all_frames, tell)
+        outlines = outline_frames(request, inputs, model, grid, options.all_frames, report_progress)
     with watch("measure"):
         measured = measure_contours(inputs.frames, [o.final for o in outlines], model.structures, grid)
     weights = {"weights_sha256": model.checkpoint_sha256}
@@ -237,7 +237,7 @@ def _outline_and_write(
     )
     with watch("write"):
         results = Results(inputs, outlines, measured, model.structures, model.nested, model.algorithm)
-        return write_results(folder, results, options, report, watch, tell)
+        return write_results(folder, results, options, report, watch, report_progress)
 
 
 def _findings(

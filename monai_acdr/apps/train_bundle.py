@@ -26,8 +26,8 @@ from monai.bundle import ConfigParser
 from monai_acdr.apps.model import find_device
 from monai_acdr.apps.training_plan import TrainingPlan, make_plan, read_plan
 from monai_acdr.apps.training_results import (
+    NUM_WORST_CASES,
     RESULT_NAMES,
-    WORST,
     Case,
     Weights,
     WorstCases,
@@ -53,8 +53,8 @@ Say = Callable[[str], None]
 Items = list[dict[str, Any]]
 
 BUNDLE = "contour_acdr"
-NEEDED = ("tensorboard", "tqdm")
-HELD_OUT = 0.2
+REQUIRED_PACKAGES = ("tensorboard", "tqdm")
+HELD_OUT_SHARE = 0.2
 """Share of the patients that are held out, where the data set has no groups of its own."""
 
 
@@ -164,20 +164,20 @@ def train(
         TypeError: for a shortcut that is not a field of TrainOptions.
         ImportError: without the extra ``bundle``.
     """
-    start, tell = time.monotonic(), say or _ignore
+    start, report_line = time.monotonic(), say or _ignore
     _require_extra()
     options = replace(options or TrainOptions(), **shortcuts)
     device = find_device(options.device)
     with lock_folder(output) as target:
         _make_room(target, options.overwrite)
         report = QualityReport()
-        with _findings_first(report, tell):
+        with _findings_first(report, report_line):
             prepared = plan_training(data, options, report=report, earlier=_earlier_plan(target))
         settled, runs = prepared.plan, prepared.runs
         _agrees_with_earlier(target, settled)
-        _write_beginning(target, report, prepared.fingerprint, settled, runs, tell)
+        _write_beginning(target, report, prepared.fingerprint, settled, runs, report_line)
         config = prepared.config
-        work = _Work(target / "training", settled, config, device, tell, start)
+        work = _Work(target / "training", settled, config, device, report_line, start)
         records, worst = work.run(runs)
         origin = {"dataset_dir": str(data), **work.origin(runs)}
         with publish_results(target, RESULT_NAMES, overwrite=True) as new:
@@ -186,10 +186,10 @@ def train(
             weights = Weights(work.join(len(runs)), work.localizer if settled.localizer_steps else None)
             write_bundle(new / "bundle", settled, config, prepared.list_options, weights, runs, target / "bundle")
             if weights.localizer is not None and len(runs) == 1:
-                tell("measuring ROI auto on the held-out images")
+                report_line("measuring ROI auto on the held-out images")
                 metrics = add_auto(new, runs[0][1], metrics, device)
             write_card(new, settled, prepared.fingerprint, metrics, report, origin)
-        tell(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
+        report_line(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
         held_out = sum(len(held) for _, held in runs)
         seconds = time.monotonic() - start
         return TrainingResult(target / "bundle", settled, metrics, report.kinds(), held_out, seconds, work.first_metric)
@@ -251,14 +251,14 @@ def plan_training(
 
 
 @contextmanager
-def _findings_first(report: QualityReport, tell: Say) -> Iterator[None]:
+def _findings_first(report: QualityReport, report_line: Say) -> Iterator[None]:
     """Report the findings of a data set before an error that they may explain, such as too few patients."""
     try:
         yield
     except ValueError:
         if report.findings:
             for line in report.summary().splitlines():
-                tell(line)
+                report_line(line)
         raise
 
 
@@ -268,7 +268,7 @@ def _write_beginning(
     fingerprint: DatasetFingerprint,
     plan: TrainingPlan,
     runs: Sequence[tuple[Items, Items]],
-    tell: Say,
+    report_line: Say,
 ) -> None:
     """Write and report the checks, the plan and the split, before anything is trained."""
     report.write(target / "quality.json")
@@ -278,13 +278,13 @@ def _write_beginning(
     plan.write(target / "plan.json")
     _write_split(target / "split.csv", runs)
     for line in report.summary().splitlines():
-        tell(line)
+        report_line(line)
     for name, entry in plan.as_dict().items():
-        tell(f"  {name}: {_short(entry['value'])} ({entry['why']})")
+        report_line(f"  {name}: {_short(entry['value'])} ({entry['why']})")
 
 
 def _require_extra() -> None:
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in REQUIRED_PACKAGES if find_spec(name) is None]
     if missing:
         raise ImportError(
             f"Training needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"
@@ -449,7 +449,7 @@ def _splits(items: Items, plan: TrainingPlan, report: QualityReport) -> list[tup
                 "and held out: results would be too good; correct the groups, or cross-validate with --folds."
             )
         return [(seen, held)]
-    seen, held = hold_out(items, HELD_OUT, seed=0)
+    seen, held = hold_out(items, HELD_OUT_SHARE, seed=0)
     if not held:
         raise ValueError(
             f"Expected at least two patients, to measure on one that was not trained on, but got {len(set(patients))}."
@@ -480,11 +480,11 @@ class _Work:
         plan: TrainingPlan,
         config: Mapping[str, Any],
         device: torch.device,
-        tell: Say,
+        report_line: Say,
         start: float,
     ) -> None:
         self.folder, self.plan, self.config = folder, plan, dict(config)
-        self.device, self.tell, self.start = device, tell, start
+        self.device, self.report_line, self.start = device, report_line, start
         self.first_metric: float | None = None
 
     def run(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
@@ -494,7 +494,7 @@ class _Work:
                 self.train(number, len(runs), seen, held)
             self.train_localizer(runs)
         except BaseException:
-            self.tell(f"Stopped. The same command continues after the last complete epoch in {self.folder}.")
+            self.report_line(f"Stopped. The same command continues after the last complete epoch in {self.folder}.")
             raise
         return self.measure(runs)
 
@@ -509,7 +509,7 @@ class _Work:
         folder = self.checkpoint(number).parent
         resume = (folder / "last.pt").is_file()
         title = f"fold {number + 1} of {total}: " if total > 1 else ""
-        self.tell(
+        self.report_line(
             f"{title}{len(seen)} objects to train on, {len(held)} held out, {self.plan.epochs} epochs"
             + (", continued" if resume else "")
         )
@@ -528,7 +528,7 @@ class _Work:
         if not self.plan.localizer_steps or self.localizer.is_file():
             return
         seen, held = runs[0] if len(runs) == 1 else ([*runs[0][0], *runs[0][1]], runs[0][1])
-        self.tell(f"localizer for ROI auto: {len(seen)} objects to train on, {self.plan.localizer_steps} steps")
+        self.report_line(f"localizer for ROI auto: {len(seen)} objects to train on, {self.plan.localizer_steps} steps")
         resume = (self.localizer.parent / "last.pt").is_file()
         overrides = {
             **self.plan.localizer_config(),
@@ -555,7 +555,7 @@ class _Work:
                 parser.get_parsed_content("run")
                 records += parser.get_parsed_content("report").records
                 worst += kept.cases
-        return records, sorted(worst, key=lambda case: case.dice)[:WORST]
+        return records, sorted(worst, key=lambda case: case.dice)[:NUM_WORST_CASES]
 
     def join(self, total: int) -> Path:
         """The weights of the result: of the network, or of the ensemble of all folds."""
@@ -632,14 +632,16 @@ class _Lines:
             spent = time.monotonic() - self.start
             left = spent / max(1, epoch - self.first_epoch) * (last - epoch)
             loss = float(np.mean(self.losses))
-            self.work.tell(f"{self.title}epoch {epoch} of {last}: loss {loss:.4f}, {spent:.0f} s, {left:.0f} s left")
+            self.work.report_line(
+                f"{self.title}epoch {epoch} of {last}: loss {loss:.4f}, {spent:.0f} s, {left:.0f} s left"
+            )
         self.losses.clear()
 
     def _validated(self) -> None:
         metrics = self.evaluator.state.metrics
         if self.work.first_metric is None:
             self.work.first_metric = round(time.monotonic() - self.work.start, 1)
-        self.work.tell(
+        self.work.report_line(
             f"{self.title}held out after epoch {self.trainer.state.epoch}: mean Dice {metrics['val_mean_dice']:.4f}"
         )
 

@@ -31,7 +31,7 @@ SMALL_REGION = 80
 """Largest side in pixels of a typical region for which the small input is used."""
 STEPS = (800, 3000)
 """Smallest and largest number of optimizer steps; in between, three per object."""
-ONE_OBJECT = 1.02
+MAX_MEAN_OBJECTS = 1.02
 """Mean number of objects per image up to which a localizer, which finds one per image, is trained."""
 LOCALIZER_STEPS, LOCALIZER_EPOCH = 600, 50
 """Number of optimizer steps of a localizer, and number of steps after which its state is saved."""
@@ -220,7 +220,7 @@ def make_plan(
         else "every patient is measured by a network that did not see it"
     )
     area = max(MIN_AREA, float(f"{math.pi / 4 * (fingerprint.object_diameter or {})['p50'] ** 2 / 100:.2g}"))
-    single = fingerprint.num_items <= ONE_OBJECT * fingerprint.num_images
+    single = fingerprint.num_items <= MAX_MEAN_OBJECTS * fingerprint.num_images
     why["localizer_steps"] = (
         "one object per image: a network that finds it is trained along, for ROI auto"
         if single

@@ -34,7 +34,7 @@ from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, dr
 
 __all__ = [
     "RESULT_NAMES",
-    "WORST",
+    "NUM_WORST_CASES",
     "Case",
     "Weights",
     "WorstCases",
@@ -54,9 +54,9 @@ TRAINED_ON = "trained_on.txt"
 """File with the patients that a bundle's weights have seen, beside its configs."""
 AUTO_SHARE = 0.8
 """Share of the mean Dice with given regions below which ROI ``auto`` is a finding."""
-WORST = 10
-LINE = 119
-PICTURE = 240
+NUM_WORST_CASES = 10
+MAX_LINE_LENGTH = 119
+PICTURE_SIDE = 240
 """Longer side of a picture of a case, in pixels."""
 
 
@@ -170,7 +170,7 @@ class WorstCases:
             case = {**known, **found}
             values = torch.as_tensor(case["roi_dice"], dtype=torch.float64)
             dice = float(values.nanmean())
-            if len(self.cases) >= WORST and dice >= self.cases[-1].dice:
+            if len(self.cases) >= NUM_WORST_CASES and dice >= self.cases[-1].dice:
                 continue
             kept = Case(
                 str(case["name"]),
@@ -179,7 +179,7 @@ class WorstCases:
                 _known(case["pred_window"]),
                 _known(case["reference"]),
             )
-            self.cases = sorted([*self.cases, kept], key=lambda each: each.dice)[:WORST]
+            self.cases = sorted([*self.cases, kept], key=lambda each: each.dice)[:NUM_WORST_CASES]
 
 
 def _known(contours: Any) -> list[np.ndarray]:
@@ -193,8 +193,8 @@ def worst_picture(cases: Sequence[Case]) -> np.ndarray:
     for case in cases:
         longest = max(case.image.shape)
         image, factor = case.image, 1.0
-        if longest > PICTURE:
-            factor = PICTURE / longest
+        if longest > PICTURE_SIDE:
+            factor = PICTURE_SIDE / longest
             size = [max(1, round(side * factor)) for side in case.image.shape]
             image = F.interpolate(torch.from_numpy(case.image)[None, None].float(), size, mode="area")[0, 0].numpy()
         ratio = np.array([image.shape[1] / case.image.shape[1], image.shape[0] / case.image.shape[0]])
@@ -204,7 +204,7 @@ def worst_picture(cases: Sequence[Case]) -> np.ndarray:
             (vertices * ratio, structure_color(index) if several else FINAL_COLOR)
             for index, vertices in enumerate(case.contours)
         ]
-        pictures.append(draw_contours(image, lines, scale=max(1, PICTURE // max(image.shape))))
+        pictures.append(draw_contours(image, lines, scale=max(1, PICTURE_SIDE // max(image.shape))))
         captions.append(f"{case.dice:.3f}  {case.name}")
     return contact_sheet(pictures, columns=5, captions=captions)
 
@@ -306,7 +306,7 @@ def _set(content: dict[str, Any], names: Sequence[str], value: Any) -> None:
 def _config_text(value: Any, indent: int = 0, before: int = 0) -> str:
     """JSON with lists and objects on one line where they fit, as in handwritten files."""
     flat = json.dumps(value)
-    if indent + before + len(flat) <= LINE or not isinstance(value, (dict, list)) or not value:
+    if indent + before + len(flat) <= MAX_LINE_LENGTH or not isinstance(value, (dict, list)) or not value:
         return flat
     inner = " " * (indent + 4)
     if isinstance(value, dict):
@@ -330,7 +330,7 @@ def write_card(
     box = plan.region == "box"
     names = " and ".join(plan.structures)
     folds = origin["folds"]
-    how = (
+    protocol = (
         f"{folds} folds by patient: each case was measured by a network that did not see its patient"
         if folds > 1
         else f"{origin['held_out'][0]} objects of patients that the network did not see"
@@ -357,15 +357,15 @@ Findings of the check: {findings}; `quality.json` names them. `fingerprint.json`
 
 ## Results
 
-Measured on {how}.
+Measured on {protocol}.
 The weights are those of the last epoch, so none were chosen on these cases.
 Regions of the measurement: {region}.
 
 {_results_table(metrics, plan)}
 
 {_findings(metrics)}The start is the contour that each evolution started from, which needs no training.
-Intervals are 95 % bootstrap intervals over patients. `metrics.csv` has every case, `worst_cases.png` the {WORST} of the
-lowest Dice (references green).{_ensemble_note(folds)}
+Intervals are 95 % bootstrap intervals over patients. `metrics.csv` has every case, `worst_cases.png` the
+{NUM_WORST_CASES} of the lowest Dice (references green).{_ensemble_note(folds)}
 
 ## Choices
 

@@ -33,7 +33,7 @@ from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
 from monai_acdr.data import QualityReport, read_contour, sunnybrook_data_list
-from monai_acdr.data.cardiac_nifti import PHASES, SAME_PLACE, CardiacCase, find_cardiac_cases
+from monai_acdr.data.cardiac_nifti import PHASES, POSITION_TOLERANCE_MM, CardiacCase, find_cardiac_cases
 from monai_acdr.data.nifti import NiftiVolume, read_nifti
 from monai_acdr.data.sunnybrook.layouts import find_layout, scan_tree
 from monai_acdr.data.sunnybrook.pairing import STRUCTURES
@@ -289,7 +289,8 @@ def _check_stack(case: CardiacCase, volumes: list[NiftiVolume], maps: list[Nifti
     first, second = volumes
     if first.num_phases > 1 or second.num_phases > 1:
         raise ValueError(f"Expected one phase in each image of {case.name}, but got {first.shape} and {second.shape}.")
-    if first.voxels.shape != second.voxels.shape or not np.allclose(first.affine, second.affine, atol=SAME_PLACE):
+    same_affine = np.allclose(first.affine, second.affine, atol=POSITION_TOLERANCE_MM)
+    if first.voxels.shape != second.voxels.shape or not same_affine:
         raise ValueError(
             f"Expected {' and '.join(PHASES)} of {case.name} on one grid, but their shapes are {first.shape} and "
             f"{second.shape}, or their affines differ: resample one of them."
@@ -298,7 +299,7 @@ def _check_stack(case: CardiacCase, volumes: list[NiftiVolume], maps: list[Nifti
         voxels = volume.voxels[..., 0]
         if voxels.shape != first.voxels.shape[:3]:
             raise ValueError(f"Expected {path} to have the shape of its image, {first.shape}, but got {volume.shape}.")
-        if not np.allclose(volume.affine, first.affine, atol=SAME_PLACE):
+        if not np.allclose(volume.affine, first.affine, atol=POSITION_TOLERANCE_MM):
             raise ValueError(f"Expected {path} on the grid of its image, but its affine differs: resample it.")
         if not (voxels == label).any():
             values = np.unique(voxels).tolist()
@@ -489,10 +490,10 @@ def _compare(
         i for i, cavity in enumerate(heart.cavity) if cavity is not None and heart.grid.phase[i] in heart.phases
     ]
     found = np.array([bool(drawn[i][0].any()) for i in in_phases])
-    there = np.array([bool(np.any(heart.cavity[i])) for i in in_phases])
-    row["slices"] = int(there.sum())
-    row["lost_slices"] = int((there & ~found).sum())
-    row["added_slices"] = int((found & ~there).sum())
+    present = np.array([bool(np.any(heart.cavity[i])) for i in in_phases])
+    row["slices"] = int(present.sum())
+    row["lost_slices"] = int((present & ~found).sum())
+    row["added_slices"] = int((found & ~present).sum())
     return row, findings
 
 

@@ -42,7 +42,7 @@ PHASES = ("ED", "ES")
 MIN_SURROUNDED = 0.9
 """Share of the pixels around a cavity that must be myocardium for an epicardium: an open wall at the base has none."""
 
-SAME_PLACE = 1e-3
+POSITION_TOLERANCE_MM = 1e-3
 """Largest difference in mm of the affines of images and label maps that share a grid."""
 
 _SUFFIXES = (".nii.gz", ".nii")
@@ -210,7 +210,7 @@ def _mismatch(image: NiftiVolume, label_map: NiftiVolume) -> str:
     """Why an image and a label map do not belong together, or ""."""
     if image.num_phases > 1 or image.voxels.shape != label_map.voxels.shape:
         return f"label map {label_map.shape}, image {image.shape}: expected the same, of one phase"
-    if not np.allclose(image.affine, label_map.affine, atol=SAME_PLACE):
+    if not np.allclose(image.affine, label_map.affine, atol=POSITION_TOLERANCE_MM):
         return "the affine of the label map is not that of the image: resample it"
     return ""
 

@@ -100,42 +100,44 @@ def open_hdf5(path: str | Path) -> Any:
         raise ValueError(f"Expected an HDF5 file, but {path} cannot be opened ({error}): copy it again.") from error
 
 
-def _image(file: Any, key: str, where: str) -> np.ndarray:
+def _image(file: Any, key: str, location: str) -> np.ndarray:
     h5py, _ = optional_import("h5py")
     try:
         dataset = file[key] if key in file else None
     except Exception as error:  # a damaged file makes h5py raise nearly anything
-        raise ValueError(f"Expected an image {where}, but it cannot be read ({error}): copy the file again.") from error
+        raise ValueError(
+            f"Expected an image {location}, but it cannot be read ({error}): copy the file again."
+        ) from error
     if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"Expected an image {where}, but it is missing: is it the file of this group?")
+        raise ValueError(f"Expected an image {location}, but it is missing: is it the file of this group?")
     if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
-        raise ValueError(f"Expected an image {where}, but its data lie in another file: copy them into this one.")
+        raise ValueError(f"Expected an image {location}, but its data lie in another file: copy them into this one.")
     if dataset.size is None:
-        raise ValueError(f"Expected an image {where}, but its data set is empty.")
-    check_bytes(where, dataset.size * dataset.dtype.itemsize)
+        raise ValueError(f"Expected an image {location}, but its data set is empty.")
+    check_bytes(location, dataset.size * dataset.dtype.itemsize)
     if dataset.dtype.kind in "uif" and dataset.ndim > 1:
-        check_pixels(where, dataset.shape)
+        check_pixels(location, dataset.shape)
     try:
         array = np.asarray(dataset[()])
     except Exception as error:  # damaged chunks, unknown filters
         raise ValueError(
-            f"Expected a readable image {where}, but it cannot be decoded ({type(error).__name__}: {error})."
+            f"Expected a readable image {location}, but it cannot be decoded ({type(error).__name__}: {error})."
         ) from error
     if array.dtype.kind in "SOV" or (array.ndim == 1 and array.dtype == np.uint8):
-        array = decode_picture(_content(array, where), where)
+        array = decode_picture(_content(array, location), location)
     if array.ndim not in (2, 3) or array.dtype.kind not in "uif":
-        raise ValueError(f"Expected {where} to be (H, W) or (H, W, C), but got {array.dtype} {array.shape}.")
+        raise ValueError(f"Expected {location} to be (H, W) or (H, W, C), but got {array.dtype} {array.shape}.")
     return array
 
 
-def _content(array: np.ndarray, where: str) -> bytes:
+def _content(array: np.ndarray, location: str) -> bytes:
     """The bytes of a picture."""
     if array.dtype.kind in "uSV":
         return array.tobytes()
     value = array.item() if array.size == 1 else None
     if not isinstance(value, bytes):
-        raise ValueError(f"Expected an image or the bytes of a picture in {where}, but got {array.size} objects.")
-    check_bytes(where, len(value))
+        raise ValueError(f"Expected an image or the bytes of a picture in {location}, but got {array.size} objects.")
+    check_bytes(location, len(value))
     return value
 
 

@@ -123,24 +123,24 @@ def _read_text(path: Path) -> str:
         raise ValueError(f"Expected text, but {path} is not ({error.reason}): is it a contour file?") from error
 
 
-def _parse_line(line: str, where: str) -> tuple[float, float]:
+def _parse_line(line: str, location: str) -> tuple[float, float]:
     columns = line.split()
     if len(columns) != 2:
         raise ValueError(
-            f"Expected two numbers 'column row', but got {len(columns)} column(s) in {where} ({line.strip()[:40]!r}): "
-            "separate the numbers by a space and keep one point per line."
+            f"Expected two numbers 'column row', but got {len(columns)} column(s) in {location} "
+            f"({line.strip()[:40]!r}): separate the numbers by a space and keep one point per line."
         )
     try:
         x, y = float(columns[0]), float(columns[1])
     except ValueError as error:
         raise ValueError(
-            f"Expected two numbers 'column row', but got {line.strip()[:40]!r} in {where}: remove headers and text."
+            f"Expected two numbers 'column row', but got {line.strip()[:40]!r} in {location}: remove headers and text."
         ) from error
     if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"Expected finite numbers, but got {line.strip()[:40]!r} in {where}: remove that point.")
+        raise ValueError(f"Expected finite numbers, but got {line.strip()[:40]!r} in {location}: remove that point.")
     if max(abs(x), abs(y)) > MAX_COORDINATE:
         raise ValueError(
-            f"Expected pixel coordinates within +-{MAX_COORDINATE:g}, but got {line.strip()[:40]!r} in {where}: "
+            f"Expected pixel coordinates within +-{MAX_COORDINATE:g}, but got {line.strip()[:40]!r} in {location}: "
             "is the file in millimeters or damaged?"
         )
     return x, y

@@ -34,7 +34,7 @@ _SAMPLES = 1_000_000
 """Pixels that are kept for the percentiles of intensities, evenly from all images."""
 _LEAST_SAMPLES = 16
 
-_NAMED = 5
+_MAX_NAMED_FILES = 5
 """Unreadable files that are named."""
 
 _BORDER = 0.5
@@ -288,7 +288,7 @@ def _summary(tally: _Tally) -> DatasetFingerprint:
         structure_counts={name: len(tally.structures[name]) for name in structures},
         structure_diameter={name: _percentiles(tally.structures[name]) or {} for name in structures},
         unreadable=len(tally.unreadable),
-        unreadable_examples=tuple(tally.unreadable[:_NAMED]),
+        unreadable_examples=tuple(tally.unreadable[:_MAX_NAMED_FILES]),
     )
 
 

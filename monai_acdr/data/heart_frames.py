@@ -30,9 +30,9 @@ __all__ = ["heart_frames", "object_frames"]
 
 PHASES = 20
 """Phases of a slice in Sunnybrook's cines, numbered through from slice to slice: frames 1 to 20 are the first slice."""
-WALL = 6.0
+DEFAULT_WALL_PX = 6.0
 """Wall in pixels (8 mm) where nothing is known of the epicardium."""
-SMALLER = 0.8
+APICAL_RADIUS_SHARE = 0.8
 """Outer radius of a slice without epicardium, as a share of the mean of the patient's others: it is near the apex."""
 WITH_HEART, WITHOUT_HEART = 5, 10
 """Phases of a cine's slice that are taken, where it has a contour and where it has none."""
@@ -207,8 +207,8 @@ def _hearts(items: Sequence[dict[str, Any]]) -> list[Heart]:
             radius = by_slice.get((item["patient"], (item["frame"] - 1) // PHASES))
         if radius is None:
             others = by_patient[item["patient"]]
-            radius = SMALLER * sum(others) / len(others) if others else 0.0
-        hearts.append((x, y, max(radius, within + (0 if "label_epi" in item else WALL))))
+            radius = APICAL_RADIUS_SHARE * sum(others) / len(others) if others else 0.0
+        hearts.append((x, y, max(radius, within + (0 if "label_epi" in item else DEFAULT_WALL_PX))))
     return hearts
 
 

@@ -20,7 +20,7 @@ from monai.utils import optional_import
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import verify_picture
 from monai_acdr.dicom.elements import quiet_values
-from monai_acdr.dicom.files import ReadRefusal, dicom_stream, end_of_data
+from monai_acdr.dicom.files import ReadRefusedError, dicom_stream, end_of_data
 from monai_acdr.dicom.plane import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
@@ -136,7 +136,7 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]
     try:
         with quiet_values():
             dataset = filereader.read_partial(stream, stop_when=at_pixel_data, force=True)
-    except ReadRefusal as refusal:
+    except ReadRefusedError as refusal:
         raise ValueError(str(refusal)) from None
     except Exception as error:  # a damaged file makes pydicom raise nearly anything; its messages quote values
         raise ValueError(

@@ -43,7 +43,7 @@ MAX_SMALL_LABEL = 31
 MAX_STRUCTURES = 8
 """Without a list of labels, more values than this count objects, not structures."""
 
-NESTED = 0.9
+NESTED_SHARE = 0.9
 """Fraction of a structure that another one must surround to be around it; median over the masks that have both."""
 
 SPECK_PIXELS = 9
@@ -336,7 +336,9 @@ def _nested(
     for fact in facts:
         for pair, fraction in fact.around.items():
             fractions.setdefault(pair, []).append(fraction)
-    inside = {pair for pair, found in fractions.items() if float(np.median(found)) >= NESTED and set(pair) <= {*single}}
+    inside = {
+        pair for pair, found in fractions.items() if float(np.median(found)) >= NESTED_SHARE and set(pair) <= {*single}
+    }
     full = dict(names)
     for value, name in single.items():
         full[name] = (

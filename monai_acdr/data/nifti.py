@@ -38,7 +38,7 @@ from monai_acdr.read_budget import check_bytes, check_pixels
 
 __all__ = ["NiftiVolume", "check_grid", "is_nifti", "read_nifti", "read_nifti_voxels", "write_masks"]
 
-SAME_SCALE = 0.01
+SCALE_TOLERANCE = 0.01
 """Relative difference beyond which the sform's scale is not that of ``pixdim``; both are single precision."""
 
 SHEAR = 0.05
@@ -286,13 +286,15 @@ def _affine(header: Any) -> tuple[np.ndarray, list[Finding]]:
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     is_told = np.isfinite(pixdim).all() and (pixdim > 0).all() and not np.allclose(pixdim, 1.0)
     used = slice(0, min(int(header["dim"][0]), 3))
-    if int(header["sform_code"]) <= 0 or np.allclose(steps[used], pixdim[used], rtol=SAME_SCALE):
+    if int(header["sform_code"]) <= 0 or np.allclose(steps[used], pixdim[used], rtol=SCALE_TOLERANCE):
         return scale @ affine, findings
-    told = " x ".join(f"{value:.4g}" for value in steps), " x ".join(f"{value:.4g}" for value in pixdim)
+    stated = " x ".join(f"{value:.4g}" for value in steps), " x ".join(f"{value:.4g}" for value in pixdim)
     if not is_told or not np.isfinite(steps).all() or not (steps > 0).all():
         if not is_told:
             findings.append(
-                Finding("scale_disagreement", f"the sform has voxels of {told[0]}, pixdim of {told[1]}: took the sform")
+                Finding(
+                    "scale_disagreement", f"the sform has voxels of {stated[0]}, pixdim of {stated[1]}: took the sform"
+                )
             )
         return scale @ affine, findings
     if int(header["qform_code"]) > 0:
@@ -301,7 +303,9 @@ def _affine(header: Any) -> tuple[np.ndarray, list[Finding]]:
         affine, name = affine.copy(), "pixdim"
         affine[:3, :3] *= pixdim / steps
     findings.append(
-        Finding("scale_disagreement", f"the sform has voxels of {told[0]}, pixdim of {told[1]}: took {name}, as imaged")
+        Finding(
+            "scale_disagreement", f"the sform has voxels of {stated[0]}, pixdim of {stated[1]}: took {name}, as imaged"
+        )
     )
     return scale @ affine, findings
 

@@ -191,10 +191,10 @@ def _sides(folders: dict[Path, list[str]], root: Path, report: QualityReport) ->
                 yield _Side(folder, [], [folder / name for name in folders[folder]], *_group(key))
         return
     for folder, names in folders.items():
-        here = [folder / name for name in names if _MASK_TOKEN.search(file_stem(Path(name)))]
-        if here and folder not in unmasked:
+        candidates = [folder / name for name in names if _MASK_TOKEN.search(file_stem(Path(name)))]
+        if candidates and folder not in unmasked:
             group = "" if folder == root else _split_part(folder.relative_to(root).parts)
-            yield _Side(folder, [folder / name for name in names if folder / name not in here], here, group)
+            yield _Side(folder, [folder / name for name in names if folder / name not in candidates], candidates, group)
 
 
 def _role(parts: tuple[str, ...]) -> tuple[str, _Key]:
@@ -439,9 +439,9 @@ MAX_DETAIL = 200
 """Letters of a reason that are kept in a finding."""
 
 _LABELS_FILE = "dataset.json"
-_MANY = 50
+_MAX_UNNAMED_FILES = 50
 """In a folder of more JSON files than this, only those with a usual name are read."""
-_USUAL_NAMES = ("dataset", "datalist", "data_list", "instances", "coco", "annotations")
+_COMMON_NAMES = ("dataset", "datalist", "data_list", "instances", "coco", "annotations")
 _LIST_KEYS = ("training", "train", "validation", "val", "testing", "test")
 _CLASS_KEYS = ("classification", "class", "label", "name")
 _BORDER = 0.5
@@ -500,8 +500,8 @@ def find_documents(root: Path) -> Documents:
         found.geojson += [folder / name for name in names if name.lower().endswith(".geojson")]
         files = [name for name in names if name.lower().endswith(".json")]
         for name in files:
-            is_usual = any(word in name.lower() for word in _USUAL_NAMES)
-            if is_usual or len(files) <= _MANY:
+            is_usual = any(word in name.lower() for word in _COMMON_NAMES)
+            if is_usual or len(files) <= _MAX_UNNAMED_FILES:
                 _add_document(found, folder / name, is_usual)
     return found
 
@@ -787,10 +787,10 @@ def _of_geojson(root: Path, path: Path, images: Mapping[str, list[Path]], report
     group = next((part for part in image.relative_to(root).parts[:-1] if is_split_name(part)), "")
     number = 0
     for number, feature in enumerate(features if isinstance(features, list) else (), start=1):
-        where = f"{subject}, feature {number}"
-        rings = _readable(where, lambda feature=feature: _feature_rings(feature, where, report), report)  # noqa: B023
+        location = f"{subject}, feature {number}"
+        rings = _readable(location, lambda feature=feature: _feature_rings(feature, location, report), report)  # noqa: B023
         name = _feature_class(feature) if rings else ""
-        yield from _outlines(rings, image, size, name, group, where, report)
+        yield from _outlines(rings, image, size, name, group, location, report)
     if not number:
         report.add("frame_without_mask", image.relative_to(root).as_posix(), f"{path.name} has no features")
 

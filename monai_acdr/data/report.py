@@ -104,7 +104,7 @@ KINDS: dict[str, str] = {
 }
 """Kinds of findings, what each means and the next step."""
 
-SHOWN = 5
+MAX_LISTED_SUBJECTS = 5
 """Subjects listed for each kind in a summary."""
 
 
@@ -172,9 +172,11 @@ class QualityReport:
         lines += [f"note: {text}" for text in self.notes]
         for kind, number in self.kinds().items():
             lines.append(f"[{number}] {kind}: {KINDS[kind]}")
-            lines += [f"    {finding.subject}: {finding.text}".rstrip(": ") for finding in self.of(kind)[:SHOWN]]
-            if number > SHOWN:
-                lines.append(f"    ... and {number - SHOWN} more")
+            lines += [
+                f"    {finding.subject}: {finding.text}".rstrip(": ") for finding in self.of(kind)[:MAX_LISTED_SUBJECTS]
+            ]
+            if number > MAX_LISTED_SUBJECTS:
+                lines.append(f"    ... and {number - MAX_LISTED_SUBJECTS} more")
         if not self.findings:
             lines.append("no findings")
         return "\n".join(lines)

@@ -104,7 +104,7 @@ def load_dataset(
     if not header_only:
         check_bytes(path, path.stat().st_size)
     tags: list[BaseTag | int] | None = None if keywords is None else [Tag(keyword) for keyword in keywords]
-    with _told_by_us(path), dicom_stream(path) as stream:
+    with _pydicom_errors(path), dicom_stream(path) as stream:
         if not header_only:
             _check_items(path, stream)
         dataset = pydicom.filereader.read_partial(
@@ -131,7 +131,7 @@ def end_of_data(path: Path, stream: BinaryIO, header_only: bool) -> Callable[[Ba
     def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
         nonlocal last
         if tag == 0 and last < min(_PIXELS) and path.stat().st_size - stream.tell() > PADDING:
-            raise ReadRefusal(
+            raise ReadRefusedError(
                 f"Expected a whole DICOM file, but {path} goes on with zeros: it is a cut copy; copy it again."
             )
         last = int(tag)
@@ -155,7 +155,7 @@ def read_dataset(path: str | os.PathLike[str], header_only: bool, undecoded: Con
     """
     path = Path(path)
     dataset = load_dataset(path, header_only)
-    with _told_by_us(path):
+    with _pydicom_errors(path):
         _decode(dataset, path, undecoded)
     return dataset
 
@@ -168,7 +168,7 @@ def storage_class(path: str | os.PathLike[str]) -> str:
         ValueError: when it is not a DICOM file, or is broken.
     """
     path = Path(path)
-    with _told_by_us(path):
+    with _pydicom_errors(path):
         return _text(pydicom.filereader.read_file_meta_info(path), "MediaStorageSOPClassUID")
 
 
@@ -183,19 +183,19 @@ def is_system_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None
 
 
-class ReadRefusal(ValueError):
+class ReadRefusedError(ValueError):
     """An error of this package, to distinguish it from pydicom's, whose messages quote values."""
 
 
 @contextmanager
-def _told_by_us(path: Path) -> Iterator[None]:
+def _pydicom_errors(path: Path) -> Iterator[None]:
     """Translate pydicom's errors into ValueErrors that name the file."""
     try:
         with quiet_values():
             yield
     except InvalidDicomError:
         raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is not one.") from None
-    except ReadRefusal as refusal:
+    except ReadRefusedError as refusal:
         raise ValueError(str(refusal)) from None
     except Exception as error:  # `from None`, since messages quote values
         if is_system_error(error):
@@ -222,14 +222,14 @@ def _inflated(path: str | os.PathLike[str], stream: BinaryIO, meta: Dataset) -> 
     try:
         content = inflater.decompress(stream.read(budget), budget + 1)
     except zlib.error:
-        raise ReadRefusal(f"Expected a deflated file, but {path} is damaged: copy it again.") from None
+        raise ReadRefusedError(f"Expected a deflated file, but {path} is damaged: copy it again.") from None
     if len(content) > budget:
-        raise ReadRefusal(
+        raise ReadRefusedError(
             f"Expected {path} to inflate to at most {budget / 2**20:,.0f} MiB, but it is larger: leave it out if that "
             "cannot be right, or raise the budget with --read-budget MIB."
         )
     if not inflater.eof:
-        raise ReadRefusal(f"Expected a whole deflated file, but {path} ends before its end: copy it again.")
+        raise ReadRefusedError(f"Expected a whole deflated file, but {path} ends before its end: copy it again.")
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.FileMetaInformationGroupLength = 0  # pydicom fills it in when it writes
     plain = io.BytesIO()
@@ -254,13 +254,13 @@ def _refuse_beyond_budget(path: Path, number: int) -> None:
     try:
         check_bytes(path, number)
     except ValueError as error:
-        raise ReadRefusal(str(error)) from None
+        raise ReadRefusedError(str(error)) from None
 
 
 def _decode(dataset: Dataset, path: Path, undecoded: Container[str], spent: int = 0, depth: int = 0) -> int:
     """Decode all values now, within :func:`quiet_values`, not on access; return the bytes that they need."""
     if depth > MAX_DEPTH:  # each level keeps a copy of all within it
-        raise ReadRefusal(
+        raise ReadRefusedError(
             f"Expected at most {MAX_DEPTH} sequences within each other, but {path} has more: copy it again."
         )
     for tag in list(dataset.keys()):

@@ -150,12 +150,12 @@ class Orthanc:
         answer = self._json("GET", f"/changes?since={int(since)}&limit={_PAGE}")
         listed = answer.get("Changes") if isinstance(answer, dict) else None
         if not isinstance(listed, list):
-            raise self._nonsense("a list of changes")
+            raise self._invalid_answer("a list of changes")
         found = []
         for item in listed:
             number, kind = _get(item, "Seq"), _text(item, "ChangeType")
             if not isinstance(number, int) or number <= since:
-                raise self._nonsense("rising numbers of changes")
+                raise self._invalid_answer("rising numbers of changes")
             if _IDENTIFIER.fullmatch(_text(item, "ID")):
                 found.append(OrthancChange(number, kind, _text(item, "ID")))
             since = number
@@ -165,7 +165,7 @@ class Orthanc:
         """Sequence number of the latest event; 0 if there was none."""
         number = _get(self._json("GET", "/changes?last"), "Last")
         if not isinstance(number, int) or number < 0:
-            raise self._nonsense("the number of the last change")
+            raise self._invalid_answer("the number of the last change")
         return number
 
     def studies(self) -> Iterator[OrthancStudy]:
@@ -174,7 +174,7 @@ class Orthanc:
         while True:
             page = self._json("GET", f"/studies?expand&since={position}&limit={_PAGE}")
             if not isinstance(page, list):
-                raise self._nonsense("a list of studies")
+                raise self._invalid_answer("a list of studies")
             yield from map(self._study, page)
             if len(page) < _PAGE:
                 return
@@ -192,7 +192,7 @@ class Orthanc:
         with self._absent():
             answer = self._json("GET", f"/studies/{_check_identifier(identifier)}/series")
         if not isinstance(answer, list) or len(answer) > MAX_INSTANCES:
-            raise self._nonsense("a list of series")
+            raise self._invalid_answer("a list of series")
         return sorted(map(self._series, answer), key=lambda series: series.uid)
 
     def sender(self, instance: str) -> tuple[str, str]:
@@ -305,7 +305,7 @@ class Orthanc:
     def _study(self, item: Any) -> OrthancStudy:
         identifier, tags = _text(item, "ID"), _get(item, "MainDicomTags")
         if not _IDENTIFIER.fullmatch(identifier):
-            raise self._nonsense("a study")
+            raise self._invalid_answer("a study")
         return OrthancStudy(
             identifier=identifier,
             uid=_text(tags, "StudyInstanceUID"),
@@ -317,7 +317,7 @@ class Orthanc:
     def _series(self, item: Any) -> OrthancSeries:
         tags, instances = _get(item, "MainDicomTags"), _get(item, "Instances")
         if not isinstance(instances, list) or not all(_IDENTIFIER.fullmatch(str(one)) for one in instances):
-            raise self._nonsense("a list of instances")
+            raise self._invalid_answer("a list of instances")
         uid, modality, description = (
             _text(tags, name) for name in ("SeriesInstanceUID", "Modality", "SeriesDescription")
         )
@@ -329,7 +329,7 @@ class Orthanc:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise self._nonsense("JSON") from None
+            raise self._invalid_answer("JSON") from None
 
     @contextmanager
     def _answer(self, method: str, path: str, **options: Any) -> Iterator[Any]:
@@ -372,7 +372,7 @@ class Orthanc:
             if error.status != 404:
                 raise
 
-    def _nonsense(self, expected: str) -> OrthancError:
+    def _invalid_answer(self, expected: str) -> OrthancError:
         return OrthancError(
             f"Expected {expected} from {origin(self.url)}, but got something else: is this the address of an Orthanc "
             "server, such as http://127.0.0.1:8042?",

@@ -40,13 +40,13 @@ _JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 92, 93
 """JPEG 2000 and High-Throughput JPEG 2000."""
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 _HIGH_THROUGHPUT = _JPEG_2000[-3:]
-_OF_THE_EXTRA = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81))
+_DECODED_BY_EXTRA = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81))
 """What the extra ``jpeg-lossless`` decodes, with pydicom 3 High-Throughput JPEG 2000 as well."""
 _RLE = "1.2.840.10008.1.2.5"
 
 _FRAME_HEADERS = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7)
 """JPEG's SOF markers, that of JPEG-LS last."""
-_ALONE = (0x01, *range(0xD0, 0xD9))
+_MARKERS_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 """Markers without a length."""
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
@@ -109,7 +109,7 @@ def _jpeg_size(data: bytes) -> _Size | None:
             continue
         if marker in (_START_OF_SCAN, _END):
             return found
-        if marker in _ALONE:
+        if marker in _MARKERS_WITHOUT_LENGTH:
             position += 2
             continue
         length = int.from_bytes(data[position + 2 : position + 4], "big")
@@ -169,7 +169,7 @@ def _unpacked(segment: bytes, limit: int) -> int:
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 
-_SAYS_IT_TWICE = ("DX", "MG", "IO")
+_WITH_PRESENTATION_SHAPE = ("DX", "MG", "IO")
 _CONTRADICTIONS = (("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE"))
 """PhotometricInterpretation says whether the lowest value is white or black (PS3.3 C.7.6.3.1.2), and where
 the module of digital X-ray demands PresentationLUTShape it says it again: IDENTITY goes with MONOCHROME2, INVERSE with
@@ -236,7 +236,7 @@ def pixel_format(dataset: Any, name: object) -> PixelFormat:
             f"{samples} sample(s) per pixel: it is a color picture or a screenshot; use the original image."
         )
     shape = code(dataset, "PresentationLUTShape")
-    if (photometric, shape) in _CONTRADICTIONS and code(dataset, "Modality") in _SAYS_IT_TWICE:
+    if (photometric, shape) in _CONTRADICTIONS and code(dataset, "Modality") in _WITH_PRESENTATION_SHAPE:
         raise ValueError(
             f"Expected MONOCHROME2 with PresentationLUTShape IDENTITY, or MONOCHROME1 with INVERSE, but {name} has "
             f"{photometric} with {shape}, so whether large values are bright cannot be told: export it again."
@@ -321,7 +321,7 @@ def _native(dataset: Any, form: PixelFormat, requested: Sequence[int], name: obj
 
 def _compressed(dataset: Any, form: PixelFormat, requested: Sequence[int], name: object) -> Iterator[np.ndarray]:
     if not _has_decoder(form):
-        known = _OF_THE_EXTRA if _PYDICOM_2 else (*_OF_THE_EXTRA, *_HIGH_THROUGHPUT)
+        known = _DECODED_BY_EXTRA if _PYDICOM_2 else (*_DECODED_BY_EXTRA, *_HIGH_THROUGHPUT)
         extra = "install one with `pip install 'monai_acdr[jpeg-lossless]'`, or " if form.syntax in known else ""
         raise ValueError(
             f"Expected pixels that can be decoded here, but {name} has the transfer syntax {_known(form.syntax)} with "

@@ -30,7 +30,7 @@ __all__ = [
     "shown_labels",
 ]
 
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 @contextmanager
@@ -106,8 +106,8 @@ def element_label(holder: Dataset, keyword: str, dataset: Dataset, otherwise: st
 
 def shown_labels(labels: Sequence[tuple[int, str]]) -> str:
     """Numbers and labels of structures, for a message: ``#1 'LV', #2 'RV'``."""
-    shown = [f"#{number} {label!r}" for number, label in labels[:_SHOWN]]
-    return ", ".join(shown) + (f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else "")
+    shown = [f"#{number} {label!r}" for number, label in labels[:_MAX_SHOWN]]
+    return ", ".join(shown) + (f" and {len(labels) - _MAX_SHOWN} more" if len(labels) > _MAX_SHOWN else "")
 
 
 def choose_number(labels: Sequence[tuple[int, str]], requested: str, path: object) -> int:

@@ -217,7 +217,7 @@ def code_item(code: Code) -> Dataset:
 MAX_RINGS = 1_000
 """Contours of one structure on one image; more are refused."""
 
-SAME_VERTEX = 1e-3
+VERTEX_TOLERANCE_PX = 1e-3
 """Vertices that are as near, in pixels, are the same one, where contours are compared."""
 
 HOLE_SHARE = 0.9
@@ -281,7 +281,7 @@ def split_keyholes(vertices: np.ndarray) -> list[np.ndarray]:
     Returns:
         Rings, without the channels; the polygon itself when it has none.
     """
-    cells = np.round(vertices / SAME_VERTEX).astype(np.int64)
+    cells = np.round(vertices / VERTEX_TOLERANCE_PX).astype(np.int64)
     if len(np.unique(cells[:, 0] * (1 << 32) + cells[:, 1])) == len(cells):
         return [vertices]  # most polygons: a channel visits vertices twice
     keys = [tuple(key) for key in cells.tolist()]
@@ -353,7 +353,7 @@ def _area(ring: np.ndarray) -> float:
 def _without_copies(rings: Sequence[np.ndarray], exclusive: bool) -> list[np.ndarray]:
     counted: dict[bytes, list[np.ndarray]] = {}
     for ring in rings:
-        keys = np.round(ring / SAME_VERTEX).astype(np.int64)
+        keys = np.round(ring / VERTEX_TOLERANCE_PX).astype(np.int64)
         counted.setdefault(keys[np.lexsort(keys.T)].tobytes(), []).append(ring)
     return [copies[0] for copies in counted.values() if not exclusive or len(copies) % 2]
 

@@ -75,7 +75,7 @@ _PLACEHOLDER = 1.0
 UNKNOWN_THICKNESS = "Slice thickness not known: distance between slices stated"
 """ContentDescription of segmentations whose SliceThickness is not that of their source; at most 64 characters."""
 
-EVEN_STEPS = 0.01
+STEP_TOLERANCE_MM = 0.01
 """Largest difference in mm between the steps of evenly spaced slices."""
 
 
@@ -110,7 +110,7 @@ def spread_positions(instances: Sequence[Dataset], sources: Sequence[SourceFrame
 
     Frames of a multi-frame instance that are not sources get one as well.
     """
-    if not _has_made_up_positions(sources):
+    if not _needs_placeholder_positions(sources):
         return
     along = np.cross(np.array(sources[0].orientation)[:3], np.array(sources[0].orientation)[3:])
     # Uneven steps: evenly spaced planes would be taken for a volume.
@@ -130,7 +130,7 @@ def spread_positions(instances: Sequence[Dataset], sources: Sequence[SourceFrame
 
 def index_by_time(result: Dataset, sources: Sequence[SourceFrame]) -> None:
     """Restore the true positions in a segmentation made from :func:`spread_positions`, and index its frames by time."""
-    if not _has_made_up_positions(sources):
+    if not _needs_placeholder_positions(sources):
         return
     places, phases = _slices_and_phases(sources)
     for item in result.PerFrameFunctionalGroupsSequence:
@@ -179,7 +179,7 @@ def slice_distance(sources: Sequence[SourceFrame]) -> float | None:
     """Distance between neighboring slices in mm, None unless it is constant."""
     one = dict(zip(slice_numbers(sources), sources, strict=True))
     steps = np.diff(sources[0].distance(np.array([one[number].position for number in sorted(one)])))
-    return round(float(steps.mean()), 6) if len(steps) and np.ptp(steps) <= EVEN_STEPS else None
+    return round(float(steps.mean()), 6) if len(steps) and np.ptp(steps) <= STEP_TOLERANCE_MM else None
 
 
 def source_of_frame(item: Dataset, sources: Sequence[SourceFrame]) -> int | None:
@@ -199,7 +199,7 @@ def _segment_number(item: Dataset, result: Dataset) -> int:
     return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
 
 
-def _has_made_up_positions(sources: Sequence[SourceFrame]) -> bool:
+def _needs_placeholder_positions(sources: Sequence[SourceFrame]) -> bool:
     """Whether frames share positions, or belong to an instance with other frames, which may have no position."""
     return len(set(slice_numbers(sources))) < len(sources) or len(sources) < sources[0].num_frames
 
@@ -236,7 +236,7 @@ def _dimension(uid: str, pointer: Any, group: Any, label: str) -> Dataset:
 THRESHOLD = 0.5
 """A pixel belongs to a BINARY segment when at least this share of it is covered."""
 
-SAME_DIRECTION = 1e-5
+DIRECTION_TOLERANCE = 1e-5
 """Largest difference of direction cosines of parallel images: they are written in six decimals and fewer."""
 
 _GROUPS = "PerFrameFunctionalGroupsSequence"
@@ -360,7 +360,7 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
             "(--mask, --sr)."
         )
     directions = np.array([source.orientation or (0.0,) * 6 for source in sources])
-    if np.ptp(directions, axis=0).max() > SAME_DIRECTION:
+    if np.ptp(directions, axis=0).max() > DIRECTION_TOLERANCE:
         raise ValueError(
             "Expected parallel images for a segmentation, but ImageOrientationPatient varies: split the series, or "
             "write an RT structure set, in which each contour has its own plane (--rtstruct)."
@@ -457,7 +457,7 @@ def cielab(color: tuple[int, int, int]) -> list[int]:
 SEGMENTATION_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.4")
 LABEL_MAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")
 
-SAME_PLACE = 0.01
+POSITION_TOLERANCE_MM = 0.01
 """Largest difference in mm between a frame's place and that of its source, for both to have the same grid."""
 
 _KINDS = ("BINARY", "FRACTIONAL", "LABELMAP")
@@ -696,7 +696,7 @@ class _Reader:
 
     def _near(self, position: tuple[float, ...]) -> list[int]:
         away = np.abs(self.positions - np.array(position)).max(1)
-        return np.nonzero(away <= 10 * SAME_PLACE)[0].tolist()
+        return np.nonzero(away <= 10 * POSITION_TOLERANCE_MM)[0].tolist()
 
     def _differences(self, place: tuple, source: SourceFrame) -> list[str]:
         """How a frame differs from a source: empty when their corners coincide, or neither has a position."""
@@ -713,11 +713,13 @@ class _Reader:
         height, width = source.size
         corners = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float64)
         frame = SourceFrame(source.path, source.header, 1, 1, source.size, spacing, orientation, position, None)
-        if np.abs(frame.to_world(corners) - source.to_world(corners)).max() <= SAME_PLACE:
+        if np.abs(frame.to_world(corners) - source.to_world(corners)).max() <= POSITION_TOLERANCE_MM:
             return []
         pairs = {
             "spacing": np.subtract(spacing, source.spacing or ()) * max(source.size),
             "orientation": np.subtract(orientation, source.orientation or ()) * max(source.size),
             "position": np.subtract(position, source.position or ()),
         }
-        return [name for name, values in pairs.items() if np.abs(values).max() > SAME_PLACE / 2] or ["position"]
+        return [name for name, values in pairs.items() if np.abs(values).max() > POSITION_TOLERANCE_MM / 2] or [
+            "position"
+        ]

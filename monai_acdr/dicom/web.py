@@ -269,7 +269,7 @@ def explain(url: str, task: str) -> Iterator[None]:
             "check the address, and whether the server runs."
         ) from None
     except Exception as error:
-        raise _nonsense(server, f"{task}, but got something that is not one ({type(error).__name__})") from None
+        raise _invalid_answer(server, f"{task}, but got something that is not one ({type(error).__name__})") from None
 
 
 def _adapter(requests: Any, seconds: float, signed: bool, answers: Answers) -> Any:
@@ -331,11 +331,13 @@ def _check_kind(response: Any) -> None:
     requested = response.request.headers.get("Accept", "")
     if "multipart/related" in requested:
         if kind.get_content_type() != "multipart/related" or not kind.get_boundary():
-            raise _nonsense(origin(response.request.url), "multipart/related with a boundary, but got another type")
+            raise _invalid_answer(
+                origin(response.request.url), "multipart/related with a boundary, but got another type"
+            )
     elif kind.get_content_type() in ("application/dicom+json", "application/json"):
         response.headers["Content-Type"] = kind.get_content_type()
     else:
-        raise _nonsense(origin(response.request.url), "DICOM JSON, but got another type")
+        raise _invalid_answer(origin(response.request.url), "DICOM JSON, but got another type")
 
 
 def _read(response: Any) -> bytes:
@@ -357,13 +359,13 @@ def _read(response: Any) -> bytes:
     except errors.ReadTimeoutError:
         raise _timed_out(server) from None
     except (errors.HTTPError, OSError):
-        raise _half_sent(server) from None
+        raise _incomplete_answer(server) from None
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and "Content-Encoding" not in response.headers and int(length) != len(body):
-        raise _half_sent(server)
+        raise _incomplete_answer(server)
     if boundary is not None:
         if f"--{boundary}--".encode() not in body:
-            raise _half_sent(server)
+            raise _incomplete_answer(server)
         if DeflatedExplicitVRLittleEndian.encode() in body:
             raise DicomWebError(f"Expected instances of known size, but {server} sends a deflated one.")
     return bytes(body)
@@ -381,11 +383,11 @@ def _timed_out(server: str) -> DicomWebError:
     )
 
 
-def _half_sent(server: str) -> DicomWebError:
+def _incomplete_answer(server: str) -> DicomWebError:
     return DicomWebError(f"Expected a whole answer from {server}, but it ended half-way: try again.")
 
 
-def _nonsense(server: str, expected: str) -> DicomWebError:
+def _invalid_answer(server: str, expected: str) -> DicomWebError:
     return DicomWebError(f"Expected {expected} from {server}: is this the address of a DICOMweb service?")
 
 

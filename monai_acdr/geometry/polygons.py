@@ -31,7 +31,7 @@ __all__ = [
     "signed_area",
 ]
 
-SHUT = 0.25
+COLLAPSED_SHARE = 0.25
 """Smallest share of the area that a step after the first may leave without being a collapse: see :func:`keep_open`."""
 
 
@@ -193,12 +193,12 @@ def keep_open(contours: Tensor) -> Tensor:
             not depend on them. Each structure is treated on its own.
 
     Returns:
-        The same shape; a step that leaves less than :data:`SHUT` of the area repeats the contour before it.
+        The same shape; a step that leaves less than :data:`COLLAPSED_SHARE` of the area repeats the contour before it.
     """
     kept = list(contours.unbind(0))
     for step in range(1, len(kept)):
-        shut = signed_area(kept[step]).abs() < SHUT * signed_area(kept[step - 1]).abs()
-        kept[step] = torch.where(shut[..., None, None], kept[step - 1], kept[step])
+        collapsed = signed_area(kept[step]).abs() < COLLAPSED_SHARE * signed_area(kept[step - 1]).abs()
+        kept[step] = torch.where(collapsed[..., None, None], kept[step - 1], kept[step])
     return torch.stack(kept)
 
 

@@ -618,7 +618,7 @@ class TrainingCheckpoint:
             except Exception as error:  # optimizers, schedulers and scalers raise errors of any kind
                 raise _misfit(name, self.path, error) from error
         if epoch_length is not None and epoch_length != engine.state.epoch_length:
-            self._go_on_with_other_steps(engine, epoch_length, schedules)
+            self._resume_with_other_steps(engine, epoch_length, schedules)
         if max_epochs is not None:
             engine.state.max_epochs = max_epochs  # a resumed training may be longer or shorter
         self.best = {key: best[key] for key in self.best}
@@ -627,7 +627,7 @@ class TrainingCheckpoint:
             setattr(self.evaluator.state, "best_metric_epoch", self.best["epoch"])  # noqa: B010
         self.logger.info("Resumed from %s after epoch %d", self.path, engine.state.epoch)
 
-    def _go_on_with_other_steps(self, engine: Engine, epoch_length: int, schedules: Mapping[str, Any]) -> None:
+    def _resume_with_other_steps(self, engine: Engine, epoch_length: int, schedules: Mapping[str, Any]) -> None:
         """Recount the steps of the complete epochs, for another number of processes or another batch size."""
         before = engine.state.iteration
         self.logger.info("An epoch has %d steps now, and had %d", epoch_length, engine.state.epoch_length)

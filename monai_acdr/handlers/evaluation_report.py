@@ -48,7 +48,7 @@ __all__ = ["EvaluationReport", "ReportOptions", "evaluate_output"]
 _DECIMALS = 6
 _RULE, _PREDICTED_RULE = MASK_RULE, f"predicted_{MASK_RULE}"
 
-_SHOWN = {
+_LOGGED_METRICS = {
     "mean_dice": "mean Dice",
     "mean_initial_dice": "mean Dice of the start",
     "pooled_dice": "pooled Dice",
@@ -254,7 +254,7 @@ class EvaluationReport:
         """The table of the most used values: one row per structure, means with their 95 % intervals."""
         parts = self.summary.get("by_structure") or {"all": self.summary}
         started = any(part["mean_initial_dice"] is not None for part in parts.values())
-        shown = {key: title for key, title in _SHOWN.items() if started or key != "mean_initial_dice"}
+        shown = {key: title for key, title in _LOGGED_METRICS.items() if started or key != "mean_initial_dice"}
         rows = [("", "cases", *shown.values())]
         unit = "mm" if self.summary["num_with_spacing"] == self.summary["num_cases"] else "px"
         for label, part in parts.items():

@@ -32,8 +32,8 @@ from monai_acdr.transforms import expand_roi, file_grid, present_grid
 __all__ = [
     "MARGIN",
     "OVERSHOOT",
-    "SAMPLES",
-    "SECOND_LOOK",
+    "SAMPLES_PER_SIDE",
+    "SECOND_REGION_SCALE",
     "WIDTH",
     "NearestPoint",
     "contour_from_clicks",
@@ -93,9 +93,9 @@ def _winding(start: Tensor, end: Tensor, points: Tensor) -> Tensor:
     return (upward & (side > 0)).sum(-1) - (downward & (side < 0)).sum(-1)
 
 
-SAMPLES = 6
+SAMPLES_PER_SIDE = 6
 """Vertices that a pull adds on each side, so that coarse contours can bend; fewer where the contour has vertices."""
-SAME = 1e-9
+DUPLICATE_DISTANCE = 1e-9
 """Points nearer than this share of the contour's length are one: a vertex and its duplicate would touch each other."""
 
 
@@ -117,10 +117,14 @@ def pull_contour(contour: Tensor, arc: float, pull: Tensor, half_width: float) -
     lengths = (contour.roll(-1, dims=0) - contour).norm(dim=-1)
     length = float(lengths.sum())
     old = lengths.cumsum(0) - lengths
-    new = (arc + torch.arange(-SAMPLES, SAMPLES + 1, dtype=contour.dtype) / SAMPLES * half_width) % length
+    new = (
+        arc + torch.arange(-SAMPLES_PER_SIDE, SAMPLES_PER_SIDE + 1, dtype=contour.dtype) / SAMPLES_PER_SIDE * half_width
+    ) % length
     gap = _gap(new[:, None], old, length).amin(1)
-    requested = gap > half_width / SAMPLES / 3
-    requested[SAMPLES] = gap[SAMPLES] > SAME * length  # the point itself gets the whole pull
+    requested = gap > half_width / SAMPLES_PER_SIDE / 3
+    requested[SAMPLES_PER_SIDE] = (
+        gap[SAMPLES_PER_SIDE] > DUPLICATE_DISTANCE * length
+    )  # the point itself gets the whole pull
     arcs, order = torch.cat([old, new[requested]]).sort(stable=True)
     points = torch.cat([contour, points_at(contour, new[requested])])[order]
     away = (_gap(arcs, arcs.new_tensor(arc), length) / half_width).clamp(max=1)
@@ -153,9 +157,9 @@ A click in the middle of a missing part needs 1, a click on the true boundary 0.
 jointly the best for both after five simulated clicks on the Sunnybrook training group (benchmarks/clicks.py)."""
 MARGIN = 0.5
 """Smallest overshoot of a pull beyond the click, in pixels, so that the clicked pixel changes sides."""
-HALVINGS = 12
+MAX_HALVINGS = 12
 """Number of times that a pull may be halved in width."""
-DETOURS = 48
+MAX_DETOURS = 48
 """Number of points of the contour that are tried when the nearest one cannot be pulled to the click."""
 TOLERANCE = 1e-9
 """Distances below this share of the perimeter count as zero."""
@@ -260,18 +264,18 @@ class _Pull:
         nearest = nearest_on_contour(contour, point[None])
         distance = float(nearest.depth.abs())
         half_width = min(self.width[0] * length + self.width[1] * distance, length / 2)
-        for halving in range(HALVINGS):
+        for halving in range(MAX_HALVINGS):
             for reach in self._reaches(distance, on_contour):
                 pull = (point - nearest.foot[0]) * (1 + reach / distance)
                 yield pull_contour(contour, float(nearest.arc), pull, half_width / 2**halving)
-        arcs = (float(nearest.arc) + torch.arange(1, DETOURS, dtype=contour.dtype) / DETOURS * length) % length
+        arcs = (float(nearest.arc) + torch.arange(1, MAX_DETOURS, dtype=contour.dtype) / MAX_DETOURS * length) % length
         pulls = point - points_at(contour, arcs)
         for place in pulls.norm(dim=-1).argsort().tolist():
             distance = float(pulls[place].norm())
             reach = self._reaches(distance, on_contour)[-1]
-            for halving in range(HALVINGS):
+            for halving in range(MAX_HALVINGS):
                 pull = pulls[place] * (1 + reach / distance)
-                yield pull_contour(contour, float(arcs[place]), pull, length / DETOURS / 2**halving)
+                yield pull_contour(contour, float(arcs[place]), pull, length / MAX_DETOURS / 2**halving)
 
     def first_proposals(self, contour: Tensor, point: Tensor, on_contour: bool) -> Iterator[Tensor]:
         """Proposals of full width only."""
@@ -349,7 +353,7 @@ def _check_options(width: tuple[float, float], overshoot: float, margin: float) 
         )
 
 
-PUSHES = 64
+MAX_PUSHES = 64
 """Largest number of pulls of a contour that another one pushes; where they are not enough, the drag stops."""
 
 
@@ -388,7 +392,7 @@ def drag_contours(
     length, simple, sign = float(perimeter(contour)), bool(is_simple(contour)), torch.sign(signed_area(contour))
     _check_options(width, 0, 0)
     half_width = min(width[0] * length + width[1] * float(vector.norm()), length / 2)
-    for halving in range(HALVINGS):
+    for halving in range(MAX_HALVINGS):
         moved = pull_contour(contour, arc % length, vector, half_width / 2**halving)
         if torch.sign(signed_area(moved)) == sign and (not simple or bool(is_simple(moved))):
             checked[index] = moved
@@ -425,7 +429,7 @@ def _pushed(moved: Tensor, other: Tensor, side: int) -> Tensor | None:
     """``other`` pulled until it lies around ``moved`` (``side`` 1) or within it (-1)."""
     simple = bool(is_simple(other))
     length = float(perimeter(other))
-    for _ in range(PUSHES):
+    for _ in range(MAX_PUSHES):
         clearance, arc, away = _worst_place(moved, other, side)
         if clearance >= NESTING_MARGIN / 2:
             return other if not simple or bool(is_simple(other)) else None
@@ -452,13 +456,13 @@ def _worst_place(moved: Tensor, other: Tensor, side: int) -> tuple[float, float,
         arc = float(lengths[:second].sum())
         clearance, toward, point = float(of_other[second]), ours.foot[second] - other[second], other[second]
     distance = float(toward.norm())
-    if distance < SAME:  # they touch: away from the middle, or toward it
+    if distance < DUPLICATE_DISTANCE:  # they touch: away from the middle, or toward it
         outward = point - moved.mean(0)
-        return clearance, arc, side * outward / outward.norm().clamp(min=SAME)
+        return clearance, arc, side * outward / outward.norm().clamp(min=DUPLICATE_DISTANCE)
     return clearance, arc, (toward if clearance < 0 else -toward) / distance
 
 
-SECOND_LOOK = 0.8
+SECOND_REGION_SCALE = 0.8
 """Factor on the sides of the region that is tried when the contour misses the click in the middle of its region.
 
 On the Sunnybrook training group this helps more than a correction alone, on average; larger and even smaller regions
@@ -487,7 +491,7 @@ def contour_from_clicks(
             found without clicks.
 
     A contour that misses the click in the middle of its region is that of the wrong object: then a smaller region is
-    tried, see :data:`SECOND_LOOK`, and its contour is taken if it has the click inside.
+    tried, see :data:`SECOND_REGION_SCALE`, and its contour is taken if it has the click inside.
 
     Returns:
         (K, 2) float64, pixels of the file. See :func:`correct_contour` for how it obeys the clicks.
@@ -501,7 +505,7 @@ def contour_from_clicks(
     contour = _outline(infer, image, roi)
     click = torch.as_tensor(foreground, dtype=torch.float64)[:1]
     if float(nearest_on_contour(contour, click).depth) < 0:
-        second = _outline(infer, image, expand_roi(roi, SECOND_LOOK))
+        second = _outline(infer, image, expand_roi(roi, SECOND_REGION_SCALE))
         if float(nearest_on_contour(second, click).depth) > 0:
             contour = second
     return correct_contour(contour, foreground, background)

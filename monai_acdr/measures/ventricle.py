@@ -40,7 +40,7 @@ Ends: in systole the base moves toward the apex, so that the slice nearest to th
 end-diastole and the atrium at end-systole. Its contour would be added to the end-systolic volume. The wall of an atrium
 has a third to two thirds of the thickness of the ventricle's at that moment, and that of the ventricle's base has more.
 The apex moves little, but its cavity closes: a slice of muscle alone is left, where each network of an ensemble
-sees a different cavity. Both rules compare the wall minus :data:`SPREADS` times the spread of the endocardium.
+sees a different cavity. Both rules compare the wall minus :data:`SPREAD_FACTOR` times the spread of the endocardium.
 """
 
 from __future__ import annotations
@@ -193,15 +193,15 @@ def check_stack(
     distances = np.diff(np.asarray(positions_mm, dtype=np.float64)[used.start : used.stop])
     if distances.size == 0:
         return []
-    findings, usual = [], usual_distance(distances)
+    findings, typical = [], usual_distance(distances)
     for below, distance in zip(used, distances, strict=False):
-        where = f"between {stack_place((below, below + 1), len(positions_mm))}"
-        if distance > (1 + UNEVEN_SHARE) * usual:
-            lost = max(1, round(distance / usual) - 1)
-            text = f"{distance:.1f} mm {where}, usually {usual:.1f} mm: {lost} slice(s) may be missing"
+        between = f"between {stack_place((below, below + 1), len(positions_mm))}"
+        if distance > (1 + UNEVEN_SHARE) * typical:
+            lost = max(1, round(distance / typical) - 1)
+            text = f"{distance:.1f} mm {between}, usually {typical:.1f} mm: {lost} slice(s) may be missing"
             findings.append(Finding("missing_slice", text))
-        elif distance < (1 - UNEVEN_SHARE) * usual:
-            findings.append(Finding("uneven_spacing", f"{distance:.1f} mm {where}, usually {usual:.1f} mm"))
+        elif distance < (1 - UNEVEN_SHARE) * typical:
+            findings.append(Finding("uneven_spacing", f"{distance:.1f} mm {between}, usually {typical:.1f} mm"))
     if thickness_mm is not None:
         findings += _thickness_findings(distances, thickness_mm)
     return findings
@@ -603,21 +603,21 @@ def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -
     return phases
 
 
-def _from_times(own: np.ndarray, usual: np.ndarray) -> np.ndarray:
+def _from_times(own: np.ndarray, typical: np.ndarray) -> np.ndarray:
     """Phases of the frames of an incomplete slice, by their times and those of complete slices, ascending.
 
     The slice has its own heart rate. Its times are stretched so that one of its steps equals 1, 2 or 3 usual steps, or
     not at all: the stretch that fits best counts, and of equally good ones the smallest.
     """
-    steps = np.median(np.diff(usual)) * np.arange(1, 4)[:, None] / np.diff(own)
+    steps = np.median(np.diff(typical)) * np.arange(1, 4)[:, None] / np.diff(own)
     stretches = np.unique(np.concatenate([[1.0], steps.ravel()]))
     stretches = stretches[(stretches >= 1 / LARGEST_STRETCH) & (stretches <= LARGEST_STRETCH)]
     best, phases = np.inf, np.arange(own.size)
     for stretch in sorted(stretches, key=lambda value: abs(np.log(value))):
-        costs = np.abs(own[:, None] * stretch - usual[None])
+        costs = np.abs(own[:, None] * stretch - typical[None])
         rows, columns = linear_sum_assignment(costs)
         cost = float(costs[rows, columns].sum())
-        if cost < best - 1e-6 * usual[-1]:
+        if cost < best - 1e-6 * typical[-1]:
             best, phases = cost, np.sort(columns)
     return phases
 
@@ -1034,10 +1034,10 @@ def _check_walls(walls: Sequence[WallSlice]) -> None:
 FEWEST_SLICES = 4
 """With fewer slices the median of the wall is unreliable."""
 
-SPREADS = 2.0
+SPREAD_FACTOR = 2.0
 """Multiple of the endocardium's spread that is subtracted from the wall."""
 
-UNSURE = 0.3
+MAX_APICAL_SPREAD = 0.3
 """Share of a cavity's radius above which the spread of its endocardium indicates that there is no cavity."""
 
 SOLID = 0.985
@@ -1070,9 +1070,9 @@ def slices_above_base(
     """Slices at the base end that do not show a ventricle.
 
     In each phase, slices with contours are tested from the base inwards up to the first that does not lie above it. A
-    slice lies above the base where its wall, less :data:`SPREADS` times the spread of its endocardium, is thinner than
-    ``share`` times the median wall of the phase, or where it is not ``plausible``. At most two slices, and at most a
-    third of them, lie above the base, and none in phases of fewer than four.
+    slice lies above the base where its wall, less :data:`SPREAD_FACTOR` times the spread of its endocardium, is thinner
+    than ``share`` times the median wall of the phase, or where it is not ``plausible``. At most two slices, and at most
+    a third of them, lie above the base, and none in phases of fewer than four.
 
     Args:
         areas: (S, P) of the cavity by slice and phase, in order along the stack, NaN where there is no contour.
@@ -1098,9 +1098,9 @@ def slices_above_base(
 def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray) -> np.ndarray:
     """The outermost slices at the apex end whose endocardium is less certain than its wall is thick.
 
-    A slice lies below the apex where its wall is thinner than :data:`SPREADS` times the spread of its endocardium, or
-    where that spread is above :data:`UNSURE` times the radius of a circle of the cavity's area: one slice of a phase at
-    most, and none in phases of fewer than four.
+    A slice lies below the apex where its wall is thinner than :data:`SPREAD_FACTOR` times the spread of its
+    endocardium, or where that spread is above :data:`MAX_APICAL_SPREAD` times the radius of a circle of the cavity's
+    area: one slice of a phase at most, and none in phases of fewer than four.
 
     Args:
         areas: as for :func:`slices_above_base`, in the square of the unit of the walls.
@@ -1115,7 +1115,7 @@ def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray)
     """
     certain = _certain_walls(areas, walls, 0.0, spreads)
     radii = np.sqrt(np.where(areas > 0, areas, 0.0) / math.pi)
-    certain = np.where(np.nan_to_num(spreads) > UNSURE * radii, -np.inf, certain)
+    certain = np.where(np.nan_to_num(spreads) > MAX_APICAL_SPREAD * radii, -np.inf, certain)
     return _end_slices(areas, walls, certain, 0.0, most=1, at_base=False)
 
 
@@ -1177,7 +1177,7 @@ def _certain_walls(areas: np.ndarray, walls: np.ndarray, share: float, spreads: 
             f"Expected `areas`, `walls` and `spreads` of one shape (S, P) and `share` from 0 to 1, but got "
             f"{areas.shape}, {walls.shape}, {spreads.shape} and {share}."
         )
-    return walls - SPREADS * np.nan_to_num(spreads)
+    return walls - SPREAD_FACTOR * np.nan_to_num(spreads)
 
 
 def _end_slices(

@@ -276,7 +276,7 @@ _MEANS = {
     "mean_area_error_mm2": "area_error_mm2",
 }
 
-_LISTED = {
+_NAMED_STATUSES = {
     "missing_predictions": "missing_prediction",
     "empty_predictions": "empty_prediction",
     "invalid_contours": "invalid_contour",
@@ -335,7 +335,7 @@ def _counts(records: Sequence[CaseRecord], scored: Sequence[CaseRecord]) -> dict
         "num_with_spacing": sum(record["row_spacing_mm"] is not None for record in scored),
         "num_with_contour": sum(record["apd_px"] is not None for record in scored),
     }
-    listed = {key: [r["name"] for r in records if r["status"] == status] for key, status in _LISTED.items()}
+    listed = {key: [r["name"] for r in records if r["status"] == status] for key, status in _NAMED_STATUSES.items()}
     return counts | listed | {"empty_policy": EMPTY_POLICY}
 
 
@@ -419,7 +419,7 @@ def _interval(figure: _Figure, level: float, num_samples: int, seed: int) -> lis
     return list(bootstrap_interval(figure.values, figure.patients, figure.statistic, level, num_samples, seed))
 
 
-CLEAR_GAIN = 0.1
+MIN_GAIN = 0.1
 """Smallest share of the gap between the starting contour's Dice and 1 that a trained network has to close."""
 
 
@@ -434,14 +434,14 @@ def starting_contour_findings(summary: Mapping[str, Any], structure: str = "") -
         structure: name of the outlined structure; the subject of the finding.
 
     Returns:
-        One finding of the kind ``start_not_beaten`` when the mean gain in Dice is below :data:`CLEAR_GAIN` of the gap
+        One finding of the kind ``start_not_beaten`` when the mean gain in Dice is below :data:`MIN_GAIN` of the gap
         to a Dice of 1, or its interval contains 0. None otherwise, or where no starting contour was measured.
     """
     gain, initial = summary.get("mean_dice_gain"), summary.get("mean_initial_dice")
     if gain is None or initial is None:
         return []
     low, high = summary.get("mean_dice_gain_ci95") or (gain, gain)
-    if gain >= CLEAR_GAIN * (1 - initial) and low > 0:
+    if gain >= MIN_GAIN * (1 - initial) and low > 0:
         return []
     interval = "" if low == high else f", 95 % interval {low:+.4f} to {high:+.4f}"
     text = (

@@ -21,7 +21,7 @@ from pydicom.uid import UID
 
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.bundle import bundle_root
-from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
+from monai_acdr.data.phantoms import write_inbreast_cases, write_short_axis_studies
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
@@ -117,7 +117,7 @@ def enhance() -> Callable[..., Path]:
 def mammogram(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One DICOM mammogram of a right breast."""
     folder = tmp_path_factory.mktemp("mammogram")
-    write_inbreast_twin(folder / "data", num_patients=2)
+    write_inbreast_cases(folder / "data", num_patients=2)
     for path in sorted((folder / "data").rglob("*.dcm")):
         if str(pydicom.dcmread(path, stop_before_pixels=True).get("ImageLaterality")) == "R":
             return path

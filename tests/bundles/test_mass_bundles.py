@@ -18,7 +18,7 @@ import torch
 from monai.bundle import verify_net_in_out
 
 from monai_acdr.data import mass_data_list
-from monai_acdr.data.phantoms import write_cbis_ddsm_twin, write_ddsm_cases, write_inbreast_twin, write_pair_folder
+from monai_acdr.data.phantoms import write_cbis_ddsm_cases, write_ddsm_cases, write_inbreast_cases, write_pair_folder
 from monai_acdr.handlers import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ QUICK: dict[str, Any] = {
 
 def write_twin(source: str, folder: Path, num_patients: int, size: tuple[int, int] = SIZE) -> Path:
     if source == "inbreast":
-        write_inbreast_twin(folder, num_patients=num_patients, size=size)
+        write_inbreast_cases(folder, num_patients=num_patients, size=size)
     else:
         pytest.importorskip("imagecodecs", reason="pip install 'monai_acdr[ddsm]'")
         write_ddsm_cases(folder, num_patients=num_patients, size=size)
@@ -171,7 +171,7 @@ def test_other_sources_train_with_the_same_bundle(sunnybrook: Any, tmp_path: Pat
     if source == "pairs":
         write_pair_folder(tmp_path / "data", num_patients=6)
     else:
-        write_cbis_ddsm_twin(tmp_path / "data", num_patients=6, spacing=0.2)
+        write_cbis_ddsm_cases(tmp_path / "data", num_patients=6, spacing=0.2)
     bundle.train(tmp_path / "data", tmp_path / "train", source=source, **QUICK)
     checkpoint = tmp_path / "train" / "model.pt"
     figures = bundle.evaluate(
@@ -188,7 +188,7 @@ def test_other_sources_train_with_the_same_bundle(sunnybrook: Any, tmp_path: Pat
 
 def test_inference_on_images_with_boxes(sunnybrook: Any, tmp_path: Path) -> None:
     bundle = dataclasses.replace(sunnybrook, root=ROOT / "bundles" / "inbreast_mass_acdr")
-    write_inbreast_twin(tmp_path / "data", num_patients=2, size=SIZE)
+    write_inbreast_cases(tmp_path / "data", num_patients=2, size=SIZE)
     bundle.train(tmp_path / "data", tmp_path / "train", **QUICK)
     image = mass_data_list(tmp_path / "data")[0]["image"]
     shutil.copy(image, tmp_path / "scan.dcm")
@@ -209,7 +209,7 @@ def test_what_stops_a_run(sunnybrook: Any, tmp_path: Path, failure: Failure) -> 
     assert "Expected the folder of a data set" in absent
     (tmp_path / "empty").mkdir()
     assert "AllDICOMs" in failure(bundle.train, tmp_path / "empty", tmp_path / "out", **QUICK)
-    write_inbreast_twin(tmp_path / "data", num_patients=2, size=SIZE)
+    write_inbreast_cases(tmp_path / "data", num_patients=2, size=SIZE)
     text = failure(bundle.train, tmp_path / "data", tmp_path / "out", source="mias", **QUICK)
     assert "Expected `source` to be one of" in text
     ddsm = dataclasses.replace(sunnybrook, root=ROOT / "bundles" / "ddsm_bcrp_mass_acdr")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from monai_acdr.data import mass_inference_list, read_boxes
-from monai_acdr.data.phantoms import write_inbreast_twin
+from monai_acdr.data.phantoms import write_inbreast_cases
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_images_without_boxes_and_a_single_one(folder: Path) -> None:
 
 
 def test_a_data_set(tmp_path: Path) -> None:
-    write_inbreast_twin(tmp_path, num_patients=2, size=(96, 80))
+    write_inbreast_cases(tmp_path, num_patients=2, size=(96, 80))
     items = mass_inference_list(tmp_path)
     named = mass_inference_list(tmp_path, "inbreast", "all")
     assert [item["name"] for item in items] == [item["name"] for item in named]

@@ -19,7 +19,7 @@ from PIL import Image
 from monai_acdr.data import LoadMassReferenced, LoadReferenced, NiftiSliceReader, PictureReader
 from monai_acdr.data.mask_outline import MaskOutline
 from monai_acdr.data.pairs import PairOptions, pair_folder_data_list
-from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_cases
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.report import QualityReport
 from monai_acdr.transforms import contour_to_mask
@@ -135,7 +135,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
 
 
 def test_dicom(tmp_path: Path) -> None:
-    twin = write_cbis_ddsm_twin(tmp_path / "twin", num_patients=2, size=(64, 52), spacing=0.5)
+    twin = write_cbis_ddsm_cases(tmp_path / "twin", num_patients=2, size=(64, 52), spacing=0.5)
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for path in sorted(twin.glob("Mass-Training_P_00001_LEFT_CC*/*/*/*.dcm")):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from monai_acdr.data.phantoms.mammograms import write_inbreast_twin
+from monai_acdr.data.phantoms.mammograms import write_inbreast_cases
 from monai_acdr.data.quality import KINDS, main, pair_quality_report
 
 
@@ -45,7 +45,7 @@ def test_module_runs_without_warnings(link_tree: Path, tmp_path: Path, in_proces
 
 
 def test_mammograms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_inbreast_twin(tmp_path / "inbreast", num_patients=2, size=(64, 52))
+    write_inbreast_cases(tmp_path / "inbreast", num_patients=2, size=(64, 52))
     assert main([str(tmp_path / "inbreast")]) == 0
     assert "layout: inbreast" in capsys.readouterr().out
 

@@ -15,7 +15,7 @@ import pydicom
 import pytest
 
 from monai_acdr.data import inbreast_data_list, read_contour
-from monai_acdr.data.phantoms import write_inbreast_twin
+from monai_acdr.data.phantoms import write_inbreast_cases
 from monai_acdr.dicom import BREAST_MASS, SourceFrame, read_sources, write_rtstruct, write_seg, write_sr
 
 # StudyDate 20120000 and an empty StudyID are the anonymizer's; its names have no component of a given name.
@@ -67,7 +67,7 @@ def test_real_patient(shared_data: Path, tmp_path: Path, verify: Callable[[Path]
 
 
 def test_mammogram(tmp_path: Path, verify: Callable[[Path], list[str]]) -> None:
-    items = inbreast_data_list(write_inbreast_twin(tmp_path / "twin", num_patients=2), "training")
+    items = inbreast_data_list(write_inbreast_cases(tmp_path / "twin", num_patients=2), "training")
     image = items[0]["image"]
     contours = [np.asarray(item["contour"]) for item in items if item["image"] == image]
     results = write_all(tmp_path, [contours], read_sources([image]), structure=BREAST_MASS)

@@ -32,9 +32,9 @@ from monai_acdr.apps.monailabel.images import write_nrrd
 from monai_acdr.bundle import bundle_root
 from monai_acdr.data.contour_files import write_contour
 from monai_acdr.data.phantoms import (
-    write_cbis_ddsm_twin,
+    write_cbis_ddsm_cases,
     write_ddsm_cases,
-    write_inbreast_twin,
+    write_inbreast_cases,
     write_pair_folder,
     write_short_axis_studies,
 )
@@ -300,7 +300,7 @@ class Seeds:
         ]
 
     def _make_inbreast(self) -> list[Files]:
-        folder = write_inbreast_twin(self.folder / "inbreast", num_patients=1, size=(64, 48))
+        folder = write_inbreast_cases(self.folder / "inbreast", num_patients=1, size=(64, 48))
         for path in folder.rglob("*.dcm"):
             _identify(path, ImagerPixelSpacing=["0.2", "0.2"], PixelSpacing=["0.2", "0.2"])
         return [_content(folder)]
@@ -330,7 +330,7 @@ class Seeds:
         return [{"film.LJPEG": content} for name, content in self.ddsm[0].items() if name.endswith(".LJPEG")]
 
     def _make_cbis(self) -> list[Files]:
-        folder = write_cbis_ddsm_twin(self.folder / "cbis", num_patients=2, size=(64, 48))
+        folder = write_cbis_ddsm_cases(self.folder / "cbis", num_patients=2, size=(64, 48))
         for path in folder.rglob("*.dcm"):
             _identify(path)
         return [_content(folder)]

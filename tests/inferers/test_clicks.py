@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from monai_acdr.geometry import centroid, circle
 from monai_acdr.inferers import ContourInferer, contour_from_clicks
-from monai_acdr.inferers.corrections import SECOND_LOOK
+from monai_acdr.inferers.corrections import SECOND_REGION_SCALE
 from monai_acdr.networks.blocks import CenteredCircle
 from monai_acdr.networks.nets import ActiveContourNet
 from monai_acdr.transforms import AlignLaterality, CheckImage, RoiCropd
@@ -67,7 +67,7 @@ def test_second_look_in_a_smaller_region() -> None:
     asked: list[float] = []
     confused = Confused(make_inferer().network, [])
     contour = contour_from_clicks(confused, make_image(), points((30, 40)), sides=(40, 40))
-    assert asked == [40, 40 * SECOND_LOOK]
+    assert asked == [40, 40 * SECOND_REGION_SCALE]
     torch.testing.assert_close(centroid(contour), torch.tensor([30.0, 40.0], dtype=torch.float64))
     assert len(contour) == 32
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 import torch
 
 from monai_acdr.geometry import circle
-from monai_acdr.inferers.corrections import SAMPLES, points_at, pull_contour
+from monai_acdr.inferers.corrections import SAMPLES_PER_SIDE, points_at, pull_contour
 
 SQUARE = torch.tensor([[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]], dtype=torch.float64)
 
 
 def test_a_coarse_contour_bends() -> None:
     pulled = pull_contour(SQUARE, 4.0, torch.tensor([0.0, -2.0], dtype=torch.float64), 3.0)
-    assert len(pulled) == 4 + 2 * SAMPLES + 1
+    assert len(pulled) == 4 + 2 * SAMPLES_PER_SIDE + 1
     new = pulled[1:-3]
-    assert new[SAMPLES].tolist() == [4.0, -2.0]
-    u = (torch.arange(-SAMPLES, SAMPLES + 1, dtype=torch.float64) / SAMPLES).abs()
-    torch.testing.assert_close(new[:, 0], 4 + torch.linspace(-3, 3, 2 * SAMPLES + 1, dtype=torch.float64))
+    assert new[SAMPLES_PER_SIDE].tolist() == [4.0, -2.0]
+    u = (torch.arange(-SAMPLES_PER_SIDE, SAMPLES_PER_SIDE + 1, dtype=torch.float64) / SAMPLES_PER_SIDE).abs()
+    torch.testing.assert_close(new[:, 0], 4 + torch.linspace(-3, 3, 2 * SAMPLES_PER_SIDE + 1, dtype=torch.float64))
     torch.testing.assert_close(new[:, 1], -2 * (1 - u) ** 3 * (3 * u + 1))
     assert torch.equal(pulled[[0, -3, -2, -1]], SQUARE)
 

@@ -40,7 +40,7 @@ from monai_acdr.files import remove_leftovers
 
 __all__ = ["CohortOptions", "CohortReport", "run_cohort"]
 
-SHOWN = 5
+MAX_NAMED_STUDIES = 5
 """Number of studies that a message names."""
 _DASK = ("A cohort on several processes", "Dask", "cohort")
 """Feature, package and extra of the error about a missing package."""
@@ -222,22 +222,23 @@ def _begin_line(sources: Sources, studies: Sequence[Study], missing: Sequence[St
 
 
 def _changed_line(run: CohortRun, names: Sequence[str]) -> str:
-    shown = ", ".join(os.path.relpath(run.study_folder(name), run.folder) for name in names[:SHOWN])
+    shown = ", ".join(os.path.relpath(run.study_folder(name), run.folder) for name in names[:MAX_NAMED_STUDIES])
+    more = ", ..." if len(names) > MAX_NAMED_STUDIES else ""
     return (
         f"{len(names)} of the studies that are done have other files now, and their results are from the earlier "
-        f"files: remove their folders to process them again ({shown}{', ...' if len(names) > SHOWN else ''})"
+        f"files: remove their folders to process them again ({shown}{more})"
     )
 
 
 class _Count:
     """Progress of the run as text."""
 
-    def __init__(self, total: int, earlier: Mapping[str, int], tell: Callable[[str], None]) -> None:
+    def __init__(self, total: int, earlier: Mapping[str, int], progress: Callable[[str], None]) -> None:
         self.total = total
         self.done, self.failed = earlier["done"], earlier["failed"]
         self._before = self.done + self.failed
         self._started = time.monotonic()
-        self._tell = tell
+        self._progress = progress
 
     def __call__(self, outcome: Outcome) -> None:
         self.done += outcome.state == "done"
@@ -245,7 +246,7 @@ class _Count:
         ended = self.done + self.failed
         rate = (ended - self._before) / max(time.monotonic() - self._started, 1e-3)
         left = _duration((self.total - ended) / rate) if rate else "?"
-        self._tell(
+        self._progress(
             f"{ended} of {self.total} studies, {self.failed} failed, {3600 * rate:.0f} an hour, {left} left"
             if ended < self.total
             else f"{ended} of {self.total} studies, {self.failed} failed, {3600 * rate:.0f} an hour"
@@ -351,7 +352,7 @@ class _Attendant:
         self._own = cohort.scheduler is None and cohort.slurm is None
         self._jobs = cohort.slurm is not None
         self._next = self._seen = time.monotonic()
-        self._told = False
+        self._reported = False
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -363,7 +364,7 @@ class _Attendant:
         elif self._own:
             self._client.cluster.scale(self._expected)
         if self._client.nthreads():
-            self._seen, self._told = now, False
+            self._seen, self._reported = now, False
         elif now < self._seen + _PATIENCE_SECONDS:
             return
         elif self._own:
@@ -371,8 +372,8 @@ class _Attendant:
                 "Expected workers to keep running, but all of them have ended: completed studies are in "
                 f"{self._run.folder}. Run the same command again; with fewer workers, if memory is short."
             )
-        elif not self._told:
-            self._told = True
+        elif not self._reported:
+            self._reported = True
             self._say(
                 f"No worker for {_duration(now - self._seen)}: waiting for one. "
                 + ("See squeue and the jobs' logs." if self._jobs else "Start some with dask worker ADDRESS.")
@@ -418,7 +419,7 @@ def _on_cluster(
     for future in _completed(futures, look):
         try:
             outcome = _outcome_of(future, run)
-        except _ResultLost:
+        except _ResultLostError:
             futures.add(future)
             continue
         study = given.pop(future.key)
@@ -437,7 +438,7 @@ def _on_cluster(
         yield outcome
 
 
-class _ResultLost(Exception):
+class _ResultLostError(Exception):
     """The worker that had the result is gone: the scheduler repeats the study on another worker, if there is one."""
 
 
@@ -445,7 +446,8 @@ def _outcome_of(future: Any, run: CohortRun) -> Outcome | None:
     """The outcome of a task; None when its workers were lost.
 
     Raises:
-        _ResultLost: when the result does not come. Waiting for it would keep lost workers from being requested again.
+        _ResultLostError: when the result does not come. Waiting for it would keep lost workers from being requested
+            again.
     """
     distributed = import_module("distributed")
     if future.status == "error":
@@ -457,7 +459,7 @@ def _outcome_of(future: Any, run: CohortRun) -> Outcome | None:
         result = future.result(timeout=_LOOK_SECONDS)
     except Exception as error:
         if future.status == "error" or isinstance(error, distributed.TimeoutError):
-            raise _ResultLost from error
+            raise _ResultLostError from error
         raise _lost(run) from error  # the connection, not the study, whose errors are outcomes
     assert isinstance(result, Outcome)
     return result

@@ -207,7 +207,7 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
     """Bring the index up to date with the tree."""
     (scan,) = database.execute("SELECT COALESCE(MAX(scan), 0) + 1 FROM files").fetchone()
     known = "UPDATE files SET scan = ? WHERE path = ? AND size = ? AND time = ?"
-    told, total, read = time.monotonic(), 0, 0
+    reported, total, read = time.monotonic(), 0, 0
     for place, names in walk_files(root):
         if place == output or output in place.parents:
             continue
@@ -225,8 +225,8 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
                 database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             if total % _BATCH == 0:
                 database.commit()
-                if time.monotonic() - told > 60:
-                    told = time.monotonic()
+                if time.monotonic() - reported > 60:
+                    reported = time.monotonic()
                     say(f"{total} files found, {read} headers read")
     database.execute("DELETE FROM files WHERE scan <> ?", (scan,))
     database.commit()

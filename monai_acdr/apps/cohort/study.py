@@ -452,9 +452,9 @@ def write_failure(run: CohortRun, outcome: Outcome) -> None:
     write_text_atomically(run.failure_file(outcome.study), json.dumps(record, indent=1) + "\n")
 
 
-_NAMED = 50
+_MAX_HIDDEN_FILES = 50
 """Limit of files whose names are looked for in a reason."""
-_PLAIN = {
+_COMMON_FOLDERS = {
     "data",
     "dicom",
     "dicoms",
@@ -483,12 +483,12 @@ def _without_identity(text: str, study: Study) -> str:
     temporary = re.escape(tempfile.gettempdir()) + rf"[/\\]{TEMPORARY}[^/\\\s]+([/\\]{TEMPORARY_FILES})?([/\\]study)?"
     text = re.sub(temporary, "the study", text)
     text = text.replace("the study/", "")  # a file in it, whose name is a number
-    paths = {study.source, study.name, *study.files[:_NAMED]}
+    paths = {study.source, study.name, *study.files[:_MAX_HIDDEN_FILES]}
     names = {study.uid, study.patient, *Path(study.name).parts}
     names |= {name for path in paths for name in (Path(path).name, Path(path).stem)}
     hidden = dict.fromkeys(names, "***") | dict.fromkeys(paths, "the study")
     for known in sorted(hidden, key=len, reverse=True):
-        if len(known) > 2 and known.lower() not in _PLAIN:
+        if len(known) > 2 and known.lower() not in _COMMON_FOLDERS:
             text = re.sub(rf"(?<![\w-]){re.escape(known)}(?![\w-])", hidden[known], text)
     text = _UID.sub("***", text)
     return text[:_LONGEST_REASON]

@@ -57,7 +57,7 @@ FRAME_COLUMNS = {
 SHAPE_COLUMNS = ("area_mm2", "longest_diameter_mm", "perpendicular_diameter_mm", "perimeter_mm", "circularity")
 SPREAD_COLUMN = "spread_mm"
 KEY_COLUMNS = ("study", "patient_id", "study_instance_uid", "name", "source")
-SHOWN = 10
+MAX_DOUBTFUL_STUDIES = 10
 """Number of the most doubtful studies on the page."""
 DOUBTFUL_FINDINGS = ("doubtful", "doubtful_slice")
 _BATCH = 500
@@ -341,7 +341,9 @@ class _Page:
         if row["largest_spread_mm"] is not None:
             caption += f", spread up to {spread:.1f} mm"
         self._doubtful.append(((share + bool(row["doubtful"]), spread), row["study"], caption))
-        self._doubtful = sorted(self._doubtful, key=lambda item: (-item[0][0], -item[0][1], item[1]))[:SHOWN]
+        self._doubtful = sorted(self._doubtful, key=lambda item: (-item[0][0], -item[0][1], item[1]))[
+            :MAX_DOUBTFUL_STUDIES
+        ]
 
     def agreement(self) -> dict[str, dict[str, Any]]:
         """Statistics of the measures that have references."""

@@ -24,7 +24,7 @@ from PIL import Image
 from monai_acdr.apps.label_values import structure_masks
 from monai_acdr.apps.model import find_device
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.model_store import Busy, ModelStore
+from monai_acdr.apps.monailabel.model_store import BusyError, ModelStore
 from monai_acdr.apps.monailabel.saved_labels import frame_labels
 from monai_acdr.data import pair_folder_data_list
 from monai_acdr.handlers import load_network
@@ -234,14 +234,14 @@ def one_training(folder: Path) -> Iterator[None]:
     """Hold a lock while a training runs; the system releases it when the process ends, for whatever reason.
 
     Raises:
-        Busy: when another training holds the lock.
+        BusyError: when another training holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".training.lock", timeout=0):
             yield
     except Timeout:
-        raise Busy("Expected no other training at the same time, but one is running: wait, or stop it.") from None
+        raise BusyError("Expected no other training at the same time, but one is running: wait, or stop it.") from None
 
 
 def fine_tune(
@@ -263,7 +263,7 @@ def fine_tune(
         images), ``epoch`` (of the best weights), ``frames`` and ``images`` (by group), ``seconds``, ``time``.
 
     Raises:
-        Busy: when another training runs.
+        BusyError: when another training runs.
         ValueError: when labels are missing, or the bundle's training does not read a reference for each structure.
     """
     options = options or FineTuning()

@@ -47,7 +47,7 @@ __all__ = [
     "write_nrrd",
 ]
 
-_LOOKED_AT = 20
+_CHECKED_FILES = 20
 """Number of files of a folder that are checked to determine its kind."""
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -81,7 +81,7 @@ def is_series_folder(folder: Path) -> bool:
     if folder.name.startswith("."):
         return False
     files = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
-    return any(is_dicom_file(file) for file in files[:_LOOKED_AT])
+    return any(is_dicom_file(file) for file in files[:_CHECKED_FILES])
 
 
 def series_files(folder: Path) -> list[Path]:

@@ -23,25 +23,25 @@ from monai_acdr.dicom import Structure
 from monai_acdr.files import replace_file, temporary_folder, write_text_atomically
 
 __all__ = [
-    "Busy",
+    "BusyError",
     "ModelStore",
-    "NotFoundHere",
-    "Unusable",
+    "NotFoundError",
+    "UnusableModelError",
     "discarding",
     "status_of",
     "use_own_temporary_folder",
 ]
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """A task that may run only once at a time is already running."""
 
 
-class NotFoundHere(Exception):
+class NotFoundError(Exception):
     """The requested image, label or model does not exist."""
 
 
-class Unusable(Exception):
+class UnusableModelError(Exception):
     """The server lacks what it needs for the answer, such as weights."""
 
 
@@ -58,13 +58,13 @@ def status_of(error: BaseException, hidden: str | os.PathLike[str] = "", name: s
         server that lacks something, 507 for a full disk, otherwise 500, without the message, which may quote anything.
     """
     text = str(error).replace(str(hidden), name) if hidden else str(error)
-    if isinstance(error, NotFoundHere):
+    if isinstance(error, NotFoundError):
         return 404, text
-    if isinstance(error, Busy):
+    if isinstance(error, BusyError):
         return 409, text
     if isinstance(error, ValueError):
         return 400, text
-    if isinstance(error, (Unusable, ImportError)):
+    if isinstance(error, (UnusableModelError, ImportError)):
         return 503, text
     if isinstance(error, OSError):
         return 507, f"The server cannot read or write a file ({error.strerror or type(error).__name__}): see its log."
@@ -175,7 +175,7 @@ class ModelStore:
         """The model with the present weights; they are read again when the file has changed.
 
         Raises:
-            Unusable: when the weights are absent or damaged.
+            UnusableModelError: when the weights are absent or damaged.
         """
         with self._lock:
             try:
@@ -185,14 +185,14 @@ class ModelStore:
                     self._model = (state, load_model(self.root, self.path, self.device))
                 return self._model[1]
             except FileNotFoundError:
-                raise Unusable(
+                raise UnusableModelError(
                     f"Expected weights of {self.bundle}, but its model file is missing: upload one, or start the "
                     "server again, which takes those of the bundle."
                 ) from None
             except ValueError as error:
                 _logger.error("%s", error)
                 kept = " The weights before the last training are kept as model.previous.pt." * self.previous.is_file()
-                raise Unusable(
+                raise UnusableModelError(
                     f"Expected weights of {self.bundle}, but its model file is damaged or of another network: replace "
                     f"it, or delete it and start the server again, which takes those of the bundle.{kept}"
                 ) from error

@@ -28,7 +28,7 @@ from monai_acdr.apps.outlines import Outline, network_input, outline_frames
 from monai_acdr.apps.regions import RegionRequest
 from monai_acdr.geometry import nest_contours
 from monai_acdr.inferers import contradicted_clicks, correct_contour
-from monai_acdr.inferers.corrections import SECOND_LOOK, nearest_on_contour
+from monai_acdr.inferers.corrections import SECOND_REGION_SCALE, nearest_on_contour
 from monai_acdr.measures import stack_place
 from monai_acdr.transforms import expand_roi
 
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 MAX_POINTS = 1000
-LARGEST = 1e9
+LARGEST_INDEX = 1e9
 """Numbers beyond this, or NaN, are not a voxel index."""
 CENTER = 0.5
 """Offset from a voxel's index to its center, in pixels."""
@@ -118,9 +118,9 @@ def parse_prompts(request: Mapping[str, Any], shape: Sequence[int]) -> Prompts:
         background = tuple(point for point in background if point[2] == number)
         left_out = len(given) - len(foreground) - len(background)
         if given and not (foreground or background):
-            there = sorted({point[2] for point in given})
+            slices = sorted({point[2] for point in given})
             raise ValueError(
-                f"Expected a point on {stack_place(number, full[2])}, but the points are on {stack_place(there)}: "
+                f"Expected a point on {stack_place(number, full[2])}, but the points are on {stack_place(slices)}: "
                 f"`slice` is the index k of the points, from 0, here {number}."
             )
         if box is not None and not box[4] <= number <= box[5]:
@@ -164,7 +164,7 @@ def _numbers(values: Any, name: str, lengths: Sequence[int]) -> list[float]:
     requested = " or ".join(map(str, lengths))
     if not isinstance(values, (list, tuple)) or len(values) not in lengths:
         raise ValueError(f"Expected `{name}` to be {requested} numbers, but got {str(values)[:80]}.")
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= LARGEST for v in values):
+    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= LARGEST_INDEX for v in values):
         raise ValueError(f"Expected `{name}` to be {requested} finite numbers, but got {str(values)[:80]}.")
     return [float(value) for value in values]
 
@@ -368,7 +368,7 @@ def _second_look(
     if any(_is_inside(vertices, click) for vertices in contours):
         return contours
     frame = image.inputs.frames[outlined.frame]
-    seen, region = network_input(frame, expand_roi(outlined.region, SECOND_LOOK), model)
+    seen, region = network_input(frame, expand_roi(outlined.region, SECOND_REGION_SCALE), model)
     (found,) = model.infer([seen], [region])
     last = model.place_border(found[-1] if found.ndim == 4 else found[-1][None], frame.spacing)
     return list(last) if any(_is_inside(vertices, click) for vertices in last) else contours

@@ -33,7 +33,7 @@ VIEWS = ((0.0, 0.0, 1.0, 0.0), (0.06, 0.0, 1.1, 90.0), (-0.06, 0.06, 0.9, 180.0)
 """Shift (x, y) as a share of the region's side, scale, and angle in degrees."""
 MAX_FRAMES = 3
 """Number of frames of an image that are evaluated, evenly spread over its middle: a user waits for the answer."""
-UNKNOWN = 1.0
+UNKNOWN_SPREAD = 1.0
 """Spread of an image in which nothing is found, so that it is offered for labeling first."""
 
 
@@ -63,15 +63,19 @@ def image_uncertainty(image: LabelImage, model: ContourModel) -> float:
     """Mean spread of an image's contours, found without prompts.
 
     Returns:
-        In [0, 1]; :data:`UNKNOWN` where nothing is found, or the bundle has no localizer.
+        In [0, 1]; :data:`UNKNOWN_SPREAD` where nothing is found, or the bundle has no localizer.
     """
     number = len(image.places)
     chosen = np.unique(np.linspace(0.2 * (number - 1), 0.8 * (number - 1), min(MAX_FRAMES, number)).round().astype(int))
     try:
         contours = find_contours(image, chosen.tolist(), model)
     except ValueError:
-        return UNKNOWN
-    return float(np.mean([contour_spread(image, outlined, model) for outlined in contours])) if contours else UNKNOWN
+        return UNKNOWN_SPREAD
+    return (
+        float(np.mean([contour_spread(image, outlined, model) for outlined in contours]))
+        if contours
+        else UNKNOWN_SPREAD
+    )
 
 
 def score_label(image: LabelImage, labels: np.ndarray, model: ContourModel) -> dict[str, Any]:

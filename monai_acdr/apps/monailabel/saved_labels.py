@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_LABELS = 255
-HALF = 0.5
+FRACTIONAL_THRESHOLD = 0.5
 """A pixel of a fractional segmentation belongs to the label from this value on."""
 
 
@@ -111,7 +111,7 @@ def labels_of_seg(path: Path, image: LabelImage) -> np.ndarray:
         raise ValueError(f"Expected at most {MAX_LABELS} segments, all of them readable, in {path}, but {problem}")
     for index, (z, t) in enumerate(image.places):
         masks = {
-            value: np.asarray(region.masks[index]) >= HALF
+            value: np.asarray(region.masks[index]) >= FRACTIONAL_THRESHOLD
             for value, region in enumerate(found.regions, start=1)
             if region.masks[index] is not None
         }

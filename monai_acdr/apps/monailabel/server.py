@@ -52,7 +52,7 @@ from monai_acdr.apps.monailabel.images import (
 )
 from monai_acdr.apps.monailabel.model_store import (
     ModelStore,
-    NotFoundHere,
+    NotFoundError,
     discarding,
     status_of,
     use_own_temporary_folder,
@@ -366,13 +366,13 @@ class OutlineTask(InferTask):
         self.store, self.datastore, self.images, self.prompts = store, datastore, images, prompts
         self.finds = store.finds
         labels = [structure.label for structure in label_structures(store.structures, store.nested)]
-        how = "a click or a box" if LV_ENDOCARDIUM in store.structures else "a box, or clicks at its ends"
-        how = how if prompts else "all slices, nothing to click"
+        prompt = "a click or a box" if LV_ENDOCARDIUM in store.structures else "a box, or clicks at its ends"
+        prompt = prompt if prompts else "all slices, nothing to click"
         super().__init__(
             type=InferType.DEEPGROW if prompts else InferType.SEGMENTATION,
             labels={label: value for value, label in enumerate(labels, start=1)},
             dimension=2 if prompts else 3,
-            description=f"{' and '.join(labels)} by {store.bundle}: {how}",
+            description=f"{' and '.join(labels)} by {store.bundle}: {prompt}",
             config={"result_extension": "", "result_compress": False},
         )
 
@@ -570,7 +570,7 @@ class MyApp(MONAILabelApp):
             name = request.get("model")
             task = self._infers.get(name)
             if task is None:
-                raise NotFoundHere(f"Expected a model of {sorted(self._infers)}, but got {str(name)[:80]!r}.")
+                raise NotFoundError(f"Expected a model of {sorted(self._infers)}, but got {str(name)[:80]!r}.")
             store = datastore or self.datastore()
             request = copy.deepcopy(request)
             image_id = request.get("image")
@@ -589,17 +589,17 @@ class MyApp(MONAILabelApp):
         MONAI Label would open any path of the server that a client names.
         """
         if not isinstance(image_id, str) or not image_id:
-            raise NotFoundHere("Expected the id of an image, but got none.")
+            raise NotFoundError("Expected the id of an image, but got none.")
         if os.path.isabs(image_id):
             real = Path(image_id).resolve()
             sessions = self._sessions.store_path if self._sessions else None
             folders = [Path(folder).resolve() for folder in (tempfile.gettempdir(), sessions) if folder]
             if any(real.is_relative_to(folder) for folder in folders) and real.exists():
                 return str(real), False
-            raise NotFoundHere("Expected the id of an image, but got a path.")
+            raise NotFoundError("Expected the id of an image, but got a path.")
         path = store.get_image_uri(image_id)
         if not path or not os.path.exists(path):
-            raise NotFoundHere(f"Expected an image of this server, but it has none with the id {image_id[:80]!r}.")
+            raise NotFoundError(f"Expected an image of this server, but it has none with the id {image_id[:80]!r}.")
         return path, True
 
     def dicom_seg(self, series_dir: str, label: str, label_info: Any = None, **_: Any) -> str:
@@ -612,21 +612,21 @@ class MyApp(MONAILabelApp):
         with answering():
             strategy = str(request.get("strategy") or "random")
             if strategy not in self._strategies:
-                raise NotFoundHere(f"Expected a strategy of {sorted(self._strategies)}, but got {strategy[:80]!r}.")
+                raise NotFoundError(f"Expected a strategy of {sorted(self._strategies)}, but got {strategy[:80]!r}.")
             return super().next_sample(request)
 
     def train(self, request: dict[str, Any]) -> Any:
         """Train the requested model."""
         with answering():
             if request.get("model") not in self._trainers:
-                raise NotFoundHere(f"Expected a model of {sorted(self._trainers)}, but got {request.get('model')!r}.")
+                raise NotFoundError(f"Expected a model of {sorted(self._trainers)}, but got {request.get('model')!r}.")
             return super().train(request)
 
     def scoring(self, request: dict[str, Any], datastore: Datastore | None = None) -> Any:
         """Score the requested model on the saved labels."""
         with answering():
             if request.get("method") not in self._scoring_methods:
-                raise NotFoundHere(f"Expected a method of {sorted(self._scoring_methods)}.")
+                raise NotFoundError(f"Expected a method of {sorted(self._scoring_methods)}.")
             return super().scoring(request, datastore)
 
     def model_file(self, model: str, validate: bool = True) -> str | None:

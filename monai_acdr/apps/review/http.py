@@ -139,8 +139,8 @@ class _Endpoints:
 
     def frame(self, request: Request) -> Response:
         """Pixels of a frame, with their encoding in a header."""
-        data, how = self.session.study.packed(self._number(request, len(self.session.review.names)))
-        return Response(data, media_type="application/octet-stream", headers={"x-frame": json.dumps(how)})
+        data, encoding = self.session.study.packed(self._number(request, len(self.session.review.names)))
+        return Response(data, media_type="application/octet-stream", headers={"x-frame": json.dumps(encoding)})
 
     def sheet(self, request: Request) -> Response:
         """Thumbnails of a page of frames."""

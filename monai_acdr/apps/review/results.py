@@ -29,7 +29,7 @@ __all__ = ["VersionReport", "check_reader", "measure_review", "write_version"]
 
 MAX_READER = 64
 REPORT = "review.json"
-LISTED = 3
+MAX_LISTED_FRAMES = 3
 """Number of frames that a finding names."""
 
 
@@ -81,7 +81,9 @@ def measure_review(review: Review, study: Study) -> Measurements:
     ]
     if not several:
         return measured
-    named = ", ".join(several[:LISTED]) + (f" and {len(several) - LISTED} more" if len(several) > LISTED else "")
+    named = ", ".join(several[:MAX_LISTED_FRAMES]) + (
+        f" and {len(several) - MAX_LISTED_FRAMES} more" if len(several) > MAX_LISTED_FRAMES else ""
+    )
     text = f"{len(several)} frame(s) with several contours of a structure, which were not measured: {named}"
     return replace(measured, findings=(*measured.findings, Finding("several_contours", text)))
 
@@ -185,9 +187,9 @@ def _write_objects(
     names = [frame.name for frame in study.frames]
     results = DicomResults(regions, study.inputs.sources, names, measured, algorithm)
     skipped = []
-    for label, wanted in (("SEG", {"seg": "BINARY"}), ("RTSTRUCT", {"rtstruct": True}), ("SR", {"sr": True})):
+    for label, options in (("SEG", {"seg": "BINARY"}), ("RTSTRUCT", {"rtstruct": True}), ("SR", {"sr": True})):
         try:
-            write_dicom_results(folder, results, **wanted)
+            write_dicom_results(folder, results, **options)
         except (ImportError, ValueError) as error:  # the reader's work is kept
             skipped.append(f"{label}: {error}")
     return skipped

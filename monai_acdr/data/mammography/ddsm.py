@@ -93,11 +93,11 @@ def find_cases(root: Path, report: QualityReport) -> list[CaseFiles]:
             if not open_name(name).endswith(".ics"):
                 continue
             found = parse_name(f"{Path(open_name(name)).stem}.{VIEWS[0]}.LJPEG")
-            where = (folder / name).relative_to(root).as_posix()
+            location = (folder / name).relative_to(root).as_posix()
             if found is None:
-                report.add("invalid_case", where, "the name is not as in A-1509-1.ics")
+                report.add("invalid_case", location, "the name is not as in A-1509-1.ics")
             elif found.case in cases:
-                report.add("duplicate_image", where, f"{found.case} is in {cases[found.case].folder} too")
+                report.add("duplicate_image", location, f"{found.case} is in {cases[found.case].folder} too")
             else:
                 cases[found.case] = CaseFiles(found.case, found.patient, folder, folder / name)
         _join(root, folder, names, cases, report)
@@ -247,19 +247,19 @@ def case_items(
     Yields:
         Items without ``group``, but with ``case``, the case's folder as in ``cancer_01/case3013``.
     """
-    where = files.ics.relative_to(root).as_posix()
+    location = files.ics.relative_to(root).as_posix()
     try:
         case = read_ics(files.ics)
     except (OSError, ValueError) as error:
-        report.add("invalid_case", where, str(error))
+        report.add("invalid_case", location, str(error))
         return
     for view, film in case.films.items():
         if film.has_overlay and view not in files.overlays:
-            report.add("outline_absent", where, view)
+            report.add("outline_absent", location, view)
     for view, path in sorted(files.overlays.items()):
         subject = path.relative_to(root).as_posix()
         if view not in case.films:
-            report.add("invalid_case", where, f"has no size of {view}, so that its masses cannot be used")
+            report.add("invalid_case", location, f"has no size of {view}, so that its masses cannot be used")
         elif view not in files.films:
             report.add("annotation_without_image", subject, f"no {files.name}.{view}.LJPEG")
         else:
@@ -306,7 +306,7 @@ def _film_items(
             report.add("other_lesion", name, " ".join(entry["LESION_TYPE"] for entry in lesion.types))
             continue
         if name in names:
-            report.add("invalid_annotation", name, f"{lesion.where} occurs twice; the first one was used")
+            report.add("invalid_annotation", name, f"{lesion.location} occurs twice; the first one was used")
             continue
         names.add(name)
         contour = _contour(lesion, name, case.films[view].size, report)

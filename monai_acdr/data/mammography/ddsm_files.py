@@ -259,21 +259,21 @@ def find_ics(image: str | Path, ics_name: str) -> Path:
     return found[0]
 
 
-def _film(words: list[str], where: str) -> DDSMFilm | None:
+def _film(words: list[str], location: str) -> DDSMFilm | None:
     """The film of a line; None when LINES or PIXELS_PER_LINE has no value."""
     values = dict(zip(words, words[1:], strict=False))
     height, width, bits, resolution = (
-        _number(values.get(key), key, where) for key in ("LINES", "PIXELS_PER_LINE", "BITS_PER_PIXEL", "RESOLUTION")
+        _number(values.get(key), key, location) for key in ("LINES", "PIXELS_PER_LINE", "BITS_PER_PIXEL", "RESOLUTION")
     )
     if height is None or width is None:
         return None
     if not (height.is_integer() and width.is_integer() and max(height, width) <= MAX_SIDE):
-        raise ValueError(f"Expected sizes in 1..{MAX_SIDE}, but got {height:g} x {width:g} in {where}: correct it.")
-    check_pixels(where, (int(height), int(width)))
+        raise ValueError(f"Expected sizes in 1..{MAX_SIDE}, but got {height:g} x {width:g} in {location}: correct it.")
+    check_pixels(location, (int(height), int(width)))
     return DDSMFilm((int(height), int(width)), None if bits is None else int(bits), resolution, "OVERLAY" in words)
 
 
-def _number(text: str | None, key: str, where: str) -> float | None:
+def _number(text: str | None, key: str, location: str) -> float | None:
     """A positive number; None when the field is absent or empty, so that the next keyword stands in its place."""
     if text is None or text[0].isalpha():
         return None
@@ -282,7 +282,7 @@ def _number(text: str | None, key: str, where: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 < value < 1e6:
-        raise ValueError(f"Expected {key} to be a positive number, but got {text[:20]!r} in {where}: correct it.")
+        raise ValueError(f"Expected {key} to be a positive number, but got {text[:20]!r} in {location}: correct it.")
     return value
 
 
@@ -297,12 +297,12 @@ MIN_WINDOW = 1_000_000
 """Pixels of a rectangle around an outline that is never too large."""
 
 
-def follow_chain(words: Sequence[str], where: str) -> np.ndarray:
+def follow_chain(words: Sequence[str], location: str) -> np.ndarray:
     """Walk a chain code.
 
     Args:
         words: column and row of the first pixel, 0-based, then the codes 0 to 7.
-        where: file and lesion, for messages.
+        location: file and lesion, for messages.
 
     Returns:
         (N, 2) int64 pixels (column, row), the first one included.
@@ -312,13 +312,13 @@ def follow_chain(words: Sequence[str], where: str) -> np.ndarray:
     """
     if len(words) < 2 or not all(word.isdecimal() and int(word[:9]) <= MAX_COORDINATE for word in words[:2]):
         raise ValueError(
-            f"Expected column and row at the beginning of the outline of {where}, but got "
+            f"Expected column and row at the beginning of the outline of {location}, but got "
             f"{' '.join(words[:2])[:20]!r}: copy the file again."
         )
     wrong = sorted(set(words[2:]) - set("01234567"))
     if wrong:
         raise ValueError(
-            f"Expected codes of 0 to 7 in the outline of {where}, but got {wrong[0][:20]!r}: copy the file again."
+            f"Expected codes of 0 to 7 in the outline of {location}, but got {wrong[0][:20]!r}: copy the file again."
         )
     start = np.array([[int(word) for word in words[:2]]], dtype=np.int64)
     codes = np.array([int(word) for word in words[2:]], dtype=np.int64)
@@ -413,11 +413,11 @@ class DDSMLesion:
         pathology: ``"MALIGNANT"``, ``"BENIGN"``, ``"BENIGN_WITHOUT_CALLBACK"``, ``"UNPROVEN"`` or "".
         boundary: text of the outline's chain code up to ``#``; None when the file has no BOUNDARY.
         is_complete: the ``#`` is there.
-        where: file and number, for messages.
+        location: file and number, for messages.
     """
 
     number: int
-    where: str
+    location: str
     types: list[dict[str, str]] = field(default_factory=list)
     assessment: str = ""
     subtlety: str = ""
@@ -441,12 +441,12 @@ class DDSMLesion:
             ValueError: when there is no outline, it is cut off, or it is not a chain code.
         """
         if self.boundary is None:
-            raise ValueError(f"Expected a line BOUNDARY in {self.where}, but it is missing: leave this lesion out.")
+            raise ValueError(f"Expected a line BOUNDARY in {self.location}, but it is missing: leave this lesion out.")
         if not self.is_complete:
             raise ValueError(
-                f"Expected the outline of {self.where} to end in '#', but it is cut off: copy or download it again."
+                f"Expected the outline of {self.location} to end in '#', but it is cut off: copy or download it again."
             )
-        return follow_chain(self.boundary.split(), self.where)
+        return follow_chain(self.boundary.split(), self.location)
 
 
 def read_overlay(path: str | Path) -> tuple[list[DDSMLesion], int | None]:

@@ -161,13 +161,13 @@ class InbreastRoi:
         name: as written, for example ``"Mass "``.
         texts: its points, not parsed yet.
         declared: ``NumberOfPoints``; None when absent or no integer.
-        where: file and number of the region, from 1, for messages.
+        location: file and number of the region, from 1, for messages.
     """
 
     name: str
     texts: tuple[Any, ...]
     declared: int | None
-    where: str
+    location: str
 
     def vertices(self) -> np.ndarray:
         """(N, 2) float64 points (x, y) in pixels, in order; N may be anything from 0.
@@ -184,7 +184,8 @@ class InbreastRoi:
         x, y = map(float, match.groups()) if match else (np.inf, np.inf)
         if not max(abs(x), abs(y)) < MAX_COORDINATE:
             raise ValueError(
-                f"Expected point {number} of {self.where} to be '(x, y)', but got {str(text)[:40]!r}: export it again."
+                f"Expected point {number} of {self.location} to be '(x, y)', but got {str(text)[:40]!r}: export it "
+                "again."
             )
         return x, y
 
@@ -223,7 +224,7 @@ def _load(path: Path, data: bytes) -> Any:
     try:
         _check_xml(path, data)
         return plistlib.loads(data, fmt=plistlib.FMT_XML)
-    except _Refused as error:
+    except _RefusedXMLError as error:
         raise ValueError(str(error)) from None
     except (ExpatError, plistlib.InvalidFileException, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(
@@ -232,7 +233,7 @@ def _load(path: Path, data: bytes) -> Any:
         ) from error
 
 
-class _Refused(Exception):
+class _RefusedXMLError(Exception):
     """Error for well-formed XML that is not a usable file; the message is for the user."""
 
 
@@ -243,16 +244,16 @@ def _check_xml(path: Path, data: bytes) -> None:
 
     Raises:
         ExpatError: when it is not well-formed.
-        _Refused: when it declares anything, is nested deeply, or has very many attributes or very long numbers.
+        _RefusedXMLError: when it declares anything, is nested deeply, or has very many attributes or very long numbers.
     """
     # No tag is parsed before this: what follows a sign < up to the next one holds at most one tag.
     if any(part.count(b"=") > MAX_ATTRIBUTES for part in data.split(b"<")):
-        raise _Refused(f"Expected at most {MAX_ATTRIBUTES} attributes, but {path} has more: copy it again.")
+        raise _RefusedXMLError(f"Expected at most {MAX_ATTRIBUTES} attributes, but {path} has more: copy it again.")
     parser = ParserCreate()
     depth = digits = 0
 
     def declare(*_: Any) -> None:
-        raise _Refused(
+        raise _RefusedXMLError(
             f"Expected a plain property list, but {path} declares entities or a document type of its own, which can "
             "exhaust memory or fetch files: take the file from the original archive, and do not open this one."
         )
@@ -265,13 +266,17 @@ def _check_xml(path: Path, data: bytes) -> None:
         nonlocal depth, digits
         depth, digits = depth + 1, 0
         if depth > MAX_DEPTH:
-            raise _Refused(f"Expected at most {MAX_DEPTH} levels of elements, but {path} has more: copy it again.")
+            raise _RefusedXMLError(
+                f"Expected at most {MAX_DEPTH} levels of elements, but {path} has more: copy it again."
+            )
 
     def end(name: str) -> None:
         nonlocal depth
         depth -= 1
         if name == "integer" and digits > MAX_DIGITS:
-            raise _Refused(f"Expected integers of at most {MAX_DIGITS} digits, but {path} has more: copy it again.")
+            raise _RefusedXMLError(
+                f"Expected integers of at most {MAX_DIGITS} digits, but {path} has more: copy it again."
+            )
 
     def text(content: str) -> None:
         nonlocal digits
@@ -282,11 +287,11 @@ def _check_xml(path: Path, data: bytes) -> None:
     parser.Parse(data, True)
 
 
-def _roi(roi: Any, where: str) -> InbreastRoi:
+def _roi(roi: Any, location: str) -> InbreastRoi:
     name, texts, declared = roi.get("Name", ""), roi.get("Point_px", []), roi.get("NumberOfPoints")
     if not isinstance(name, str) or not isinstance(texts, list):
         raise TypeError
-    return InbreastRoi(name, tuple(texts), declared if type(declared) is int else None, where)
+    return InbreastRoi(name, tuple(texts), declared if type(declared) is int else None, location)
 
 
 def open_outline(vertices: np.ndarray) -> np.ndarray:

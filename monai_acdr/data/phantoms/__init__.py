@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from monai_acdr.data.phantoms.heart import END_DIASTOLE, FrameContours, ShortAxisPhantom, end_systole
-from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin, write_ddsm_cases, write_inbreast_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_cases, write_ddsm_cases, write_inbreast_cases
 from monai_acdr.data.phantoms.output_folder import check_replaceable
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.phantoms.short_axis import split_groups, write_short_axis_studies
@@ -18,9 +18,9 @@ __all__ = [
     "check_replaceable",
     "end_systole",
     "split_groups",
-    "write_cbis_ddsm_twin",
+    "write_cbis_ddsm_cases",
     "write_ddsm_cases",
-    "write_inbreast_twin",
+    "write_inbreast_cases",
     "write_pair_folder",
     "write_short_axis_studies",
 ]

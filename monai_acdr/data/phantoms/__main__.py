@@ -11,16 +11,16 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin, write_ddsm_cases, write_inbreast_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_cases, write_ddsm_cases, write_inbreast_cases
 from monai_acdr.data.phantoms.pairs import write_pair_folder
 from monai_acdr.data.phantoms.short_axis import write_short_axis_studies
 from monai_acdr.signals import stop_on_signals
 
 WRITERS: dict[str, Callable[..., Path]] = {
     "short_axis": write_short_axis_studies,
-    "inbreast": write_inbreast_twin,
+    "inbreast": write_inbreast_cases,
     "ddsm": write_ddsm_cases,
-    "cbis_ddsm": write_cbis_ddsm_twin,
+    "cbis_ddsm": write_cbis_ddsm_cases,
     "pairs": write_pair_folder,
 }
 """Data sets that can be written, and their functions."""
@@ -34,8 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's options; defaults are those of the writers, which make the demo data."""
     parser = argparse.ArgumentParser(
         prog="python -m monai_acdr.data.phantoms",
-        description="Write a synthetic twin of a data set: short-axis cine studies with contours and link.csv; "
-        "or mammograms with masses of known outline, in the formats of their archives.",
+        description="Write synthetic cases in the format of a data set: short-axis cine studies with contours and "
+        "link.csv; or mammograms with masses of known outline, in the formats of their archives.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("output_dir", help="folder: absent, empty, or an earlier output of this command")

@@ -401,8 +401,8 @@ class ShortAxisPhantom:
 
     def contours(self, slice_index: int, phase: int) -> FrameContours:
         """The true contours of a frame, in pixels."""
-        where = self.level(slice_index), self.contraction(phase)
-        inner, outer = self.heart.endocardium(*where), self.heart.epicardium(*where)
+        level_and_contraction = self.level(slice_index), self.contraction(phase)
+        inner, outer = self.heart.endocardium(*level_and_contraction), self.heart.epicardium(*level_and_contraction)
         return FrameContours(self._vertices(inner), self._vertices(outer))
 
     def images(self, slice_index: int) -> np.ndarray:
@@ -424,19 +424,19 @@ class ShortAxisPhantom:
 
     def _layers(self, level: float, contraction: float) -> list[tuple[Outline, np.ndarray]]:
         """Outlines and what fills them, from the back to the front; always seven of them."""
-        heart, where = self.heart, (level, contraction)
+        heart, level_and_contraction = self.heart, (level, contraction)
         blood = 1 + self.blood_texture
         wall = self.myocardium * (1 + self.blood_texture)
         # Thick slices mix in the wall where the cavity narrows: apical blood looks darker.
         cavity = blood * (1 - 0.3 * max(0.0, level - 0.7) / 0.3)
-        right = heart.right_ventricle(*where)
+        right = heart.right_ventricle(*level_and_contraction)
         return [
-            (heart.epicardial_fat(*where), FAT * blood),
+            (heart.epicardial_fat(*level_and_contraction), FAT * blood),
             (right.grown(RIGHT_WALL * (right.radii > 0)), wall),
             (right, blood),
-            (heart.epicardium(*where), wall),
-            (heart.endocardium(*where), cavity),
-            *((muscle, wall) for muscle in heart.papillary_muscles(*where)),
+            (heart.epicardium(*level_and_contraction), wall),
+            (heart.endocardium(*level_and_contraction), cavity),
+            *((muscle, wall) for muscle in heart.papillary_muscles(*level_and_contraction)),
         ]
 
     def _coverage(self, outlines: list[Outline]) -> Iterator[np.ndarray | float]:

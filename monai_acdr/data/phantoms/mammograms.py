@@ -3,7 +3,7 @@
 
 """Synthetic breasts with masses, in the layouts of INbreast, DDSM and CBIS-DDSM.
 
-INbreast (:func:`write_inbreast_twin`):
+INbreast (:func:`write_inbreast_cases`):
 
     AllDICOMs/<image>_<patient>_MG_<L|R>_<CC|ML>_ANON.dcm    four views per patient; names have ML for MLO
     AllXML/<image>.xml                                       outlines as OsiriX writes them; normal images have none
@@ -25,7 +25,7 @@ The LJPEG encoder is simple and exact, neither compact nor fast: ITU-T T.81, pro
 code. As in PVRG's files, the first line is predicted like all others, over a virtual line of 2^(P - 1). Height and
 width are swapped in every second header, and every third overlay is gzipped.
 
-CBIS-DDSM (:func:`write_cbis_ddsm_twin`):
+CBIS-DDSM (:func:`write_cbis_ddsm_cases`):
 
     mass_case_description_{train,test}_set.csv
     Mass-Training_P_00001_LEFT_CC/<study>/<series>/1-1.dcm       full mammogram, 16 bit
@@ -67,12 +67,12 @@ __all__ = [
     "BreastPhantom",
     "FilmPhantom",
     "LARGEST_VALUE",
-    "check_twin",
+    "check_cases",
     "draw_film",
     "encode_ljpeg",
-    "write_cbis_ddsm_twin",
+    "write_cbis_ddsm_cases",
     "write_ddsm_cases",
-    "write_inbreast_twin",
+    "write_inbreast_cases",
 ]
 
 LARGEST_VALUE = (1 << 14) - 1
@@ -86,7 +86,7 @@ ATTEMPTS = 200
 FILM_HEIGHT = 285.88
 
 
-def check_twin(num_patients: int, size: Sequence[int], seed: int, fewest: int = 1) -> tuple[int, int]:
+def check_cases(num_patients: int, size: Sequence[int], seed: int, fewest: int = 1) -> tuple[int, int]:
     """The size (H, W) of the synthetic images, when the arguments are in range.
 
     Raises:
@@ -278,7 +278,7 @@ MAMMOGRAM_STORAGE = UID("1.2.840.10008.5.1.4.1.1.1.2")
 """Digital Mammography X-Ray Image Storage - For Presentation."""
 
 
-def write_inbreast_twin(
+def write_inbreast_cases(
     output_dir: str | Path, num_patients: int = 8, size: tuple[int, int] = (256, 208), seed: int = 0
 ) -> Path:
     """Write synthetic mammograms with the outlines of their masses.
@@ -298,8 +298,8 @@ def write_inbreast_twin(
         FileExistsError: when the folder holds anything that an earlier synthetic copy did not write.
         ValueError: when a number is out of range.
     """
-    size = check_twin(num_patients, size, seed)
-    parameters = {"function": "write_inbreast_twin", "num_patients": num_patients, "size": list(size), "seed": seed}
+    size = check_cases(num_patients, size, seed)
+    parameters = {"function": "write_inbreast_cases", "num_patients": num_patients, "size": list(size), "seed": seed}
     with replace_output(Path(output_dir), parameters) as folder:
         for name in ("AllDICOMs", "AllXML"):
             (folder / name).mkdir()
@@ -578,7 +578,7 @@ MARGIN = 4
 """Pixels around a mass in its crop."""
 
 
-def write_cbis_ddsm_twin(
+def write_cbis_ddsm_cases(
     output_dir: str | Path,
     num_patients: int = 8,
     size: tuple[int, int] = (256, 208),
@@ -603,8 +603,8 @@ def write_cbis_ddsm_twin(
         FileExistsError: when the folder holds anything that an earlier synthetic copy did not write.
         ValueError: when a number is out of range.
     """
-    size = check_twin(num_patients, size, seed, fewest=2)
-    parameters = {"function": "write_cbis_ddsm_twin", "num_patients": num_patients, "size": list(size), "seed": seed}
+    size = check_cases(num_patients, size, seed, fewest=2)
+    parameters = {"function": "write_cbis_ddsm_cases", "num_patients": num_patients, "size": list(size), "seed": seed}
     with replace_output(Path(output_dir), {**parameters, "spacing": spacing}) as folder:
         writer = _Writer(folder, size, seed, spacing)
         half = (num_patients + 1) // 2

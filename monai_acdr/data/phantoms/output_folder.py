@@ -22,7 +22,7 @@ __all__ = ["MANIFEST", "check_replaceable", "replace_output"]
 
 MANIFEST = "phantom.json"
 GENERATOR = "monai_acdr.data.phantoms"
-LAST = "link.csv"
+LAST_FILE = "link.csv"
 """Moved into place last: a reader that finds it finds the rest."""
 
 
@@ -39,7 +39,7 @@ def replace_output(folder: Path, parameters: dict[str, Any]) -> Iterator[Path]:
             another process writes to it.
     """
     check_replaceable(folder)
-    with lock_folder(folder) as locked, publish_into(locked, check_replaceable(locked), LAST, False) as partial:
+    with lock_folder(folder) as locked, publish_into(locked, check_replaceable(locked), LAST_FILE, False) as partial:
         yield partial
         files = {path.relative_to(partial).as_posix(): _digest(path) for path in _files(partial)}
         manifest = json.dumps({"generator": GENERATOR, **parameters, "files": files}, indent=1) + "\n"

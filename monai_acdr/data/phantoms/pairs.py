@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from monai_acdr.data.phantoms.mammograms import LARGEST_VALUE, BreastPhantom, check_twin
+from monai_acdr.data.phantoms.mammograms import LARGEST_VALUE, BreastPhantom, check_cases
 from monai_acdr.data.phantoms.output_folder import replace_output
 from monai_acdr.transforms.contour import contour_to_mask
 
@@ -53,7 +53,7 @@ def write_pair_folder(
     """
     if layout not in PAIR_LAYOUTS:
         raise ValueError(f"Expected `layout` to be one of {PAIR_LAYOUTS}, but got {layout!r}.")
-    size = check_twin(num_patients, size, seed)
+    size = check_cases(num_patients, size, seed)
     parameters = {"function": "write_pair_folder", "num_patients": num_patients, "size": list(size), "seed": seed}
     with replace_output(Path(output_dir), {**parameters, "layout": layout}) as folder:
         if layout == "table":

@@ -181,25 +181,25 @@ def read_link_table(path: Path) -> list[LinkedPatient]:
     return patients
 
 
-def folder_name(name: str, where: str) -> str:
+def folder_name(name: str, location: str) -> str:
     """Check that a name from a table is one plain folder name, so that no table leads out of the data set; return it.
 
     Raises:
         ValueError: for an empty name, ``.``, ``..``, separators, drive letters and control characters.
     """
     if not name or name in (".", "..") or any(c in '/\\:*?"<>|' or ord(c) < 32 for c in name):
-        raise ValueError(f"Expected the plain name of a folder, but got {name!r} in {where}: correct that row.")
+        raise ValueError(f"Expected the plain name of a folder, but got {name!r} in {location}: correct that row.")
     return name
 
 
-def _parse_row(cells: dict[str, str], where: str) -> LinkedPatient:
-    patient_id = folder_name(cells.get("patientid", ""), where)
-    original_id = folder_name(cells.get("originalid", ""), where)
+def _parse_row(cells: dict[str, str], location: str) -> LinkedPatient:
+    patient_id = folder_name(cells.get("patientid", ""), location)
+    original_id = folder_name(cells.get("originalid", ""), location)
     group = cells.get("group", "")
     if group:
         try:
             return LinkedPatient(patient_id, original_id, parse_group(group))
         except ValueError as error:
-            raise ValueError(f"{error} It stands in {where}: correct it or leave it empty.") from error
+            raise ValueError(f"{error} It stands in {location}: correct it or leave it empty.") from error
     case = find_case(original_id)
     return LinkedPatient(patient_id, original_id, case.group if case else UNASSIGNED)

@@ -75,7 +75,7 @@ __all__ = [
 Series = dict[int, Path]
 """Files by frame number."""
 
-_LOOKED_AT = 8
+_COMPARED_FRAMES = 8
 """Frames whose pixels are compared when frame numbers alone do not decide."""
 
 
@@ -103,7 +103,7 @@ def choose_series(series: dict[str, Series], contours: Series, patient: str, rep
 def _fit(series: Series, contours: Series) -> float:
     """Mean contrast of the contours on the images of one series; minus infinity when no image can be read."""
     maps = []
-    for frame in sorted(series.keys() & contours.keys())[:_LOOKED_AT]:
+    for frame in sorted(series.keys() & contours.keys())[:_COMPARED_FRAMES]:
         try:
             image = load_gray(series[frame])
             mask = load_mask(contours[frame], (image.shape[0], image.shape[1]))
@@ -281,8 +281,8 @@ def _series(root: Path, tree: Tree, folders: list[Path]) -> dict[str, Series]:
         for name in tree[folder]:
             match = _IMAGE_NAME.fullmatch(name)
             if match:
-                where = folder.relative_to(root).as_posix()
-                label = f"{where}/IM-{match[1]}" if match[1] else where
+                location = folder.relative_to(root).as_posix()
+                label = f"{location}/IM-{match[1]}" if match[1] else location
                 series.setdefault(label, {}).setdefault(int(match[2]), folder / name)
     return series
 

@@ -21,7 +21,7 @@ __all__ = ["FrameOptions", "RandFrame"]
 
 _BRIGHTEST = 1.6
 """Intensities are cut at this many times their 99.5th percentile."""
-_ROOM = 0.05
+_BORDER_MARGIN = 0.05
 """Least distance of an object from the border of a narrowed view, in half sides."""
 
 
@@ -161,7 +161,7 @@ class RandFrame:
         keep_x = line[None, None] < width[:, None, None]
         keep_y = line[None, :, None] < width[:, None, None]
         keep = torch.where(along_x[:, None, None], keep_x, keep_y)
-        covers = torch.where(along_x, place[:, 0].abs(), place[:, 1].abs()) * 2 > width - _ROOM
+        covers = torch.where(along_x, place[:, 0].abs(), place[:, 1].abs()) * 2 > width - _BORDER_MARGIN
         return view * (keep | covers[:, None, None])[:, None]
 
     def _other_scanner(self, view: Tensor) -> Tensor:

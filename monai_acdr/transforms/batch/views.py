@@ -235,7 +235,7 @@ def _mean(image: Tensor, weight: Tensor) -> Tensor:
 ANCHORS = ("contour", "image")
 
 
-_FAR = 1.6
+_WARP_REACH = 1.6
 """Nothing is warped from this multiple of the outermost contour's distance on."""
 
 
@@ -243,7 +243,7 @@ _THINNEST = 0.07
 """A wall keeps at least this share of the outer contour's distance."""
 
 
-_SOFT = 0.0067
+_SOFT_BORDER = 0.0067
 """Width of the border of the soft masks, in sides of the view."""
 
 
@@ -400,9 +400,9 @@ class RandView:
         before = torch.stack(radii, 1)
         batch, rings, angles = before.shape
         on = torch.rand(batch, 1) < options.warp_prob
-        usual = draw_log_uniform(batch, max(min(0.45, options.cavity[1]), options.cavity[0]), options.cavity[1])
+        typical = draw_log_uniform(batch, max(min(0.45, options.cavity[1]), options.cavity[0]), options.cavity[1])
         small = torch.rand(batch) * max(0.45 - options.cavity[0], 0) + options.cavity[0]
-        factor = torch.where(torch.rand(batch) < options.tiny, small, usual)[:, None]
+        factor = torch.where(torch.rand(batch) < options.tiny, small, typical)[:, None]
         turns = torch.arange(angles) * (2 * math.pi / angles) - torch.rand(batch, 1) * math.pi
         factor = factor * (1 + options.bend * torch.rand(batch, 1) * torch.cos(2 * turns))
         factor = torch.where(on, factor, torch.ones(1)).to(before)
@@ -414,7 +414,7 @@ class RandView:
             after.insert(0, torch.minimum(requested, (1 - _THINNEST) * after[0]))
         unmoved = ~on.to(before.device)[:, None]
         target = torch.where(unmoved, before, torch.stack(after, 1))
-        return RingWarp(before, target, _FAR * torch.maximum(before[:, -1], target[:, -1]))
+        return RingWarp(before, target, _WARP_REACH * torch.maximum(before[:, -1], target[:, -1]))
 
     def _place(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Matrix (B, 2, 2) from sides of the view to pixels of the image, and shift (B, 2) in pixels."""
@@ -435,7 +435,9 @@ class RandView:
             empty = offsets.new_zeros(len(offsets), 1, self.size, self.size)
             return empty, empty
         distance = torch.linalg.vector_norm(offsets, dim=-1)
-        inside = [torch.sigmoid((warp.radius(offsets, ring) - distance) / (_SOFT * self.side)) for ring in (0, 1)]
+        inside = [
+            torch.sigmoid((warp.radius(offsets, ring) - distance) / (_SOFT_BORDER * self.side)) for ring in (0, 1)
+        ]
         first, second = (each.view(len(offsets), 1, self.size, self.size) for each in inside)
         return first, (second - first).clamp(min=0)
 

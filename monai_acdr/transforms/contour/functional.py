@@ -216,7 +216,7 @@ LEAST_AREA = 0.1
 """Smallest share of a mask's area that its contour encloses: a mask as thin as a line has no contour at the margin."""
 
 
-GRID = 0.5
+READER_GRID_PX = 0.5
 """Grid of the coordinates in readers' files, pixels."""
 
 
@@ -343,11 +343,11 @@ def _chain(contour: np.ndarray) -> np.ndarray:
     """Contour (N, 2) as a chain (M, 2) on the grid of readers' files: each point is a neighbor of the previous one."""
     following = np.roll(contour, -1, axis=0)
     lengths = np.hypot(*(following - contour).T)
-    step = max(GRID / 2, float(lengths.sum()) / MAX_POINTS)
+    step = max(READER_GRID_PX / 2, float(lengths.sum()) / MAX_POINTS)
     counts = np.maximum(1, np.ceil(lengths / step)).astype(np.int64)
     edge = np.repeat(np.arange(len(contour)), counts)
     share = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)) / counts[edge]
-    points = np.floor((contour[edge] + share[:, None] * (following - contour)[edge]) / GRID + 0.5)
+    points = np.floor((contour[edge] + share[:, None] * (following - contour)[edge]) / READER_GRID_PX + 0.5)
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     chain: list[tuple[float, float]] = []
     for x, y in points.tolist():
@@ -355,7 +355,7 @@ def _chain(contour: np.ndarray) -> np.ndarray:
         if len(chain) > 1 and max(abs(x - chain[-2][0]), abs(y - chain[-2][1])) <= 1:
             chain.pop()
         chain.append((x, y))
-    return np.array(chain or contour[:1] / GRID) * GRID
+    return np.array(chain or contour[:1] / READER_GRID_PX) * READER_GRID_PX
 
 
 def _offset(points: np.ndarray, area: float) -> np.ndarray:

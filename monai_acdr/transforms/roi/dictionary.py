@@ -231,7 +231,7 @@ class RoiCropd(MapTransform, InvertibleTransform):
         self.roi_key = roi_key
         modes = ensure_tuple_rep(mode, len(self.keys))
         paddings = ensure_tuple_rep(padding_mode, len(self.keys))
-        self.croppers = [RoiCrop(size, *how, antialias) for how in zip(modes, paddings, strict=True)]
+        self.croppers = [RoiCrop(size, *options, antialias) for options in zip(modes, paddings, strict=True)]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         d = dict(data)

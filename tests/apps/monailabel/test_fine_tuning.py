@@ -13,7 +13,7 @@ import torch
 
 from monai_acdr.apps.monailabel.fine_tuning import FineTuning, fine_tune, one_training, reference_keys
 from monai_acdr.apps.monailabel.images import LabelImage
-from monai_acdr.apps.monailabel.model_store import Busy, ModelStore
+from monai_acdr.apps.monailabel.model_store import BusyError, ModelStore
 from monai_acdr.handlers import load_checkpoint, save_checkpoint
 from monai_acdr.handlers.checkpoints import join_members
 
@@ -64,7 +64,7 @@ def test_others_are_not(
 
 
 def test_one_at_a_time(heart_store: ModelStore, labeled: Any, figures: dict[str, Any], tmp_path: Path) -> None:
-    with one_training(heart_store.folder), pytest.raises(Busy, match="Expected no other training"):
+    with one_training(heart_store.folder), pytest.raises(BusyError, match="Expected no other training"):
         fine_tune(heart_store, labeled, tmp_path / "scratch")
     assert fine_tune(heart_store, labeled, tmp_path / "scratch")["published"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_acdr.apps.monailabel.model_store import ModelStore, Unusable
+from monai_acdr.apps.monailabel.model_store import ModelStore, UnusableModelError
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 
 
@@ -26,7 +26,7 @@ def test_a_bundle_without_weights_is_not_offered(tmp_path: Path, caplog: pytest.
     store = ModelStore("contour_acdr", tmp_path)
     assert not store.prepare() and [structure.label for structure in store.structures] == ["object"]
     assert "contour_acdr is not offered: it has no weights" in caplog.text
-    with pytest.raises(Unusable, match="its model file is missing: upload one"):
+    with pytest.raises(UnusableModelError, match="its model file is missing: upload one"):
         store.load()
 
 
@@ -43,13 +43,13 @@ def test_weights_are_read_again_when_they_change(heart_store: ModelStore) -> Non
 def test_damaged_weights(heart_store: ModelStore) -> None:
     good = heart_store.path.read_bytes()
     heart_store.path.write_bytes(good[: len(good) // 2])
-    with pytest.raises(Unusable, match="damaged or of another network: replace it, or delete it and start"):
+    with pytest.raises(UnusableModelError, match="damaged or of another network: replace it, or delete it and start"):
         heart_store.load()
     heart_store.previous.write_bytes(good)
-    with pytest.raises(Unusable, match="kept as model.previous.pt"):
+    with pytest.raises(UnusableModelError, match="kept as model.previous.pt"):
         heart_store.load()
     torch.save({"other": torch.zeros(1)}, heart_store.path)
-    with pytest.raises(Unusable, match="damaged or of another network"):
+    with pytest.raises(UnusableModelError, match="damaged or of another network"):
         heart_store.load()
 
 

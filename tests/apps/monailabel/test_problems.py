@@ -7,16 +7,16 @@ import errno
 
 import pytest
 
-from monai_acdr.apps.monailabel.model_store import Busy, NotFoundHere, Unusable, status_of
+from monai_acdr.apps.monailabel.model_store import BusyError, NotFoundError, UnusableModelError, status_of
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (NotFoundHere("m"), 404),
-        (Busy("m"), 409),
+        (NotFoundError("m"), 404),
+        (BusyError("m"), 409),
         (ValueError("m"), 400),
-        (Unusable("m"), 503),
+        (UnusableModelError("m"), 503),
         (ImportError("m"), 503),
     ],
 )

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from monai_acdr.data import LoadMassReferenced, mass_data_list
 from monai_acdr.data.mammography.cbis_ddsm import cbis_ddsm_data_list, load_cbis_mask
-from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_cases
 from monai_acdr.data.readers import MammogramReader
 from monai_acdr.data.report import QualityReport
 from monai_acdr.transforms import contour_to_mask
@@ -28,7 +28,7 @@ TRAIN = "mass_case_description_train_set.csv"
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cbis_ddsm_twin(tmp_path_factory.mktemp("cbis"), num_patients=4, size=(128, 104))
+    return write_cbis_ddsm_cases(tmp_path_factory.mktemp("cbis"), num_patients=4, size=(128, 104))
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from monai_acdr.data.mammography.cbis_ddsm import CbisFiles, DicomFile, choose_mask
-from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.mammograms import write_cbis_ddsm_cases
 from monai_acdr.data.report import QualityReport
 
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cbis_ddsm_twin(tmp_path_factory.mktemp("cbis") / "manifest" / "twin", num_patients=2, size=(64, 52))
+    return write_cbis_ddsm_cases(tmp_path_factory.mktemp("cbis") / "manifest" / "twin", num_patients=2, size=(64, 52))
 
 
 def _one(root: Path, pattern: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from monai_acdr.data.phantoms.mammograms import COLUMNS, write_cbis_ddsm_twin
+from monai_acdr.data.phantoms.mammograms import COLUMNS, write_cbis_ddsm_cases
 
 
 def _digest(root: Path) -> dict[str, bytes]:
@@ -20,7 +20,7 @@ def _digest(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cbis_ddsm_twin(tmp_path_factory.mktemp("cbis"), num_patients=3, size=(64, 52))
+    return write_cbis_ddsm_cases(tmp_path_factory.mktemp("cbis"), num_patients=3, size=(64, 52))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -29,8 +29,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_same_bytes(twin: Path, tmp_path: Path) -> None:
-    assert _digest(write_cbis_ddsm_twin(tmp_path / "a", num_patients=3, size=(64, 52))) == _digest(twin)
-    assert _digest(write_cbis_ddsm_twin(tmp_path / "a", num_patients=3, size=(64, 52), seed=1)) != _digest(twin)
+    assert _digest(write_cbis_ddsm_cases(tmp_path / "a", num_patients=3, size=(64, 52))) == _digest(twin)
+    assert _digest(write_cbis_ddsm_cases(tmp_path / "a", num_patients=3, size=(64, 52), seed=1)) != _digest(twin)
 
 
 def test_oddities(twin: Path) -> None:
@@ -50,11 +50,11 @@ def test_oddities(twin: Path) -> None:
 
 
 def test_arguments(tmp_path: Path) -> None:
-    path = write_cbis_ddsm_twin(tmp_path / "a", num_patients=2, size=(64, 52), spacing=0.05)
+    path = write_cbis_ddsm_cases(tmp_path / "a", num_patients=2, size=(64, 52), spacing=0.05)
     assert list(pydicom.dcmread(next(path.rglob("*.dcm"))).PixelSpacing) == [0.05, 0.05]
     with pytest.raises(ValueError, match="Expected `num_patients` >= 2"):
-        write_cbis_ddsm_twin(tmp_path / "b", num_patients=1)
+        write_cbis_ddsm_cases(tmp_path / "b", num_patients=1)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "mine.txt").touch()
     with pytest.raises(FileExistsError, match=r"mine.txt was not written by this generator"):
-        write_cbis_ddsm_twin(tmp_path / "c", num_patients=2, size=(64, 52))
+        write_cbis_ddsm_cases(tmp_path / "c", num_patients=2, size=(64, 52))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from monai_acdr.data.mammography import inbreast_data_list, read_inbreast_rois, read_inbreast_table
-from monai_acdr.data.phantoms.mammograms import write_inbreast_twin
+from monai_acdr.data.phantoms.mammograms import write_inbreast_cases
 from monai_acdr.data.readers import read_mammogram
 from monai_acdr.data.report import QualityReport
 from monai_acdr.networks.layers.rasterizer import rasterize_polygons
@@ -23,7 +23,7 @@ SIZE = (96, 80)
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_inbreast_twin(tmp_path_factory.mktemp("twin") / "in", num_patients=4, size=SIZE, seed=3)
+    return write_inbreast_cases(tmp_path_factory.mktemp("twin") / "in", num_patients=4, size=SIZE, seed=3)
 
 
 def test_read_back_without_findings(twin: Path) -> None:
@@ -72,20 +72,20 @@ def test_outlines_and_table_have_the_quirks_of_the_original(twin: Path) -> None:
 
 
 def test_the_same_arguments_give_the_same_bytes(twin: Path, tmp_path: Path) -> None:
-    again = write_inbreast_twin(tmp_path / "a", num_patients=4, size=SIZE, seed=3)
+    again = write_inbreast_cases(tmp_path / "a", num_patients=4, size=SIZE, seed=3)
     files = sorted(path.relative_to(twin) for path in twin.rglob("*") if path.is_file())
     assert all((twin / file).read_bytes() == (again / file).read_bytes() for file in files)
-    other = write_inbreast_twin(tmp_path / "b", num_patients=1, size=SIZE, seed=4)
+    other = write_inbreast_cases(tmp_path / "b", num_patients=1, size=SIZE, seed=4)
     assert not {path.name for path in (other / "AllDICOMs").iterdir()} & {file.name for file in files}
 
 
 def test_arguments_are_checked_and_foreign_files_kept(tmp_path: Path) -> None:
     for options in ({"num_patients": 0}, {"size": (10, 10)}, {"seed": -1}):
         with pytest.raises(ValueError, match="Expected `num_patients`"):
-            write_inbreast_twin(tmp_path / "a", **options)  # type: ignore[arg-type]
+            write_inbreast_cases(tmp_path / "a", **options)  # type: ignore[arg-type]
     (tmp_path / "mine.txt").touch()
     with pytest.raises(FileExistsError, match=r"mine\.txt"):
-        write_inbreast_twin(tmp_path, num_patients=1)
+        write_inbreast_cases(tmp_path, num_patients=1)
 
 
 def test_pixels_are_14_bit(twin: Path) -> None:

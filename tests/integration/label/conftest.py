@@ -26,7 +26,7 @@ from PIL import Image
 
 from monai_acdr.apps.monailabel.app_folder import make_app_folder
 from monai_acdr.bundle import bundle_root
-from monai_acdr.data.phantoms import write_inbreast_twin, write_short_axis_studies
+from monai_acdr.data.phantoms import write_inbreast_cases, write_short_axis_studies
 from monai_acdr.files import LOCK
 
 requests = pytest.importorskip("requests")
@@ -148,7 +148,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two cine studies and mammograms."""
     folder = tmp_path_factory.mktemp("phantoms")
     write_short_axis_studies(folder / "hearts", 2, SLICES, PHASES, SIZE, SPACING)
-    write_inbreast_twin(folder / "breasts", num_patients=1)
+    write_inbreast_cases(folder / "breasts", num_patients=1)
     return folder
 
 

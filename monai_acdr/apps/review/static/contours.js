@@ -9,7 +9,7 @@
 
 const WIDTH = [0.15, 3.0];
 const SAMPLES = 6;
-const SAME = 1e-9;
+const DUPLICATE_DISTANCE = 1e-9;
 const HALVINGS = 12;
 const PUSHES = 64;
 const NESTING_MARGIN = 0.01;
@@ -106,7 +106,7 @@ export function pullContour(c, arc, pull, halfWidth) {
     const place = modulo(arc + (s / SAMPLES) * halfWidth, length);
     let nearest = Infinity;
     for (let k = 0; k < count; k += 1) nearest = Math.min(nearest, gap(place, before[k], length));
-    if (s === 0 ? nearest > SAME * length : nearest > halfWidth / SAMPLES / 3) added.push(place);
+    if (s === 0 ? nearest > DUPLICATE_DISTANCE * length : nearest > halfWidth / SAMPLES / 3) added.push(place);
   }
   added.sort((a, b) => a - b);
   const result = new Float64Array(c.length + 2 * added.length);
@@ -256,9 +256,9 @@ function worstPlace(moved, other, side) {
     [tx, ty] = [near.foot[0] - point[0], near.foot[1] - point[1]];
   }
   const distance = Math.sqrt(tx * tx + ty * ty);
-  if (distance < SAME) {
+  if (distance < DUPLICATE_DISTANCE) {
     const middle = mean(moved), ox = point[0] - middle[0], oy = point[1] - middle[1];
-    const norm = Math.max(Math.sqrt(ox * ox + oy * oy), SAME);
+    const norm = Math.max(Math.sqrt(ox * ox + oy * oy), DUPLICATE_DISTANCE);
     return { clearance, arc, away: [(side * ox) / norm, (side * oy) / norm] };
   }
   const turn = clearance < 0 ? distance : -distance;

@@ -25,7 +25,7 @@ from monai_acdr.networks.layers.rasterizers.exact import FILL_RULES, fold, fold_
 
 __all__ = ["rasterize_dense"]
 
-FLAT = 1e-30
+ZERO_LENGTH = 1e-30
 """Lengths in pixels up to this count as zero, since derivatives hold powers of their reciprocals."""
 
 
@@ -115,5 +115,5 @@ def _unit(values: Tensor) -> Tensor:
 
 def _reciprocal(values: Tensor) -> Tensor:
     """1 / values, and 0 without derivative where they are nearly 0."""
-    flat = values.abs() <= FLAT
+    flat = values.abs() <= ZERO_LENGTH
     return torch.where(flat, 0.0, 1 / torch.where(flat, 1.0, values))

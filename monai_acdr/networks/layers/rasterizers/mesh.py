@@ -370,9 +370,9 @@ def _gradient_along_rows(grad: Tensor, points: Tensor, faces: Tensor, owner: Ten
     for spans in cut_triangles(points, faces, (grad.shape[1], grad.shape[2])):
         for is_right in (False, True):
             visible = _is_visible(spans, drawn, is_right).nonzero()[:, 0]
-            for some in visible.split(max(1, _MOST_GRADIENT_PIXELS // grad.shape[2])):
-                crossings = (spans.right if is_right else spans.left)[some]
-                pull = _pull(spans, some, crossings.x, asked, owner, is_right)
+            for chunk in visible.split(max(1, _MOST_GRADIENT_PIXELS // grad.shape[2])):
+                crossings = (spans.right if is_right else spans.left)[chunk]
+                pull = _pull(spans, chunk, crossings.x, asked, owner, is_right)
                 result = _add(result, crossings, pull)
     return result
 
@@ -389,12 +389,12 @@ def _is_visible(spans: Spans, drawn: Tensor, is_right: bool) -> Tensor:
     return drawn[spans.line, inner + margin] & ~drawn[spans.line, outer + margin]
 
 
-def _pull(spans: Spans, some: Tensor, x: Tensor, asked: Tensor, owner: Tensor, is_right: bool) -> Tensor:
+def _pull(spans: Spans, chunk: Tensor, x: Tensor, asked: Tensor, owner: Tensor, is_right: bool) -> Tensor:
     """(n,) sum of dI / d over the pixels of a row, where the edge changes them as asked."""
-    line = spans.line[some]
+    line = spans.line[chunk]
     column = torch.arange(asked.shape[1], device=x.device)
-    is_outside = column >= spans.stop[some, None] if is_right else column < spans.first[some, None]
-    is_own = owner.index_select(0, line) == spans.face[some, None]
+    is_outside = column >= spans.stop[chunk, None] if is_right else column < spans.first[chunk, None]
+    is_own = owner.index_select(0, line) == spans.face[chunk, None]
     asked = asked.index_select(0, line)
     asked = torch.where(is_own, asked, asked.clamp(max=0).mul_(is_outside))
     distance = ((column + 0.5).to(asked.dtype) - x.to(asked.dtype)[:, None]).abs_().add_(LEAST_DISTANCE)

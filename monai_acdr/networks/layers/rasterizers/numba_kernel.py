@@ -123,7 +123,7 @@ def forward_pass(polygons, rule, masks, windings):  # type: ignore[no-untyped-de
     # A margin as in exact.py: one column on the left, two on the right, one row below. Rows go back to zero after use.
     accumulator = np.zeros((height + 1, width + 3))
     first, last = np.full(height + 1, width + 3), np.full(height + 1, -1)
-    where, what = np.empty((2 * (height + width) + 16, 3), np.int64), np.empty((2 * (height + width) + 16, 4))
+    cells, pieces = np.empty((2 * (height + width) + 16, 3), np.int64), np.empty((2 * (height + width) + 16, 4))
     for sample in range(batch):
         if not _is_finite(polygons[sample]):
             masks[sample] = np.nan
@@ -132,11 +132,11 @@ def forward_pass(polygons, rule, masks, windings):  # type: ignore[no-untyped-de
             continue
         for ring in range(rings):
             for start in range(num_vertices):
-                count = _cut_edge(polygons[sample, ring], start, height, width, where, what)
+                count = _cut_edge(polygons[sample, ring], start, height, width, cells, pieces)
                 for piece in range(count):
-                    row, column = where[piece, 0], where[piece, 1] + 1
-                    to_right = what[piece, 2] * what[piece, 3]
-                    accumulator[row, column] += what[piece, 2] - to_right
+                    row, column = cells[piece, 0], cells[piece, 1] + 1
+                    to_right = pieces[piece, 2] * pieces[piece, 3]
+                    accumulator[row, column] += pieces[piece, 2] - to_right
                     accumulator[row, column + 1] += to_right
                     first[row], last[row] = min(first[row], column), max(last[row], column + 1)
         for row in range(height + 1):
@@ -176,7 +176,7 @@ def backward_pass(grads, polygons, windings, rule, results):  # type: ignore[no-
     """Fill results (B, R, K, 2) by Reynolds' transport theorem, see exact.py."""
     batch, rings, num_vertices, _ = polygons.shape
     height, width = grads.shape[1], grads.shape[2]
-    where, what = np.empty((2 * (height + width) + 16, 3), np.int64), np.empty((2 * (height + width) + 16, 4))
+    cells, pieces = np.empty((2 * (height + width) + 16, 3), np.int64), np.empty((2 * (height + width) + 16, 4))
     sums = np.empty((num_vertices, 2))
     for sample in range(batch):
         if not _is_finite(polygons[sample]):
@@ -188,11 +188,11 @@ def backward_pass(grads, polygons, windings, rule, results):  # type: ignore[no-
             for start in range(num_vertices):
                 end = start + 1 if start + 1 < num_vertices else 0
                 at_start, at_end = 0.0, 0.0
-                for piece in range(_cut_edge(vertices, start, height, width, where, what)):
+                for piece in range(_cut_edge(vertices, start, height, width, cells, pieces)):
                     density = _density(
-                        grads[sample], windings[sample], where[piece, 0], where[piece, 1], where[piece, 2], rule
+                        grads[sample], windings[sample], cells[piece, 0], cells[piece, 1], cells[piece, 2], rule
                     )
-                    t_start, t_end = what[piece, 0], what[piece, 1]
+                    t_start, t_end = pieces[piece, 0], pieces[piece, 1]
                     moment = density * 0.5 * (t_end * t_end - t_start * t_start)
                     at_end += moment
                     at_start += density * (t_end - t_start) - moment
@@ -206,7 +206,7 @@ def backward_pass(grads, polygons, windings, rule, results):  # type: ignore[no-
 
 
 @_compile
-def _cut_edge(vertices, start, height, width, where, what):  # type: ignore[no-untyped-def]
+def _cut_edge(vertices, start, height, width, cells, pieces):  # type: ignore[no-untyped-def]
     """Cut the edge from vertex ``start`` to the next as exact.cut_edges does; the number of pieces.
 
     ``where`` takes (row, column, flags) and ``what`` (t_start, t_end, dy, x_mean) of each piece.
@@ -249,9 +249,9 @@ def _cut_edge(vertices, start, height, width, where, what):  # type: ignore[no-u
                 line = offset + 1 if step > 0 else offset
                 t_to = min(max((line - x0) / dx, t_start), t_end)
                 y_to = y0 + t_to * dy
-            where[count, 0], where[count, 1], where[count, 2] = row, column, flags
-            what[count, 0], what[count, 1], what[count, 2] = t_from, t_to, y_to - y_from
-            what[count, 3] = min(max(x0 + 0.5 * (t_from + t_to) * dx - offset, 0.0), 1.0)
+            cells[count, 0], cells[count, 1], cells[count, 2] = row, column, flags
+            pieces[count, 0], pieces[count, 1], pieces[count, 2] = t_from, t_to, y_to - y_from
+            pieces[count, 3] = min(max(x0 + 0.5 * (t_from + t_to) * dx - offset, 0.0), 1.0)
             count += 1
             if column == stop:
                 break

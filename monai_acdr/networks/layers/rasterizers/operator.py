@@ -240,7 +240,7 @@ def check_parity(kernel: Any, device: torch.device, dtype: torch.dtype, fill_rul
         }
     of_masks, of_gradients = _TOLERANCES[dtype]
     limits = {"mask": of_masks, "winding": of_masks, "gradient": of_gradients}
-    wrong = [f"{what} by {difference:.2g}" for what, difference in differences.items() if difference > limits[what]]
+    wrong = [f"{name} by {difference:.2g}" for name, difference in differences.items() if difference > limits[name]]
     if wrong:
         raise ArithmeticError(f"{dtype} polygons by rule {fill_rule!r} differ from plain torch: {', '.join(wrong)}")
     return differences

@@ -28,7 +28,7 @@ SOFT_FILL_RULES = ("nonzero", "evenodd")
 _MOST_PAIRS = 2**17
 """Pairs of pixels and edges per block: bounds the memory, and keeps a block in the cache."""
 
-_FAR = 2.0**12
+_FAR_PX = 2.0**12
 """Beyond this many pixels float32 is too coarse for distances within a frame, and float64 is used."""
 
 _FARTHEST = 1e15
@@ -81,7 +81,7 @@ class _SoftMask(torch.autograd.Function):
     def forward(ctx, contours, size, softness, fill_rule):  # type: ignore[no-untyped-def]
         finite = torch.isfinite(contours).flatten(1).all(1)[:, None, None]
         clean = torch.where(finite[..., None], contours, 0).clamp(-_FARTHEST, _FARTHEST)
-        is_far = contours.device.type != "mps" and bool((clean.abs() > _FAR).any())
+        is_far = contours.device.type != "mps" and bool((clean.abs() > _FAR_PX).any())
         start = clean.to(torch.float64 if is_far else contours.dtype)
         end = torch.roll(start, -1, dims=2).flatten(1, 2)
         start = start.flatten(1, 2)
@@ -131,15 +131,15 @@ def _nearest_edge(start: Tensor, end: Tensor, size: tuple[int, int]) -> Tensor:
     masks = max(1, _MOST_PAIRS // (rows * width * edges))
     x, y = _centers(size, start)
     for first_mask in range(0, batch, masks):
-        some = slice(first_mask, first_mask + masks)
+        chunk = slice(first_mask, first_mask + masks)
         for first_row in range(0, height, rows):
             strip = slice(first_row, first_row + rows)
-            least = torch.full_like(edge[some, strip], float("inf"), dtype=start.dtype)
+            least = torch.full_like(edge[chunk, strip], float("inf"), dtype=start.dtype)
             for begin in range(0, num_edges, edges):
                 part = slice(begin, begin + edges)
-                squared, index = _squared_distance(start[some, part], end[some, part], x, y[strip]).min(1)
+                squared, index = _squared_distance(start[chunk, part], end[chunk, part], x, y[strip]).min(1)
                 closer = squared < least
-                edge[some, strip] = torch.where(closer, index + begin, edge[some, strip])
+                edge[chunk, strip] = torch.where(closer, index + begin, edge[chunk, strip])
                 least = torch.where(closer, squared, least)
     return edge
 
@@ -173,15 +173,15 @@ def _is_inside(start: Tensor, end: Tensor, size: tuple[int, int], fill_rule: str
     _, y = _centers(size, start)
     step = max(1, _MOST_PAIRS // (height * num_edges))
     for first_mask in range(0, batch, step):
-        some = slice(first_mask, first_mask + step)
-        (x0, y0), (x1, y1) = start[some, None].unbind(-1), end[some, None].unbind(-1)
+        chunk = slice(first_mask, first_mask + step)
+        (x0, y0), (x1, y1) = start[chunk, None].unbind(-1), end[chunk, None].unbind(-1)
         rows = y[:, None]
         turn = (y1 > rows).int() - (y0 > rows).int()
         rise = y1 - y0
         share = ((rows - y0) / torch.where(rise == 0, torch.ones_like(rise), rise)).clamp(0, 1)
         crossing = x0 + share * (x1 - x0)
         column = first_center(crossing, (0, width))
-        turns[some].scatter_add_(2, column, turn)
+        turns[chunk].scatter_add_(2, column, turn)
     turns = turns[..., :width].cumsum(-1, dtype=torch.int32)
     return turns != 0 if fill_rule == "nonzero" else turns % 2 != 0
 

@@ -42,7 +42,7 @@ def roi(*texts: Any) -> InbreastRoi:
 def test_regions_and_points(tmp_path: Path, make_outlines: Callable[..., Path], make_region: Any) -> None:
     regions = [make_region("Mass ", [(1, 2), (3.5, -4), (5, 6)]), {"Name": "Cluster"}]
     first, second = read_inbreast_rois(make_outlines(tmp_path / "a.xml", regions))
-    assert (first.name, first.declared, first.where) == ("Mass ", 3, f"{tmp_path / 'a.xml'}, region 1")
+    assert (first.name, first.declared, first.location) == ("Mass ", 3, f"{tmp_path / 'a.xml'}, region 1")
     assert first.vertices().tolist() == [[1, 2], [3.5, -4], [5, 6]]
     assert second.vertices().shape == (0, 2)
     assert second.declared is None
