@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from monai_acdr.apps import convert_contours
-from monai_acdr.apps.convert_contours import UNKNOWN, check_single, write_layers
+from monai_acdr.apps.convert_contours import UNKNOWN_ALGORITHM, check_single, write_layers
 from monai_acdr.apps.layers import FORMATS, Layer, LayerFrame, attach
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, Algorithm, SourceFrame, read_rtstruct, read_seg
 from monai_acdr.dicom.files import read_dataset
@@ -48,7 +48,7 @@ def test_segmentations(layer: Layer, exact_coverage: np.ndarray, sources: list[S
 def test_the_origin_is_named(layer: Layer, sources: list[SourceFrame], tmp_path: Path) -> None:
     write_layers(tmp_path / "r.dcm", [Layer(LV_ENDOCARDIUM, layer.frames)], FORMATS["rtstruct"], sources)
     (item,) = read_dataset(tmp_path / "r.dcm", True).StructureSetROISequence
-    assert item.ROIGenerationDescription == f"{UNKNOWN.name} {UNKNOWN.version}"
+    assert item.ROIGenerationDescription == f"{UNKNOWN_ALGORITHM.name} {UNKNOWN_ALGORITHM.version}"
 
 
 def test_documents_have_the_place(layer: Layer, shape: np.ndarray, sources: list[SourceFrame], tmp_path: Path) -> None:

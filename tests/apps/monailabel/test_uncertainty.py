@@ -12,7 +12,7 @@ import torch
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage
 from monai_acdr.apps.monailabel.outlining import outline_image, parse_prompts
-from monai_acdr.apps.monailabel.sampling import UNKNOWN, contour_spread, image_uncertainty
+from monai_acdr.apps.monailabel.sampling import UNKNOWN_SPREAD, contour_spread, image_uncertainty
 from monai_acdr.geometry import circle
 
 
@@ -42,9 +42,9 @@ def test_few_frames_are_looked_at(
         return []
 
     monkeypatch.setattr("monai_acdr.apps.monailabel.sampling.find_contours", find)
-    assert image_uncertainty(series, heart_model) == UNKNOWN
+    assert image_uncertainty(series, heart_model) == UNKNOWN_SPREAD
     assert seen == [2, 6, 9] or len(seen) == 3
 
 
 def test_what_is_not_found_is_most_uncertain(volume: LabelImage, mass_model: ContourModel) -> None:
-    assert image_uncertainty(volume, mass_model) == UNKNOWN
+    assert image_uncertainty(volume, mass_model) == UNKNOWN_SPREAD
