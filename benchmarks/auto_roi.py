@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from monai_acdr.apps.inputs import Frame, make_image, read_inputs
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import ContourModel, load_model
-from monai_acdr.apps.outlines import second_region
+from monai_acdr.apps.outlines import infer_regions
 from monai_acdr.data import read_contour, sunnybrook_data_list
 from monai_acdr.inferers import Localizer, LocatedHeart
 from monai_acdr.transforms import (
@@ -192,12 +192,14 @@ def located(find: Localizer, image: MetaTensor) -> LocatedHeart:
 
 def outline(model: ContourModel, image: MetaTensor, roi: Tensor, again: bool) -> tuple[Tensor, Tensor]:
     """Contours and their ROI: with `again`, those of a second ROI where the first one is off the middle."""
-    (contours,) = model.infer([image], [roi])
-    better = second_region(contours[-1], roi, model, Frame("", image, None)) if again else None
-    if better is None:
-        return contours, roi
-    (contours,) = model.infer([image], [better])
-    return contours, better
+    passes, rois = infer_regions(
+        {0: roi},
+        [0] if again else [],
+        [Frame("", image, None)],
+        model,
+        lambda regions: dict(zip(regions, model.infer.outline([image], [regions[0]]), strict=True)),
+    )
+    return passes[-1][0].contours, rois[0]
 
 
 def by_size(heart: LocatedHeart, scale: float) -> Tensor:

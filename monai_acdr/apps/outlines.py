@@ -20,8 +20,9 @@ from monai_acdr.apps.measurements import ABOVE_BASE, BELOW_APEX, MIN_CONTRAST, N
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
-from monai_acdr.geometry import centroid, nest_contours, signed_area
+from monai_acdr.geometry import centroid, signed_area
 from monai_acdr.inferers import InferredContours, LocatedHeart
+from monai_acdr.inferers.contour_inferer import nest_last
 from monai_acdr.measures import (
     SOLID,
     CineGrid,
@@ -36,7 +37,7 @@ from monai_acdr.threads import one_thread
 from monai_acdr.transforms import AlignLaterality
 from monai_acdr.visualize.pictures import luminance
 
-__all__ = ["Outline", "Progress", "outline_frames", "second_region"]
+__all__ = ["Outline", "Progress", "infer_regions", "outline_frames"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -169,57 +170,82 @@ def _outlines(
         _Place(place.region, 0.0, NO_CONTRAST) if _is_empty(frame.image, place.region) else place
         for frame, place in zip(inputs.frames, _places(requests, inputs, images, model, grid, all_frames), strict=True)
     ]
-    looked = [index for index, place in enumerate(places) if place.region is not None and not place.reason]
-    found = _infer(looked, places, images, inputs, model, workers, progress)
-    looks = [_Look.at(found)]
-    # The localizer's square is a first guess.
-    located = [i for i in looked if requests[i].kind == "auto"]
-    finals = {i: torch.from_numpy(looks[0].evolutions[i][-1]) for i in located}
-    better = {i: second_region(finals[i], places[i].region, model, inputs.frames[i]) for i in located}
-    places = [place if better.get(i) is None else replace(place, region=better[i]) for i, place in enumerate(places)]
-    again = [i for i, region in better.items() if region is not None]
-    if again:
-        found |= _infer(again, places, images, inputs, model, workers, progress)
-        looks.append(_Look.at(found))
+    regions = {i: place.region for i, place in enumerate(places) if place.region is not None and not place.reason}
+    passes, regions = infer_regions(
+        regions,
+        [i for i in regions if requests[i].kind == "auto"],
+        inputs.frames,
+        model,
+        lambda chosen: _infer(chosen, images, inputs, model, workers, progress),
+    )
+    found, looks = passes[-1], [_Look.at(inferred) for inferred in passes]
+    places = [replace(place, region=regions.get(i, place.region)) for i, place in enumerate(places)]
     if not all_frames and all(request.kind == "auto" for request in requests):
         places = _in_ventricle(places, looks, model, grid)
-    last = looks[-1]
-    replaced = _like_neighbors(places, last.evolutions, model, grid)
+    found |= _like_neighbors(places, found, model, grid)
     # Borders are moved last, since this makes walls thicker.
-    evolutions = _at_borders({**last.evolutions, **replaced}, inputs, model)
+    evolutions = _at_borders({i: _evolution(inferred.contours) for i, inferred in found.items()}, inputs, model)
+    spreads = looks[-1].spreads
     return [
         Outline(
             evolutions.get(i),
             p.region,
             p.confidence,
             p.reason,
-            last.spreads.get(i),
+            spreads.get(i),
             _is_doubtful(p, model),
             p.close_call,
             not p.reason and i in evolutions and _is_dented(evolutions[i][-1], model),
-            _repairs(found[i], replaced.get(i)) if i in found else (),
+            found[i].repairs if i in found else (),
             p.scale,
         )
         for i, p in enumerate(places)
     ]
 
 
+def infer_regions(
+    regions: Mapping[int, Tensor],
+    located: Sequence[int],
+    frames: Sequence[Frame],
+    model: ContourModel,
+    infer: Callable[[Mapping[int, Tensor]], dict[int, InferredContours]],
+) -> tuple[list[dict[int, InferredContours]], dict[int, Tensor]]:
+    """Contours in given regions; a located region is a first guess, which a second pass may improve.
+
+    Args:
+        regions: (5,) in pixels, by the number of the frame.
+        located: numbers of the frames whose regions come from a localizer.
+        frames: the images.
+        model: the bundle.
+        infer: makes the contours in regions.
+
+    Returns:
+        The contours after each pass, of which the second one is left out where all regions are good enough; and the
+        regions of the last contours.
+    """
+    passes = [infer(regions)]
+    better = {i: _second_region(passes[0][i].contours[-1], regions[i], model, frames[i]) for i in located}
+    again = {i: region for i, region in better.items() if region is not None}
+    if again:
+        passes.append({**passes[0], **infer(again)})
+    return passes, {**regions, **again}
+
+
 def _infer(
-    looked: Sequence[int],
-    places: Sequence[_Place],
+    regions: Mapping[int, Tensor],
     images: Sequence[MetaTensor],
     inputs: Inputs,
     model: ContourModel,
     workers: int,
     progress: Progress | None,
 ) -> dict[int, InferredContours]:
-    """Contours of the network for some frames, each in its region."""
-    step = model.infer.batch_size
-    batches = [looked[start : start + step] for start in range(0, len(looked), step)]
+    """Contours of the network in the regions of some frames."""
+    step, chosen = model.infer.batch_size, list(regions)
+    batches = [chosen[start : start + step] for start in range(0, len(chosen), step)]
 
     def infer(batch: Sequence[int]) -> list[InferredContours]:
-        regions = [_in_image(places[i].region, inputs.frames[i], model) for i in batch]
-        return model.infer.outline([images[i] for i in batch], regions)
+        mirrored = [_in_image(regions[i], inputs.frames[i], model) for i in batch]
+        return model.infer.outline([images[i] for i in batch], mirrored)
 
     # One thread per batch, not several within each operator, which wait for each other at every layer: on a busy
     # machine most of the time.
@@ -230,7 +256,7 @@ def _infer(
             found.update(zip(batch, results, strict=True))
             _check_structures(_evolution(found[batch[0]].contours), model)
             if progress is not None:
-                progress("outline", len(found), len(looked))
+                progress("outline", len(found), len(chosen))
     return found
 
 
@@ -249,20 +275,21 @@ def _at_borders(evolutions: Mapping[int, np.ndarray], inputs: Inputs, model: Con
     return moved
 
 
-def second_region(final: Tensor, region: Tensor | None, model: ContourModel, frame: Frame) -> Tensor | None:
+def _second_region(final: Tensor, region: Tensor, model: ContourModel, frame: Frame) -> Tensor | None:
     """A better region than the located one that gave these contours; None if it is good enough, or they have collapsed.
 
     For a network trained on boxes it is the box about the contours. Other networks were trained on regions with the
     object near the center: a region whose contours are off center is moved to them.
 
     Args:
-        final: (N, K, 2) in pixels.
+        final: (N, K, 2), or (K, 2) of one structure, in pixels.
         region: (5,) in pixels.
         model: the bundle.
         frame: the image.
     """
+    final = final.reshape(-1, *final.shape[-2:])
     spans = final.flatten(0, 1).amax(0) - final.flatten(0, 1).amin(0)
-    if region is None or not bool((spans >= 1).all()):
+    if not bool((spans >= 1).all()):
         return None
     if model.regions.point_side is None:
         return make_region(RegionRequest("contours"), frame, model.regions, list(final))
@@ -315,17 +342,17 @@ def _in_ventricle(
 
 
 def _like_neighbors(
-    places: Sequence[_Place], evolutions: Mapping[int, np.ndarray], model: ContourModel, grid: CineGrid | None
-) -> dict[int, np.ndarray]:
-    """Evolutions of the frames with an implausibly wide cavity, whose last contour follows the nearest other slices.
+    places: Sequence[_Place], found: Mapping[int, InferredContours], model: ContourModel, grid: CineGrid | None
+) -> dict[int, InferredContours]:
+    """Contours of the frames with an implausibly wide cavity, with a cavity like those of the nearest other slices.
 
     See :func:`monai_acdr.measures.cavities_too_wide`. The epicardium is kept. Relative to its center and size, the new
     contour is interpolated between the nearest slices on either side by distance, or copied if there is only one.
     """
     if grid is None or model.widest_cavity is None or not model.nested or len(model.structures) < 2:
         return {}
-    cells = {(grid.slice_index[i], grid.phase[i]): i for i in evolutions if not places[i].reason}
-    lasts = {cell: torch.from_numpy(evolutions[i][-1]) for cell, i in cells.items()}
+    cells = {(grid.slice_index[i], grid.phase[i]): i for i in found if not places[i].reason}
+    lasts = {cell: found[i].contours[-1] for cell, i in cells.items()}
     areas = np.full((2, max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
     for cell, last in lasts.items():
         areas[(slice(None), *cell)] = signed_area(last[[0, -1]]).abs().numpy()
@@ -343,17 +370,11 @@ def _like_neighbors(
         last = lasts[number, phase].clone()
         last[0] = centroid(last[-1]) + signed_area(last[-1]).abs().sqrt() * inner
         i = cells[number, phase]
-        replaced[i] = np.concatenate([evolutions[i][:-1], nest_contours(last[None]).numpy()])
+        (contours,), (pushed,) = nest_last([torch.cat([found[i].contours[:-1], last[None]])])
+        outer = zip(found[i].repairs[1:], pushed[1:].tolist(), strict=True)
+        repairs = [(*names, "nesting") if moved and "nesting" not in names else names for names, moved in outer]
+        replaced[i] = found[i]._replace(contours=contours, repairs=(("neighbors",), *repairs))
     return replaced
-
-
-def _repairs(inferred: InferredContours, replaced: np.ndarray | None) -> tuple[tuple[str, ...], ...]:
-    """Repairs by structure, without repairs of a cavity that was replaced."""
-    if replaced is None:
-        return inferred.repairs
-    kept = (replaced[-1, 1:] == _evolution(inferred.contours)[-1, 1:]).all((-2, -1))
-    others = zip(inferred.repairs[1:], kept.tolist(), strict=True)
-    return (("neighbors",), *(names if same or "nesting" in names else (*names, "nesting") for names, same in others))
 
 
 def _evolution(contours: Tensor) -> np.ndarray:
@@ -445,9 +466,8 @@ def _find_hearts(
     places = []
     for frame, heart, diameter in zip(inputs.frames, hearts, _diameters(hearts, grid), strict=True):
         sides, scale = _localized_sides(heart, diameter, frame, model)
-        region = _with_center_in_image(heart.region(sides), frame)
         reason = "" if heart.counted or all_frames else NO_VENTRICLE if is_heart else NO_OBJECT
-        places.append(_Place(region, round(heart.presence, 4), reason, heart.doubtful, scale))
+        places.append(_Place(heart.region(sides), round(heart.presence, 4), reason, heart.doubtful, scale))
     return places
 
 
@@ -463,13 +483,6 @@ def _assumed_scale(frame: Frame, model: ContourModel) -> str:
     if frame.spacing is not None or model.regions.pixel_mm is None:
         return ""
     return check_assumed_pixels(frame.size, model.regions.pixel_mm, image_kind(model.modality))
-
-
-def _with_center_in_image(region: Tensor, frame: Frame) -> Tensor:
-    """The region moved so that its center is in the image: cells of the localizer are wider than a narrow image."""
-    height, width = frame.size
-    center = region[:2].clamp(min=0.0).minimum(torch.tensor([width, height]).to(region))
-    return torch.cat([center, region[2:]])
 
 
 def _localized_sides(
@@ -499,9 +512,8 @@ def _aligned(image: MetaTensor, laterality: str, model: ContourModel) -> MetaTen
     return _ALIGN(image, laterality) if model.regions.align_laterality else image  # type: ignore[return-value]
 
 
-def _in_image(region: Tensor | None, frame: Frame, model: ContourModel) -> Tensor:
+def _in_image(region: Tensor, frame: Frame, model: ContourModel) -> Tensor:
     """The region in pixels of the network's image, which may be flipped."""
-    assert region is not None
     if model.regions.align_laterality and frame.laterality == "R":
         return mirror_region(region, frame.size[1])
     return region

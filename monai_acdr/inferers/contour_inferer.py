@@ -118,7 +118,7 @@ class ContourInferer:
             evolutions, repairs = _settled(initial, contours)
             placed = _in_file(evolutions, crops)
             if self.nested and placed[0].ndim == 4:
-                placed, pushed = _nested(placed)
+                placed, pushed = nest_last(placed)
                 repairs[..., REPAIRS.index("nesting")] = pushed
             spreads: list[Tensor | None] = [None] * len(placed)
             if members is not None:
@@ -163,8 +163,15 @@ def _settled(initial: Tensor, contours: Tensor) -> tuple[Tensor, Tensor]:
     return evolutions, repairs
 
 
-def _nested(contours: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-    """(T + 1, N, K, 2) each, the last of each nested, and (B, N) bool, which structures were changed for that."""
+def nest_last(contours: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """Nest the last contours of evolutions.
+
+    Args:
+        contours: (T + 1, N, K, 2) for each image.
+
+    Returns:
+        The evolutions with nested last contours, and (B, N) bool, which contours were changed for that.
+    """
     lasts = torch.stack([each[-1] for each in contours])
     nested = nest_contours(lasts)
     changed = (nested != lasts).flatten(-2).any(-1)

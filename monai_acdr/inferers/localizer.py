@@ -55,7 +55,7 @@ class LocatedHeart:
     """The heart in one frame.
 
     Attributes:
-        center: (2,) float64, (x, y) in pixels of the frame: the middle of the left ventricle.
+        center: (2,) float64, (x, y) in pixels of the frame and within it: the middle of the left ventricle.
         radius: of the left ventricle with its wall, in pixels.
         presence: probability that the ventricle is in the frame.
         counted: whether the frame counts as one with a ventricle (:func:`count_frames`).
@@ -174,9 +174,12 @@ class Localizer:
         doubtful = doubtful_frames(presence, self.presence_threshold, self.presence_margin, slice_index, phase)
         results: list[LocatedHeart | None] = [None] * len(images)
         for members, place in zip(slices, places, strict=True):
+            # cells of the heat map may be wider than a narrow image
+            height, width = images[members[0]].shape[-2:]
+            center = place.center.clamp(min=0.0).minimum(place.center.new_tensor([width, height]))
             for frame in members:
                 results[frame] = LocatedHeart(
-                    place.center, place.radius, presence[frame], counted[frame], doubtful[frame], place.moved
+                    center, place.radius, presence[frame], counted[frame], doubtful[frame], place.moved
                 )
         return [result for result in results if result is not None]
 

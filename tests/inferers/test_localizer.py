@@ -61,6 +61,14 @@ def test_places_are_in_pixels_of_the_image(x: float, y: float, height: int, widt
     assert heart.region((30, 20)).tolist() == [*heart.center.tolist(), 30, 20, 0]
 
 
+@pytest.mark.parametrize("size", [(3, 200), (200, 3)])
+def test_centers_lie_in_narrow_images(size: tuple[int, int]) -> None:
+    """The heat is highest in a corner of the padded view, whose cells are wider than the image."""
+    (heart,) = Localizer(SeesBrightness(sharpness=0.0))([torch.randn(1, *size)])
+    x, y = heart.center.tolist()
+    assert 0 <= x <= size[1] and 0 <= y <= size[0]
+
+
 def test_single_frames_have_no_motion_and_no_neighbors() -> None:
     find = localizer()
     images = [draw([(30, 40, 1.0)]), draw([(90, 40, 1.0)], (128, 128)), draw([(30, 80, 1.0)])]
