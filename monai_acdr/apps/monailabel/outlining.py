@@ -322,7 +322,7 @@ def _outlined(
 ) -> list[Outlined]:
     part = replace(image.inputs, frames=[image.inputs.frames[index] for index in indices])
     grid, _ = find_grid(part.frames)
-    outlines: list[Outline] = outline_frames(request, part, model, grid, every)
+    outlines: list[Outline] = outline_frames(request, part, model, grid, every, none_is_an_error=False)
     results = []
     for index, outline in zip(indices, outlines, strict=True):
         if outline.final is not None and outline.region is not None:

@@ -327,7 +327,7 @@ class ReviewSession:
         request = _region(point, present, replaced, model)
         frame = self.study.frame(index)
         inputs = replace(self.study.inputs, frames=[frame])
-        (outline,) = outline_frames([request], inputs, model, None, all_frames=True)
+        (outline,) = outline_frames([request], inputs, model, None, all_frames=True, none_is_an_error=False)
         if outline.final is None:
             raise ValueError(f"Expected something to outline, but there is {outline.reason}: choose another place.")
         new = [
