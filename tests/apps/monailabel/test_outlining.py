@@ -103,7 +103,7 @@ def test_nothing_given(series: LabelImage, heart_model: ContourModel, monkeypatc
     """Where hearts are is found elsewhere, in the frames that were asked for."""
     seen = []
 
-    def stand_in(request: Any, inputs: Any, _model: Any, _grid: Any, every: bool) -> list[Outline]:
+    def stand_in(request: Any, inputs: Any, _model: Any, _grid: Any, every: bool, **_options: Any) -> list[Outline]:
         seen.append((str(request), len(inputs.frames), every))
         nothing = Outline(None, None, 0.1, "no ventricle found")
         circle = np.array([[40.0, 40], [60, 40], [50, 60]])
