@@ -12,6 +12,8 @@ import pytest
 from monai.bundle import ConfigParser
 
 from monai_acdr import bundle
+from monai_acdr.apps.model import load_model
+from monai_acdr.files import file_sha256
 from monai_acdr.handlers import has_own_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +81,23 @@ def test_own_weights_are_known_by_their_content(tmp_path: Path) -> None:
         border = parser.get_parsed_content(f"postprocessing#transforms#{place}#offset_mm")
         assert border == ([-0.4, 0.4] if own else None)
     assert not has_own_weights(copy, tmp_path)
+
+
+def test_each_file_of_weights_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, copy, hashed = bundle.bundle_root("sunnybrook_lv_acdr"), tmp_path / "a.pt", []
+    copy.write_bytes((root / "models" / "model.pt").read_bytes())
+
+    def sha256(path: Path) -> str:
+        hashed.append(Path(path).name)
+        return file_sha256(path)
+
+    for module in ("monai_acdr.apps.model", "monai_acdr.handlers.checkpoints"):
+        monkeypatch.setattr(f"{module}.file_sha256", sha256)
+    assert load_model("sunnybrook_lv_acdr", copy, "cpu").border_mm == (-0.4, 0.4)
+    assert sorted(hashed) == ["a.pt", "localizer.pt", "model.pt"]
+    copy.write_bytes(copy.read_bytes() + b"x")  # of another size
+    hashed.clear()
+    assert not has_own_weights(copy, root) and hashed == []
 
 
 def test_name_is_never_a_path(folders: tuple[Path, Path]) -> None:

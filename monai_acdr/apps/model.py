@@ -283,7 +283,7 @@ def load_model(
     load_network(network, weights, chosen).eval()
     structures = bundle_structures(metadata)
     digest = file_sha256(weights)
-    border_mm = _border(config, len(structures)) if has_own_weights(weights, root) else None
+    border_mm = _border(config, len(structures)) if has_own_weights(weights, root, digest) else None
     localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, chosen, batch_size)
     return ContourModel(
         name=root.name,

@@ -33,6 +33,7 @@ from monai_acdr.data.pairs import PairOptions, pair_folder_data_list
 from monai_acdr.data.pictures import PictureReader
 from monai_acdr.data.readers import (
     DicomFrameReader,
+    LoadImage,
     LoadImageD,
     LoadImaged,
     LoadImageDict,
@@ -69,6 +70,7 @@ __all__ = [
     "LoadMassReferenceD",
     "LoadMassReferenceDict",
     "LoadMassReferenced",
+    "LoadImage",
     "LoadImageD",
     "LoadImageDict",
     "LoadImaged",

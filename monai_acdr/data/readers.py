@@ -15,7 +15,8 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
@@ -41,6 +42,7 @@ from monai_acdr.plausibility import check_spacing as check_plausible
 __all__ = [
     "DicomFileReader",
     "DicomFrameReader",
+    "LoadImage",
     "LoadImageD",
     "LoadImageDict",
     "LoadImaged",
@@ -60,18 +62,46 @@ __all__ = [
 ]
 
 
-class LoadImaged(transforms.LoadImaged):
-    """MONAI's LoadImaged without the warning that NVIDIA's decoder is missing, which is not used here.
+@contextmanager
+def _without_the_decoder() -> Iterator[None]:
+    """Drop the two messages of MONAI that NVIDIA's decoder is missing, and no others: it is not used here."""
 
-    Arguments are those of :class:`monai.transforms.LoadImaged`.
+    def others(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("nvImageCodec is not available")
+
+    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+    logger.addFilter(others)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "NvImgCodecPydicomReader", UserWarning)
+            yield
+    finally:
+        logger.removeFilter(others)
+
+
+class LoadImage(transforms.LoadImage):
+    """MONAI's LoadImage without the messages that NVIDIA's decoder is missing, which is not used here.
+
+    Arguments are those of :class:`monai.transforms.LoadImage`.
+
+    Example:
+        ``LoadImage(reader=DicomFrameReader())``
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with _without_the_decoder():
+            super().__init__(*args, **kwargs)
+
+
+class LoadImaged(transforms.LoadImaged):
+    """Dictionary version of :class:`LoadImage`, with the arguments of :class:`monai.transforms.LoadImaged`.
 
     Example:
         ``LoadImaged("image", reader=DicomFrameReader())``
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "NvImgCodecPydicomReader", UserWarning)
+        with _without_the_decoder():
             super().__init__(*args, **kwargs)
 
 

@@ -243,7 +243,9 @@ def count_members(path: str | os.PathLike[str]) -> int:
     return len(split_members(weights)) if isinstance(weights, dict) else 1
 
 
-def has_own_weights(checkpoint: str | os.PathLike[str], root: str | os.PathLike[str]) -> bool:
+def has_own_weights(
+    checkpoint: str | os.PathLike[str], root: str | os.PathLike[str], sha256: str | None = None
+) -> bool:
     """Whether weights are a bundle's shipped weights, or a copy of them, whatever the path.
 
     Values measured with the shipped weights, such as ``border_mm``, do not hold for others.
@@ -251,11 +253,16 @@ def has_own_weights(checkpoint: str | os.PathLike[str], root: str | os.PathLike[
     Args:
         checkpoint: file of weights.
         root: folder of the bundle, whose own weights are ``models/model.pt``.
+        sha256: digest of the file of weights, if it is known.
     """
     own, given = Path(root) / "models" / "model.pt", Path(checkpoint)
     if not own.is_file() or not given.is_file():
         return False
-    return own.samefile(given) or file_sha256(own) == file_sha256(given)
+    if own.samefile(given):
+        return True
+    if own.stat().st_size != given.stat().st_size:  # most others, without reading two files
+        return False
+    return file_sha256(own) == (sha256 or file_sha256(given))
 
 
 def _differences(own: dict[str, Any], weights: Any) -> str:

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,23 @@ def test_python_blocks_run(page: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     for number, block in enumerate(blocks, start=1):
         torch.manual_seed(0)
         exec(compile(block, f"{page}, block {number}", "exec"), {"__name__": "__main__"})
+
+
+def test_the_first_lines_print_what_they_say(tmp_path: Path) -> None:
+    """In a new process with Python's default filters: no message that a user can do nothing about."""
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    code = f"{block}\nimport warnings\nwarnings.warn('of the user')\n"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "('LV endocardium', 'LV epicardium') (2, 64, 2) (2, 64, 2)\n"
+    assert [line for line in done.stderr.splitlines() if "UserWarning: of the user" not in line] == []
 
 
 def test_readme_is_one_screen_with_everything_a_newcomer_needs() -> None:

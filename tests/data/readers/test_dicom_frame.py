@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import pydicom
 import pytest
 import torch
 from monai.data import PydicomReader
-from monai.transforms import Compose, LoadImage
+from monai.transforms import Compose
 
 from monai_acdr.apps.inputs import read_inputs
-from monai_acdr.data import DicomFrameReader
+from monai_acdr.data import DicomFrameReader, LoadImage, LoadImaged
 from monai_acdr.data.frame_checks import load_gray
 from monai_acdr.data.phantoms import write_short_axis_studies
 
@@ -87,3 +89,25 @@ def test_refused(study: list[Path], tmp_path: Path) -> None:
     stack = changed(study[0], tmp_path / "s.dcm", NumberOfFrames=2)
     with pytest.raises(ValueError, match=r"s\.dcm has 2 frames"):
         reader.get_data(reader.read(stack))
+
+
+@pytest.mark.parametrize("load", [lambda: LoadImage(reader=DicomFrameReader()), lambda: LoadImaged("image")])
+def test_only_messages_about_a_decoder_that_is_not_used_are_dropped(
+    load: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin = pytest.importorskip("monai.data.nvimgcodec_pydicom_plugin", reason="this MONAI has no such decoder")
+    logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+
+    def register() -> bool:
+        logger.warning("nvImageCodec is not available; skipping")
+        logger.warning("something else")
+        warnings.warn("of another kind", UserWarning, stacklevel=1)
+        return False
+
+    monkeypatch.setattr(plugin, "register_as_decoder_plugin", register)
+    with pytest.warns(UserWarning) as seen:
+        load()
+    assert [str(warning.message) for warning in seen] == ["of another kind"]
+    assert caplog.messages == ["something else"]
+    logger.warning("nvImageCodec is not available; later")  # the filter is gone
+    assert len(caplog.messages) == 2
