@@ -96,7 +96,7 @@ CONFIG_KEYS = {
     "bundle_root": "folder for default paths: the current folder if it is the bundle, otherwise the installed bundle",
     "dataset_dir": "folder of the data set; for inference also a folder or file of images",
     "output_dir": "folder for results",
-    "checkpoint": "file of the network's weights: written by training, read by the others",
+    "checkpoint": "file of the network's weights: written by training, which needs a new one, and read by the others",
     "device": "device of the network, \"$torch.device('cpu')\"; CUDA where available",
     "seed": "seed of all random numbers",
     "resume": "True: continue from last.pt in output_dir",

@@ -28,11 +28,18 @@ from monai_acdr.handlers.metrics import (
 )
 from monai_acdr.handlers.prepare_batch import PrepareFrames, PrepareViews
 from monai_acdr.handlers.processes import SyncBatchStatistics, distribute, join_processes, process_device
-from monai_acdr.handlers.training import EpochSeed, GradientClip, TrainingProgress, ValidationHandler
+from monai_acdr.handlers.training import (
+    CloseTensorBoard,
+    EpochSeed,
+    GradientClip,
+    TrainingProgress,
+    ValidationHandler,
+)
 
 __all__ = [
     "AveragePerpendicularDistance",
     "BoundaryF",
+    "CloseTensorBoard",
     "ContourWriter",
     "EpochSeed",
     "EvaluationReport",

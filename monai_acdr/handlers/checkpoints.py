@@ -13,6 +13,7 @@ import hashlib
 import io
 import logging
 import os
+import shutil
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +57,9 @@ ENSEMBLE = f"{FIELD}{MEMBERS}"
 
 SCALER = "scaler"
 """Name, in the state of a training, of the state of its trainer's GradScaler."""
+
+WRITTEN = "best_sha256"
+"""Name, in the state of a training, of the SHA-256 of the weights that it last wrote to ``best_path``."""
 
 MOST_MEMBERS = 64
 """Largest number of networks in an ensemble: names cost nothing in a file, but become networks in memory."""
@@ -463,16 +467,17 @@ class TrainingCheckpoint:
     Args:
         path: file of the full state, written after each epoch.
         save_dict: named objects with ``state_dict`` and ``load_state_dict``: network, optimizer, scheduler, ...
-        best_path: file of the best network's weights; None keeps none. An existing file is kept as
-            ``<name>.previous`` when a new training starts.
+        best_path: file of the best network's weights, which must not exist when a training starts; None keeps none.
         best_network: network whose weights are written to ``best_path``, the averaged one for example.
-        evaluator: engine that validates; its ``key_metric`` after each validation decides.
+        evaluator: engine that validates; its ``key_metric`` after each validation decides. Without one, the weights of
+            the last epoch are written when the training ends.
         key_metric: name of the deciding metric, greater is better.
         resume: continue from ``path``; otherwise ``path`` must not exist, so that no training overwrites another.
+            Weights at ``best_path`` that are not known to be of this training are kept as ``<name>.previous``.
 
     Raises:
-        FileExistsError: at the start, when ``path`` exists and ``resume`` is False, or when another process trains into
-            ``path`` or ``best_path``.
+        FileExistsError: at the start, when ``path`` or ``best_path`` exists and ``resume`` is False, when another
+            process trains into one of them, or when there is a ``<name>.previous`` where one has to be made.
         FileNotFoundError: at the start, when ``resume`` is True and ``path`` does not exist.
         OSError: when a checkpoint cannot be written; the previous one is kept.
     """
@@ -487,10 +492,13 @@ class TrainingCheckpoint:
         key_metric: str = "val_mean_dice",
         resume: bool = False,
     ) -> None:
-        if {"trainer", "best", SCALER} & set(save_dict):
-            raise ValueError("Expected `save_dict` without the names 'trainer', 'best', 'scaler': they are used here.")
-        if (best_path is None) != (best_network is None) or (best_path is not None and evaluator is None):
-            raise ValueError("Expected `best_path`, `best_network` and `evaluator` together, or none of them.")
+        used = ("trainer", "best", SCALER, WRITTEN)
+        if set(used) & set(save_dict):
+            raise ValueError(f"Expected `save_dict` without the names {', '.join(used)}: they are used here.")
+        if (best_path is None) != (best_network is None) or (best_path is None and evaluator is not None):
+            raise ValueError(
+                "Expected `best_path` and `best_network` together or none of them, and `evaluator` only with them."
+            )
         self.path = Path(path)
         self.save_dict = dict(save_dict)
         self.best_path = None if best_path is None else Path(best_path)
@@ -499,6 +507,7 @@ class TrainingCheckpoint:
         self.key_metric = key_metric
         self.resume = resume
         self._claimed: list[Path] = []
+        self._written = ""
         self.best: dict[str, float] = {"metric": float("-inf"), "epoch": 0}
         self.logger = logging.getLogger(__name__)
 
@@ -527,10 +536,32 @@ class TrainingCheckpoint:
                 f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to "
                 "continue it, or choose another --output_dir."
             )
-        if self.best_path is not None and self.best_path.is_file() and idist.get_rank() == 0:
-            previous = self.best_path.with_name(self.best_path.name + ".previous")
-            os.replace(self.best_path, previous)
-            self.logger.info("Kept the earlier %s as %s", self.best_path.name, previous.name)
+        if self.best_path is not None and self.best_path.exists():
+            raise FileExistsError(
+                f"Expected a new file for the weights of this training, but {self.best_path} exists: choose another "
+                "--checkpoint, such as model.pt in your --output_dir, or move the file away."
+            )
+
+    def _keep_others(self) -> None:
+        """Keep weights that are not known to be of the resumed training, as those of a bundle without --checkpoint."""
+        if self.best_path is None or self.best_network is None or not self.best_path.is_file():
+            return
+        if file_sha256(self.best_path) == self._written or _holds(self.best_path, self.best_network.state_dict()):
+            return
+        previous = self.best_path.with_name(self.best_path.name + ".previous")
+        if previous.exists():
+            raise FileExistsError(
+                f"Expected {self.best_path} to have the weights of this training, but it has others, and "
+                f"{previous.name} exists: give the --checkpoint that the training was started with, or move both away."
+            )
+        with replace_file(previous) as temporary:
+            shutil.copyfile(self.best_path, temporary)
+        self.logger.warning(
+            "%s is not known to be of this training, and is replaced when validation improves or the training ends; it "
+            "is kept as %s",
+            self.best_path,
+            previous.name,
+        )
 
     def finish(self, engine: Engine | None = None) -> None:
         """Release the training's files; without any validation, keep the last network as the best."""
@@ -544,6 +575,8 @@ class TrainingCheckpoint:
         if self.best_path is None or self.best_network is None:
             return
         save_checkpoint(self.best_network.state_dict(), self.best_path)
+        if self.evaluator is None:
+            return
         self.logger.warning(
             "No validation of this training gave a number for %s: %s has the weights of the last epoch, %d. Check the "
             "references of the validation data.",
@@ -576,10 +609,12 @@ class TrainingCheckpoint:
         if idist.get_rank() != 0:
             return
         if improved and self.best_path is not None and self.best_network is not None:
-            save_checkpoint(self.best_network.state_dict(), self.best_path)
-        state = {name: item.state_dict() for name, item in self.save_dict.items()}
+            self._written = file_sha256(save_checkpoint(self.best_network.state_dict(), self.best_path))
+        state: dict[str, Any] = {name: item.state_dict() for name, item in self.save_dict.items()}
         state["trainer"] = dict(engine.state_dict())
         state["best"] = dict(self.best)
+        if self._written:
+            state[WRITTEN] = self._written
         scaler = getattr(engine, "scaler", None)
         if scaler is not None:  # MONAI's trainer has one with `amp`, and makes it when it starts
             state[SCALER] = scaler.state_dict()
@@ -602,7 +637,7 @@ class TrainingCheckpoint:
             )
         state = load_checkpoint(self.path)
         expected = {*self.save_dict, "trainer", "best"}
-        if set(state) - {SCALER} != expected:
+        if set(state) - {SCALER, WRITTEN} != expected:
             raise ValueError(
                 f"Expected {sorted(expected)} in {self.path}, but got {sorted(map(str, state))}: resume needs the "
                 "last.pt of a training with the same configuration."
@@ -629,6 +664,9 @@ class TrainingCheckpoint:
         if max_epochs is not None:
             engine.state.max_epochs = max_epochs  # a resumed training may be longer or shorter
         self.best = {key: best[key] for key in self.best}
+        self._written = str(state.get(WRITTEN, ""))
+        if idist.get_rank() == 0:
+            self._keep_others()
         if self.evaluator is not None:
             setattr(self.evaluator.state, "best_metric", self.best["metric"])  # noqa: B010 - MONAI's, unknown to ignite
             setattr(self.evaluator.state, "best_metric_epoch", self.best["epoch"])  # noqa: B010
@@ -650,6 +688,17 @@ class TrainingCheckpoint:
             schedule.load_state_dict({**schedule.state_dict(), "_last_lr": rates})
             for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
+
+
+def _holds(path: Path, weights: Mapping[str, Any]) -> bool:
+    """Whether a file has these weights."""
+    try:
+        found = load_checkpoint(path)
+    except ValueError:
+        return False
+    return found.keys() == weights.keys() and all(
+        isinstance(found[name], Tensor) and torch.equal(found[name], value.cpu()) for name, value in weights.items()
+    )
 
 
 def _misfit(name: str, path: Path, error: Exception) -> ValueError:

@@ -1,13 +1,15 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Handlers of a training: random seeds by epoch, gradient clipping by norm, progress and validation."""
+"""Handlers of a training: random seeds by epoch, gradient clipping, progress, validation, the end of its records."""
 
 from __future__ import annotations
 
 import logging
 import random
-from typing import TYPE_CHECKING
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import monai.handlers
 import numpy as np
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ignite.engine import Engine
 
 __all__ = [
+    "CloseTensorBoard",
     "EpochSeed",
     "GradientClip",
     "TrainingProgress",
@@ -66,6 +69,35 @@ class EpochSeed:
         torch.manual_seed(seed)
         if self.dataset is not None:
             set_rnd(self.dataset, seed=seed)
+
+
+class CloseTensorBoard:
+    """Close the TensorBoard files of handlers when a training ends, which MONAI's handlers leave to the end of Python.
+
+    Handlers of the validation are closed with those of the training: their own engine completes after each validation.
+    A training that stops with an error is closed when its trainer is collected, at the latest when Python ends.
+
+    Args:
+        handlers: those with a TensorBoard writer are closed (:class:`monai.handlers.TensorBoardHandler`), others and
+            None are ignored.
+    """
+
+    def __init__(self, handlers: Iterable[Any]) -> None:
+        self.handlers = [handler for handler in handlers if isinstance(handler, monai.handlers.TensorBoardHandler)]
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer, whose handlers write nothing more once it has completed."""
+        engine.add_event_handler(Events.COMPLETED, self)
+        weakref.finalize(engine, _close, self.handlers)
+
+    def __call__(self, _engine: Engine) -> None:
+        """Close the files; a trainer that runs again writes new ones."""
+        _close(self.handlers)
+
+
+def _close(handlers: Iterable[Any]) -> None:
+    for handler in handlers:
+        handler.close()
 
 
 class GradientClip:

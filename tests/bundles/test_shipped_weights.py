@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,10 @@ from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import load_model
 from monai_acdr.data import read_contour
 from monai_acdr.data.phantoms import write_short_axis_studies
+from monai_acdr.files import file_sha256
 from monai_acdr.geometry import is_nested
 from monai_acdr.transforms import CheckImage, roi_from_box
+from tests.bundles.conftest import Sunnybrook
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 WITHOUT_WEIGHTS = {"contour_acdr"}
@@ -88,3 +92,31 @@ def test_localizers_find_a_synthetic_heart(path: Path, tmp_path: Path) -> None:
                 assert float((found.center - expected).norm()) < 5
     (noise,) = localizer([torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(0))])
     assert not noise.counted
+
+
+TRAINING = [path for path in sorted(BUNDLES.glob("*/configs/*.json")) if '"trainer"' in path.read_text()]
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+def test_no_training_writes_over_shipped_weights(path: Path) -> None:
+    """Weights are written by the handler alone, which refuses an existing file."""
+    config = json.loads(path.read_text())
+    handler = config.get("training_checkpoint") or config["train"]["checkpoint"]
+    assert handler["_target_"] == "monai_acdr.handlers.TrainingCheckpoint"
+    assert handler["best_path"] == "@checkpoint" and handler["best_network"].endswith("ema.ema_model")
+    assert config["run"] == ["$@train#trainer.run()"]
+    assert "save_checkpoint" not in "".join(other.read_text() for other in path.parent.glob("*.json"))
+
+
+def test_a_training_without_a_checkpoint_names_the_next_step(
+    sunnybrook: Sunnybrook, studies: Path, tmp_path: Path, failure: Callable[..., str]
+) -> None:
+    shipped = sunnybrook.root / "models" / "model.pt"
+    before = file_sha256(shipped)
+    text = failure(sunnybrook.run, ["train"], dataset_dir=studies, output_dir=tmp_path / "run", max_epochs=1)
+    assert f"Expected a new file for the weights of this training, but {shipped} exists: choose another" in text
+    assert file_sha256(shipped) == before and sorted(p.name for p in shipped.parent.iterdir()) == [
+        "localizer.pt",
+        "model.pt",
+    ]
+    assert not (tmp_path / "run" / "last.pt").exists()

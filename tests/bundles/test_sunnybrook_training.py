@@ -113,9 +113,9 @@ def test_no_training_overwrites_another(sunnybrook: Any, studies: Path, tmp_path
     text = failure(sunnybrook.train, studies, tmp_path / "one", checkpoint=tmp_path / "model.pt")
     assert f"Expected no training in {tmp_path / 'one'}, but last.pt is there: add --resume true" in text
     assert (tmp_path / "model.pt").read_bytes() == first
-    sunnybrook.train(studies, tmp_path / "two", max_epochs=1, seed=1, checkpoint=tmp_path / "model.pt")
-    assert (tmp_path / "model.pt.previous").read_bytes() == first
-    assert (tmp_path / "model.pt").read_bytes() != first
+    text = failure(sunnybrook.train, studies, tmp_path / "two", max_epochs=1, checkpoint=tmp_path / "model.pt")
+    assert f"Expected a new file for the weights of this training, but {tmp_path / 'model.pt'} exists" in text
+    assert (tmp_path / "model.pt").read_bytes() == first and not (tmp_path / "two" / "last.pt").exists()
 
 
 def test_resume_without_a_training_or_with_another_network(

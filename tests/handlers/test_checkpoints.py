@@ -359,7 +359,12 @@ class Training:
     """A tiny training with dropout and momentum: each weight depends on every random number before it."""
 
     def __init__(
-        self, folder: Path, figures: list[float] | None = None, resume: bool = False, best: bool = True
+        self,
+        folder: Path,
+        figures: list[float] | None = None,
+        resume: bool = False,
+        best: bool = True,
+        validated: bool = True,
     ) -> None:
         torch.manual_seed(1)
         self.network = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
@@ -372,7 +377,7 @@ class Training:
             {"network": self.network, "optimizer": self.optimizer},
             best_path=folder / "model.pt" if best else None,
             best_network=self.network if best else None,
-            evaluator=self.evaluator if best else None,
+            evaluator=self.evaluator if best and validated else None,
             resume=resume,
         )
         EpochSeed(3).attach(self.trainer)
@@ -465,11 +470,53 @@ def test_the_best_network_is_kept(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "model.pt").write_bytes(b"weights of another training")
+    (tmp_path / "model.pt").write_bytes(b"weights that were shipped")
+    with pytest.raises(FileExistsError, match=r"new file for the weights.*model\.pt exists: choose another"):
+        Training(tmp_path).run(1)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+    assert (tmp_path / "model.pt").read_bytes() == b"weights that were shipped"
+    (tmp_path / "model.pt").unlink()
     Training(tmp_path).run(1)
-    assert (tmp_path / "model.pt.previous").read_bytes() == b"weights of another training"
     with pytest.raises(FileExistsError, match=r"last\.pt is there: add --resume true .* another --output_dir"):
         Training(tmp_path).run(1)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_resumed_training_keeps_weights_of_others(
+    tmp_path: Path, validated: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own are replaced: those of the best validation, or without one those of the last epoch."""
+    path, previous = tmp_path / "model.pt", tmp_path / "model.pt.previous"
+    Training(tmp_path, [0.1, 0.0, 0.3, 0.4], validated=validated).run(2)
+    own = path.read_bytes()
+    Training(tmp_path, [0.1, 0.0, 0.3, 0.4], resume=True, validated=validated).run(3)
+    assert not previous.exists() and path.read_bytes() != own and "not known" not in caplog.text
+    path.write_bytes(b"weights that were shipped")  # as without --checkpoint
+    training = Training(tmp_path, [0.1, 0.0, 0.3, 0.4], resume=True, validated=validated).run(4)
+    torch.testing.assert_close(load_checkpoint(path), dict(training.network.state_dict()))
+    assert previous.read_bytes() == b"weights that were shipped" and "is kept as model.pt.previous" in caplog.text
+    path.write_bytes(b"others")
+    with pytest.raises(FileExistsError, match=r"it has others, and model\.pt\.previous exists: give the --checkpoint"):
+        Training(tmp_path, resume=True, validated=validated).run(5)
+    assert path.read_bytes() == b"others" and previous.read_bytes() == b"weights that were shipped"
+
+
+def test_the_last_network_is_kept_without_an_evaluator(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """When the training ends, not after an epoch or an error."""
+    training = Training(tmp_path, validated=False)
+
+    @training.trainer.on(Events.EPOCH_COMPLETED)
+    def stop(engine: Engine) -> None:
+        assert not (tmp_path / "model.pt").exists()
+        if engine.state.epoch == 2:
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        training.run(3)
+    assert not (tmp_path / "model.pt").exists()
+    training = Training(tmp_path, resume=True, validated=False).run(3)
+    torch.testing.assert_close(load_checkpoint(tmp_path / "model.pt"), dict(training.network.state_dict()))
+    assert "No validation" not in caplog.text
 
 
 def test_a_network_is_kept_without_any_validation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -497,10 +544,12 @@ def test_resume_with_another_configuration(tmp_path: Path) -> None:
 
 
 def test_arguments(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="without the names 'trainer', 'best', 'scaler'"):
+    with pytest.raises(ValueError, match="without the names trainer, best, scaler, best_sha256"):
         TrainingCheckpoint(tmp_path / "last.pt", {"trainer": nn.Linear(1, 1)})
-    with pytest.raises(ValueError, match="together, or none of them"):
+    with pytest.raises(ValueError, match="together or none of them"):
         TrainingCheckpoint(tmp_path / "last.pt", {}, best_path=tmp_path / "model.pt")
+    with pytest.raises(ValueError, match="`evaluator` only with them"):
+        TrainingCheckpoint(tmp_path / "last.pt", {}, evaluator=Engine(lambda engine, batch: None))
 
 
 def test_without_a_best_network(tmp_path: Path) -> None:

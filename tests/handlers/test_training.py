@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.data import Dataset
 from monai.engines import Evaluator, SupervisedTrainer
+from monai.handlers import TensorBoardStatsHandler
 from monai.transforms import RandShiftIntensity
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from monai_acdr.handlers import EpochSeed, GradientClip, TrainingProgress, ValidationHandler
+from monai_acdr.handlers import CloseTensorBoard, EpochSeed, GradientClip, TrainingProgress, ValidationHandler
 
 
 def _drawn(seed: int, epochs: int) -> list[tuple[float, ...]]:
@@ -176,3 +180,39 @@ def test_a_line_per_epoch(caplog: pytest.LogCaptureFixture) -> None:
 def test_unknown_unit() -> None:
     with pytest.raises(ValueError, match="Expected `unit` to be 'epoch' or 'iteration', but got 'hour'"):
         TrainingProgress(unit="hour")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_tensorboard_files_are_closed_when_a_training_ends(tmp_path: Path, fails: bool) -> None:
+    """Validations in between leave theirs open; after an error the end of the trainer closes them."""
+
+    def step(engine: Engine, batch: float) -> float:
+        if fails and engine.state.epoch == 2:
+            raise RuntimeError("stop")
+        return batch
+
+    trainer, validator = Engine(step), Engine(lambda engine, batch: engine.state.metrics.update(dice=batch))
+    handlers = [
+        TensorBoardStatsHandler(
+            log_dir=str(tmp_path / name), iteration_log=name == "train", output_transform=lambda loss: loss
+        )
+        for name in ("train", "validate")
+    ]
+    for engine, handler in zip((trainer, validator), handlers, strict=True):
+        handler.attach(engine)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: validator.run([0.5]))
+    CloseTensorBoard([None, *handlers, EpochSeed(0)]).attach(trainer)
+    if fails:
+        with pytest.raises(RuntimeError, match="stop"):
+            trainer.run([1.0, 2.0], max_epochs=2)
+        assert all(handler._writer.file_writer is not None for handler in handlers)
+        del trainer, engine
+        gc.collect()
+    else:
+        trainer.run([1.0, 2.0], max_epochs=2)
+    for name, steps, handler in zip(("train", "validate"), (2, 1) if fails else (4, 2), handlers, strict=True):
+        assert handler._writer.file_writer is None
+        (path,) = (tmp_path / name).iterdir()
+        events = EventAccumulator(str(path)).Reload()
+        (tag,) = events.Tags()["scalars"]
+        assert len(events.Scalars(tag)) == steps
