@@ -42,7 +42,7 @@ PLAN = "plan"
 OBJECTS = "objects"
 """Key of values with Python objects for expressions, such as data lists."""
 
-KEPT = ("dice", "iou", "hd95_px", "hd95_mm", "apd_px", "apd_mm", "boundf", "roi_dice")
+KEPT = ("dice", "iou", "hd95_px", "hd95_mm", "apd_px", "apd_mm", "boundf", "roi_dice", "initial_dice")
 COUNTS = ("intersection_px", "pred_area_px", "reference_area_px")
 DECIMALS = 5
 

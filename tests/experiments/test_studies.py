@@ -11,6 +11,8 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 
 from monai_acdr.apps.train_bundle import plan_training
@@ -92,3 +94,25 @@ def test_own_data_has_the_plan_of_train(tmp_path: Path) -> None:
         lists = [parser.get_parsed_content(f"{half}#data_list") for half in ("train", "validate")]
         named = [[item["name"] for item in items] for items in lists]
         assert named == [[item["name"] for item in items] for items in prepared.runs[0]]
+
+
+@pytest.mark.parametrize(("name", "has_start"), [("contour", True), ("unet", False)])
+def test_records_of_own_data_have_the_dice_of_the_start(tmp_path: Path, name: str, has_start: bool) -> None:
+    """Networks that give masks have none. The start does not depend on the training."""
+    write_pair_folder(tmp_path / "data", num_patients=5)
+    training, studies = import_module("train_network"), import_module("studies")
+    study = studies.STUDIES["own_data"]
+    words = ["own_data", name, "--seed", "0", "--dataset-dir", tmp_path / "data", "--work", tmp_path / "work"]
+    words += ["--record", tmp_path / "record.json", "--set", '{"max_epochs": 1}']
+    variant = next(each for each in study.variants if each.name == name)
+    record = training.run(study, variant, training.read_options([str(word) for word in words]))
+    figures, cases = record["figures"]["label"], record["cases"]["label"]
+    starts = [case["initial_dice"] for case in cases]
+    if not has_start:
+        assert figures["mean_initial_dice"] is None and starts == [None] * len(cases)
+        return
+    # Ellipses of half the sides of a box that is 1.2 times the object's: at most 0.36 of a full ellipse's area.
+    plan = plan_training(tmp_path / "data").plan
+    share = (plan.initial_diameter[0] * plan.region_scale) ** 2
+    assert figures["mean_initial_dice"] == pytest.approx(np.mean(starts), abs=1e-4)
+    assert np.median(starts) == pytest.approx(2 * share / (1 + share), abs=0.1)
