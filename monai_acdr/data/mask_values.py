@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from monai_acdr.data.image_headers import is_dicom_file
-from monai_acdr.data.pictures import has_colors, picture_format, read_label_values
+from monai_acdr.data.pictures import has_colors, picture_format, read_label_picture
 from monai_acdr.data.readers import NiftiSliceReader, parse_slice_name
 from monai_acdr.dicom import read_gray_image
 
@@ -148,7 +148,7 @@ def read_mask_values(name: str | Path) -> np.ndarray:
     if part is not None:
         values = NiftiSliceReader().get_data(part)[0]
     else:
-        values = read_gray_image(name) if is_dicom_file(name) else read_label_values(name)
+        values = read_gray_image(name) if is_dicom_file(name) else read_label_picture(name)
     if values.ndim != 2:
         raise ValueError(f"Expected a mask (H, W) in {name}, but got {values.shape}: take one channel or frame.")
     return values

@@ -39,7 +39,6 @@ __all__ = [
     "picture_format",
     "read_color_picture",
     "read_label_picture",
-    "read_label_values",
     "read_picture",
     "read_picture_frames",
     "verify_picture",
@@ -78,26 +77,10 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 def read_label_picture(path: str | Path) -> np.ndarray:
-    """Read a picture of labels: of a palette the index, which is the label, not the luminance of its color.
-
-    Returns:
-        (H, W) as :func:`read_picture`.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`read_picture`.
-    """
-    with _opened(path, str(path)) as image:
-        if image.mode != "P":
-            return _gray_values(image, str(path))
-        with _pillow_errors(str(path)):
-            return np.asarray(_upright(image))
-
-
-def read_label_values(path: str | Path) -> np.ndarray:
     """Read a picture of labels or of one object: of a palette with colors the index, otherwise gray values.
 
-    A palette of grays only, as in small PNG files, is replaced by its gray values, because the order of such a palette
-    has no meaning.
+    A palette of grays only is replaced by its gray values: programs that make PNG files small write gray pictures of
+    few values with such a palette, in any order.
 
     Returns:
         (H, W) as :func:`read_picture`.

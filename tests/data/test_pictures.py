@@ -71,9 +71,13 @@ def test_a_palette_is_a_color_to_images_and_an_index_to_labels(tmp_path: Path) -
     picture = Image.fromarray(np.array([[0, 1], [2, 1]], dtype=np.uint8), mode=None).convert("L")
     picture = Image.frombytes("P", (2, 2), picture.tobytes())
     picture.putpalette([0, 0, 0, 255, 255, 255, 100, 100, 100])
-    picture.save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png").tolist() == [[0, 255], [100, 255]]
-    assert read_label_picture(tmp_path / "a.png").tolist() == [[0, 1], [2, 1]]
+    picture.save(tmp_path / "grays.png")
+    for read in (read_picture, read_label_picture):
+        assert read(tmp_path / "grays.png").tolist() == [[0, 255], [100, 255]]
+    picture.putpalette([0, 0, 0, 255, 255, 255, 255, 0, 0])
+    picture.save(tmp_path / "colors.png")
+    assert read_picture(tmp_path / "colors.png").tolist() == [[0, 255], [76, 255]]
+    assert read_label_picture(tmp_path / "colors.png").tolist() == [[0, 1], [2, 1]]
 
 
 @pytest.mark.parametrize("mode", ["1", "RGB", "CMYK", "YCbCr"])

@@ -19,7 +19,7 @@ from torch import Tensor
 from monai_acdr.geometry import map_vertices, pixel_spacing
 from monai_acdr.transforms.contour.functional import file_grid, present_grid
 from monai_acdr.transforms.roi.array import CropWindow, RandRoiJitter, RoiCrop, RoiFromBox, RoiFromCenter, RoiFromLabel
-from monai_acdr.transforms.roi.functional import shift_roi_inside
+from monai_acdr.transforms.roi.functional import roi_corners, roi_from_box, shift_roi_inside
 
 __all__ = [
     "EXPERT_SCALE",
@@ -360,7 +360,7 @@ class RoiFromExpertd(MapTransform):
         """The marked box or contour, and the affine of the pixels in which it is given."""
         box = self.box if self.box is not None else d.get(self.box_key)
         if box is not None:
-            return _corners(box), file_grid(image)[1]
+            return roi_corners(roi_from_box(box)), file_grid(image)[1]
         contour = d.get(self.contour_key)
         if not isinstance(contour, MetaTensor):
             raise ValueError(
@@ -368,14 +368,6 @@ class RoiFromExpertd(MapTransform):
                 '--roi_box "[x0, y0, x1, y1]" in pixels of its file.'
             )
         return contour.as_tensor(), contour.affine
-
-
-def _corners(box: Sequence[float]) -> Tensor:
-    values = [float(value) for value in box]
-    if len(values) != 4 or not (values[0] < values[2] and values[1] < values[3]):
-        raise ValueError(f"Expected a box (x0, y0, x1, y1) with x0 < x1 and y0 < y1, but got {values}.")
-    x0, y0, x1, y1 = values
-    return torch.tensor([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=torch.float64)
 
 
 ROI_KINDS = ("center", "label", "box")

@@ -77,5 +77,5 @@ def test_nothing_marked() -> None:
 
 @pytest.mark.parametrize("box", [[1, 2, 3], [5, 2, 3, 8], [1, 8, 3, 8]])
 def test_boxes_that_are_none(box: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"Expected a box \(x0, y0, x1, y1\) with x0 < x1 and y0 < y1"):
+    with pytest.raises(ValueError, match=r"Expected `box` to be \(x0, y0, x1, y1\) with x0 < x1 and y0 < y1"):
         RoiFromExpertd("image", box=box)(item())
