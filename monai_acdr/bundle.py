@@ -18,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from pydoc import locate
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -39,11 +40,29 @@ __all__ = [
     "keys",
     "read_configs",
     "reason",
+    "require_extra",
     "run",
 ]
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "bundles", _PACKAGE.parent / "bundles")
+
+
+_REQUIRED_PACKAGES = ("tensorboard", "tqdm")
+"""Packages of the extra ``bundle`` that the configs use; its ``fire`` is only for ``python -m monai.bundle``."""
+
+
+def require_extra(feature: str) -> None:
+    """Raise an ImportError, before the work, if packages that the configs use are not installed.
+
+    Args:
+        feature: what needs them, for the message.
+    """
+    missing = [name for name in _REQUIRED_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"{feature} needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"
+        )
 
 
 def bundle_names() -> list[str]:

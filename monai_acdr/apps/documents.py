@@ -668,10 +668,7 @@ def _numbers(items: Any, length: int, location: str) -> np.ndarray:
     """(K,) float64."""
     if not isinstance(items, list) or len(items) != length or not all(type(value) in (int, float) for value in items):
         raise ValueError(f"Expected {location} to be {length} numbers, one per vertex, but got {_short(items)}.")
-    try:
-        return np.array(items, dtype=np.float64)
-    except OverflowError:
-        raise ValueError(f"Expected finite numbers in {location}, but one is too large.") from None
+    return _float64(items, location)
 
 
 def _points(rows: Any, dimensions: int, location: str) -> np.ndarray:
@@ -681,8 +678,12 @@ def _points(rows: Any, dimensions: int, location: str) -> np.ndarray:
     for index, row in enumerate(rows, start=1):
         if not isinstance(row, list) or len(row) != dimensions or not all(type(value) in (int, float) for value in row):
             raise ValueError(f"Expected point {index} in {location} to be {dimensions} numbers, but got {_short(row)}.")
+    return _float64(rows, location)
+
+
+def _float64(values: list[Any], location: str) -> np.ndarray:
     try:
-        return np.array(rows, dtype=np.float64)
+        return np.array(values, dtype=np.float64)
     except OverflowError:
         raise ValueError(f"Expected finite numbers in {location}, but one is too large.") from None
 

@@ -9,18 +9,15 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from typing import Any
 
 from monai_acdr.apps.model import find_bundle, find_device, find_weights
-from monai_acdr.bundle import check_config, read_configs
+from monai_acdr.bundle import check_config, read_configs, require_extra
 from monai_acdr.files import output_folder
 
 __all__ = ["EvaluateOptions", "evaluate"]
 
 RESULT_NAMES = ("metrics.csv", "metrics.json")
-REQUIRED_PACKAGES = ("tensorboard", "tqdm")
-"""Packages of the extra ``bundle`` that the configs use; its ``fire`` is only for ``python -m monai.bundle``."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def evaluate(
         ImportError: without the extra ``bundle``.
     """
     options = replace(options or EvaluateOptions(), **shortcuts)
-    _require_extra()
+    require_extra("Evaluating a bundle")
     root = find_bundle(model)
     weights = find_weights(root, options.checkpoint)
     parser = read_configs([root / "configs" / name for name in ("train.json", "evaluate.json")])
@@ -89,11 +86,3 @@ def evaluate(
             parser.get_parsed_content(part)
         figures: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         return figures
-
-
-def _require_extra() -> None:
-    missing = [name for name in REQUIRED_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"Evaluating a bundle needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"
-        )

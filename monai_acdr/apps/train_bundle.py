@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from monai_acdr.apps.training_results import (
     write_card,
     write_metrics,
 )
-from monai_acdr.bundle import bundle_root
+from monai_acdr.bundle import bundle_root, require_extra
 from monai_acdr.data import DatasetFingerprint, QualityReport, dataset_fingerprint, hold_out
 from monai_acdr.data.pairs import SeveralStructuresError, list_pair_items
 from monai_acdr.data.splits import GROUPS, check_apart, fold_split, group_name
@@ -53,7 +52,6 @@ Say = Callable[[str], None]
 Items = list[dict[str, Any]]
 
 BUNDLE = "contour_acdr"
-REQUIRED_PACKAGES = ("tensorboard", "tqdm")
 HELD_OUT_SHARE = 0.2
 """Share of the patients that are held out, where the data set has no groups of its own."""
 
@@ -165,7 +163,7 @@ def train(
         ImportError: without the extra ``bundle``.
     """
     start, report_line = time.monotonic(), say or _ignore
-    _require_extra()
+    require_extra("Training")
     options = replace(options or TrainOptions(), **shortcuts)
     device = find_device(options.device)
     with lock_folder(output) as target:
@@ -281,14 +279,6 @@ def _write_beginning(
         report_line(line)
     for name, entry in plan.as_dict().items():
         report_line(f"  {name}: {_short(entry['value'])} ({entry['why']})")
-
-
-def _require_extra() -> None:
-    missing = [name for name in REQUIRED_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ImportError(
-            f"Training needs {' and '.join(missing)}, not installed here: pip install 'monai_acdr[bundle]'"
-        )
 
 
 def _make_room(target: Path, overwrite: bool) -> None:

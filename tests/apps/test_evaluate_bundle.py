@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_acdr.apps import EvaluateOptions, evaluate, evaluate_bundle
+from monai_acdr.apps import EvaluateOptions, evaluate
 
 TINY = {
     "network_def#displacement_net#channels": [4, 8],
@@ -30,7 +30,7 @@ def test_figures(phantom: Path, tiny_heart: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_extra(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate_bundle, "find_spec", lambda name: None if name == "tqdm" else name)
+    monkeypatch.setattr("monai_acdr.bundle.find_spec", lambda name: None if name == "tqdm" else name)
     with pytest.raises(ImportError, match=r"needs tqdm.*pip install 'monai_acdr\[bundle\]'"):
         evaluate(phantom, tmp_path / "out")
 

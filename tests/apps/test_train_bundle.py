@@ -368,7 +368,7 @@ def test_refused(disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ValueError, match="Expected at least 4 patients"):
         train(disks, tmp_path / "out", folds=4)
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(train_bundle, "find_spec", lambda name: None if name == "tqdm" else name)
+    monkeypatch.setattr("monai_acdr.bundle.find_spec", lambda name: None if name == "tqdm" else name)
     with pytest.raises(ImportError, match=r"Training needs tqdm.*pip install 'monai_acdr\[bundle\]'"):
         train(disks, tmp_path / "out")
 

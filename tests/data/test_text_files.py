@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,47 +87,16 @@ def test_json_needs_no_more_than_is_asked_of_the_budget(part: bytes) -> None:
     """Measured by tracemalloc, in twice the budget at most: the text itself is there as well."""
     count = 20_000
     data = b"[" + b"".join(part.replace(b"%d", b"%d" % number) for number in range(count)) + b"0]"
-    low, high = 0.01, 64.0
-    for _ in range(12):  # the smallest budget that is enough
-        middle = (low * high) ** 0.5
-        try:
-            with read_budget(middle):
-                json_value(data, FILE, "numbers")
-        except ValueError:
-            low = middle
-        else:
-            high = middle
-    tracemalloc.start()
-    try:
-        with read_budget(64):
-            value = json_value(data, FILE, "numbers")
-        needed = tracemalloc.get_traced_memory()[1] / 2**20
-    finally:
-        tracemalloc.stop()
-    assert len(value) == count + 1
-    assert needed <= 2 * high
+    assert len(json_value(data, FILE, "numbers")) == count + 1
+    assert _needed_mib(lambda: json_value(data, FILE, "numbers")) <= 2 * _smallest_budget(
+        lambda: json_value(data, FILE, "numbers")
+    )
 
 
 @pytest.mark.parametrize("part", ["\n", "x\n", "x,y\n", ",", "abc,", "\r"])
 def test_tables_need_no_more_than_is_asked_of_the_budget(part: str) -> None:
     text = "a,b\n" + part * 50_000
-    low, high = 0.01, 64.0
-    for _ in range(12):
-        middle = (low * high) ** 0.5
-        try:
-            with read_budget(middle):
-                csv_rows(text, FILE)
-        except ValueError:
-            low = middle
-        else:
-            high = middle
-    tracemalloc.start()
-    try:
-        csv_rows(text, FILE)
-        needed = tracemalloc.get_traced_memory()[1] / 2**20
-    finally:
-        tracemalloc.stop()
-    assert needed <= 2 * high
+    assert _needed_mib(lambda: csv_rows(text, FILE)) <= 2 * _smallest_budget(lambda: csv_rows(text, FILE))
 
 
 def _write_table(path: Path, text: str | bytes) -> Path:
@@ -178,3 +148,27 @@ def test_paths() -> None:
 def test_paths_that_leave_the_data_set(text: str) -> None:
     with pytest.raises(ValueError, match="Expected a path within the data set"):
         path_parts(text)
+
+
+def _smallest_budget(read: Callable[[], object]) -> float:
+    """The smallest read budget in MiB that is enough."""
+    low, high = 0.01, 64.0
+    for _ in range(12):
+        middle = (low * high) ** 0.5
+        try:
+            with read_budget(middle):
+                read()
+        except ValueError:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _needed_mib(read: Callable[[], object]) -> float:
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 SECRET = "Doe^Jane"
@@ -165,6 +167,14 @@ def by_hand(vertices: np.ndarray, path: Path) -> np.ndarray:
     down, across = (float(v) for v in header.PixelSpacing)
     origin = np.array([float(v) for v in header.ImagePositionPatient])
     return np.array([origin + row * across * (x - 0.5) + column * down * (y - 0.5) for x, y in vertices])
+
+
+def raw(tag: str, value: bytes) -> Dataset:
+    """An element with that tag and value representation and these bytes, whatever the standard says."""
+    dataset = Dataset()
+    element = RawDataElement(Tag(int(tag[:8], 16)), tag[8:], len(value), value, 0, False, True)
+    dataset._dict[element.tag] = element  # type: ignore[assignment]
+    return dataset
 
 
 @pytest.fixture()

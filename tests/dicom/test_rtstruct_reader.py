@@ -13,9 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 import shapely
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 
 from monai_acdr.dicom import (
     BREAST_MASS,
@@ -29,6 +27,7 @@ from monai_acdr.dicom import (
 )
 from monai_acdr.dicom.rtstruct import read_structure_set
 from monai_acdr.dicom.source import SourceFrame
+from tests.dicom.conftest import raw
 
 
 @pytest.fixture()
@@ -49,14 +48,6 @@ def change(
         return made.write(dataset, path)
 
     return run
-
-
-def raw(tag: str, value: bytes) -> Dataset:
-    """An element with that tag and value representation and these bytes, whatever the standard says."""
-    dataset = Dataset()
-    element = RawDataElement(Tag(int(tag[:8], 16)), tag[8:], len(value), value, 0, False, True)
-    dataset._dict[element.tag] = element  # type: ignore[assignment]
-    return dataset
 
 
 def contour(dataset: Dataset) -> Dataset:

@@ -10,14 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 from pydicom.uid import RLELossless
 
 from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources, seg, write_seg
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.read_budget import read_budget
+from tests.dicom.conftest import raw
 
 
 @pytest.fixture()
@@ -38,14 +37,6 @@ def change(
         return made.write(dataset, path)
 
     return run
-
-
-def raw(tag: str, value: bytes) -> Dataset:
-    """An element with that tag and value representation and these bytes, whatever the standard says."""
-    dataset = Dataset()
-    element = RawDataElement(Tag(int(tag[:8], 16)), tag[8:], len(value), value, 0, False, True)
-    dataset._dict[element.tag] = element  # type: ignore[assignment]
-    return dataset
 
 
 def frame(dataset: Dataset) -> Dataset:

@@ -123,6 +123,26 @@ class _PlainContourTransformd(_ContourTransformd):
         return self._apply(data, self.function)
 
 
+class _ContourOfImaged(_ContourTransformd):
+    """Dictionary version of a transform of vertices and their image, whose class is ``array_transform``."""
+
+    array_transform: ClassVar[Callable[[], Callable[[Any, Any], Any]]]
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        image_key: str = "image",
+        output_keys: KeysCollection | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, output_keys, allow_missing_keys)
+        self.image_key = image_key
+        self.function = type(self).array_transform()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        return self._apply(data, lambda vertices: self.function(vertices, data[self.image_key]))
+
+
 class MaskToContourd(_ContourTransformd):
     """Trace masks (C, H, W) to contours (C, N, 2). See :class:`MaskToContour`.
 
@@ -207,7 +227,7 @@ class ContourToMaskd(_ContourTransformd):
         return self._apply(data, draw)
 
 
-class FollowImaged(_ContourTransformd):
+class FollowImaged(_ContourOfImaged):
     """Bring vertices into the present pixels of ``image_key``. See :class:`FollowImage`.
 
     Args:
@@ -217,22 +237,10 @@ class FollowImaged(_ContourTransformd):
         allow_missing_keys: skip keys that are absent.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        image_key: str = "image",
-        output_keys: KeysCollection | None = None,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, output_keys, allow_missing_keys)
-        self.image_key = image_key
-        self.follow = FollowImage()
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        return self._apply(data, lambda vertices: self.follow(vertices, data[self.image_key]))
+    array_transform = FollowImage
 
 
-class ContourToImaged(_ContourTransformd):
+class ContourToImaged(_ContourOfImaged):
     """Bring vertices from the present pixels of ``image_key`` to those of its file. See :class:`ContourToImage`.
 
     Args:
@@ -242,22 +250,10 @@ class ContourToImaged(_ContourTransformd):
         allow_missing_keys: skip keys that are absent.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        image_key: str = "image",
-        output_keys: KeysCollection | None = None,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, output_keys, allow_missing_keys)
-        self.image_key = image_key
-        self.restore = ContourToImage()
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        return self._apply(data, lambda vertices: self.restore(vertices, data[self.image_key]))
+    array_transform = ContourToImage
 
 
-class ContourToWorldd(_ContourTransformd):
+class ContourToWorldd(_ContourOfImaged):
     """Bring vertices from the present pixels of ``image_key`` to mm, LPS. See :class:`ContourToWorld`.
 
     Args:
@@ -267,19 +263,7 @@ class ContourToWorldd(_ContourTransformd):
         allow_missing_keys: skip keys that are absent.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        image_key: str = "image",
-        output_keys: KeysCollection | None = None,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, output_keys, allow_missing_keys)
-        self.image_key = image_key
-        self.locate = ContourToWorld()
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        return self._apply(data, lambda vertices: self.locate(vertices, data[self.image_key]))
+    array_transform = ContourToWorld
 
 
 class SelectContourd(_ContourTransformd):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import shapely
+import torch
+from torch import Tensor
 
 from monai_acdr.networks.layers import rasterizer_backend
 
@@ -36,6 +38,22 @@ def exact_coverage() -> Coverage:
 def winding_areas() -> WindingAreas:
     """The same for polygons that cross themselves: a dict from each winding number but 0 to the (H, W) areas."""
     return _winding_areas
+
+
+def polygons(kind: str, dtype: torch.dtype = torch.float64, batch: int = 6, num_vertices: int = 9) -> Tensor:
+    """Random polygons (B, K, 2) about a frame of 14 x 17, of a kind that is difficult for a rasterizer."""
+    vertices = torch.rand(batch, num_vertices, 2, dtype=torch.float64) * 22 - 3
+    if kind == "grid":
+        vertices = vertices.round()
+    if kind == "far":
+        vertices[:, ::3] = (vertices[:, ::3] - 8) * 1e7
+    if kind == "repeated":
+        vertices[:, 3:6] = vertices[:, 2:3]
+    if kind == "not finite":
+        vertices[1, 4, 0], vertices[4, 0, 1] = float("nan"), float("inf")
+    if kind == "nearly upright":
+        vertices[:, 1::2] = vertices[:, :-1:2] + (torch.rand(4, 2) - 0.5) * 10.0 ** -torch.arange(8).view(4, 2)
+    return vertices.to(dtype)
 
 
 def _simple_coverage(polygon: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -16,6 +16,7 @@ from torch.func import hessian, jacfwd, jacrev, vmap
 
 from monai_acdr.networks.layers.rasterizers import exact
 from monai_acdr.networks.layers.rasterizers.dense import rasterize_dense
+from tests.networks.layers.conftest import polygons
 
 SIZE = (6, 7)
 SHAPES = {
@@ -36,21 +37,6 @@ ON_GRID_LINES = {
 
 def polygon(shape: list[list[float]]) -> Tensor:
     return torch.tensor([shape], dtype=torch.float64, requires_grad=True)
-
-
-def polygons(kind: str, dtype: torch.dtype = torch.float64, batch: int = 6, num_vertices: int = 9) -> Tensor:
-    vertices = torch.rand(batch, num_vertices, 2, dtype=torch.float64) * 22 - 3
-    if kind == "grid":
-        vertices = vertices.round()
-    if kind == "far":
-        vertices[:, ::3] = (vertices[:, ::3] - 8) * 1e7
-    if kind == "repeated":
-        vertices[:, 3:6] = vertices[:, 2:3]
-    if kind == "not finite":
-        vertices[1, 4, 0], vertices[4, 0, 1] = float("nan"), float("inf")
-    if kind == "nearly upright":
-        vertices[:, 1::2] = vertices[:, :-1:2] + (torch.rand(4, 2) - 0.5) * 10.0 ** -torch.arange(8).view(4, 2)
-    return vertices.to(dtype)
 
 
 def gradient(form: Callable[..., Tensor], vertices: Tensor, weights: Tensor, fill_rule: str) -> Tensor:

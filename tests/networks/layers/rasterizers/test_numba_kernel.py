@@ -12,26 +12,13 @@ import time
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from monai_acdr.networks.layers import ExactOptions, rasterize_polygons
 from monai_acdr.networks.layers.rasterizers import exact, numba_kernel
 from monai_acdr.networks.layers.rasterizers.exact import cut_edges
+from tests.networks.layers.conftest import polygons
 
 pytest.importorskip("numba", reason="pip install 'monai_acdr[fast]'")
-
-
-def polygons(kind: str, dtype: torch.dtype) -> Tensor:
-    vertices = torch.rand(6, 9, 2, dtype=torch.float64) * 22 - 3
-    if kind == "grid":
-        vertices = vertices.round()
-    if kind == "far":
-        vertices[:, ::3] = (vertices[:, ::3] - 8) * 1e7
-    if kind == "repeated":
-        vertices[:, 3:6] = vertices[:, 2:3]
-    if kind == "not finite":
-        vertices[1, 4, 0], vertices[4, 0, 1] = float("nan"), float("inf")
-    return vertices.to(dtype)
 
 
 @pytest.mark.parametrize("rings", [1, 3])
