@@ -100,7 +100,7 @@ class TrainOptions:
             out a fifth of the patients, or the images that the data set itself does not assign to training.
         plan: edited plan to use instead of a new one; ``folds``, ``epochs`` and ``seed`` override it.
         epochs: passes over the objects, instead of the budget of the plan.
-        minutes: approximate duration of the training on this machine in minutes, all folds together.
+        minutes: approximate duration on this machine in minutes, all folds and the localizer together.
         structure: name of the object, where masks have one label.
         seed: seed of weights, order and augmentation; 0 if None.
         table: see :func:`monai_acdr.data.pair_folder_data_list`.
@@ -378,10 +378,13 @@ def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
 
 
 def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch.device) -> TrainingPlan:
-    """Epochs for a duration, estimated from a few steps; a fifth is reserved for reading, validation and results."""
+    """Epochs for a duration, estimated from a few steps; a fifth is reserved for reading, validation and results.
+
+    The localizer gets at most half of the time, and fewer steps if it needs more.
+    """
     from monai_acdr.losses import ActiveContourLoss
     from monai_acdr.networks.blocks import CenteredCircle
-    from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet
+    from monai_acdr.networks.nets import ActiveContourNet, DisplacementUNet, RegionLocalizer
 
     count, size = len(plan.structures), plan.input_size
     field = DisplacementUNet(1, (16, 32, 64, 128), 2, 0.1, blocks="normalized", num_structures=count)
@@ -390,16 +393,29 @@ def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch
     image = torch.rand(plan.batch_size, 1, size, size, device=device)
     target = torch.zeros(plan.batch_size, count, size, size, device=device)
     target[..., size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
+    left, why = 0.8 * 60 * minutes, {"epochs": f"about {minutes:g} minutes on this machine"}
+    localizer_steps = plan.localizer_steps
+    if localizer_steps:
+        frames, localizer = torch.rand(16, 2, 128, 128, device=device), RegionLocalizer().to(device).train()
+        step = _seconds_of(lambda: localizer(frames).square().mean().backward())
+        if localizer_steps * step > left / 2:
+            localizer_steps = max(1, int(left / 2 / step))
+            why["localizer_steps"] = f"half of about {minutes:g} minutes on this machine: it may find little"
+        left -= localizer_steps * step
+    share = 0.8 if plan.folds == 1 else plan.folds - 1
+    steps = max(1, round(objects * share / plan.batch_size))
+    epochs = max(1, int(left / (steps * _seconds_of(lambda: loss(network(image), target).backward()))))
+    return replace(plan, epochs=epochs, localizer_steps=localizer_steps, reasons={**plan.reasons, **why})
+
+
+def _seconds_of(step: Callable[[], object]) -> float:
+    """Duration of a step of a training: the median of a few, after a first one, and 30 % for data and optimizer."""
     seconds = []
     for _ in range(4):
         start = time.monotonic()
-        loss(network(image), target).backward()
+        step()
         seconds.append(time.monotonic() - start)
-    share = 0.8 if plan.folds == 1 else plan.folds - 1
-    steps = max(1, round(objects * share / plan.batch_size))
-    epochs = max(1, int(0.8 * 60 * minutes / (steps * float(np.median(seconds[1:])) * 1.3)))
-    why = {**plan.reasons, "epochs": f"about {minutes:g} minutes on this machine"}
-    return replace(plan, epochs=epochs, reasons=why)
+    return 1.3 * float(np.median(seconds[1:]))
 
 
 def _large_enough(items: Items, min_area: float, report: QualityReport) -> Items:
@@ -529,6 +545,7 @@ class _Work:
         }
         with _parsed(["localizer"], overrides, seen, held) as parser:
             parser.get_parsed_content("initialize")
+            _Lines(self, "localizer: ", parser).attach()
             parser.get_parsed_content("run")
 
     def measure(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
@@ -592,7 +609,7 @@ def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, hel
 
 
 class _Lines:
-    """Progress as occasional lines of text: epoch, loss, Dice of held-out objects, time left."""
+    """Progress as occasional lines of text: epoch, loss, metrics of held-out objects, time left."""
 
     def __init__(self, work: _Work, title: str, parser: ConfigParser) -> None:
         self.work, self.title = work, title
@@ -629,11 +646,13 @@ class _Lines:
 
     def _validated(self) -> None:
         metrics = self.evaluator.state.metrics
-        if self.work.first_metric is None:
-            self.work.first_metric = round(time.monotonic() - self.work.start, 1)
-        self.work.report_line(
-            f"{self.title}held out after epoch {self.trainer.state.epoch}: mean Dice {metrics['val_mean_dice']:.4f}"
-        )
+        if "val_mean_dice" in metrics:
+            found = f"mean Dice {metrics['val_mean_dice']:.4f}"
+            if self.work.first_metric is None:
+                self.work.first_metric = round(time.monotonic() - self.work.start, 1)
+        else:
+            found = f"centers {metrics['val_center_error']:.2f} radii off"
+        self.work.report_line(f"{self.title}held out after epoch {self.trainer.state.epoch}: {found}")
 
 
 def _short(value: Any) -> str:

@@ -74,6 +74,12 @@ _VIEW = re.compile(r"(?:^|[_\- .])(CC|MLO)(?=$|[_\- .])", re.IGNORECASE)
 _PATIENT = re.compile(r"((?:patient|pat|subject|subj|sub|case|pt|id|p|s)[\-_ ]?\d+)[_\- .]", re.IGNORECASE)
 _FRAME = re.compile(r"(.*\d.*?)[\-_ ](?:slice|sl|frame|fr|image|img|im|view|phase|t|z)[\-_ ]?\d+.*", re.IGNORECASE)
 """``P12_L_CC`` and ``SC-HF-I-01-IM-0001-0048``: names that tell the patient."""
+_PATIENT_FOLDER = re.compile(r"(?:patient|pat|subject|subj|sub|case|pt|id|p|s)[\-_ ]?\d+", re.IGNORECASE)
+_VISIT_FOLDER = re.compile(
+    r"(?:visit|session|ses|scan|study|exam|time[\-_ ]?point|tp|baseline|follow[\-_ ]?up|fu|day|week|month|year|t|v)"
+    r"[\-_ ]?\d*",
+    re.IGNORECASE,
+)
 
 
 class SeveralStructuresError(ValueError):
@@ -529,7 +535,7 @@ def _guess_patients(items: list[dict[str, Any]], report: QualityReport) -> None:
         if match is not None:
             guessed[item["image"]] = match[1]
         elif re.search(r"\d", folder):
-            guessed[item["image"]] = folder
+            guessed[item["image"]] = _patient_folder(folder)
     patients = {guessed.get(image, patient) for image, patient in own.items()}
     if not 2 <= len(patients) < len(own):
         return
@@ -540,6 +546,17 @@ def _guess_patients(items: list[dict[str, Any]], report: QualityReport) -> None:
     )
     for item in items:
         item["patient"] = guessed.get(item["image"], item["patient"])
+
+
+def _patient_folder(folder: str) -> str:
+    """The patient part of a folder: ``sub-01`` of ``sub-01/ses-2/anat``, ``007`` of ``007/visit1``."""
+    parts = folder.split("/")
+    for number, part in enumerate(parts, start=1):
+        if _PATIENT_FOLDER.fullmatch(part):
+            return "/".join(parts[:number])
+    while len(parts) > 1 and _VISIT_FOLDER.fullmatch(parts[-1]):
+        parts.pop()
+    return "/".join(parts)
 
 
 def _subject(root: Path, name: str | Path) -> str:

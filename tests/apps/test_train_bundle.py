@@ -26,7 +26,7 @@ from monai_acdr.apps import SegmentOptions, TrainOptions, evaluate, segment, tra
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.train_bundle import plan_training
-from monai_acdr.apps.training_plan import read_plan
+from monai_acdr.apps.training_plan import TrainingPlan, read_plan
 from monai_acdr.apps.training_results import RESULT_NAMES, auto_findings
 from monai_acdr.handlers import load_checkpoint
 from monai_acdr.inferers import LocatedHeart
@@ -350,6 +350,18 @@ def test_minutes_set_the_epochs(disks: Path, tmp_path: Path, monkeypatch: pytest
         train(disks, tmp_path / "out", minutes=0.5, device="cpu")
     assert plans[0].epochs >= 1
     assert "0.5 minutes" in plans[0].reasons["epochs"]
+
+
+@pytest.mark.parametrize(("minutes", "localizer_steps", "epochs"), [(10, 600, 225), (2, 240, 30), (0.001, 1, 1)])
+def test_minutes_are_those_of_both_networks(
+    monkeypatch: pytest.MonkeyPatch, minutes: float, localizer_steps: int, epochs: int
+) -> None:
+    """Steps of .2 s, 8 per epoch: of 2 minutes without a fifth, 96 s, the localizer gets half."""
+    monkeypatch.setattr(train_bundle, "_seconds_of", lambda step: 0.2)
+    plan = TrainingPlan(batch_size=4, localizer_steps=600, input_size=32)
+    planned = train_bundle._for_minutes(plan, 40, minutes, torch.device("cpu"))
+    assert (planned.localizer_steps, planned.epochs) == (localizer_steps, epochs)
+    assert ("it may find little" in planned.reasons.get("localizer_steps", "")) == (localizer_steps < 600)
 
 
 def _stop() -> None:

@@ -251,6 +251,30 @@ def test_patients_are_guessed_from_names(tmp_path: Path) -> None:
     assert not report.findings
 
 
+@pytest.mark.parametrize(
+    ("folders", "patients"),
+    [
+        (("subj01/visit1", "subj01/visit2", "subj02/visit1"), ["subj01", "subj01", "subj02"]),
+        (("a/sub-1/ses-1/anat", "a/sub-1/ses-2/anat", "b/sub-1/ses-1/anat"), ["a/sub-1", "a/sub-1", "b/sub-1"]),
+        (("007/baseline", "007/follow-up", "8/baseline"), ["007", "007", "8"]),
+        (("site1/A", "site1/B", "site2/A"), ["A-a", "B-a", "a"]),  # sites are not patients
+    ],
+)
+def test_patients_are_the_folders_above_visits(tmp_path: Path, folders: tuple[str, ...], patients: list[str]) -> None:
+    for index, folder in enumerate(folders):
+        (tmp_path / folder).mkdir(parents=True)
+        _save(tmp_path, "a.png", _disc((20, 12 + index), 8), folder)
+        _save(tmp_path, "a_mask.png", _disc((20, 12 + index), 8), folder)
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    found = {str(Path(item["image"]).parent.relative_to(tmp_path)): item["patient"] for item in items}
+    if patients[0] == "A-a":
+        assert len(set(found.values())) == 3 and report.notes == []
+        return
+    assert [found[folder] for folder in folders] == patients
+    assert "patients were guessed from names, 2 of 3 images" in report.notes[0]
+
+
 def test_masks_of_doubtful_values(tmp_path: Path) -> None:
     good = _disc((20, 20), 8)
     for name in ("a", "b", "smooth", "colors", "labels"):
