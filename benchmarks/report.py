@@ -22,7 +22,11 @@ from timing import ROOT
 from monai_acdr.files import write_text_atomically
 
 RECORDS = ROOT / "benchmarks" / "records"
-DOCUMENTS = tuple(ROOT / "docs" / name for name in ("results.md", "how-to/many_gpus.md", "how-to/million_studies.md"))
+DOCUMENTS = (
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("results.md", "how-to/many_gpus.md", "how-to/million_studies.md")),
+    ROOT / "bundles" / "sunnybrook_lv_acdr" / "docs" / "README.md",
+)
 
 _HEADINGS = {"figure": "value"}
 _THRESHOLD = re.compile(r" (?:>=|<=|<|>) [\d.]+$")
