@@ -48,6 +48,7 @@ __all__ = [
     "contour_document_schema",
     "find_frame",
     "frame_names",
+    "is_plain_name",
     "match_frames",
     "read_contour_document",
     "structure_of",
@@ -81,7 +82,7 @@ def frame_names(sources: Sequence[SourceFrame]) -> list[str]:
     """
     names = [_file_name(source) for source in sources]
     unique = len({name.casefold() for name in names}) == len(names)
-    if unique and not any(_names_patient(source) for source in sources) and all(map(_is_plain, names)):
+    if unique and not any(_names_patient(source) for source in sources) and all(map(is_plain_name, names)):
         return names
     return [f"frame-{number:04d}" for number in range(1, len(sources) + 1)]
 
@@ -107,7 +108,8 @@ def _file_name(source: SourceFrame) -> str:
     return f"{stem}-{source.frame:04d}" if source.num_frames > 1 else stem
 
 
-def _is_plain(name: str) -> bool:
+def is_plain_name(name: str) -> bool:
+    """Whether :func:`check_name` accepts a name."""
     try:
         check_name(name)
     except ValueError:

@@ -15,7 +15,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.apps.documents import frame_names
+from monai_acdr.apps.documents import frame_names, is_plain_name
 from monai_acdr.apps.study_files import Skipped, choose_series, find_series, left_out, left_out_images, not_a_file
 from monai_acdr.data import read_mammogram
 from monai_acdr.data.files import check_regular_file, walk_files
@@ -404,18 +404,35 @@ def _picture_inputs(
     texts: dict[str, None] = {}
     for size in {frame.size for frame in frames} if given is not None else ():
         texts |= dict.fromkeys(check_spacing(_OPTION, given or (), size, UNKNOWN, _OPTION_REMEDY))
-    return Inputs("pictures", frames, skipped, findings=[Finding("implausible_scale", text) for text in sorted(texts)])
+    findings = [Finding("implausible_scale", text) for text in sorted(texts)]
+    masks = [frame.name for frame in frames if _has_two_values(frame.image)]
+    if masks:
+        text = (
+            f"{len(masks)} of {len(frames)} picture(s) have two values only, such as {masks[0]}, and are outlined like "
+            "the others: if they are masks of the images, keep them in another folder"
+        )
+        findings.append(Finding("two_values", text))
+    return Inputs("pictures", frames, skipped, findings=findings)
+
+
+def _has_two_values(image: MetaTensor) -> bool:
+    low, high = image.min(), image.max()
+    return bool(low < high) and bool(((image == low) | (image == high)).all())
 
 
 def _read_pictures(
     path: Path, files: Sequence[Path], spacing: tuple[float, float] | None, skipped: list[Skipped], color: bool
 ) -> list[Frame]:
-    """Pictures by name; of several files, those that are not pictures are skipped; a single such file is an error."""
+    """Pictures by name; of several files, those that are not pictures are skipped; a single such file is an error.
+
+    Where file names are not unique the folders within ``path`` are part of the names; otherwise frames are numbered.
+    """
     budget = ReadBudget(path)
     scale = torch.eye(4, dtype=torch.float64)
     if spacing is not None:
         scale[0, 0], scale[1, 1] = spacing
     frames: list[Frame] = []
+    with_folders: list[str] = []
     for file in files:
         try:
             pages = [make_image(pixels, scale) for pixels in read_picture_frames(file, color)]
@@ -426,11 +443,19 @@ def _read_pictures(
             continue
         for number, page in enumerate(pages, start=1):
             budget.add_pixels(page.shape)
-            frames.append(Frame(file.stem if len(pages) == 1 else f"{file.stem}-page-{number:04d}", page, spacing))
-    names = [frame.name.casefold() for frame in frames]
-    if len(set(names)) == len(names):
+            page_name = "" if len(pages) == 1 else f"-page-{number:04d}"
+            frames.append(Frame(f"{file.stem}{page_name}", page, spacing))
+            folders = file.relative_to(path).parts[:-1] if file != path else ()
+            with_folders.append("-".join([*folders, file.stem]) + page_name)
+    if _are_unique([frame.name for frame in frames]):
         return frames
-    return [Frame(f"frame-{i:04d}", f.image, f.spacing) for i, f in enumerate(frames, start=1)]
+    numbered = [f"frame-{number:04d}" for number in range(1, len(frames) + 1)]
+    names = with_folders if _are_unique(with_folders) and all(map(is_plain_name, with_folders)) else numbered
+    return [replace(frame, name=name) for frame, name in zip(frames, names, strict=True)]
+
+
+def _are_unique(names: Sequence[str]) -> bool:
+    return len({name.casefold() for name in names}) == len(names)
 
 
 def _refusal(error: OSError | ValueError) -> ValueError:

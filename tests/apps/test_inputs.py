@@ -115,6 +115,19 @@ def test_pictures(tmp_path: Path, study: Path) -> None:
     assert [entry.file for entry in inputs.skipped] == ["readme.txt"]
     Image.fromarray(pixels).save(tmp_path / "a.png")
     assert [frame.name for frame in read_inputs(tmp_path).frames] == ["frame-0001", "frame-0002", "frame-0003"]
+    assert inputs.findings == []
+    Image.fromarray(np.where(pixels > 5, 255, 0).astype(np.uint8)).save(tmp_path / "b_mask.png")
+    Image.fromarray(np.full_like(pixels, 7)).save(tmp_path / "c.png")
+    (finding,) = read_inputs(tmp_path).findings
+    assert finding.kind == "two_values"
+    assert finding.text.startswith("1 of 5 picture(s) have two values only, such as frame-0004, and")
+    for folder in ("x/1", "x/2", "y"):
+        (tmp_path / "deep" / folder).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "deep" / folder / "scan.png")
+    assert [frame.name for frame in read_inputs(tmp_path / "deep").frames] == ["x-1-scan", "x-2-scan", "y-scan"]
+    (tmp_path / "deep" / ("z" * 125)).mkdir()  # too long for a name
+    Image.fromarray(pixels).save(tmp_path / "deep" / ("z" * 125) / "scan.png")
+    assert [frame.name for frame in read_inputs(tmp_path / "deep").frames][0] == "frame-0001"
     shutil.copy(sorted(study.iterdir())[0], tmp_path / "image.dcm")
     mixed = read_inputs(tmp_path)
     assert mixed.kind == "dicom"
