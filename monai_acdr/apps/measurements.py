@@ -10,7 +10,7 @@ corrected here: they become findings, so that readers are warned.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,10 @@ from monai_acdr.measures import (
     VentricleWall,
     WallSlice,
     group_frames,
+    incomplete_stack,
     measure_shape,
     measure_wall,
+    phase_volumes,
     stack_place,
     ventricle_volumes,
     ventricle_wall,
@@ -56,6 +58,7 @@ __all__ = [
     "doubtful_finding",
     "doubtful_slice_finding",
     "find_grid",
+    "incomplete_stack_finding",
     "measure_contours",
     "no_contrast_finding",
     "outside_share",
@@ -416,14 +419,48 @@ def measure_contours(
         return Measurements(shapes, None, None, tuple(findings))
     findings += grid.findings
     volumes, wall = None, None
-    if LV_ENDOCARDIUM in structures and max(grid.phase) > 0:
-        cavity = [measured[list(structures).index(LV_ENDOCARDIUM)] for measured in shapes]
+    if LV_ENDOCARDIUM in structures:
+        cavity, outer = (_areas(shapes, structures, structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
         volumes = _volumes(frames, cavity, grid, findings, phases)
+        if volumes is not None or grid.num_phases == 1:
+            findings += incomplete_stack_finding(cavity, outer, grid, volumes)
     if volumes is not None and LV_EPICARDIUM in structures:
         inner, outer = (list(structures).index(structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
         pairs = [(None, None) if found is None else (found[inner], found[outer]) for found in contours]
         wall = join_wall(wall_slices(frames, pairs, grid, volumes.end_diastole_phase), grid, findings)
     return Measurements(shapes, grid, volumes, tuple(findings), wall)
+
+
+def _areas(
+    shapes: Sequence[Sequence[ShapeMeasures | None]], structures: Sequence[Structure], structure: Structure
+) -> dict[int, float]:
+    """Area in mm2 of a structure by the number of the frame; empty where it is not outlined."""
+    if structure not in structures:
+        return {}
+    index = list(structures).index(structure)
+    return {number: shape.area_mm2 for number, own in enumerate(shapes) if (shape := own[index]) is not None}
+
+
+def incomplete_stack_finding(
+    cavity: Mapping[int, float], outer: Mapping[int, float], grid: CineGrid, volumes: VentricleVolumes | None
+) -> list[Finding]:
+    """The finding that the stack lacks slices at the apex or the base (:func:`monai_acdr.measures.incomplete_stack`).
+
+    Args:
+        cavity: area in mm2 inside of the endocardium by the number of the frame.
+        outer: the same inside of the epicardium.
+        grid: slice and phase of each frame.
+        volumes: volumes of the same contours; without them the phase with the largest cavity counts as end-diastole.
+    """
+    if grid.num_slices < 2 or not cavity:
+        return []
+    areas = np.full((2, grid.num_slices, grid.num_phases), np.nan)
+    for table, values in zip(areas, (cavity, outer), strict=True):
+        for number, area in values.items():
+            table[grid.slice_index[number], grid.phase[number]] = area
+    if volumes is None:
+        return incomplete_stack(*areas, grid.positions_mm, int(np.nansum(areas[0], axis=0).argmax()))
+    return incomplete_stack(*areas, grid.positions_mm, volumes.end_diastole_phase, volumes.end_systole_phase)
 
 
 def wall_slices(frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid, phase: int) -> list[WallSlice]:
@@ -455,17 +492,25 @@ def join_wall(slices: Sequence[WallSlice], grid: CineGrid, findings: list[Findin
 
 def _volumes(
     frames: Sequence[Frame],
-    cavity: Sequence[ShapeMeasures | None],
+    areas: Mapping[int, float],
     grid: CineGrid,
     findings: list[Finding],
     phases: tuple[int | None, int | None],
 ) -> VentricleVolumes | None:
-    """Volumes from the shapes of the endocardium; None, and a finding with the reason, where they are unknown."""
-    if len(grid.positions_mm) == 1:
+    """Volumes from the areas of the endocardium; None, and a finding with the reason, where they are unknown."""
+    if grid.num_slices == 1:
         text = "there is one slice: volumes need the whole short-axis stack, so give the folder with all of its slices"
         findings.append(Finding("no_volumes", text))
         return None
-    areas = {index: shape.area_mm2 for index, shape in enumerate(cavity) if shape is not None}
+    if grid.num_phases == 1:
+        findings.append(Finding("no_volumes", _one_phase(areas, grid)))
+        return None
+    if grid.num_phases == 2:
+        text = (
+            "there are 2 phases: the larger volume counts as end-diastolic and the smaller one as end-systolic, which "
+            "is right only if the images show these two moments"
+        )
+        findings.append(Finding("few_phases", text))
     try:
         thickness = _thickness(frames, findings)
         volumes = ventricle_volumes(
@@ -481,6 +526,15 @@ def _volumes(
         return None
     findings += [*volumes.findings, *volume_findings(volumes)]
     return volumes
+
+
+def _one_phase(areas: Mapping[int, float], grid: CineGrid) -> str:
+    """Why there are no volumes, and what can be told of the only phase."""
+    text = "there is one phase: end-systolic volume and ejection fraction need all phases of the cycle"
+    if not areas:
+        return text
+    (volume,), _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm)
+    return f"{text}; the volume is {volume.volume_ml:.1f} mL, the end-diastolic one if the images show end-diastole"
 
 
 def _thickness(frames: Sequence[Frame], findings: list[Finding]) -> float | None:

@@ -41,6 +41,9 @@ end-diastole and the atrium at end-systole. Its contour would be added to the en
 has a third to two thirds of the thickness of the ventricle's at that moment, and that of the ventricle's base has more.
 The apex moves little, but its cavity closes: a slice of muscle alone is left, where each network of an ensemble
 sees a different cavity. Both rules compare the wall minus :data:`SPREAD_FACTOR` times the spread of the endocardium.
+
+Completeness: volumes of a stack that does not reach the apex or the base look like those of any other. What the slices
+themselves tell of it is a finding (:func:`incomplete_stack`).
 """
 
 from __future__ import annotations
@@ -78,6 +81,7 @@ __all__ = [
     "find_base_end",
     "find_phases",
     "group_frames",
+    "incomplete_stack",
     "measure_wall",
     "phase_volumes",
     "slice_heights",
@@ -1168,6 +1172,104 @@ def cavities_too_wide(areas: np.ndarray, outer_areas: np.ndarray, multiple: floa
         beside[base] = False
         too_wide[:, phase] |= beside
     return too_wide
+
+
+LARGEST_AT_APEX = 0.45
+"""Largest share of the largest cavity at end-diastole that the last slice toward the apex has in complete stacks: 0.41
+in 29 of 30 hearts of ACDC, outlined by the shipped weights, and 0.8 in one with an aneurysm of the apex. Where stacks
+that are cut there have less, at most 8 % of the end-diastolic volume is lost."""
+
+FULL_AT_BASE = 0.9
+"""Share of the largest cavity, mean of end-diastole and end-systole, and of the median wall at end-systole, from which
+the last slice toward the base shows a full ventricle: so in 1 of 34 complete stacks, in 23 of them without the two
+slices at the base, and in 27 without three."""
+
+SHORTEST = 1.0
+"""Height of the outlined slices over the diameter of the largest cavity; 1.07 to 1.9 in complete stacks of ACDC."""
+
+
+def incomplete_stack(
+    areas: np.ndarray,
+    outer_areas: np.ndarray,
+    positions_mm: Sequence[float],
+    end_diastole: int,
+    end_systole: int | None = None,
+) -> list[Finding]:
+    """Find out whether a stack lacks slices at the apex or at the base.
+
+    A ventricle ends in a point at the apex, and in systole its base moves toward the apex. It is incomplete where
+
+    - the last slice toward the apex that has a contour at end-diastole has a cavity of more than
+      :data:`LARGEST_AT_APEX` of the largest one;
+    - the last slice of the stack toward the base shows a full ventricle: its share of the largest cavity, the mean of
+      end-diastole and end-systole, and its wall at end-systole over the median wall are both at least
+      :data:`FULL_AT_BASE`. Without epicardium or end-systole this is not tested;
+    - the slices outlined at end-diastole are together less than :data:`SHORTEST` times as high as the largest cavity is
+      wide.
+
+    A stack that lacks a single slice at the base mostly passes, since complete stacks begin as abruptly.
+
+    Args:
+        areas: (S, P) inside of the endocardium in mm2 by slice and phase, NaN where there is no contour.
+        outer_areas: (S, P) inside of the epicardium in mm2.
+        positions_mm: (S,) of all slices of the stack, ascending, at least two.
+        end_diastole: index of the phase.
+        end_systole: index of the phase; None where it is not known.
+
+    Returns:
+        A finding ``incomplete_stack`` with all reasons, or none.
+
+    Raises:
+        ValueError: for arrays of another shape, or phases that do not exist.
+    """
+    if areas.ndim != 2 or areas.shape != outer_areas.shape or len(positions_mm) != len(areas):
+        raise ValueError(
+            f"Expected `areas` and `outer_areas` (S, P) and `positions_mm` (S,), but got {areas.shape}, "
+            f"{outer_areas.shape} and {len(positions_mm)} positions."
+        )
+    for phase in (end_diastole, end_systole):
+        if phase is not None and not 0 <= phase < areas.shape[1]:
+            raise ValueError(f"Expected indices of phases from 0 to {areas.shape[1] - 1}, but got {phase}.")
+    full = np.nan_to_num(areas[:, end_diastole])
+    known = np.flatnonzero(full > 0)
+    if len(known) == 0:
+        return []
+    heights = slice_heights(positions_mm)
+    base, apex = (0, known[-1]) if find_base_end(areas) == 0 else (len(areas) - 1, known[0])
+    reasons = []
+    share = full[apex] / full.max()
+    if share > LARGEST_AT_APEX:
+        among = "" if apex in (0, len(areas) - 1) else " that is outlined"
+        reasons.append(
+            f"{stack_place(int(apex), len(areas))}, the last one toward the apex{among}, has {100 * share:.0f} % of "
+            f"the largest cavity at end-diastole, in complete stacks less than {100 * LARGEST_AT_APEX:.0f} %"
+        )
+    if end_systole is not None and _is_full(areas, outer_areas, base, (end_diastole, end_systole)):
+        reasons.append(
+            f"{stack_place(base, len(areas))}, the last one toward the base, shows a full ventricle at end-diastole "
+            "and end-systole"
+        )
+    height, width = sum(heights[known[0] : known[-1] + 1]), 2 * math.sqrt(full.max() / math.pi)
+    if height < SHORTEST * width:
+        reasons.append(
+            f"the {len(known)} slice(s) outlined at end-diastole are {height:.0f} mm high, less than the cavity is "
+            f"wide, {width:.0f} mm"
+        )
+    if not reasons:
+        return []
+    text = "slices of the ventricle may be missing, which makes volumes, mass and ejection fraction wrong"
+    return [Finding("incomplete_stack", f"{text}: {'; '.join(reasons)}")]
+
+
+def _is_full(areas: np.ndarray, outer_areas: np.ndarray, base: int, phases: tuple[int, int]) -> bool:
+    cavities = np.nan_to_num(areas[:, phases])
+    if not (cavities[base] > 0).all():
+        return False
+    walls = np.sqrt(outer_areas[:, phases[1]]) - np.sqrt(areas[:, phases[1]])
+    if not np.isfinite(walls[base]):
+        return False
+    share = float((cavities[base] / cavities.max(0)).mean())
+    return share >= FULL_AT_BASE and bool(walls[base] >= FULL_AT_BASE * np.nanmedian(walls))
 
 
 def _certain_walls(areas: np.ndarray, walls: np.ndarray, share: float, spreads: np.ndarray | None) -> np.ndarray:

@@ -70,6 +70,40 @@ def test_one_slice_has_no_volume(study: Path) -> None:
     assert measured.volumes is None and "give the folder with all of its slices" in texts["no_volumes"]
 
 
+def test_one_phase_has_at_most_one_volume(study: Path) -> None:
+    frames = read_inputs(study).frames
+    whole, _ = find_grid(frames)
+    assert whole is not None
+    frames = [frame for frame, phase in zip(frames, whole.phase, strict=True) if phase == 2]
+    grid, _ = find_grid(frames)
+    assert grid is not None and (grid.num_slices, grid.num_phases) == (3, 1)
+    measured = measure_contours(frames, [CIRCLE[None]] * 3, LV, grid)
+    texts = {finding.kind: finding.text for finding in measured.findings}
+    volume = 3 * math.pi * 13**2 * float(np.diff(grid.positions_mm)[0]) / 1000
+    assert measured.volumes is None and "incomplete_stack" in texts
+    assert texts["no_volumes"] == (
+        "there is one phase: end-systolic volume and ejection fraction need all phases of the cycle; the volume is "
+        f"{volume:.1f} mL, the end-diastolic one if the images show end-diastole"
+    )
+    nothing = measure_contours(frames, [None] * 3, LV, grid).findings
+    assert [finding.kind for finding in nothing] == ["no_volumes"] and "the volume is" not in nothing[0].text
+
+
+def test_two_phases_may_be_any(study: Path) -> None:
+    frames = read_inputs(study).frames
+    whole, _ = find_grid(frames)
+    assert whole is not None
+    frames = [frame for frame, phase in zip(frames, whole.phase, strict=True) if phase < 2]
+    grid, _ = find_grid(frames)
+    measured = measure_contours(frames, [CIRCLE[None] * (1 + 0.1 * (i % 2)) for i in range(6)], LV, grid)
+    assert measured.volumes is not None
+    texts = {finding.kind: finding.text for finding in measured.findings}
+    assert texts["few_phases"].startswith("there are 2 phases: the larger volume counts as end-diastolic")
+    assert "few_phases" not in {
+        f.kind for f in measure_contours(read_inputs(study).frames, [CIRCLE[None]] * 12, LV, whole).findings
+    }
+
+
 def test_circles(study: Path) -> None:
     inputs = read_inputs(study)
     grid, _ = find_grid(inputs.frames)

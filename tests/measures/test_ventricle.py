@@ -30,6 +30,7 @@ from monai_acdr.measures import (
     cavities_too_wide,
     find_base_end,
     group_frames,
+    incomplete_stack,
     measure_shape,
     measure_wall,
     phase_volumes,
@@ -801,3 +802,75 @@ def test_no_cavity_is_too_wide_without_contours() -> None:
     for areas, outer, multiple in ((OUTER[0], OUTER[0], 1.5), (OUTER, OUTER.T, 1.5), (OUTER, OUTER, 0.9)):
         with pytest.raises(ValueError, match="Expected `areas` and `outer_areas` of one shape"):
             cavities_too_wide(areas, outer, multiple)
+
+
+# A complete ventricle from the base, 10 mm a slice, 50 mm wide: at end-systole the first slice shows the atrium.
+PROFILE = (
+    math.pi * 25**2 * np.array([[0.8, 0.95, 1, 0.97, 0.9, 0.7, 0.5, 0.2], [np.nan, 0.6, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]])
+)
+AROUND = math.pi * (np.sqrt(PROFILE / math.pi) + np.array([[8.0], [12.0]])) ** 2
+
+
+def stack_reasons(chosen: slice, turned: bool = False, systole: int | None = 1, outer: bool = True) -> list[str]:
+    """Reasons of the finding for some slices of the complete ventricle."""
+    step = -1 if turned else 1
+    areas = PROFILE.T[chosen][::step]
+    around = AROUND.T[chosen][::step] if outer else np.full_like(areas, np.nan)
+    findings = incomplete_stack(areas, around, [10.0 * s for s in range(len(areas))], 0, systole)
+    assert [finding.kind for finding in findings] in ([], ["incomplete_stack"])
+    start = "slices of the ventricle may be missing, which makes volumes, mass and ejection fraction wrong: "
+    return [reason for each in findings for reason in each.text.removeprefix(start).split("; ")]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_stack_that_ends_before_the_ventricle_does(turned: bool) -> None:
+    assert stack_reasons(slice(None), turned) == []
+    assert [reason.split(",")[0] for reason in stack_reasons(slice(2, 5), turned)] == [
+        f"slice {1 if turned else 3} of 3",
+        f"slice {3 if turned else 1} of 3",
+        "the 3 slice(s) outlined at end-diastole are 30 mm high",
+    ]
+    apex, base = (stack_reasons(part, turned) for part in (slice(None, -1), slice(2, None)))
+    assert apex == [
+        f"slice {1 if turned else 7} of 7, the last one toward the apex, has 50 % of the largest cavity at "
+        "end-diastole, in complete stacks less than 45 %"
+    ]
+    assert base == [
+        f"slice {6 if turned else 1} of 6, the last one toward the base, shows a full ventricle at end-diastole and "
+        "end-systole"
+    ]
+
+
+def test_what_a_stack_does_not_tell() -> None:
+    """The base is told by the wall, and by both phases."""
+    assert stack_reasons(slice(2, None), outer=False) == stack_reasons(slice(2, None), systole=None) == []
+    thin = AROUND.T[2:].copy()
+    thin[0, 1] = PROFILE[1, 2] * 1.1
+    assert incomplete_stack(PROFILE.T[2:], thin, [10.0 * s for s in range(6)], 0, 1) == []
+    assert incomplete_stack(np.full((3, 2), np.nan), np.full((3, 2), np.nan), [0, 10, 20], 0) == []
+
+
+def test_an_apex_that_is_imaged_but_not_outlined() -> None:
+    areas, around = PROFILE.T.copy(), AROUND.T.copy()
+    areas[6:, 0], around[6:, 0] = np.nan, np.nan
+    (finding,) = incomplete_stack(areas, around, [10.0 * s for s in range(8)], 0, 1)
+    assert "slice 6 of 8, the last one toward the apex that is outlined, has 70 %" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("shapes", "phases", "message"),
+    [
+        (
+            ((3, 2), (3, 1), 3),
+            (0, 1),
+            r"`areas` and `outer_areas` \(S, P\) and `positions_mm` \(S,\), but got \(3, 2\)",
+        ),
+        (((3, 2), (3, 2), 2), (0, 1), "and 2 positions"),
+        (((3, 2), (3, 2), 3), (0, 2), "indices of phases from 0 to 1, but got 2"),
+        (((3, 2), (3, 2), 3), (-1, None), "indices of phases from 0 to 1, but got -1"),
+    ],
+)
+def test_stacks_of_other_shapes(shapes: tuple, phases: tuple[int, int | None], message: str) -> None:
+    areas, outer, number = shapes
+    with pytest.raises(ValueError, match=message):
+        incomplete_stack(np.ones(areas), np.ones(outer), [10.0 * s for s in range(number)], *phases)

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.documents import read_contour_document
+from monai_acdr.apps.measurements import incomplete_stack_finding
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import outline_frames
 from monai_acdr.apps.regions import RegionRequest
@@ -37,6 +38,7 @@ from monai_acdr.apps.review.study import CELL, COLUMNS, PAGE, Study, open_study
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, DicomWebError
 from monai_acdr.files import file_sha256, lock_folder
 from monai_acdr.inferers import correct_contour, push_contours
+from monai_acdr.measures import ventricle_volumes
 from monai_acdr.visualize import structure_color
 
 __all__ = ["RefusedError", "ReviewOptions", "ReviewSession", "start_review"]
@@ -206,7 +208,29 @@ class ReviewSession:
             "redo": review.can_redo,
             "phases": review.phases,
             "version": review.versions,
+            "notes": self._stack_notes(),
         }
+
+    def _stack_notes(self) -> list[str]:
+        """Text of the finding that the stack lacks slices, as in ``review.json``; empty without it."""
+        grid, cavity = self.study.grid, self._areas_of(self.inner)
+        if grid is None or grid.num_slices < 2:
+            return []
+        volumes, absent = None, [(grid.positions_mm[number], phase) for number, phase in grid.missing_frames]
+        if grid.num_phases > 1:
+            diastole, systole = self.review.phases
+            try:
+                volumes = ventricle_volumes(
+                    grid.contour_areas(cavity),
+                    grid.positions_mm,
+                    end_diastole=diastole,
+                    end_systole=systole,
+                    absent=absent,
+                )
+            except ValueError:  # without volumes nothing is wrong with them
+                return []
+        found = incomplete_stack_finding(cavity, self._areas_of(self.outer), grid, volumes)
+        return [finding.text for finding in found]
 
     def contours_of(self, page: int) -> dict[str, Any]:
         """Original and present contours of the frames of a page."""
@@ -261,14 +285,14 @@ class ReviewSession:
 
     def _set_phases(self, body: Mapping[str, Any]) -> None:
         phases = self.review.parse_phases(body.get("end_diastole"), body.get("end_systole"))
-        check_phases(phases, self.study.grid, self._cavity_areas())
+        check_phases(phases, self.study.grid, self._areas_of(self.inner))
         self.review.set_phases(*phases, _sequence(body))
 
-    def _cavity_areas(self) -> dict[int, float]:
-        """Area of the endocardium in mm2, by frame, where it has one contour."""
+    def _areas_of(self, structure: int | None) -> dict[int, float]:
+        """Area of a structure in mm2, by frame, where it has one contour; empty for None."""
         areas = {}
         for index, (frame, contours) in enumerate(zip(self.study.frames, self.review.contours, strict=True)):
-            own = [contour for contour in contours if contour.structure == self.inner]
+            own = [contour for contour in contours if contour.structure == structure]
             if len(own) == 1 and not own[0].hole and frame.spacing is not None:
                 areas[index] = own[0].area * frame.spacing[0] * frame.spacing[1]
         return areas

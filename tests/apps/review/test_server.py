@@ -268,7 +268,8 @@ def test_a_drag_is_saved_and_measured(client: Client) -> None:
     before = client.get("/api/study").json()["frames"][0]["areas"]
     records = moved(client, 0, 0)
     answer = client.set(0, records)
-    assert answer["state"] == {"sequence": 1, "undo": True, "redo": False, "phases": [None, None], "version": 0}
+    state = {"sequence": 1, "undo": True, "redo": False, "phases": [None, None], "version": 0}
+    assert {key: answer["state"][key] for key in state} == state
     assert answer["contours"][0]["generation"] == "SEMIAUTOMATIC" and answer["changed"]
     assert answer["contours"][0]["vertices"] == pytest.approx(records[0]["vertices"], abs=1e-4)
     frame = client.get("/api/study").json()["frames"][0]
@@ -320,6 +321,17 @@ def test_contours_that_cannot_be_are_refused_with_a_reason_and_change_nothing(cl
         assert words in client.post("/api/change", body, 400)["error"]
     assert client.get("/api/contours/0").json()["frames"][0]["contours"] == kept
     assert client.session.review.sequence == 1
+
+
+def test_a_stack_that_lacks_slices_is_said_at_once(client: Client) -> None:
+    """As the finding of the measures; without contours of the cavity there are no volumes, and nothing is said."""
+    (note,) = client.get("/api/study").json()["state"]["notes"]
+    findings = measure_review(client.session.review, client.session.study).findings
+    assert [note] == [finding.text for finding in findings if finding.kind == "incomplete_stack"]
+    assert "slice 3 of 3, the last one toward the apex" in note
+    for frame in range(12):
+        answer = client.set(frame, [], "delete")
+    assert answer["state"]["notes"] == []
 
 
 def test_problems_of_an_earlier_log_are_shown_and_are_findings(client: Client) -> None:

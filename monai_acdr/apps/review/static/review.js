@@ -1004,7 +1004,7 @@ function showMeasures(live = null) {
 
 /** What the volumes do not say by themselves. */
 function heartNotes(now) {
-  const { phases } = page.state, notes = [];
+  const { phases } = page.state, notes = page.state.notes.map((text) => `${text[0].toUpperCase()}${text.slice(1)}`);
   const listed = (found) => `${found.slice(0, 6).map((phase) => phase + 1).join(', ')}${found.length > 6 ? ', ...' : ''} of ${page.study.columns}`;
   if (now.unseen.length) notes.push(`Not taken for ED or ES, since images of outer slices are missing: phase ${listed(now.unseen)}`);
   if (now.sparse.length) notes.push(`Not taken for ED or ES, since most slices have no contour: phase ${listed(now.sparse)}`);
