@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from timing import Table, parser, prepare, write_record
 
-from monai_acdr.apps.measurements import find_grid, measure_contours
+from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import outline_frames
 from monai_acdr.apps.regions import parse_region
@@ -106,7 +106,9 @@ def is_reported(heart: ReferenceHeart, frames: Sequence[int], model: ContourMode
     return any(finding.kind == "incomplete_stack" for finding in measured.findings)
 
 
-def _measure(heart: ReferenceHeart, frames: Sequence[int], model: ContourModel):  # type: ignore[no-untyped-def]
+def _measure(
+    heart: ReferenceHeart, frames: Sequence[int], model: ContourModel
+) -> tuple[list[np.ndarray | None], Measurements]:
     inputs = replace(heart.inputs, frames=[heart.inputs.frames[index] for index in frames])
     grid, reason = find_grid(inputs.frames)
     if grid is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -343,6 +344,7 @@ def convert(
     layers, left_out = read_layers(source, origin, frames, structure if origin.dicom else None)
     skipped += [f"{source.name}: {note}" for note in left_out]
     layers = _chosen(layers, origin, goal, structure)
+    unheld = Counter(name for layer in layers for frame in layer.frames for name in frame.unheld)
     if frames:
         layers = [attach(layer, frames) for layer in layers]
     if goal.holds == "masks" or size is not None or goal.name in ("json", "coco"):
@@ -352,6 +354,9 @@ def convert(
     findings = _outside(source, layers)
     fractional = kind == "FRACTIONAL" and goal.name == "seg"
     layers, lost = _changed(source, layers, goal, fractional)
+    if unheld:
+        counts = ", ".join(f"{name} of {number} contour(s)" for name, number in unheld.items())
+        lost.append(f"{counts}: they stay in {source.name}.")
     check_inputs_kept(
         target_files(target, layers, goal, folder),
         [*source_files(source, origin), *(frame.path for frame in frames), *left_images],

@@ -104,6 +104,8 @@ class LayerFrame:
         sop_instance_uid: SOP Instance UID of its DICOM image, or None.
         frame: number within the instance, from 1.
         source: index of its DICOM image, or None.
+        unheld: values of its contours in a contour document that no layer holds, a word for each contour and value,
+            such as ``repairs``.
     """
 
     name: str
@@ -117,6 +119,7 @@ class LayerFrame:
     frame: int = 1
     source: int | None = None
     holes: tuple[bool, ...] = ()
+    unheld: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str | None, int, str]:
@@ -774,6 +777,12 @@ def _read_document(path: Path) -> list[Layer]:
 
 
 def _document_frame(item: FrameContours) -> LayerFrame:
+    unheld = [
+        *("repairs" for names in item.repairs if names),
+        *("confidence" for value in item.confidence if value is not None),
+        *("doubtful" for value in item.doubtful if value),
+        *("vertex_spread_px" for _ in item.spread or ()),
+    ]
     return LayerFrame(
         item.name,
         item.size,
@@ -783,6 +792,7 @@ def _document_frame(item: FrameContours) -> LayerFrame:
         sop_instance_uid=item.sop_instance_uid,
         frame=item.frame,
         holes=item.holes,
+        unheld=tuple(unheld),
     )
 
 

@@ -420,10 +420,10 @@ def measure_contours(
     findings += grid.findings
     volumes, wall = None, None
     if LV_ENDOCARDIUM in structures:
-        cavity, outer = (_areas(shapes, structures, structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
+        cavity, around = (_areas(shapes, structures, structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
         volumes = _volumes(frames, cavity, grid, findings, phases)
         if volumes is not None or grid.num_phases == 1:
-            findings += incomplete_stack_finding(cavity, outer, grid, volumes)
+            findings += incomplete_stack_finding(cavity, around, grid, volumes)
     if volumes is not None and LV_EPICARDIUM in structures:
         inner, outer = (list(structures).index(structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
         pairs = [(None, None) if found is None else (found[inner], found[outer]) for found in contours]
@@ -459,8 +459,10 @@ def incomplete_stack_finding(
         for number, area in values.items():
             table[grid.slice_index[number], grid.phase[number]] = area
     if volumes is None:
-        return incomplete_stack(*areas, grid.positions_mm, int(np.nansum(areas[0], axis=0).argmax()))
-    return incomplete_stack(*areas, grid.positions_mm, volumes.end_diastole_phase, volumes.end_systole_phase)
+        return incomplete_stack(areas[0], areas[1], grid.positions_mm, int(np.nansum(areas[0], axis=0).argmax()))
+    return incomplete_stack(
+        areas[0], areas[1], grid.positions_mm, volumes.end_diastole_phase, volumes.end_systole_phase
+    )
 
 
 def wall_slices(frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid, phase: int) -> list[WallSlice]:

@@ -91,10 +91,10 @@ class Stopwatch:
 
 
 _REPAIR_WORDS = {
-    "collapse": "collapse undone:",
-    "self_intersection": "small loop cut off:",
-    "nesting": "pushed outward to contain the inner structure:",
-    "neighbors": "outlined like the neighboring slices:",
+    "collapse": "collapse undone",
+    "self_intersection": "small loop cut off",
+    "nesting": "pushed outward to contain the inner structure",
+    "neighbors": "outlined like the neighboring slices",
 }
 _MAX_NAMED_FRAMES = 3
 """Number of the frames with the lowest confidence that are named in the terminal."""
@@ -282,7 +282,7 @@ class SegmentReport:
     def repair_line(self) -> str:
         """Line with the number of contours repaired after the network, by kind."""
         counts = self.repairs
-        kinds = [f"{_REPAIR_WORDS[name]} {counts[name]}" for name in REPAIRS if counts[name]]
+        kinds = [f"{_REPAIR_WORDS[name]}: {counts[name]}" for name in REPAIRS if counts[name]]
         total = self.num_outlined * len(self.structures)
         return f"Repaired contours: {counts['contours']} of {total} ({', '.join(kinds)})"
 
@@ -359,6 +359,8 @@ MAX_UNCERTAIN = 12
 """Number of the least certain frames, which the report shows first."""
 DOUBTFUL_COLOR = (255, 90, 60)
 """Color of the captions of frames that are doubtful or whose scale cannot be right."""
+REPAIRED_COLOR = (240, 190, 80)
+"""Color of the captions of other frames with a repaired contour."""
 _WRONG_SCALE = "implausible scale"
 COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
 """Names of :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
@@ -385,7 +387,7 @@ class Pictures:
 
     @cached_property
     def sheet(self) -> np.ndarray:
-        """Contact sheet, each tile with its slice and phase, and with its confidence if doubtful."""
+        """Contact sheet, each tile with its slice and phase, its confidence if doubtful, and its repairs."""
         frames = self.inputs.frames
         sizes = {frames[index].size for index in self.shown}
         common = _box([self.outlines[index] for index in self.shown], sizes.pop()) if len(sizes) == 1 else None
@@ -397,20 +399,28 @@ class Pictures:
             pictures,
             columns=COLUMNS if len(pictures) > 6 else max(len(pictures), 1),
             captions=[self._caption(index) for index in self.shown],
-            caption_colors=[DOUBTFUL_COLOR if self._to_check(index) else (210, 210, 210) for index in self.shown],
+            caption_colors=[self._color(index) or (210, 210, 210) for index in self.shown],
         )
 
     def tile(self, index: int) -> np.ndarray:
-        """One frame with its contours, the names of several structures, and a caption if it is to be checked."""
+        """One frame with its contours, the names of several structures, and a caption if it is to be checked.
+
+        That is, where it is doubtful, has an implausible scale, or a repaired contour; the caption says why.
+        """
         frame, outline = self.inputs.frames[index], self.outlines[index]
         labels = [structure.label for structure in self.structures]
         picture = _overlay(frame, outline, _box([outline], frame.size), labels if len(labels) > 1 else None)
-        if not self._to_check(index):
+        color = self._color(index)
+        if color is None:
             return picture
-        return contact_sheet([picture], gap=0, captions=[self._caption(index)], caption_colors=[DOUBTFUL_COLOR])
+        return contact_sheet([picture], gap=0, captions=[self._caption(index)], caption_colors=[color])
 
-    def _to_check(self, index: int) -> bool:
-        return self.outlines[index].doubtful or bool(self.outlines[index].scale)
+    def _color(self, index: int) -> tuple[int, int, int] | None:
+        """Color of the caption of a frame that is to be checked; None for others."""
+        outline = self.outlines[index]
+        if outline.doubtful or outline.scale:
+            return DOUBTFUL_COLOR
+        return REPAIRED_COLOR if any(outline.repairs) else None
 
     @property
     def legend(self) -> str:
@@ -427,6 +437,8 @@ class Pictures:
         place = self.inputs.frames[index].name if grid is None else grid.place(index)
         words = [_WRONG_SCALE] if outline.scale else []
         words += [f"doubtful {outline.confidence:.2f}"] if outline.doubtful else []
+        labels = [structure.label for structure in self.structures]
+        words += _repair_words(dict(zip(labels, outline.repairs, strict=False)), len(labels) > 1)
         return f"{place}: {', '.join(words)}" if words else place
 
     @cached_property
@@ -524,11 +536,20 @@ def _certainty(frame: FrameReport, report: SegmentReport) -> str:
             break
     if frame.scale:
         words.append(_WRONG_SCALE)
-    if frame.like_neighbors:
-        words.append("cavity like the neighboring slices")
+    words += _repair_words(frame.repairs, len(report.structures) > 1)
     if frame.dented:
         words.append("epicardium not convex")
     return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])
+
+
+def _repair_words(repairs: Mapping[str, Sequence[str]], several: bool) -> list[str]:
+    """Repairs of the contours of a frame in words, by label of the structure, which is named if there are several."""
+    return [
+        (f"{label} " if several else "contour ")
+        + " and ".join(_REPAIR_WORDS[name] for name in REPAIRS if name in names)
+        for label, names in repairs.items()
+        if names
+    ]
 
 
 def _rows(frame: FrameReport, report: SegmentReport) -> list[dict[str, Any]]:

@@ -221,6 +221,9 @@ def _outline_and_write(
     weights = {"weights_sha256": model.checkpoint_sha256}
     if request.kind == "auto":
         weights["localizer_sha256"] = model.localizer_sha256
+    findings = _findings(inputs, outlines, measured, model, options, reason, request)
+    # The limits were measured with ROI auto, on whole stacks.
+    comparable = request.kind == "auto" and all(finding.kind != "incomplete_stack" for finding in findings)
     report = SegmentReport(
         model={"name": model.name, "version": model.version, **weights},
         device=str(model.device),
@@ -230,9 +233,9 @@ def _outline_and_write(
         frames=_frame_reports(inputs, outlines, measured, model),
         volumes=measured.volumes,
         skipped=inputs.skipped,
-        findings=_findings(inputs, outlines, measured, model, options, reason, request),
+        findings=findings,
         wall=measured.wall,
-        agreement=model.agreement if request.kind == "auto" else None,  # they were measured with it
+        agreement=model.agreement if comparable else None,
         doubtful_below=model.doubtful_below,
     )
     with watch("write"):

@@ -10,6 +10,7 @@ The coordinate rule holds at every zoom: pixel (c, r) covers [c, c + 1) x [r, r 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -323,12 +324,12 @@ def contact_sheet(
         images: uint8 pictures (H, W, 3) or gray (H, W); smaller ones are centered in the cell of the largest.
         columns: pictures in a row, fewer if there are fewer pictures.
         gap: dark pixels between cells and around the sheet.
-        captions: a short line below each picture, cut at the width of the cell.
+        captions: a text below each picture, in lines of the width of the cell.
         caption_colors: color of each caption; light gray by default.
 
     Returns:
-        uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; H is 18 larger
-        with captions.
+        uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; with captions H
+        is larger by 18 for each line of the longest one.
 
     Raises:
         ValueError: without pictures, for a wrong shape or dtype, for `columns` below 1, or unless there is a caption
@@ -344,7 +345,8 @@ def contact_sheet(
     pictures = [_rgb(image, index) for index, image in enumerate(images)]
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
-    line = 0 if captions is None else CAPTION_HEIGHT
+    lines = [_wrapped(caption, width) for caption in captions or ()]
+    line = CAPTION_HEIGHT * max(map(len, lines), default=0)
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     shape = rows * (height + line + gap) + gap, columns * (width + gap) + gap, 3
@@ -357,9 +359,31 @@ def contact_sheet(
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
         if captions is not None:
             color = CAPTION_COLOR if caption_colors is None else caption_colors[index]
-            below = slice(corner[0] + height, corner[0] + height + line), slice(corner[1], corner[1] + width)
-            sheet[below] = draw_line(sheet[below], captions[index], color)
+            for number, text in enumerate(lines[index]):
+                start = corner[0] + height + number * CAPTION_HEIGHT
+                below = slice(start, start + CAPTION_HEIGHT), slice(corner[1], corner[1] + width)
+                sheet[below] = draw_line(sheet[below], text, color)
     return sheet
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of a text that fit into a width in pixels, broken after commas and colons rather than within a part."""
+    font, lines = _font(), [""]
+
+    def fits(line: str) -> bool:
+        return font.getlength(line) <= width - PADDING
+
+    for part in re.split(r"(?<=[,:]) ", text):
+        pieces = [part] if fits(part) else part.split()  # a longer word is cut off
+        if lines[-1] and not fits(f"{lines[-1]} {pieces[0]}"):
+            lines.append("")
+        for piece in pieces:
+            longer = f"{lines[-1]} {piece}".strip()
+            if lines[-1] and not fits(longer):
+                lines.append(piece)
+            else:
+                lines[-1] = longer
+    return lines
 
 
 def _rgb(image: np.ndarray, index: int) -> np.ndarray:

@@ -71,6 +71,33 @@ def originals(document: Path, images: Path, tmp_path_factory: pytest.TempPathFac
     return made
 
 
+def test_values_of_a_document_that_no_format_holds_are_said(images: Path, tmp_path: Path) -> None:
+    frames = [
+        FrameContours(
+            name,
+            (60, 80),
+            (SHAPE + shift, SHAPE + shift),
+            spread=(np.ones(len(SHAPE)),) * 2,
+            structures=(0, 1),
+            confidence=(0.4, 0.4),
+            doubtful=(number == 0,) * 2,
+            repairs=((), ("nesting",)) if number < 2 else (),
+        )
+        for number, (name, shift) in enumerate(SHIFTS.items())
+    ]
+    source = write_contour_document(
+        tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM, LV_EPICARDIUM), tuple(frames))
+    )
+    report = convert(source, tmp_path / "b.json")
+    assert report.lost == (
+        "confidence of 6 contour(s), doubtful of 2 contour(s), vertex_spread_px of 6 contour(s), repairs of 2 "
+        "contour(s): they stay in a.json.",
+    )
+    inner = convert(source, tmp_path / "c.geojson", structure="LV endocardium")
+    assert "repairs" not in inner.lost[0] and inner.lost[0].startswith("confidence of 3 contour(s)")
+    assert convert(tmp_path / "b.json", tmp_path / "d.json").lost == ()
+
+
 def iou(one: np.ndarray, other: np.ndarray) -> float:
     a, b = shapely.Polygon(one), shapely.Polygon(other)
     return float(shapely.area(a & b) / shapely.area(a | b))

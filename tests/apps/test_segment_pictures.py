@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.outlines import Outline
 from monai_acdr.apps.segment_results import Pictures, write_overlays, write_pictures
-from monai_acdr.dicom import LV_ENDOCARDIUM
+from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.visualize import FINAL_COLOR
 
@@ -65,6 +66,24 @@ def test_captions_count_from_one(run: tuple[Inputs, list[Outline], Measurements]
     pictures = Pictures(*run, [LV_ENDOCARDIUM])
     assert pictures._caption(0) == "slice 1 of 3, phase 1 of 4"
     assert pictures._caption(len(run[0].frames) - 1) == "slice 3 of 3, phase 4 of 4"
+
+
+def test_tiles_of_repaired_contours_say_so(run: tuple[Inputs, list[Outline], Measurements]) -> None:
+    inputs, outlines, measured = run
+    outlines[1] = replace(outlines[1], repairs=(("self_intersection", "neighbors"),))
+    outlines[2] = replace(outlines[2], repairs=((),))
+    pictures = Pictures(inputs, outlines, measured, [LV_ENDOCARDIUM])
+    words = "contour small loop cut off and outlined like the neighboring slices"
+    assert pictures._caption(1) == f"slice 1 of 3, phase 2 of 4: {words}"
+    plain = Pictures(*run[:1], [replace(o, repairs=()) for o in outlines], measured, [LV_ENDOCARDIUM])
+    assert pictures.tile(1).shape[0] > plain.tile(1).shape[0]
+    assert pictures.tile(2).shape == plain.tile(2).shape
+    below = pictures.tile(1)[plain.tile(1).shape[0] :].reshape(-1, 3).astype(int)
+    assert (np.abs(below - segment_results.REPAIRED_COLOR).sum(-1) < 60).any()
+    both = [LV_ENDOCARDIUM, LV_EPICARDIUM]
+    outlines[3] = replace(outlines[3], repairs=((), ("nesting",)), doubtful=True, confidence=0.4)
+    named = "doubtful 0.40, LV epicardium pushed outward to contain the inner structure"
+    assert Pictures(inputs, outlines, measured, both)._caption(3) == f"slice 1 of 3, phase 4 of 4: {named}"
 
 
 def test_overlays_of_what_is_outlined(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:

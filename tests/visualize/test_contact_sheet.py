@@ -52,5 +52,8 @@ def test_captions_lie_below_their_pictures() -> None:
     first, second = sheet[42:60].astype(int), sheet[102:120].astype(int)
     assert (first[..., 0] > first[..., 1] + 100).any() and not (first[..., 1] > first[..., 0] + 100).any()
     assert (second[..., 1] > second[..., 0] + 100).any()
+    several = contact_sheet(pictures, columns=1, gap=2, captions=["slice 1 of 12, phase 3 of 20", "x"])
+    assert (several.shape[0] - plain.shape[0]) // 2 in (36, 54, 72)  # all of it, whatever the font
+    assert (several[2:42, 2:92] == 50).all() and several[60:76, 2:92].max() > 150
     with pytest.raises(ValueError, match="`captions` for each of 2 pictures, but got 1"):
         contact_sheet(pictures, captions=["a"])

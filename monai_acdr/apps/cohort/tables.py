@@ -35,7 +35,7 @@ __all__ = ["FRAME_COLUMNS", "STUDY_COLUMNS", "read_references", "require_tables"
 STUDY_COLUMNS = {
     **dict.fromkeys(("study", "state", "kind", "reason", "input"), "string"),
     **dict.fromkeys(("frames", "outlined", "skipped", "doubtful_frames"), "int32"),
-    "doubtful": "bool",
+    "to_check": "bool",
     **dict.fromkeys(("lowest_confidence", "mean_spread_mm", "largest_spread_mm"), "float64"),
     **dict.fromkeys(MEASURES, "float64"),
     **dict.fromkeys(("end_diastole_phase", "end_systole_phase"), "int32"),
@@ -59,7 +59,12 @@ SPREAD_COLUMN = "spread_mm"
 KEY_COLUMNS = ("study", "patient_id", "study_instance_uid", "name", "source")
 MAX_DOUBTFUL_STUDIES = 10
 """Number of the most doubtful studies on the page."""
-DOUBTFUL_FINDINGS = ("doubtful", "doubtful_slice")
+CHECKED_FINDINGS = (
+    *("doubtful", "doubtful_slice", "wide_cavity", "dented", "incomplete_stack"),
+    *("implausible_scale", "implausible_volume", "implausible_area", "contour_outside", "self_crossing"),
+)
+"""Findings that a result may be wrong: studies that have one are ``to_check``. ``doubtful_frames`` counts the frames of
+one of them, ``doubtful``."""
 _BATCH = 500
 """Number of studies written at once."""
 _PICTURE_SIDE = 900
@@ -213,7 +218,7 @@ def _values(record: Mapping[str, Any], report: Mapping[str, Any]) -> Row:
         "outlined": len(outlined),
         "skipped": len(report["skipped"]),
         "doubtful_frames": sum(frame["doubtful"] for frame in frames),
-        "doubtful": any(kind in findings for kind in DOUBTFUL_FINDINGS),
+        "to_check": any(kind in findings for kind in CHECKED_FINDINGS),
         "lowest_confidence": min(confidences, default=None),
         "mean_spread_mm": float(np.mean(spreads)) if spreads else None,
         "largest_spread_mm": max(spreads, default=None),
@@ -335,12 +340,15 @@ class _Page:
         lost = row["frames"] - row["outlined"] if not row["outlined"] else 0
         share = (row["doubtful_frames"] + lost) / max(1, row["frames"])
         spread = row["largest_spread_mm"] or 0.0
-        if not (share or row["doubtful"] or spread):
+        if not (share or row["to_check"] or spread):
             return
         caption = f"{row['study']}: {row['doubtful_frames']} of {row['outlined']} outlined frame(s) doubtful"
         if row["largest_spread_mm"] is not None:
             caption += f", spread up to {spread:.1f} mm"
-        self._doubtful.append(((share + bool(row["doubtful"]), spread), row["study"], caption))
+        kinds = [kind.partition(" x ")[0] for kind in row["findings"].split("; ")]
+        if named := [kind.replace("_", " ") for kind in kinds if kind in CHECKED_FINDINGS and kind != "doubtful"]:
+            caption += f"; {', '.join(named)}"
+        self._doubtful.append(((share + bool(row["to_check"]), spread), row["study"], caption))
         self._doubtful = sorted(self._doubtful, key=lambda item: (-item[0][0], -item[0][1], item[1]))[
             :MAX_DOUBTFUL_STUDIES
         ]

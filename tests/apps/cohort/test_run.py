@@ -23,7 +23,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from monai_acdr.apps import segment
+from monai_acdr.apps import SegmentOptions, segment
 from monai_acdr.apps.cohort import CohortReport, run
 from monai_acdr.apps.cohort import study as one_study
 from monai_acdr.dicom import DicomWebError
@@ -75,6 +75,16 @@ def test_tables_say_what_the_studies_say(do: Do, cohort_tree: Path, tiny_heart: 
     assert page.count("data:image/png") == 2 and "gap" in page
     everything = page + "".join(map(str, table)) + "".join(path.name for path in (tmp_path / "run").rglob("*"))
     assert "SYN0" not in everything
+
+
+def test_studies_to_check_have_a_finding_that_says_why(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
+    """A study may be to check without a doubtful frame: two slices are no whole ventricle."""
+    do(next(cohort_tree.iterdir()), options=SegmentOptions(device="cpu"))
+    (row,) = rows_of(tmp_path / "run" / "cohort.csv").values()
+    assert "doubtful" not in row and (row["doubtful_frames"], row["to_check"]) == ("0", "true")
+    assert "incomplete_stack" in row["findings"]
+    page = (tmp_path / "run" / "cohort.html").read_text()
+    assert "0 of 4 outlined frame(s) doubtful" in page and "; implausible volume, incomplete stack" in page
 
 
 def test_started_again_it_does_what_is_missing(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
