@@ -633,6 +633,8 @@ def test_finish_writes_what_the_page_shows(page: Page) -> None:
     record = json.loads((version / "review.json").read_text())
     assert record["volumes"]["ejection_fraction_percent"] == pytest.approx(heart["ef"], rel=1e-9)
     assert record["wall"]["mass_g"] == pytest.approx(heart["mass"], rel=1e-9)
+    (incomplete,) = [each["text"] for each in record["findings"] if each["kind"] == "incomplete_stack"]
+    assert incomplete[1:] in page.text("heart-notes") and "slice 3 of 3, the last one toward the apex" in incomplete
     first = read_contour_document(version / "contours.json").frames[0]
     assert all(np.array_equal(one, other) for one, other in zip(first.contours, shown, strict=True))
     source = find_series(page.server.study)[0][0][0]
