@@ -358,10 +358,10 @@ CELL = 224
 MAX_UNCERTAIN = 12
 """Number of the least certain frames, which the report shows first."""
 DOUBTFUL_COLOR = (255, 90, 60)
-"""Color of the captions of frames that are doubtful or whose scale cannot be right."""
+"""Color of the captions of frames that are doubtful, have a wrong scale or an epicardium that is not convex."""
 REPAIRED_COLOR = (240, 190, 80)
 """Color of the captions of other frames with a repaired contour."""
-_WRONG_SCALE = "implausible scale"
+_WRONG_SCALE, _DENTED = "implausible scale", "epicardium not convex"
 COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
 """Names of :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
 MARGIN = 0.6
@@ -405,7 +405,8 @@ class Pictures:
     def tile(self, index: int) -> np.ndarray:
         """One frame with its contours, the names of several structures, and a caption if it is to be checked.
 
-        That is, where it is doubtful, has an implausible scale, or a repaired contour; the caption says why.
+        That is, where it is doubtful, has a wrong scale, an epicardium that is not convex, or a repaired contour; the
+        caption says why.
         """
         frame, outline = self.inputs.frames[index], self.outlines[index]
         labels = [structure.label for structure in self.structures]
@@ -418,7 +419,7 @@ class Pictures:
     def _color(self, index: int) -> tuple[int, int, int] | None:
         """Color of the caption of a frame that is to be checked; None for others."""
         outline = self.outlines[index]
-        if outline.doubtful or outline.scale:
+        if outline.doubtful or outline.scale or outline.dented:
             return DOUBTFUL_COLOR
         return REPAIRED_COLOR if any(outline.repairs) else None
 
@@ -438,6 +439,7 @@ class Pictures:
         words = [_WRONG_SCALE] if outline.scale else []
         words += [f"doubtful {outline.confidence:.2f}"] if outline.doubtful else []
         labels = [structure.label for structure in self.structures]
+        words += [_DENTED] if outline.dented else []
         words += _repair_words(dict(zip(labels, outline.repairs, strict=False)), len(labels) > 1)
         return f"{place}: {', '.join(words)}" if words else place
 
@@ -538,7 +540,7 @@ def _certainty(frame: FrameReport, report: SegmentReport) -> str:
         words.append(_WRONG_SCALE)
     words += _repair_words(frame.repairs, len(report.structures) > 1)
     if frame.dented:
-        words.append("epicardium not convex")
+        words.append(_DENTED)
     return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])
 
 
