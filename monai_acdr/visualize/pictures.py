@@ -328,8 +328,8 @@ def contact_sheet(
         caption_colors: color of each caption; light gray by default.
 
     Returns:
-        uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; with captions H
-        is larger by 18 for each line of the longest one.
+        uint8 (rows * (H + gap) + gap, columns * (W + gap) + gap, 3), H and W of the largest pictures; with captions
+        each row is higher by 18 for each line of its longest one.
 
     Raises:
         ValueError: without pictures, for a wrong shape or dtype, for `columns` below 1, or unless there is a caption
@@ -346,14 +346,17 @@ def contact_sheet(
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
     lines = [_wrapped(caption, width) for caption in captions or ()]
-    line = CAPTION_HEIGHT * max(map(len, lines), default=0)
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    shape = rows * (height + line + gap) + gap, columns * (width + gap) + gap, 3
-    sheet = np.full(shape, BACKGROUND, dtype=np.uint8)
+    below_row = [max(map(len, lines[row * columns : (row + 1) * columns]), default=0) for row in range(rows)]
+    tops = [
+        gap,
+        *(gap + (row + 1) * (height + gap) + CAPTION_HEIGHT * sum(below_row[: row + 1]) for row in range(rows)),
+    ]
+    sheet = np.full((tops[-1], columns * (width + gap) + gap, 3), BACKGROUND, dtype=np.uint8)
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)
-        corner = gap + row * (height + line + gap), gap + column * (width + gap)
+        corner = tops[row], gap + column * (width + gap)
         top = corner[0] + (height - picture.shape[0]) // 2
         left = corner[1] + (width - picture.shape[1]) // 2
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
