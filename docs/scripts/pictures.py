@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_diagrams(output)
     frames = outlined_frames()
     save_png(output / "heart.png", sheet(frames, dict(PAIR), columns=2, scale=5))
-    captions = {name: f"slice {(int(name) - 1) // 20}" for name in GALLERY}
+    captions = {name: f"slice {(int(name) - 1) // 20 + 1}" for name in GALLERY}
     save_png(output / "gallery.png", sheet(frames, captions, columns=5, scale=2))
     save_film(output / "evolution.gif", frames[FILM])
     for path in notebook.NOTEBOOKS:

@@ -301,10 +301,10 @@ class SegmentReport:
     def _confidence_lines(self) -> list[str]:
         """Confidence of the model in the outlined frames, where it is known."""
         worst, lines = self.worst_first(), []
-        known = [frame for frame in worst if frame.confidence is not None]
+        known = sorted((frame.confidence, frame.name) for frame in worst if frame.confidence is not None)
         if known:
-            lowest = ", ".join(f"{frame.name} ({frame.confidence:.2f})" for frame in known[:_MAX_NAMED_FRAMES])
-            count = sum(frame.doubtful for frame in known)
+            lowest = ", ".join(f"{name} ({confidence:.2f})" for confidence, name in known[:_MAX_NAMED_FRAMES])
+            count = sum(frame.doubtful for frame in worst)
             doubtful = (
                 ""
                 if self.doubtful_below is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -197,6 +198,10 @@ def test_cavities_like_their_neighbors_come_first(run: tuple[SegmentReport, Path
     frames[9] = replace(frames[9], dented=True)
     ordered = replace(report, frames=tuple(frames)).worst_first()
     assert sorted(frame.name for frame in ordered[:2]) == sorted([frames[7].name, frames[9].name])
+    frames[9] = replace(frames[9], confidence=0.99)
+    (line,) = (text for text in replace(report, frames=tuple(frames)).summary() if text.startswith("Confidence"))
+    lowest = re.findall(r"\((0\.\d+)\)", line)
+    assert len(lowest) > 1 and lowest == sorted(lowest) and "0.99" not in lowest
 
 
 def test_the_structured_report_has_mass_and_thickness(run: tuple[SegmentReport, Path]) -> None:
