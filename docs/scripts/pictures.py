@@ -43,7 +43,7 @@ IMAGES = Path(__file__).resolve().parents[1] / "images"
 BUNDLE = "sunnybrook_lv_acdr"
 PAIR = (("120", "end-diastole"), ("107", "end-systole"))
 """Frames of `heart.png`, a slice in the middle of the ventricle."""
-GALLERY = ("40", "80", "120", "160", "200", "27", "67", "107", "147", "187")
+GALLERY = ("200", "160", "120", "80", "40", "187", "147", "107", "67", "27")
 """Frames of `gallery.png`: five slices from apex to base, at end-diastole and below at end-systole."""
 FILM = "140"
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_diagrams(output)
     frames = outlined_frames()
     save_png(output / "heart.png", sheet(frames, dict(PAIR), columns=2, scale=5))
-    captions = {name: f"slice {(int(name) - 1) // 20 + 1}" for name in GALLERY}
+    captions = {name: f"slice {frames[name]['slice_index'] + 1}" for name in GALLERY}
     save_png(output / "gallery.png", sheet(frames, captions, columns=5, scale=2))
     save_film(output / "evolution.gif", frames[FILM])
     for path in notebook.NOTEBOOKS:
@@ -77,7 +77,7 @@ def outlined_frames() -> dict[str, dict[str, Any]]:
     for frame in document["frames"]:
         frames[frame["name"]]["contours"] = [np.array(contour["vertices_px"]) for contour in frame["contours"]]
     for frame in report["frames"]:
-        frames[frame["name"]]["region"] = frame["region"]
+        frames[frame["name"]] |= {key: frame[key] for key in ("region", "slice_index")}
     # The readers' contours lie a pixel to the right of the heart and below it: see the bundle's card.
     for item in sunnybrook_data_list(example_study(), structures=("endocardium", "epicardium")):
         files = [item[key] for key in ("label", "label_epi") if key in item]
