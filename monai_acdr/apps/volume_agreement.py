@@ -275,7 +275,13 @@ def _read_stack(case: CardiacCase, label: int, myocardium: int) -> ReferenceHear
         labels[t][:, :, z].T == myocardium if (labels[t] == myocardium).any() else None for z, t in inputs.volume.places
     ]
     voxel_ml = abs(float(np.linalg.det(first.affine[:3, :3]))) / 1000
-    measures = _function(*(voxel_ml * float((values == label).sum()) for values in labels))
+    diastole, systole = (voxel_ml * float((values == label).sum()) for values in labels)
+    if systole > diastole:
+        raise ValueError(
+            f"Expected the larger cavity at end-diastole, but the labels of {case.name} have {diastole:.1f} mL in "
+            f"{case.labels[0].name} and {systole:.1f} mL in {case.labels[1].name}: are the files swapped?"
+        )
+    measures = _function(diastole, systole)
     number = int((labels[0] == myocardium).sum())
     if number:
         measures["mass_g"] = MYOCARDIUM_G_PER_ML * voxel_ml * number

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,26 @@ def test_one_patient_that_cannot_be_compared_does_not_stop_the_others(
     assert left_out.startswith("b: Expected the label 3 in ")
     (finding,) = result["findings"]
     assert finding.startswith("c: scale_disagreement: the sform has voxels of 1 x 1 x 1")
+
+
+def test_a_patient_with_swapped_files_is_left_out(
+    tmp_path: Path, tiny_cavity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ejection fraction of swapped phases is negative, in the reference and in the measurement alike."""
+    write_patient(tmp_path / "data" / "a")
+    write_patient(tmp_path / "data" / "b", radii={"ED": RADII["ES"], "ES": RADII["ED"]})
+    monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII))
+    arguments = ["agreement", str(tmp_path / "data"), "-o", str(tmp_path / "out"), "-m", str(tiny_cavity), "-d", "cpu"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    (left_out,) = result["left_out"]
+    volumes = [float(number) for number in re.findall(r"([0-9.]+) mL in E[DS]_gt.nii.gz", left_out)]
+    assert volumes == pytest.approx([volume_ml(RADII["ES"]), volume_ml(RADII["ED"])], rel=0.01)
+    assert left_out.startswith("b: Expected the larger cavity at end-diastole") and "files swapped?" in left_out
+    assert left_out in done.output
+    assert (result["patients"], result["measures"]["ef_percent"]["number"]) == (1, 1)
+    assert [row["patient"] for row in csv.DictReader((tmp_path / "out" / "agreement.csv").open())] == ["a"]
 
 
 def test_mass_and_wall_thickness(tmp_path: Path, nested_model: ContourModel, monkeypatch: pytest.MonkeyPatch) -> None:
