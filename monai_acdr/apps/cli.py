@@ -706,6 +706,7 @@ def _evaluate_lines(figures: Mapping[str, Any], output: str) -> Iterator[str]:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 yield prefix + (f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
     yield from _finding_lines(figures)
+    yield from (f"Note: {note}." for note in figures.get("metadata", {}).get("notes", ()))
     if figures.get("excluded_patients"):
         yield f"Patients left out of these values: {len(figures['excluded_patients'])}"
     yield f"Metrics: {output}/metrics.json, metrics.csv"

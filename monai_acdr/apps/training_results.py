@@ -250,7 +250,7 @@ def write_bundle(
         "bundle_root": f"$monai_acdr.bundle.find_bundle_root({place.name!r}, {str(place)!r})",
         "data_options": {
             **{name: value for name, value in options.items() if name != "table"},
-            "split": f"$@bundle_root + '/configs/{TRAINED_ON}'",
+            "trained_on": f"$@bundle_root + '/configs/{TRAINED_ON}'",
         },
     }
     if weights.localizer is None:

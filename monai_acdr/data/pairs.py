@@ -44,7 +44,7 @@ from monai_acdr.data.pair_sources import (
 )
 from monai_acdr.data.readers import slice_name
 from monai_acdr.data.report import QualityReport
-from monai_acdr.data.splits import assign_groups, check_apart, items_of_group
+from monai_acdr.data.splits import assign_groups, check_apart, group_of_unseen, items_of_group
 from monai_acdr.geometry import signed_area
 
 __all__ = ["PairOptions", "list_pair_items", "pair_folder_data_list"]
@@ -112,6 +112,8 @@ class PairOptions:
             and without these halves of the patients, the same ones everywhere.
         folds: number of folds by patient; the items of fold ``fold`` are "test", all others "training".
         fold: from 0.
+        trained_on: file of the patients that a network was trained on, one per line: its patients, by their names, are
+            "training", all others "test". Goes without ``split`` and ``folds``.
         row_filter: keep rows with these values, as in ``{"mass_like": "1", "view": ["CC", "MLO"]}``.
         split_components: one item for each object of a mask of one structure, instead of one for the mask; specks are
             left out. Polygons always have one item each.
@@ -122,6 +124,7 @@ class PairOptions:
     split: str | Path | int | None = None
     folds: int | None = None
     fold: int | None = None
+    trained_on: str | Path | None = None
     row_filter: Mapping[str, str | Sequence[str]] | None = None
     split_components: bool = False
     min_area: float = 0.0
@@ -167,8 +170,8 @@ def pair_folder_data_list(
 
     Raises:
         FileNotFoundError: when the folder or the table does not exist.
-        ValueError: when nothing usable is found, a document is not JSON, a stated patient would be in two groups, or
-            ``split_components`` meets several structures.
+        ValueError: when nothing usable is found, a document is not JSON, a stated patient would be in two groups,
+            ``split_components`` meets several structures, or the group "test" is empty because of ``trained_on``.
     """
     options = replace(options or PairOptions(), **shortcuts)
     report = QualityReport() if report is None else report
@@ -180,7 +183,15 @@ def pair_folder_data_list(
         split_components=options.split_components,
         min_area=options.min_area,
     )
-    items = assign_groups(items, options.split, options.folds, options.fold, report)
+    if options.trained_on is None:
+        items = assign_groups(items, options.split, options.folds, options.fold, report)
+    elif options.split is None and options.folds is None:
+        items = group_of_unseen(items, options.trained_on, group, report)
+    else:
+        raise ValueError(
+            f"Expected `trained_on` without `split` and `folds`, but got {options.trained_on}, {options.split} and "
+            f"{options.folds}: leave `trained_on` out to choose the groups."
+        )
     is_guess = any(text.startswith(_GUESSED) for text in report.notes)
     check_apart(items, report, strict=not is_guess)
     report.log(_logger, Path(dataset_dir), KEPT_KINDS)

@@ -97,6 +97,7 @@ KINDS: dict[str, str] = {
     "stray_outline": "an .OVERLAY file belongs to no case of its folder; it was not used",
     "subset_size": "the numbers of cases and masses are not the published ones; compare the list of cases",
     "too_few_points": "an outline has fewer than 3 points; it was left out, draw it again",
+    "trained_on": "the network was trained on a patient of this name; it was left out, rename it if it is another one",
     "unknown_contour_name": "the name is not IM-0001-<frame>-icontour-manual.txt; rename the file",
     "unknown_image_name": "the name is not <image>_<patient>_MG_<side>_<view>_ANON.dcm; rename the file",
     "unknown_patient": "the folder is not a patient of any table; name it in the table",

@@ -24,6 +24,7 @@ __all__ = [
     "check_apart",
     "fold_split",
     "group_name",
+    "group_of_unseen",
     "halves_by_patient",
     "is_split_name",
     "items_of_group",
@@ -194,6 +195,52 @@ def items_of_group(items: Items, group: str | None) -> Items:
     if not chosen:
         raise ValueError(f"Expected `group` to be one of {sorted({i['group'] for i in items})}, but got {group!r}.")
     return chosen
+
+
+def group_of_unseen(items: Items, trained_on: str | Path, group: str | None, report: QualityReport) -> Items:
+    """Write ``group`` into each item, "training" if a network was trained on a patient of its name, otherwise "test".
+
+    Args:
+        items: with ``image``, ``name`` and ``patient``.
+        trained_on: file of patients, one per line.
+        group: the group that is wanted; None for all.
+        report: for the group "test" it receives ``trained_on`` for each item that is left out, and one note with the
+            number of images that are left out, what remains, and the next step.
+
+    Returns:
+        The items, for the group "test" without those of "training".
+
+    Raises:
+        ValueError: when "test" is wanted, and the network was trained on the names of all patients.
+    """
+    split, path = read_split(trained_on), Path(trained_on)
+    for item in items:
+        item["group"] = split.group_of([item["name"], item["patient"]])
+    if group is None or group_name(group) != GROUPS[1]:
+        return items
+    kept = [item for item in items if item["group"] == GROUPS[1]]
+    images = {item["image"] for item in items}
+    left = images - {item["image"] for item in kept}
+    if not left:
+        return items
+    next_step = (
+        "if they are other people, give them other names in a table with the columns image and patient (index.csv); "
+        "to measure on all images, known or not, pass --set group=null (config={'group': None})"
+    )
+    if not kept:
+        example = str(items[0]["patient"])
+        raise ValueError(
+            f"Expected images of patients that the network was not trained on, but the patients of all {len(images)} "
+            f"image(s) have the names of patients that it was trained on, such as {example} ({path.name}): {next_step}."
+        )
+    for item in items:
+        if item["group"] == GROUPS[0]:
+            report.add("trained_on", item["name"])
+    report.note(
+        f"{len(left)} of {len(images)} image(s) left out: their patients have the names of patients that the network "
+        f"was trained on ({path.name}); {len(kept)} of {len(items)} object(s) are measured; {next_step}"
+    )
+    return kept
 
 
 def _first_patients(patients: Sequence[str], number: int) -> Split:

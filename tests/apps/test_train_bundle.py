@@ -137,6 +137,33 @@ def test_the_other_commands_take_the_bundle(trained: tuple[Path, Any, list[str]]
         segment(disks / "images" / "im02.png", tmp_path / "auto", bundle, device="cpu")
 
 
+def test_patients_that_have_the_names_of_those_trained_on(trained: tuple[Path, Any, list[str]], tmp_path: Path) -> None:
+    bundle = trained[0] / "bundle"
+    seen = (bundle / "configs" / "trained_on.txt").read_text().splitlines()
+    other = write_disks(tmp_path / "other", [[20.0], [11.0], [18.0]])
+
+    def run(patients: list[str], *arguments: str) -> Any:
+        rows = [f"im{index:02d}.png,{patient}" for index, patient in enumerate(patients)]
+        (other / "index.csv").write_text("\n".join(["file,patient", *rows]))
+        command = ["evaluate", str(other), "-m", str(bundle), "-o", str(tmp_path / "out"), "--device", "cpu"]
+        return CliRunner().invoke(main, [*command, "--overwrite", *arguments])
+
+    result = run([*seen, "new"])
+    assert result.exit_code == 0, result.output
+    said = "2 of 3 image(s) left out: their patients have the names of patients that the network was trained on"
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["num_cases"], metrics["metadata"]["findings"]) == (1, {"trained_on": 2})
+    assert f"Note: {said} (trained_on.txt); 1 of 3 object(s) are measured; if they are other people" in result.output
+    assert said in metrics["metadata"]["notes"][0]
+    assert "patient_absent" not in result.output
+    assert "patient_absent" not in run(["p", "q", "r"]).output
+    result = run([*seen, *seen[:1]])
+    assert result.exit_code == 3
+    assert "the patients of all 3 image(s) have the names of patients that it was trained on" in result.output
+    assert "but got 'test'" not in result.output
+    assert "num_cases: 3" in run([*seen, *seen[:1]], "--set", "group=null").output
+
+
 def test_a_localizer_that_does_not_find_is_a_finding() -> None:
     given = {"a": {"mean_dice": 0.9}, "b": {"mean_dice": 0.5}}
     auto = {"a": {"mean_dice": 0.71, "num_cases": 4}, "b": {"mean_dice": 0.41, "num_cases": 4}}
@@ -291,7 +318,7 @@ def test_folds_by_patient(disks: Path, tiny_plan: Path, tmp_path: Path) -> None:
     assert report.frames[0].spread["object"]["mean_px"] > 0  # between its networks
     with pytest.raises(RuntimeError, match="pair_folder_data_list") as error:  # MONAI's, around the one that tells
         evaluate(disks, tmp_path / "evaluated", bundle, device="cpu")
-    assert "Expected `group` to be one of ['training']" in str(error.value.__cause__)  # all patients have been seen
+    assert "the patients of all 6 image(s) have the names" in str(error.value.__cause__)
 
 
 def test_groups_of_the_data_set_are_kept(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:

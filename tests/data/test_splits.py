@@ -19,6 +19,7 @@ from monai_acdr.data.splits import (
     check_apart,
     fold_split,
     group_name,
+    group_of_unseen,
     halves_by_patient,
     is_split_name,
     items_of_group,
@@ -129,6 +130,28 @@ def test_from_a_file(tmp_path: Path) -> None:
     kept = assign_groups(_items("a", "b", "c", "a"), path, None, None, report)
     assert [item["group"] for item in kept] == ["training", "test", "training"]
     assert report.kinds() == {"not_in_split": 1, "patient_absent": 1}
+
+
+def test_a_network_saw_some_of_these_patients(tmp_path: Path) -> None:
+    path = write(tmp_path / "trained_on.txt", "a\nb\nx\ny\n")
+    items = [
+        {"image": f"{name}.png", "name": name, "patient": name[0]} for name in ("a1", "a2", "b1", "c1", "c1", "d1")
+    ]
+    report = QualityReport()
+    kept = group_of_unseen(items, path, "test", report)
+    assert [item["name"] for item in kept] == ["c1", "c1", "d1"]
+    assert report.kinds() == {"trained_on": 3}  # nothing about x and y, which are of the other data set
+    (note,) = report.notes
+    assert note.startswith("3 of 5 image(s) left out: their patients have the names of patients that the network")
+    assert "(trained_on.txt); 3 of 6 object(s) are measured; if they are other people" in note
+    for group in (None, "training"):
+        report = QualityReport()
+        assert group_of_unseen(items, path, group, report) == items
+        assert (report.kinds(), report.notes) == ({}, [])
+    with pytest.raises(
+        ValueError, match=r"of all 3 image\(s\) have the names .* such as a \(trained_on.txt\): if they"
+    ):
+        group_of_unseen(items[:3], path, "test", QualityReport())
 
 
 def test_from_the_data_set() -> None:
