@@ -38,6 +38,7 @@ from monai_acdr.measures import (
     ventricle_volumes,
     ventricle_wall,
 )
+from monai_acdr.measures.ventricle import check_stack
 from monai_acdr.read_budget import check_pixels
 from monai_acdr.transforms import contour_to_mask
 from monai_acdr.transforms.roi import roi_window
@@ -504,17 +505,10 @@ def _volumes(
         text = "there is one slice: volumes need the whole short-axis stack, so give the folder with all of its slices"
         findings.append(Finding("no_volumes", text))
         return None
-    if grid.num_phases == 1:
-        findings.append(Finding("no_volumes", _one_phase(areas, grid)))
-        return None
-    if grid.num_phases == 2:
-        text = (
-            "there are 2 phases: the larger volume counts as end-diastolic and the smaller one as end-systolic, which "
-            "is right only if the images show these two moments"
-        )
-        findings.append(Finding("few_phases", text))
+    thickness = _thickness(frames, findings)
     try:
-        thickness = _thickness(frames, findings)
+        if grid.num_phases == 1:
+            raise ValueError(_one_phase(areas, grid))
         volumes = ventricle_volumes(
             grid.contour_areas(areas),
             grid.positions_mm,
@@ -524,8 +518,18 @@ def _volumes(
             absent=[(grid.positions_mm[number], phase) for number, phase in grid.missing_frames],
         )
     except ValueError as error:
+        # volumes would tell which slices are missing: without them it may be the reason
+        if areas:
+            slices = [grid.slice_index[number] for number in areas]
+            findings += check_stack(grid.positions_mm, thickness, range(min(slices), max(slices) + 1))
         findings.append(Finding("no_volumes", str(error)))
         return None
+    if grid.num_phases == 2:
+        text = (
+            "there are 2 phases: the larger volume counts as end-diastolic and the smaller one as end-systolic, which "
+            "is right only if the images show these two moments"
+        )
+        findings.append(Finding("few_phases", text))
     findings += [*volumes.findings, *volume_findings(volumes)]
     return volumes
 

@@ -355,8 +355,8 @@ def ventricle_volumes(
         The volumes, with the used and the missing slices.
 
     Raises:
-        ValueError: for fewer than two usable phases, doubled entries, areas that are not finite or negative, an
-            end-diastole that has no volume, or phases that do not exist.
+        ValueError: for fewer than two usable phases (:func:`phase_volumes` needs one), doubled entries, areas that are
+            not finite or negative, an end-diastole that has no volume, or phases that do not exist.
     """
     areas = list(areas)
     volumes, positions, heights = phase_volumes(areas, stack_positions_mm, slice_spacing_mm, missing, absent)
@@ -368,8 +368,11 @@ def ventricle_volumes(
         raise ValueError(
             "Expected contours in at least two phases of the cycle, end-diastole and end-systole, but got "
             f"{len(candidates)} usable phase(s) of {len(volumes)}"
-            + (f", because images of outer slices are missing in {stack_place(phases=unseen)}" if unseen else "")
-            + ": contour more frames, or use phase_volumes()."
+            + (
+                f", because images of outer slices are missing in {stack_place(phases=unseen)}: complete the series."
+                if unseen
+                else ": contour more frames."
+            )
         )
     diastole = _choose(volumes, end_diastole, max(candidates, key=lambda v: v.volume_ml, default=None), "end_diastole")
     systole = _choose(volumes, end_systole, min(candidates, key=lambda v: v.volume_ml, default=None), "end_systole")
@@ -763,7 +766,11 @@ def group_frames(headers: Iterable[FrameHeader]) -> CineGrid:
     filled = set(zip(index, phases, strict=True))
     missing = [(s, p) for s in range(len(positions)) for p in range(num_phases) if (s, p) not in filled]
     if missing:
-        findings.append(Finding("missing_frame", f"{len(missing)} of {len(positions) * num_phases} frames are missing"))
+        text = (
+            f"{len(missing)} of the {len(positions) * num_phases} frames of {len(positions)} slice(s) and {num_phases} "
+            "phases are missing; slices without any image are not counted"
+        )
+        findings.append(Finding("missing_frame", text))
     times = [_mean_time(headers, phases, phase) for phase in range(num_phases)]
     return CineGrid(tuple(index), tuple(phases), tuple(positions), tuple(times), tuple(missing), tuple(findings))
 

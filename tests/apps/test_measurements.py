@@ -16,6 +16,7 @@ from monai_acdr.apps.measurements import find_grid, measure_contours
 from monai_acdr.data import read_contour
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM
 from monai_acdr.geometry import circle
+from monai_acdr.measures import FrameHeader
 
 LV = [LV_ENDOCARDIUM]
 CIRCLE = circle(torch.tensor([50.0, 50.0]), torch.tensor(10.0), 720).numpy()
@@ -102,6 +103,34 @@ def test_two_phases_may_be_any(study: Path) -> None:
     assert "few_phases" not in {
         f.kind for f in measure_contours(read_inputs(study).frames, [CIRCLE[None]] * 12, LV, whole).findings
     }
+
+
+def test_damaged_files_of_two_phases() -> None:
+    """The first slice lacks a phase and another slice all images: there are no volumes, and the findings agree."""
+    places = [(height, phase) for height in (0.0, 10.0, 30.0, 40.0) for phase in (0, 1)][1:]
+    frames = [
+        Frame(
+            f"{height:g}-{phase}",
+            make_image(np.ones((100, 100)), torch.eye(4, dtype=torch.float64)),
+            (1.0, 1.0),
+            header=FrameHeader((0.0, 0.0, height), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), temporal_position=phase),
+        )
+        for height, phase in places
+    ]
+    grid, reason = find_grid(frames)
+    assert grid is not None and (grid.num_slices, grid.num_phases) == (4, 2), reason
+    measured = measure_contours(frames, [CIRCLE[None]] * 7, LV, grid)
+    texts = {finding.kind: finding.text for finding in measured.findings}
+    assert measured.volumes is None and "few_phases" not in texts
+    assert texts["no_volumes"].endswith(
+        "got 1 usable phase(s) of 2, because images of outer slices are missing in phase 1: complete the series."
+    )
+    assert texts["missing_slice"] == "20.0 mm between slices 2 and 3 of 4, usually 10.0 mm: 1 slice(s) may be missing"
+    assert texts["missing_frame"].startswith("1 of the 8 frames of 4 slice(s) and 2 phases are missing")
+    alone = [frame for frame, (_, phase) in zip(frames, places, strict=True) if phase == 1]
+    grid, _ = find_grid(alone)
+    kinds = {finding.kind for finding in measure_contours(alone, [CIRCLE[None]] * 4, LV, grid).findings}
+    assert {"missing_slice", "no_volumes"} <= kinds
 
 
 def test_circles(study: Path) -> None:
