@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +38,9 @@ from monai_acdr.apps.training_results import (
 )
 from monai_acdr.bundle import bundle_root, require_extra
 from monai_acdr.data import DatasetFingerprint, QualityReport, dataset_fingerprint, hold_out
+from monai_acdr.data.files import natural_key
 from monai_acdr.data.pairs import SeveralStructuresError, list_pair_items
+from monai_acdr.data.quality import check_copies
 from monai_acdr.data.splits import GROUPS, check_apart, fold_split, group_name
 from monai_acdr.files import lock_folder, publish_results, write_text_atomically
 from monai_acdr.geometry import signed_area
@@ -235,6 +237,7 @@ def plan_training(
     options, report = options or TrainOptions(), QualityReport() if report is None else report
     given = read_plan(options.plan) if options.plan is not None else earlier
     items, listed = _list(Path(data), options.table, options.patient_column, report)
+    together = _patients_together(items, check_copies(Path(data), items, report), report)
     fingerprint = dataset_fingerprint(items)
     plan = given or make_plan(fingerprint, _structures(items), options.folds or 1)
     plan = _with_options(plan, options)
@@ -242,7 +245,7 @@ def plan_training(
     if options.minutes is not None and given is None:
         plan = _for_minutes(plan, len(items), options.minutes, find_device(options.device))
     items = _large_enough(items, plan.min_area, report)
-    runs = _splits(items, plan, report)
+    runs = _splits(items, plan, report, together)
     config = plan.config(None if fingerprint.spacing is None else fingerprint.spacing[1])
     listed |= {"min_area": plan.min_area} if listed else {}
     return PreparedTraining(plan, config, runs, listed, fingerprint, report)
@@ -349,6 +352,21 @@ def _list(
     return items, options
 
 
+def _patients_together(items: Items, copies: Sequence[Sequence[str]], report: QualityReport) -> dict[str, str]:
+    """For each patient the first one with whom it shares a picture, itself if none: they stay on one side of a split.
+
+    The items keep their patients, by which :func:`monai_acdr.apps.evaluate` knows later what the weights have seen.
+    """
+    patients = {str(item["image"]): str(item["patient"]) for item in items}
+    together = {patient: patient for patient in patients.values()}
+    for images in copies:
+        joined = sorted({together[patients[image]] for image in images}, key=natural_key)
+        if len(joined) > 1:
+            together = {patient: joined[0] if first in joined else first for patient, first in together.items()}
+            report.note("patients with a picture in common are kept together where the images are split")
+    return together
+
+
 def _structures(items: Items) -> tuple[str, ...]:
     """Names of the structures; polygons of several classes are objects of one kind."""
     names = {tuple(item["structures"]) for item in items}
@@ -435,16 +453,14 @@ def _area(contour: Any) -> float:
     return abs(float(signed_area(torch.from_numpy(np.asarray(contour, dtype=np.float64)))))
 
 
-def _splits(items: Items, plan: TrainingPlan, report: QualityReport) -> list[tuple[Items, Items]]:
-    """(trained on, held out) for each network."""
-    patients = [str(item["patient"]) for item in items]
+def _splits(
+    items: Items, plan: TrainingPlan, report: QualityReport, together: Mapping[str, str]
+) -> list[tuple[Items, Items]]:
+    """(trained on, held out) for each network; ``together`` as :func:`_patients_together` gives it."""
+    patients = [together[str(item["patient"])] for item in items]
     if plan.folds > 1:
-        parts = []
-        for fold in range(plan.folds):
-            groups = fold_split(patients, plan.folds, fold).groups
-            test = [item for item in items if groups[str(item["patient"])] != GROUPS[0]]
-            parts.append(([item for item in items if groups[str(item["patient"])] == GROUPS[0]], test))
-        return parts
+        splits = [fold_split(patients, plan.folds, fold).groups for fold in range(plan.folds)]
+        return [_parted(items, patients, {name for name in groups if groups[name] != GROUPS[0]}) for groups in splits]
     seen = [item for item in items if group_name(item["group"]) == GROUPS[0]]
     held = [item for item in items if item["group"] and group_name(item["group"]) != GROUPS[0]]
     if seen and held:
@@ -455,12 +471,19 @@ def _splits(items: Items, plan: TrainingPlan, report: QualityReport) -> list[tup
                 "and held out: results would be too good; correct the groups, or cross-validate with --folds."
             )
         return [(seen, held)]
-    seen, held = hold_out(items, HELD_OUT_SHARE, seed=0)
-    if not held:
+    _, chosen = hold_out([{"patient": patient} for patient in sorted(set(patients))], HELD_OUT_SHARE, seed=0)
+    if not chosen:
         raise ValueError(
-            f"Expected at least two patients, to measure on one that was not trained on, but got {len(set(patients))}."
+            f"Expected at least two patients, to measure on one that was not trained on, but got {len(set(patients))}; "
+            "patients with a picture in common count as one."
         )
-    return [(seen, held)]
+    return [_parted(items, patients, {entry["patient"] for entry in chosen})]
+
+
+def _parted(items: Items, patients: Sequence[str], aside: Collection[str]) -> tuple[Items, Items]:
+    """Items of other patients, and of those in ``aside``; ``patients`` has the one of each item."""
+    pairs = list(zip(items, patients, strict=True))
+    return [item for item, name in pairs if name not in aside], [item for item, name in pairs if name in aside]
 
 
 def _write_split(path: Path, runs: Sequence[tuple[Items, Items]]) -> None:

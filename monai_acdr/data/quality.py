@@ -31,6 +31,7 @@ __all__ = [
     "MIN_ENCLOSED",
     "Finding",
     "QualityReport",
+    "check_copies",
     "data_quality_report",
     "main",
     "pair_quality_report",
@@ -94,12 +95,25 @@ def pair_quality_report(
     items = list_pair_items(root, table, None, report, allow_none=True)
     stated = [item | {"group": group_name(item["group"])} for item in items if item["group"]]
     check_apart(stated, report, strict=False)
-    _check_copies(root, items, check_pixels, report)
+    check_copies(root, items, report, check_pixels)
     return report
 
 
-def _check_copies(root: Path, items: Sequence[Mapping[str, Any]], check_pixels: bool, report: QualityReport) -> None:
-    """Find images with the same pixels, or files with the same bytes."""
+def check_copies(
+    root: Path, items: Sequence[Mapping[str, Any]], report: QualityReport, check_pixels: bool = True
+) -> list[list[str]]:
+    """Find images with the same pixels, or files with the same bytes.
+
+    Args:
+        root: folder of the data set; the report names images relative to it.
+        items: data list with ``image``, ``patient`` and ``group``; several items may have one image.
+        report: receives ``duplicate_across_groups``, ``duplicate_picture`` for copies of two patients, and
+            ``invalid_image`` for images that cannot be read.
+        check_pixels: decode all images; otherwise copies are found by the bytes of their files alone.
+
+    Returns:
+        For each picture that occurs more than once, the images that show it, as the items name them.
+    """
     images = {str(item["image"]): item for item in items}
     same: dict[bytes, list[str]] = defaultdict(list)
     for image in images:
@@ -118,6 +132,7 @@ def _check_copies(root: Path, items: Sequence[Mapping[str, Any]], check_pixels: 
                 report.add("duplicate_across_groups", _relative(root, image), detail)
             elif first["patient"] != item["patient"]:
                 report.add("duplicate_picture", _relative(root, image), detail)
+    return [copies for copies in same.values() if len(copies) > 1]
 
 
 def _digest(image: str, check_pixels: bool) -> bytes:
@@ -134,7 +149,8 @@ def _digest(image: str, check_pixels: bool) -> bytes:
 
 def _relative(root: Path, image: str) -> str:
     path, mark, rest = image.partition("#slice=")
-    return Path(path).relative_to(root).as_posix() + mark + rest
+    place = Path(path)
+    return (place.relative_to(root) if place.is_relative_to(root) else place).as_posix() + mark + rest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from monai_acdr.apps.model import load_model
 from monai_acdr.apps.train_bundle import plan_training
 from monai_acdr.apps.training_plan import TrainingPlan, read_plan
 from monai_acdr.apps.training_results import RESULT_NAMES, auto_findings
+from monai_acdr.data.quality import pair_quality_report
 from monai_acdr.handlers import load_checkpoint
 from monai_acdr.inferers import LocatedHeart
 
@@ -342,6 +344,39 @@ def test_a_patient_in_two_groups_stops(disks: Path, tmp_path: Path) -> None:
         csv.writer(stream).writerows(rows)
     with pytest.raises(ValueError, match=r"Expected no patient in two groups, but p0, p1 \(2 in all\)"):
         train(disks, tmp_path / "out", table=table, device="cpu")
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_copies_are_findings_and_on_one_side_of_the_split(tmp_path: Path, folds: int) -> None:
+    """As the check without a training finds them; patients keep their names, by which ``evaluate`` leaves them out."""
+    data = write_disks(tmp_path / "data", [[9.0], [16.0], [12.0], [10.0], [14.0], [11.0]])
+    (data / "index.csv").unlink()
+    for kind in ("images", "masks"):
+        for number, name in enumerate(("case_1", "case_2", "case_3", "case_4", "case_5", "case_6")):
+            (data / kind / f"im{number:02d}.png").rename(data / kind / f"{name}.png")
+    for copy in ("case_1", "case_3"):
+        for kind in ("images", "masks"):
+            shutil.copyfile(data / kind / "case_5.png", data / kind / f"{copy}.png")
+    prepared = plan_training(data, TrainOptions(folds=folds))
+    subjects = [finding.subject for finding in prepared.report.of("duplicate_picture")]
+    assert subjects == [finding.subject for finding in pair_quality_report(data).of("duplicate_picture")]
+    assert subjects == ["images/case_3.png", "images/case_5.png"]
+    for seen, held in prepared.runs:
+        sides = [{item["name"].removesuffix("-1") for item in side} for side in (seen, held)]
+        assert sides[0] | sides[1] == {f"case_{number}" for number in range(1, 7)}
+        assert len([side for side in sides if side & {"case_1", "case_3", "case_5"}]) == 1
+        assert all(item["patient"] == item["name"].removesuffix("-1") for item in [*seen, *held])
+    assert any("picture in common" in note for note in prepared.report.notes)
+
+
+def test_copies_of_one_patient_are_too_few(tmp_path: Path) -> None:
+    data = write_disks(tmp_path / "data", [[12.0], [12.0], [12.0]])
+    for kind in ("images", "masks"):
+        shutil.copyfile(data / kind / "im00.png", data / kind / "im02.png")
+    with pytest.raises(
+        ValueError, match="at least two patients.*got 1; patients with a picture in common count as one"
+    ):
+        plan_training(data)
 
 
 def test_another_column_keeps_images_together(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:
