@@ -31,6 +31,7 @@ from monai_acdr.apps.training_results import (
     Weights,
     WorstCases,
     add_auto,
+    is_auto_unreliable,
     worst_picture,
     write_bundle,
     write_card,
@@ -146,8 +147,8 @@ def train(
     """Train a contour model on images and masks, and measure it on patients that it has not seen.
 
     The data set is checked, a plan is made from its objects (``plan.json``, every choice with its reason), networks are
-    trained by MONAI's engines with the bundle ``contour_acdr``, and measured. A stopped run continues when it is called
-    again with the same arguments.
+    trained by MONAI's engines with the bundle ``contour_acdr``, and measured. A localizer that is unreliable on the
+    held-out images is not put into the bundle. A stopped run continues when it is called again with the same arguments.
 
     Args:
         data: data set that :func:`monai_acdr.data.pair_folder_data_list` reads.
@@ -188,6 +189,13 @@ def train(
             if weights.localizer is not None and len(runs) == 1:
                 report_line("measuring ROI auto on the held-out images")
                 metrics = add_auto(new, runs[0][1], metrics, device)
+                if is_auto_unreliable(metrics):
+                    report_line("ROI auto is unreliable: the bundle has no localizer, card.md says why")
+                    shutil.rmtree(new / "bundle")
+                    weights = replace(weights, localizer=None)
+                    write_bundle(
+                        new / "bundle", settled, config, prepared.list_options, weights, runs, target / "bundle"
+                    )
             write_card(new, settled, prepared.fingerprint, metrics, report, origin)
         report_line(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
         held_out = sum(len(held) for _, held in runs)

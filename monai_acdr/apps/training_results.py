@@ -39,6 +39,7 @@ __all__ = [
     "Weights",
     "WorstCases",
     "add_auto",
+    "is_auto_unreliable",
     "worst_picture",
     "write_bundle",
     "write_card",
@@ -143,12 +144,18 @@ def auto_findings(auto: Mapping[str, Any], given: Mapping[str, Any]) -> list[Fin
         Finding(
             "auto_unreliable",
             f"mean Dice {values['mean_dice']:.4f} with --roi auto, against {given[name]['mean_dice']:.4f} with the "
-            "region given: give regions, or train the localizer for more steps (localizer_steps of plan.json)",
+            "region given, so that the bundle has no localizer: give regions, or train it for more steps "
+            "(localizer_steps of plan.json)",
             name,
         )
         for name, values in auto.items()
         if values["num_cases"] and values["mean_dice"] < AUTO_SHARE * given[name]["mean_dice"]
     ]
+
+
+def is_auto_unreliable(metrics: Mapping[str, Any]) -> bool:
+    """Whether ``metrics.json`` has a finding of :func:`auto_findings`, for one structure at least."""
+    return any(finding["kind"] == "auto_unreliable" for finding in metrics["findings"])
 
 
 class WorstCases:
@@ -411,7 +418,13 @@ def _auto(metrics: Mapping[str, Any], plan: TrainingPlan) -> str:
         for name, values in metrics["auto"]["by_structure"].items()
     ]
     lost = len(metrics["auto"]["not_found"])
-    return text + f"mean Dice on whole images:\n{'; '.join(parts)}; nothing was found in {lost} of them."
+    found = f"mean Dice on whole images:\n{'; '.join(parts)}; nothing was found in {lost} of them."
+    if is_auto_unreliable(metrics):
+        return (
+            "There is no ROI `auto`: the\nlocalizer that was trained is unreliable and was left out of the bundle; "
+            f"{found}\nGive regions, or train longer: more `localizer_steps` in `plan.json`, or without `--minutes`."
+        )
+    return text + found
 
 
 def _findings(metrics: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from monai.data import MetaTensor
 from monai.utils import set_determinism
 from PIL import Image
 
-from monai_acdr.apps import SegmentOptions, TrainOptions, evaluate, segment, train, train_bundle
+from monai_acdr.apps import SegmentOptions, TrainOptions, evaluate, segment, train, train_bundle, training_results
 from monai_acdr.apps.cli import main
 from monai_acdr.apps.model import load_model
 from monai_acdr.apps.train_bundle import plan_training
@@ -175,23 +175,41 @@ def test_a_localizer_that_does_not_find_is_a_finding() -> None:
     assert auto_findings({"a": {"mean_dice": 0.0, "num_cases": 0}}, given) == []
 
 
-def test_a_localizer_is_trained_along(tmp_path: Path, tiny_plan: Path) -> None:
-    """Where there is one object per image; how well it finds them is a matter of more steps than these."""
+@pytest.mark.parametrize("share", [0.0, 100.0])
+def test_a_localizer_is_trained_along(
+    tmp_path: Path, tiny_plan: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """Where there is one object per image. How well it finds them is a matter of more steps than these, so the share of
+    the Dice with given regions that it has to reach is set to one that it reaches, and to one that it cannot reach."""
+    monkeypatch.setattr(training_results, "AUTO_SHARE", share)
     data = write_disks(tmp_path / "data", [[9.0], [16.0], [12.0], [10.0]])
     plan = json.loads(tiny_plan.read_text()) | {"localizer_steps": 4, "epochs": 1}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    output = tmp_path / "out"
-    result = train(data, output, plan=tmp_path / "plan.json", device="cpu")
+    output, lines = tmp_path / "out", []
+    result = train(data, output, plan=tmp_path / "plan.json", device="cpu", say=lines.append)
     auto = json.loads((output / "metrics.json").read_text())["auto"]
     assert auto == result.metrics["auto"]
     found = auto["by_structure"]["object"]
     assert found["num_cases"] == result.held_out == 2
     assert len(auto["not_found"]) < 2 or found["mean_dice"] == 0
-    worse = found["mean_dice"] < 0.8 * result.metrics["mean_dice"]
-    assert [item["kind"] for item in result.metrics["findings"]].count("auto_unreliable") == worse
     card = (output / "card.md").read_text()
+    assert card == (output / "bundle" / "docs" / "README.md").read_text()
     assert f"nothing was found in {len(auto['not_found'])} of them" in card
+    is_unreliable = share > 0
+    kinds = [item["kind"] for item in result.metrics["findings"]]
+    assert kinds.count("auto_unreliable") == is_unreliable
+    assert any("ROI auto is unreliable" in line for line in lines) == is_unreliable
+    assert ("was left out of the bundle" in card) == is_unreliable
+    assert ("`--roi auto` finds" in card) != is_unreliable
+    assert (output / "bundle" / "models" / "localizer.pt").exists() != is_unreliable
+    assert (output / "training" / "localizer" / "localizer.pt").is_file()  # to continue from
+    regions = json.loads((output / "bundle" / "configs" / "metadata.json").read_text())["regions"]
+    assert regions["localized_scale"] == (None if is_unreliable else 1.2)
     options = SegmentOptions(all_frames=True, device="cpu")
+    if is_unreliable:
+        with pytest.raises(ValueError, match="has no localizer; give --roi box X0 Y0 X1 Y1"):
+            segment(data / "images" / "im02.png", tmp_path / "seg", output / "bundle", options=options)
+        return
     report = segment(data / "images" / "im02.png", tmp_path / "seg", output / "bundle", "auto", options=options)
     assert report.frames[0].confidence is not None and not report.frames[0].reason
     config = json.loads((output / "bundle" / "configs" / "localizer.json").read_text())
