@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -39,6 +40,7 @@ from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, DicomWebError
 from monai_acdr.files import file_sha256, lock_folder
 from monai_acdr.inferers import correct_contour, push_contours
 from monai_acdr.measures import ventricle_volumes
+from monai_acdr.signals import Stopped
 from monai_acdr.visualize import structure_color
 
 __all__ = ["RefusedError", "ReviewOptions", "ReviewSession", "start_review"]
@@ -497,7 +499,7 @@ def start_review(
     say: Callable[[str], object] = print,
     **shortcuts: Any,
 ) -> None:
-    """Serve a page on which contours are reviewed, until the program is stopped.
+    """Serve a page on which contours are reviewed, until Ctrl-C.
 
     Every change is on disk, in ``review/changes.jsonl`` beside the contours, before the page is told that it is saved;
     a review that ended in any way continues from there. Finish writes ``review/version-NNNN`` with new contours and
@@ -551,7 +553,12 @@ def _serve(uvicorn: Any, session: ReviewSession, listening: socket.socket, say: 
     if options.browser:
         threading.Timer(0.5, partial(_open_browser, address)).start()
     config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except (KeyboardInterrupt, Stopped) as stop:  # raised again by uvicorn, after it has ended properly
+        if isinstance(stop, Stopped) and stop.number != signal.SIGINT:
+            raise
+    say("The review has ended; its changes are saved, and the same command continues it.")
 
 
 def _open_browser(address: str) -> None:

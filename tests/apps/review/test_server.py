@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -553,6 +556,22 @@ def test_names_of_a_server_on_the_network() -> None:
     assert review_server._server_names("192.0.2.7") == ["192.0.2.7"]
     assert review_server._server_names("fd00::1") == ["[fd00::1]"]
     assert not review_server._is_loopback("0.0.0.0") and review_server._is_loopback("::1")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_a_review_calmly(
+    results: Path, study: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    def stop(address: str) -> None:
+        with urllib.request.urlopen(address) as page:  # in place of the browser: the server is up
+            assert page.status == 200
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(review_server, "_open_browser", stop)
+    done = CliRunner().invoke(main, ["review", str(results), "--images", str(study)])
+    assert done.exit_code == status, done.output
+    assert ("Error: stopped by SIGTERM" in done.output) == (number == signal.SIGTERM)
+    assert ("The review has ended; its changes are saved" in done.output) == (number == signal.SIGINT)
 
 
 def test_the_command_line(results: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
