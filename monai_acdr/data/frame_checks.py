@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from monai_acdr.data.contour_files import MAX_CLOSING_STEPS, closing_steps, read_contour
-from monai_acdr.data.image_headers import ImageHeader, is_png_file, read_image_header
+from monai_acdr.data.image_headers import ImageHeader, is_picture_file, read_image_header
 from monai_acdr.data.pictures import read_picture
 from monai_acdr.data.report import QualityReport
 from monai_acdr.dicom import read_gray_image
@@ -35,13 +35,13 @@ def is_contour_file(path: str | Path) -> bool:
 
 
 def load_gray(path: str | Path) -> Tensor:
-    """Read a DICOM or PNG image as (H, W) float32 in which larger is brighter; a colored PNG as luminance.
+    """Read a DICOM image or picture as (H, W) float32 in which larger is brighter; colors as luminance.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when the pixels cannot be decoded; see :func:`~monai_acdr.dicom.read_gray_image` for DICOM.
     """
-    if is_png_file(path):
+    if is_picture_file(path):
         return torch.from_numpy(read_picture(path).astype(np.float32))
     return torch.from_numpy(read_gray_image(path))
 
@@ -76,7 +76,7 @@ def check_image(root: Path, path: Path, spacing: str, report: QualityReport) -> 
 
     Args:
         root: folder that findings name files relative to.
-        path: DICOM or PNG file.
+        path: DICOM file or picture.
         spacing: ``require`` or ``allow``; see :func:`monai_acdr.data.sunnybrook.pairing.sunnybrook_data_list`.
         report: receives the finding.
     """

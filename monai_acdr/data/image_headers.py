@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Fast checks of image headers: format (DICOM or PNG), completeness, pixel spacing.
+"""Fast checks of image headers: format (DICOM or picture), completeness, pixel spacing.
 
 Only headers are read. Sunnybrook's files have odd UIDs, dates and group lengths, which are ignored here; pydicom's
 warnings about them are silenced.
@@ -18,17 +18,16 @@ from typing import Any, BinaryIO
 from monai.utils import optional_import
 
 from monai_acdr.data.files import check_regular_file
-from monai_acdr.data.pictures import verify_picture
+from monai_acdr.data.pictures import BEGINNINGS, PICTURE_FORMATS, verify_picture
 from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import ReadRefusedError, dicom_stream, end_of_data
 from monai_acdr.dicom.plane import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["ImageHeader", "is_dicom_file", "is_png_file", "read_image_header"]
+__all__ = ["ImageHeader", "is_dicom_file", "is_picture_file", "read_image_header"]
 
 _PREAMBLE = 128
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
 """A DICOM file without preamble starts with group 0002 or 0008, little endian in practice."""
 
@@ -42,7 +41,7 @@ class ImageHeader:
 
     Attributes:
         size: (H, W) in pixels.
-        has_spacing: whether DICOM's PixelSpacing has two positive numbers; always False for PNG.
+        has_spacing: whether DICOM's PixelSpacing has two positive numbers; always False for pictures.
         spacing: PixelSpacing in mm, between rows and between columns; None where it is absent.
     """
 
@@ -59,18 +58,22 @@ def is_dicom_file(path: str | Path) -> bool:
     return start[_PREAMBLE:] == b"DICM" or start[:2] in _FIRST_GROUPS
 
 
-def is_png_file(path: str | Path) -> bool:
-    """True when the content begins like PNG."""
+def is_picture_file(path: str | Path) -> bool:
+    """True when the content begins like one of :data:`~monai_acdr.data.pictures.PICTURE_FORMATS`.
+
+    A DICOM file whose preamble makes it a TIFF as well (PS3.10, 7.1) is a DICOM file.
+    """
     check_regular_file(Path(path), "an image")
     with open(path, "rb") as stream:
-        return stream.read(len(_PNG_MAGIC)) == _PNG_MAGIC
+        start = stream.read(_PREAMBLE + 4)
+    return start.startswith(BEGINNINGS) and start[_PREAMBLE:] != b"DICM"
 
 
 def read_image_header(path: str | Path) -> ImageHeader:
     """Check one image file without decoding its pixels.
 
     Args:
-        path: DICOM file, with or without suffix and preamble, or PNG file.
+        path: DICOM file, with or without suffix and preamble, or picture.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -78,11 +81,14 @@ def read_image_header(path: str | Path) -> ImageHeader:
             plausible (:mod:`monai_acdr.plausibility`); the message says which.
     """
     path = Path(path)
-    if is_png_file(path):
+    if is_picture_file(path):
         return ImageHeader(verify_picture(path), has_spacing=False)
     if is_dicom_file(path):
         return _read_dicom_header(path)
-    raise ValueError(f"Expected a DICOM or PNG file, but {path} is neither: convert it, or leave it out.")
+    raise ValueError(
+        f"Expected a DICOM file or a picture ({', '.join(PICTURE_FORMATS)}), but {path} is neither: convert it, or "
+        "leave it out."
+    )
 
 
 def _read_dicom_header(path: Path) -> ImageHeader:

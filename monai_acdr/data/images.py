@@ -1,7 +1,7 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Data list of images without labels, for inference: a file, or a folder of DICOM and PNG files."""
+"""Data list of images without labels, for inference: a file, or a folder of DICOM files and pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from monai_acdr.data.files import walk_files
-from monai_acdr.data.image_headers import is_dicom_file, is_png_file, read_image_header
+from monai_acdr.data.image_headers import is_dicom_file, is_picture_file, read_image_header
+from monai_acdr.data.pictures import PICTURE_FORMATS, SUFFIXES
 from monai_acdr.data.report import QualityReport
 
 __all__ = ["image_data_list"]
@@ -32,7 +33,8 @@ def image_data_list(
     left out; each is recorded in ``report`` with its reason, and their number is logged.
 
     Args:
-        path: DICOM file, PNG file, or folder that is searched with the folders below it.
+        path: DICOM file, picture (:data:`~monai_acdr.data.pictures.PICTURE_FORMATS`), or folder that is searched with
+            the folders below it.
         pattern: keep only files whose path relative to ``path`` matches, as in ``"*/CINESAX_*/*.dcm"``
             (:mod:`fnmatch`; ``*`` crosses folders).
         report: filled with findings and counts when given.
@@ -82,7 +84,7 @@ def _candidates(path: Path, pattern: str | None, left_out: list[Path]) -> Iterat
 def _usable(file: Path, relative: Path, report: QualityReport) -> bool | None:
     """Whether the image has pixel spacing; None, with a finding, when it is not usable."""
     try:
-        if not is_png_file(file) and not is_dicom_file(file):
+        if not is_picture_file(file) and not is_dicom_file(file):
             report.add("not_an_image", str(relative))
             return None
         return read_image_header(file).has_spacing
@@ -99,8 +101,8 @@ def _conclude(path: Path, items: list[dict[str, Any]], report: QualityReport) ->
         reasons = report.of("invalid_image")
         detail = f" First reason: {reasons[0].text}" if reasons else ""
         raise ValueError(
-            f"Expected DICOM or PNG images in {path}, but found none (left out: {skipped or 'nothing'}): "
-            f"check the folder and `pattern`.{detail}"
+            f"Expected DICOM images or pictures ({', '.join(PICTURE_FORMATS)}) in {path}, but found none "
+            f"(left out: {skipped or 'nothing'}): check the folder and `pattern`.{detail}"
         )
 
 
@@ -112,7 +114,7 @@ class _Names:
 
     def take(self, relative: Path) -> tuple[str, bool]:
         """The name for a relative path, and whether it was free at the first attempt."""
-        stem = relative.stem if relative.suffix.lower() in (".dcm", ".png") else relative.name
+        stem = relative.stem if relative.suffix.lower() in (".dcm", *SUFFIXES) else relative.name
         text = "-".join((*relative.parts[:-1], stem))
         safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
         base = safe.encode()[-MAX_NAME:].decode(errors="ignore").lstrip(".") or "image"

@@ -36,7 +36,7 @@ def mass_inference_list(
     """List the images or masses for inference.
 
     Args:
-        dataset_dir: a data set that :func:`mass_data_list` knows, or a mammogram (DICOM, PNG), or a folder of them.
+        dataset_dir: a data set that :func:`mass_data_list` knows, or an image (DICOM or picture), or a folder of them.
         source: see :func:`mass_data_list`; None recognizes it, and takes the folder as images if it is not a data set.
         group: of the data set; None or ``all`` for all of it.
         boxes: CSV with the columns :data:`BOX_COLUMNS`, one row per mass; the images it names are inferred on.

@@ -23,6 +23,7 @@ import torch
 
 from monai_acdr.data.files import natural_key, walk_data_set, walk_files
 from monai_acdr.data.mask_outline import file_size, object_outlines
+from monai_acdr.data.pictures import SUFFIXES
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.splits import group_name, is_split_name
 from monai_acdr.data.text_files import first_of, path_parts, read_json, read_table
@@ -48,7 +49,7 @@ __all__ = [
     "stated_labels",
 ]
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".nii", ".nii.gz")
+IMAGE_SUFFIXES = (*SUFFIXES, ".dcm", ".nii", ".nii.gz")
 """Files that are taken for images or masks."""
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")

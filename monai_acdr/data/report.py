@@ -70,7 +70,7 @@ KINDS: dict[str, str] = {
     "no_unique_name": "two files would get the same name; the second was renamed",
     "not_a_file": "a named pipe, device, folder or link to nothing in the place of a file, or a folder that cannot be "
     "listed; it was left out, copy the data again",
-    "not_an_image": "neither a DICOM image nor a PNG file",
+    "not_an_image": "neither a DICOM image nor a picture (PNG, JPEG, TIFF, BMP)",
     "not_in_split": "the split file names neither patient nor image; it was left out, add it to the file",
     "not_in_subset": "a mass of a BCRP case is not malignant and spiculated; it was left out",
     "not_in_table": "an image or mask has no row in the table; it was left out, add a row",

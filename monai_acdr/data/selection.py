@@ -62,7 +62,7 @@ def inference_data_list(
     report: QualityReport | None = None,
     structures: Sequence[str] = ("endocardium",),
 ) -> list[dict[str, Any]]:
-    """List images for inference: those with a reference of a Sunnybrook layout, otherwise every DICOM and PNG file.
+    """List images for inference: those with a reference of a Sunnybrook layout, otherwise every DICOM file and picture.
 
     A data set in one of the four layouts gives its labeled frames, so that pictures show the reference beside the
     result; any other folder, or a single file, gives all its images.

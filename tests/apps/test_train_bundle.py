@@ -291,6 +291,20 @@ def test_monai_runs_the_bundle(
     assert kind == "train" or list((tmp_path / "out").glob("im00*.json"))
 
 
+def test_monai_infers_on_the_pictures_that_training_takes(trained: tuple[Path, Any, list[str]], tmp_path: Path) -> None:
+    (tmp_path / "ims").mkdir()
+    for name in ("a.jpg", "b.tif"):
+        Image.fromarray(np.pad(np.full((30, 30), 200, np.uint8), 33)).save(tmp_path / "ims" / name)
+    (tmp_path / "boxes.csv").write_text("file,x0,y0,x1,y1\na.jpg,33,33,63,63\nb.tif,33,33,63,63\n")
+    config = str(trained[0] / "bundle" / "configs" / "inference.json")
+    places = {name: str(tmp_path / place) for name, place in (("dataset_dir", "ims"), ("output_dir", "out"))}
+    places |= {"boxes": str(tmp_path / "boxes.csv"), "device": "cpu"}
+    workflow = ConfigWorkflow(config_file=config, workflow_type="infer", logging_file=False, **places)
+    workflow.initialize()
+    workflow.run()
+    assert {path.name.split("-")[0] for path in (tmp_path / "out").glob("*.json")} == {"a", "b"}
+
+
 def test_results_are_not_replaced_unasked(trained: tuple[Path, Any, list[str]], disks: Path) -> None:
     with pytest.raises(FileExistsError, match=r"Expected no results in .*--overwrite"):
         train(disks, trained[0])

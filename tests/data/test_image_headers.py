@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.encaps import encapsulate
 
-from monai_acdr.data.image_headers import ImageHeader, is_dicom_file, is_png_file, read_image_header
+from monai_acdr.data.image_headers import ImageHeader, is_dicom_file, is_picture_file, read_image_header
 
 Writer = Callable[..., Path]
 
@@ -19,7 +20,7 @@ Writer = Callable[..., Path]
 def test_dicom(tmp_path: Path, write_dicom: Writer) -> None:
     path = write_dicom(tmp_path / "no_suffix")
     assert is_dicom_file(path)
-    assert not is_png_file(path)
+    assert not is_picture_file(path)
     assert read_image_header(path) == ImageHeader((64, 72), has_spacing=True, spacing=(1.3, 1.3))
 
 
@@ -96,6 +97,21 @@ def test_no_pixels(tmp_path: Path, write_dicom: Writer) -> None:
     path = write_dicom(tmp_path / "a.dcm", PixelData=None)
     with pytest.raises(ValueError, match="has no PixelData"):
         read_image_header(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp"])
+def test_pictures(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.zeros((5, 7), np.uint8)).save(path)
+    assert is_picture_file(path) and not is_dicom_file(path)
+    assert read_image_header(path) == ImageHeader((5, 7), has_spacing=False)
+
+
+def test_dicom_that_is_also_tiff_is_dicom(tmp_path: Path, write_dicom: Writer) -> None:
+    path = write_dicom(tmp_path / "a.dcm")
+    path.write_bytes(b"II*\0" + path.read_bytes()[4:])
+    assert is_dicom_file(path) and not is_picture_file(path)
+    assert read_image_header(path).has_spacing
 
 
 def test_damaged_png(tmp_path: Path, write_png: Writer) -> None:

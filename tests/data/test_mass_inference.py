@@ -48,6 +48,15 @@ def test_images_without_boxes_and_a_single_one(folder: Path) -> None:
     assert [item["name"] for item in mass_inference_list(folder / "b.png")] == ["b"]
 
 
+def test_pictures_of_the_types_that_training_takes(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.JPEG", "c.tif", "d.tiff", "e.bmp", "f.png"):
+        Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    assert [item["name"] for item in mass_inference_list(tmp_path)] == list("abcdef")
+    table = write(tmp_path / "boxes.csv", "file,x0,y0,x1,y1\na.jpg,1,2,11,12\nb,3,4,8,9.5\n")
+    assert [item["name"] for item in mass_inference_list(tmp_path, boxes=table)] == ["a-mass1", "b-mass1"]
+
+
 def test_a_data_set(tmp_path: Path) -> None:
     write_inbreast_cases(tmp_path, num_patients=2, size=(96, 80))
     items = mass_inference_list(tmp_path)

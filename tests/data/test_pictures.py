@@ -17,7 +17,7 @@ import pytest
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImage, LoadImaged
 from PIL import Image, ImageFile
 
-from monai_acdr.data.image_headers import is_png_file
+from monai_acdr.data.image_headers import is_picture_file
 from monai_acdr.data.pictures import (
     PictureReader,
     decode_picture,
@@ -231,7 +231,7 @@ def test_what_is_no_file_is_refused_without_opening_it(tmp_path: Path) -> None:
 
 def test_the_reader_of_monai(tmp_path: Path) -> None:
     Image.fromarray(np.stack([PIXELS] * 3, -1)).save(tmp_path / "a.png")
-    assert is_png_file(tmp_path / "a.png")
+    assert is_picture_file(tmp_path / "a.png")
     image = LoadImage(reader=PictureReader(), image_only=True)(tmp_path / "a.png")
     np.testing.assert_array_equal(image.numpy(), PIXELS)
     assert image.meta["format"] == "PNG"

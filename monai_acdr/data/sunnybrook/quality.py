@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from monai_acdr.data.frame_checks import load_gray, load_mask
-from monai_acdr.data.image_headers import is_png_file
+from monai_acdr.data.image_headers import is_picture_file
 from monai_acdr.data.mask_alignment import judge_masks, mask_contrast
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook.cases import CASES, parse_group
@@ -53,7 +53,7 @@ def sunnybrook_quality_report(
     )
     _check_groups(items, group, report)
     for item in items:
-        if not item["has_spacing"] and not is_png_file(item["image"]):
+        if not item["has_spacing"] and not is_picture_file(item["image"]):
             report.add("no_pixel_spacing", item["name"])
     if check_pixels:
         _check_pixels(items, report)
