@@ -250,10 +250,14 @@ def plan_training(
     plan = given or make_plan(fingerprint, _structures(items), options.folds or 1)
     plan = _with_options(plan, options)
     _check_structures(plan, items)
-    if options.minutes is not None and given is None:
-        plan = _for_minutes(plan, len(items), options.minutes, find_device(options.device))
     items = _large_enough(items, plan.min_area, report)
     runs = _splits(items, plan, report, together)
+    if given is None:  # once more, with the number of objects that the split leaves to train on
+        plan = make_plan(fingerprint, _structures(items), plan.folds, training=len(runs[0][0]))
+        plan = _with_options(plan, options)
+        if options.minutes is not None:
+            total = sum(len(seen) for seen, _ in runs)
+            plan = _for_minutes(plan, total, options.minutes, find_device(options.device))
     config = plan.config(None if fingerprint.spacing is None else fingerprint.spacing[1])
     listed |= {"min_area": plan.min_area} if listed else {}
     return PreparedTraining(plan, config, runs, listed, fingerprint, report)
@@ -406,6 +410,8 @@ def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
 def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch.device) -> TrainingPlan:
     """Epochs for a duration, estimated from a few steps; a fifth is reserved for reading, validation and results.
 
+    ``objects`` are those that are trained on in an epoch of all folds together.
+
     The localizer gets at most half of the time, and fewer steps if it needs more.
     """
     from monai_acdr.losses import ActiveContourLoss
@@ -428,8 +434,7 @@ def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch
             localizer_steps = max(1, int(left / 2 / step))
             why["localizer_steps"] = f"half of about {minutes:g} minutes on this machine: it may find little"
         left -= localizer_steps * step
-    share = 0.8 if plan.folds == 1 else plan.folds - 1
-    steps = max(1, round(objects * share / plan.batch_size))
+    steps = max(1, round(objects / plan.batch_size))
     epochs = max(1, int(left / (steps * _seconds_of(lambda: loss(network(image), target).backward()))))
     return replace(plan, epochs=epochs, localizer_steps=localizer_steps, reasons={**plan.reasons, **why})
 

@@ -177,6 +177,7 @@ def make_plan(
     folds: int = 1,
     epochs: int | None = None,
     seed: int = 0,
+    training: int | None = None,
 ) -> TrainingPlan:
     """Choose a training for the objects of a data set, and give reasons.
 
@@ -186,6 +187,7 @@ def make_plan(
         folds: number of folds by patient, 1 for one held-out group.
         epochs: number of epochs, instead of the number from the budget of steps.
         seed: seed of the training.
+        training: number of objects that one network is trained on; None takes the share of all that ``folds`` leaves.
 
     Raises:
         ValueError: for fewer than two patients, or fewer patients than folds.
@@ -198,11 +200,12 @@ def make_plan(
     why: dict[str, str] = {"structures": "the labels of the masks, or the name given by --structure"}
     chosen = _choose_region(fingerprint, why)
     start = chosen.pop("start")
-    training = max(1, round(fingerprint.num_items * (0.8 if folds == 1 else 1 - 1 / folds)))
+    share = 0.8 if folds == 1 else 1 - 1 / folds
+    training = max(1, round(fingerprint.num_items * share) if training is None else training)
     batch = 16 if training >= 64 else max(2, min(8, training))
     steps = min(max(STEPS[0], 3 * training), STEPS[1])
     budget = max(1, round(steps / max(1, training // batch)))
-    why["batch_size"] = f"{training} objects to train on"
+    why["batch_size"] = f"{training} objects to train on" + (" in the first fold" if folds > 1 else "")
     why["epochs"] = (
         "given with --epochs or --minutes"
         if epochs

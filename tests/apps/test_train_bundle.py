@@ -437,6 +437,19 @@ def test_labels_are_structures(tmp_path: Path, tiny_plan: Path) -> None:
     assert report.structures == ("core", "rim")
 
 
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_plan_counts_the_objects_that_are_trained_on(tmp_path: Path, folds: int) -> None:
+    """Patients differ in their numbers of objects, and a speck is left out: no share of all objects is that number."""
+    data = write_disks(tmp_path / "data", [[14.0], [15.0], [16.0], [17.0, 14.0], [15.0, 14.0, 16.0, 1.5], [13.0, 15.0]])
+    prepared = plan_training(data, TrainOptions(folds=folds))
+    number = len(prepared.runs[0][0])
+    assert number != round((0.8 if folds == 1 else 2 / 3) * prepared.fingerprint.num_items)
+    assert prepared.plan.reasons["batch_size"].startswith(f"{number} objects to train on")
+    assert prepared.plan.batch_size == max(2, min(8, number))
+    batches = number // prepared.plan.batch_size
+    assert prepared.plan.epochs == round(800 / batches)
+
+
 def test_minutes_set_the_epochs(disks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = []
     monkeypatch.setattr(train_bundle, "_write_beginning", lambda *values: plans.append(values[3]) or _stop())
@@ -453,7 +466,7 @@ def test_minutes_are_those_of_both_networks(
     """Steps of .2 s, 8 per epoch: of 2 minutes without a fifth, 96 s, the localizer gets half."""
     monkeypatch.setattr(train_bundle, "_seconds_of", lambda step: 0.2)
     plan = TrainingPlan(batch_size=4, localizer_steps=600, input_size=32)
-    planned = train_bundle._for_minutes(plan, 40, minutes, torch.device("cpu"))
+    planned = train_bundle._for_minutes(plan, 32, minutes, torch.device("cpu"))
     assert (planned.localizer_steps, planned.epochs) == (localizer_steps, epochs)
     assert ("it may find little" in planned.reasons.get("localizer_steps", "")) == (localizer_steps < 600)
 
