@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from monai_acdr import geometry
+from monai_acdr.apps.layers import FORMATS
+from monai_acdr.data.pair_sources import _IMAGE_FOLDERS, _MASK_FOLDERS
 from monai_acdr.data.report import KINDS
 from monai_acdr.data.sunnybrook.layouts import LAYOUTS
 from monai_acdr.losses import PRESETS
@@ -48,6 +50,20 @@ def test_every_finding_and_layout_is_named(docs: Any) -> None:
     text = page.text + docs("how-to/mammography.md").text
     assert not [kind for kind in KINDS if f"`{kind}`" not in text]
     assert not [layout for layout in LAYOUTS if f"| `{layout}` |" not in page.text]
+
+
+def test_every_format_of_convert_states_its_endings(docs: Any) -> None:
+    files = {row[0]: row[1] for row in docs("how-to/convert.md").rows() if len(row) == 4}
+    assert not [
+        (name, suffix) for name, kind in FORMATS.items() for suffix in kind.suffixes if f"`{suffix}`" not in files[name]
+    ]
+
+
+def test_every_folder_of_images_and_masks_is_named(docs: Any) -> None:
+    (row,) = (row[1] for row in docs("how-to/data_layouts.md").rows() if row[0] == "folders")
+    names = {*re.findall(r"`(\w+)/`", row)}
+    names |= {f"{name}s" for name in names} | {name.removesuffix("s") for name in names}
+    assert not [name for name in (*_IMAGE_FOLDERS, *_MASK_FOLDERS) if name not in names]
 
 
 def test_every_conversion_is_named(docs: Any) -> None:
