@@ -35,6 +35,10 @@ ImageLike = np.ndarray | Tensor
 """(H, W) or (1, H, W) is one image, (B, 1, H, W) are B images of one size."""
 
 _IMAGE = "(H, W) or (1, H, W) for one image, (B, 1, H, W) for several, or a list of images"
+_COLOR_IMAGE = (
+    "(3, H, W), (H, W, 3), (H, W) or (1, H, W) for one image, (B, 3, H, W) or (B, 1, H, W) for several, or a list of "
+    "images"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,15 +209,20 @@ def _result(
 
 def _images(image: ImageLike | Sequence[ImageLike], color: bool) -> tuple[list[ImageLike], bool]:
     """Images (H, W), with `color` also (H, W, 3), and whether the input was a single image."""
+    expected = _COLOR_IMAGE if color else _IMAGE
     if isinstance(image, (list, tuple)):
         if len(image) == 0:
-            raise ValueError(f"Expected `image` to be {_IMAGE}, but got an empty list.")
+            raise ValueError(f"Expected `image` to be {expected}, but got an empty list.")
         parts = [_images(each, color) for each in image]
         if not all(single for _, single in parts):
-            raise ValueError("Expected a list of single images (H, W) or (1, H, W), but one of them is a batch.")
+            shapes = "(H, W), (1, H, W), (3, H, W) or (H, W, 3)" if color else "(H, W) or (1, H, W)"
+            raise ValueError(f"Expected a list of single images {shapes}, but one of them is a batch.")
         return [images[0] for images, _ in parts], False
     if not isinstance(image, (np.ndarray, Tensor)):
-        raise TypeError(f"Expected `image` to be an array or a tensor, {_IMAGE}, but got {type(image).__name__}.")
+        hint = ": read the file first, or run monai-acdr segment on it" if isinstance(image, (str, os.PathLike)) else ""
+        raise TypeError(
+            f"Expected `image` to be an array or a tensor, {expected}, but got {type(image).__name__}{hint}."
+        )
     shape = tuple(image.shape)
     if len(shape) == 2:
         return [image], True
@@ -225,13 +234,12 @@ def _images(image: ImageLike | Sequence[ImageLike], color: bool) -> tuple[list[I
         return [image if shape[0] != 3 else _channels_last(image)], True
     if len(shape) in (3, 4) and shape[-1] not in (1, 3, 4) and 3 not in shape[:2]:
         raise ValueError(
-            f"Expected `image` to be {_IMAGE}, but got {shape}, which looks like a volume: pass its slices as a list, "
-            "[volume[index] for index in range(len(volume))] with the slices first, or run monai-acdr segment on the "
+            f"Expected `image` to be {expected}, but got {shape}, which looks like a volume: pass its slices as a "
+            "list, [volume[index] for index in range(len(volume))] with the slices first, or run monai-acdr segment on the "
             "file."
         )
-    raise ValueError(
-        f"Expected `image` to be {_IMAGE}, but got {shape}: convert colors to gray values, and put the batch first."
-    )
+    todo = "leave three channels, red, green and blue" if color else "convert colors to gray values"
+    raise ValueError(f"Expected `image` to be {expected}, but got {shape}: {todo}, and put the batch first.")
 
 
 def _item(image: ImageLike, index: int) -> ImageLike:

@@ -277,14 +277,15 @@ def dented_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) -> list
 
 
 def doubtful_slice_finding(
-    frames: Sequence[Frame], outlines: Sequence[Outline], grid: CineGrid | None
+    frames: Sequence[Frame], outlines: Sequence[Outline], grid: CineGrid | None, structures: Sequence[Structure]
 ) -> list[Finding]:
-    """One finding for the slices at the base and the apex whose inclusion is uncertain.
+    """One finding for the slices whose inclusion is uncertain; in hearts those at the base and the apex.
 
     Args:
         frames: the images.
         outlines: outline of each frame.
         grid: slice of each frame; None for single frames.
+        structures: those of the model, which the finding names.
     """
     groups: dict[int, list[int]] = {}
     for index, outline in enumerate(outlines):
@@ -303,7 +304,10 @@ def doubtful_slice_finding(
             texts.append(f"{place} ({span} at {len(members)} phase(s)): kept at {kept} of these phases")
     if not texts:
         return []
-    return [Finding("doubtful_slice", f"probability of a ventricle near the threshold in {_listed(texts, '')}")]
+    labels = ", ".join(structure.label for structure in structures)
+    what = "an object" if labels == "object" else f"an object ({labels})"
+    what = "a ventricle" if LV_ENDOCARDIUM in structures else what
+    return [Finding("doubtful_slice", f"probability of {what} near the threshold in {_listed(texts, '')}")]
 
 
 def _sample(values: np.ndarray) -> np.ndarray:

@@ -262,7 +262,7 @@ def _findings(
         *scale_findings(inputs.frames, outlines, region.kind == "auto"),
         *no_contrast_finding(names(NO_CONTRAST)),
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
-        *doubtful_slice_finding(inputs.frames, outlines, measured.grid),
+        *doubtful_slice_finding(inputs.frames, outlines, measured.grid, model.structures),
         *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
         *wide_cavity_finding(inputs.frames, outlines),
         *dented_finding(inputs.frames, outlines),

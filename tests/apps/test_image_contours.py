@@ -193,6 +193,18 @@ def test_errors(heart: ContourModel, pixels: np.ndarray, settings: dict[str, Any
         heart.outline(**arguments)
 
 
+def test_errors_name_the_shapes_that_the_model_takes(heart: ContourModel) -> None:
+    """A model of colors takes three channels, so it is not told to convert them."""
+    color = replace(heart, channels=3)
+    for model, shapes in ((heart, r"tensor, \(H, W\) or"), (color, r"tensor, \(3, H, W\), \(H, W, 3\), \(H, W\) or")):
+        with pytest.raises(TypeError, match=shapes + r".* but got str: read the file first, or run monai-acdr segment"):
+            model.outline("picture.jpg", "center")
+    with pytest.raises(ValueError, match=r"but got \(80, 100, 4\): leave three channels, red, green and blue"):
+        color.outline(np.zeros((80, 100, 4)), "center")
+    with pytest.raises(ValueError, match=r"single images \(H, W\), \(1, H, W\), \(3, H, W\) or \(H, W, 3\), but one"):
+        color.outline([np.zeros((2, 3, 8, 8))], "center")
+
+
 def test_printing_is_short(heart: ContourModel, pixels: np.ndarray) -> None:
     shown = repr(heart.outline(pixels, "center", spacing=(1.5, 1.25)))
     assert shown == (

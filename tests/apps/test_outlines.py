@@ -135,7 +135,7 @@ def test_what_is_located_is_outlined(study: Path, tiny_heart: Path) -> None:
         assert outline.reason == ("" if kept else "no ventricle found")
         assert outline.confidence == pytest.approx(0.3 + 0.2 * number)
         assert outline.close_call == (number < 2)
-    (finding,) = doubtful_slice_finding(inputs.frames, outlines, grid)
+    (finding,) = doubtful_slice_finding(inputs.frames, outlines, grid, model.structures)
     assert finding.kind == "doubtful_slice"
     assert finding.text == (
         "probability of a ventricle near the threshold in slice 1 of 3 (0.30 to 0.30 at 4 phase(s)): kept at 0 of "
@@ -174,9 +174,12 @@ def test_without_spacing_the_size_that_is_seen_decides(study: Path, tiny_heart: 
         for outline in outlines:
             assert outline.region is not None
             assert outline.region.tolist() == pytest.approx([50, 45, side, side, 0])
-    (finding,) = doubtful_slice_finding(frames, outlines, None)
+    (finding,) = doubtful_slice_finding(frames, outlines, None, model.structures)
     assert finding.text.endswith(f"in frame {frames[1].name} (0.45): left out")
-    assert doubtful_slice_finding(frames[:1], outlines[:1], None) == []
+    assert doubtful_slice_finding(frames[:1], outlines[:1], None, model.structures) == []
+    for label, named in (("object", "an object"), ("skin lesion", "an object (skin lesion)")):
+        (finding,) = doubtful_slice_finding(frames, outlines, None, [replace(model.structures[0], label=label)])
+        assert finding.text.startswith(f"probability of {named} near the threshold in frame")
 
 
 @pytest.mark.parametrize(
