@@ -54,6 +54,7 @@ _logger = logging.getLogger(__name__)
 KEPT_KINDS = (
     *("paired_by_order", "several_objects", "ambiguous_pair", "smooth_mask", "jpeg_mask", "mask_format", "specks"),
     *("object_at_border", "patient_in_two_groups", "hole_ignored", "contour_clipped", "other_channel"),
+    "inverted_mask",
 )
 """Findings about what was kept."""
 
@@ -397,6 +398,8 @@ def _items(
     if not any(mask.any() for mask in masks.values()):
         report.add("empty_mask", subject, f"no pixel of {', '.join(plan.structures)}")
         return
+    if len(masks) == 1 and all(mask[[0, 0, -1, -1], [0, -1, 0, -1]].all() for mask in masks.values()):
+        report.add("inverted_mask", subject, "all four corners are inside the object")
     has_spacing = frame.spacing is not None
     item = _metadata(frame.pair.row, file_stem(frame.pair.image), frame.name) | {
         "image": frame.image,

@@ -53,6 +53,7 @@ KINDS: dict[str, str] = {
     "invalid_image": "the image cannot be used; see the message",
     "invalid_mask": "the mask cannot be used; see the message",
     "invalid_row": "a row of the table cannot be used; see the message",
+    "inverted_mask": "a mask is probably inverted, so that the background is the object; it was used, swap its values",
     "jpeg_mask": "a mask in a JPEG file has artifacts of compression; values above half of the largest are the "
     "object, save masks as PNG",
     "laterality_conflict": "file name and table disagree about the side; the file name was used",

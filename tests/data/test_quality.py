@@ -103,6 +103,7 @@ def _write_faults(root: Path) -> dict[str, list[str]]:
     specks[5, 5] = specks[7, 80] = 255
     folder.pair("specks", specks)
     folder.pair("cut", 255 * _disc(12, (40, 4)))
+    folder.pair("inverted", 255 * ~disc)
     folder.pair("empty", 0 * disc)
     folder.pair("full", 255 * (disc | True))
     folder.pair("photo", np.random.default_rng(99).integers(0, 255, disc.shape))
@@ -130,12 +131,13 @@ def _write_faults(root: Path) -> dict[str, list[str]]:
         "frame_without_mask": ["train/images/alone.png"],
         "invalid_image": ["train/images/broken.png"],
         "invalid_mask": ["train/masks/full.png", "train/masks/photo.png"],
+        "inverted_mask": ["train/masks/inverted.png"],
         "jpeg_mask": ["train/masks/artifacts.jpg"],
         "mask_format": ["train/masks/ones.png"],
         "mask_size": ["train/masks/small.png"],
         "mask_values": ["train/masks/labels.png"],
         "mask_without_image": ["train/masks/widow.png"],
-        "object_at_border": ["cut"],
+        "object_at_border": ["cut", "inverted"],
         "patient_in_two_groups": ["patient7"],
         "several_objects": ["two"],
         "smooth_mask": ["train/masks/smooth.png"],
