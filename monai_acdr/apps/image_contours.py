@@ -235,8 +235,8 @@ def _images(image: ImageLike | Sequence[ImageLike], color: bool) -> tuple[list[I
     if len(shape) in (3, 4) and shape[-1] not in (1, 3, 4) and 3 not in shape[:2]:
         raise ValueError(
             f"Expected `image` to be {expected}, but got {shape}, which looks like a volume: pass its slices as a "
-            "list, [volume[index] for index in range(len(volume))] with the slices first, or run monai-acdr segment on the "
-            "file."
+            "list, [volume[index] for index in range(len(volume))] with the slices first, or run monai-acdr segment on "
+            "the file."
         )
     todo = "leave three channels, red, green and blue" if color else "convert colors to gray values"
     raise ValueError(f"Expected `image` to be {expected}, but got {shape}: {todo}, and put the batch first.")
