@@ -48,6 +48,7 @@ from monai_acdr.dicom import TISSUE, read_rtstruct
 from monai_acdr.dicom.seg import read_seg
 from monai_acdr.files import file_sha256
 from monai_acdr.inferers import correct_contour, push_contours
+from monai_acdr.signals import Stopped
 
 testclient = pytest.importorskip("starlette.testclient")
 
@@ -571,7 +572,19 @@ def test_ctrl_c_ends_a_review_calmly(
     done = CliRunner().invoke(main, ["review", str(results), "--images", str(study)])
     assert done.exit_code == status, done.output
     assert ("Error: stopped by SIGTERM" in done.output) == (number == signal.SIGTERM)
-    assert ("The review has ended; its changes are saved" in done.output) == (number == signal.SIGINT)
+
+
+@pytest.mark.parametrize(("stop", "status"), [(KeyboardInterrupt(), 0), (Stopped(signal.SIGTERM), 143)])
+def test_what_a_review_says_when_it_ends(
+    results: Path, study: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException, status: int
+) -> None:
+    def run(_server: Any, sockets: Any) -> None:
+        raise stop
+
+    monkeypatch.setattr("uvicorn.Server.run", run)
+    done = CliRunner().invoke(main, ["review", str(results), "--images", str(study), "--no-browser"])
+    assert done.exit_code == status, done.output
+    assert ("The review has ended; its changes are saved" in done.output) == (status == 0)
 
 
 def test_the_command_line(results: Path, study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,8 @@ def test_only_messages_about_a_decoder_that_is_not_used_are_dropped(
 ) -> None:
     plugin = pytest.importorskip("monai.data.nvimgcodec_pydicom_plugin", reason="this MONAI has no such decoder")
     logger = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
-    monkeypatch.setattr(logger, "disabled", False)  # a bundle's logging.conf, read by another test, disables it
+    caplog.set_level(logging.WARNING, logger.name)  # the command line, run by another test, sets another
+    monkeypatch.setattr(logger, "disabled", False)  # and a bundle's logging.conf disables it
 
     def register() -> bool:
         logger.warning("nvImageCodec is not available; skipping")
