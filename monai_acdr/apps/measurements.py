@@ -519,7 +519,7 @@ def _volumes(
             thickness_mm=thickness,
             end_diastole=phases[0],
             end_systole=phases[1],
-            absent=[(grid.positions_mm[number], phase) for number, phase in grid.missing_frames],
+            absent=grid.absent,
         )
     except ValueError as error:
         # volumes would tell which slices are missing: without them it may be the reason

@@ -715,6 +715,11 @@ class CineGrid:
         """Number of phases."""
         return len(self.times_ms)
 
+    @property
+    def absent(self) -> list[tuple[float, int]]:
+        """:attr:`missing_frames` as (position in mm, phase), for :func:`ventricle_volumes`."""
+        return [(self.positions_mm[number], phase) for number, phase in self.missing_frames]
+
     def place(self, frame: int) -> str:
         """Slice and phase of a frame, by its number from 0, in words (:func:`stack_place`)."""
         return stack_place(self.slice_index[frame], self.num_slices, self.phase[frame], self.num_phases)

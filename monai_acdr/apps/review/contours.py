@@ -206,8 +206,7 @@ def check_phases(phases: Sequence[int | None], grid: CineGrid | None, areas: Map
             f"Expected two different phases, but {stack_place(phases=chosen[0], num_phases=number)} would be "
             "end-diastole and end-systole: choose another one, or Automatic first. Nothing was chosen."
         )
-    absent = [(grid.positions_mm[slice_], phase) for slice_, phase in grid.missing_frames]
-    volumes, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm, absent=absent)
+    volumes, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm, absent=grid.absent)
     found = {volume.phase: volume for volume in volumes}
     for phase in chosen:
         name = stack_place(phases=phase, num_phases=number)

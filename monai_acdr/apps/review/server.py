@@ -218,7 +218,7 @@ class ReviewSession:
         grid, cavity = self.study.grid, self._areas_of(self.inner)
         if grid is None or grid.num_slices < 2:
             return []
-        volumes, absent = None, [(grid.positions_mm[number], phase) for number, phase in grid.missing_frames]
+        volumes = None
         if grid.num_phases > 1:
             diastole, systole = self.review.phases
             try:
@@ -227,7 +227,7 @@ class ReviewSession:
                     grid.positions_mm,
                     end_diastole=diastole,
                     end_systole=systole,
-                    absent=absent,
+                    absent=grid.absent,
                 )
             except ValueError:  # without volumes nothing is wrong with them
                 return []
