@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monai_acdr.handlers.checkpoints import (
     TrainingCheckpoint,
+    check_new_training,
     count_members,
     has_own_weights,
     join_checkpoints,
@@ -55,6 +56,7 @@ __all__ = [
     "TrainingProgress",
     "ValidationHandler",
     "WeightedCoverage",
+    "check_new_training",
     "contour_record",
     "distribute",
     "evaluate_output",

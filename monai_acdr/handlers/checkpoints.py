@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ENSEMBLE",
     "TrainingCheckpoint",
+    "check_new_training",
     "count_members",
     "has_own_weights",
     "join_checkpoints",
@@ -453,6 +454,42 @@ Events, _ = optional_import("ignite.engine", IgniteInfo.OPT_IMPORT_VERSION, min_
 idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version, "distributed")
 
 
+def check_new_training(
+    path: str | os.PathLike[str], best_path: str | os.PathLike[str] | None = None, resume: bool = False
+) -> None:
+    """Refuse a training that would write over another one, or that has nothing to resume.
+
+    :class:`TrainingCheckpoint` checks it when the training starts, and the bundles before they read any data.
+
+    Args:
+        path: file of the full state.
+        best_path: file of the best network's weights; None keeps none.
+        resume: continue from ``path``.
+
+    Raises:
+        FileExistsError: when ``path`` or ``best_path`` exists and ``resume`` is False.
+        FileNotFoundError: when ``path`` does not exist and ``resume`` is True.
+    """
+    state = Path(path)
+    if resume:
+        if not state.is_file():
+            raise FileNotFoundError(
+                f"Expected a training to resume, but {state} does not exist: leave out --resume to start one, or give "
+                "the --output_dir of the training."
+            )
+        return
+    if state.exists():
+        raise FileExistsError(
+            f"Expected no training in {state.parent}, but {state.name} is there: add --resume true to continue it, or "
+            "choose another --output_dir."
+        )
+    if best_path is not None and Path(best_path).exists():
+        raise FileExistsError(
+            f"Expected a new file for the weights of this training, but {best_path} exists: choose another "
+            "--checkpoint, such as model.pt in your --output_dir, or move the file away."
+        )
+
+
 class TrainingCheckpoint:
     """Save and resume a training: attach to a trainer, after its validation handler.
 
@@ -528,19 +565,9 @@ class TrainingCheckpoint:
             for path in (self.path, self.best_path):
                 if path is not None and claim_file(path):
                     self._claimed.append(path)
+        check_new_training(self.path, self.best_path, self.resume)
         if self.resume:
             self._restore(engine)
-            return
-        if self.path.exists():
-            raise FileExistsError(
-                f"Expected no training in {self.path.parent}, but {self.path.name} is there: add --resume true to "
-                "continue it, or choose another --output_dir."
-            )
-        if self.best_path is not None and self.best_path.exists():
-            raise FileExistsError(
-                f"Expected a new file for the weights of this training, but {self.best_path} exists: choose another "
-                "--checkpoint, such as model.pt in your --output_dir, or move the file away."
-            )
 
     def _keep_others(self) -> None:
         """Keep weights that are not known to be of the resumed training, as those of a bundle without --checkpoint."""
@@ -630,11 +657,6 @@ class TrainingCheckpoint:
         return True
 
     def _restore(self, engine: Engine) -> None:
-        if not self.path.is_file():
-            raise FileNotFoundError(
-                f"Expected a training to resume, but {self.path} does not exist: leave out --resume to start one, or "
-                "give the --output_dir of the training."
-            )
         state = load_checkpoint(self.path)
         expected = {*self.save_dict, "trainer", "best"}
         if set(state) - {SCALER, WRITTEN} != expected:

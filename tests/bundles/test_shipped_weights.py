@@ -120,3 +120,20 @@ def test_a_training_without_a_checkpoint_names_the_next_step(
         "model.pt",
     ]
     assert not (tmp_path / "run" / "last.pt").exists()
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
+def test_a_training_is_refused_before_its_data_are_read(
+    path: Path, tmp_path: Path, failure: Callable[..., str]
+) -> None:
+    """Reading and caching them takes minutes; the folder of the data does not even exist here."""
+    weights = tmp_path / "model.pt"
+    weights.touch()
+    bundle, places = Sunnybrook(path.parents[1], {}), {"dataset_dir": tmp_path / "absent", "checkpoint": weights}
+    text = failure(bundle.run, [path.stem], output_dir=tmp_path / "run", **places)
+    assert f"Expected a new file for the weights of this training, but {weights} exists" in text
+    text = failure(bundle.run, [path.stem], output_dir=tmp_path / "run", resume=True, **places)
+    assert f"Expected a training to resume, but {tmp_path / 'run' / 'last.pt'} does not exist" in text
+    (tmp_path / "last.pt").touch()
+    text = failure(bundle.run, [path.stem], output_dir=tmp_path, **places)
+    assert f"Expected no training in {tmp_path}, but last.pt is there: add --resume true" in text
