@@ -40,6 +40,7 @@ from monai_acdr.apps.layers import (
 from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
 from monai_acdr.apps.study_files import find_series, left_out_images
 from monai_acdr.data import write_contour
+from monai_acdr.data.image_headers import check_complete
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.seg import THRESHOLD
@@ -246,6 +247,8 @@ def _write_folder(path: Path, layer: Layer, kind: Format, overwrite: bool) -> li
 
 
 KINDS = ("BINARY", "FRACTIONAL")
+_NOTED = ("unreadable", "not_a_file", "duplicate")
+"""Kinds of files among the images that are reported: those that are or may be damaged images, not other documents."""
 MAX_SIDE = 65_535
 
 
@@ -264,7 +267,7 @@ class ConversionReport:
         contours: number of contours; 0 where only masks were handled.
         lost: descriptions of what the target cannot hold; empty when nothing was lost.
         skipped: files among the images, structures and contours that could not be used, with the reason.
-        findings: suspicious properties of the contours, such as contours outside of their images.
+        findings: suspicious properties of contours and images: contours outside of their images, truncated images.
     """
 
     source: Path
@@ -351,7 +354,7 @@ def convert(
         layers = [with_size(layer, (size[0], size[1]) if size is not None else None) for layer in layers]
     if goal.name in ("txt", "png") and not folder:
         layers = [replace(layers[0], frames=(check_single(layers[0], goal),))]
-    findings = _outside(source, layers)
+    findings = [*_outside(source, layers), *_incomplete(frames)]
     fractional = kind == "FRACTIONAL" and goal.name == "seg"
     layers, lost = _changed(source, layers, goal, fractional)
     if unheld:
@@ -398,7 +401,7 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
     if images is None:
         return [], [], []
     series, skipped = find_series(Path(images), anatomy_only=False)
-    notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in ("unreadable", "duplicate")]
+    notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in _NOTED]
     return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
 
 
@@ -437,6 +440,17 @@ def _outside(source: Path, layers: Sequence[Layer]) -> list[str]:
         for name, share in shares
         if share > MAX_OUTSIDE
     ]
+
+
+def _incomplete(frames: Sequence[SourceFrame]) -> list[str]:
+    """Descriptions of images without all of their pixels, which conversions do not need, but viewers do."""
+    found = []
+    for path in dict.fromkeys(frame.path for frame in frames):
+        try:
+            check_complete(path)
+        except (OSError, ValueError) as error:
+            found.append(f"{str(error).replace(str(path), path.name)} Contours on it are converted.")
+    return found
 
 
 def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) -> tuple[list[Layer], list[str]]:

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_acdr.apps.study_files import DICOM_SUFFIXES
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import TISSUE, Algorithm, Region, SourceFrame, Structure
 from monai_acdr.dicom.elements import text
@@ -104,7 +105,7 @@ def find_frame(name: str, names: Sequence[str]) -> int | None:
 
 def _file_name(source: SourceFrame) -> str:
     path = Path(source.path)
-    stem = path.stem if path.suffix.lower() in (".dcm", ".ima", ".dicom") else path.name
+    stem = path.stem if path.suffix.lower() in DICOM_SUFFIXES else path.name
     return f"{stem}-{source.frame:04d}" if source.num_frames > 1 else stem
 
 

@@ -240,9 +240,10 @@ class SegmentReport:
         if self.repairs["contours"]:
             lines.append(self.repair_line())
         if self.skipped:
-            lines.append(
-                f"{len(self.skipped)} file(s) left out; the first is {self.skipped[0].file}: {self.skipped[0].reason}"
-            )
+            damaged = [entry for entry in self.skipped if entry.kind in ("unreadable", "not_a_file")]
+            first_file = (damaged or self.skipped)[0]
+            which = f"{len(damaged)} of them damaged, the first is" if damaged else "the first is"
+            lines.append(f"{len(self.skipped)} file(s) left out; {which} {first_file.file}: {first_file.reason}")
         first: dict[str, Finding] = {}
         for finding in self.findings:
             if finding.kind == "doubtful":  # reported in the line of confidences

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import filecmp
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,10 @@ _NO_IMAGES = {
 """SOP classes that are made from images, some with pixels of their own."""
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _MAX_LISTED = 20
+_BLOCK = 1 << 20
+"""Bytes of two files that are compared at a time."""
+DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
+"""Suffixes of DICOM files: one without DICOM's content is damaged. Other files beside images are expected."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,8 @@ def find_series(path: Path, anatomy_only: bool = True) -> tuple[list[list[Source
         frames = _read(file, name, skipped, anatomy_only)
         if not frames:
             continue
-        earlier = instances.setdefault(frames[0].key[0], frames)
-        if earlier is not frames:
-            if not filecmp.cmp(earlier[0].path, file, shallow=False):
-                raise ValueError(
-                    f"Expected each instance once, but {earlier[0].path} and {file} are different files of the same "
-                    "one: leave out the wrong one."
-                )
-            skipped.append(Skipped(name, "duplicate", "a copy of another file"))
+        uid = frames[0].key[0]
+        instances[uid] = _without_copy(path, instances[uid], frames, skipped) if uid in instances else frames
     if not instances:
         raise ValueError(f"Expected DICOM images in {path}, but found none: {_summary(skipped).rstrip('.')}.")
     series: dict[str, list[SourceFrame]] = {}
@@ -156,6 +153,32 @@ def _files(path: Path, skipped: list[Skipped]) -> Iterator[tuple[Path, str]]:
     skipped += [not_a_file(file, path) for file in no_files]
 
 
+def _without_copy(
+    path: Path, one: list[SourceFrame], other: list[SourceFrame], skipped: list[Skipped]
+) -> list[SourceFrame]:
+    """The frames of the whole one of two files of an instance; the other one, a copy of its beginning, is left out."""
+    whole, copy = sorted((one, other), key=lambda frames: frames[0].path.stat().st_size, reverse=True)
+    file, copied = whole[0].path, copy[0].path
+    if not _begins_like(file, copied):
+        raise ValueError(
+            f"Expected each instance once, but {one[0].path} and {other[0].path} are different files of the same one: "
+            "leave out the wrong one."
+        )
+    size, rest = file.stat().st_size, copied.stat().st_size
+    how = "a copy" if rest == size else f"a truncated copy, {rest} of {size} bytes,"
+    skipped.append(left_out(path, copied, "duplicate", f"{how} of {file.relative_to(path).as_posix()}"))
+    return whole
+
+
+def _begins_like(file: Path, copy: Path) -> bool:
+    """Whether the bytes of a copy are those of the file, which may go on."""
+    with open(file, "rb") as stream, open(copy, "rb") as other:
+        while block := other.read(_BLOCK):
+            if block != stream.read(len(block)):
+                return False
+    return True
+
+
 def _magnitude_only(path: Path, series: list[SourceFrame], skipped: list[Skipped]) -> list[SourceFrame]:
     """Frames without the real part of the signal, if the magnitude is present: both show the same moments."""
     if not any(frame.component == "MAGNITUDE" for frame in series):
@@ -171,7 +194,7 @@ def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> 
     """The frames of a file; none, with a reason, when it is not an image."""
     try:
         if not is_dicom_file(file):
-            skipped.append(Skipped(name, "not_dicom", "not a DICOM file"))
+            skipped.append(_no_dicom(file, name))
             return []
         if name.rpartition("/")[2] == "DICOMDIR":
             skipped.append(Skipped(name, "not_an_image", "a directory of files"))
@@ -192,6 +215,13 @@ def _read(file: Path, name: str, skipped: list[Skipped], anatomy_only: bool) -> 
     except (OSError, ValueError) as error:
         skipped.append(Skipped(name, "unreadable", str(error).replace(str(file), name)))
         return []
+
+
+def _no_dicom(file: Path, name: str) -> Skipped:
+    if file.suffix.lower() not in DICOM_SUFFIXES:
+        return Skipped(name, "not_dicom", "not a DICOM file")
+    problem = "does not begin like one" if file.stat().st_size else "is empty"
+    return Skipped(name, "unreadable", f"Expected a DICOM file, but {name} {problem}: copy it again.")
 
 
 def is_result(file: Path) -> bool:

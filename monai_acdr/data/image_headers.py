@@ -25,7 +25,7 @@ from monai_acdr.dicom.plane import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["ImageHeader", "is_dicom_file", "is_picture_file", "read_image_header"]
+__all__ = ["ImageHeader", "check_complete", "is_dicom_file", "is_picture_file", "read_image_header"]
 
 _PREAMBLE = 128
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -91,23 +91,29 @@ def read_image_header(path: str | Path) -> ImageHeader:
     )
 
 
+def check_complete(path: str | Path) -> None:
+    """Check that a DICOM image, of one or several frames, has all of its pixels; they are not decoded.
+
+    Raises:
+        OSError: when the file cannot be opened.
+        ValueError: when the file has no pixels, or ends before they do.
+    """
+    path = Path(path)
+    with dicom_stream(path) as stream:
+        _check_complete(stream, path, *_read_dataset(stream, path))
+
+
 def _read_dicom_header(path: Path) -> ImageHeader:
     with dicom_stream(path) as stream:
         dataset, pixels = _read_dataset(stream, path)
         rows, columns = _number(dataset, "Rows"), _number(dataset, "Columns")
-        if pixels is None or rows < 1 or columns < 1:
-            raise ValueError(
-                f"Expected a DICOM image, but {path} has no PixelData, Rows or Columns: it is a report, a DICOMDIR or "
-                "a truncated file; leave it out or copy it again."
-            )
         frames = max(_number(dataset, "NumberOfFrames"), 1)
         if frames > 1:
             raise ValueError(
                 f"Expected one image per file, but {path} has {frames} frames: split it into single-frame files first."
             )
         check_pixels(path, (rows, columns))
-        bits = rows * columns * max(_number(dataset, "SamplesPerPixel"), 1) * _number(dataset, "BitsAllocated")
-        _check_complete(stream, path, pixels, expected=(bits + 7) // 8)
+        _check_complete(stream, path, dataset, pixels)
     component = frame_component(dataset, 1, str(path))
     if component in NO_ANATOMY:
         raise ValueError(f"Expected an image of the anatomy, but {path} is {NO_ANATOMY[component]}: leave it out.")
@@ -128,7 +134,7 @@ class _PixelData:
     length: int
 
 
-def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]:
+def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData]:
     filereader, _ = optional_import("pydicom.filereader")
     found: list[_PixelData] = []
 
@@ -148,7 +154,12 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData | None]
         raise ValueError(
             f"Expected a DICOM file, but {path} cannot be parsed ({type(error).__name__}): copy it again."
         ) from None
-    return dataset, found[0] if found else None
+    if not found or _number(dataset, "Rows") < 1 or _number(dataset, "Columns") < 1:
+        raise ValueError(
+            f"Expected a DICOM image, but {path} has no PixelData, Rows or Columns: it is a report, a DICOMDIR or "
+            "a truncated file; leave it out or copy it again."
+        )
+    return dataset, found[0]
 
 
 def _number(dataset: Any, keyword: str) -> int:
@@ -169,9 +180,12 @@ def _spacing(dataset: Any) -> list[float] | None:
     return spacing if len(spacing) == 2 and all(math.isfinite(value) and value > 0 for value in spacing) else None
 
 
-def _check_complete(stream: BinaryIO, path: Path, pixels: _PixelData, expected: int) -> None:
+def _check_complete(stream: BinaryIO, path: Path, dataset: Any, pixels: _PixelData) -> None:
     """Raise a ValueError when the file ends before its pixel data do."""
     size = stream.seek(0, os.SEEK_END)
+    counts = ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel")
+    bits = math.prod(max(_number(dataset, count), 1) for count in counts) * _number(dataset, "BitsAllocated")
+    expected = (bits + 7) // 8
     if pixels.length != _UNDEFINED_LENGTH:
         available = min(pixels.length, size - pixels.start)
         if available < expected or available < pixels.length:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -370,6 +371,31 @@ def test_images_beside_results(images: Path, document: Path, tmp_path: Path) -> 
     report = convert(tmp_path / "rtstruct.dcm", tmp_path / "a.json", tmp_path)
     assert report.frames == 3
     assert any(note.startswith("broken.dcm: ") for note in report.skipped)
+
+
+def test_all_damaged_images_are_named(images: Path, document: Path, tmp_path: Path) -> None:
+    """Those that cannot be used are left out; a truncated one keeps its contours, and is to be checked."""
+    study = tmp_path / "study"
+    study.mkdir()
+    for path in images.glob("*.dcm"):
+        (study / path.name).write_bytes(path.read_bytes())
+    truncated = study / f"{read_contour_document(document).frames[0].name}.dcm"
+    content = truncated.read_bytes()
+    truncated.write_bytes(content[:-200])
+    (study / "empty.dcm").write_bytes(b"")
+    (study / "zeros.dcm").write_bytes(bytes(1000))
+    (study / "header.dcm").write_bytes(content[:300])
+    (study / "link.dcm").symlink_to(tmp_path / "nowhere")
+    (study / "notes.txt").write_text("not an image")
+    report = convert(document, tmp_path / "seg.dcm", study)
+    assert {note.partition(":")[0] for note in report.skipped} == {"empty.dcm", "zeros.dcm", "header.dcm", "link.dcm"}
+    assert report.frames == 3
+    (finding,) = report.findings
+    assert re.fullmatch(
+        rf"Expected \d+ bytes of pixel data, but {truncated.name} holds \d+: the file is truncated; copy it again\. "
+        r"Contours on it are converted\.",
+        finding,
+    )
 
 
 def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:

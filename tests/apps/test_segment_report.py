@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from monai_acdr.apps.segment_results import FrameReport, SegmentReport
 from monai_acdr.apps.study_files import Skipped
@@ -35,3 +36,5 @@ def test_for_programs_and_people() -> None:
         "Finding: gap: a slice is missing (and 1 more of this kind in report.json)",
         "Finding: no contrast: frame 2 has none",
     ]
+    damaged = replace(report, skipped=[*skipped, Skipped("c.dcm", "unreadable", "truncated")])
+    assert damaged.summary()[2] == "3 file(s) left out; 1 of them damaged, the first is c.dcm: truncated"

@@ -49,6 +49,40 @@ def test_what_is_left_out_has_a_reason(own_study: Path) -> None:
     assert all(entry.reason for entry in skipped)
 
 
+@pytest.mark.parametrize("name", ["0-copy.dcm", "z-copy.dcm"])
+def test_a_truncated_copy_is_left_out_and_said(own_study: Path, name: str) -> None:
+    """Whichever comes first. Two whole files that differ are refused: either may be the right one."""
+    file = sorted(own_study.iterdir())[0]
+    content = file.read_bytes()
+    copy = own_study / name
+    copy.write_bytes(content[:-200])
+    ((*frames,),), skipped = find_series(own_study)
+    assert len(frames) == 12 and copy not in {frame.path for frame in frames}
+    (entry,) = skipped
+    size = f"{len(content) - 200} of {len(content)} bytes"
+    assert (entry.file, entry.kind) == (name, "duplicate")
+    assert entry.reason == f"a truncated copy, {size}, of {file.name}"
+    for changed in (content[:-201] + b"\xff", content[:-1] + bytes([content[-1] ^ 1]), content[:-1] + b"ab"):
+        copy.write_bytes(changed)
+        with pytest.raises(ValueError, match="each instance once, but .* are different files of the same one"):
+            find_series(own_study)
+
+
+def test_damaged_files_with_a_name_of_dicom_are_unreadable(own_study: Path) -> None:
+    files = sorted(own_study.iterdir())
+    files[1].write_bytes(b"")
+    files[2].write_bytes(bytes(1000))
+    (own_study / "notes").write_bytes(b"")
+    skipped = {entry.file: entry for entry in find_series(own_study)[1]}
+    assert {name: entry.kind for name, entry in skipped.items()} == {
+        files[1].name: "unreadable",
+        files[2].name: "unreadable",
+        "notes": "not_dicom",
+    }
+    assert skipped[files[1].name].reason == f"Expected a DICOM file, but {files[1].name} is empty: copy it again."
+    assert "does not begin like one" in skipped[files[2].name].reason
+
+
 @pytest.mark.parametrize(
     ("keyword", "vr", "value"),
     [

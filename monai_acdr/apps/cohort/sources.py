@@ -23,8 +23,8 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from monai_acdr.apps.cohort.study import Study
-from monai_acdr.apps.study_files import is_result
+from monai_acdr.apps.cohort.study import Study, numbered_names
+from monai_acdr.apps.study_files import DICOM_SUFFIXES, is_result
 from monai_acdr.data.files import walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.data.nifti import is_nifti
@@ -46,6 +46,8 @@ _KEYWORDS = ("PatientID", "StudyInstanceUID", "SOPInstanceUID")
 _TABLE = """CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, time INTEGER, kind TEXT, patient TEXT, study TEXT, reason TEXT, scan INTEGER
 ) WITHOUT ROWID"""
+_NAMES = "CREATE TABLE IF NOT EXISTS names (path TEXT PRIMARY KEY, study TEXT, name TEXT) WITHOUT ROWID"
+"""Names of the files in results and messages, which do not identify a patient."""
 _COLUMNS = ("study", "path")
 """Possible names of the column with the studies in a list."""
 _URL = ("http://", "https://")
@@ -199,6 +201,7 @@ def _tree_studies(root: Path, folder: Path, say: Callable[[str], None]) -> Sourc
         path.touch(mode=0o600)
         with closing(sqlite3.connect(path)) as database:
             database.execute(_TABLE)
+            database.execute(_NAMES)
             _scan(root, folder, database, say)
             return _grouped(root, database)
 
@@ -208,7 +211,8 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
     (scan,) = database.execute("SELECT COALESCE(MAX(scan), 0) + 1 FROM files").fetchone()
     known = "UPDATE files SET scan = ? WHERE path = ? AND size = ? AND time = ?"
     reported, total, read = time.monotonic(), 0, 0
-    for place, names in walk_files(root):
+    no_files: list[Path] = []
+    for place, names in walk_files(root, no_files):
         if place == output or output in place.parents:
             continue
         for name in names:
@@ -228,8 +232,14 @@ def _scan(root: Path, output: Path, database: sqlite3.Connection, say: Callable[
                 if time.monotonic() - reported > 60:
                     reported = time.monotonic()
                     say(f"{total} files found, {read} headers read")
+    lost = [file.relative_to(root).as_posix() for file in no_files if output not in file.parents]
+    rows = [(key, 0, 0, *_NO_FILE, scan) for key in lost]
+    database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     database.execute("DELETE FROM files WHERE scan <> ?", (scan,))
     database.commit()
+
+
+_NO_FILE = ("", "", "", "not a file that can be read, such as a broken link")
 
 
 def _header(file: Path, key: str) -> tuple[str, str, str, str]:
@@ -238,8 +248,9 @@ def _header(file: Path, key: str) -> tuple[str, str, str, str]:
         if is_nifti(file):
             return "nifti", "", key, ""
         if not is_dicom_file(file):
-            picture = file.suffix.lower() in SUFFIXES
-            return ("pictures", "", os.path.dirname(key), "") if picture else ("", "", "", "no image")
+            if file.suffix.lower() in SUFFIXES:
+                return "pictures", "", os.path.dirname(key), ""
+            return "", "", "", "a damaged DICOM file" if file.suffix.lower() in DICOM_SUFFIXES else "no image"
         if file.name == "DICOMDIR":
             return "", "", "", "a directory of files"
         if is_result(file):
@@ -257,6 +268,7 @@ def _grouped(root: Path, database: sqlite3.Connection) -> Sources:
     with_dicom = {os.path.dirname(path) for (path,) in database.execute("SELECT path FROM files WHERE kind = 'dicom'")}
     studies: list[Study] = []
     reasons: Counter[str] = Counter()
+    database.execute("DELETE FROM names")
     for kind, patient, study, files, newest in _groups(database):
         if kind == "pictures" and study in with_dicom:
             reasons["a picture beside DICOM files"] += len(files)
@@ -265,6 +277,10 @@ def _grouped(root: Path, database: sqlite3.Connection) -> Sources:
             paths = tuple(str(root / file) for file in files)
             uid = study if kind == "dicom" else ""
             studies.append(Study(str(root / place), place or ".", patient, uid, paths, kind, newest))
+            names = numbered_names(studies[-1])
+            rows = [(file, study, names[path]) for file, path in zip(files, paths, strict=True)]
+            database.executemany("INSERT INTO names VALUES (?, ?, ?)", rows)
+    database.commit()
     for reason, count in database.execute("SELECT reason, COUNT(*) FROM files WHERE kind = '' GROUP BY reason"):
         reasons[reason] += count
     return Sources(studies, dict(reasons))

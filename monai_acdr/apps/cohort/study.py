@@ -355,12 +355,17 @@ def _readable(study: Study) -> Iterator[Path]:
             yield path
         return
     with temporary_folder() as temporary:
-        links, folder = [], temporary / "study"
+        folder, names = temporary / "study", numbered_names(study)
         folder.mkdir()
-        for number, file in enumerate(sorted(study.files, key=natural_key), start=1):
-            links.append(folder / f"{number:05d}{_suffix(file, study.kind)}")
-            os.symlink(file, links[-1])
-        yield links[0] if study.kind == "nifti" else folder
+        for file, name in names.items():
+            os.symlink(file, folder / name)
+        yield folder / next(iter(names.values())) if study.kind == "nifti" else folder
+
+
+def numbered_names(study: Study) -> dict[str, str]:
+    """Name in results and messages of each file of a study: its number, from 1, in the natural order of the paths."""
+    files = enumerate(sorted(study.files, key=natural_key), start=1)
+    return {file: f"{number:05d}{_suffix(file, study.kind)}" for number, file in files}
 
 
 def _suffix(file: str, kind: str) -> str:

@@ -11,9 +11,11 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,23 @@ def test_a_poisoned_cohort(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(one_study, "segment", real)
     again = do(root / "list.txt", retry_failed=True)
     assert (again.done, again.failed, again.earlier) == (5, 6, 2)
+
+
+def test_a_truncated_copy_is_counted_and_found_by_its_number(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
+    """The other images are outlined, results name the copy by its number, and only the index has its own name."""
+    shutil.copytree(sorted(cohort_tree.iterdir())[0], tmp_path / "data" / "Doe Jane")
+    (first, *_), damaged = sorted((tmp_path / "data" / "Doe Jane").iterdir()), tmp_path / "data" / "Doe Jane" / "x.dcm"
+    damaged.write_bytes(first.read_bytes()[:-100])
+    assert do(tmp_path / "data").failed == 0
+    (row,) = rows_of(tmp_path / "run" / "cohort.csv").values()
+    assert (row["state"], row["frames"], row["skipped"]) == ("done", "4", "1")
+    (report,) = (tmp_path / "run" / "studies").rglob("report.json")
+    (entry,) = json.loads(report.read_text())["skipped"]
+    assert entry["file"] == "00005.dcm" and re.fullmatch(r"a truncated copy, .* of 0000\d\.dcm", entry["reason"])
+    assert "Doe" not in report.read_text()
+    with closing(sqlite3.connect(tmp_path / "run" / "index" / "index.sqlite")) as index:
+        ((path, uid),) = index.execute("SELECT path, study FROM names WHERE name = ?", (entry["file"],))
+    assert path == "Doe Jane/x.dcm" and uid == str(pydicom.dcmread(first, stop_before_pixels=True).StudyInstanceUID)
 
 
 def test_a_server_that_goes_away(do: Do, cohort_tree: Path, tmp_path: Path, monkeypatch: Any) -> None:

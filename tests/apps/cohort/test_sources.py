@@ -47,6 +47,8 @@ def test_files_make_studies_wherever_they_lie(cohort_tree: Path, tmp_path: Path,
     (root / "empty").mkdir()
     (root / "a" / "notes.txt").write_text("none")
     (root / "a" / "cut.dcm").write_bytes(Path(moved).read_bytes()[:200])
+    (root / "a" / "empty.dcm").write_bytes(b"")
+    (root / "a" / "link.dcm").symlink_to(root / "nowhere.dcm")
     found = find_studies(root, tmp_path / "run")
     dicom = {(study.patient, study.uid): set(study.files) for study in found.studies if study.kind == "dicom"}
     assert dicom == expected
@@ -60,6 +62,8 @@ def test_files_make_studies_wherever_they_lie(cohort_tree: Path, tmp_path: Path,
         "a picture beside DICOM files": 1,
         "no image": 1,
         "a DICOM file without StudyInstanceUID or SOPInstanceUID": 1,
+        "a damaged DICOM file": 1,
+        "not a file that can be read, such as a broken link": 1,
     }
 
 
