@@ -362,7 +362,6 @@ DOUBTFUL_COLOR = (255, 90, 60)
 """Color of the captions of frames that are doubtful, have a wrong scale or an epicardium that is not convex."""
 REPAIRED_COLOR = (240, 190, 80)
 """Color of the captions of other frames with a repaired contour."""
-_WRONG_SCALE, _DENTED = "implausible scale", "epicardium not convex"
 COLOR_NAMES = ("yellow", "pink", "cyan", "orange", "violet")
 """Names of :data:`monai_acdr.visualize.STRUCTURE_COLORS`."""
 MARGIN = 0.6
@@ -437,11 +436,8 @@ class Pictures:
     def _caption(self, index: int) -> str:
         grid, outline = self.measured.grid, self.outlines[index]
         place = self.inputs.frames[index].name if grid is None else grid.place(index)
-        words = [_WRONG_SCALE] if outline.scale else []
-        words += [f"doubtful {outline.confidence:.2f}"] if outline.doubtful else []
         labels = [structure.label for structure in self.structures]
-        words += [_DENTED] if outline.dented else []
-        words += _repair_words(dict(zip(labels, outline.repairs, strict=False)), len(labels) > 1)
+        words = _reasons_to_check(outline, dict(zip(labels, outline.repairs, strict=False)), len(labels) > 1)
         return f"{place}: {', '.join(words)}" if words else place
 
     @cached_property
@@ -527,27 +523,31 @@ def _uncertain(pictures: Pictures, report: SegmentReport) -> list[tuple[str, np.
 
 
 def _certainty(frame: FrameReport, report: SegmentReport) -> str:
-    """Caption of a frame: its place, confidence and spread, and whether it is doubtful."""
+    """Caption of a frame: its place, confidence and spread, and the reasons to check it."""
     place = report.place(frame)
     words = [place if place == frame.name else f"{place} ({frame.name})"]
-    if frame.confidence is not None:
+    if frame.confidence is not None and not frame.doubtful:  # that reason states it
         words.append(f"confidence {frame.confidence:.2f}")
     for unit in ("mm", "px"):
         spread = frame.mean_spread(unit)
         if spread is not None:
             words.append(f"spread {spread:.2f} {unit}")
             break
-    if frame.scale:
-        words.append(_WRONG_SCALE)
-    words += _repair_words(frame.repairs, len(report.structures) > 1)
-    if frame.dented:
-        words.append(_DENTED)
-    return ", ".join([*words, *(["doubtful"] if frame.doubtful else [])])
+    return ", ".join([*words, *_reasons_to_check(frame, frame.repairs, len(report.structures) > 1)])
 
 
-def _repair_words(repairs: Mapping[str, Sequence[str]], several: bool) -> list[str]:
-    """Repairs of the contours of a frame in words, by label of the structure, which is named if there are several."""
-    return [
+def _reasons_to_check(frame: FrameReport | Outline, repairs: Mapping[str, Sequence[str]], several: bool) -> list[str]:
+    """Reasons to check a frame in words, for all captions, the gravest first.
+
+    Args:
+        frame: the result of the frame.
+        repairs: repairs of its contours, by label of the structure.
+        several: whether there are several structures, which are then named.
+    """
+    words = ["implausible scale"] if frame.scale else []
+    words += [f"doubtful {frame.confidence:.2f}"] if frame.doubtful else []
+    words += ["epicardium not convex"] if frame.dented else []
+    return words + [
         (f"{label} " if several else "contour ")
         + " and ".join(_REPAIR_WORDS[name] for name in REPAIRS if name in names)
         for label, names in repairs.items()

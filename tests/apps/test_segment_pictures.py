@@ -15,7 +15,7 @@ from monai_acdr.apps import segment_results
 from monai_acdr.apps.inputs import Inputs, read_inputs
 from monai_acdr.apps.measurements import Measurements, find_grid, measure_contours
 from monai_acdr.apps.outlines import Outline
-from monai_acdr.apps.segment_results import Pictures, write_overlays, write_pictures
+from monai_acdr.apps.segment_results import FrameReport, Pictures, SegmentReport, write_overlays, write_pictures
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import circle
 from monai_acdr.visualize import FINAL_COLOR
@@ -84,6 +84,22 @@ def test_tiles_of_repaired_contours_say_so(run: tuple[Inputs, list[Outline], Mea
     outlines[3] = replace(outlines[3], repairs=((), ("nesting",)), doubtful=True, confidence=0.4)
     named = "doubtful 0.40, LV epicardium pushed outward to contain the inner structure"
     assert Pictures(inputs, outlines, measured, both)._caption(3) == f"slice 1 of 3, phase 4 of 4: {named}"
+
+
+def test_reasons_to_check_have_one_order_in_all_captions(run: tuple[Inputs, list[Outline], Measurements]) -> None:
+    """On tiles and in the list of the report: scale, confidence, shape, repairs."""
+    inputs, outlines, measured = run
+    wrong = {"scale": "too large", "doubtful": True, "dented": True, "confidence": 0.4}
+    outlines[1] = replace(outlines[1], repairs=(("neighbors",),), **wrong)
+    reasons = "implausible scale, doubtful 0.40, epicardium not convex, contour outlined like the neighboring slices"
+    tile = Pictures(inputs, outlines, measured, [LV_ENDOCARDIUM])._caption(1)
+    assert tile == f"slice 1 of 3, phase 2 of 4: {reasons}"
+    repairs, spread = {"LV endocardium": ("neighbors",)}, {"LV endocardium": {"mean_px": 1.5}}
+    frame = FrameReport("a", None, 1, 0, 1, True, "", region=None, repairs=repairs, spread=spread, **wrong)
+    report = SegmentReport({}, "cpu", "dicom", "auto", ["LV endocardium"], [frame], None, [], [])
+    assert segment_results._certainty(frame, report) == f"slice 1 of 1, phase 2 of 2 (a), spread 1.50 px, {reasons}"
+    sure = replace(frame, scale="", doubtful=False, dented=False, repairs={})
+    assert segment_results._certainty(sure, report) == "slice 1 of 1, phase 2 of 2 (a), confidence 0.40, spread 1.50 px"
 
 
 def test_overlays_of_what_is_outlined(run: tuple[Inputs, list[Outline], Measurements], tmp_path: Path) -> None:
