@@ -127,6 +127,8 @@ class ContourModel:
     Attributes:
         name: name of the bundle.
         version: version of the bundle.
+        title: name of the bundle's metadata, for messages, in which ``bundle``, the folder of a training's bundle, says
+            little; ``name`` if the metadata has none.
         checkpoint: file of its weights.
         checkpoint_sha256: SHA-256 of that file.
         structures: the N structures that it outlines, from the innermost to the outermost.
@@ -154,6 +156,7 @@ class ContourModel:
 
     name: str
     version: str
+    title: str
     checkpoint: Path
     checkpoint_sha256: str
     structures: tuple[Structure, ...]
@@ -272,21 +275,22 @@ def load_model(
         ) from error
     if missing:
         raise ValueError(
-            f"Expected the bundle {root.name} to have {', '.join(missing)} in {path}, but it does not: add them as in "
-            "the bundles of this package."
+            f"Expected a bundle to have {', '.join(missing)} in {path}, but it does not: add them as in the bundles of "
+            "this package."
         )
     if not isinstance(network, ActiveContourNet):
         raise ValueError(
-            f"Expected the network of bundle {root.name} to be an ActiveContourNet, but {path} gives "
-            f"{type(network).__name__}."
+            f"Expected the network of a bundle to be an ActiveContourNet, but {path} gives {type(network).__name__}."
         )
     load_network(network, weights, chosen).eval()
     structures = bundle_structures(metadata)
     digest = file_sha256(weights)
     border_mm = _border(config, len(structures)) if has_own_weights(weights, root, digest) else None
-    localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, chosen, batch_size)
+    title = _title(metadata, root)
+    localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, title, chosen, batch_size)
     return ContourModel(
         name=root.name,
+        title=title,
         version=str(metadata.get("version", ""))[:64] or "unknown",
         checkpoint=weights,
         checkpoint_sha256=digest,
@@ -369,15 +373,15 @@ def weights_sha256(root: Path, checkpoint: str | os.PathLike[str] | None = None)
 
 
 def _load_localizer(
-    localizer: Any, root: Path, device: torch.device, batch_size: int
+    localizer: Any, root: Path, title: str, device: torch.device, batch_size: int
 ) -> tuple[Localizer | None, str, str]:
     """The localizer with its weights and their SHA-256, or None and the reason; it is not needed for given regions."""
     path = root / "models" / "localizer.pt"
     if localizer is None:
-        return None, "", f"the bundle {root.name} has no localizer"
+        return None, "", f'the bundle "{title}" has no localizer'
     if not isinstance(localizer, Localizer):
         raise ValueError(
-            f"Expected the localizer of bundle {root.name} to be a monai_acdr.inferers.Localizer, but its "
+            f"Expected the localizer of {root} to be a monai_acdr.inferers.Localizer, but its "
             f"inference.json gives {type(localizer).__name__}."
         )
     if not path.exists():
@@ -468,7 +472,7 @@ def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> C
     names = [names] if isinstance(names, str) else list(names)
     if len(names) != len(model.structures):
         raise ValueError(
-            f"Expected a name for each structure of {model.name} ({model.label}), but got {len(names)}: give "
+            f"Expected a name for each structure of {model.title} ({model.label}), but got {len(names)}: give "
             f"--structure {len(model.structures)} times, from the innermost to the outermost."
         )
     structures = tuple(map(named_structure, names))
@@ -483,6 +487,12 @@ def _channels(metadata: Mapping[str, Any], path: Path) -> int:
     if value not in (None, 1, 3):
         raise ValueError(f"Expected num_channels of {path} to be 1 or 3, but got {str(value)[:40]!r}.")
     return value or 1
+
+
+def _title(metadata: Mapping[str, Any], root: Path) -> str:
+    """The bundle's name in its metadata, on one line; the folder's if there is none that can be printed."""
+    value = metadata.get("name")
+    return value.strip()[:80] if isinstance(value, str) and value.strip() and value.isprintable() else root.name
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:

@@ -350,7 +350,8 @@ def write_card(
     )
     ask = "box X0 Y0 X1 Y1" if box else "point X Y"
     kinds = report.kinds()
-    findings = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "none"
+    findings = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    found = f"Findings of the check: {findings}; `quality.json` names them." if findings else "The check found nothing."
     low, middle, high = object_lengths(fingerprint)
     text = f"""# Contours of {names}
 
@@ -360,7 +361,7 @@ Made by `monai-acdr train`. Research only; not a medical device.
 
 {fingerprint.num_images} images of {fingerprint.num_patients} patients, {fingerprint.num_items} regions.
 Objects are {low:.3g}, {middle:.3g} and {high:.3g} {length_unit(fingerprint)} long (5 %, 50 %, 95 %).
-Findings of the check: {findings}; `quality.json` names them. `fingerprint.json` has more.
+{found} `fingerprint.json` describes images and objects.
 
 ## Results
 

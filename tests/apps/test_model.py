@@ -256,4 +256,10 @@ def test_something_else_than_a_localizer(tiny_heart: Path, tmp_path: Path) -> No
         with pytest.raises(ValueError, match=message):
             load_model(root, device="cpu")
     path.write_text(json.dumps({**config, "localizer": None}))
-    assert load_model(root, device="cpu").no_localizer == "the bundle heart has no localizer"
+    model = load_model(root, device="cpu")
+    assert (model.name, model.title) == ("heart", "Left ventricle contours in cine MR (ACDR)")
+    assert model.no_localizer == f'the bundle "{model.title}" has no localizer'
+    for given in (7, " ", "two\nlines"):  # not a name: that of the folder
+        metadata = json.loads((root / "configs" / "metadata.json").read_text())
+        (root / "configs" / "metadata.json").write_text(json.dumps({**metadata, "name": given}))
+        assert load_model(root, device="cpu").title == "heart"

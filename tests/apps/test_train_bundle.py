@@ -135,7 +135,8 @@ def test_the_other_commands_take_the_bundle(trained: tuple[Path, Any, list[str]]
     report = segment(disks / "images" / "im02.png", tmp_path / "segmented", bundle, roi="box 28 28 68 68", device="cpu")
     assert report.structures == ("bright disk",)
     assert report.frames[0].region == (48.0, 48.0, 48.0, 48.0)  # 1.2 times as large
-    with pytest.raises(ValueError, match="has no localizer; give --roi box X0 Y0 X1 Y1, in pixels"):
+    named = r'and the bundle "Contours of bright disk \(ACDR\)" has no localizer; give --roi box X0 Y0 X1 Y1, in pixels'
+    with pytest.raises(ValueError, match=named):
         segment(disks / "images" / "im02.png", tmp_path / "auto", bundle, device="cpu")
 
 
@@ -195,6 +196,7 @@ def test_a_localizer_is_trained_along(
     card = (output / "card.md").read_text()
     assert card == (output / "bundle" / "docs" / "README.md").read_text()
     assert f"nothing was found in {len(auto['not_found'])} of them" in card
+    assert "\nThe check found nothing. `fingerprint.json` describes" in card
     is_unreliable = share > 0
     kinds = [item["kind"] for item in result.metrics["findings"]]
     assert kinds.count("auto_unreliable") == is_unreliable
