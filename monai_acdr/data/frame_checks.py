@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from monai_acdr.data.contour_files import MAX_CLOSING_STEPS, closing_steps, read_contour
-from monai_acdr.data.image_headers import ImageHeader, is_picture_file, read_image_header
-from monai_acdr.data.pictures import read_picture
+from monai_acdr.data.image_headers import ImageHeader, read_image_header
+from monai_acdr.data.pictures import is_picture_file, read_picture
 from monai_acdr.data.report import QualityReport
 from monai_acdr.dicom import read_gray_image
 from monai_acdr.geometry import bounding_box

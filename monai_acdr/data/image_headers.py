@@ -18,14 +18,14 @@ from typing import Any, BinaryIO
 from monai.utils import optional_import
 
 from monai_acdr.data.files import check_regular_file
-from monai_acdr.data.pictures import BEGINNINGS, PICTURE_FORMATS, verify_picture
+from monai_acdr.data.pictures import PICTURE_FORMATS, is_picture_file, verify_picture
 from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import ReadRefusedError, dicom_stream, end_of_data
 from monai_acdr.dicom.plane import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["ImageHeader", "check_complete", "is_dicom_file", "is_picture_file", "read_image_header"]
+__all__ = ["ImageHeader", "check_complete", "is_dicom_file", "read_image_header"]
 
 _PREAMBLE = 128
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
@@ -56,17 +56,6 @@ def is_dicom_file(path: str | Path) -> bool:
     with open(path, "rb") as stream:
         start = stream.read(_PREAMBLE + 4)
     return start[_PREAMBLE:] == b"DICM" or start[:2] in _FIRST_GROUPS
-
-
-def is_picture_file(path: str | Path) -> bool:
-    """True when the content begins like one of :data:`~monai_acdr.data.pictures.PICTURE_FORMATS`.
-
-    A DICOM file whose preamble makes it a TIFF as well (PS3.10, 7.1) is a DICOM file.
-    """
-    check_regular_file(Path(path), "an image")
-    with open(path, "rb") as stream:
-        start = stream.read(_PREAMBLE + 4)
-    return start.startswith(BEGINNINGS) and start[_PREAMBLE:] != b"DICM"
 
 
 def read_image_header(path: str | Path) -> ImageHeader:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from monai_acdr.data.files import walk_files
-from monai_acdr.data.image_headers import is_dicom_file, is_picture_file, read_image_header
-from monai_acdr.data.pictures import PICTURE_FORMATS, SUFFIXES
+from monai_acdr.data.image_headers import is_dicom_file, read_image_header
+from monai_acdr.data.pictures import PICTURE_FORMATS, SUFFIXES, is_picture_file
 from monai_acdr.data.report import QualityReport
 
 __all__ = ["image_data_list"]

@@ -36,6 +36,7 @@ __all__ = [
     "PictureReader",
     "decode_picture",
     "has_colors",
+    "is_picture_file",
     "picture_format",
     "read_color_picture",
     "read_label_picture",
@@ -53,6 +54,9 @@ BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 """Names of such files."""
 
+_PREAMBLE = 128
+"""Bytes before the mark of a DICOM file, which may begin like a TIFF."""
+
 MAX_PAGES = 10_000
 """Pages of one file beyond this are refused."""
 
@@ -63,6 +67,17 @@ _SWAPPED = (5, 6, 7, 8)
 _SUBFILE_TYPE = 254
 _REDUCED = 1
 """Bit of TIFF's NewSubfileType: a page that is a smaller version of another one."""
+
+
+def is_picture_file(path: str | Path) -> bool:
+    """True when the content begins like one of :data:`PICTURE_FORMATS`.
+
+    A DICOM file whose preamble makes it a TIFF as well (PS3.10, 7.1) is a DICOM file.
+    """
+    check_regular_file(Path(path), "an image")
+    with open(path, "rb") as stream:
+        start = stream.read(_PREAMBLE + 4)
+    return start.startswith(BEGINNINGS) and start[_PREAMBLE:] != b"DICM"
 
 
 def read_picture(path: str | Path) -> np.ndarray:
@@ -203,8 +218,9 @@ class PictureReader(PILReader):
         self.color = color
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether every file has the suffix of a picture."""
-        return all(str(name).lower().endswith(SUFFIXES) for name in ensure_tuple(filename))
+        """True when every file begins like a picture; the suffix does not matter."""
+        paths = [Path(str(name)) for name in ensure_tuple(filename)]
+        return all(path.is_file() and is_picture_file(path) for path in paths)
 
     def read(self, data: Sequence[PathLike] | PathLike | np.ndarray, **kwargs: Any) -> Any:
         """A Pillow image of gray values or colors, decoded, or a list of them.

@@ -80,17 +80,44 @@ def _without_the_decoder() -> Iterator[None]:
 
 
 class LoadImage(transforms.LoadImage):
-    """MONAI's LoadImage without the messages that NVIDIA's decoder is missing, which is not used here.
+    """MONAI's LoadImage that leaves a file to the given readers, without messages about NVIDIA's decoder.
 
-    Arguments are those of :class:`monai.transforms.LoadImage`.
+    MONAI tries its own readers on a file that the given ones refuse: a damaged DICOM file would be read with inverted
+    gray values, and a refused picture with rows and columns exchanged. Here the error of the given reader is raised. Of
+    several readers those that recognize the file (``verify_suffix``, which looks at the content of DICOM files and
+    pictures) are tried, later ones first, and all of them if none does.
+
+    Arguments are those of :class:`monai.transforms.LoadImage`; without a reader MONAI's own are used.
+
+    Raises:
+        FileNotFoundError, ValueError: as the reader that comes first.
 
     Example:
         ``LoadImage(reader=DicomFrameReader())``
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, reader: Any = None, *args: Any, **kwargs: Any) -> None:
         with _without_the_decoder():
-            super().__init__(*args, **kwargs)
+            super().__init__(reader, *args, **kwargs)
+        self._keep_given(reader)
+
+    def _keep_given(self, reader: Any) -> None:
+        """Drop MONAI's own readers, which it registers before the given ones."""
+        if reader is not None:
+            self.readers = self.readers[-len(ensure_tuple(reader)) :]
+
+    def __call__(self, filename: Sequence[MonaiPath] | MonaiPath, reader: ImageReader | None = None) -> Any:
+        if reader is not None or self.auto_select:
+            return super().__call__(filename, reader)
+        names = [Path(name).expanduser() if self.expanduser else name for name in ensure_tuple(filename)]
+        last_first = self.readers[::-1]
+        refusals: list[Exception] = []
+        for candidate in [each for each in last_first if each.verify_suffix(names)] or last_first:
+            try:
+                return super().__call__(filename, candidate)
+            except Exception as error:  # readers of MONAI raise errors of any kind
+                refusals.append(error)
+        raise refusals[0]
 
 
 class LoadImaged(transforms.LoadImaged):
@@ -100,9 +127,13 @@ class LoadImaged(transforms.LoadImaged):
         ``LoadImaged("image", reader=DicomFrameReader())``
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, keys: Any, reader: Any = None, *args: Any, **kwargs: Any) -> None:
         with _without_the_decoder():
-            super().__init__(*args, **kwargs)
+            super().__init__(keys, reader, *args, **kwargs)
+        loader = LoadImage.__new__(LoadImage)  # not made anew, which would look for MONAI's readers again
+        vars(loader).update(vars(self._loader))
+        loader._keep_given(reader)
+        self._loader = loader
 
 
 LoadImageD = LoadImageDict = LoadImaged

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 
-from monai_acdr.data.image_headers import ImageHeader, is_dicom_file, is_picture_file, read_image_header
+from monai_acdr.data.image_headers import ImageHeader, is_dicom_file, read_image_header
+from monai_acdr.data.pictures import is_picture_file
 
 Writer = Callable[..., Path]
 

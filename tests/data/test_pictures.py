@@ -17,10 +17,10 @@ import pytest
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImage, LoadImaged
 from PIL import Image, ImageFile
 
-from monai_acdr.data.image_headers import is_picture_file
 from monai_acdr.data.pictures import (
     PictureReader,
     decode_picture,
+    is_picture_file,
     read_label_picture,
     read_picture,
     read_picture_frames,
@@ -236,6 +236,22 @@ def test_the_reader_of_monai(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.numpy(), PIXELS)
     assert image.meta["format"] == "PNG"
     assert len(PictureReader().read([tmp_path / "a.png", tmp_path / "a.png"])) == 2
+
+
+def test_the_reader_of_monai_recognizes_content(tmp_path: Path) -> None:
+    """Whatever the suffix is, and nothing that only has the name of a picture."""
+    for name, kind in (("a.jpg", "PNG"), ("b.PNG", "PNG"), ("c", "BMP"), ("d.dcm", "TIFF"), ("e.jfif", "JPEG")):
+        Image.fromarray(PIXELS).save(tmp_path / name, format=kind)
+        assert PictureReader().verify_suffix([tmp_path / name])
+    for name, content in (
+        ("f.png", b"GIF89a"),
+        ("g.png", EPS),
+        ("h.tif", b"II*\0" + bytes(124) + b"DICM"),
+        ("i.png", b""),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert not PictureReader().verify_suffix([tmp_path / "a.jpg", tmp_path / name])
+    assert not PictureReader().verify_suffix(tmp_path / "absent.png")
 
 
 def test_the_preview_of_a_camera_is_no_second_picture(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from monai_acdr.data.frame_checks import load_gray, load_mask
-from monai_acdr.data.image_headers import is_picture_file
 from monai_acdr.data.mask_alignment import judge_masks, mask_contrast
+from monai_acdr.data.pictures import is_picture_file
 from monai_acdr.data.report import QualityReport
 from monai_acdr.data.sunnybrook.cases import CASES, parse_group
 from monai_acdr.data.sunnybrook.pairing import STRUCTURES, sunnybrook_data_list
