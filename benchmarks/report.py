@@ -24,7 +24,10 @@ from monai_acdr.files import write_text_atomically
 RECORDS = ROOT / "benchmarks" / "records"
 DOCUMENTS = (
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("results.md", "how-to/many_gpus.md", "how-to/million_studies.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("results.md", "explanation/localizer.md", "how-to/many_gpus.md", "how-to/million_studies.md")
+    ),
     ROOT / "bundles" / "sunnybrook_lv_acdr" / "docs" / "README.md",
 )
 

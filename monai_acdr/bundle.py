@@ -195,6 +195,7 @@ CONFIG_KEYS = {
     "localizer": "finds the object without a click, for roi auto of monai-acdr",
     "localizer#presence_threshold": "probability of the object from which a frame is used",
     "localizer#presence_margin": "distance from the threshold within which the first or last slice becomes a finding",
+    "localizer#presence_temperature": "divides the logit of the probability, so that it is as often right as it says",
     "loss": "the loss",
     "loss#segmentation": "mse (eq. 5) or dice",
     "loss#balloon_weight": "weight of the balloon term",

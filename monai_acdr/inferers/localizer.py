@@ -17,6 +17,7 @@ every frame between two such slices of its phase.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -100,6 +101,8 @@ class Localizer:
         size: side of the square that frames are scaled to, as in the network's training.
         presence_threshold: presence from which a frame has a ventricle.
         presence_margin: presences nearer to the threshold are doubtful.
+        presence_temperature: divides the logit of presence. A network is surer than it is right on images unlike those
+            of its training; 1 leaves its logits (Guo et al., On Calibration of Modern Neural Networks, ICML 2017).
         line_distance: centers farther than this from the line of the slices, in heart radii, are replaced by the best
             place within it.
         batch_size: frames per forward pass.
@@ -116,6 +119,7 @@ class Localizer:
         size: int = 128,
         presence_threshold: float = 0.5,
         presence_margin: float = 0.2,
+        presence_temperature: float = 1.0,
         line_distance: float = 0.6,
         batch_size: int = 32,
         device: torch.device | str = "cpu",
@@ -124,6 +128,10 @@ class Localizer:
             raise ValueError(
                 "Expected `presence_threshold` and `presence_margin` to be from 0 to 1, but got "
                 f"{presence_threshold} and {presence_margin}."
+            )
+        if not 0 < presence_temperature < math.inf:
+            raise ValueError(
+                f"Expected `presence_temperature` to be positive and finite, but got {presence_temperature}."
             )
         if not line_distance > 0 or size < 32 or size % 32 or batch_size < 1:
             raise ValueError(
@@ -134,6 +142,7 @@ class Localizer:
         self.size = size
         self.presence_threshold = presence_threshold
         self.presence_margin = presence_margin
+        self.presence_temperature = presence_temperature
         self.line_distance = line_distance
         self.batch_size = batch_size
         self.device = torch.device(device)
@@ -169,7 +178,7 @@ class Localizer:
         for members, look, place in zip(slices, looks, places, strict=True):
             logits = _between(_smooth(place.logits), look.phases, len(members))
             for frame, logit in zip(members, logits, strict=True):
-                presence[frame] = _sigmoid(logit)
+                presence[frame] = self._probability(logit)
         counted = count_frames(presence, self.presence_threshold, slice_index, phase)
         doubtful = doubtful_frames(presence, self.presence_threshold, self.presence_margin, slice_index, phase)
         results: list[LocatedHeart | None] = [None] * len(images)
@@ -206,17 +215,27 @@ class Localizer:
         split = maps.split([len(chosen) for chosen in phases])
         return [_Look(*one) for one in zip(views, split, phases, strict=True)]
 
+    def _probability(self, logit: float) -> float:
+        return float(torch.tensor(logit / self.presence_temperature, dtype=torch.float64).sigmoid())
+
     def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], numbers: Sequence[int]) -> list[_Place]:
         """Replace places that are far from the line of the others; all are unchanged where there is no line."""
         shapes = {(look.view.side, look.view.offset) for look in looks}
-        weights = [_sigmoid(sum(place.logits) / len(place.logits)) for place in places]
-        present = [place for place, weight in zip(places, weights, strict=True) if weight >= self.presence_threshold]
+        logits = [sum(place.logits) / len(place.logits) for place in places]
+        present = [
+            place
+            for place, logit in zip(places, logits, strict=True)
+            if self._probability(logit) >= self.presence_threshold
+        ]
         if len(shapes) > 1 or len(present) < FEWEST_FOR_LINE:
             return list(places)
         radius = float(np.median([place.radius for place in present]))
         centers = torch.stack([place.center for place in places])
         line = fit_heart_line(
-            torch.tensor(numbers, dtype=torch.float64), centers, torch.tensor(weights, dtype=torch.float64), radius
+            torch.tensor(numbers, dtype=torch.float64),
+            centers,
+            torch.tensor(logits, dtype=torch.float64).sigmoid(),  # without temperature: the more certain, the heavier
+            radius,
         )
         reach = self.line_distance * radius
         results = []
@@ -402,10 +421,6 @@ def _place(look: _Look, expected: Tensor | None = None, reach: float = 0.0) -> _
     center = view.to_frame(found.center[0].double())
     radius = float(found.radius.double().log().mean().exp()) * view.side
     return _Place(center, radius, found.presence_logit.tolist(), expected is not None)
-
-
-def _sigmoid(logit: float) -> float:
-    return float(torch.tensor(logit, dtype=torch.float64).sigmoid())
 
 
 def _smooth(values: Sequence[float]) -> list[float]:

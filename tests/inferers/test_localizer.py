@@ -127,6 +127,20 @@ def test_a_slanted_axis_is_left_alone() -> None:
     assert not any(heart.moved for heart in localizer()(stack(), list(range(7))))
 
 
+def test_temperature_divides_the_logit_and_leaves_the_places() -> None:
+    """Presence comes nearer to a half, with the wrong slice still replaced by the same place."""
+    plain = localizer(presence_threshold=0.2)(stack(3), list(range(7)))
+    softer = localizer(presence_threshold=1 / (1 + 2.0), presence_temperature=2.0)(stack(3), list(range(7)))
+    for before, after in zip(plain, softer, strict=True):
+        odds = before.presence / (1 - before.presence)
+        assert after.presence == pytest.approx(math.sqrt(odds) / (1 + math.sqrt(odds)), rel=1e-9)
+        # odds of 1 to 4 are 1 to 2 at a temperature of 2
+        assert after.counted == before.counted
+        assert after.moved == before.moved
+        assert after.center.tolist() == before.center.tolist()
+    assert any(heart.moved for heart in softer)
+
+
 def test_order_does_not_matter() -> None:
     images = [*stack(2), *stack(2)]
     slices, phases = [*range(7), *range(7)], [0] * 7 + [1] * 7
@@ -277,6 +291,8 @@ def test_refused(arguments: tuple[object, ...], message: str) -> None:
 def test_refused_settings() -> None:
     for settings_, message in (
         ({"presence_threshold": 2}, "from 0 to 1, but got 2"),
+        ({"presence_temperature": 0}, "`presence_temperature` to be positive and finite, but got 0"),
+        ({"presence_temperature": math.inf}, "`presence_temperature` to be positive and finite, but got inf"),
         ({"line_distance": 0}, "positive `line_distance`"),
         ({"size": 100}, "multiple of 32"),
     ):
