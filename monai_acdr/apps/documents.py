@@ -139,6 +139,8 @@ DECIMALS = 4
 MAX_FRAMES, MAX_CONTOURS, MAX_VERTICES, MAX_STRUCTURES = 10_000, 1_000, 1_000_000, 256
 """Limits of frames per document, contours per frame, vertices per contour, and structures; more are refused."""
 MAX_SIDE = 65_535
+MAX_REASON = 200
+"""Limit of the characters of a reason."""
 WORLD_TOLERANCE_MM = 0.1
 """Largest distance in mm between a vertex in mm and the same vertex in pixels; rounding causes a tenth of it."""
 LARGEST_COORDINATE = 1e6
@@ -169,6 +171,7 @@ class FrameContours:
         doubtful: for each polygon whether its confidence is below the threshold of its model; empty if there are none.
         repairs: for each polygon its repairs after the network, from :data:`monai_acdr.geometry.REPAIRS`; empty if
             there are none.
+        scale: why the scale of the frame, and with it the region of its contours, cannot be right; empty if it can.
     """
 
     name: str
@@ -184,8 +187,10 @@ class FrameContours:
     confidence: tuple[float | None, ...] = ()
     doubtful: tuple[bool, ...] = ()
     repairs: tuple[tuple[str, ...], ...] = ()
+    scale: str = ""
 
-    def __post_init__(self) -> None:
+    def _check_frame(self) -> None:
+        """Check everything but the contours and their values."""
         check_name(self.name)
         height, width = self.size
         if not 1 <= min(height, width) <= max(height, width) <= MAX_SIDE:
@@ -194,7 +199,14 @@ class FrameContours:
             raise ValueError(f"Expected `spacing` to be two positive numbers in mm, but got {self.spacing}.")
         if not 1 <= self.frame <= MAX_FRAMES:
             raise ValueError(f"Expected `frame` to be a number from 1 to {MAX_FRAMES}, but got {self.frame}.")
-        object.__setattr__(self, "size", (int(height), int(width)))
+        if not isinstance(self.scale, str) or len(self.scale) > MAX_REASON or not self.scale.isprintable():
+            raise ValueError(
+                f"Expected `scale` to be a text of at most {MAX_REASON} characters, but got {_short(self.scale)}."
+            )
+
+    def __post_init__(self) -> None:
+        self._check_frame()
+        object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         object.__setattr__(self, "contours", _polygons(self.contours, 2, "contours"))
         if self.world is not None:
             object.__setattr__(self, "world", _polygons(self.world, 3, "world"))
@@ -430,12 +442,14 @@ def write_contour_document(path: str | os.PathLike[str], document: ContourDocume
 
 
 def _frame_record(frame: FrameContours, labels: Sequence[str]) -> dict[str, Any]:
+    scale = {"scale": frame.scale} if frame.scale else {}
     return {
         "name": frame.name,
         "sop_instance_uid": frame.sop_instance_uid,
         "frame": frame.frame,
         "size": list(frame.size),
         "spacing_mm": None if frame.spacing is None else [float(value) for value in frame.spacing],
+        **scale,
         "contours": [_contour_record(frame, number, labels) for number in range(len(frame.contours))],
     }
 
@@ -504,7 +518,7 @@ def read_contour_document(path: str | os.PathLike[str]) -> ContourDocument:
     """Read a document of version 1 or 2, written by :func:`write_contour_document` or another program.
 
     Unknown keys are ignored; ``algorithm``, ``spacing_mm``, ``sop_instance_uid``, ``frame``, ``vertices_mm``,
-    ``vertex_spread_px``, ``confidence``, ``doubtful``, ``hole`` and ``repairs`` may be missing, and so may
+    ``vertex_spread_px``, ``confidence``, ``doubtful``, ``hole``, ``repairs`` and ``scale`` may be missing, and so may
     ``structure`` of the contours where a document has only one structure. Spreads in mm and means are computed from
     the values in pixels.
 
@@ -603,6 +617,7 @@ def _frame(item: Any, location: str, labels: Sequence[str], version: int) -> Fra
             confidence=tuple(contour.confidence for contour in found),
             doubtful=tuple(contour.doubtful for contour in found),
             repairs=tuple(contour.repairs for contour in found),
+            scale=item.get("scale", ""),
         )
     except ValueError as error:
         raise ValueError(f"{error} In {location}.") from None

@@ -82,6 +82,7 @@ class ImageContours:
     spacing: tuple[float, float] | None
     algorithm: Algorithm
     _structures: tuple[Structure, ...]
+    _scale: str = ""
 
     def __repr__(self) -> str:
         """Shapes and names, in one line."""
@@ -151,6 +152,7 @@ class ImageContours:
             confidence=(self.confidence,) * len(contours),
             doubtful=(self.doubtful,) * len(contours),
             repairs=self.repairs if contours else (),
+            scale=self._scale,
         )
         return write_contour_document(path, ContourDocument(self._structures, (frame,), self.algorithm), overwrite)
 
@@ -197,13 +199,14 @@ def _result(
         confidence=outline.confidence,
         doubtful=outline.doubtful,
         repairs=() if final is None else outline.repairs,
-        findings=tuple(scale_findings([frame], [outline], request.kind == "auto")),
+        findings=tuple(scale_findings([frame], [outline.scale], request.kind == "auto")),
         reason=outline.reason,
         region=None if outline.region is None else outline.region.numpy(),
         size=frame.size,
         spacing=frame.spacing,
         algorithm=model.algorithm,
         _structures=model.structures,
+        _scale=outline.scale,
     )
 
 

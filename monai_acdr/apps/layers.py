@@ -782,6 +782,7 @@ def _document_frame(item: FrameContours) -> LayerFrame:
         *("confidence" for value in item.confidence if value is not None),
         *("doubtful" for value in item.doubtful if value),
         *("vertex_spread_px" for _ in item.spread or ()),
+        *("scale" for _ in item.contours if item.scale),
     ]
     return LayerFrame(
         item.name,

@@ -44,6 +44,7 @@ from monai_acdr.transforms import contour_to_mask
 from monai_acdr.transforms.roi import roi_window
 
 if TYPE_CHECKING:
+    from monai_acdr.apps.documents import FrameContours
     from monai_acdr.apps.outlines import Outline
 
 __all__ = [
@@ -218,27 +219,30 @@ def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
     return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
 
 
-def scale_findings(frames: Sequence[Frame], outlines: Sequence[Outline], located: bool) -> list[Finding]:
+def scale_findings(
+    frames: Sequence[Frame | FrameContours], scales: Sequence[str], located: bool | None = None
+) -> list[Finding]:
     """A finding for the frames without spacing whose scale cannot be right, and one for those with a spacing.
 
     Args:
-        frames: the images.
-        outlines: outline of each frame.
-        located: whether regions are those of a localizer, which then also gives them their size.
+        frames: the images, or their entries in a contour document.
+        scales: for each frame why its scale cannot be right; empty if it can.
+        located: whether regions are those of a localizer, which then also gives them their size; None if unknown.
     """
     findings = []
     for known in (False, True):
         names = [
-            f"frame {frame.name}: {outline.scale}"
-            for frame, outline in zip(frames, outlines, strict=True)
-            if outline.final is not None and outline.scale and (frame.spacing is not None) == known
+            f"frame {frame.name}: {scale}"
+            for frame, scale in zip(frames, scales, strict=True)
+            if scale and (frame.spacing is not None) == known
         ]
         if not names:
             continue
         if known:
             end = "contours and measures cannot be right: correct the pixel spacing"
         else:
-            region = "has the size of what was located, which is a guess" if located else "has a wrong size"
+            sizes = {None: "may have a wrong size", True: "has the size of what was located, which is a guess"}
+            region = sizes.get(located, "has a wrong size")
             end = (
                 f"the pixel spacing is not known, and the region of interest {region}: give the spacing in mm with "
                 "--spacing ROWS COLUMNS (in Python spacing=)"

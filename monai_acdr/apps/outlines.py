@@ -72,7 +72,8 @@ class Outline:
         dented: whether its epicardium is in the results and is not convex (:data:`monai_acdr.measures.SOLID`).
         repairs: for each structure the repairs of its contour after the network, from
             :data:`monai_acdr.geometry.REPAIRS`; empty without contour.
-        scale: why the scale of the frame, and with it the size of its region, cannot be right; empty if it can.
+        scale: why the scale of the frame, and with it the size of its region, cannot be right; empty if it can, and
+            where the frame is left out.
     """
 
     evolution: np.ndarray | None
@@ -197,7 +198,7 @@ def _outlines(
             p.close_call,
             not p.reason and i in evolutions and _is_dented(evolutions[i][-1], model),
             found[i].repairs if i in found else (),
-            p.scale,
+            "" if p.reason else p.scale,
         )
         for i, p in enumerate(places)
     ]

@@ -814,6 +814,7 @@ def _document(results: Results) -> ContourDocument:
                 confidence=(outline.confidence,) * len(contours),
                 doubtful=(outline.doubtful,) * len(contours),
                 repairs=outline.repairs,
+                scale=outline.scale,
             )
         )
     return ContourDocument(tuple(results.structures), tuple(frames), results.algorithm)

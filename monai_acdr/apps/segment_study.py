@@ -259,7 +259,7 @@ def _findings(
 
     findings = [
         *inputs.findings,
-        *scale_findings(inputs.frames, outlines, region.kind == "auto"),
+        *scale_findings(inputs.frames, [outline.scale for outline in outlines], region.kind == "auto"),
         *no_contrast_finding(names(NO_CONTRAST)),
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid, model.structures),
@@ -305,7 +305,7 @@ def _frame_reports(
                 doubtful=outline.doubtful,
                 dented=outline.dented,
                 repairs=_repairs(outline, labels),
-                scale=outline.scale if outline.final is not None else "",
+                scale=outline.scale,
             )
         )
     return reports

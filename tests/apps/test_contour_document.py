@@ -209,6 +209,7 @@ def test_what_is_written_is_as_the_schema_says(tmp_path: Path) -> None:
         confidence=(0.5, None, 0.25),
         doubtful=(False, False, True),
         repairs=((), ("nesting",), ("collapse", "self_intersection")),
+        scale="too large",
     )
     for document in (
         ContourDocument((LV_ENDOCARDIUM, LV_EPICARDIUM), (everything, frame("b", contours=())), Algorithm("net", "1")),

@@ -83,6 +83,7 @@ def test_values_of_a_document_that_no_format_holds_are_said(images: Path, tmp_pa
             confidence=(0.4, 0.4),
             doubtful=(number == 0,) * 2,
             repairs=((), ("nesting",)) if number < 2 else (),
+            scale="too large" if number == 0 else "",
         )
         for number, (name, shift) in enumerate(SHIFTS.items())
     ]
@@ -91,8 +92,8 @@ def test_values_of_a_document_that_no_format_holds_are_said(images: Path, tmp_pa
     )
     report = convert(source, tmp_path / "b.json")
     assert report.lost == (
-        "confidence of 6 contour(s), doubtful of 2 contour(s), vertex_spread_px of 6 contour(s), repairs of 2 "
-        "contour(s): they stay in a.json.",
+        "confidence of 6 contour(s), doubtful of 2 contour(s), vertex_spread_px of 6 contour(s), scale of 2 "
+        "contour(s), repairs of 2 contour(s): they stay in a.json.",
     )
     inner = convert(source, tmp_path / "c.geojson", structure="LV endocardium")
     assert "repairs" not in inner.lost[0] and inner.lost[0].startswith("confidence of 3 contour(s)")

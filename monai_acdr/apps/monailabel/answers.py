@@ -21,6 +21,7 @@ from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage, write_nrrd
 from monai_acdr.apps.monailabel.outlining import Outlined, Prompts, outline_image, parse_prompts
+from monai_acdr.apps.segment_results import in_words
 from monai_acdr.dicom import Algorithm, Region, Structure, write_seg
 from monai_acdr.files import replace_file
 from monai_acdr.geometry import centroid, pixel_to_world
@@ -238,7 +239,7 @@ def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> d
 
 def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
     """Warnings about the answer, as text for people: slices and phases count from 1, indices of the request from 0."""
-    found = []
+    found = [in_words(finding) for finding in image.inputs.findings]
     num_slices, num_phases = (*image.shape, 1, 1)[2:4]
     if prompts.left_out and prompts.slice is not None:
         place = stack_place(prompts.slice, num_slices)
@@ -246,6 +247,8 @@ def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined])
     for contour in contours:
         z, t = image.places[contour.frame]
         place = stack_place(z, num_slices, t if num_phases > 1 else (), num_phases).capitalize()
+        if contour.scale:
+            found.append(f"{place}: implausible scale, {contour.scale}.")
         if contour.doubtful:
             found.append(f"{place}: doubtful, confidence {contour.confidence:.2f}.")
         if contour.warning:

@@ -228,6 +228,7 @@ class Outlined:
         confidence: confidence that the frame shows the object, where it was estimated.
         warning: points that the contours do not obey, or why none was used; empty where they obey all.
         doubtful: whether the confidence is below the model's threshold.
+        scale: why the scale of the frame, and with it the size of the region, cannot be right; empty if it can.
     """
 
     frame: int
@@ -238,6 +239,7 @@ class Outlined:
     confidence: float | None = None
     warning: str = ""
     doubtful: bool = False
+    scale: str = ""
 
 
 def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> list[Outlined]:
@@ -335,6 +337,7 @@ def _outlined(
                     request.kind,
                     outline.confidence,
                     doubtful=outline.doubtful,
+                    scale=outline.scale,
                 )
             )
     return results

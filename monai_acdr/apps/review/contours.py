@@ -135,6 +135,7 @@ def frame_problems(
     structures: Sequence[Structure],
     measured: Sequence[int] = (),
     repairs: Sequence[Sequence[str]] = (),
+    scale: str = "",
 ) -> list[str]:
     """Problems of the contours of a frame, as text.
 
@@ -144,8 +145,10 @@ def frame_problems(
         structures: structures of the contours.
         measured: structures whose volumes are measured, from one contour per frame.
         repairs: of each contour of the document, of :data:`monai_acdr.geometry.REPAIRS`; empty if there were none.
+        scale: why the scale of the frame cannot be right; empty if it can.
     """
-    problems = [text for contour in contours for text in _shape_problems(contour, size, structures[contour.structure])]
+    problems = [f"implausible scale: {scale}"] if scale else []
+    problems += [text for contour in contours for text in _shape_problems(contour, size, structures[contour.structure])]
     for index in measured:
         number = sum(contour.structure == index for contour in contours)
         if number > 1:

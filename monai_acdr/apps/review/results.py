@@ -16,7 +16,7 @@ import numpy as np
 
 from monai_acdr import __version__
 from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.measurements import Measurements, measure_contours
+from monai_acdr.apps.measurements import Measurements, measure_contours, scale_findings
 from monai_acdr.apps.review.contours import Contour
 from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import Study
@@ -71,9 +71,14 @@ def check_reader(name: Any) -> str:
 
 
 def measure_review(review: Review, study: Study) -> Measurements:
-    """Measures of the present contours; frames with several contours of a structure count as not having it."""
+    """Measures of the present contours, with the findings of their images.
+
+    Frames with several contours of a structure count as not having it.
+    """
     contours = [_by_structure(frame, len(review.structures)) for frame in review.contours]
     measured = measure_contours(study.frames, contours, review.structures, study.grid, review.phases)
+    scales = scale_findings(list(review.frames.values()), [review.scale(index) for index in review.frames])
+    measured = replace(measured, findings=(*study.inputs.findings, *scales, *measured.findings))
     several = [
         frame.name
         for frame, own in zip(study.frames, review.contours, strict=True)
@@ -166,6 +171,7 @@ def _document(review: Review, study: Study) -> ContourDocument:
                 repairs=tuple(() if number is None else known.repairs[number] for number in numbers)
                 if known is not None and known.repairs
                 else (),
+                scale=review.scale(index),
             )
         )
     return ContourDocument(review.structures, tuple(frames), review.document.algorithm)

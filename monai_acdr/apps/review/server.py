@@ -36,6 +36,7 @@ from monai_acdr.apps.review.contours import Contour, check_phases, frame_problem
 from monai_acdr.apps.review.results import VersionReport, check_reader, write_version
 from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import CELL, COLUMNS, PAGE, Study, open_study
+from monai_acdr.apps.segment_results import in_words
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM, DicomWebError
 from monai_acdr.files import file_sha256, lock_folder
 from monai_acdr.inferers import correct_contour, push_contours
@@ -168,6 +169,7 @@ class ReviewSession:
                 "sheet": {"page": PAGE, "cell": CELL, "columns": COLUMNS, "box": study.box},
                 "reader": self.options.reader,
                 "store": self.options.store is not None,
+                "findings": [in_words(finding) for finding in study.inputs.findings],
                 "state": self.state(),
             }
 
@@ -199,7 +201,8 @@ class ReviewSession:
         measured = [number for number in counted if number is not None]
         known = review.frames.get(index)
         repairs = () if known is None else known.repairs
-        return frame_problems(review.contours[index], review.sizes[index], review.structures, measured, repairs)
+        contours, size, scale = review.contours[index], review.sizes[index], review.scale(index)
+        return frame_problems(contours, size, review.structures, measured, repairs, scale)
 
     def state(self) -> dict[str, Any]:
         """State that the page's buttons show."""
@@ -367,7 +370,7 @@ class ReviewSession:
         with self.lock:
             ordered = sorted([*kept, *new], key=lambda contour: contour.structure)
             self.review.set_contours(index, [c.record() for c in ordered], "outline", _sequence(body))
-            return self._answer(index)
+            return {**self._answer(index), "scale": outline.scale}
 
     def _load(self) -> ContourModel:
         with self._loading:

@@ -224,6 +224,12 @@ class Review:
         """Frames whose contours differ from the document's."""
         return [i for i, (one, other) in enumerate(zip(self.originals, self.contours, strict=True)) if one != other]
 
+    def scale(self, index: int) -> str:
+        """Why the scale of a frame that has a contour of the document cannot be right; empty if it can."""
+        known = self.frames.get(index)
+        kept = any(contour.original is not None for contour in self.contours[index])
+        return known.scale if known is not None and kept else ""
+
     def generation(self, structure: int) -> str:
         """How the contours of a structure were generated, taken together: one of ``GENERATIONS``.
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from monai_acdr.apps.cli import main
+from monai_acdr.apps.documents import read_contour_document
 
 
 def run(*words: object) -> Any:
@@ -105,10 +106,12 @@ def test_a_large_picture_without_spacing_is_a_finding(tiny_heart: Path, tmp_path
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [finding["kind"] for finding in report["findings"]] == ["implausible_scale"]
     assert report["frames"][0]["scale"] == reason
+    assert read_contour_document(tmp_path / "out" / "contours.json").frames[0].scale == reason
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a, implausible scale" in page and reason in page
     done = run(tmp_path / "a.png", *words, "--spacing", 1.0, 1.0)
     assert "implausible" not in done.stdout and "implausible" not in (tmp_path / "out" / "report.html").read_text()
+    assert read_contour_document(tmp_path / "out" / "contours.json").frames[0].scale == ""
 
 
 def test_the_budget_of_memory(tiny_heart: Path, tmp_path: Path) -> None:

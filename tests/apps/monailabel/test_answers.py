@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel import outlining
 from monai_acdr.apps.monailabel.answers import answer, wants
-from monai_acdr.apps.monailabel.images import LabelImage
+from monai_acdr.apps.monailabel.images import LabelImage, read_label_image
+from monai_acdr.measures import Finding
 
 ROUNDING = 1e-4
 """Of the vertices in an answer, in pixels."""
@@ -112,6 +115,18 @@ def test_a_contour_outside_of_the_image_is_told(volume: LabelImage, heart_model:
     share = max(1 - each.intersection(shapely.box(0, 0, width, height)).area / each.area for each in contours)
     assert len(contours) == 2 and share > 0.1
     assert f"Slice 2 of 3: {100 * share:.0f} % of the contour's area lie outside of the image." in result["warnings"]
+
+
+def test_scales_that_cannot_be_right_are_told(volume: LabelImage, heart_model: ContourModel, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (470, 500), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    image, request = read_label_image(tmp_path / "a.png"), {"foreground": [[250, 200]]}
+    _, result = answer(request, image, heart_model)
+    reason = "470 x 500 pixels (H x W) would be 611 x 650 mm with the 1.3 mm of the training images"
+    assert result["warnings"] == [f"Slice 1 of 1: implausible scale, {reason}."]
+    odd = replace(volume, inputs=replace(volume.inputs, findings=[Finding("implausible_scale", "a spacing of 9 mm")]))
+    _, result = answer({"foreground": [[50, 40, 1]]}, odd, heart_model)
+    assert result["warnings"] == ["implausible scale: a spacing of 9 mm"]
 
 
 def test_points_on_other_slices_are_counted(volume: LabelImage, heart_model: ContourModel) -> None:

@@ -39,7 +39,7 @@ from monai_acdr.apps.monailabel.saved_labels import labels_of_seg
 from monai_acdr.apps.review import http as review_http
 from monai_acdr.apps.review import server as review_server
 from monai_acdr.apps.review.http import FILES, STATIC, make_app
-from monai_acdr.apps.review.results import VersionReport, measure_review
+from monai_acdr.apps.review.results import VersionReport, measure_review, write_version
 from monai_acdr.apps.review.server import ReviewOptions, ReviewSession, start_review
 from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import open_study
@@ -48,6 +48,7 @@ from monai_acdr.dicom import TISSUE, read_rtstruct
 from monai_acdr.dicom.seg import read_seg
 from monai_acdr.files import file_sha256
 from monai_acdr.inferers import correct_contour, push_contours
+from monai_acdr.measures import Finding
 from monai_acdr.signals import Stopped
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -384,10 +385,14 @@ def test_the_network_outlines_again_where_the_contour_was_put(client: Client, ne
     client.set(0, [r | {"vertices": [v - 7 for v in r["vertices"]]} for r in moved(client, 0, 0, 0.0)])
     answer = client.post("/api/outline", {"frame": 0, "point": None, "contour": 0, "sequence": 1})
     middle = np.array(answer["contours"][0]["vertices"]).reshape(-1, 2).mean(0)
-    assert middle == pytest.approx([49.0, 43.0], abs=0.1)
+    assert middle == pytest.approx([49.0, 43.0], abs=0.1) and answer["scale"] == ""
     assert [c["generation"] for c in answer["contours"]] == ["SEMIAUTOMATIC"] * 2
     answer = client.post("/api/outline", {"frame": 0, "point": [60, 44], "contour": None, "sequence": 2})
     assert np.array(answer["contours"][1]["vertices"]).reshape(-1, 2).mean(0) == pytest.approx([60, 44], abs=0.1)
+    client.session._model = replace(nested_model, regions=replace(nested_model.regions, pixel_mm=30.0))
+    client.session.study.inputs.frames[0] = replace(client.session.study.frames[0], spacing=None)
+    answer = client.post("/api/outline", {"frame": 0, "point": [60, 44], "contour": None, "sequence": 3})
+    assert answer["scale"].startswith("100 x 112 pixels (H x W) would be 3000 x 3360 mm")
 
 
 def test_a_model_of_something_else_is_refused(client: Client, tiny_mass: Path) -> None:
@@ -618,6 +623,31 @@ class SegmentReportStub:
 
     def as_dict(self) -> dict[str, Any]:
         return {}
+
+
+def test_implausible_scales_are_shown_until_the_contours_are_drawn_anew(client: Client, tmp_path: Path) -> None:
+    """Of the frame on the page, in `review.json` and in the new contours.json; of the images at once."""
+    review, study = client.session.review, client.session.study
+    reason = "what was located is 100 pixels across, its region 60"
+    review.frames[4] = replace(review.frames[4], scale=reason, spacing=None)
+    study.inputs.findings.append(Finding("implausible_scale", "a pixel spacing of 9 x 9 mm"))
+    shown = client.get("/api/study").json()
+    assert shown["findings"] == ["implausible scale: a pixel spacing of 9 x 9 mm"]
+    assert [frame["problems"] for frame in shown["frames"][4:6]] == [[f"implausible scale: {reason}"], []]
+    image, frame = (f for f in measure_review(review, study).findings if f.kind == "implausible_scale")
+    assert image is study.inputs.findings[-1]
+    assert frame.text.startswith(f"frame {review.names[4]}: {reason}: the pixel spacing is not known, and the region")
+    assert "may have a wrong size" in frame.text
+    report = write_version(review, study, tmp_path, "")
+    kept = read_contour_document(report.folder / "contours.json")
+    assert [frame.scale for frame in kept.frames if frame.scale] == [reason]
+    records = [contour.record() for contour in review.contours[4]]
+    for record in records:
+        record["vertices"] = [value + 0.5 for value in record["vertices"]]
+    assert client.set(4, records[:1])["problems"] == []
+    assert client.post("/api/change", {"do": "undo", "sequence": 2})["problems"] == [f"implausible scale: {reason}"]
+    assert client.set(4, records)["problems"] == []
+    assert [f for f in measure_review(review, study).findings if f.kind == "implausible_scale"] == [image]
 
 
 def test_cavities_like_their_neighbors_are_problems_until_they_are_changed(client: Client) -> None:

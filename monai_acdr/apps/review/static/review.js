@@ -638,7 +638,7 @@ export async function outlineAgain(point = null) {
   }
   say('Outlining ...');
   const answer = await change({ path: '/api/outline', frame: page.frame, point, contour: contoursOf(page.frame).length ? page.chosen : null });
-  if (answer) say('Outlined again');
+  if (answer) say(answer.scale ? `Outlined again, at an implausible scale: ${answer.scale}` : 'Outlined again', Boolean(answer.scale));
 }
 
 const setSeen = (seen) => change({ do: 'seen', frame: page.frame, seen });
@@ -1223,6 +1223,7 @@ async function open(takeOver = false) {
     measuresBefore = null;
     layOut();
     showLegend();
+    setText($('image-findings'), study.findings.join('\n'));
     findDoubts();
     page.frame = Math.max(0, firstFrame());
     $('reader').value ||= study.reader;
