@@ -63,7 +63,7 @@ PICTURE_SIDE = 240
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A measured case with the data to draw it: contours in pixels of its window, without NaN contours."""
+    """A measured case with the data to draw it: its window (C, H, W), and contours in its pixels, without NaN."""
 
     name: str
     dice: float
@@ -182,7 +182,7 @@ class WorstCases:
             kept = Case(
                 str(case["name"]),
                 dice,
-                torch.as_tensor(case["window"]).float().mean(0).cpu().numpy(),
+                torch.as_tensor(case["window"]).float().cpu().numpy(),
                 _known(case["pred_window"]),
                 _known(case["reference"]),
             )
@@ -198,20 +198,19 @@ def worst_picture(cases: Sequence[Case]) -> np.ndarray:
     """The worst cases with their Dice: references green, contours yellow or in the colors of their structures."""
     pictures, captions = [], []
     for case in cases:
-        longest = max(case.image.shape)
-        image, factor = case.image, 1.0
-        if longest > PICTURE_SIDE:
-            factor = PICTURE_SIDE / longest
-            size = [max(1, round(side * factor)) for side in case.image.shape]
-            image = F.interpolate(torch.from_numpy(case.image)[None, None].float(), size, mode="area")[0, 0].numpy()
-        ratio = np.array([image.shape[1] / case.image.shape[1], image.shape[0] / case.image.shape[0]])
+        image, (height, width) = case.image, case.image.shape[1:]
+        if max(height, width) > PICTURE_SIDE:
+            factor = PICTURE_SIDE / max(height, width)
+            size = [max(1, round(side * factor)) for side in (height, width)]
+            image = F.interpolate(torch.from_numpy(case.image)[None].float(), size, mode="area")[0].numpy()
+        ratio = np.array([image.shape[2] / width, image.shape[1] / height])
         lines = [(vertices * ratio, REFERENCE_COLOR) for vertices in case.references]
         several = len(case.contours) > 1
         lines += [
             (vertices * ratio, structure_color(index) if several else FINAL_COLOR)
             for index, vertices in enumerate(case.contours)
         ]
-        pictures.append(draw_contours(image, lines, scale=max(1, PICTURE_SIDE // max(image.shape))))
+        pictures.append(draw_contours(image, lines, scale=max(1, PICTURE_SIDE // max(image.shape[1:]))))
         captions.append(f"{case.dice:.3f}  {case.name}")
     return contact_sheet(pictures, columns=5, captions=captions)
 

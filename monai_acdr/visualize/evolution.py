@@ -31,6 +31,8 @@ LAST_FRAME_MS = 1500
 """The last frame stays longer, so that the result can be seen before the animation restarts."""
 GRAYS = 128
 """Number of grays among the 256 colors of a GIF frame; the others mix gray with the frame's line colors."""
+MAX_ERROR, MAX_SHARE = 40, 0.002
+"""A picture has colors of its own where more than this share of its pixels is further than this from all mixes."""
 MIXES = (1.0, 0.75, 0.5, 0.25)
 """Shares of the line color in the mixed colors."""
 
@@ -58,7 +60,7 @@ def evolution_frames(
     """One picture for each contour of an evolution.
 
     Args:
-        image: (H, W) or (1, H, W), array or tensor.
+        image: (H, W), (1, H, W), or (3, H, W) for red, green and blue, array or tensor.
         contours: (T + 1, K, 2) vertices in pixels of the image, array, tensor or list: the initial contour and the
             result of each of T iterations; (T + 1, N, K, 2) of N structures, each in a separate color.
         reference: (P, 2) contour of the expert, drawn in green below the others, or a list of them.
@@ -158,8 +160,17 @@ def _check_frames(frames: Sequence[np.ndarray]) -> None:
 
 def _to_palette(frame: np.ndarray, colors: Sequence[Color]) -> Image.Image:
     """A picture in 256 colors that are sure to hold the lines': adaptive palettes lose lines that are thin."""
-    levels = np.linspace(0, 255, GRAYS)
-    entries = [np.repeat(levels[:, None], 3, axis=1)]
+    gray = _quantized(frame, np.repeat(np.linspace(0, 255, GRAYS)[:, None], 3, axis=1), colors)
+    errors = np.abs(np.asarray(gray.convert("RGB")).astype(np.int16) - frame).max(axis=2)
+    if np.mean(errors > MAX_ERROR) <= MAX_SHARE:
+        return gray
+    found = Image.fromarray(frame).quantize(GRAYS, dither=Image.Dither.NONE).getpalette("RGB")
+    return _quantized(frame, np.reshape(found, (-1, 3)), colors)
+
+
+def _quantized(frame: np.ndarray, picture: np.ndarray, colors: Sequence[Color]) -> Image.Image:
+    """A frame in the colors of its picture, at most :data:`GRAYS`, those of its lines, and mixes of lines with gray."""
+    entries = [picture.astype(np.float64)]
     mixes = list(itertools.product(colors, MIXES))
     for color, share in mixes:
         under = np.linspace(0, 255, (256 - GRAYS) // len(mixes)) if share < 1 else np.zeros(1)

@@ -45,16 +45,18 @@ def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> 
     """Map an image to uint8 between two of its percentiles.
 
     Args:
-        image: (H, W) or (1, H, W), array or tensor, any real dtype; values that are not finite become black.
-        percentiles: (low, high) within 0 .. 100, shown as 0 and 255.
+        image: (H, W), (1, H, W), or (3, H, W) for red, green and blue, array or tensor, any real dtype; values that are
+            not finite become black.
+        percentiles: (low, high) within 0 .. 100, shown as 0 and 255. Colors of pictures, from 0 to 255, are shown as
+            they are, and other colors between the percentiles of all channels together, so that gray stays gray.
 
     Returns:
-        (H, W) uint8; all 0 for a constant image.
+        (H, W) uint8, of colors (H, W, 3); all 0 for a constant image.
 
     Raises:
         ValueError: for another shape, for percentiles out of order, or when no value is finite.
     """
-    array = _gray(image)
+    array = _plane(image)
     low, high = percentiles
     if not 0 <= low < high <= 100:
         raise ValueError(f"Expected `percentiles` to be 0 <= low < high <= 100, but got {percentiles}.")
@@ -62,6 +64,8 @@ def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> 
     if not finite.any():
         raise ValueError("Expected `image` to have finite values, but all are NaN or infinite: check how it was read.")
     bottom, top = np.percentile(array[finite], [low, high])
+    if array.ndim == 3 and array[finite].min() >= 0 and 1 < array[finite].max() <= 255:
+        bottom, top = 0, 255
     if top <= bottom:
         # A nearly empty image, such as a mask of a small object: its percentiles coincide.
         bottom, top = array[finite].min(), array[finite].max()
@@ -69,12 +73,13 @@ def window_image(image: Any, percentiles: tuple[float, float] = PERCENTILES) -> 
     return np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
 
 
-def _gray(image: Any) -> np.ndarray:
+def _plane(image: Any) -> np.ndarray:
+    """(H, W), or (H, W, 3) of colors, float64."""
     if hasattr(image, "detach"):
         image = image.detach().cpu()
     array = np.asarray(image, dtype=np.float64)
-    if array.ndim == 3 and array.shape[0] == 3:
-        array = luminance(array)
+    if array.ndim == 3 and array.shape[0] == 3 and array.size > 0:
+        return np.moveaxis(array, 0, -1)
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2 or array.size == 0:
@@ -171,11 +176,11 @@ def draw_contours(
     smooth: bool = True,
     legend: bool = False,
 ) -> np.ndarray:
-    """Draw closed contours over a gray image.
+    """Draw closed contours over an image.
 
     Args:
-        image: (H, W), (1, H, W), or (3, H, W) whose luminance is shown, array or tensor; shown between its
-            `percentiles`, taken before cropping.
+        image: (H, W), (1, H, W), or (3, H, W) for red, green and blue, array or tensor; shown as
+            `window_image` shows the whole of it.
         contours: (vertices, color) pairs, drawn in order, or a mapping from their names to such pairs. Vertices are
             (K, 2) arrays or tensors, (x, y) in pixels of the whole image; they may lie outside of it. A list of them is
             drawn in one color, under one name.
@@ -200,9 +205,10 @@ def draw_contours(
     if legend and not isinstance(contours, Mapping):
         raise ValueError("Expected `contours` to be a mapping from names to contours for a legend: pass a dict.")
     named = dict(contours) if isinstance(contours, Mapping) else {f"#{i}": pair for i, pair in enumerate(contours)}
-    gray = window_image(image, percentiles)
-    box = (0, 0, gray.shape[1], gray.shape[0]) if crop_box is None else _check_box(crop_box, gray.shape)
-    picture = _enlarge(gray[box[1] : box[3], box[0] : box[2]], int(scale), smooth)
+    shown = window_image(image, percentiles)
+    size = shown.shape[:2]
+    box = (0, 0, size[1], size[0]) if crop_box is None else _check_box(crop_box, size)
+    picture = _enlarge(shown[box[1] : box[3], box[0] : box[2]], int(scale), smooth)
     for name, (vertices, color) in named.items():
         checked = _check_color(color, name)
         for one in vertices if _is_list_of_contours(vertices) else [vertices]:
@@ -233,12 +239,12 @@ def contour_crop_box(vertices: Sequence[Any], size: tuple[int, int], margin: flo
     return _check_box((left, top, right, bottom), size)
 
 
-def _enlarge(gray: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
-    """(h, w) uint8 to a float32 (h * scale, w * scale, 3) picture."""
-    size = (gray.shape[1] * scale, gray.shape[0] * scale)
+def _enlarge(shown: np.ndarray, scale: int, smooth: bool) -> np.ndarray:
+    """(h, w) or (h, w, 3) uint8 to a float32 (h * scale, w * scale, 3) picture."""
+    size = (shown.shape[1] * scale, shown.shape[0] * scale)
     method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    enlarged = np.asarray(Image.fromarray(gray).resize(size, method), dtype=np.float32)
-    return np.repeat(enlarged[:, :, None], 3, axis=2)
+    enlarged = np.asarray(Image.fromarray(np.ascontiguousarray(shown)).resize(size, method), dtype=np.float32)
+    return enlarged if enlarged.ndim == 3 else np.repeat(enlarged[:, :, None], 3, axis=2)
 
 
 def _blend_line(picture: np.ndarray, points: np.ndarray, color: Color, line_width: float) -> None:

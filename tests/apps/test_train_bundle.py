@@ -246,6 +246,9 @@ def test_colors(tmp_path: Path, tiny_plan: Path) -> None:
     assert document.frames[0].region == (48.0, 48.0, 43.2, 43.2)
     contours = json.loads((tmp_path / "seg" / "contours.json").read_text())["frames"][0]["contours"]
     np.testing.assert_allclose(contours[0]["vertices_px"], one[0], atol=1e-3)
+    for picture in (output / "worst_cases.png", tmp_path / "seg" / "contact_sheet.png"):  # red disks on green
+        red, green, _ = np.moveaxis(np.asarray(Image.open(picture).convert("RGB")).astype(int), -1, 0)
+        assert np.mean(red > green + 60) > 0.05 and np.mean(green > red + 60) > 0.05
     swapped = model.outline(pixels[..., [1, 0, 2]].copy(), box).vertices_px
     assert np.abs(swapped - one).max() > 1e-3  # it sees colors
     assert model.outline(pixels[..., 0].copy(), box).vertices_px.shape == one.shape  # gray: three equal channels

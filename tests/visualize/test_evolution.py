@@ -76,6 +76,19 @@ def test_gif_holds_every_frame(tmp_path: Path, count: int) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["evolution.gif"]
 
 
+def test_gif_of_a_color_image(tmp_path: Path) -> None:
+    """Its colors and those of the lines: half of the palette each."""
+    y, x = np.mgrid[:24, :32] / 32
+    image = 255 * np.stack([x, 0.8 * y, 1 - x])
+    path = save_evolution_gif(tmp_path / "color.gif", image, contours(), reference=contours()[0], scale=3)
+    frames, _, _ = read_gif(path)
+    for index, (frame, drawn) in enumerate(
+        zip(frames, evolution_frames(image, contours(), contours()[0], scale=3), strict=True)
+    ):
+        assert np.abs(frame.astype(int) - drawn).mean() < 8  # more than 40 in the nearest grays
+        assert has_color(frame, evolution_color(index, 4), tolerance=4)
+
+
 def test_contours_that_stand_still_are_all_shown(tmp_path: Path) -> None:
     path = save_evolution_gif(tmp_path / "still.gif", IMAGE, contours()[:1].expand(6, 12, 2))
     assert len(read_gif(path)[0]) == 6

@@ -20,6 +20,7 @@ from monai_acdr.visualize import (
     contour_crop_box,
     draw_contours,
     structure_color,
+    window_image,
 )
 from monai_acdr.visualize.pictures import luminance
 
@@ -183,5 +184,25 @@ def test_luminance_is_that_of_pillow() -> None:
     colors = np.random.default_rng(0).integers(0, 256, (12, 10, 3)).astype(np.uint8)
     expected = np.asarray(Image.fromarray(colors).convert("L"), dtype=float)
     np.testing.assert_allclose(luminance(np.moveaxis(colors, -1, 0).astype(float))[0], expected, atol=0.51)
-    shown = draw_contours(np.moveaxis(colors, -1, 0), [], scale=1, percentiles=(0, 100), smooth=False)
-    assert (shown == shown[..., :1]).all()
+
+
+def test_colors_stay_colors() -> None:
+    """As they are in pictures, otherwise with one window for all channels; three equal ones are drawn as gray is."""
+    colors = np.random.default_rng(0).integers(0, 256, (12, 10, 3)).astype(np.uint8)
+    colors[0, 0], colors[0, 1] = 0, 255
+    first = np.moveaxis(colors, -1, 0)
+    np.testing.assert_array_equal(window_image(first), colors)
+    np.testing.assert_array_equal(window_image(first // 2), colors // 2)  # a dark picture
+    np.testing.assert_array_equal(draw_contours(first, [], scale=1, smooth=False), colors)
+    image = torch.from_numpy(first.copy()).float() * 3 + 7
+    np.testing.assert_array_equal(draw_contours(image, [], scale=1, percentiles=(0, 100), smooth=False), colors)
+    dark = torch.where(image == image.max(), torch.nan, image)  # not finite: black
+    assert window_image(dark, (0, 100))[0, 1].tolist() == [0, 0, 0]
+    box = (2, 3, 9, 11)
+    lines = [(SQUARE, FINAL_COLOR)]
+    whole = draw_contours(first, lines, scale=3, smooth=False)
+    np.testing.assert_array_equal(draw_contours(first, lines, scale=3, crop_box=box, smooth=False), whole[9:33, 6:27])
+    gray = colors[..., 1]
+    three = draw_contours(np.stack([gray] * 3), lines, scale=3)
+    alone = draw_contours(gray, lines, scale=3, percentiles=(0, 100))
+    np.testing.assert_allclose(three, alone, atol=2)  # Pillow resizes RGB in other steps
