@@ -164,8 +164,8 @@ def _to_palette(frame: np.ndarray, colors: Sequence[Color]) -> Image.Image:
     errors = np.abs(np.asarray(gray.convert("RGB")).astype(np.int16) - frame).max(axis=2)
     if np.mean(errors > MAX_ERROR) <= MAX_SHARE:
         return gray
-    found = Image.fromarray(frame).quantize(GRAYS, dither=Image.Dither.NONE).getpalette("RGB")
-    return _quantized(frame, np.reshape(found, (-1, 3)), colors)
+    found = Image.fromarray(frame).quantize(GRAYS, dither=Image.Dither.NONE).getpalette("RGB") or []
+    return _quantized(frame, np.array(found).reshape(-1, 3), colors)
 
 
 def _quantized(frame: np.ndarray, picture: np.ndarray, colors: Sequence[Color]) -> Image.Image:
