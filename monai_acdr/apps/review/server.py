@@ -117,6 +117,7 @@ class ReviewSession:
         self.lock = threading.RLock()
         self.nested = _is_nested(self.review)
         self.inner, self.outer = (_index_of(self.review, each) for each in (LV_ENDOCARDIUM, LV_EPICARDIUM))
+        self._notes: tuple[int, list[str]] = -1, []
         self._model: ContourModel | None = None
         self._loading = threading.Lock()
 
@@ -207,13 +208,15 @@ class ReviewSession:
     def state(self) -> dict[str, Any]:
         """State that the page's buttons show."""
         review = self.review
+        if self._notes[0] != review.revision:
+            self._notes = review.revision, self._stack_notes()
         return {
             "sequence": review.sequence,
             "undo": review.can_undo,
             "redo": review.can_redo,
             "phases": review.phases,
             "version": review.versions,
-            "notes": self._stack_notes(),
+            "notes": self._notes[1],
         }
 
     def _stack_notes(self) -> list[str]:

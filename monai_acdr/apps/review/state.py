@@ -92,6 +92,8 @@ class Review:
         phases: chosen end-diastole and end-systole, None for the phase of the largest and the smallest volume.
         seen: frames that the reader marked as seen.
         sequence: number of lines of the log after the first.
+        revision: number of changes of contours and phases, undone and redone ones, too: while it is the same, so are
+            all measures.
         dropped: whether the last line of the log was incomplete and left out.
 
     Raises:
@@ -124,6 +126,7 @@ class Review:
         self.phases: tuple[int | None, int | None] = (None, None)
         self.seen: set[int] = set()
         self.sequence = 0
+        self.revision = 0
         self.versions = 0
         self._done: list[_Change] = []
         self._undone: list[_Change] = []
@@ -346,6 +349,7 @@ class Review:
         return None if change.kind == "phases" else change.key
 
     def _put(self, change: _Change, value: Any) -> None:
+        self.revision += change.kind != "seen"
         if change.kind == "contours":
             self.contours[change.key] = value
         elif change.kind == "phases":

@@ -339,6 +339,28 @@ def test_a_stack_that_lacks_slices_is_said_at_once(client: Client) -> None:
     assert answer["state"]["notes"] == []
 
 
+def test_volumes_are_computed_once_for_each_state_of_the_contours(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for packets of contours and marks; undo and redo change the contours, too."""
+    calls: list[int] = []
+    counted = review_server.ventricle_volumes
+    monkeypatch.setattr(review_server, "ventricle_volumes", lambda *a, **k: calls.append(1) or counted(*a, **k))
+    before = client.get("/api/study").json()["state"]["notes"]
+    client.get("/api/contours/0")
+    client.change(do="seen", frame=2, seen=True)
+    assert len(calls) == 1
+    for frame in range(4):
+        client.set(frame, moved(client, frame, 0, 5.0))
+    for action in ("undo", "redo"):
+        client.change(do=action)
+    client.change(do="phases", end_diastole=0, end_systole=2)
+    assert len(calls) == 8
+    while client.session.review.can_undo:
+        after = client.change(do="undo")["state"]["notes"]
+    assert after == before and len(calls) == 13
+
+
 def test_problems_of_an_earlier_log_are_shown_and_are_findings(client: Client) -> None:
     review, frame = client.session.review, client.session.study.frames[4].name
     records = [contour.record() for contour in review.contours[4]]
