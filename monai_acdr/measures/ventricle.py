@@ -94,7 +94,11 @@ __all__ = [
 ]
 
 POSITION_TOLERANCE_MM = 0.5
-"""Positions that differ by less belong to the same slice: scanners round, and slices are never that close."""
+"""Positions that differ by less belong to the same slice: scanners round, and acquired slices are never that close."""
+THIN_TOLERANCE_MM = 0.05
+"""The same for stacks whose slices are, as in reformatted volumes, whose positions are computed and do not vary."""
+CHAIN_SHARE = 1.5
+"""Positions of one slice do not differ by more than this multiple of the tolerance: then they are thin slices."""
 UNEVEN_SHARE = 0.25
 """A distance that differs from the median by more than this share of it is reported."""
 THICKNESS_TOLERANCE_MM = 0.1
@@ -135,7 +139,7 @@ def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[fl
         The slice of each frame, counted from 0 at the lowest position, and the position of each slice in mm, ascending.
 
     Raises:
-        ValueError: when there is no position, or one is not finite.
+        ValueError: when there is no position, one is not finite, or slices cannot be told apart.
     """
     values = np.asarray(positions_mm, dtype=np.float64)
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
@@ -143,11 +147,30 @@ def cluster_positions(positions_mm: Sequence[float]) -> tuple[list[int], list[fl
             f"Expected at least one finite slice position in mm, but got {values.tolist()}: check the frames' headers."
         )
     order = np.argsort(values, kind="stable")
-    starts = np.concatenate([[False], np.diff(values[order]) > POSITION_TOLERANCE_MM])
+    for tolerance in (POSITION_TOLERANCE_MM, THIN_TOLERANCE_MM):
+        clusters = np.split(values[order], np.flatnonzero(np.diff(values[order]) > tolerance) + 1)
+        if max(np.ptp(cluster) for cluster in clusters) <= CHAIN_SHARE * tolerance:
+            break
+    else:
+        raise ValueError(
+            f"Expected slices more than {THIN_TOLERANCE_MM:g} mm apart, each at one position, but the positions from "
+            f"{values.min():.2f} to {values.max():.2f} mm run into each other: choose one short-axis series, or "
+            "reformat it with slices farther apart."
+        )
     index = np.empty(values.size, dtype=np.int64)
-    index[order] = np.cumsum(starts)
-    centers = np.bincount(index, weights=values) / np.bincount(index)
-    return [int(value) for value in index], [float(value) for value in centers]
+    index[order] = np.repeat(np.arange(len(clusters)), [cluster.size for cluster in clusters])
+    return [int(value) for value in index], [float(cluster.mean()) for cluster in clusters]
+
+
+def _distances(positions_mm: Sequence[float]) -> np.ndarray:
+    """Distances (S - 1,) of neighboring slices; a ValueError unless their positions are finite and ascending."""
+    distances = np.diff(np.asarray(positions_mm, dtype=np.float64))
+    if not (np.isfinite(distances).all() and (distances > 0).all()):
+        raise ValueError(
+            "Expected finite positions of slices, ascending and all different, but got "
+            f"{[float(position) for position in positions_mm]}: sort them, each slice once."
+        )
+    return distances
 
 
 def slice_heights(positions_mm: Sequence[float], slice_spacing_mm: float | None = None) -> list[float]:
@@ -161,11 +184,12 @@ def slice_heights(positions_mm: Sequence[float], slice_spacing_mm: float | None 
         slice_spacing_mm: distance to assume for a single slice, which has no neighbor.
 
     Raises:
-        ValueError: for a single slice without `slice_spacing_mm`, or a spacing that is not positive.
+        ValueError: for a single slice without `slice_spacing_mm`, a spacing that is not positive, or positions that are
+            not ascending.
     """
     if slice_spacing_mm is not None and not 0 < slice_spacing_mm < np.inf:
         raise ValueError(f"Expected `slice_spacing_mm` to be positive, but got {slice_spacing_mm}.")
-    distances = np.diff(np.asarray(positions_mm, dtype=np.float64))
+    distances = _distances(positions_mm)
     if distances.size == 0:
         if slice_spacing_mm is None:
             raise ValueError(
@@ -189,12 +213,12 @@ def check_stack(
         used: indices of the slices that count; None for all of them.
 
     Raises:
-        ValueError: when the thickness is not positive.
+        ValueError: when the thickness is not positive, or positions are not ascending.
     """
     if thickness_mm is not None and not 0 < thickness_mm < np.inf:
         raise ValueError(f"Expected `thickness_mm` to be positive, but got {thickness_mm}.")
     used = range(len(positions_mm)) if used is None else used
-    distances = np.diff(np.asarray(positions_mm, dtype=np.float64)[used.start : used.stop])
+    distances = _distances(positions_mm)[used.start : max(used.stop - 1, 0)]
     if distances.size == 0:
         return []
     findings, typical = [], usual_distance(distances)
@@ -540,6 +564,8 @@ LARGEST_STRETCH = 1.25
 """Heart beats of one series differ by less; a larger ratio of the frames' time steps comes from missing frames."""
 IDENTIFIER_SHARE = 1.5
 """Identifiers of phases repeat from slice to slice: more than this many per phase identify something else."""
+FEWEST_PHASES = 3
+"""Of a cine. With fewer frames per slice, as where only end-diastole and end-systole are kept, their number varies."""
 
 
 def find_phases(
@@ -555,10 +581,13 @@ def find_phases(
         findings: receives irregularities.
 
     Raises:
-        ValueError: when no keyword distinguishes the frames of a slice, or when it is unknown which frames are missing.
+        ValueError: when no keyword distinguishes the frames of a slice, when it is unknown which frames are missing, or
+            when a slice was acquired several times.
     """
-    if max(Counter(slice_index).values()) == 1:
+    counts = Counter(slice_index)
+    if max(counts.values()) == 1:
         return [0] * len(slice_index)
+    _check_repeated(counts)
     reasons = []
     for keyword, numbers in keys.items():
         values = [float(number) for number in numbers if number is not None]
@@ -578,6 +607,21 @@ def find_phases(
         f"Expected to tell the phase of each of {len(slice_index)} frames, but cannot: {'; '.join(reasons)}. Drop "
         "duplicates, choose one series, or export it again with its times."
     )
+
+
+def _check_repeated(counts: Mapping[int, int]) -> None:
+    """Refuse a cine with a slice that was acquired several times: its frames would count as additional phases.
+
+    Args:
+        counts: number of frames by slice.
+    """
+    usual, slices = Counter(counts.values()).most_common(1)[0]
+    repeated = sorted(number for number, count in counts.items() if count > usual and count % usual == 0)
+    if repeated and usual >= FEWEST_PHASES and 2 * slices > len(counts):
+        raise ValueError(
+            f"Expected each slice once, but {stack_place(repeated, len(counts))} has {counts[repeated[0]]} frames, and "
+            f"most others have {usual}: it was acquired several times; leave out all of its frames but one acquisition."
+        )
 
 
 def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -> list[int] | None:
@@ -951,10 +995,10 @@ def ventricle_wall(
 ) -> VentricleWall:
     """Mass and mean wall thickness from the slices of one phase, end-diastole as a rule.
 
-    A slice with an epicardium alone, outside of those that have an endocardium, is the apex without cavity: all of it
-    is myocardium. Where a contour is missing between others, the wall's area is interpolated linearly in position.
-    Outer slices that have an endocardium but no epicardium have no wall; a finding says so, since the mass is then too
-    small.
+    A slice with an epicardium alone, beyond those that have an endocardium, is the apex without cavity: all of it is
+    myocardium. At the base, the wide end (:func:`find_base_end`), it lacks its endocardium, and has no wall. Where a
+    contour is missing between others, the wall's area is interpolated linearly in position. Outer slices that have an
+    endocardium but no epicardium have no wall. Findings say so, since the mass is then too small.
 
     Args:
         slices: one entry per slice, in any order; entries without any contour are optional.
@@ -1014,25 +1058,38 @@ def _smooth_perimeter(contour: torch.Tensor) -> float:
 
 def _wall_areas(table: dict[int, WallSlice], num_slices: int) -> tuple[dict[int, float], list[Finding]]:
     """Area of the wall by slice that has one, and findings about contours that do not fit together."""
-    cavity = [i for i, wall in table.items() if wall.endocardium_area_mm2 is not None]
+    cavity = {i: wall.endocardium_area_mm2 or 0.0 for i, wall in table.items() if wall.endocardium_area_mm2 is not None}
+    base_first, base_last = _base_ends([cavity[i] for i in sorted(cavity)])
     areas: dict[int, float] = {}
-    no_epicardium, not_around = [], []
+    no_epicardium, no_endocardium, not_around = [], [], []
     for i, wall in sorted(table.items()):
         inner, outer = wall.endocardium_area_mm2, wall.epicardium_area_mm2
         if outer is None:
             no_epicardium.append(i)
         elif inner is not None and outer < inner:
             not_around.append(i)
-        elif inner is not None or (cavity and not min(cavity) < i < max(cavity)):
-            areas[i] = outer - (inner or 0.0)
+        elif inner is not None:
+            areas[i] = outer - inner
+        elif cavity and ((i < min(cavity) and base_first) or (i > max(cavity) and base_last)):
+            no_endocardium.append(i)
+        elif cavity and not min(cavity) < i < max(cavity):
+            areas[i] = outer
     findings = []
     for kind, places, text in (
         ("no_epicardium", no_epicardium, "an endocardium but no epicardium"),
+        ("no_endocardium", no_endocardium, "at the base an epicardium but no endocardium"),
         ("epicardium_not_around", not_around, "an epicardium smaller than the endocardium"),
     ):
         if places:
             findings.append(Finding(kind, f"{text} in {stack_place(places, num_slices)}: mass is less certain"))
     return areas, findings
+
+
+def _base_ends(cavities: Sequence[float]) -> tuple[bool, bool]:
+    """Whether the base is at the first or at the last of the cavities of a stack; neither where both ends are alike."""
+    areas = np.array(cavities, dtype=np.float64)[:, None]
+    ends = (find_base_end(areas), find_base_end(areas[::-1])) if len(areas) else (0, 0)
+    return ends == (0, -1), ends == (-1, 0)
 
 
 def _check_walls(walls: Sequence[WallSlice]) -> None:

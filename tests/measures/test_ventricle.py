@@ -59,6 +59,29 @@ def test_clusters_do_not_depend_on_the_order(steps: list[int], seed: int) -> Non
     assert [index[i] for i in shuffled] == again
 
 
+@pytest.mark.parametrize("distance", [0.3, 0.5, 0.55])
+def test_thin_slices_are_slices_and_not_phases(distance: float) -> None:
+    """As of a reformatted volume; at 0.5 mm rounding decides whether two of them are near."""
+    positions = [100 / 3 + number * distance for number in range(40)]
+    index, centers = cluster_positions(positions * 2)
+    assert index == [*range(40)] * 2 and centers == pytest.approx(positions)
+    grid = group_frames(
+        FrameHeader(position=(0.0, 0.0, z), orientation=(1.0, 0, 0, 0, 1.0, 0), instance_number=number)
+        for number, z in enumerate(positions)
+    )
+    assert grid.num_slices == 40 and grid.num_phases == 1
+    with pytest.raises(ValueError, match="Expected slices more than 0.05 mm apart.* run into each other: choose one"):
+        cluster_positions(np.arange(0, 5, 0.04))
+
+
+@pytest.mark.parametrize("positions", [[0.0, 10, 10, 20], [20.0, 10, 0], [0.0, math.inf]])
+def test_positions_that_are_not_ascending_are_refused(positions: list[float]) -> None:
+    table = np.ones((len(positions), 1))
+    for function in (slice_heights, check_stack, lambda places: incomplete_stack(table, table, places, 0)):
+        with pytest.raises(ValueError, match="ascending and all different, but got .*: sort them, each slice once"):
+            function(positions)
+
+
 def test_heights() -> None:
     assert slice_heights([0, 10, 20]) == [10, 10, 10]
     # A slice is missing at 20 mm: its neighbors stand for half of it each.
@@ -406,6 +429,22 @@ def test_missing_frames_are_found_by_number() -> None:
     assert "TriggerTime is missing in 11 frame(s)" in findings[0].text
 
 
+@pytest.mark.parametrize("beat", [1.0, 1.07])
+def test_a_slice_that_was_acquired_twice_is_refused(beat: float) -> None:
+    """Its frames would be phases of their own, and those of the other slices be spread over twice as many."""
+    again = [
+        dataclasses.replace(h, trigger_time_ms=beat * (h.trigger_time_ms or 0.0), instance_number=100 + n)
+        for n, h in enumerate(headers()[2 * PHASES : 3 * PHASES])
+    ]
+    with pytest.raises(ValueError, match=r"but slice \d of 4 has 10 frames, and most others have 5: it was acquired"):
+        group_frames([*headers(), *again])
+    # Fewer frames are no repetition: copies of the ends of the cycle, and a copy that was interrupted.
+    some = [header for n, header in enumerate(headers()) if n % PHASES in (0, 2) and n < 8 or n % PHASES == 0]
+    assert group_frames(some).num_phases == 2
+    cut = [header for n, header in enumerate(headers()) if n < PHASES or n % PHASES < 3]
+    assert len(group_frames(cut).missing_frames) == (SLICES - 1) * (PHASES - 3)
+
+
 def test_complete_slices_are_ranked_by_any_number() -> None:
     # Numbered phase by phase.
     assert find_phases([0, 1, 0, 1], {"InstanceNumber": [1, 2, 3, 4]}, []) == [0, 0, 1, 1]
@@ -639,6 +678,22 @@ def test_missing_contours() -> None:
     assert apex.volume_ml == pytest.approx((20 * 500 + 10 * 100) * math.pi / 1000, rel=3e-3)
     assert apex.slice_thickness_mm[0] is None and apex.findings == ()
     assert apex.mean_thickness_mm == pytest.approx(10, rel=3e-3)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_epicardium_alone_is_muscle_at_the_apex_and_none_at_the_base(turned: bool) -> None:
+    radii = [(None, 31), (20, 30), (18, 28), (10, 22), (None, 12)]
+    slices = [circles(10.0 * (-i if turned else i), *pair) for i, pair in enumerate(radii)]
+    wall = ventricle_wall(slices)
+    areas = [30**2 - 20**2, 28**2 - 18**2, 22**2 - 10**2, 12**2]
+    assert wall.volume_ml == pytest.approx(10 * math.pi * sum(areas) / 1000, rel=3e-3)
+    (finding,) = wall.findings
+    base = "slice 5 of 5" if turned else "slice 1 of 5"
+    assert finding.kind == "no_endocardium"
+    assert finding.text == f"at the base an epicardium but no endocardium in {base}: mass is less certain"
+    # With one cavity, or equal ones, no end is known to be the base.
+    unknown = ventricle_wall([circles(0.0, None, 12), circles(10.0, 20, 30), circles(20.0, None, 12)])
+    assert unknown.volume_ml == pytest.approx(10 * math.pi * (500 + 2 * 144) / 1000, rel=3e-3)
 
 
 def test_crossed_contours_are_a_finding() -> None:

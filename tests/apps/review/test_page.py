@@ -40,6 +40,7 @@ from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE,
 from monai_acdr.geometry import circle, is_simple, perimeter, signed_area
 from monai_acdr.inferers import drag_contours, push_contours
 from monai_acdr.inferers.corrections import WIDTH, nearest_on_contour
+from monai_acdr.measures import WallSlice, ventricle_wall
 
 selenium = pytest.importorskip("selenium")
 
@@ -656,6 +657,35 @@ def test_finish_writes_what_the_page_shows(page: Page) -> None:
     points = np.array(drawn[0].ContourData, dtype=np.float64).reshape(-1, 3)
     assert points == pytest.approx(source.to_world(polygon), abs=1e-3)
     assert str(rtstruct.ReviewerName) == "Doe^Jane"
+
+
+def test_the_mass_is_that_of_the_package_where_contours_are_missing(page: Page) -> None:
+    """Of cones with the base at either end; an epicardium alone is muscle at the apex only."""
+    random, positions, cases, expected = np.random.default_rng(0), [0.0, 9.0, 20.0, 30.0, 38.0], [], []
+    while len(cases) < 40:
+        inner = np.array([900.0, 800, 600, 300, 60]) * random.uniform(0.9, 1.1, 5)
+        table = np.stack([inner, inner + random.uniform(300, 900, 5)])[:, :: 1 if len(cases) % 2 else -1]
+        table[random.random(table.shape) < 0.25] = np.nan
+        walls = [
+            WallSlice(z, *(None if np.isnan(area) else float(area) for area in column))
+            for z, column in zip(positions, table.T, strict=True)
+        ]
+        if not np.isfinite(table[0]).sum() >= 2:
+            continue
+        try:
+            expected.append(ventricle_wall(walls, positions).mass_g)
+        except ValueError:
+            expected.append(None)
+        whole = [(wall.endocardium_area_mm2, wall.epicardium_area_mm2) for wall in walls]
+        entries = [
+            {"slice": number, "phase": phase, "inner": share * inner if inner is not None else None, "outer": outer}
+            for phase, share in ((0, 1.0), (1, 0.5))
+            for number, (inner, outer) in enumerate(whole)
+        ]
+        cases.append(entries)
+    grid = {"positions": positions, "missing": []}
+    run = "return a[1].map((entries) => c.heartMeasures(a[0], entries, {ed: null, es: null}).mass)"
+    assert page.run(run, grid, cases) == [None if mass is None else pytest.approx(mass) for mass in expected]
 
 
 def test_a_phase_without_images_of_the_base_is_not_end_systole(page: Page, study: Path, tmp_path: Path) -> None:

@@ -355,13 +355,17 @@ export function heartMeasures(grid, entries, chosen) {
   };
 }
 
-/** Mass in g of the wall in one phase; null where no slice has one. */
+/** Mass in g of the wall in one phase; null where no slice has one. An epicardium alone is muscle, except at the base. */
 function wallMass(positions, heights, entries) {
-  const cavity = entries.filter((entry) => entry.inner !== null).map((entry) => entry.slice);
-  const first = Math.min(...cavity), last = Math.max(...cavity), areas = {};
+  const cavity = entries.filter((entry) => entry.inner !== null).sort((a, b) => a.slice - b.slice), areas = {};
+  const first = cavity[0]?.slice, last = cavity[cavity.length - 1]?.slice;
+  const present = cavity.map((entry) => entry.inner).filter((area) => area > 0);
+  const half = Math.max(Math.min(2, Math.floor(present.length / 2)), 1), sum = (found) => found.reduce((total, area) => total + area, 0);
+  const wider = sum(present.slice(0, half)) - sum(present.slice(-half)); // the base is the wide end
   for (const { slice, inner, outer } of entries) {
     if (outer === null || (inner !== null && outer < inner)) continue;
-    if (inner !== null || (cavity.length && !(first < slice && slice < last))) areas[slice] = outer - (inner ?? 0);
+    const isApex = cavity.length && ((slice < first && wider <= 0) || (slice > last && wider >= 0));
+    if (inner !== null || isApex) areas[slice] = outer - (inner ?? 0);
   }
   if (!Object.keys(areas).length) return null;
   return MYOCARDIUM_G_PER_ML * discSum(areas, positions, heights).volume;
