@@ -3,9 +3,10 @@
 
 """Volumes of contours and of masks on the hearts of another hospital, side by side.
 
-Collects finished runs, which are the folders contours_label, contours_auto, masks_label, masks_auto, dynunet_label and
-dynunet_auto of ``--runs``: the first two of ``monai-acdr agreement --roi label`` and ``--roi auto``, the others of
-``experiments/baseline_agreement.py`` with the masks of the same network and of a DynUNet.
+Collects finished runs, which are the folders contours_label, contours_auto, contour_label, contour_auto, masks_label,
+masks_auto, dynunet_label and dynunet_auto of ``--runs``: the first two of ``monai-acdr agreement --roi label`` and
+``--roi auto``, the others of ``experiments/baseline_agreement.py`` with one network of contours, the masks of the same
+network, and those of a DynUNet.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from timing import Table, parser, write_record
 QUESTION = "volumes of the left ventricle on hearts of another hospital, against readers"
 NETWORKS = {
     "contours": "contours, three networks",
+    "contour": "contours, one network",
     "masks": "masks, one network",
     "dynunet": "masks, one DynUNet",
 }
 REGIONS = ("label", "auto")
+SLICES = "slices lost / added"
 README = {
-    "contours_auto": "contours, no click (`--roi auto`)",
-    "masks_auto": "masks, no click",
-    "contours_label": "contours, position known",
-    "masks_label": "masks, position known",
+    "contours_auto": "shipped weights, no click (`--roi auto`)",
+    "contour_auto": "contours, one network, no click",
+    "masks_auto": "masks, one network, no click",
+    "contours_label": "shipped weights, position known",
+    "contour_label": "contours, one network, position known",
+    "masks_label": "masks, one network, position known",
 }
 CARD = {"contours_auto": "ROI `auto`, no click", "contours_label": "ROI `label`, position known"}
 READERS = ["readers against their consensus (Suinesiaputra 2015)", "", "", "mean error 4.2", ""]
@@ -46,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     header = ["", "Dice ED / ES", "myocardium, ED", "EDV, mL", "ESV, mL", "EF, points", "EF, mean error"]
     rows = [
-        [f"{NETWORKS[network]}, `{region}`", *_dice(runs[f"{network}_{region}"]), *_biases(runs[f"{network}_{region}"])]
+        [f"{NETWORKS[network]}, `{region}`", *_dice(run), *_biases(run), _slices(run)]
         for region in REGIONS
         for network in NETWORKS
+        for run in [runs[f"{network}_{region}"]]
     ]
     card = [
         [title, *_dice(runs[name]), *_limits(runs[name]), _value(runs[name], "ef_percent", "mean_absolute_error")]
@@ -58,13 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         row.append(f"{runs[name]['lost_slices']} / {runs[name]['added_slices']}")
     brief = [[title, *_dice(runs[name]), _fraction(runs[name]), _slices(runs[name])] for name, title in README.items()]
     tables = [
-        Table("networks", header, rows),
-        Table("card", [*header[:1], "Dice of volumes, ED / ES", *header[2:], "slices lost / added"], card),
+        Table("networks", [*header, SLICES], rows),
+        Table("card", [*header[:1], "Dice of volumes, ED / ES", *header[2:], SLICES], card),
         Table(
             "readme",
             [
                 *("", "Dice, end-diastole / end-systole", "myocardium"),
-                *("ejection fraction: bias, mean error", "slices lost / added"),
+                *("ejection fraction: bias, mean error", SLICES),
             ],
             [*brief, READERS],
         ),

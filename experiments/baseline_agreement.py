@@ -1,13 +1,14 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Volumes of the left ventricle by networks that give masks, by the protocol of ``monai-acdr agreement``.
+"""Volumes of the left ventricle by other networks, by the protocol of ``monai-acdr agreement``.
 
     python experiments/baseline_agreement.py STUDIES --overlays pixel_wise dynunet --weights last.pt --output OUT
+    python experiments/baseline_agreement.py STUDIES --overlays --weights last.pt --output OUT  # contours
 
 Regions, localizer, rule of the base, volumes and statistics are those of the Sunnybrook bundle; only the contours in a
-region come from another network. Its probabilities are traced at one half, with sub-pixel vertices, and the largest
-object of each structure counts.
+region come from another network, moved by ``border_mm`` as well. Probabilities of masks are traced at one half, with
+sub-pixel vertices, and the largest object of each structure counts.
 """
 
 from __future__ import annotations
@@ -72,17 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and print the statistics."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("studies")
-    options.add_argument("--overlays", nargs="+", default=["pixel_wise"], help="configs of experiments/configs")
+    options.add_argument("--overlays", nargs="*", default=["pixel_wise"], help="configs of experiments/configs")
     options.add_argument("--weights", required=True)
     options.add_argument("--output", required=True)
     options.add_argument("--roi", default="label")
     chosen = options.parse_args(arguments)
     model = load_model(BUNDLE)
-    own = bundle_root(BUNDLE) / "configs"
-    parser = overlay_configs(own, chosen.overlays)
-    parser["num_structures"] = len(model.structures)
-    network = load_network(parser.get_parsed_content("mask_network"), chosen.weights).eval()
-    model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))
+    if chosen.overlays:
+        parser = overlay_configs(bundle_root(BUNDLE) / "configs", chosen.overlays)
+        parser["num_structures"] = len(model.structures)
+        network = load_network(parser.get_parsed_content("mask_network"), chosen.weights).eval()
+        model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))
+    else:  # other weights have no borders of their own
+        model = replace(load_model(BUNDLE, chosen.weights), border_mm=model.border_mm)
     result = agreement(chosen.studies, chosen.output, model, chosen.roi, overwrite=True)
     print(json.dumps({key: result[key] for key in ("lost_slices", "added_slices", "mean_dice", "measures")}, indent=1))
     return 0

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
+import pytest
 import torch
 from monai.data import MetaTensor
 from torch import Tensor, nn
 
+from monai_acdr.apps.model import ContourModel, load_model
+from monai_acdr.bundle import bundle_root
 from monai_acdr.geometry import centroid, circle, signed_area
 from monai_acdr.inferers import ContourInferer
 from monai_acdr.networks.layers import rasterize_polygons
@@ -35,3 +39,22 @@ def test_traced_outlines_come_back_in_pixels_of_the_file() -> None:
     torch.testing.assert_close(centroid(outline), torch.tensor([40.0, 26.0], dtype=torch.float64), atol=0.02, rtol=0)
     assert abs(float(signed_area(outline)) / (torch.pi * 10**2) - 1) < 0.01
     assert float(signed_area(contours[1, 1])) == 0
+
+
+def test_other_contours_are_moved_like_those_of_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of a user's own have no borders, so one network alone would be measured by another rule."""
+    script, seen = import_module("baseline_agreement"), {}
+
+    def agreement(studies: str, output: str, model: ContourModel, roi: str, **options: bool) -> dict[str, object]:
+        seen["model"] = model
+        return dict.fromkeys(("lost_slices", "added_slices", "mean_dice", "measures"))
+
+    monkeypatch.setattr(script, "agreement", agreement)
+    own = load_model(script.BUNDLE)
+    members = torch.load(bundle_root(script.BUNDLE) / "models" / "model.pt", weights_only=True)
+    part = "displacement_net.members.0."
+    weights = {"displacement_net." + key[len(part) :]: value for key, value in members.items() if key.startswith(part)}
+    torch.save(weights, tmp_path / "member.pt")
+    assert script.main(["A", "--overlays", "--weights", str(tmp_path / "member.pt"), "--output", "B"]) == 0
+    assert seen["model"].border_mm == own.border_mm is not None
+    assert seen["model"].checkpoint_sha256 != own.checkpoint_sha256
