@@ -52,7 +52,7 @@ def test_readme_is_one_screen_with_everything_a_newcomer_needs() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     parts = (
         "docs/images/heart.png",
-        "| contours, no click",
+        "| shipped weights, no click",
         "pip install .",
         "example_study",
         "make demo",
