@@ -430,8 +430,14 @@ def measure_contours(
     volumes, wall = None, None
     if LV_ENDOCARDIUM in structures:
         cavity, around = (_areas(shapes, structures, structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
-        volumes = _volumes(frames, cavity, grid, findings, phases)
-        if volumes is not None or grid.num_phases == 1:
+        number = list(structures).index(LV_ENDOCARDIUM)
+        unscaled = [
+            frame.name
+            for frame, found in zip(frames, contours, strict=True)
+            if frame.spacing is None and found is not None and found[number] is not None
+        ]
+        volumes = _volumes(frames, cavity, grid, findings, phases, unscaled)
+        if volumes is not None or (grid.num_phases == 1 and not unscaled):
             findings += incomplete_stack_finding(cavity, around, grid, volumes)
     if volumes is not None and LV_EPICARDIUM in structures:
         inner, outer = (list(structures).index(structure) for structure in (LV_ENDOCARDIUM, LV_EPICARDIUM))
@@ -507,14 +513,29 @@ def _volumes(
     grid: CineGrid,
     findings: list[Finding],
     phases: tuple[int | None, int | None],
+    unscaled: Sequence[str],
 ) -> VentricleVolumes | None:
-    """Volumes from the areas of the endocardium; None, and a finding with the reason, where they are unknown."""
+    """Volumes from the areas of the endocardium; None, and a finding with the reason, where they are unknown.
+
+    Args:
+        frames: the images.
+        areas: area in mm2 by the number of the frame.
+        grid: slice and phase of each frame.
+        findings: receives findings.
+        phases: phases of end-diastole and end-systole, where they were chosen.
+        unscaled: names of the frames with an endocardium whose area is not known, since they have no spacing.
+    """
     if grid.num_slices == 1:
         text = "there is one slice: volumes need the whole short-axis stack, so give the folder with all of its slices"
         findings.append(Finding("no_volumes", text))
         return None
     thickness = _thickness(frames, findings)
     try:
+        if unscaled:
+            raise ValueError(
+                f"the pixel spacing of {len(unscaled)} outlined frame(s), such as {unscaled[0]}, is not known, and "
+                "volumes would lack these frames: correct the headers, or give the spacing with --spacing ROWS COLUMNS"
+            )
         if grid.num_phases == 1:
             raise ValueError(_one_phase(areas, grid))
         volumes = ventricle_volumes(

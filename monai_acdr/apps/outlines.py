@@ -21,7 +21,7 @@ from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.regions import RegionRequest, make_region, mirror_region, region_sides
 from monai_acdr.dicom import LV_ENDOCARDIUM, LV_EPICARDIUM
 from monai_acdr.geometry import centroid, signed_area
-from monai_acdr.inferers import InferredContours, LocatedHeart
+from monai_acdr.inferers import InferredContours, LocatedHeart, spread_in_mm
 from monai_acdr.inferers.contour_inferer import nest_last
 from monai_acdr.measures import (
     SOLID,
@@ -182,8 +182,8 @@ def _outlines(
     found, looks = passes[-1], [_Look.at(inferred) for inferred in passes]
     places = [replace(place, region=regions.get(i, place.region)) for i, place in enumerate(places)]
     if not all_frames and all(request.kind == "auto" for request in requests):
-        places = _in_ventricle(places, looks, model, grid)
-    found |= _like_neighbors(places, found, model, grid)
+        places = _in_ventricle(places, looks, model, grid, _pixel_sizes(inputs.frames))
+    found |= _like_neighbors(places, found, model, grid, _pixel_sizes(inputs.frames))
     # Borders are moved last, since this makes walls thicker.
     evolutions = _at_borders({i: _evolution(inferred.contours) for i, inferred in found.items()}, inputs, model)
     spreads = looks[-1].spreads
@@ -302,8 +302,18 @@ def _second_region(final: Tensor, region: Tensor, model: ContourModel, frame: Fr
     return torch.cat([center, region[2:]])
 
 
+def _pixel_sizes(frames: Sequence[Frame]) -> list[tuple[float, float]]:
+    """Spacing of each frame, by which slices are compared; 1 x 1 of all where it is not known of one."""
+    known = [frame.spacing for frame in frames if frame.spacing is not None]
+    return known if len(known) == len(frames) else [(1.0, 1.0)] * len(frames)
+
+
 def _in_ventricle(
-    places: list[_Place], looks: Sequence[_Look], model: ContourModel, grid: CineGrid | None
+    places: list[_Place],
+    looks: Sequence[_Look],
+    model: ContourModel,
+    grid: CineGrid | None,
+    pixels: Sequence[tuple[float, float]],
 ) -> list[_Place]:
     """Leave out frames whose contours surround the atrium, or only muscle below the apex.
 
@@ -323,13 +333,14 @@ def _in_ventricle(
                 continue
             cell = number, grid.slice_index[index], grid.phase[index]
             last = look.evolutions[index][-1]
-            wall = measure_wall(0.0, last[0], last[-1], (1.0, 1.0))  # in pixels: only ratios matter
+            wall = measure_wall(0.0, last[0], last[-1], pixels[index])
             areas[cell], walls[cell] = wall.endocardium_area_mm2, wall.thickness_mm or 0.0
             # Below this presence a slice counts only because it lies between others that do.
             present = place.confidence is None or place.confidence >= least
             plausible[cell[1:]] = present and not _is_dented(last, model)  # in the last pass
             if index in look.spreads:
-                spreads[cell] = float(look.spreads[index][0].mean())
+                spread = torch.from_numpy(look.spreads[index][0])
+                spreads[cell] = float(spread_in_mm(spread, torch.from_numpy(last[0]), pixels[index]).mean())
     reasons = {
         BELOW_APEX: np.any([slices_below_apex(*look) for look in zip(areas, walls, spreads, strict=True)], axis=0),
         ABOVE_BASE: slices_above_base(areas[-1], walls[-1], model.thinnest_wall, spreads[-1], plausible),
@@ -343,7 +354,11 @@ def _in_ventricle(
 
 
 def _like_neighbors(
-    places: Sequence[_Place], found: Mapping[int, InferredContours], model: ContourModel, grid: CineGrid | None
+    places: Sequence[_Place],
+    found: Mapping[int, InferredContours],
+    model: ContourModel,
+    grid: CineGrid | None,
+    pixels: Sequence[tuple[float, float]],
 ) -> dict[int, InferredContours]:
     """Contours of the frames with an implausibly wide cavity, with a cavity like those of the nearest other slices.
 
@@ -356,7 +371,7 @@ def _like_neighbors(
     lasts = {cell: found[i].contours[-1] for cell, i in cells.items()}
     areas = np.full((2, max(grid.slice_index) + 1, max(grid.phase) + 1), np.nan)
     for cell, last in lasts.items():
-        areas[(slice(None), *cell)] = signed_area(last[[0, -1]]).abs().numpy()
+        areas[(slice(None), *cell)] = signed_area(last[[0, -1]]).abs().numpy() * np.prod(pixels[cells[cell]])
     wide = cavities_too_wide(areas[0], areas[1], model.widest_cavity)
     replaced = {}
     for number, phase in np.argwhere(wide).tolist():
@@ -465,18 +480,23 @@ def _find_hearts(
     else:
         hearts = model.localizer(images, grid.slice_index, grid.phase)
     places = []
-    for frame, heart, diameter in zip(inputs.frames, hearts, _diameters(hearts, grid), strict=True):
+    diameters = _diameters(hearts, grid, _pixel_sizes(inputs.frames))
+    for frame, heart, diameter in zip(inputs.frames, hearts, diameters, strict=True):
         sides, scale = _localized_sides(heart, diameter, frame, model)
         reason = "" if heart.counted or all_frames else NO_VENTRICLE if is_heart else NO_OBJECT
         places.append(_Place(heart.region(sides), round(heart.presence, 4), reason, heart.doubtful, scale))
     return places
 
 
-def _diameters(hearts: Sequence[LocatedHeart], grid: CineGrid | None) -> list[float]:
+def _diameters(
+    hearts: Sequence[LocatedHeart], grid: CineGrid | None, pixels: Sequence[tuple[float, float]]
+) -> list[float]:
     """Diameters in pixels, by which scales are judged: of a series the median, since single slices may be far off."""
-    own = [2 * heart.radius for heart in hearts]
-    counted = [diameter for diameter, heart in zip(own, hearts, strict=True) if heart.counted]
-    return own if grid is None or not counted else [float(np.median(counted))] * len(own)
+    own, sides = np.array([2 * heart.radius for heart in hearts]), np.sqrt(np.prod(pixels, axis=1))
+    counted = np.array([heart.counted for heart in hearts], dtype=bool)
+    if grid is None or not counted.any():
+        return [float(diameter) for diameter in own]
+    return [float(diameter) for diameter in np.median((own * sides)[counted]) / sides]
 
 
 def _assumed_scale(frame: Frame, model: ContourModel) -> str:

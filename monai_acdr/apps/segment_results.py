@@ -219,6 +219,12 @@ class SegmentReport:
             return frame.name
         return stack_place(frame.slice_index, self.stack_size[0], frame.phase, self.stack_size[1])
 
+    @cached_property
+    def _spread_unit(self) -> str:
+        """Unit in which spreads of frames are compared: ``mm`` where all of them are known in mm, otherwise ``px``."""
+        known = [frame for frame in self.frames if frame.spread]
+        return "mm" if all(frame.mean_spread("mm") is not None for frame in known) else "px"
+
     @property
     def repairs(self) -> dict[str, int]:
         """Number of contours with each kind of repair; ``contours`` is the number of repaired contours."""
@@ -265,7 +271,7 @@ class SegmentReport:
         def order(frame: FrameReport) -> tuple[bool, bool, float, float]:
             confidence = 2.0 if frame.confidence is None else frame.confidence
             wrong = frame.like_neighbors or frame.dented
-            return not frame.scale, not wrong, confidence, -(_spread(frame) or 0.0)
+            return not frame.scale, not wrong, confidence, -(frame.mean_spread(self._spread_unit) or 0.0)
 
         return sorted((frame for frame in self.frames if frame.outlined), key=order)
 
@@ -312,10 +318,10 @@ class SegmentReport:
                 else f"{count} of {len(known)} outlined frame(s) doubtful (below {self.doubtful_below:g}), "
             )
             lines.append(f"Confidence: {doubtful}lowest: {lowest}")
-        spreads = {frame.name: value for frame in worst if (value := _spread(frame)) is not None}
+        spreads = {frame.name: value for frame in worst if (value := frame.mean_spread(self._spread_unit)) is not None}
         if spreads:
             name = max(spreads, key=lambda key: spreads[key])
-            unit = "mm" if worst[0].mean_spread("mm") is not None else "px"
+            unit = self._spread_unit
             mean = sum(spreads.values()) / len(spreads)
             lines.append(
                 f"Spread of the ensemble: mean {mean:.2f} {unit}, largest in {name} ({spreads[name]:.2f} {unit})"
@@ -344,12 +350,6 @@ def _wall_measures(wall: VentricleWall | None) -> list[tuple[str, str, float, st
     if wall.mean_thickness_mm is not None:
         measures.append(("wall_mm", "mean wall thickness", wall.mean_thickness_mm, "mm"))
     return measures
-
-
-def _spread(frame: FrameReport) -> float | None:
-    """Mean spread in mm where the spacing is known, otherwise in pixels."""
-    in_mm = frame.mean_spread("mm")
-    return frame.mean_spread("px") if in_mm is None else in_mm
 
 
 MAX_SHEET = 48

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,22 @@ def test_one_slice_has_no_volume(study: Path) -> None:
     measured = measure_contours(frames, [CIRCLE[None]] * 4, LV, grid)
     texts = {finding.kind: finding.text for finding in measured.findings}
     assert measured.volumes is None and "give the folder with all of its slices" in texts["no_volumes"]
+
+
+def test_frames_without_spacing_are_not_left_out_of_volumes(study: Path) -> None:
+    """The outer slice would count as outside of the ventricle, and the volume be too small."""
+    frames = read_inputs(study).frames
+    grid, _ = find_grid(frames)
+    frames[0] = replace(frames[0], spacing=None)
+    for phases in ([0, 1, 2, 3], [0]):
+        some = [frame for frame, phase in zip(frames, grid.phase, strict=True) if phase in phases]  # type: ignore[union-attr]
+        measured = measure_contours(some, [CIRCLE[None]] * len(some), LV, find_grid(some)[0])
+        texts = {finding.kind: finding.text for finding in measured.findings}
+        assert measured.volumes is None and "incomplete_stack" not in texts
+        assert texts["no_volumes"].startswith(
+            f"the pixel spacing of 1 outlined frame(s), such as {frames[0].name}, is not known, and volumes would lack"
+        )
+    assert measure_contours(frames, [None, *[CIRCLE[None]] * 11], LV, grid).volumes is not None
 
 
 def test_one_phase_has_at_most_one_volume(study: Path) -> None:

@@ -31,6 +31,7 @@ from monai_acdr.apps.outlines import (
     _is_dented,
     _like_neighbors,
     _Look,
+    _pixel_sizes,
     _Place,
     _second_region,
     outline_frames,
@@ -95,6 +96,9 @@ def test_auto_needs_a_localizer(mammogram: Path, tiny_mass: Path, study: Path, t
     model = replace(load_model(tiny_heart, device="cpu"), localizer=None, no_localizer="it was left out")
     with pytest.raises(ValueError, match=r"it was left out; give --roi box X0 Y0 X1 Y1 or --roi point X Y, in pixels"):
         outline_frames(parse_region("auto"), read_inputs(study), model, None)
+
+
+PIXELS = [(1.0, 1.0)] * 12
 
 
 class Told:
@@ -220,7 +224,10 @@ def test_scales_that_cannot_be_right(
         assert scale_findings([frame], [""], True) == []
     grid = SimpleNamespace(slice_index=[0, 1, 2], phase=[0, 0, 0])
     medians = [2 * 25.5 if diameter > 51 else 2 * 25.0] * 3
-    assert _diameters(hearts, grid) == medians  # type: ignore[arg-type]
+    assert _diameters(hearts, grid, PIXELS[:3]) == medians  # type: ignore[arg-type]
+    half = [(1.0, 1.0), (2.0, 2.0), (1.0, 4.0)]  # pixels of twice the side: the same heart has half as many
+    halves = [replace(hearts[0], radius=radius) for radius in (20.0, 10.0, 10.0)]
+    assert _diameters(halves, grid, half) == [40.0, 20.0, 20.0]  # type: ignore[arg-type]
 
 
 def test_the_scale_matters_only_to_regions_of_a_fixed_side(tiny_heart: Path, tmp_path: Path) -> None:
@@ -255,16 +262,42 @@ def test_thin_walls_at_the_base_do_not_count(nested_model: ContourModel, changes
     spreads = {
         index: np.full((2, 64), 8.0 if index == 10 else 0.5) for index in evolutions
     }  # 10: the apex, first phase
-    found = _in_ventricle(places, [_Look(evolutions, spreads)], model, grid)  # type: ignore[arg-type]
+    found = _in_ventricle(places, [_Look(evolutions, spreads)], model, grid, PIXELS)  # type: ignore[arg-type]
     expected = ["", *["" if changes else ABOVE_BASE], *[""] * 8, *["" if changes else BELOW_APEX], ""]
     assert [place.reason for place in found] == expected
-    assert _in_ventricle(places, [_Look(evolutions, spreads)], model, None) == places
-    alone = _in_ventricle(places, [_Look(evolutions, {})], model, grid)  # type: ignore[arg-type]
+    assert _in_ventricle(places, [_Look(evolutions, spreads)], model, None, PIXELS) == places
+    alone = _in_ventricle(places, [_Look(evolutions, {})], model, grid, PIXELS)  # type: ignore[arg-type]
     assert [place.reason for place in alone] == [*expected[:10], "", ""]
     if not changes:
         above, below = beyond_ends_findings(["a", "b"], ["c"])
         assert (above.kind, below.kind) == ("above_base", "below_apex")
         assert "frame a" in above.text and "frame c" in below.text and beyond_ends_findings([], []) == []
+
+
+def test_slices_are_compared_in_mm(nested_model: ContourModel) -> None:
+    """A wall has few pixels where they are large, and a cavity few at end-diastole."""
+    model = replace(nested_model, thinnest_wall=0.65, widest_cavity=1.75)
+    grid = SimpleNamespace(
+        slice_index=[z for z in range(6) for _ in range(2)], phase=[0, 1] * 6, positions_mm=(0.0, 9, 18, 27, 36, 45)
+    )
+    sizes = [2.0 if index in (0, 1, 4) else 1.0 for index in range(12)]
+    shares = np.array([[0.9, 0.4], [0.9, 0.4], [0.9, 0.8], [0.9, 0.6], [0.9, 0.4], [0.8, 0.4]])
+    evolutions, found, center = {}, {}, torch.tensor([50.0, 50.0], dtype=torch.float64)
+    for index, (number, size) in enumerate(zip(grid.slice_index, sizes, strict=True)):
+        inner = 30.0 - 3 * number
+        walls = torch.stack([circle(center, inner / size, 64), circle(center, (inner + 10) / size, 64)])
+        evolutions[index] = walls.numpy()[None]
+        inner = 40 * shares[number, index % 2]
+        cavities = torch.stack([circle(center, inner / size, 64), circle(center, 40 / size, 64)])
+        found[index] = InferredContours(cavities[None], None, ((), ()))
+    places, spreads = [_Place(None) for _ in sizes], {i: np.full((2, 64), 1 / size) for i, size in enumerate(sizes)}
+    for pixels, reasons, wide in (([(size, size) for size in sizes], {""}, []), (PIXELS, {"", ABOVE_BASE}, [5])):
+        kept = _in_ventricle(places, [_Look(evolutions, spreads)], model, grid, pixels)  # type: ignore[arg-type]
+        assert {place.reason for place in kept} == reasons
+        assert sorted(_like_neighbors(places, found, model, grid, pixels)) == wide  # type: ignore[arg-type]
+    frames = [SimpleNamespace(spacing=spacing) for spacing in ((2.0, 2.0), (1.5, 2.0), None)]
+    assert _pixel_sizes(frames[:2]) == [(2.0, 2.0), (1.5, 2.0)]  # type: ignore[arg-type]
+    assert _pixel_sizes(frames) == [(1.0, 1.0)] * 3  # type: ignore[arg-type]
 
 
 def with_dent(ring: torch.Tensor, depth: float) -> torch.Tensor:
@@ -287,7 +320,7 @@ def test_an_epicardium_that_is_not_convex_is_no_ventricle(nested_model: ContourM
         evolutions[index] = torch.stack([circle(center, 20.0 - 2 * number, 64), outer]).numpy()[None]
     assert [i for i, e in evolutions.items() if _is_dented(e[-1], model)] == [1, 7]
     assert not any(_is_dented(e[-1][::-1], model) for e in evolutions.values())  # the cavity may have dents
-    found = _in_ventricle([_Place(None) for _ in evolutions], [_Look(evolutions, {})], model, grid)  # type: ignore[arg-type]
+    found = _in_ventricle([_Place(None) for _ in evolutions], [_Look(evolutions, {})], model, grid, PIXELS)  # type: ignore[arg-type]
     assert [place.reason for place in found] == ["", ABOVE_BASE, *[""] * 10]
     frames = [SimpleNamespace(name=name) for name in "abc"]
     outlines = [Outline(evolutions[i], None, dented=i == 7) for i in (0, 7, 8)]
@@ -334,7 +367,7 @@ def test_a_cavity_that_cannot_be_right_is_like_its_neighbors(
         repairs = (("collapse",), ("self_intersection",))
         found[index] = InferredContours(rings.double()[None].repeat(2, 1, 1, 1), None, repairs)
     places = [_Place(None) for _ in found]
-    replaced = _like_neighbors(places, found, model, grid)  # type: ignore[arg-type]
+    replaced = _like_neighbors(places, found, model, grid, PIXELS)  # type: ignore[arg-type]
     if changes:
         assert replaced == {}
         return
@@ -347,12 +380,12 @@ def test_a_cavity_that_cannot_be_right_is_like_its_neighbors(
         assert (contours[0] == found[index].contours[0]).all()
         assert replaced[index].repairs == (("neighbors",), ("self_intersection",))
     left_out = [replace(place, reason="no ventricle found" if i == 5 else "") for i, place in enumerate(places)]
-    assert sorted(_like_neighbors(left_out, found, model, grid)) == [11]  # type: ignore[arg-type]
-    assert _like_neighbors(places, found, model, None) == {}
+    assert sorted(_like_neighbors(left_out, found, model, grid, PIXELS)) == [11]  # type: ignore[arg-type]
+    assert _like_neighbors(places, found, model, None, PIXELS) == {}
     # an epicardium of the same area, but too flat for the new cavity, is pushed outward
     contours = found[5].contours.clone()
     contours[-1, 1] = ellipse(torch.tensor([52.0, 60.0]), torch.tensor([128.0, 8.0]), 64)
-    pushed = _like_neighbors(places, {**found, 5: found[5]._replace(contours=contours)}, model, grid)[5]  # type: ignore[arg-type]
+    pushed = _like_neighbors(places, {**found, 5: found[5]._replace(contours=contours)}, model, grid, PIXELS)[5]  # type: ignore[arg-type]
     assert pushed.repairs == (("neighbors",), ("self_intersection", "nesting"))
     assert bool(is_nested(pushed.contours[-1])) and not bool((pushed.contours[-1, 1] == contours[-1, 1]).all())
 

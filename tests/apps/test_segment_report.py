@@ -38,3 +38,14 @@ def test_for_programs_and_people() -> None:
     ]
     damaged = replace(report, skipped=[*skipped, Skipped("c.dcm", "unreadable", "truncated")])
     assert damaged.summary()[2] == "3 file(s) left out; 1 of them damaged, the first is c.dcm: truncated"
+
+
+def test_spreads_are_compared_in_one_unit() -> None:
+    """Of frames with and without a spacing: in pixels, of which the second frame has more."""
+    spreads = [{"LV": {"mean_px": 1.0, "mean_mm": 3.0}}, {"LV": {"mean_px": 2.0}}]
+    frames = [replace(FRAMES[0], name=name, spread=spread) for name, spread in zip("ab", spreads, strict=True)]
+    mixed = SegmentReport({"name": "m"}, "cpu", "dicom", "auto", ["LV"], frames, None, [], [])
+    assert mixed.summary()[-1] == "Spread of the ensemble: mean 1.50 px, largest in b (2.00 px)"
+    assert [frame.name for frame in mixed.worst_first()] == ["b", "a"]
+    known = replace(mixed, frames=frames[:1])
+    assert known.summary()[-1] == "Spread of the ensemble: mean 3.00 mm, largest in a (3.00 mm)"

@@ -297,11 +297,16 @@ class ReviewSession:
         self.review.set_phases(*phases, _sequence(body))
 
     def _areas_of(self, structure: int | None) -> dict[int, float]:
-        """Area of a structure in mm2, by frame, where it has one contour; empty for None."""
+        """Area of a structure in mm2, by frame, where it has one contour.
+
+        Empty for None, and where the spacing of such a frame is not known: volumes would lack it.
+        """
         areas = {}
         for index, (frame, contours) in enumerate(zip(self.study.frames, self.review.contours, strict=True)):
             own = [contour for contour in contours if contour.structure == structure]
-            if len(own) == 1 and not own[0].hole and frame.spacing is not None:
+            if len(own) == 1 and not own[0].hole:
+                if frame.spacing is None:
+                    return {}
                 areas[index] = own[0].area * frame.spacing[0] * frame.spacing[1]
         return areas
 

@@ -965,6 +965,9 @@ function areaIn(record, areas, structure) {
   return own.length === 1 && !own[0][2] ? own[0][1] * record.spacing[0] * record.spacing[1] : null;
 }
 
+/** Whether the endocardium is outlined on an image of unknown spacing, which volumes would lack. */
+const isUnscaled = () => page.study.frames.some(({ spacing, areas }) => spacing === null && areas.some(([number]) => number === page.study.inner));
+
 /** Volumes, ejection fraction and mass, of the present contours or of those of the document. */
 export function measures(before = false, live = null) {
   const { study, state } = page;
@@ -974,7 +977,7 @@ export function measures(before = false, live = null) {
     if (live !== null && index === page.frame) areas = live.map((contour) => [contour.structure, Math.abs(signedArea(contour.vertices)), contour.hole]);
     return { slice: record.slice, phase: record.phase, inner: areaIn(record, areas, study.inner), outer: areaIn(record, areas, study.outer) };
   });
-  return heartMeasures(study.grid, entries, before ? { ed: null, es: null } : { ed: state.phases[0], es: state.phases[1] });
+  return heartMeasures(study.grid, isUnscaled() ? [] : entries, before ? { ed: null, es: null } : { ed: state.phases[0], es: state.phases[1] });
 }
 
 const digits = (value) => (value === null ? '–' : value.toFixed(1));
@@ -1009,6 +1012,7 @@ function heartNotes(now) {
   if (now.unseen.length) notes.push(`Not taken for ED or ES, since images of outer slices are missing: phase ${listed(now.unseen)}`);
   if (now.sparse.length) notes.push(`Not taken for ED or ES, since most slices have no contour: phase ${listed(now.sparse)}`);
   if (phases.some((phase) => phase !== null && !now.curve.has(phase))) notes.push('The phase chosen for ED or ES has no contour now: choose another one, or Automatic');
+  else if (isUnscaled()) notes.push('No volumes: the pixel spacing of images with contours is not known');
   else if (now.ef === null) notes.push('No ejection fraction: it needs contours of the endocardium in two phases');
   else if (now.ed === now.es) notes.push('ED and ES are the same phase: choose another one, or Automatic');
   return notes;
