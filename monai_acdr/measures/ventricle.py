@@ -564,6 +564,8 @@ LARGEST_STRETCH = 1.25
 """Heart beats of one series differ by less; a larger ratio of the frames' time steps comes from missing frames."""
 IDENTIFIER_SHARE = 1.5
 """Identifiers of phases repeat from slice to slice: more than this many per phase identify something else."""
+NEAR_SHARE = 0.25
+"""A single frame is near a phase within this share of the shortest step between phases."""
 FEWEST_PHASES = 3
 """Of a cine. With fewer frames per slice, as where only end-diastole and end-systole are kept, their number varies."""
 
@@ -639,14 +641,16 @@ def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -
         return [identifiers.index(value) for value in values]
     phases = [0] * len(values)
     full = np.array([[values[frame] for frame in frames] for frames in ranked if len(frames) == num_phases])
+    # A single complete slice may be one that was acquired twice.
+    is_usual = 2 * len(full) >= len(ranked)
     for frames in ranked:
         own = np.array([values[frame] for frame in frames])
         if len(frames) == num_phases:
             found: np.ndarray | None = np.arange(num_phases)
         elif keyword == "InstanceNumber":
-            found = _from_numbers(own, full)
+            found = _from_numbers(own, full) if is_usual else None
         else:
-            found = _from_times(own, full.mean(axis=0))
+            found = _from_times(own, full.mean(axis=0), is_usual)
         if found is None:
             return None
         for frame, phase in zip(frames, found, strict=True):
@@ -654,11 +658,12 @@ def _phases(keyword: str, slice_index: Sequence[int], values: Sequence[float]) -
     return phases
 
 
-def _from_times(own: np.ndarray, typical: np.ndarray) -> np.ndarray:
+def _from_times(own: np.ndarray, typical: np.ndarray, is_usual: bool = True) -> np.ndarray | None:
     """Phases of the frames of an incomplete slice, by their times and those of complete slices, ascending.
 
     The slice has its own heart rate. Its times are stretched so that one of its steps equals 1, 2 or 3 usual steps, or
-    not at all: the stretch that fits best counts, and of equally good ones the smallest.
+    not at all: the stretch that fits best counts, and of equally good ones the smallest. A single frame that is not
+    near a phase is ambiguous (None), unless most slices are complete.
     """
     steps = np.median(np.diff(typical)) * np.arange(1, 4)[:, None] / np.diff(own)
     stretches = np.unique(np.concatenate([[1.0], steps.ravel()]))
@@ -670,6 +675,8 @@ def _from_times(own: np.ndarray, typical: np.ndarray) -> np.ndarray:
         cost = float(costs[rows, columns].sum())
         if cost < best - 1e-6 * typical[-1]:
             best, phases = cost, np.sort(columns)
+    if own.size == 1 and not is_usual and best > NEAR_SHARE * np.diff(typical).min():
+        return None
     return phases
 
 

@@ -419,6 +419,14 @@ def test_missing_frames_are_found_by_time(count: int, beat: float, seed: int) ->
     assert phases == [*range(count), *range(count), *kept]
 
 
+def test_single_frames_of_most_slices_need_a_phase_nearby() -> None:
+    """End-systole of one slice beside end-diastole of all; one moment of all, and one slice twice."""
+    index = [0, 1, 1, 2, 3]
+    assert find_phases(index, {"TriggerTime": [12, 10, 310, 15, 8]}, []) == [0, 0, 1, 0, 0]
+    with pytest.raises(ValueError, match="TriggerTime does not tell which phases are missing in some slices"):
+        find_phases(index, {"TriggerTime": [12, 10, 13, 15, 8]}, [])
+
+
 def test_missing_frames_are_found_by_number() -> None:
     findings: list[Finding] = []
     index = [0] * 4 + [1] * 3 + [2] * 4
@@ -456,6 +464,7 @@ def test_complete_slices_are_ranked_by_any_number() -> None:
         ([0, 0, 1, 1], [1, 1, 2, 3], "InstanceNumber repeats within a slice.*Drop duplicates"),
         ([0, 0, 1, 1], [1, None, 2, 3], "InstanceNumber is missing in 1 frame"),
         ([0, 1, 0, 1, 0], [1, 2, 3, 4, 5], "does not tell which phases are missing"),
+        ([0, 1, 2, 2, 3], [1, 2, 3, 4, 5], "does not tell which phases are missing"),  # one phase, one slice twice
     ],
 )
 def test_undecidable(index: list[int], numbers: list[float | None], message: str) -> None:
