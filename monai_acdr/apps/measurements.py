@@ -69,6 +69,7 @@ __all__ = [
     "wide_cavity_finding",
     "volume_findings",
     "join_wall",
+    "listed",
     "wall_slices",
     "Contours",
 ]
@@ -162,7 +163,7 @@ def contour_findings(
             if problem:
                 areas.append(f"{place}: {problem}")
     kinds = (("contour_outside", outside, "lie outside of the image"), ("implausible_area", areas, ""))
-    return [Finding(kind, _listed(texts, end)) for kind, texts, end in kinds if texts]
+    return [Finding(kind, listed(texts, end)) for kind, texts, end in kinds if texts]
 
 
 def contour_place(frame: Frame, structures: Sequence[Structure], index: int) -> str:
@@ -191,7 +192,7 @@ def doubtful_finding(
     if not low:
         return []
     outlined = sum(outline.final is not None for outline in outlines)
-    named = _listed([f"frame {name} ({confidence:.2f})" for confidence, name in low], "")
+    named = listed([f"frame {name} ({confidence:.2f})" for confidence, name in low], "")
     counted = "" if in_volumes is None else f"; {in_volumes} of them at end-diastole or end-systole, in the volumes"
     text = f"{len(low)} of {outlined} outlined frame(s) have a confidence below {threshold:g}: {named}{counted}"
     return [Finding("doubtful", text)]
@@ -216,7 +217,7 @@ def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
 
 def no_contrast_finding(names: Sequence[str]) -> list[Finding]:
     """One finding for all frames without a contour because of :data:`NO_CONTRAST`."""
-    return [Finding("no_contrast", _listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
+    return [Finding("no_contrast", listed([f"frame {name}" for name in names], NO_CONTRAST))] if names else []
 
 
 def scale_findings(
@@ -247,7 +248,7 @@ def scale_findings(
                 f"the pixel spacing is not known, and the region of interest {region}: give the spacing in mm with "
                 "--spacing ROWS COLUMNS (in Python spacing=)"
             )
-        findings.append(Finding("implausible_scale", _listed(names, end)))
+        findings.append(Finding("implausible_scale", listed(names, end)))
     return findings
 
 
@@ -258,7 +259,7 @@ def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Fin
     """
     kinds = (("above_base", above, ABOVE_BASE), ("below_apex", below, BELOW_APEX))
     return [
-        Finding(kind, _listed([f"frame {name}" for name in names], reason)) for kind, names, reason in kinds if names
+        Finding(kind, listed([f"frame {name}" for name in names], reason)) for kind, names, reason in kinds if names
     ]
 
 
@@ -270,14 +271,14 @@ def wide_cavity_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) ->
         if outline.final is not None and any("neighbors" in repairs for repairs in outline.repairs)
     ]
     reason = "the cavity was implausibly wide, and is outlined like those of the neighboring slices: check it"
-    return [Finding("wide_cavity", _listed(names, reason))] if names else []
+    return [Finding("wide_cavity", listed(names, reason))] if names else []
 
 
 def dented_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) -> list[Finding]:
     """One finding for all frames whose epicardium is not convex, as that of a ventricle is."""
     names = [f"frame {frame.name}" for frame, outline in zip(frames, outlines, strict=True) if outline.dented]
     reason = f"the epicardium fills less than {SOLID:.1%} of its convex hull, as no ventricle does: check it"
-    return [Finding("dented", _listed(names, reason))] if names else []
+    return [Finding("dented", listed(names, reason))] if names else []
 
 
 def doubtful_slice_finding(
@@ -311,7 +312,7 @@ def doubtful_slice_finding(
     labels = ", ".join(structure.label for structure in structures)
     what = "an object" if labels == "object" else f"an object ({labels})"
     what = "a ventricle" if LV_ENDOCARDIUM in structures else what
-    return [Finding("doubtful_slice", f"probability of {what} near the threshold in {_listed(texts, '')}")]
+    return [Finding("doubtful_slice", f"probability of {what} near the threshold in {listed(texts, '')}")]
 
 
 def _sample(values: np.ndarray) -> np.ndarray:
@@ -355,7 +356,7 @@ def _area_problem(shape: ShapeMeasures, frame: Frame) -> str:
     return ""
 
 
-def _listed(texts: Sequence[str], end: str) -> str:
+def listed(texts: Sequence[str], end: str = "") -> str:
     """The first texts, the number of the others, and a common ending."""
     more = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
     return f"{'; '.join(texts[:_MAX_LISTED])}{more}{': ' if end else ''}{end}"

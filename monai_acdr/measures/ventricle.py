@@ -380,8 +380,13 @@ def ventricle_volumes(
 
     Raises:
         ValueError: for fewer than two usable phases (:func:`phase_volumes` needs one), doubled entries, areas that are
-            not finite or negative, an end-diastole that has no volume, or phases that do not exist.
+            not finite or negative, an end-diastole that has no volume, or phases that do not exist or are the same.
     """
+    if end_diastole is not None and end_diastole == end_systole:
+        raise ValueError(
+            f"Expected two different phases, but got {end_diastole} as `end_diastole` and `end_systole`: choose the "
+            "phase of the smallest volume as `end_systole`, or leave it out."
+        )
     areas = list(areas)
     volumes, positions, heights = phase_volumes(areas, stack_positions_mm, slice_spacing_mm, missing, absent)
     findings = check_stack(positions, thickness_mm, _extent(volumes))

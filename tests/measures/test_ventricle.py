@@ -340,6 +340,7 @@ def area(value: float = 1.0, phase: int = 0, position: float = 0.0) -> ContourAr
         ([area(), area(), area(position=9.0)], {}, "one contour per slice and phase"),
         ([area(), area(phase=1)], {}, "at least two slices"),
         (ventricle(), {"missing": "guess"}, "`missing` to be one of"),
+        (ventricle(), {"end_diastole": 1, "end_systole": 1}, "two different phases, but got 1 as `end_diastole` and"),
         (ventricle(), {"end_systole": 99}, "`end_systole` to be the index of a phase with contours"),
         ([area(0.0, p, 9.0 * s) for p in (0, 1) for s in (0, 1)], {}, "0 mL"),
     ],

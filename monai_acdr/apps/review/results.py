@@ -16,7 +16,7 @@ import numpy as np
 
 from monai_acdr import __version__
 from monai_acdr.apps.documents import ContourDocument, FrameContours, write_contour_document
-from monai_acdr.apps.measurements import Measurements, measure_contours, scale_findings
+from monai_acdr.apps.measurements import Measurements, listed, measure_contours, scale_findings
 from monai_acdr.apps.review.contours import Contour
 from monai_acdr.apps.review.state import Review
 from monai_acdr.apps.review.study import Study
@@ -29,8 +29,6 @@ __all__ = ["VersionReport", "check_reader", "measure_review", "write_version"]
 
 MAX_READER = 64
 REPORT = "review.json"
-MAX_LISTED_FRAMES = 3
-"""Number of frames that a finding names."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +84,7 @@ def measure_review(review: Review, study: Study) -> Measurements:
     ]
     if not several:
         return measured
-    named = ", ".join(several[:MAX_LISTED_FRAMES]) + (
-        f" and {len(several) - MAX_LISTED_FRAMES} more" if len(several) > MAX_LISTED_FRAMES else ""
-    )
-    text = f"{len(several)} frame(s) with several contours of a structure, which were not measured: {named}"
+    text = f"{len(several)} frame(s) with several contours of a structure, which were not measured: {listed(several)}"
     return replace(measured, findings=(*measured.findings, Finding("several_contours", text)))
 
 
