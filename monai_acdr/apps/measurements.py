@@ -63,6 +63,7 @@ __all__ = [
     "incomplete_stack_finding",
     "measure_contours",
     "no_contrast_finding",
+    "no_stack_finding",
     "outside_share",
     "region_contrast",
     "scale_findings",
@@ -394,6 +395,17 @@ def find_grid(frames: Sequence[Frame]) -> tuple[CineGrid | None, str]:
         return group_frames(headers), ""
     except ValueError as error:
         return None, str(error)
+
+
+def no_stack_finding(kind: str, structures: Sequence[Structure], reason: str) -> list[Finding]:
+    """The finding that a ventricle has no volumes because its frames are no stack.
+
+    Args:
+        kind: kind of the images; pictures are not expected to be a stack.
+        structures: the structures.
+        reason: reason from :func:`find_grid`; empty for a stack.
+    """
+    return [Finding("no_stack", reason)] if reason and kind != "pictures" and LV_ENDOCARDIUM in structures else []
 
 
 def measure_contours(

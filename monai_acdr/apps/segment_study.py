@@ -27,6 +27,7 @@ from monai_acdr.apps.measurements import (
     find_grid,
     measure_contours,
     no_contrast_finding,
+    no_stack_finding,
     scale_findings,
     wide_cavity_finding,
 )
@@ -47,7 +48,7 @@ from monai_acdr.apps.segment_results import (
 )
 from monai_acdr.data import example_study
 from monai_acdr.data.phantoms import check_replaceable, write_short_axis_studies
-from monai_acdr.dicom import LV_ENDOCARDIUM, TISSUE, DicomWeb, parse_study_url
+from monai_acdr.dicom import TISSUE, DicomWeb, parse_study_url
 from monai_acdr.dicom.elements import text
 from monai_acdr.files import check_inputs_kept, lock_folder, publish_results, temporary_folder
 from monai_acdr.inferers import spread_in_mm
@@ -257,7 +258,7 @@ def _findings(
     def names(reason: str) -> list[str]:
         return [frame.name for frame, each in zip(inputs.frames, outlines, strict=True) if each.reason == reason]
 
-    findings = [
+    return [
         *inputs.findings,
         *scale_findings(inputs.frames, [outline.scale for outline in outlines], region.kind == "auto"),
         *no_contrast_finding(names(NO_CONTRAST)),
@@ -268,10 +269,8 @@ def _findings(
         *dented_finding(inputs.frames, outlines),
         *measured.findings,
         *result_findings(requested, inputs),
+        *no_stack_finding(inputs.kind, model.structures, no_grid),
     ]
-    if no_grid and LV_ENDOCARDIUM in model.structures and inputs.kind != "pictures":
-        findings.append(Finding("no_stack", no_grid))
-    return findings
 
 
 def _doubtful_in_volumes(outlines: Sequence[Outline], measured: Measurements) -> int | None:

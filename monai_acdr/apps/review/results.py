@@ -76,7 +76,7 @@ def measure_review(review: Review, study: Study) -> Measurements:
     contours = [_by_structure(frame, len(review.structures)) for frame in review.contours]
     measured = measure_contours(study.frames, contours, review.structures, study.grid, review.phases)
     scales = scale_findings(list(review.frames.values()), [review.scale(index) for index in review.frames])
-    measured = replace(measured, findings=(*study.inputs.findings, *scales, *measured.findings))
+    measured = replace(measured, findings=(*study.findings, *scales, *measured.findings))
     several = [
         frame.name
         for frame, own in zip(study.frames, review.contours, strict=True)

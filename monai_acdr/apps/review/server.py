@@ -170,7 +170,7 @@ class ReviewSession:
                 "sheet": {"page": PAGE, "cell": CELL, "columns": COLUMNS, "box": study.box},
                 "reader": self.options.reader,
                 "store": self.options.store is not None,
-                "findings": [in_words(finding) for finding in study.inputs.findings],
+                "findings": [in_words(finding) for finding in study.findings],
                 "state": self.state(),
             }
 

@@ -19,8 +19,7 @@ from PIL import Image
 
 from monai_acdr.apps.documents import ContourDocument, match_frames
 from monai_acdr.apps.inputs import Frame, Inputs, load_frames, read_inputs
-from monai_acdr.apps.measurements import find_grid
-from monai_acdr.measures import CineGrid
+from monai_acdr.apps.measurements import find_grid, no_stack_finding
 
 __all__ = ["CELL", "PAGE", "Study", "open_study"]
 
@@ -51,6 +50,7 @@ class Study:
     Attributes:
         inputs: as given.
         grid: slice and phase of each frame; None where they are unknown.
+        findings: findings about the images, also why those of a ventricle are no stack.
         box: (left, top, right, bottom) in pixels that thumbnails show; None for all of each frame.
         window: values shown as black and white, in all frames; None where each frame has its own.
     """
@@ -58,7 +58,8 @@ class Study:
     def __init__(self, inputs: Inputs, document: ContourDocument, places: Sequence[int]) -> None:
         self.inputs = inputs
         self._decoding = threading.Lock()  # not all decoders of compressed pixels are thread-safe
-        self.grid: CineGrid | None = find_grid(inputs.frames)[0] if len(inputs.frames) > 1 else None
+        self.grid, reason = find_grid(inputs.frames) if len(inputs.frames) > 1 else (None, "")
+        self.findings = [*inputs.findings, *no_stack_finding(inputs.kind, document.structures, reason)]
         self.box = _common_box(inputs.frames, document)
         self.window = self._common_window(places) if self.grid is not None else None
         self.sheet: Callable[[int], bytes] = lru_cache(SHEETS)(self._sheet)

@@ -652,12 +652,12 @@ def test_implausible_scales_are_shown_until_the_contours_are_drawn_anew(client: 
     review, study = client.session.review, client.session.study
     reason = "what was located is 100 pixels across, its region 60"
     review.frames[4] = replace(review.frames[4], scale=reason, spacing=None)
-    study.inputs.findings.append(Finding("implausible_scale", "a pixel spacing of 9 x 9 mm"))
+    study.findings.append(Finding("implausible_scale", "a pixel spacing of 9 x 9 mm"))
     shown = client.get("/api/study").json()
     assert shown["findings"] == ["implausible scale: a pixel spacing of 9 x 9 mm"]
     assert [frame["problems"] for frame in shown["frames"][4:6]] == [[f"implausible scale: {reason}"], []]
     image, frame = (f for f in measure_review(review, study).findings if f.kind == "implausible_scale")
-    assert image is study.inputs.findings[-1]
+    assert image is study.findings[-1]
     assert frame.text.startswith(f"frame {review.names[4]}: {reason}: the pixel spacing is not known, and the region")
     assert "may have a wrong size" in frame.text
     report = write_version(review, study, tmp_path, "")
@@ -670,6 +670,22 @@ def test_implausible_scales_are_shown_until_the_contours_are_drawn_anew(client: 
     assert client.post("/api/change", {"do": "undo", "sequence": 2})["problems"] == [f"implausible scale: {reason}"]
     assert client.set(4, records)["problems"] == []
     assert [f for f in measure_review(review, study).findings if f.kind == "implausible_scale"] == [image]
+
+
+def test_why_a_ventricle_has_no_volumes_is_said(results: Path, own_study: Path) -> None:
+    """A slice that was acquired twice, its frames without contours: no stack, on the page and in `review.json`."""
+    for number, source in enumerate(find_series(own_study)[0][0][:4]):
+        header = pydicom.dcmread(source.path)
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        header.TriggerTime, header.InstanceNumber = 900 + number, 900 + number
+        header.save_as(own_study / f"again-{number}.dcm")
+    session = open_session(results, own_study)
+    expected = "slice 1 of 3 has 8 frames, and most others have 4: it was acquired several times"
+    (shown,) = Client(session).open().get("/api/study").json()["findings"]
+    assert shown.startswith("no stack: ") and expected in shown
+    measured = measure_review(session.review, session.study)
+    assert measured.volumes is None and [finding.kind for finding in measured.findings].count("no_stack") == 1
+    session.review.close()
 
 
 def test_cavities_like_their_neighbors_are_problems_until_they_are_changed(client: Client) -> None:
