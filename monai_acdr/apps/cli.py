@@ -613,7 +613,11 @@ A stopped run continues when the same command is run again.
 @click.option("--folds", type=click.IntRange(1), help="Cross-validate by patient. Default: a fifth is held out.")
 @click.option("--plan", metavar="FILE", help="A plan.json of an earlier run, edited. Default: made from the data.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the objects. Default: the plan's.")
-@click.option("--minutes", type=float, help="Train for about this time instead.")
+@click.option(
+    "--minutes",
+    type=float,
+    help="Time of the whole command, reading to results: trainings have as many epochs as fit, one at least.",
+)
 @click.option("--structure", metavar="NAME", help="Name of the object, where masks have one label.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order and augmentation. Default: 0.")
 @click.option("--table", metavar="CSV", help="Table of the images. Default: index.csv of DATA, if there is one.")

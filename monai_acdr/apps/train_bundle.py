@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ from monai_acdr.apps.training_plan import TrainingPlan, make_plan, read_plan
 from monai_acdr.apps.training_results import (
     NUM_WORST_CASES,
     RESULT_NAMES,
+    AutoCases,
     Case,
     Weights,
     WorstCases,
     add_auto,
     is_auto_unreliable,
+    measure_auto,
     worst_picture,
     write_bundle,
     write_card,
@@ -45,7 +48,7 @@ from monai_acdr.data.quality import check_copies
 from monai_acdr.data.splits import GROUPS, check_apart, fold_split, group_name
 from monai_acdr.files import lock_folder, publish_results, write_text_atomically
 from monai_acdr.geometry import signed_area
-from monai_acdr.handlers import join_checkpoints, save_checkpoint
+from monai_acdr.handlers import TimeLimit, join_checkpoints, load_checkpoint, save_checkpoint
 from monai_acdr.metrics import CaseRecord
 from monai_acdr.visualize import save_png
 
@@ -57,6 +60,10 @@ Items = list[dict[str, Any]]
 BUNDLE = "contour_acdr"
 HELD_OUT_SHARE = 0.2
 """Share of the patients that are held out, where the data set has no groups of its own."""
+RESULTS_SHARE = 0.2
+"""Share of the given minutes that is kept for the results, before a validation tells how long they take."""
+RESULTS_VALIDATIONS = 4
+"""Duration of the last validation, the measurement and that of ROI ``auto``, in validations of all held-out objects."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,8 @@ class TrainOptions:
             out a fifth of the patients, or the images that the data set itself does not assign to training.
         plan: edited plan to use instead of a new one; ``folds``, ``epochs`` and ``seed`` override it.
         epochs: passes over the objects, instead of the budget of the plan.
-        minutes: approximate duration on this machine in minutes, all folds and the localizer together.
+        minutes: duration of the whole call in minutes, from reading the data to the results. Trainings have as many
+            epochs as fit, at least one, so that a busy machine shortens them; the results take the time that they take.
         structure: name of the object, where masks have one label.
         seed: seed of weights, order and augmentation; 0 if None.
         table: see :func:`monai_acdr.data.pair_folder_data_list`.
@@ -178,24 +186,25 @@ def train(
         _agrees_with_earlier(target, settled)
         _write_beginning(target, report, prepared.fingerprint, settled, runs, report_line)
         config = prepared.config
-        work = _Work(target / "training", settled, config, device, report_line, start)
+        budget = _Budget(start, options.minutes)
+        work = _Work(target / "training", settled, config, device, report_line, budget)
         records, worst = work.run(runs)
         origin = {"dataset_dir": str(data), **work.origin(runs)}
+        settled = work.as_trained(len(runs))
+        settled.write(target / "plan.json")
+        config = {**config, "max_epochs": settled.epochs}
         with publish_results(target, RESULT_NAMES, overwrite=True) as new:
             metrics = write_metrics(new, records, settled, origin)
             save_png(new / "worst_cases.png", worst_picture(worst))
-            weights = Weights(work.join(len(runs)), work.localizer if settled.localizer_steps else None)
-            write_bundle(new / "bundle", settled, config, prepared.list_options, weights, runs, target / "bundle")
-            if weights.localizer is not None and len(runs) == 1:
+            weights = Weights(work.join(len(runs)))
+            if settled.localizer_steps:
                 report_line("measuring ROI auto on the held-out images")
-                metrics = add_auto(new, runs[0][1], metrics, device)
+                metrics = add_auto(new, work.measure_auto(runs, prepared.list_options), metrics)
                 if is_auto_unreliable(metrics):
                     report_line("ROI auto is unreliable: the bundle has no localizer, card.md says why")
-                    shutil.rmtree(new / "bundle")
-                    weights = replace(weights, localizer=None)
-                    write_bundle(
-                        new / "bundle", settled, config, prepared.list_options, weights, runs, target / "bundle"
-                    )
+                else:
+                    weights = replace(weights, localizer=work.localizer())
+            write_bundle(new / "bundle", settled, config, prepared.list_options, weights, runs, target / "bundle")
             write_card(new, settled, prepared.fingerprint, metrics, report, origin)
         report_line(f"Results: {target} (card.md, metrics.json, metrics.csv, worst_cases.png, bundle)")
         held_out = sum(len(held) for _, held in runs)
@@ -242,7 +251,8 @@ def plan_training(
     Raises:
         FileNotFoundError, ValueError: for data, a plan or options that cannot be used; the message says what to do.
     """
-    options, report = options or TrainOptions(), QualityReport() if report is None else report
+    start, options = time.monotonic(), options or TrainOptions()
+    report = QualityReport() if report is None else report
     given = read_plan(options.plan) if options.plan is not None else earlier
     items, listed = _list(Path(data), options.table, options.patient_column, report)
     together = _patients_together(items, check_copies(Path(data), items, report), report)
@@ -257,7 +267,8 @@ def plan_training(
         plan = _with_options(plan, options)
         if options.minutes is not None:
             total = sum(len(seen) for seen, _ in runs)
-            plan = _for_minutes(plan, total, options.minutes, find_device(options.device))
+            spent = time.monotonic() - start
+            plan = _for_minutes(plan, total, options.minutes, spent, find_device(options.device))
     config = plan.config(None if fingerprint.spacing is None else fingerprint.spacing[1])
     listed |= {"min_area": plan.min_area} if listed else {}
     return PreparedTraining(plan, config, runs, listed, fingerprint, report)
@@ -407,12 +418,11 @@ def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
     return replace(plan, **changes, reasons={**plan.reasons, **dict.fromkeys(changes, "given as an option")})
 
 
-def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch.device) -> TrainingPlan:
-    """Epochs for a duration, estimated from a few steps; a fifth is reserved for reading, validation and results.
+def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, spent: float, device: torch.device) -> TrainingPlan:
+    """Epochs for a duration, of which some seconds are spent, by the speed of a few steps: the most that may fit.
 
-    ``objects`` are those that are trained on in an epoch of all folds together.
-
-    The localizer gets at most half of the time, and fewer steps if it needs more.
+    :class:`_Budget` takes away what does not fit after all. ``objects`` are those that are trained on in an epoch of
+    all folds together. Localizers get at most half of the time, and fewer steps if they need more.
     """
     from monai_acdr.losses import ActiveContourLoss
     from monai_acdr.networks.blocks import CenteredCircle
@@ -425,28 +435,37 @@ def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, device: torch
     image = torch.rand(plan.batch_size, 1, size, size, device=device)
     target = torch.zeros(plan.batch_size, count, size, size, device=device)
     target[..., size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
-    left, why = 0.8 * 60 * minutes, {"epochs": f"about {minutes:g} minutes on this machine"}
-    localizer_steps = plan.localizer_steps
+    left, why = (1 - RESULTS_SHARE) * 60 * minutes - spent, {"epochs": f"about {minutes:g} minutes on this machine"}
+    localizer_steps, networks = plan.localizer_steps, _localizers(plan.folds)
     if localizer_steps:
         frames, localizer = torch.rand(16, 2, 128, 128, device=device), RegionLocalizer().to(device).train()
-        step = _seconds_of(lambda: localizer(frames).square().mean().backward())
+        step = networks * _seconds_of(lambda: localizer(frames).square().mean().backward(), 0.02 * left)
         if localizer_steps * step > left / 2:
             localizer_steps = max(1, int(left / 2 / step))
             why["localizer_steps"] = f"half of about {minutes:g} minutes on this machine: it may find little"
         left -= localizer_steps * step
     steps = max(1, round(objects / plan.batch_size))
-    epochs = max(1, int(left / (steps * _seconds_of(lambda: loss(network(image), target).backward()))))
+    seconds = _seconds_of(lambda: loss(network(image), target).backward(), 0.02 * left)
+    epochs = max(1, int(left / (steps * seconds)))
     return replace(plan, epochs=epochs, localizer_steps=localizer_steps, reasons={**plan.reasons, **why})
 
 
-def _seconds_of(step: Callable[[], object]) -> float:
-    """Duration of a step of a training: the median of a few, after a first one, and 30 % for data and optimizer."""
-    seconds = []
-    for _ in range(4):
+def _localizers(folds: int) -> int:
+    """Number of localizers: one that is measured in each fold, and of several folds one more of all objects."""
+    return 1 if folds == 1 else folds + 1
+
+
+def _seconds_of(step: Callable[[], object], limit: float) -> float:
+    """Duration of a step of a training: the median of a few, after a first one, and 30 % for data and optimizer.
+
+    Fewer where they would take longer than ``limit``, in seconds.
+    """
+    seconds: list[float] = []
+    while len(seconds) < 4 and (not seconds or sum(seconds) < limit):
         start = time.monotonic()
         step()
         seconds.append(time.monotonic() - start)
-    return 1.3 * float(np.median(seconds[1:]))
+    return 1.3 * float(np.median(seconds[1:] or seconds))
 
 
 def _large_enough(items: Items, min_area: float, report: QualityReport) -> Items:
@@ -513,6 +532,52 @@ def _write_split(path: Path, runs: Sequence[tuple[Items, Items]]) -> None:
     write_text_atomically(path, stream.getvalue())
 
 
+class _Budget:
+    """Time of a run of some minutes: until when each of its trainings may go on, so that the results come in time.
+
+    Localizers come first and get at most half of the time; networks share what is left, and what the results will need:
+    known from the first validation on, before that :data:`RESULTS_SHARE` of all.
+    """
+
+    def __init__(self, start: float, minutes: float | None) -> None:
+        self.start, self.seconds = start, None if minutes is None else 60 * minutes
+        self.networks = self.localizers = self.held_out = 0
+        self._of_localizers: list[float] = []
+        self._validation: float | None = None
+
+    def validated(self, seconds: float, number: int) -> None:
+        """Note the duration of the validation of some objects."""
+        self._validation = max(seconds / max(1, number), self._validation or 0.0)
+
+    def trained_localizer(self, seconds: float) -> None:
+        """Note the duration of a localizer's training."""
+        self._of_localizers.append(seconds)
+
+    def of_network(self) -> Callable[[], float]:
+        """The end of the training of the next network."""
+        begin, shares = time.monotonic(), self.networks
+        self.networks -= 1
+        return lambda: begin + (self._left(begin) - self._later_localizers()) / shares
+
+    def of_localizer(self) -> Callable[[], float]:
+        """The end of the training of the next localizer."""
+        begin, shares = time.monotonic(), self.localizers * (2 if self.networks else 1)
+        self.localizers -= 1
+        return lambda: begin + self._left(begin) / shares
+
+    def _left(self, begin: float) -> float:
+        """Seconds for trainings from ``begin`` on."""
+        if self.seconds is None:
+            return math.inf
+        results = RESULTS_SHARE * self.seconds
+        if self._validation is not None:
+            results = max(results / 4, RESULTS_VALIDATIONS * self._validation * self.held_out)
+        return self.start + self.seconds - begin - min(results, self.seconds / 2)
+
+    def _later_localizers(self) -> float:
+        return self.localizers * float(np.mean(self._of_localizers)) if self._of_localizers else 0.0
+
+
 class _Work:
     """Trainings and measurements of one plan, in one folder."""
 
@@ -523,18 +588,33 @@ class _Work:
         config: Mapping[str, Any],
         device: torch.device,
         report_line: Say,
-        start: float,
+        budget: _Budget,
     ) -> None:
         self.folder, self.plan, self.config = folder, plan, dict(config)
-        self.device, self.report_line, self.start = device, report_line, start
+        self.device, self.report_line, self.budget = device, report_line, budget
         self.first_metric: float | None = None
 
     def run(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
-        """Train the networks that are not trained yet, and measure all."""
+        """Train the networks and localizers that are not trained yet, and measure the networks."""
+        total, budget = len(runs), self.budget
+        places = [self.localizer(number, total) for number in range(total)] + [self.localizer()] * (total > 1)
+        budget.networks = sum(not self.checkpoint(number).is_file() for number in range(total))
+        budget.localizers = sum(not path.is_file() for path in places) if self.plan.localizer_steps else 0
+        budget.held_out = sum(len(held) for _, held in runs)
         try:
             for number, (seen, held) in enumerate(runs):
-                self.train(number, len(runs), seen, held)
-            self.train_localizer(runs)
+                title = f"fold {number + 1} of {total}: " if total > 1 else ""
+                parts = [
+                    partial(self.train, number, title, seen, held),
+                    partial(self.train_localizer, places[number], title, seen, held),
+                ]
+                if budget.seconds is not None:  # the network's share depends on the time that the localizer needs
+                    parts.reverse()
+                for part in parts:
+                    part()
+            if total > 1:
+                everything = [*runs[0][0], *runs[0][1]]
+                self.train_localizer(places[-1], "all patients: ", everything, runs[0][1], "trained on")
         except BaseException:
             self.report_line(f"Stopped. The same command continues after the last complete epoch in {self.folder}.")
             raise
@@ -544,45 +624,83 @@ class _Work:
         """Weights of a network, written when its training is complete."""
         return self.folder / f"fold-{number + 1}" / "model.pt"
 
-    def train(self, number: int, total: int, seen: Items, held: Items) -> None:
+    def train(self, number: int, title: str, seen: Items, held: Items) -> None:
         """Train one network, from its last complete epoch on; do nothing if it is complete."""
         if self.checkpoint(number).is_file():
             return
-        folder = self.checkpoint(number).parent
+        folder, deadline = self.checkpoint(number).parent, self.budget.of_network()
         resume = (folder / "last.pt").is_file()
-        title = f"fold {number + 1} of {total}: " if total > 1 else ""
         self.report_line(
             f"{title}{len(seen)} objects to train on, {len(held)} held out, {self.plan.epochs} epochs"
             + (", continued" if resume else "")
         )
         with _parsed(["train"], self._overrides(folder, number) | {"resume": resume}, seen, held) as parser:
             parser.get_parsed_content("initialize")
-            _Lines(self, title, parser).attach()
-            parser.get_parsed_content("run")
+            self._run(parser, title, deadline)
 
-    @property
-    def localizer(self) -> Path:
-        """Weights of the localizer, written when its training is complete."""
-        return self.folder / "localizer" / "localizer.pt"
+    def localizer(self, number: int = 0, total: int = 1) -> Path:
+        """Weights of a localizer, written when its training is complete: of a fold, by default that of the bundle."""
+        folder = self.folder if total == 1 else self.checkpoint(number).parent
+        return folder / "localizer" / "localizer.pt"
 
-    def train_localizer(self, runs: Sequence[tuple[Items, Items]]) -> None:
-        """Train the localizer on the objects of the network, or with folds on all objects."""
-        if not self.plan.localizer_steps or self.localizer.is_file():
+    def train_localizer(self, path: Path, title: str, seen: Items, held: Items, validated: str = "held out") -> None:
+        """Train a localizer, from its last complete epoch on; do nothing if it is complete, or if none is planned."""
+        if not self.plan.localizer_steps or path.is_file():
             return
-        seen, held = runs[0] if len(runs) == 1 else ([*runs[0][0], *runs[0][1]], runs[0][1])
-        self.report_line(f"localizer for ROI auto: {len(seen)} objects to train on, {self.plan.localizer_steps} steps")
-        resume = (self.localizer.parent / "last.pt").is_file()
+        begin, deadline = time.monotonic(), self.budget.of_localizer()
+        title = f"{title}localizer: "
+        self.report_line(f"{title}{len(seen)} objects to train on, {self.plan.localizer_steps} steps, for ROI auto")
+        resume = (path.parent / "last.pt").is_file()
         overrides = {
             **self.plan.localizer_config(),
-            "output_dir": str(self.localizer.parent),
-            "checkpoint": str(self.localizer),
+            "output_dir": str(path.parent),
+            "checkpoint": str(path),
             "device": self.device,
             "resume": resume,
         }
         with _parsed(["localizer"], overrides, seen, held) as parser:
             parser.get_parsed_content("initialize")
-            _Lines(self, "localizer: ", parser).attach()
-            parser.get_parsed_content("run")
+            self._run(parser, title, deadline, validated)
+        self.budget.trained_localizer(time.monotonic() - begin)
+
+    def _run(
+        self, parser: ConfigParser, title: str, deadline: Callable[[], float], validated: str = "held out"
+    ) -> None:
+        schedule = parser.get_parsed_content("lr_scheduler")
+        TimeLimit(deadline, schedule, time.monotonic).attach(parser.get_parsed_content("train#trainer"))
+        _Lines(self, title, parser, validated).attach()
+        parser.get_parsed_content("run")
+
+    def as_trained(self, total: int) -> TrainingPlan:
+        """The plan with the epochs and steps of the trainings, where a time limit left fewer."""
+        plan, why = self.plan, dict(self.plan.reasons)
+        values: dict[str, Any] = {}
+        epochs = [_complete_epochs(self.checkpoint(number).with_name("last.pt")) for number in range(total)]
+        if any(number is not None and number < plan.epochs for number in epochs):
+            values["epochs"] = max(number or 0 for number in epochs)
+            why["epochs"] = f"as many of {plan.epochs} as fit into the given minutes"
+            if len(set(epochs)) > 1:
+                why["epochs"] += f": {', '.join(map(str, epochs))} in the folds"
+        planned = plan.localizer_config()
+        of_localizer = _complete_epochs(self.localizer().with_name("last.pt")) if plan.localizer_steps else None
+        if of_localizer is not None and of_localizer < planned["max_epochs"]:
+            values["localizer_steps"] = of_localizer * planned["steps_per_epoch"]
+            why["localizer_steps"] = (
+                f"as many of {plan.localizer_steps} as fit into the given minutes: it may find little"
+            )
+        return replace(plan, **values, reasons=why)
+
+    def measure_auto(self, runs: Sequence[tuple[Items, Items]], list_options: Mapping[str, Any]) -> list[AutoCases]:
+        """ROI ``auto`` on the held-out images of each run, by the network and the localizer that have not seen them."""
+        found = []
+        for number, run in enumerate(runs):
+            folder = self.checkpoint(number).parent / "bundle"
+            shutil.rmtree(folder, ignore_errors=True)
+            weights = Weights(self.checkpoint(number), self.localizer(number, len(runs)))
+            write_bundle(folder, self.plan, self.config, list_options, weights, [run], folder)
+            found.append(measure_auto(folder, run[1], self.device))
+            shutil.rmtree(folder, ignore_errors=True)
+        return found
 
     def measure(self, runs: Sequence[tuple[Items, Items]]) -> tuple[list[CaseRecord], list[Case]]:
         """Records of all held-out cases, and the worst cases."""
@@ -618,6 +736,7 @@ class _Work:
             "roi_side_label": self.plan.region_side,
             "trained_on": [len(seen) for seen, _ in runs],
             "held_out": [len(held) for _, held in runs],
+            "epochs": [_complete_epochs(self.checkpoint(number).with_name("last.pt")) for number in range(len(runs))],
         }
 
     def _overrides(self, folder: Path, number: int) -> dict[str, Any]:
@@ -644,14 +763,22 @@ def _parsed(names: Sequence[str], overrides: Mapping[str, Any], seen: Items, hel
     yield parser
 
 
+def _complete_epochs(path: Path) -> int | None:
+    """Number of complete epochs in the state of a training; None where there is no such file."""
+    if not path.is_file():
+        return None
+    state = load_checkpoint(path, mmap=True)["trainer"]
+    return int(state["iteration"]) // int(state["epoch_length"])
+
+
 class _Lines:
     """Progress as occasional lines of text: epoch, loss, metrics of held-out objects, time left."""
 
-    def __init__(self, work: _Work, title: str, parser: ConfigParser) -> None:
-        self.work, self.title = work, title
+    def __init__(self, work: _Work, title: str, parser: ConfigParser, validated: str) -> None:
+        self.work, self.title, self.validated = work, title, validated
         self.trainer = parser.get_parsed_content("train#trainer")
         self.evaluator = parser.get_parsed_content("validate#evaluator")
-        self.start = time.monotonic()
+        self.start = self.validation_start = time.monotonic()
         self.first_epoch = 0
         self.losses: list[float] = []
 
@@ -661,6 +788,7 @@ class _Lines:
         self.trainer.add_event_handler(Events.STARTED, self._started)
         self.trainer.add_event_handler(Events.ITERATION_COMPLETED, self._loss)
         self.trainer.add_event_handler(Events.EPOCH_COMPLETED, self._epoch)
+        self.evaluator.add_event_handler(Events.STARTED, self._validation_started)
         self.evaluator.add_event_handler(Events.COMPLETED, self._validated)
 
     def _started(self) -> None:
@@ -680,15 +808,19 @@ class _Lines:
             )
         self.losses.clear()
 
+    def _validation_started(self) -> None:
+        self.validation_start = time.monotonic()
+
     def _validated(self) -> None:
         metrics = self.evaluator.state.metrics
         if "val_mean_dice" in metrics:
             found = f"mean Dice {metrics['val_mean_dice']:.4f}"
             if self.work.first_metric is None:
-                self.work.first_metric = round(time.monotonic() - self.work.start, 1)
+                self.work.first_metric = round(time.monotonic() - self.work.budget.start, 1)
+            self.work.budget.validated(time.monotonic() - self.validation_start, self.evaluator.state.iteration)
         else:
             found = f"centers {metrics['val_center_error']:.2f} radii off"
-        self.work.report_line(f"{self.title}held out after epoch {self.trainer.state.epoch}: {found}")
+        self.work.report_line(f"{self.title}{self.validated} after epoch {self.trainer.state.epoch}: {found}")
 
 
 def _short(value: Any) -> str:

@@ -33,8 +33,8 @@ STEPS = (800, 3000)
 """Smallest and largest number of optimizer steps; in between, three per object."""
 MAX_MEAN_OBJECTS = 1.02
 """Mean number of objects per image up to which a localizer, which finds one per image, is trained."""
-LOCALIZER_STEPS, LOCALIZER_EPOCH = 600, 50
-"""Number of optimizer steps of a localizer, and number of steps after which its state is saved."""
+LOCALIZER_STEPS, LOCALIZER_EPOCHS = 600, 12
+"""Number of optimizer steps of a localizer, and number of epochs, after which its state is saved."""
 MIN_AREA = 16.0
 """Area in square pixels below which an object is a speck."""
 LARGEST_INPUT = 512
@@ -139,7 +139,7 @@ class TrainingPlan:
 
     def localizer_config(self) -> dict[str, Any]:
         """Values of keys of ``localizer.json`` of the bundle ``contour_acdr``."""
-        per_epoch = max(1, min(LOCALIZER_EPOCH, self.localizer_steps))
+        per_epoch = max(1, math.ceil(self.localizer_steps / LOCALIZER_EPOCHS))
         return {
             "steps_per_epoch": per_epoch,
             "max_epochs": max(1, round(self.localizer_steps / per_epoch)),

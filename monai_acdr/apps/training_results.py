@@ -35,11 +35,13 @@ from monai_acdr.visualize import FINAL_COLOR, REFERENCE_COLOR, contact_sheet, dr
 __all__ = [
     "RESULT_NAMES",
     "NUM_WORST_CASES",
+    "AutoCases",
     "Case",
     "Weights",
     "WorstCases",
     "add_auto",
     "is_auto_unreliable",
+    "measure_auto",
     "worst_picture",
     "write_bundle",
     "write_card",
@@ -85,21 +87,28 @@ class Weights:
     localizer: Path | None = None
 
 
-def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Measure ROI ``auto`` of a written bundle on held-out images, and add it to ``metrics.json`` under "auto".
+@dataclass(frozen=True)
+class AutoCases:
+    """Held-out images measured with ROI ``auto``.
+
+    Attributes:
+        records: cases on whole images by structure, where an object that was not found has an empty mask.
+        not_found: names of images in which nothing was found.
+    """
+
+    records: Mapping[str, list[CaseRecord]]
+    not_found: list[str]
+
+
+def measure_auto(bundle: Path, held: Items, device: torch.device) -> AutoCases:
+    """Measure ROI ``auto`` of a written bundle.
 
     Args:
-        folder: folder with ``bundle`` and ``metrics.json``.
-        held: items that neither network has seen.
-        metrics: content of ``metrics.json``.
+        bundle: folder of a bundle with a localizer.
+        held: items that neither its network nor its localizer has seen.
         device: device of the networks.
-
-    Returns:
-        The metrics with "auto": "by_structure", metrics of :func:`monai_acdr.metrics.summarize_cases` on whole images,
-        where an object that was not found has an empty mask; and "not_found", names of such images. "findings" also has
-        the findings of :func:`auto_findings`.
     """
-    model = load_model(folder / "bundle", device=device)
+    model = load_model(bundle, device=device)
     load = Compose([*load_pair(model.channels), DrawLabeld("label")])
     names = [structure.label for structure in model.structures]
     records: dict[str, list[CaseRecord]] = {name: [] for name in names}
@@ -117,16 +126,33 @@ def add_auto(folder: Path, held: Items, metrics: dict[str, Any], device: torch.d
             records[name].append(
                 evaluate_case(masks[index : index + 1], label, name=str(item["name"]), patient=str(item["patient"]))
             )
-    by_structure = {name: summarize_cases(cases) for name, cases in records.items()}
+    return AutoCases(records, lost)
+
+
+def add_auto(folder: Path, cases: Sequence[AutoCases], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the cases of all folds with ROI ``auto`` to ``metrics.json``.
+
+    Args:
+        folder: folder with ``metrics.json``.
+        cases: those of each fold.
+        metrics: content of ``metrics.json``.
+
+    Returns:
+        The metrics with "auto": "by_structure", metrics of :func:`monai_acdr.metrics.summarize_cases`; and "not_found",
+        names of images. "findings" also has the findings of :func:`auto_findings`.
+    """
+    by_structure = {
+        name: summarize_cases([record for fold in cases for record in fold.records[name]]) for name in cases[0].records
+    }
     findings = [finding.as_dict() for finding in auto_findings(by_structure, metrics["by_structure"])]
-    metrics = {
+    added = {
         **metrics,
-        "auto": {"by_structure": by_structure, "not_found": lost},
+        "auto": {"by_structure": by_structure, "not_found": [name for fold in cases for name in fold.not_found]},
         "findings": [*metrics.get("findings", ()), *findings],
     }
-    text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(added, indent=2, allow_nan=False) + "\n"
     write_text_atomically(folder / "metrics.json", text, overwrite=True)
-    return metrics
+    return added
 
 
 def auto_findings(auto: Mapping[str, Any], given: Mapping[str, Any]) -> list[Finding]:
@@ -393,7 +419,7 @@ python -m monai.bundle run --config_file bundle/configs/inference.json --dataset
 
 `python -m monai_acdr.bundle run` takes the same options, and says what is wrong without MONAI's traceback.
 `boxes.csv` has the columns `file,x0,y0,x1,y1`: the box about each object, in pixels.
-`evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). {_auto(metrics, plan)}
+`evaluate` leaves out the patients that the weights have seen (`configs/{TRAINED_ON}`). {_auto(metrics, plan, folds)}
 
 ## Limitations
 
@@ -405,20 +431,21 @@ python -m monai.bundle run --config_file bundle/configs/inference.json --dataset
     (folder / "bundle" / "docs" / "README.md").write_text(text, encoding="utf-8")
 
 
-def _auto(metrics: Mapping[str, Any], plan: TrainingPlan) -> str:
+def _auto(metrics: Mapping[str, Any], plan: TrainingPlan, folds: int) -> str:
     if not plan.localizer_steps:
         return "There is no ROI `auto`: no\nlocalizer was trained."
     text = (
         "`--roi auto` finds one object\nper image with a localizer trained on the same data (`models/localizer.pt`); "
     )
-    if "auto" not in metrics:
-        return text + "it was not measured, because it\nhas seen all patients."
     parts = [
         f"{name} {_with_interval(values, 'mean_dice')} of {values['num_cases']} held-out images"
         for name, values in metrics["auto"]["by_structure"].items()
     ]
     lost = len(metrics["auto"]["not_found"])
     found = f"mean Dice on whole images:\n{'; '.join(parts)}; nothing was found in {lost} of them."
+    if folds > 1:
+        found += "\nEach image was measured with a localizer of its fold, which has not seen its patient"
+        found += "." if is_auto_unreliable(metrics) else "; the bundle's was trained in the same way on\nall patients."
     if is_auto_unreliable(metrics):
         return (
             "There is no ROI `auto`: the\nlocalizer that was trained is unreliable and was left out of the bundle; "

@@ -33,6 +33,7 @@ from monai_acdr.handlers.training import (
     CloseTensorBoard,
     EpochSeed,
     GradientClip,
+    TimeLimit,
     TrainingProgress,
     ValidationHandler,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "PrepareFrames",
     "PrepareViews",
     "SyncBatchStatistics",
+    "TimeLimit",
     "TrainingCheckpoint",
     "TrainingProgress",
     "ValidationHandler",

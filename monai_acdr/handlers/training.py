@@ -1,14 +1,16 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Handlers of a training: random seeds by epoch, gradient clipping, progress, validation, the end of its records."""
+"""Handlers of a training: random seeds by epoch, gradient clipping, time, progress, validation, end of its records."""
 
 from __future__ import annotations
 
 import logging
+import math
 import random
+import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import monai.handlers
@@ -27,6 +29,7 @@ __all__ = [
     "CloseTensorBoard",
     "EpochSeed",
     "GradientClip",
+    "TimeLimit",
     "TrainingProgress",
     "ValidationHandler",
 ]
@@ -139,6 +142,79 @@ def _completes_a_step(engine: Engine) -> bool:
     length = engine.state.epoch_length
     iteration = engine.state.iteration if length is None else (engine.state.iteration - 1) % length + 1
     return iteration % steps == 0 or iteration == length
+
+
+class TimeLimit:
+    """Shorten a training to the epochs that fit into a time, in steps of whole epochs.
+
+    After each epoch, the mean duration of the complete ones, with their validations, or of the last three where that is
+    longer, tells how many more fit, up to the number of the trainer; the first epoch is always completed. What depends
+    on the length of the training follows: the learning rate has decayed when the last epoch ends, and the averaged
+    network does not remember its random weights. Attach it after the handlers that restore a training.
+
+    Args:
+        deadline: gives the time at which the training should end, in seconds of ``clock``; asked after each epoch,
+            since what has to follow the training may take longer than was known. ``math.inf`` for no limit.
+        lr_scheduler: MONAI's WarmupCosineSchedule; None, or a schedule without ``t_total``, is not changed.
+        clock: present time in seconds.
+    """
+
+    def __init__(
+        self,
+        deadline: Callable[[], float],
+        lr_scheduler: Any = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.deadline = deadline
+        self.lr_scheduler = lr_scheduler if hasattr(lr_scheduler, "t_total") else None
+        self.clock = clock
+        self._times: list[float] = []
+        self._most = 1
+        self._warmup = getattr(lr_scheduler, "warmup_steps", 0)
+        self._momentum: float | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Attach to the trainer."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def start(self, engine: Engine) -> None:
+        """Start the clock; a training that was shortened before may become as long as the trainer's again."""
+        self._times, self._most = [self.clock()], int(engine.state.max_epochs or 1)
+        self._momentum = getattr(engine.state, EMA_MOMENTUM, None)
+        self._set_epochs(engine, self._most)
+
+    def __call__(self, engine: Engine) -> None:
+        """Set the number of epochs after the last step of each, before the handlers that validate the last one."""
+        if engine.state.iteration % (engine.state.epoch_length or 1) != 0:
+            return
+        self._times.append(self.clock())
+        left = self.deadline() - self._times[-1]
+        if not math.isfinite(left):
+            return
+        recent = self._times[-1 - RECENT_EPOCHS :]
+        duration = max((times[-1] - times[0]) / (len(times) - 1) for times in (self._times, recent))
+        fit = int(left / max(1e-9, duration))
+        self._set_epochs(engine, min(self._most, engine.state.epoch + max(0, fit)))
+
+    def _set_epochs(self, engine: Engine, number: int) -> None:
+        engine.state.max_epochs = number
+        if self._momentum is not None:  # it was chosen for the planned number of steps
+            longest = max(self._momentum, LARGEST_MOMENTUM)
+            setattr(engine.state, EMA_MOMENTUM, min(longest, self._momentum * self._most / number))
+        if self.lr_scheduler is not None and engine.state.epoch_length is not None:
+            self.lr_scheduler.t_total = number * engine.state.epoch_length + 1
+            self.lr_scheduler.warmup_steps = round(self._warmup * number / self._most)
+
+
+EMA_MOMENTUM = "ema_momentum"
+"""Name of the momentum of ignite's EMAHandler in the state of a trainer."""
+
+RECENT_EPOCHS = 3
+"""Epochs by which :class:`TimeLimit` notices that the machine has become slower."""
+
+LARGEST_MOMENTUM = 0.2
+"""Share of the new weights in the averaged network, each step, that :class:`TimeLimit` does not exceed."""
 
 
 ProgressBar, _found = optional_import(

@@ -12,12 +12,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from monai.data import MetaTensor
 from monai.utils import set_determinism
@@ -30,6 +32,7 @@ from monai_acdr.apps.train_bundle import plan_training
 from monai_acdr.apps.training_plan import TrainingPlan, read_plan
 from monai_acdr.apps.training_results import RESULT_NAMES, auto_findings
 from monai_acdr.data.quality import pair_quality_report
+from monai_acdr.files import file_sha256
 from monai_acdr.handlers import load_checkpoint
 from monai_acdr.inferers import LocatedHeart
 
@@ -360,6 +363,86 @@ def test_folds_by_patient(disks: Path, tiny_plan: Path, tmp_path: Path) -> None:
     assert "the patients of all 6 image(s) have the names" in str(error.value.__cause__)
 
 
+def test_each_fold_measures_a_localizer_of_its_own(
+    tmp_path: Path, tiny_plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not seen the fold; that of the bundle is another one, which has seen all images."""
+    monkeypatch.setattr(training_results, "AUTO_SHARE", 0.0)
+    data = write_disks(tmp_path / "data", [[9.0], [16.0], [12.0], [10.0]])
+    plan = json.loads(tiny_plan.read_text()) | {"localizer_steps": 2, "epochs": 1}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    output, lines = tmp_path / "out", []
+    result = train(data, output, plan=tmp_path / "plan.json", folds=2, device="cpu", say=lines.append)
+    auto = json.loads((output / "metrics.json").read_text())["auto"]
+    assert auto == result.metrics["auto"]
+    assert (auto["by_structure"]["object"]["num_cases"], auto["by_structure"]["object"]["num_patients"]) == (4, 2)
+    assert [line for line in lines if "objects to train on, 2 steps" in line] == [
+        "fold 1 of 2: localizer: 2 objects to train on, 2 steps, for ROI auto",
+        "fold 2 of 2: localizer: 2 objects to train on, 2 steps, for ROI auto",
+        "all patients: localizer: 4 objects to train on, 2 steps, for ROI auto",
+    ]
+    assert [line.split(":")[0] for line in lines if "localizer: trained on after" in line] == ["all patients"]
+    places = [output / "training" / name / "localizer" for name in ("fold-1", "fold-2", ".")]
+    weights = [file_sha256(place / "localizer.pt") for place in places]
+    assert len(set(weights)) == 3
+    shipped = output / "bundle" / "models" / "localizer.pt"
+    card = (output / "card.md").read_text()
+    assert "with a localizer of its fold, which has not seen its patient; the bundle's was trained in the same" in card
+    assert file_sha256(shipped) == weights[2]
+    unreliable = {**result.metrics, "findings": [{"kind": "auto_unreliable"}]}
+    text = training_results._auto(unreliable, result.plan, 2)
+    assert "was left out of the bundle" in text and "which has not seen its patient.\nGive regions" in text
+    expected: list[float] = []  # of the network and the localizer of each fold, on its images
+    splits = dict(list(csv.reader((output / "split.csv").open()))[1:])
+    for number in (1, 2):
+        own = shutil.copytree(output / "bundle", tmp_path / f"bundle-{number}")
+        for name, folder in (("model.pt", places[number - 1].parent), ("localizer.pt", places[number - 1])):
+            shutil.copyfile(folder / name, own / "models" / name)
+        model = load_model(own, device="cpu")
+        for index in range(4):
+            if splits[f"patient {index // 2}"] == f"fold {number}":
+                image, mask = (np.array(Image.open(data / kind / f"im{index:02d}.png")) for kind in ("images", "masks"))
+                found = model.outline(image, roi="auto").mask()[0] > 0
+                expected.append(2 * np.sum(found & (mask > 0)) / (np.sum(found) + np.sum(mask > 0)))
+    assert auto["by_structure"]["object"]["mean_dice"] == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def test_minutes_hold_on_a_machine_that_becomes_busy(
+    tmp_path: Path, tiny_plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps took no time when the training was planned, and take 5 s now: of 50 epochs few fit into two minutes.
+
+    A fifth is kept for the results. The localizer gets half of the other 96 s: 4 epochs of 10 s. The network gets what
+    is left of them: 5 epochs of 10 s.
+    """
+    now = [0.0]
+    monkeypatch.setattr(train_bundle, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    attach = train_bundle._Lines.attach
+
+    def slow(lines: Any) -> None:
+        lines.trainer.add_event_handler(Events.ITERATION_STARTED, lambda: now.append(now.pop() + 5))
+        attach(lines)
+
+    monkeypatch.setattr(train_bundle._Lines, "attach", slow)
+    data = write_disks(tmp_path / "data", [[9.0], [16.0], [12.0], [10.0], [11.0], [14.0]])
+    plan = json.loads(tiny_plan.read_text()) | {"localizer_steps": 24, "epochs": 50, "batch_size": 2}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    output = tmp_path / "out"
+    result = train(data, output, plan=tmp_path / "plan.json", minutes=2, device="cpu")
+    assert (now[0], result.seconds, result.plan.epochs, result.plan.localizer_steps) == (90, 90, 5, 8)
+    done = read_plan(output / "plan.json")
+    assert done == result.plan
+    states = [load_checkpoint(output / "training" / name / "last.pt") for name in ("fold-1", "localizer")]
+    iterations = [state["trainer"]["iteration"] for state in states]
+    assert iterations == [2 * done.epochs, done.localizer_steps]
+    assert done.reasons["epochs"] == "as many of 50 as fit into the given minutes"
+    assert f"| epochs | {done.epochs} | as many of 50" in (output / "card.md").read_text()
+    assert result.metrics["metadata"]["epochs"] == [done.epochs]
+    config = json.loads((output / "bundle" / "configs" / "train.json").read_text())
+    assert config["max_epochs"] == done.epochs
+    assert states[0]["lr_scheduler"]["t_total"] == iterations[0] + 1  # it has decayed
+
+
 def test_groups_of_the_data_set_are_kept(disks: Path, tmp_path: Path, tiny_plan: Path) -> None:
     table = tmp_path / "table.csv"
     rows = [("file", "patient", "group")]
@@ -464,14 +547,17 @@ def test_minutes_set_the_epochs(disks: Path, tmp_path: Path, monkeypatch: pytest
     assert "0.5 minutes" in plans[0].reasons["epochs"]
 
 
-@pytest.mark.parametrize(("minutes", "localizer_steps", "epochs"), [(10, 600, 225), (2, 240, 30), (0.001, 1, 1)])
+@pytest.mark.parametrize(
+    ("minutes", "spent", "folds", "localizer_steps", "epochs"),
+    [(10, 0, 1, 600, 225), (2, 0, 1, 240, 30), (2, 16, 1, 200, 25), (2, 0, 2, 79, 30), (0.001, 0, 1, 1, 1)],
+)
 def test_minutes_are_those_of_both_networks(
-    monkeypatch: pytest.MonkeyPatch, minutes: float, localizer_steps: int, epochs: int
+    monkeypatch: pytest.MonkeyPatch, minutes: float, spent: float, folds: int, localizer_steps: int, epochs: int
 ) -> None:
-    """Steps of .2 s, 8 per epoch: of 2 minutes without a fifth, 96 s, the localizer gets half."""
-    monkeypatch.setattr(train_bundle, "_seconds_of", lambda step: 0.2)
-    plan = TrainingPlan(batch_size=4, localizer_steps=600, input_size=32)
-    planned = train_bundle._for_minutes(plan, 32, minutes, torch.device("cpu"))
+    """Steps of .2 s, 8 per epoch: of 2 minutes without a fifth, 96 s, half for localizers: three of two folds."""
+    monkeypatch.setattr(train_bundle, "_seconds_of", lambda step, limit: 0.2)
+    plan = TrainingPlan(batch_size=4, localizer_steps=600, input_size=32, folds=folds)
+    planned = train_bundle._for_minutes(plan, 32, minutes, spent, torch.device("cpu"))
     assert (planned.localizer_steps, planned.epochs) == (localizer_steps, epochs)
     assert ("it may find little" in planned.reasons.get("localizer_steps", "")) == (localizer_steps < 600)
 

@@ -17,6 +17,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.measurements import find_grid
 from monai_acdr.apps.model import load_model
+from monai_acdr.bundle import read_configs
 from monai_acdr.data import read_contour
 from monai_acdr.data.phantoms import write_short_axis_studies
 from monai_acdr.files import file_sha256
@@ -92,6 +93,23 @@ def test_localizers_find_a_synthetic_heart(path: Path, tmp_path: Path) -> None:
                 assert float((found.center - expected).norm()) < 5
     (noise,) = localizer([torch.rand(1, 128, 128, generator=torch.Generator().manual_seed(0))])
     assert not noise.counted
+
+
+@pytest.mark.parametrize("path", sorted(BUNDLES.glob("*/configs/localizer.json")), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 19, 30])
+def test_a_localizer_of_few_steps_has_a_schedule(path: Path, steps: int) -> None:
+    """Whose rise and fall take a step at least: torch divides by their lengths."""
+    parser = read_configs([path])
+    parser.update({"max_epochs": 1, "steps_per_epoch": steps, "device": "cpu", "bundle_root": str(path.parents[1])})
+    schedule = parser.get_parsed_content("lr_scheduler")
+    rates = schedule.get_last_lr()
+    for _ in range(steps):
+        schedule.optimizer.step()
+        schedule.step()
+        rates += schedule.get_last_lr()
+    assert all(0 < rate <= parser["learning_rate"] for rate in rates)
+    assert max(rates) > 0.9 * parser["learning_rate"]
+    assert steps < 3 or rates[-1] < 0.01 * max(rates)
 
 
 TRAINING = [path for path in sorted(BUNDLES.glob("*/configs/*.json")) if '"trainer"' in path.read_text()]

@@ -1,11 +1,12 @@
 # Copyright 2026 The monai_acdr authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Seeds by epoch, gradient clipping, progress and validation."""
+"""Seeds by epoch, gradient clipping, a time limit, progress and validation."""
 
 from __future__ import annotations
 
 import gc
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,18 @@ from ignite.engine import Engine, Events
 from monai.data import Dataset
 from monai.engines import Evaluator, SupervisedTrainer
 from monai.handlers import TensorBoardStatsHandler
+from monai.optimizers import WarmupCosineSchedule
 from monai.transforms import RandShiftIntensity
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from monai_acdr.handlers import CloseTensorBoard, EpochSeed, GradientClip, TrainingProgress, ValidationHandler
+from monai_acdr.handlers import (
+    CloseTensorBoard,
+    EpochSeed,
+    GradientClip,
+    TimeLimit,
+    TrainingProgress,
+    ValidationHandler,
+)
 
 
 def _drawn(seed: int, epochs: int) -> list[tuple[float, ...]]:
@@ -216,3 +225,71 @@ def test_tensorboard_files_are_closed_when_a_training_ends(tmp_path: Path, fails
         events = EventAccumulator(str(path)).Reload()
         (tag,) = events.Tags()["scalars"]
         assert len(events.Scalars(tag)) == steps
+
+
+def limited(
+    seconds: Callable[[int], float], deadline: float, resumed: int = 0
+) -> tuple[Engine, list[float], list[int], float]:
+    """Forty epochs of two steps by their own clock: the trainer, learning rates, validated epochs, time at the end.
+
+    ``seconds`` is the duration of a step in an epoch. A validation takes 2 s, which the limit leaves for the last one.
+    """
+    now = [100.0]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = WarmupCosineSchedule(optimizer, warmup_steps=8, t_total=81)
+    rates: list[float] = []
+
+    def step(engine: Engine, batch: object) -> None:
+        now[0] += seconds(engine.state.epoch)
+        optimizer.step()
+        schedule.step()
+        rates.append(schedule.get_last_lr()[0])
+
+    def validated(_engine: Engine) -> None:
+        now[0] += 2
+
+    trainer, validator = Engine(step), Validator()
+    validator.add_event_handler(Events.COMPLETED, validated)
+    ValidationHandler(interval=10, validator=validator).attach(trainer)
+    trainer.state.ema_momentum = 0.02
+    if resumed:
+        cut = {**schedule.state_dict(), "last_epoch": 2 * resumed, "t_total": 21, "warmup_steps": 2}
+        trainer.add_event_handler(Events.STARTED, lambda: schedule.load_state_dict(cut))
+        trainer.add_event_handler(Events.STARTED, lambda: setattr(trainer.state, "max_epochs", 40))
+        trainer.load_state_dict({"epoch": resumed, "max_epochs": 10, "epoch_length": 2})
+    TimeLimit(lambda: 98 + deadline, schedule, lambda: now[0]).attach(trainer)
+    trainer.run([0, 1], max_epochs=40)
+    return trainer, rates, validator.epochs, now[0] - 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "deadline", "epochs", "end"),
+    [
+        (lambda epoch: 1, math.inf, 40, 88),
+        (lambda epoch: 1, 1000, 40, 88),  # never more than the trainer's
+        (lambda epoch: 1, 50, 21, 48),  # 2 s an epoch, and validations after 10, 20 and the last one
+        (lambda epoch: 1 if epoch <= 10 else 3, 50, 14, 48),  # the machine gets busy
+        (lambda epoch: 3 if epoch <= 5 else 1, 50, 12, 48),  # and idle again
+        (lambda epoch: 20, 50, 1, 42),  # a second epoch would not fit
+        (lambda epoch: 100, 50, 1, 202),  # one epoch is the least
+    ],
+)
+def test_a_training_ends_by_its_deadline(
+    seconds: Callable[[int], float], deadline: float, epochs: int, end: float
+) -> None:
+    trainer, rates, validated, spent = limited(seconds, deadline)
+    assert (trainer.state.epoch, spent) == (epochs, end)
+    assert validated == sorted({*range(10, epochs + 1, 10), epochs})
+    assert len(rates) == 2 * epochs
+    # as in a training that was planned to be so short: decayed, and averaged over the last twentieth
+    assert rates[-1] < 0.02 or epochs == 1
+    assert trainer.state.ema_momentum == pytest.approx(min(0.2, 0.02 * 40 / epochs))
+
+
+def test_a_shortened_training_that_is_resumed_may_become_longer() -> None:
+    """Its schedule, which had decayed for ten epochs, has not for forty."""
+    trainer, rates, _, _ = limited(lambda epoch: 1, 1000, resumed=9)
+    assert (trainer.state.epoch, len(rates)) == (40, 2 * 31)
+    assert rates[0] == pytest.approx(0.5 * (1 + math.cos(math.pi * (19 - 8) / (81 - 8))))
+    _, short, _, _ = limited(lambda epoch: 1, 7, resumed=9)
+    assert len(short) == 4  # two more epochs, and their validations
