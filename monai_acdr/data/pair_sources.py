@@ -51,6 +51,11 @@ __all__ = [
 
 IMAGE_SUFFIXES = (*SUFFIXES, ".dcm", ".nii", ".nii.gz")
 """Files that are taken for images or masks."""
+_OTHER_SUFFIXES = (
+    *(".webp", ".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".pgm", ".ppm", ".tga", ".psd", ".svs"),
+    *(".nrrd", ".nhdr", ".mha", ".mhd", ".npy", ".npz", ".mat"),
+)
+"""Images of formats that are not read, in a folder of images or masks."""
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 _MASK_FOLDERS = (
@@ -134,9 +139,19 @@ def find_pairs(root: Path, report: QualityReport) -> list[Pair]:
 
 
 def image_names(root: Path, report: QualityReport) -> dict[Path, list[str]]:
-    """Folders below ``root`` with the names of the images and masks in them; ``report`` receives what is not a file."""
-    found = walk_data_set(root, IMAGE_SUFFIXES, report)
-    return {folder: [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)] for folder, names in found}
+    """Folders below ``root`` with the names of the images and masks in them.
+
+    ``report`` receives what is not a file, and images of formats that are not read in folders of images or masks.
+    """
+    found: dict[Path, list[str]] = {}
+    for folder, names in walk_data_set(root, IMAGE_SUFFIXES, report):
+        found[folder] = [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
+        place = folder.relative_to(root)
+        if _role(place.parts)[0]:
+            for name in names:
+                if name.lower().endswith(_OTHER_SUFFIXES):
+                    report.add("format_not_read", (place / name).as_posix(), "convert it to PNG, TIFF or NIfTI")
+    return found
 
 
 def file_stem(path: Path) -> str:

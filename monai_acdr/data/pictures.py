@@ -51,7 +51,7 @@ PICTURE_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
 """First bytes of such files; TIFF has two orders of bytes, and BigTIFF."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp")
 """Names of such files."""
 
 _PREAMBLE = 128

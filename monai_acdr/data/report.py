@@ -41,6 +41,8 @@ KINDS: dict[str, str] = {
     "epicardium_displaced": "the epicardial contours of this patient are displaced in this copy; they were left out",
     "epicardium_not_around": "the epicardial contour does not enclose the endocardial one; do not use the former",
     "film_without_case": "a film has no .ics file of its case beside it; it was left out, copy that file",
+    "format_not_read": "an image of a format that is not read, such as WebP; it was left out, convert it to PNG, "
+    "TIFF or NIfTI",
     "frame_without_mask": "an image has no mask of the same name, or no annotation; add it, or move the image out "
     "of the data set",
     "group_incomplete": "official patients are absent; metrics are not those of the whole group",

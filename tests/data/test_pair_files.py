@@ -57,6 +57,14 @@ def test_two_folders(tmp_path: Path) -> None:
     assert report.kinds() == {"ambiguous_pair": 1, "frame_without_mask": 1, "mask_without_image": 1}
 
 
+@pytest.mark.parametrize("name", ["a.JPG", "a.jfif", "a.jpe", "a.Jpeg"])
+def test_names_of_jpeg_files(tmp_path: Path, name: str) -> None:
+    for place in (f"images/{name}", "masks/a.png"):
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).touch()
+    assert [pair.image.name for pair in find_pairs(tmp_path, QualityReport())] == [name]
+
+
 def test_groups(tmp_path: Path) -> None:
     _tree(tmp_path, "train/Images/a.png", "train/Masks/a.png", "test/images/a.png", "test/masks/a_mask.png")
     assert _found(tmp_path) == [

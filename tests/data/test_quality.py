@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from monai_acdr.data import pair_folder_data_list
 from monai_acdr.data.phantoms.mammograms import write_inbreast_cases
 from monai_acdr.data.quality import KINDS, main, pair_quality_report
 
@@ -113,6 +114,8 @@ def _write_faults(root: Path) -> dict[str, list[str]]:
     broken.write_bytes(broken.read_bytes()[:2000])
     folder.image("alone")
     folder.save(Image.fromarray((255 * disc).astype(np.uint8)), "train/masks/widow.png")
+    folder.save(Image.fromarray((255 * disc).astype(np.uint8)), "train/images/animated.GIF")
+    folder.save(Image.fromarray((255 * disc).astype(np.uint8)), "train/overview.gif")  # neither images nor masks
     folder.pair("again", 255 * disc)
     folder.save(Image.open(root / "train/images/again.png"), "train/images/again.bmp")
     for name, group in (("patient7_a", "train"), ("patient7_b", "test"), ("patient8_a", "test")):
@@ -128,6 +131,7 @@ def _write_faults(root: Path) -> dict[str, list[str]]:
         "duplicate_across_groups": ["train/images/clean1.png"],
         "duplicate_picture": ["train/images/repeated.png"],
         "empty_mask": ["train/masks/empty.png"],
+        "format_not_read": ["train/images/animated.GIF"],
         "frame_without_mask": ["train/images/alone.png"],
         "invalid_image": ["train/images/broken.png"],
         "invalid_mask": ["train/masks/full.png", "train/masks/photo.png"],
@@ -170,6 +174,12 @@ def test_nothing_usable_is_a_report_as_well(tmp_path: Path, capsys: pytest.Captu
         folder.pair(name, 0 * _disc())
     assert main([str(tmp_path)]) == 1
     assert "[2] empty_mask" in capsys.readouterr().out
+    (tmp_path / "web" / "images").mkdir(parents=True)
+    (tmp_path / "web" / "images" / "a.webp").touch()
+    assert main([str(tmp_path / "web")]) == 1
+    assert "[1] format_not_read: an image of a format that is not read, such as WebP" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"no usable pair .*'format_not_read': 1.*images/a\.webp: convert it to PNG"):
+        pair_folder_data_list(tmp_path / "web")
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty")]) == 2
     assert "found no usable pair" in capsys.readouterr().err
