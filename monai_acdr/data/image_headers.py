@@ -20,7 +20,7 @@ from monai.utils import optional_import
 from monai_acdr.data.files import check_regular_file
 from monai_acdr.data.pictures import PICTURE_FORMATS, is_picture_file, verify_picture
 from monai_acdr.dicom.elements import quiet_values
-from monai_acdr.dicom.files import ReadRefusedError, dicom_stream, end_of_data
+from monai_acdr.dicom.files import dicom_stream, end_of_data, find_refusal
 from monai_acdr.dicom.plane import NO_ANATOMY, frame_component
 from monai_acdr.plausibility import check_spacing, image_kind
 from monai_acdr.read_budget import check_pixels
@@ -137,9 +137,10 @@ def _read_dataset(stream: BinaryIO, path: Path) -> tuple[Any, _PixelData]:
     try:
         with quiet_values():
             dataset = filereader.read_partial(stream, stop_when=at_pixel_data, force=True)
-    except ReadRefusedError as refusal:
-        raise ValueError(str(refusal)) from None
     except Exception as error:  # a damaged file makes pydicom raise nearly anything; its messages quote values
+        refusal = find_refusal(error)
+        if refusal is not None:
+            raise ValueError(str(refusal)) from None
         raise ValueError(
             f"Expected a DICOM file, but {path} cannot be parsed ({type(error).__name__}): copy it again."
         ) from None

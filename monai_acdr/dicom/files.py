@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pydicom
 import pydicom.filereader
@@ -38,15 +38,16 @@ __all__ = [
     "storage_class",
 ]
 
-VALUE_BYTES, ITEM_BYTES = 400, 1024
-"""What pydicom needs for one of several values of a text element, and for one item of a sequence: a digit becomes an
-object with a dictionary, an empty item of eight bytes a data set."""
+VALUE_BYTES, ITEM_BYTES, ELEMENT_BYTES = 400, 1024, 256
+"""What pydicom needs for one of several values of a text element, for one item of a sequence, and for one element: a
+digit becomes an object with a dictionary, an empty item of eight bytes a data set."""
 
 _NUMBER_TIMES = {"AT": 16, "FD": 4, "FL": 8, "SL": 9, "SS": 18, "SV": 5, "UL": 9, "US": 18, "UV": 5}
 """Ratio of a list of Python's numbers to their bytes in memory, by value representation."""
 
 _ITEM = b"\xfe\xff\x00\xe0"
-_PIECE_BYTES = 1 << 22
+_ELEMENT_HEADER = 8
+"""Bytes of the start of an element or item, which pydicom reads at once."""
 
 _META_START, _META_BYTES = 132, 1024
 """Offset of the file meta information, and the number of bytes that are inspected."""
@@ -72,6 +73,8 @@ _PYDICOM_2 = int(pydicom.__version__.split(".")[0]) < 3
 def dicom_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a DICOM file; a deflated one is inflated, up to the memory budget, and reads like any other.
 
+    Reading raises an error as soon as the elements and items that were read need more memory than the budget.
+
     Raises:
         OSError: when the file cannot be opened.
         ValueError: when a deflated file is damaged or inflates to more than the budget.
@@ -80,9 +83,33 @@ def dicom_stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         meta = _deflated_meta(stream)
         if meta is None:
             stream.seek(0)
-            yield stream
-        else:
-            yield _inflated(path, stream, meta)
+        yield cast(BinaryIO, _Metered(path, stream if meta is None else _inflated(path, stream, meta)))
+
+
+class _Metered:
+    """A stream that counts the elements and items that pydicom reads and makes objects of, also in headers.
+
+    Args:
+        path: the file, for the message.
+        stream: stream to read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], stream: BinaryIO) -> None:
+        self._path, self._stream = path, stream
+        self._needed, self._budget = 0, read_budget_bytes()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        if len(piece) == _ELEMENT_HEADER and not piece.startswith(_ITEM):
+            self._needed += ELEMENT_BYTES
+        else:  # an item of a sequence without a length, or a value, of a sequence with one among others
+            self._needed += ITEM_BYTES * piece.count(_ITEM)
+        if self._needed > self._budget:
+            _refuse_beyond_budget(Path(self._path), self._needed)
+        return piece
 
 
 def load_dataset(
@@ -105,12 +132,10 @@ def load_dataset(
         check_bytes(path, path.stat().st_size)
     tags: list[BaseTag | int] | None = None if keywords is None else [Tag(keyword) for keyword in keywords]
     with _pydicom_errors(path), dicom_stream(path) as stream:
-        if not header_only:
-            _check_items(path, stream)
         dataset = pydicom.filereader.read_partial(
             stream, end_of_data(path, stream, header_only), force=force, specific_tags=tags
         )
-        dataset.filename = str(path)
+        dataset.filename, dataset.buffer = str(path), None
         return dataset
 
 
@@ -187,6 +212,13 @@ class ReadRefusedError(ValueError):
     """An error of this package, to distinguish it from pydicom's, whose messages quote values."""
 
 
+def find_refusal(error: BaseException | None) -> ReadRefusedError | None:
+    """The refusal in an error, or behind it: pydicom raises errors of its own over those of a stream."""
+    while error is not None and not isinstance(error, ReadRefusedError):
+        error = error.__context__
+    return error
+
+
 @contextmanager
 def _pydicom_errors(path: Path) -> Iterator[None]:
     """Translate pydicom's errors into ValueErrors that name the file."""
@@ -195,9 +227,10 @@ def _pydicom_errors(path: Path) -> Iterator[None]:
             yield
     except InvalidDicomError:
         raise ValueError(f"Expected a DICOM file with preamble and header, but {path} is not one.") from None
-    except ReadRefusedError as refusal:
-        raise ValueError(str(refusal)) from None
     except Exception as error:  # `from None`, since messages quote values
+        refusal = find_refusal(error)
+        if refusal is not None:
+            raise ValueError(str(refusal)) from None
         if is_system_error(error):
             raise
         raise ValueError(
@@ -238,16 +271,6 @@ def _inflated(path: str | os.PathLike[str], stream: BinaryIO, meta: Dataset) -> 
     plain.write(content)
     plain.seek(0)
     return plain
-
-
-def _check_items(path: Path, stream: BinaryIO) -> None:
-    """Count the markers of sequence items, because items need memory; the stream is back at its start."""
-    number, rest = 0, b""
-    while piece := stream.read(_PIECE_BYTES):
-        number += (rest + piece).count(_ITEM)
-        rest = piece[1 - len(_ITEM) :]
-    stream.seek(0)
-    _refuse_beyond_budget(path, ITEM_BYTES * number)
 
 
 def _refuse_beyond_budget(path: Path, number: int) -> None:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import struct
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian
 
+from monai_acdr.data.image_headers import check_complete
 from monai_acdr.dicom.files import MAX_DEPTH, check_target, load_dataset, read_dataset, save_dataset, storage_class
 from monai_acdr.read_budget import read_budget
 from tests.fuzz.dicom_mutations import Element, encode_dicom, parse_dicom
@@ -132,9 +135,35 @@ def test_large_files_are_refused(made: SimpleNamespace, tmp_path: Path) -> None:
 def test_small_files_that_become_large(made: SimpleNamespace, tmp_path: Path, changes: dict[str, Any]) -> None:
     path = made.image(tmp_path / "a.dcm", **changes)
     assert path.stat().st_size < 140_000
+    for header_only in (False, True):
+        with read_budget(2), pytest.raises(ValueError, match="a.dcm to need at most 2 MiB of memory"):
+            read_dataset(path, header_only)
+        read_dataset(path, header_only)
+
+
+ITEMS = b"\xfe\xff\x00\xe0" + bytes(4)
+HEADERS = {
+    "items of a sequence with a length": struct.pack("<HH2sHI", 0x6001, 0x1010, b"SQ", 0, 72_000) + ITEMS * 9_000,
+    "items of one without": struct.pack("<HH2sHI", 0x6001, 0x1010, b"SQ", 0, 0xFFFFFFFF)
+    + ITEMS * 9_000
+    + b"\xfe\xff\xdd\xe0"
+    + bytes(4),
+    "elements": b"".join(struct.pack("<HH2sH", 0x6001, 0x1000 + index, b"LO", 0) for index in range(9_000)),
+}
+
+
+@pytest.mark.parametrize("reads", [lambda path: read_dataset(path, header_only=True), check_complete])
+@pytest.mark.parametrize("content", HEADERS)
+def test_small_headers_that_become_large(
+    made: SimpleNamespace, tmp_path: Path, content: str, reads: Callable[[Path], object]
+) -> None:
+    data = made.image(tmp_path / "a.dcm").read_bytes()
+    at = data.index(struct.pack("<HH", 0x7FE0, 0x0010))
+    (tmp_path / "a.dcm").write_bytes(data[:at] + HEADERS[content] + data[at:])
+    assert (tmp_path / "a.dcm").stat().st_size < 80_000
     with read_budget(2), pytest.raises(ValueError, match="a.dcm to need at most 2 MiB of memory"):
-        read_dataset(path, header_only=False)
-    read_dataset(path, header_only=False)
+        reads(tmp_path / "a.dcm")
+    reads(tmp_path / "a.dcm")
 
 
 def test_undecoded_values(made: SimpleNamespace, tmp_path: Path) -> None:
