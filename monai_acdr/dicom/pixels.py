@@ -51,6 +51,9 @@ _MARKERS_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _SIZE_MARKER = b"\xff\x4f\xff\x51"
 """Start of a JPEG 2000 codestream and its image and tile size (SIZ)."""
+_JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+_BOX = 8
+"""Bytes of the length and type of a box of a JP2 file."""
 _RLE_HEADER = 64
 _RLE_SLACK = 1024
 """Bytes by which encoders may run over the end of a segment."""
@@ -123,13 +126,34 @@ def _jpeg_size(data: bytes) -> _Size | None:
 
 
 def _jpeg_2000_size(data: bytes) -> _Size | None:
-    """(H, W, components) of the SIZ marker segment (ITU-T T.800 A.5.1)."""
-    start = data.find(_SIZE_MARKER)
+    """(H, W, components) of the SIZ marker segment (ITU-T T.800 A.5.1) with which the codestream begins.
+
+    Bytes that look like a codestream elsewhere, as in another box of a JP2 file, are not what is decoded.
+    """
+    start = _start_of_codestream(data)
     body = data[start + 4 + 4 : start + 4 + 38]
-    if start < 0 or len(body) < 34:
+    if not data.startswith(_SIZE_MARKER, start) or len(body) < 34:
         return None
     width, height, left, top = (int.from_bytes(body[i : i + 4], "big") for i in range(0, 16, 4))
     return height - top, width - left, int.from_bytes(body[32:34], "big")
+
+
+def _start_of_codestream(data: bytes) -> int:
+    """Where the codestream begins: after the boxes of a JP2 file (T.800 I.4), which some writers leave around it."""
+    position = 0
+    if not data.startswith(_JP2_SIGNATURE):
+        return position
+    while position + _BOX <= len(data):
+        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + _BOX]
+        content = position + _BOX
+        if length == 1:  # the length has 64 bits
+            length, content = int.from_bytes(data[content : content + 8], "big"), content + 8
+        if kind == b"jp2c":
+            return content
+        if length < content - position:  # 0 is a box up to the end
+            break
+        position += length
+    return len(data)
 
 
 def _check_runs(data: bytes, pixels: int, planes: int, name: object) -> None:

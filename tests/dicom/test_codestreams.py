@@ -66,6 +66,30 @@ def test_two_sizes_are_none() -> None:
         check_codestream(data[:start] + header + data[start:], JPEG_LS, SIZE, 1, 8, "x")
 
 
+def box(kind: bytes, content: bytes, wide: bool = False) -> bytes:
+    if wide:
+        return struct.pack(">I4sQ", 1, kind, 16 + len(content)) + content
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_size_in_another_box_is_none(wide: bool) -> None:
+    """JP2 files, which have no place in DICOM but are met, may hold anything before what is decoded."""
+    imagecodecs = pytest.importorskip("imagecodecs")
+    pixels = np.zeros(SIZE, np.uint8)
+    file = bytes(imagecodecs.jpeg2k_encode(pixels, codecformat="JP2"))
+    check_codestream(file, JPEG_2000, SIZE, 1, 8, "x")
+    codestream = encode(JPEG_2000)
+    head = file[: file.index(b"jp2c") - 4]
+    bait, huge = box(b"uuid", bytes(16) + codestream, wide), resize(codestream, JPEG_2000, (31000, 31000))
+    check_codestream(head + bait + box(b"jp2c", codestream, wide), JPEG_2000, SIZE, 1, 8, "x")
+    with pytest.raises(ValueError, match="they are of 31000 x 31000"):
+        check_codestream(head + bait + box(b"jp2c", huge, wide), JPEG_2000, SIZE, 1, 8, "x")
+    for broken in (head + bait, b"\0" + codestream, head + struct.pack(">I4s", 4, b"uuid") + codestream, head):
+        with pytest.raises(ValueError, match="have none: the file is damaged"):
+            check_codestream(broken, JPEG_2000, SIZE, 1, 8, "x")
+
+
 def rle(segments: list[bytes]) -> bytes:
     starts = np.cumsum([64, *map(len, segments)])[:-1]
     return struct.pack("<16I", len(segments), *starts, *[0] * (15 - len(segments))) + b"".join(segments)
