@@ -305,7 +305,7 @@ def _default_roi(model: ContourModel) -> str:
         return "center"
     point = "" if model.regions.point_side is None else " or a point (x, y)"
     raise ValueError(
-        f"Expected `roi` for {model.title}, which finds no region by itself: give a box (x0, y0, x1, y1){point}, in "
+        f"Expected `roi` for {model.name}, which finds no region by itself: give a box (x0, y0, x1, y1){point}, in "
         "pixels."
     )
 

@@ -125,10 +125,9 @@ class ContourModel:
     """A bundle, ready to outline.
 
     Attributes:
-        name: name of the bundle.
+        name: name of the bundle: that of its folder if it comes with this installation, otherwise that of its metadata,
+            since the bundle of every training is in a folder called ``bundle``.
         version: version of the bundle.
-        title: name of the bundle's metadata, for messages, in which ``bundle``, the folder of a training's bundle, says
-            little; ``name`` if the metadata has none.
         checkpoint: file of its weights.
         checkpoint_sha256: SHA-256 of that file.
         structures: the N structures that it outlines, from the innermost to the outermost.
@@ -156,7 +155,6 @@ class ContourModel:
 
     name: str
     version: str
-    title: str
     checkpoint: Path
     checkpoint_sha256: str
     structures: tuple[Structure, ...]
@@ -286,11 +284,10 @@ def load_model(
     structures = bundle_structures(metadata)
     digest = file_sha256(weights)
     border_mm = _border(config, len(structures)) if has_own_weights(weights, root, digest) else None
-    title = _title(metadata, root)
-    localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, title, chosen, batch_size)
+    name = _name(metadata, root)
+    localizer, localizer_sha256, no_localizer = _load_localizer(localizer, root, name, chosen, batch_size)
     return ContourModel(
-        name=root.name,
-        title=title,
+        name=name,
         version=str(metadata.get("version", ""))[:64] or "unknown",
         checkpoint=weights,
         checkpoint_sha256=digest,
@@ -373,12 +370,12 @@ def weights_sha256(root: Path, checkpoint: str | os.PathLike[str] | None = None)
 
 
 def _load_localizer(
-    localizer: Any, root: Path, title: str, device: torch.device, batch_size: int
+    localizer: Any, root: Path, name: str, device: torch.device, batch_size: int
 ) -> tuple[Localizer | None, str, str]:
     """The localizer with its weights and their SHA-256, or None and the reason; it is not needed for given regions."""
     path = root / "models" / "localizer.pt"
     if localizer is None:
-        return None, "", f'the bundle "{title}" has no localizer'
+        return None, "", f'the bundle "{name}" has no localizer'
     if not isinstance(localizer, Localizer):
         raise ValueError(
             f"Expected the localizer of {root} to be a monai_acdr.inferers.Localizer, but its "
@@ -472,7 +469,7 @@ def name_structures(model: ContourModel, names: str | Sequence[str] | None) -> C
     names = [names] if isinstance(names, str) else list(names)
     if len(names) != len(model.structures):
         raise ValueError(
-            f"Expected a name for each structure of {model.title} ({model.label}), but got {len(names)}: give "
+            f"Expected a name for each structure of {model.name} ({model.label}), but got {len(names)}: give "
             f"--structure {len(model.structures)} times, from the innermost to the outermost."
         )
     structures = tuple(map(named_structure, names))
@@ -489,10 +486,12 @@ def _channels(metadata: Mapping[str, Any], path: Path) -> int:
     return value or 1
 
 
-def _title(metadata: Mapping[str, Any], root: Path) -> str:
-    """The bundle's name in its metadata, on one line; the folder's if there is none that can be printed."""
+def _name(metadata: Mapping[str, Any], root: Path) -> str:
+    """The bundle's name in its metadata, if it is one of 64 characters, as DICOM takes them; otherwise the folder's."""
     value = metadata.get("name")
-    return value.strip()[:80] if isinstance(value, str) and value.strip() and value.isprintable() else root.name
+    if root.name in bundle_names() or not isinstance(value, str) or not value.strip() or not value.isprintable():
+        return root.name
+    return value.strip().replace("\\", "/")[:64]  # a backslash separates values in DICOM
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:

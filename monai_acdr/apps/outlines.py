@@ -408,7 +408,7 @@ def _spread(spread: Tensor) -> np.ndarray:
 def _check_structures(evolution: np.ndarray, model: ContourModel) -> None:
     if evolution.shape[1] != len(model.structures):
         raise ValueError(
-            f"Expected the network of {model.title} to give a contour for each of its {len(model.structures)} "
+            f"Expected the network of {model.name} to give a contour for each of its {len(model.structures)} "
             f"structure(s), {model.label}, but it gives {evolution.shape[1]}: name each in channel_def of its "
             "metadata.json."
         )

@@ -188,7 +188,7 @@ def _without_foreign_names(model: ContourModel, inputs: Inputs, named: bool) -> 
     number = len(model.structures)
     labels = [TISSUE.label] if number == 1 else [f"{TISSUE.label} {n + 1}" for n in range(number)]
     message = (
-        f"{model.title} was trained on {model.modality} images, and these are {', '.join(foreign)}: its contours are "
+        f"{model.name} was trained on {model.modality} images, and these are {', '.join(foreign)}: its contours are "
         f"called {' and '.join(labels)}, not {model.label}. Give --structure to name them, or another --model."
     )
     model = replace(model, structures=tuple(replace(TISSUE, label=label) for label in labels))

@@ -431,7 +431,7 @@ def agreement(
             contour_model = load_model(contour_model, options.checkpoint, options.device, options.batch_size)
         if LV_ENDOCARDIUM not in contour_model.structures:
             raise ValueError(
-                f"Expected a bundle that outlines {LV_ENDOCARDIUM.label}, but {contour_model.title} outlines "
+                f"Expected a bundle that outlines {LV_ENDOCARDIUM.label}, but {contour_model.name} outlines "
                 f"{contour_model.label}: choose another model."
             )
         hearts = find_hearts(studies, options.label, options.myocardium)

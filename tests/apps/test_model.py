@@ -257,9 +257,11 @@ def test_something_else_than_a_localizer(tiny_heart: Path, tmp_path: Path) -> No
             load_model(root, device="cpu")
     path.write_text(json.dumps({**config, "localizer": None}))
     model = load_model(root, device="cpu")
-    assert (model.name, model.title) == ("heart", "Left ventricle contours in cine MR (ACDR)")
-    assert model.no_localizer == f'the bundle "{model.title}" has no localizer'
+    assert model.name == model.algorithm.name == "Left ventricle contours in cine MR (ACDR)"
+    assert model.no_localizer == f'the bundle "{model.name}" has no localizer'
+    metadata = json.loads((root / "configs" / "metadata.json").read_text())
+    (root / "configs" / "metadata.json").write_text(json.dumps({**metadata, "name": "a\\b" * 99}))
+    assert load_model(root, device="cpu").name == ("a/b" * 99)[:64]  # as DICOM takes it
     for given in (7, " ", "two\nlines"):  # not a name: that of the folder
-        metadata = json.loads((root / "configs" / "metadata.json").read_text())
         (root / "configs" / "metadata.json").write_text(json.dumps({**metadata, "name": given}))
-        assert load_model(root, device="cpu").title == "heart"
+        assert load_model(root, device="cpu").name == "heart"

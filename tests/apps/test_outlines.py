@@ -90,7 +90,7 @@ def test_a_right_breast_is_seen_flipped(mammogram: Path, tiny_mass: Path) -> Non
 
 
 def test_auto_needs_a_localizer(mammogram: Path, tiny_mass: Path, study: Path, tiny_heart: Path) -> None:
-    named = r'bundle "Mass contours in mammograms, INbreast \(ACDR\)" has no localizer; give --roi box X0 Y0 X1 Y1, in'
+    named = r'bundle "inbreast_mass_acdr" has no localizer; give --roi box X0 Y0 X1 Y1, in'
     with pytest.raises(ValueError, match=named):
         outline_frames(parse_region("auto"), read_inputs(mammogram), load_model(tiny_mass, device="cpu"), None)
     model = replace(load_model(tiny_heart, device="cpu"), localizer=None, no_localizer="it was left out")

@@ -137,6 +137,8 @@ def test_the_other_commands_take_the_bundle(trained: tuple[Path, Any, list[str]]
     assert again["num_cases"] == result.held_out
     report = segment(disks / "images" / "im02.png", tmp_path / "segmented", bundle, roi="box 28 28 68 68", device="cpu")
     assert report.structures == ("bright disk",)
+    document = json.loads((tmp_path / "segmented" / "contours.json").read_text())
+    assert document["algorithm"]["name"] == report.model["name"] == "Contours of bright disk (ACDR)"
     assert report.frames[0].region == (48.0, 48.0, 48.0, 48.0)  # 1.2 times as large
     named = r'and the bundle "Contours of bright disk \(ACDR\)" has no localizer; give --roi box X0 Y0 X1 Y1, in pixels'
     with pytest.raises(ValueError, match=named):

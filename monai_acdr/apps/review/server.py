@@ -479,7 +479,7 @@ def _model_structures(model: ContourModel, review: Review) -> list[int]:
     numbers = [labels.index(s.label.casefold()) for s in model.structures if s.label.casefold() in labels]
     if len(numbers) < len(model.structures):
         raise ValueError(
-            f"Expected a model that outlines {' and '.join(s.label for s in review.structures)}, but {model.title} "
+            f"Expected a model that outlines {' and '.join(s.label for s in review.structures)}, but {model.name} "
             f"outlines {model.label}: start the review with another --model."
         )
     return numbers
