@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -85,6 +85,18 @@ model_option = click.option(
     "only bundles that you trust.",
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing results.")
+
+
+def _named(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Refuse an empty name, which would be the working folder: mostly a variable of a script that is not set."""
+    if not value:
+        raise click.BadParameter("Expected the name of a folder, but it is empty: give . for the folder you are in.")
+    return value
+
+
+def output_option(text: str) -> Callable[[Any], Any]:
+    """``--output FOLDER`` with a help text."""
+    return click.option("-o", "--output", required=True, callback=_named, metavar="FOLDER", help=text)
 
 
 def _enter_budget(ctx: click.Context, _parameter: click.Parameter, value: float | None) -> None:
@@ -227,7 +239,7 @@ Examples:
 """,
 )
 @click.argument("study")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Output folder; created when missing.")
+@output_option("Output folder; created when missing.")
 @model_option
 @click.option("--checkpoint", metavar="FILE", help="Other weights than the bundle's models/model.pt.")
 @click.option(
@@ -402,7 +414,7 @@ After any kind of end, the same command continues with the missing studies.
 """,
 )
 @click.argument("source", required=False)
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Output folder; created when missing.")
+@output_option("Output folder; created when missing.")
 @click.option("--watch", metavar="URL", help="Follow an Orthanc server instead: outline studies as they arrive.")
 @click.option(
     "--rules", metavar="JSON", help="With --watch: which studies go through which bundle, with which options."
@@ -609,7 +621,7 @@ A stopped run continues when the same command is run again.
 """,
 )
 @click.argument("data")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where the bundle, its card and metrics go.")
+@output_option("Where the bundle, its card and metrics go.")
 @click.option("--folds", type=click.IntRange(1), help="Cross-validate by patient. Default: a fifth is held out.")
 @click.option("--plan", metavar="FILE", help="A plan.json of an earlier run, edited. Default: made from the data.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the objects. Default: the plan's.")
@@ -666,7 +678,7 @@ Examples:
 """,
 )
 @click.argument("dataset")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where metrics.json and metrics.csv go.")
+@output_option("Where metrics.json and metrics.csv go.")
 @model_option
 @click.option("--group", help="Group of the data set, such as validation. Default: the bundle's.")
 @click.option("--roi", help="label, center or box, where the bundle has a choice. Default: the bundle's.")
@@ -725,7 +737,7 @@ Examples:
 """,
 )
 @click.argument("studies")
-@click.option("-o", "--output", required=True, metavar="FOLDER", help="Where agreement.csv, .json and .png go.")
+@output_option("Where agreement.csv, .json and .png go.")
 @model_option
 @click.option(
     "-r",

@@ -41,6 +41,7 @@ from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
 from monai_acdr.apps.study_files import find_series, left_out_images
 from monai_acdr.data import write_contour
 from monai_acdr.data.image_headers import check_complete
+from monai_acdr.data.nifti import is_nifti
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.seg import THRESHOLD
@@ -195,11 +196,11 @@ def _document_frame(parts: Sequence[tuple[int, LayerFrame]]) -> FrameContours:
         )
     drawn = [(number, frame, vertices) for number, frame in parts for vertices in frame.contours or ()]
     world: tuple[np.ndarray, ...] | None = None
-    if first.affine is not None:
+    if all(frame.world is not None for _, frame in parts):
+        world = tuple(points for _, frame in parts for points in frame.world or ())
+    elif first.affine is not None:
         affine = torch.from_numpy(first.affine)
         world = tuple(pixel_to_world(torch.from_numpy(vertices), affine).numpy() for _, _, vertices in drawn)
-    elif all(frame.world is not None for _, frame in parts):
-        world = tuple(points for _, frame in parts for points in frame.world or ())
     return FrameContours(
         first.name,
         first.size or (0, 0),
@@ -400,6 +401,11 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
     """All frames of a study, notes about unusable files, and the paths of the unusable images."""
     if images is None:
         return [], [], []
+    if is_nifti(Path(images)):
+        raise ValueError(
+            f"Expected DICOM images, but {images} is a NIfTI volume: leave --images out. The contours of a volume have "
+            "their places in mm in the contour document, and a mask in its affine."
+        )
     series, skipped = find_series(Path(images), anatomy_only=False)
     notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in _NOTED]
     return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
@@ -470,6 +476,9 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
     if goal.name == "nifti" and len(changed) > 1:
         named = "; ".join(f"{number} is {layer.structure.label}" for number, layer in enumerate(changed, start=1))
         lost.append(f"A pixel has one label: {named}, each without the structures that lie within it.")
+    frames = changed[0].frames
+    if goal.name == "nifti" and len(frames) > 1 and any(frame.affine is None for frame in frames):
+        lost.append(f"Nothing says where the {len(frames)} frames lie: each is a slice, 1 mm from the next.")
     if goal.holds == "masks" and not any(_has_pixels(layer, fractional) for layer in changed):
         raise ValueError(
             f"Expected at least one pixel to be covered by half, but none of {source} is. {' '.join(lost[:1])}".strip()

@@ -51,6 +51,7 @@ __all__ = [
     "frame_names",
     "is_plain_name",
     "match_frames",
+    "plain_name",
     "read_contour_document",
     "structure_of",
     "write_contour_document",
@@ -58,6 +59,9 @@ __all__ = [
 
 MAX_NAME = 128
 """Limit of a frame's name in characters: files are named after it."""
+
+UNSAFE_CHARACTERS = frozenset('/\\:*?"<>|')
+"""Characters that no frame's name has: some systems have no files with them."""
 
 SUNNYBROOK_NAME = re.compile(r"IM-\d{1,6}-(\d{1,6})-([io])contour-[a-z]{1,16}", re.IGNORECASE)
 """Names of Sunnybrook's contour files: the number of the image, and i for endocardium, o for epicardium."""
@@ -70,9 +74,18 @@ def check_name(name: str) -> str:
         ValueError: for anything but 1 to 128 printable characters that name neither a folder nor a hidden file.
     """
     plain = isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable() and name.strip(" .") == name
-    if not plain or set(name) & set('/\\:*?"<>|'):
-        raise ValueError(f"Expected the name of a frame to be a plain file name, but got {name!r}.")
+    if not plain or set(name) & UNSAFE_CHARACTERS:
+        raise ValueError(
+            f"Expected the name of a frame to be a plain file name, but got {name!r}: rename it. A name has up to "
+            f"{MAX_NAME} printable characters, none of {' '.join(sorted(UNSAFE_CHARACTERS))}, and neither begins nor "
+            "ends with a space or a dot."
+        )
     return name
+
+
+def plain_name(name: str) -> str:
+    """The name with "_" in place of characters that no frame's name has, without spaces and dots about it."""
+    return "".join("_" if each in UNSAFE_CHARACTERS or not each.isprintable() else each for each in name).strip(" .")
 
 
 def frame_names(sources: Sequence[SourceFrame]) -> list[str]:

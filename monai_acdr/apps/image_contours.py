@@ -176,8 +176,7 @@ def outline_images(
     for index, pixels in enumerate(images):
         affine = _affine(pixels)
         affines.append(affine)
-        values = torch.as_tensor(pixels).detach().cpu().numpy()
-        placed = make_image(values, torch.eye(4, dtype=torch.float64) if affine is None else affine)
+        placed = make_image(_values(pixels), torch.eye(4, dtype=torch.float64) if affine is None else affine)
         frames.append(Frame(f"image-{index + 1:04d}", placed, spacings[index], laterality=sides[index]))
     outlines = outline_frames(requests, Inputs("arrays", frames, []), model, None, none_is_an_error=False)
     results = [_result(model, *parts) for parts in zip(frames, affines, outlines, requests, strict=True)]
@@ -259,6 +258,18 @@ def _channels_last(image: ImageLike) -> ImageLike:
     if isinstance(image, MetaTensor):
         return MetaTensor(image.as_tensor().movedim(0, -1), affine=image.affine)
     return image.movedim(0, -1) if isinstance(image, Tensor) else np.moveaxis(image, 0, -1)
+
+
+def _values(image: ImageLike) -> np.ndarray:
+    """Gray values as an array, whatever their byte order, strides and precision."""
+    if isinstance(image, Tensor):
+        image = image.detach().cpu()
+        values = (image.float() if image.is_floating_point() else image).resolve_conj().resolve_neg().numpy()
+    else:
+        values = np.asarray(image)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"Expected gray values as whole or real numbers, but got {values.dtype}: convert them.")
+    return values
 
 
 def _affine(image: ImageLike) -> Tensor | None:

@@ -15,7 +15,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch import Tensor
 
-from monai_acdr.apps.documents import frame_names, is_plain_name
+from monai_acdr.apps.documents import frame_names, is_plain_name, plain_name
 from monai_acdr.apps.study_files import Skipped, choose_series, find_series, left_out, left_out_images, not_a_file
 from monai_acdr.data import read_mammogram
 from monai_acdr.data.files import check_regular_file, walk_files
@@ -25,6 +25,7 @@ from monai_acdr.data.pictures import PICTURE_FORMATS, read_picture_frames
 from monai_acdr.dicom import SourceFrame, read_gray_frames
 from monai_acdr.dicom.elements import code, text
 from monai_acdr.dicom.source import slice_numbers
+from monai_acdr.geometry import pixel_to_world
 from monai_acdr.measures import Finding, FrameHeader
 from monai_acdr.plausibility import UNKNOWN, check_spacing, image_kind
 from monai_acdr.read_budget import ReadBudget
@@ -143,6 +144,14 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """(H, W)."""
         return int(self.image.shape[-2]), int(self.image.shape[-1])
+
+    def to_world(self, contours: Sequence[np.ndarray]) -> tuple[np.ndarray, ...] | None:
+        """(K, 3) points in mm, LPS, of contours (K, 2) in pixels; None for an image without a place in the patient."""
+        if self.source is not None:
+            return tuple(map(self.source.to_world, contours)) if self.source.has_place else None
+        if self.header is None:
+            return None
+        return tuple(pixel_to_world(torch.from_numpy(points), self.image.affine).numpy() for points in contours)
 
 
 @dataclass(frozen=True, eq=False)
@@ -438,26 +447,28 @@ def _read_pictures(
             pages = [make_image(pixels, scale) for pixels in read_picture_frames(file, color)]
         except (OSError, ValueError) as error:
             if files == [path]:
-                raise _refusal(error) from None
+                raise _refusal(error, file) from None
             skipped.append(Skipped(file.name, "unreadable", str(error).replace(str(file), file.name)))
             continue
         for number, page in enumerate(pages, start=1):
             budget.add_pixels(page.shape)
             page_name = "" if len(pages) == 1 else f"-page-{number:04d}"
-            frames.append(Frame(f"{file.stem}{page_name}", page, spacing))
+            frames.append(Frame(plain_name(f"{file.stem}{page_name}"), page, spacing))
             folders = file.relative_to(path).parts[:-1] if file != path else ()
-            with_folders.append("-".join([*folders, file.stem]) + page_name)
-    if _are_unique([frame.name for frame in frames]):
-        return frames
-    numbered = [f"frame-{number:04d}" for number in range(1, len(frames) + 1)]
-    names = with_folders if _are_unique(with_folders) and all(map(is_plain_name, with_folders)) else numbered
+            with_folders.append(plain_name("-".join([*folders, file.stem]) + page_name))
+    names = [frame.name for frame in frames]
+    if not _can_name(names):
+        numbered = [f"frame-{number:04d}" for number in range(1, len(frames) + 1)]
+        names = with_folders if _can_name(with_folders) else numbered
     return [replace(frame, name=name) for frame, name in zip(frames, names, strict=True)]
 
 
-def _are_unique(names: Sequence[str]) -> bool:
-    return len({name.casefold() for name in names}) == len(names)
+def _can_name(names: Sequence[str]) -> bool:
+    """Whether files can have these names, all in one folder."""
+    return len({name.casefold() for name in names}) == len(names) and all(map(is_plain_name, names))
 
 
-def _refusal(error: OSError | ValueError) -> ValueError:
+def _refusal(error: OSError | ValueError, file: Path) -> ValueError:
     """Error for a single file, which may not be meant as a picture."""
-    return ValueError(str(error).replace("Expected a picture (", "Expected a DICOM, NIfTI or picture file ("))
+    text = str(error).replace("Expected a picture (", "Expected a DICOM, NIfTI or picture file (")
+    return ValueError(text if str(file) in text else text.replace("the image", f"the image {file}", 1))

@@ -20,7 +20,9 @@ import numpy as np
 import torch
 
 from monai_acdr.apps.documents import (
+    DECIMALS,
     SUNNYBROOK_NAME,
+    WORLD_TOLERANCE_MM,
     FrameContours,
     check_name,
     frame_names,
@@ -523,6 +525,9 @@ STEP_TOLERANCE_MM = 0.02
 AXIS_TOLERANCE_MM = 1e-4
 """Largest difference in mm of the steps from pixel to pixel between slices of one volume."""
 
+RIGHT_ANGLE = 0.01
+"""Largest cosine between rows and columns, and largest relative difference of the steps from the spacing."""
+
 
 def read_volume(path: Path, sources: Sequence[SourceFrame]) -> list[Layer]:
     """Read a mask with the values 0 and 1 (or another value), shares in [0, 1], or whole numbers that are labels.
@@ -768,15 +773,45 @@ def read_layers(
 def _read_document(path: Path) -> list[Layer]:
     """A layer for each structure; a structure without contours gives an empty layer."""
     document = read_contour_document(path)
+    planes = {id(frame): _fitted_plane(frame) for frame in document.frames}
     layers = []
     for number, structure in enumerate(document.structures):
         frames = [frame for frame in document.frames if not frame.contours or number in frame.indices]
-        items = [frame.of_structure(number) for frame in frames]
-        layers.append(Layer(structure, tuple(map(_document_frame, items)), document.algorithm, number=number + 1))
+        items = [_document_frame(frame.of_structure(number), planes[id(frame)]) for frame in frames]
+        layers.append(Layer(structure, tuple(items), document.algorithm, number=number + 1))
     return layers
 
 
-def _document_frame(item: FrameContours) -> LayerFrame:
+def _fitted_plane(frame: FrameContours) -> np.ndarray | None:
+    """(4, 4) MONAI affine that maps a frame's vertices in pixels to those in mm, None where it does not follow.
+
+    A document has no affine, but each of its vertices twice: origin and directions are those of least squares. They
+    follow where the vertices span an area, large enough that their digits give the place of the image's corners, and
+    where they agree with each other and with the frame's spacing.
+    """
+    if frame.world is None or not frame.contours:
+        return None
+    pixels, world = np.concatenate(frame.contours), np.concatenate(frame.world)
+    middle = pixels.mean(axis=0)
+    pairs = np.column_stack([np.ones(len(pixels)), pixels - middle])
+    (center, along_row, along_column), _, rank, singular = np.linalg.lstsq(pairs, world, rcond=None)
+    if rank < 3 or 10.0**-DECIMALS * max(frame.size) > STEP_TOLERANCE_MM * singular[-1]:
+        return None
+    steps = np.array([np.linalg.norm(along_column), np.linalg.norm(along_row)])
+    distance = np.abs(pairs @ [center, along_row, along_column] - world).max()
+    if distance > WORLD_TOLERANCE_MM or abs(along_row @ along_column) > RIGHT_ANGLE * steps.prod():
+        return None
+    if frame.spacing is not None and not np.allclose(steps, frame.spacing, rtol=RIGHT_ANGLE):
+        return None
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = along_column, along_row
+    affine[:3, 2] = np.cross(along_row, along_column) / steps.prod()
+    affine[:3, 3] = center + (0.5 - middle[0]) * along_row + (0.5 - middle[1]) * along_column
+    affine[:2] *= -1  # LPS to RAS
+    return affine
+
+
+def _document_frame(item: FrameContours, affine: np.ndarray | None) -> LayerFrame:
     unheld = [
         *("repairs" for names in item.repairs if names),
         *("confidence" for value in item.confidence if value is not None),
@@ -789,6 +824,7 @@ def _document_frame(item: FrameContours) -> LayerFrame:
         item.size,
         item.contours,
         spacing=item.spacing,
+        affine=affine,
         world=item.world,
         sop_instance_uid=item.sop_instance_uid,
         frame=item.frame,

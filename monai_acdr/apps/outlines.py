@@ -50,6 +50,9 @@ LOCATED_SCALE = 2.5
 right. On 44 frames of Sunnybrook's training group, enlarged by 4, the mean Dice is 0.876, 0.882, 0.886, 0.888, 0.886
 and 0.875 with 2, 2.2, 2.5, 2.75, 3 and 3.5; 0.888 with the fixed side on the frames as they are."""
 
+MAX_NOTICED = 2
+"""Number of the input's findings in the message that nothing was outlined: a report, which has all, is not written."""
+
 NO_VENTRICLE, NO_OBJECT = "no ventricle found", "no object found"
 _ALIGN = AlignLaterality("L")
 
@@ -150,9 +153,10 @@ def outline_frames(
     if none_is_an_error and not any(outline.final is not None for outline in outlines):
         reasons = sorted({outline.reason for outline in outlines})
         anyway = "" if NO_CONTRAST in reasons else ", or with ROI auto --all-frames (all_frames=True) to outline anyway"
+        noticed = "".join(f" The input has a finding: {finding.text}." for finding in inputs.findings[:MAX_NOTICED])
         raise ValueError(
             f"Expected something to outline, but no frame has a contour: {'; '.join(reasons)}. Check the "
-            f"image{'' if len(outlines) == 1 else 's'}, or give another region{anyway}."
+            f"image{'' if len(outlines) == 1 else 's'}, or give another region{anyway}.{noticed}"
         )
     return outlines
 

@@ -808,7 +808,7 @@ def _document(results: Results) -> ContourDocument:
                 frame.spacing,
                 sop_instance_uid=None if source is None else source.key[0],
                 frame=1 if source is None else source.frame,
-                world=tuple(map(source.to_world, contours)) if source is not None and source.has_place else None,
+                world=frame.to_world(contours),
                 spread=None if outline.spread is None else tuple(outline.spread),
                 structures=tuple(range(len(contours))),
                 confidence=(outline.confidence,) * len(contours),

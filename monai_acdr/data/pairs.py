@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
 from monai_acdr.data.mask_outline import MaskOutline, file_size, object_outlines
 from monai_acdr.data.mask_values import (
+    NESTED_SHARE,
     LabelPlan,
     MaskFacts,
     find_label_plan,
@@ -54,7 +56,7 @@ _logger = logging.getLogger(__name__)
 KEPT_KINDS = (
     *("paired_by_order", "several_objects", "ambiguous_pair", "smooth_mask", "jpeg_mask", "mask_format", "specks"),
     *("object_at_border", "patient_in_two_groups", "hole_ignored", "contour_clipped", "other_channel"),
-    "inverted_mask",
+    *("inverted_mask", "structures_apart"),
 )
 """Findings about what was kept."""
 
@@ -416,8 +418,21 @@ def _items(
         return
     for name, mask in masks.items():
         _check_objects(item["name"], "" if len(masks) == 1 else f" ({name})", mask, report)
+    _check_nested(item["name"], masks, report)
     is_lazy = is_dicom_file(frame.pair.mask) and len(masks) == 1
     yield item | ({"contour": MaskOutline(frame.mask, frame.size)} if is_lazy else {"label": frame.mask})
+
+
+def _check_nested(name: str, masks: Mapping[str, np.ndarray], report: QualityReport) -> None:
+    """A finding where a structure is not inside the next one, as classes of objects side by side are not."""
+    present = [(structure, mask) for structure, mask in masks.items() if mask.any()]
+    apart = [
+        f"{inner} is not inside {outer}"
+        for (inner, mask), (outer, around) in pairwise(present)
+        if np.count_nonzero(mask & around) < NESTED_SHARE * np.count_nonzero(mask)
+    ]
+    if apart:
+        report.add("structures_apart", name, "; ".join(apart))
 
 
 def _check_objects(name: str, structure: str, mask: np.ndarray, report: QualityReport) -> None:

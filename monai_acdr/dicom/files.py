@@ -350,8 +350,11 @@ def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:
             else:
                 dataset.save_as(str(temporary), enforce_file_format=True)
         except Exception as error:  # copied values of a broken source; messages quote them
-            if is_system_error(error):
-                raise
+            cause: BaseException | None = error
+            while cause is not None:  # pydicom makes new errors, which name the element and have no number
+                if is_system_error(cause):
+                    raise cause from None
+                cause = cause.__cause__
             raise ValueError(
                 f"Expected values that a DICOM file can hold, but {path} cannot be written ({type(error).__name__}): "
                 "correct the headers of the images."

@@ -560,3 +560,34 @@ def test_reports_are_json() -> None:
         "skipped": ["y"],
         "findings": ["z"],
     }
+
+
+def test_a_document_in_mm_becomes_a_volume_in_its_place(images: Path, tmp_path: Path) -> None:
+    sources = sorted(
+        read_sources(images.glob("*.dcm")),
+        key=lambda source: (source.affine[:3, 3].round(decimals=3).tolist(), int(source.path.stem)),
+    )
+    frames = tuple(
+        FrameContours(str(n), (60, 80), (SHAPE + 0.5 * n,), source.spacing, world=(source.to_world(SHAPE + 0.5 * n),))
+        for n, source in enumerate(sources)
+    )
+    document = write_contour_document(tmp_path / "a.json", ContourDocument((LV_ENDOCARDIUM,), frames, None))
+    assert convert(document, tmp_path / "a.nii.gz").lost == ()
+    volume = nib.load(tmp_path / "a.nii.gz")
+    assert volume.shape == (80, 60, 2, 2)  # two slices of two phases, not four slices
+    ras = sources[2].affine.numpy()  # the second slice: (row, column) to mm
+    column, row = 17, 9
+    np.testing.assert_allclose((volume.affine @ [column, row, 1, 1])[:3], (ras @ [row, column, 0, 1])[:3], atol=2e-3)
+    drawn = contour_to_mask(torch.from_numpy(SHAPE + 1.5)[None], (60, 80), threshold=0.5)[0].numpy()
+    np.testing.assert_array_equal(np.asarray(volume.dataobj)[..., 1, 1].T, drawn)
+
+    unplaced = tuple(FrameContours(str(n), (60, 80), (SHAPE,)) for n in range(4))
+    write_contour_document(document, ContourDocument((LV_ENDOCARDIUM,), unplaced, None), overwrite=True)
+    lost = convert(document, tmp_path / "b.nii.gz").lost
+    assert lost == ("Nothing says where the 4 frames lie: each is a slice, 1 mm from the next.",)
+
+
+def test_a_volume_is_no_image_of_a_conversion(document: Path, tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((80, 60, 3), np.float32), np.eye(4)), tmp_path / "v.nii.gz")
+    with pytest.raises(ValueError, match=r"Expected DICOM images.*v\.nii\.gz is a NIfTI volume: leave --images out"):
+        convert(document, tmp_path / "c.nii.gz", tmp_path / "v.nii.gz")

@@ -132,7 +132,25 @@ def test_geojson_keeps_holes_and_closes_rings(tmp_path: Path) -> None:
         convert(tmp_path / "in.json", tmp_path / "out.coco.json")
 
 
+def test_markups_follow_the_mm_of_a_document(contours: Path, study: Path, tmp_path: Path) -> None:
+    """Without images: the plane of each frame is that of its vertices, given in pixels and in mm."""
+    convert(contours, tmp_path / "with.mrk.json", images=study)
+    convert(contours, tmp_path / "without.mrk.json")
+    curves, alone = (
+        [item["controlPoints"] for item in json.loads((tmp_path / name).read_text())["markups"]]
+        for name in ("with.mrk.json", "without.mrk.json")
+    )
+    for points, found in zip(curves, alone, strict=True):
+        expected = [point["position"] for point in points]
+        assert [point["position"] for point in found] == [pytest.approx(place, abs=1e-3) for place in expected]
+
+
 def test_markups_need_images(contours: Path, tmp_path: Path) -> None:
+    document = json.loads(contours.read_text())
+    for frame in document["frames"]:
+        for contour in frame["contours"]:
+            del contour["vertices_mm"]
+    contours.write_text(json.dumps(document))
     with pytest.raises(ValueError, match="Expected a place in mm for markups, .*--images"):
         convert(contours, tmp_path / "curves.mrk.json")
     (tmp_path / "curves.mrk.json").write_text('{"markups": []}')

@@ -58,6 +58,12 @@ def test_arrays_tensors_and_batches_agree(heart: ContourModel, pixels: np.ndarra
     assert one.shape == (2, 16, 2) and one.dtype == np.float64
     for image in (tensor, tensor[None], pixels.astype(np.float64), MetaTensor(tensor[None]), tensor.requires_grad_()):
         np.testing.assert_allclose(heart.outline(image, "center", spacing=1.5).vertices_px, one, atol=1e-4)
+    turned = np.ascontiguousarray(pixels[::-1, ::-1])[::-1, ::-1]  # negative strides
+    for image in (turned, pixels.astype(">f4"), tensor.detach().to(torch.float64)):
+        np.testing.assert_allclose(heart.outline(image, "center", spacing=1.5).vertices_px, one, atol=1e-4)
+    assert heart.outline(tensor.detach().bfloat16(), "center", spacing=1.5).vertices_px is not None
+    with pytest.raises(ValueError, match="whole or real numbers, but got complex64"):
+        heart.outline(pixels + 1j, "center", spacing=1.5)
     batch = heart.outline(tensor.detach().expand(3, 1, *SIZE), "center", spacing=[1.5, 1.5])
     assert isinstance(batch, list) and len(batch) == 3
     for contours in [*batch, *heart.outline([pixels, tensor], "center", spacing=1.5)]:

@@ -134,6 +134,17 @@ def test_pictures(tmp_path: Path, study: Path) -> None:
     assert {entry.kind for entry in mixed.skipped} == {"not_dicom"}
 
 
+def test_names_of_pictures_that_no_file_has_elsewhere(tmp_path: Path) -> None:
+    for name in ("2024-01-01 12:30", ' a"b? ', "ok", "x" * 129):
+        Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / f"{name}.png")
+    assert {frame.name for frame in read_inputs(tmp_path).frames} == {f"frame-000{n}" for n in range(1, 5)}
+    (tmp_path / ("x" * 129 + ".png")).unlink()
+    assert {frame.name for frame in read_inputs(tmp_path).frames} == {"a_b_", "2024-01-01 12_30", "ok"}
+    Image.fromarray(np.full((3, 4), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(ValueError, match=r"Expected the image .*nan\.tif to be finite"):
+        read_inputs(tmp_path / "nan.tif")
+
+
 def test_nifti(tmp_path: Path) -> None:
     affine = np.diag([-1.5, -2.0, 8.0, 1.0])
     path = tmp_path / "cine.nii.gz"
@@ -151,6 +162,8 @@ def test_nifti(tmp_path: Path) -> None:
     assert frame.spacing == pytest.approx((2.0, 1.5))
     assert frame.header.position == pytest.approx((0, 0, 8))  # LPS of voxel (0, 0, 1)
     assert frame.header.orientation == pytest.approx((1, 0, 0, 0, 1, 0))
+    (world,) = frame.to_world([np.array([[0.5, 0.5], [2.5, 0.5], [0.5, 3.5]])])
+    np.testing.assert_allclose(world, [[0, 0, 8], [3, 0, 8], [0, 6, 8]], atol=1e-6)  # 1.5 mm a column, 2 mm a row
 
 
 @pytest.mark.parametrize("signs", [(-1, -1, 1), (1, 1, -1), (-1, 1, 1), (1, -1, -1)])

@@ -221,6 +221,21 @@ def test_a_label_map_of_pictures(tmp_path: Path) -> None:
     assert np.array_equal(Compose(steps)(items[1])["label"].numpy(), [inner, outer])
 
 
+def test_classes_of_objects_side_by_side(tmp_path: Path) -> None:
+    """The other way around there is no finding: a ring about a disc is one structure around another."""
+    (tmp_path / "labels").mkdir()
+    for name, shift in (("a", 0), ("b", 4)):
+        left, right = _disc((20, 10 + shift), 6), _disc((20, 30 + shift), 6)
+        _save(tmp_path, f"{name}.png", left | right, "images")
+        Image.fromarray((left + 2 * right).astype(np.uint8)).save(tmp_path / "labels" / f"{name}.png")
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert [(each.kind, each.subject, each.text) for each in report.findings] == [
+        ("structures_apart", name, "label 1 is not inside label 2") for name in ("a", "b")
+    ]
+    assert [item["structures"] for item in items] == [("label 1", "label 2")] * 2
+
+
 def test_several_masks_of_an_image(tmp_path: Path) -> None:
     for name, center in (("a_mask", (12, 12)), ("a_mask_1", (28, 34)), ("b_mask", (20, 20))):
         _save(tmp_path, f"{name}.png", _disc(center, 7), ".")

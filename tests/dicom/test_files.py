@@ -59,6 +59,23 @@ def test_nothing_is_left_after_an_error(made: SimpleNamespace, tmp_path: Path, m
     assert [path.name for path in tmp_path.iterdir()] == ["a.dcm"]
 
 
+def test_a_full_disk_is_no_fault_of_the_headers(
+    made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pydicom names the element in an error of its own, without a number."""
+    dataset = read_dataset(made.image(tmp_path / "a.dcm"), header_only=True)
+
+    def full(self: pydicom.Dataset, name: str, **_: object) -> None:
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise OSError("With tag (7fe0,0010) got exception: No space left on device") from error
+
+    monkeypatch.setattr(type(dataset), "save_as", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*b\.dcm.*: free space"):
+        save_dataset(dataset, tmp_path / "b.dcm", overwrite=False)
+
+
 def test_what_is_no_dicom(tmp_path: Path) -> None:
     path = tmp_path / "a.dcm"
     path.write_bytes(b"no DICOM" * 100)

@@ -151,9 +151,7 @@ def _document(review: Review, study: Study) -> ContourDocument:
                 frame.spacing,
                 sop_instance_uid=None if source is None else source.key[0],
                 frame=1 if source is None else source.frame,
-                world=tuple(source.to_world(contour.vertices) for contour in contours)
-                if source is not None and source.has_place
-                else None,
+                world=frame.to_world([contour.vertices for contour in contours]),
                 spread=tuple(known.spread[number] for number in numbers)  # type: ignore[index]
                 if kept and known is not None and known.spread is not None
                 else None,

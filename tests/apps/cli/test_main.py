@@ -113,3 +113,10 @@ def test_standard_output_that_cannot_be_written() -> None:
 def test_help_does_not_wait_for_torch() -> None:
     code = "import sys; from monai_acdr.apps.cli import main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_python_runs_the_package_as_the_command() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "monai_acdr", "--version"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split()[-1] == __version__

@@ -68,3 +68,10 @@ def test_the_budget_is_in_force_until_the_command_has_ended() -> None:
 @pytest.mark.parametrize("name", ["segment", "convert", "evaluate"])
 def test_commands_that_read_have_the_budget(name: str) -> None:
     assert "--read-budget MIB" in CliRunner().invoke(main, [name, "--help"]).output
+
+
+@pytest.mark.parametrize("command", ["segment", "cohort", "train", "evaluate", "agreement"])
+def test_an_output_folder_without_a_name(command: str) -> None:
+    """Mostly a variable of a script that is not set: the results would lie in the working folder."""
+    done = CliRunner().invoke(main, [command, "SOURCE", "--output", ""])
+    assert done.exit_code == 2 and "Expected the name of a folder, but it is empty" in done.output
