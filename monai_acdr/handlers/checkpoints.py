@@ -457,7 +457,7 @@ idist, _ = optional_import("ignite", IgniteInfo.OPT_IMPORT_VERSION, min_version,
 def check_new_training(
     path: str | os.PathLike[str], best_path: str | os.PathLike[str] | None = None, resume: bool = False
 ) -> None:
-    """Refuse a training that would write over another one, or that has nothing to resume.
+    """Refuse a training that would write over another one, has nothing to resume, or cannot write its files.
 
     :class:`TrainingCheckpoint` checks it when the training starts, and the bundles before they read any data.
 
@@ -467,10 +467,20 @@ def check_new_training(
         resume: continue from ``path``.
 
     Raises:
-        FileExistsError: when ``path`` or ``best_path`` exists and ``resume`` is False.
+        FileExistsError: when ``path`` or ``best_path`` exists and ``resume`` is False, or another process trains into
+            one of them.
         FileNotFoundError: when ``path`` does not exist and ``resume`` is True.
+        OSError: when their folder cannot be made or written.
     """
     state = Path(path)
+    _check_files(state, best_path, resume)
+    if idist.get_rank() == 0:
+        for file in (state, best_path):
+            if file is not None and claim_file(file):
+                release_file(file)  # until the training starts, which may be never
+
+
+def _check_files(state: Path, best_path: str | os.PathLike[str] | None, resume: bool) -> None:
     if resume:
         if not state.is_file():
             raise FileNotFoundError(

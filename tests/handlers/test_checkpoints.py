@@ -19,9 +19,11 @@ from ignite.engine import Engine, Events
 from monai.optimizers import WarmupCosineSchedule
 from torch import nn
 
+import monai_acdr.files as claims
 from monai_acdr.handlers import (
     EpochSeed,
     TrainingCheckpoint,
+    check_new_training,
     count_members,
     join_checkpoints,
     load_checkpoint,
@@ -588,3 +590,23 @@ def test_leftovers_of_a_killed_training_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_text("half")
     Training(tmp_path).run(1)
     assert sorted(os.listdir(tmp_path)) == ["last.pt", "model.pt"]
+
+
+def test_a_training_that_cannot_start_is_refused_before_it_reads_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "CLAIM_SECONDS", 0.0)
+    check_new_training(tmp_path / "new" / "last.pt", tmp_path / "new" / "model.pt")
+    assert [path.name for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")] == []
+    other = claims._Lock(claims._lock_of(tmp_path / "new" / "model.pt.claim"))  # as another process has it
+    assert other.acquire()
+    with pytest.raises(FileExistsError, match=r"no other process at work on .*model\.pt, but one is: wait"):
+        check_new_training(tmp_path / "new" / "last.pt", tmp_path / "new" / "model.pt")
+    other.release()
+    check_new_training(tmp_path / "new" / "last.pt", tmp_path / "new" / "model.pt")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        check_new_training(tmp_path / "file" / "last.pt")
+    with pytest.raises(FileNotFoundError, match="Expected a training to resume"):
+        check_new_training(tmp_path / "absent" / "last.pt", resume=True)
+    assert not (tmp_path / "absent").exists()
