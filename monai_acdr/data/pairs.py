@@ -53,6 +53,9 @@ __all__ = ["PairOptions", "list_pair_items", "pair_folder_data_list"]
 
 _logger = logging.getLogger(__name__)
 
+MAX_NAMED = 5
+"""Number of classes that a note names."""
+
 KEPT_KINDS = (
     *("paired_by_order", "several_objects", "ambiguous_pair", "smooth_mask", "jpeg_mask", "mask_format", "specks"),
     *("object_at_border", "patient_in_two_groups", "hole_ignored", "contour_clipped", "other_channel"),
@@ -510,6 +513,11 @@ def _outline_items(outlines: Sequence[Any], min_area: float, report: QualityRepo
                 "label_values": ((1,),),
             }
         )
+    classes = Counter(item["class_name"] for item in items)
+    if len(classes) > 1:
+        counts = ", ".join(f"{name[:40]!r} {number}" for name, number in classes.most_common(MAX_NAMED))
+        more = f" and {len(classes) - MAX_NAMED} more" if len(classes) > MAX_NAMED else ""
+        report.note(f"objects of {len(classes)} classes ({counts}{more}): one item per object, one kind in a training")
     return items
 
 

@@ -151,6 +151,20 @@ def test_coco(tmp_path: Path) -> None:
     assert report.layout == "coco"
 
 
+def test_coco_of_several_classes(tmp_path: Path) -> None:
+    """Objects of all classes are used together, which is said, with their numbers."""
+    _image(tmp_path / "a.png")
+    content = _coco(categories=[{"id": 3, "name": "nucleus"}, {"id": 4, "name": "debris"}])
+    content["annotations"] += [content["annotations"][0], content["annotations"][0] | {"category_id": 4}]
+    _write(tmp_path / "instances.json", content)
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report)
+    assert [item["class_name"] for item in items] == ["nucleus", "nucleus", "debris"]
+    assert report.notes == [
+        "objects of 2 classes ('nucleus' 2, 'debris' 1): one item per object, one kind in a training"
+    ]
+
+
 def test_coco_of_another_size_or_place(tmp_path: Path) -> None:
     _image(tmp_path / "a.png")
     images = [{"id": 7, "file_name": "a.png", "height": 20, "width": 48}, {"id": 8, "file_name": "../../a.png"}]
