@@ -20,7 +20,15 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from monai_acdr import __version__
 
-__all__ = ["Algorithm", "copy_identity", "new_result", "new_uid", "repeatable_uids", "without_identity"]
+__all__ = [
+    "Algorithm",
+    "copy_identity",
+    "long_string",
+    "new_result",
+    "new_uid",
+    "repeatable_uids",
+    "without_identity",
+]
 
 _REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -47,9 +55,25 @@ _FORMATS = {
 """Anonymizers leave dates such as 20120000, which no validator and few viewers accept: such values are left empty."""
 
 
+LONGEST_NAME = 64
+"""Characters of a value of VR LO, and of each of the three groups of one of VR PN (PS3.5 6.2)."""
+
+
+def long_string(text: str, longest: int = LONGEST_NAME) -> str:
+    """Text as one value of VR LO or SH (PS3.5 6.2): without backslashes, which separate values, and control characters.
+
+    Args:
+        text: any text.
+        longest: characters of the result, at most.
+    """
+    return re.sub(r"[\\\x00-\x1f\x7f-\x9f]", " ", text).strip()[:longest].rstrip()
+
+
 @dataclass(frozen=True)
 class Algorithm:
     """Producer of the contours, written as equipment and as algorithm identification.
+
+    Texts are kept as far as DICOM can hold them (:func:`long_string`): bundles may have any name.
 
     Attributes:
         name: of the algorithm, such as the bundle's name.
@@ -69,6 +93,11 @@ class Algorithm:
     model_name: str = "monai_acdr"
     software_version: str = __version__
     reader: str = ""
+
+    def __post_init__(self) -> None:
+        for key in ("name", "version", "manufacturer", "model_name", "software_version"):
+            object.__setattr__(self, key, long_string(getattr(self, key)) or "unknown")
+        object.__setattr__(self, "reader", long_string(self.reader, 3 * LONGEST_NAME + 2))
 
     family = Code("123110", "DCM", "Artificial Intelligence")
     """CID 7162."""

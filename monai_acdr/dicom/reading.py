@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 _MAX_SHOWN = 20
+_UNSPACED = re.compile(r"[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f]+")
+"""Words of kana, hangul and the unified ideographs."""
 
 
 @contextmanager
@@ -97,11 +99,28 @@ def element_label(holder: Dataset, keyword: str, dataset: Dataset, otherwise: st
         content = " ".join(map(str, value))
     else:
         content = element_text(holder, keyword, path)
-    text = "".join(letter if letter.isprintable() else " " for letter in content[:64])
-    identity = f"{dataset.get('PatientName') or ''}^{dataset.get('PatientID') or ''}".casefold()
-    words = {word for word in re.split(r"[\W_]+", identity) if len(word) >= 3}
-    named = any(word in words for word in re.split(r"[\W_]+", text.casefold()))
+    text = "".join(letter if letter.isprintable() and letter != "\\" else " " for letter in content[:64])
+    identity = f"{dataset.get('PatientName') or ''}^{dataset.get('PatientID') or ''}"
+    named = _repeats(text.casefold(), {word for word in re.split(r"[\W_]+", identity.casefold()) if word})
     return otherwise if named or not text.strip() else text.strip()
+
+
+def _repeats(text: str, words: set[str]) -> bool:
+    """Whether a text has one of the words.
+
+    Chinese, Japanese and Korean are written without spaces, in names of one to three characters: such a word counts
+    wherever it stands, or as the whole text where it is a single character. Others count as words of their own, from
+    three letters on: shorter ones, such as initials, are those of many structures.
+    """
+    spelled = re.split(r"[\W_]+", text)
+    for word in words:
+        if _UNSPACED.fullmatch(word):
+            found = word in text if len(word) > 1 else word == text.strip()
+        else:
+            found = len(word) >= 3 and word in spelled
+        if found:
+            return True
+    return False
 
 
 def shown_labels(labels: Sequence[tuple[int, str]]) -> str:

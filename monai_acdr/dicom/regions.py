@@ -28,7 +28,7 @@ import torch
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from monai_acdr.dicom.identity import new_uid
+from monai_acdr.dicom.identity import LONGEST_NAME, long_string, new_uid
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.geometry import signed_area
 from monai_acdr.networks.layers.rasterizer import ExactOptions, rasterize_polygons
@@ -65,7 +65,7 @@ class Structure:
     """A structure that is outlined.
 
     Attributes:
-        label: name in viewers: ROI name, segment label. At most 64 characters.
+        label: name in viewers: ROI name, segment label. At most 64 characters, no backslash or control character.
         category: kind of property, one of CID 7150.
         property_type: what it is.
         region: where in the body, None where `property_type` implies it.
@@ -81,8 +81,12 @@ class Structure:
     color: tuple[int, int, int] = (255, 220, 0)
 
     def __post_init__(self) -> None:
-        if not self.label.strip() or len(self.label) > 64:
+        if not self.label.strip() or len(self.label) > LONGEST_NAME:
             raise ValueError(f"Expected `label` to have 1 to 64 characters, but got {len(self.label)}.")
+        if long_string(self.label) != self.label.strip():
+            raise ValueError(
+                "Expected `label` to be one line without a backslash, but it has one, or control characters."
+            )
 
 
 _ANATOMY = Code("91723000", "SCT", "Anatomical Structure")

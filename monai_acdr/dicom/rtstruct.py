@@ -28,7 +28,7 @@ from pydicom.uid import UID
 
 from monai_acdr.dicom.elements import items, quiet_values, text
 from monai_acdr.dicom.files import check_target, choose_transfer_syntax, read_dataset, save_dataset
-from monai_acdr.dicom.identity import Algorithm, new_result
+from monai_acdr.dicom.identity import Algorithm, long_string, new_result
 from monai_acdr.dicom.reading import broken_file_errors, choose_number, element_integer, element_label, element_text
 from monai_acdr.dicom.regions import (
     KNOWN_STRUCTURES,
@@ -86,7 +86,7 @@ def write_rtstruct(
         sources: frames of one study and one frame of reference, as :func:`read_sources` gives them.
         structure: the structure that plain contours outline.
         algorithm: what made them.
-        label: StructureSetLabel, at most 16 characters.
+        label: StructureSetLabel, at most 16 characters, no backslash.
         series_number: of the new series.
         overwrite: replace an existing file.
 
@@ -98,8 +98,11 @@ def write_rtstruct(
         ValueError: for contours or sources that do not fit, above all images without a place in the patient.
     """
     path, algorithm = check_target(path, overwrite), algorithm or Algorithm()
-    if not 1 <= len(label) <= 16:
-        raise ValueError(f"Expected `label` to have 1 to 16 characters, but got {label!r}.")
+    if not label.strip() or label.strip() != long_string(label, 16):
+        raise ValueError(
+            "Expected `label` to have 1 to 16 characters, none of them a backslash or control character, but got "
+            f"{label!r}."
+        )
     check_sources(sources)
     reference = _frame_of_reference(sources)
     regions = as_regions(contours, sources, structure)
@@ -170,7 +173,7 @@ def _roi(number: int, region: Region, reference: str, algorithm: Algorithm) -> D
     item = Dataset()
     item.ROINumber, item.ReferencedFrameOfReferenceUID = number, reference
     item.ROIName, item.ROIGenerationAlgorithm = region.structure.label, region.generation
-    item.ROIGenerationDescription = f"{algorithm.name} {algorithm.version}"[:64]
+    item.ROIGenerationDescription = long_string(f"{algorithm.name} {algorithm.version}")
     return item
 
 

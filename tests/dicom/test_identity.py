@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from monai_acdr.dicom import read_sources, write_rtstruct, write_seg, write_sr
 from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import read_dataset, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_result, new_uid, without_identity
@@ -84,6 +86,21 @@ def test_new_result(made: SimpleNamespace, tmp_path: Path) -> None:
     assert len({one.SeriesInstanceUID, other.SeriesInstanceUID, source.SeriesInstanceUID}) == 3
     assert len({one.SOPInstanceUID, other.SOPInstanceUID, source.SOPInstanceUID}) == 3
     assert one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID
+
+
+def test_names_of_algorithms_fit_into_dicom(
+    made: SimpleNamespace, tmp_path: Path, verify: Callable[[Path], list[str]]
+) -> None:
+    """Bundles are called after their folders, which may have any name."""
+    algorithm = Algorithm("x" * 70 + "\\y", "\n", software_version="1\\2", reader="Doe\\Jane")
+    assert (algorithm.name, algorithm.version, algorithm.software_version) == ("x" * 64, "unknown", "1 2")
+    assert (
+        algorithm.reader == "Doe Jane" and Algorithm(reader="Yamada^Tarou=山田^太郎").reader == "Yamada^Tarou=山田^太郎"
+    )
+    sources = read_sources([made.image(tmp_path / "a.dcm")])
+    for number, write in enumerate((write_rtstruct, write_seg, write_sr)):
+        path = write(tmp_path / f"{number}.dcm", [made.SHAPE], sources, algorithm=Algorithm("x" * 70 + "\\y", "\n"))
+        assert verify(path) == []
 
 
 def test_uids() -> None:

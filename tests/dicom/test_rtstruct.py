@@ -99,8 +99,9 @@ def test_refused(made: SimpleNamespace, tmp_path: Path) -> None:
     sources = read_sources([one, other])
     with pytest.raises(ValueError, match="one frame of reference, but got 2"):
         write_rtstruct(tmp_path / "rt.dcm", [made.SHAPE, None], sources)
-    with pytest.raises(ValueError, match="1 to 16 characters"):
-        write_rtstruct(tmp_path / "rt.dcm", [made.SHAPE], sources[:1], label="x" * 17)
+    for label in ("x" * 17, " ", "a\\b", "a\tb"):
+        with pytest.raises(ValueError, match="1 to 16 characters, none of them a backslash"):
+            write_rtstruct(tmp_path / "rt.dcm", [made.SHAPE], sources[:1], label=label)
     with pytest.raises(FileExistsError, match="overwrite"):
         write_rtstruct(one, [made.SHAPE], sources[:1])
 

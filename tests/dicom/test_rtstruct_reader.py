@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,6 +278,25 @@ def test_names_of_patients_are_not_repeated(made: SimpleNamespace, tmp_path: Pat
     with pytest.raises(ValueError, match="#3 'ROI 3'") as caught:
         read_rtstruct(path, sources[:1], "x")
     assert "JANE" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "read"),
+    [
+        ("Yamada^Tarou=山田^太郎", "山田太郎の心臓", "ROI 1"),  # without spaces between words
+        ("Yamada^Tarou=山田^太郎", "心臓 田", "心臓 田"),
+        ("Wang^Li=王^丽", "王", "ROI 1"),
+        ("Wang^Li=王^丽", "国王", "国王"),
+        ("Hong^Gildong==홍^길동", "홍길동 심장", "ROI 1"),
+        ("Al^Bo", "Al Bo", "Al Bo"),
+    ],
+)
+def test_names_of_other_scripts_are_not_repeated(
+    made: SimpleNamespace, tmp_path: Path, name: str, label: str, read: str
+) -> None:
+    images = read_sources([made.image(tmp_path / "image.dcm", PatientName=name)])
+    path = write_rtstruct(tmp_path / "rt.dcm", [made.SHAPE], images, replace(LV_ENDOCARDIUM, label=label))
+    assert read_rtstruct(path, images)[0].structure.label == read
 
 
 def test_several_references(made: SimpleNamespace, tmp_path: Path, sources: list[SourceFrame]) -> None:

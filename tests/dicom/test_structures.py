@@ -70,3 +70,7 @@ def test_labels_are_bounded() -> None:
     code = structures.TISSUE.category
     with pytest.raises(ValueError, match="1 to 64 characters, but got 65"):
         Structure("x" * 65, code, code)
+    for label in ("a\\b", "a\nb", "a\x1bb"):
+        with pytest.raises(ValueError, match="one line without a backslash"):
+            Structure(label, code, code)
+    assert Structure("心臓\u3000左 ", code, code).label == "心臓\u3000左 "
