@@ -30,7 +30,7 @@ from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from monai_acdr.dicom.elements import code, items, quiet_values, text
+from monai_acdr.dicom.elements import code, is_present, items, quiet_values, text
 from monai_acdr.dicom.files import check_target, read_dataset, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_uid, without_identity
 from monai_acdr.dicom.pixels import stored_frames
@@ -416,7 +416,33 @@ def _instances(sources: Sequence[SourceFrame]) -> list[Dataset]:
             headers[source.key[0]] = header = without_identity(source.header)
             if source.frame_of_reference:
                 header.FrameOfReferenceUID = source.frame_of_reference
-    return list(headers.values())
+    instances = list(headers.values())
+    _state_compression(instances)
+    return instances
+
+
+_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
+_LOSSY_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81))
+"""JPEG Baseline and Extended, and near-lossless JPEG-LS: no lossless ones."""
+
+
+def _state_compression(instances: Sequence[Dataset]) -> None:
+    """Write into the first header, from which highdicom copies it, whether any image was compressed with losses.
+
+    LossyImageCompression is type 1 in segmentations (PS3.3 C.8.20.2), type 3 and often empty in images.
+    """
+    lossy = [
+        header
+        for header in instances
+        if code(header, "LossyImageCompression") == "01"
+        or text(header.file_meta, "TransferSyntaxUID") in _LOSSY_SYNTAXES
+    ]
+    elements = [lossy[0][keyword] for keyword in _LOSSY if lossy and is_present(lossy[0], keyword)]
+    for keyword in _LOSSY:
+        instances[0].pop(keyword, None)
+    instances[0].LossyImageCompression = "01" if lossy else "00"
+    for element in elements:
+        instances[0].add(element)
 
 
 def _describe(highdicom: Any, number: int, segment: MaskRegion, algorithm: Algorithm) -> Any:
@@ -537,6 +563,8 @@ class _Reader:
         self.kind = element_text(dataset, "SegmentationType", path)
         self.faults: dict[int, ValueError] = {}
         self.notes: list[str] = []
+        # Label maps name their background, where it is not 0 (PS3.3 C.8.20.2).
+        self.background = element_integer(dataset, "PixelPaddingValue", path, 0) if self.kind == "LABELMAP" else None
         self.segments = self._segments()
         self.numbers = set(self.segments)
         self.masks: dict[tuple[int, int], np.ndarray] = {}
@@ -568,7 +596,7 @@ class _Reader:
                             self._add(segment, number, item, values)
                     except ValueError as error:
                         self.faults[segment] = ValueError(f"{error} (segment #{segment})")
-                elif segment not in self.numbers and not (self.kind == "LABELMAP" and segment == 0):
+                elif segment not in self.numbers and segment != self.background:
                     problem = f"{self.path} has one of a segment #{segment}"
                     self.faults[segment] = ValueError(f"Expected frames of segments of the file, but {problem}.")
 
@@ -597,8 +625,8 @@ class _Reader:
             number = element_integer(item, "SegmentNumber", self.path)
             if counts[text(item, "SegmentNumber")] > 1:
                 raise ValueError(f"Expected each segment number once, but {self.path} has two segments #{number}.")
-            if number == 0 and self.kind == "LABELMAP":
-                continue  # the background
+            if number == self.background:
+                continue
             label = element_label(item, "SegmentLabel", self.dataset, f"Segment {number}", self.path)
             category = self._code(item, "SegmentedPropertyCategoryCodeSequence") or TISSUE.category
             meaning = self._code(item, "SegmentedPropertyTypeCodeSequence") or TISSUE.property_type
@@ -625,6 +653,12 @@ class _Reader:
             raise ValueError(
                 f"Expected a segmentation of type {', '.join(_KINDS)} with frames of 1, 8 or 16 bits, but {self.path} "
                 "is not one."
+            )
+        parts = element_integer(self.dataset, "InConcatenationTotalNumber", self.path, 0)
+        if element_text(self.dataset, "ConcatenationUID", self.path) and parts != 1:
+            raise ValueError(
+                f"Expected a whole segmentation, but {self.path} is one of {parts or 'several'} parts of a "
+                "concatenation: have it exported as one object."
             )
         if self.kind == "FRACTIONAL" and element_text(self.dataset, "SegmentationFractionalType", self.path) == (
             "PROBABILITY"
@@ -665,7 +699,8 @@ class _Reader:
 
     def _source_index(self, item: Dataset, number: int) -> int:
         """Index of the source with the grid of a frame: the one that it names, otherwise the only one in its place."""
-        derivations = items(item, "DerivationImageSequence", self.path)
+        holders = (item, *self.shared)
+        derivations = next(filter(None, (items(one, "DerivationImageSequence", self.path) for one in holders)), ())
         named = sorted({index for derivation in derivations for index in self._named(derivation)})
         place = frame_plane(self.dataset, number, str(self.path))
         near = named if named or place[2] is None else self._near(place[2])

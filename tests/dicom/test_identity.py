@@ -91,7 +91,7 @@ def test_new_result(made: SimpleNamespace, tmp_path: Path) -> None:
 def test_names_of_algorithms_fit_into_dicom(
     made: SimpleNamespace, tmp_path: Path, verify: Callable[[Path], list[str]]
 ) -> None:
-    """Bundles are called after their folders, which may have any name."""
+    """Bundles may have any name."""
     algorithm = Algorithm("x" * 70 + "\\y", "\n", software_version="1\\2", reader="Doe\\Jane")
     assert (algorithm.name, algorithm.version, algorithm.software_version) == ("x" * 64, "unknown", "1 2")
     assert (

@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from monai_acdr.dicom import (
     BREAST_MASS,
@@ -236,6 +237,50 @@ def test_passes_dciodvfy(
     sources = read_sources(paths)
     path = write_seg(tmp_path / "seg.dcm", [made.SHAPE] * len(sources), sources, kind)
     assert verify(path) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({}, {}, ("00", None, None)),
+        ({"LossyImageCompression": ""}, {}, ("00", None, None)),
+        ({"LossyImageCompression": "01"}, {"LossyImageCompression": "00"}, ("01", None, None)),
+        (
+            {"LossyImageCompression": "00"},
+            {
+                "LossyImageCompression": "01",
+                "LossyImageCompressionRatio": [9.5],
+                "LossyImageCompressionMethod": "ISO_10918_1",
+            },
+            ("01", 9.5, "ISO_10918_1"),
+        ),
+    ],
+)
+def test_compression_with_losses_is_stated(
+    made: SimpleNamespace,
+    tmp_path: Path,
+    verify: Callable[[Path], list[str]],
+    first: dict[str, Any],
+    second: dict[str, Any],
+    expected: tuple[object, ...],
+) -> None:
+    places = ([0, 0, 3], [0, 0, 11])
+    paths = [
+        made.image(tmp_path / f"{index}.dcm", str(index), ImagePositionPatient=place, **changes)
+        for index, (place, changes) in enumerate(zip(places, (first, second), strict=True))
+    ]
+    path = write_seg(tmp_path / "seg.dcm", [made.SHAPE, made.SHAPE], read_sources(paths))
+    dataset = pydicom.dcmread(path)
+    keywords = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+    assert tuple(dataset.get(keyword) for keyword in keywords) == expected
+    assert verify(path) == []
+
+
+def test_a_lossy_transfer_syntax_is_compression_with_losses(made: SimpleNamespace, tmp_path: Path) -> None:
+    sources = read_sources([made.image(tmp_path / "a.dcm")])
+    sources[0].header.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset = pydicom.dcmread(write_seg(tmp_path / "seg.dcm", [made.SHAPE], sources))
+    assert dataset.LossyImageCompression == "01" and dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
 def test_several_enhanced_objects_of_one_frame_each(made: SimpleNamespace, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from monai_acdr.dicom import LV_ENDOCARDIUM, MaskRegion, read_seg, read_sources, seg, write_seg
+from monai_acdr.dicom.seg import read_segmentation
 from monai_acdr.dicom.source import SourceFrame
 from monai_acdr.read_budget import read_budget
 from tests.dicom.conftest import raw
@@ -71,6 +72,10 @@ def _twice(dataset: Dataset) -> None:
     groups[1] = groups[0]
 
 
+def _concatenated(dataset: Dataset) -> None:
+    dataset.ConcatenationUID, dataset.InConcatenationNumber, dataset.InConcatenationTotalNumber = "1.2.3", 2, 3
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -106,6 +111,7 @@ def _twice(dataset: Dataset) -> None:
         (lambda d: setattr(d, "SegmentSequence", []), "at least one segment"),
         (lambda d: setattr(d.SegmentSequence[0], "SegmentNumber", 2), "has one of a segment #1"),
         (lambda d: d.PerFrameFunctionalGroupsSequence.pop(), "functional groups for 2 frames, but .* has 1"),
+        (_concatenated, "a whole segmentation, but .* is one of 3 parts of a concatenation"),
     ],
 )
 def test_hostile(
@@ -211,6 +217,21 @@ def test_label_maps(made: SimpleNamespace, two: Path, sources: list[SourceFrame]
         for mask, wanted in zip(found.masks, region.masks, strict=True):
             assert (mask is None) == (wanted is None)
             assert mask is None or np.array_equal(mask, wanted)
+    # The background may have any number, and a segment the number 0.
+    others = np.where(values == 0, 255, np.where(values == 1, 0, values)).astype(np.uint8)
+    dataset.PixelData = others.tobytes() + b"\0" * (values.size % 2)
+    dataset.add_new("PixelPaddingValue", "US", 255)
+    dataset.SegmentSequence[0].SegmentNumber = 0
+    made.write(dataset, two)
+    moved = read_segmentation(two, sources)
+    assert [region.number for region in moved.regions] == [0, 2] and moved.left_out == ()
+    for found, region in zip(moved.regions, expected, strict=True):
+        for mask, wanted in zip(found.masks, region.masks, strict=True):
+            assert (mask is None) == (wanted is None)
+            assert mask is None or np.array_equal(mask, wanted)
+    del dataset.PixelPaddingValue
+    dataset.SegmentSequence[0].SegmentNumber = 1
+    dataset.PixelData = values.tobytes() + b"\0" * (values.size % 2)
     dataset.SegmentSequence.pop()
     made.write(dataset, two)
     assert [region.number for region in read_seg(two, sources)] == [1]
@@ -240,6 +261,24 @@ def test_several_sources_of_a_frame(change: Callable[..., Path], sources: list[S
     expected = read_seg(change(lambda d: None), sources)[0].masks
     for mask, wanted in zip(read_seg(change(both), sources)[0].masks, expected, strict=True):
         assert mask is not None and wanted is not None and np.array_equal(mask, wanted)
+
+
+@pytest.mark.parametrize("kind", ["phases", "mammogram"])
+def test_sources_that_all_frames_share(made: SimpleNamespace, tmp_path: Path, kind: str) -> None:
+    """The derivation may be a shared functional group (PS3.3 table A.51-2); these frames have no place of their own."""
+    if kind == "phases":
+        images = read_sources(made.series(tmp_path, made.oblique(5), slices=1, phases=2))
+        masks = [None, made.SHAPE]
+    else:
+        images, masks = read_sources([made.mammogram(tmp_path / "a.dcm")]), [made.SHAPE]
+    path = write_seg(tmp_path / "seg.dcm", masks, images)
+    expected = read_seg(path, images)[0].masks
+    dataset = pydicom.dcmread(path)
+    dataset.SharedFunctionalGroupsSequence[0].add(frame(dataset)["DerivationImageSequence"])
+    del frame(dataset).DerivationImageSequence
+    for mask, wanted in zip(read_seg(made.write(dataset, path), images)[0].masks, expected, strict=True):
+        assert (mask is None) == (wanted is None)
+        assert mask is None or np.array_equal(mask, wanted)
 
 
 def test_run_lengths(change: Callable[..., Path], sources: list[SourceFrame]) -> None:
