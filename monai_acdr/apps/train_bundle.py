@@ -436,10 +436,10 @@ def _for_minutes(plan: TrainingPlan, objects: int, minutes: float, spent: float,
     target = torch.zeros(plan.batch_size, count, size, size, device=device)
     target[..., size // 4 : -(size // 4), size // 4 : -(size // 4)] = 1
     left, why = (1 - RESULTS_SHARE) * 60 * minutes - spent, {"epochs": f"about {minutes:g} minutes on this machine"}
-    localizer_steps, networks = plan.localizer_steps, _localizers(plan.folds)
+    localizer_steps, number = plan.localizer_steps, _localizers(plan.folds)
     if localizer_steps:
         frames, localizer = torch.rand(16, 2, 128, 128, device=device), RegionLocalizer().to(device).train()
-        step = networks * _seconds_of(lambda: localizer(frames).square().mean().backward(), 0.02 * left)
+        step = number * _seconds_of(lambda: localizer(frames).square().mean().backward(), 0.02 * left)
         if localizer_steps * step > left / 2:
             localizer_steps = max(1, int(left / 2 / step))
             why["localizer_steps"] = f"half of about {minutes:g} minutes on this machine: it may find little"
@@ -456,16 +456,18 @@ def _localizers(folds: int) -> int:
 
 
 def _seconds_of(step: Callable[[], object], limit: float) -> float:
-    """Duration of a step of a training: the median of a few, after a first one, and 30 % for data and optimizer.
+    """Duration of a step of a training: the shortest of a few, and 30 % for data and optimizer.
 
-    Fewer where they would take longer than ``limit``, in seconds.
+    The first one does not count, since torch prepares for it. Fewer, two at least, where they take longer than
+    ``limit``, in seconds. The shortest, because a plan with too few epochs for the time stays so, and one with too many
+    is shortened.
     """
     seconds: list[float] = []
-    while len(seconds) < 4 and (not seconds or sum(seconds) < limit):
+    while len(seconds) < 2 or (len(seconds) < 4 and sum(seconds) < limit):
         start = time.monotonic()
         step()
         seconds.append(time.monotonic() - start)
-    return 1.3 * float(np.median(seconds[1:] or seconds))
+    return 1.3 * min(seconds[1:])
 
 
 def _large_enough(items: Items, min_area: float, report: QualityReport) -> Items:

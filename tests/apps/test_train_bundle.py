@@ -564,6 +564,24 @@ def test_minutes_are_those_of_both_networks(
     assert ("it may find little" in planned.reasons.get("localizer_steps", "")) == (localizer_steps < 600)
 
 
+@pytest.mark.parametrize(
+    ("durations", "limit", "expected", "number"),
+    [([10, 3, 1, 2, 9], 100, 1.3, 4), ([10, 3, 1, 2], 5, 3.9, 2), ([10, 3, 1, 2], 13.5, 1.3, 3)],
+)
+def test_duration_of_a_step(
+    monkeypatch: pytest.MonkeyPatch, durations: list[float], limit: float, expected: float, number: int
+) -> None:
+    """By a fake clock: without the first step, which is slow, and soon on a busy machine."""
+    now, left = [0.0], list(durations)
+
+    def step() -> None:
+        now[0] += left.pop(0)
+
+    monkeypatch.setattr(train_bundle, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    assert train_bundle._seconds_of(step, limit) == pytest.approx(expected)
+    assert len(durations) - len(left) == number
+
+
 def _stop() -> None:
     raise InterruptedError("by a test")
 
