@@ -28,6 +28,7 @@ from monai_acdr.files import check_parent, replace_file
 from monai_acdr.read_budget import check_bytes, read_budget_bytes
 
 __all__ = [
+    "check_objects",
     "check_target",
     "choose_transfer_syntax",
     "dicom_stream",
@@ -137,6 +138,27 @@ def load_dataset(
         )
         dataset.filename, dataset.buffer = str(path), None
         return dataset
+
+
+def check_objects(name: str, content: bytes) -> None:
+    """Check that elements and items of a DICOM file in memory need no more memory than the budget; damage is no error.
+
+    For libraries that read a file themselves.
+
+    Args:
+        name: of the file, for the message.
+        content: the whole file.
+
+    Raises:
+        ValueError: when they need more.
+    """
+    try:
+        with quiet_values():
+            pydicom.filereader.read_partial(cast(BinaryIO, _Metered(name, io.BytesIO(content))))
+    except Exception as error:
+        refusal = find_refusal(error)
+        if refusal is not None:
+            raise ValueError(str(refusal)) from None
 
 
 def end_of_data(path: Path, stream: BinaryIO, header_only: bool) -> Callable[[BaseTag, str | None, int], bool]:

@@ -22,6 +22,7 @@ from typing import Any
 from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.toolkit import require_dicomweb
 from monai_acdr.dicom.web import (
+    ATTRIBUTE_BYTES,
     MAX_ANSWER_BYTES,
     MAX_INSTANCE_BYTES,
     MAX_INSTANCES,
@@ -29,10 +30,13 @@ from monai_acdr.dicom.web import (
     DicomWebError,
     check_uid,
     check_url,
+    count_objects,
     find_credentials,
     origin,
+    warn_of_plain_http,
 )
 from monai_acdr.files import replace_folder
+from monai_acdr.read_budget import read_budget_bytes
 
 __all__ = ["Orthanc", "OrthancChange", "OrthancError", "OrthancSeries", "OrthancStudy"]
 
@@ -137,6 +141,7 @@ class Orthanc:
         require_dicomweb("Following an Orthanc server")
         self._session = import_module("requests").Session()
         self._session.auth = find_credentials(self.url)
+        warn_of_plain_http(self.url, self._session.auth)
 
     def __repr__(self) -> str:
         return f"Orthanc({self.url!r})"
@@ -326,6 +331,12 @@ class Orthanc:
     def _json(self, method: str, path: str, **options: Any) -> Any:
         with self._answer(method, path, **options) as response:
             body = self._read(response)
+        if count_objects(body) * ATTRIBUTE_BYTES > read_budget_bytes():
+            raise OrthancError(
+                f"Expected an answer of {origin(self.url)} that fits into the memory, but it sends more: raise the "
+                "budget with --read-budget MIB.",
+                413,
+            )
         try:
             return json.loads(body)
         except (ValueError, RecursionError):

@@ -25,7 +25,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from monai_acdr.dicom.elements import quiet_values
-from monai_acdr.dicom.files import read_dataset
+from monai_acdr.dicom.files import check_objects, read_dataset
 from monai_acdr.dicom.toolkit import require_dicomweb
 from monai_acdr.files import replace_folder
 from monai_acdr.read_budget import read_budget_bytes
@@ -145,7 +145,7 @@ MAX_INSTANCE_BYTES = 1 << 30
 MAX_ANSWER_BYTES = 1 << 26
 """Search results and answers to a store beyond this are refused, and those that need more memory than the budget."""
 
-_ATTRIBUTE_BYTES = 512
+ATTRIBUTE_BYTES = 512
 """About what the objects of one pair of braces need: a dictionary with its values and their texts."""
 
 _ENVELOPE_BYTES = 1 << 16
@@ -203,6 +203,12 @@ def find_credentials(url: str, environ: Mapping[str, str] = os.environ) -> Autho
     return Authorization("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii"))
 
 
+def warn_of_plain_http(url: str, credentials: Authorization) -> None:
+    """Log a warning when credentials go to another machine without encryption."""
+    if credentials.header is not None and url.startswith("http:") and not _is_loopback(url):
+        _logger.warning("Credentials and images go to %s without encryption: use https.", origin(url))
+
+
 @dataclass
 class Answers:
     """Facts from the headers of the last answer.
@@ -229,8 +235,7 @@ def open_client(url: str, timeout: float) -> tuple[Any, Answers]:
     requests = import_module("requests")
     session = requests.Session()
     session.auth = find_credentials(url)
-    if session.auth.header is not None and url.startswith("http:") and not _is_loopback(url):
-        _logger.warning("Credentials and images go to %s without encryption: use https.", origin(url))
+    warn_of_plain_http(url, session.auth)
     session.headers.update({"Accept": "application/dicom+json", "Accept-Encoding": "identity"})
     answers = Answers()
     adapter = _adapter(requests, timeout, session.auth.header is not None, answers)
@@ -350,8 +355,8 @@ def _read(response: Any) -> bytes:
     try:
         for piece in response.raw.stream(1 << 16, decode_content=True):
             body += piece
-            objects += sum(map(piece.count, (b"{", b"[", b",", b"<"))) if boundary is None else 0
-            if len(body) > limit or objects * _ATTRIBUTE_BYTES > budget:
+            objects += count_objects(piece) if boundary is None else 0
+            if len(body) > limit or objects * ATTRIBUTE_BYTES > budget:
                 raise DicomWebError(
                     f"Expected at most {limit} bytes from {server}, and {budget >> 20} MiB of memory for them, but it "
                     "sends more: fetch a series, or raise the budget with --read-budget MIB."
@@ -368,7 +373,18 @@ def _read(response: Any) -> bytes:
             raise _incomplete_answer(server)
         if DeflatedExplicitVRLittleEndian.encode() in body:
             raise DicomWebError(f"Expected instances of known size, but {server} sends a deflated one.")
+        # dicomweb-client reads the parts whole: a few megabytes of empty items become gigabytes.
+        for part in bytes(body).split(f"\r\n--{boundary}".encode()):
+            try:
+                check_objects(f"an instance of {server}", part.partition(b"\r\n\r\n")[2])
+            except ValueError as error:
+                raise DicomWebError(str(error)) from None
     return bytes(body)
+
+
+def count_objects(text: bytes) -> int:
+    """About how many objects a JSON or XML text becomes."""
+    return sum(map(text.count, (b"{", b"[", b",", b"<")))
 
 
 def _media_type(response: Any) -> Message:

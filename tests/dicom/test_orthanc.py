@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from monai_acdr.dicom.orthanc import Orthanc, OrthancChange, OrthancError
+from monai_acdr.read_budget import read_budget
 
 pytest.importorskip("dicomweb_client")
 ID = "-".join(["01234567"] * 5)
@@ -169,6 +170,24 @@ def test_nothing_half_or_foreign_is_kept(orthanc: Orthanc, stand_in: StandIn, tm
     stand_in.set("/instances", {"Status": "AlreadyStored", "ID": ID})
     assert orthanc.store([tmp_path / "seg.dcm"]) == [ID]
     assert stand_in.requests[-1][2] == b"x"
+
+
+def test_answers_that_become_large(orthanc: Orthanc, stand_in: StandIn) -> None:
+    stand_in.set("/changes?since=3&limit=200", b'{"Changes": [' + b"[]," * 9_000 + b"[]]}")
+    with read_budget(2), pytest.raises(OrthancError, match="fits into the memory, but it sends more") as caught:
+        orthanc.changes(3)
+    assert not caught.value.of_server
+
+
+def test_warns_of_plain_http(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("MONAI_ACDR_DICOMWEB_TOKEN", "s3cret")
+    for quiet in ("https://host", "http://127.0.0.1:8042"):
+        Orthanc(quiet)
+    assert not caplog.records
+    Orthanc("http://host:8042")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Credentials and images go to http://host:8042 without encryption: use https."
+    ]
 
 
 def test_addresses_and_times() -> None:

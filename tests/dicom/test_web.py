@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -386,6 +387,17 @@ def test_instances_within_the_budget(server: StandIn, made: Any, files: list[Pat
     made.image(files[0], "1", Rows=1000, Columns=1000, InstanceNumber=3)
     with read_budget(1):
         refuse(server, "from http.*1 MiB of memory for them, but it sends more", tmp_path)
+
+
+def test_instances_that_become_large(server: StandIn, files: list[Path], tmp_path: Path) -> None:
+    """80 kB of empty items, which dicomweb-client makes 9,000 data sets of."""
+    content = files[0].read_bytes()
+    at = content.index(struct.pack("<HH", 0x7FE0, 0x0010))
+    items = (b"\xfe\xff\x00\xe0" + bytes(4)) * 9_000 + b"\xfe\xff\xdd\xe0" + bytes(4)
+    bomb = content[:at] + struct.pack("<HH2sHI", 0x6001, 0x1010, b"SQ", 0, 0xFFFFFFFF) + items + content[at:]
+    server.change = only_instances((200, {"Content-Type": PARTS}, multipart(bomb)))
+    with read_budget(2):
+        refuse(server, "an instance of http.* to need at most 2 MiB of memory", tmp_path)
 
 
 def test_sizes_are_bounded(server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
