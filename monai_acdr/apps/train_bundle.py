@@ -458,16 +458,16 @@ def _localizers(folds: int) -> int:
 def _seconds_of(step: Callable[[], object], limit: float) -> float:
     """Duration of a step of a training: the shortest of a few, and 30 % for data and optimizer.
 
-    The first one does not count, since torch prepares for it. Fewer, two at least, where they take longer than
-    ``limit``, in seconds. The shortest, because a plan with too few epochs for the time stays so, and one with too many
-    is shortened.
+    The first one does not count, since torch prepares for it, unless it is five times as long as ``limit``, in seconds;
+    there are fewer where they take longer than that. The shortest, because a plan with too few epochs for the time
+    stays so, and one with too many is shortened.
     """
     seconds: list[float] = []
-    while len(seconds) < 2 or (len(seconds) < 4 and sum(seconds) < limit):
+    while not seconds or (len(seconds) < 4 and sum(seconds) < (limit if len(seconds) > 1 else 5 * limit)):
         start = time.monotonic()
         step()
         seconds.append(time.monotonic() - start)
-    return 1.3 * min(seconds[1:])
+    return 1.3 * min(seconds[1:] or seconds)
 
 
 def _large_enough(items: Items, min_area: float, report: QualityReport) -> Items:

@@ -566,7 +566,7 @@ def test_minutes_are_those_of_both_networks(
 
 @pytest.mark.parametrize(
     ("durations", "limit", "expected", "number"),
-    [([10, 3, 1, 2, 9], 100, 1.3, 4), ([10, 3, 1, 2], 5, 3.9, 2), ([10, 3, 1, 2], 13.5, 1.3, 3)],
+    [([10, 3, 1, 2, 9], 100, 1.3, 4), ([10, 3, 1, 2], 5, 3.9, 2), ([10, 3, 1, 2], 13.5, 1.3, 3), ([60, 1], 5, 78, 1)],
 )
 def test_duration_of_a_step(
     monkeypatch: pytest.MonkeyPatch, durations: list[float], limit: float, expected: float, number: int
