@@ -14,11 +14,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.coding import Code
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from monai_acdr import __version__
+from monai_acdr.dicom.elements import items, text
 
 __all__ = [
     "Algorithm",
@@ -51,6 +55,7 @@ _FORMATS = {
     "StudyTime": r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?",
     "PatientSex": r"[MFO]",
     "PatientAge": r"\d{3}[DWMY]",
+    **dict.fromkeys(("PatientSize", "PatientWeight"), r"\d{1,8}(\.\d*)?"),
 }
 """Anonymizers leave dates such as 20120000, which no validator and few viewers accept: such values are left empty."""
 
@@ -152,8 +157,8 @@ def new_uid() -> UID:
 def copy_identity(source: Dataset, target: Dataset) -> None:
     """Copy the modules of patient and study, name by name: a result belongs to its source's study.
 
-    Dates, times, ages and sexes that are not valid are left empty. Text is converted to UTF-8, whatever the character
-    set of the source.
+    Dates, times, ages, sexes, sizes and weights that are not valid are left empty, private elements out. Text is
+    converted to UTF-8, whatever the character set of the source.
     """
     target.SpecificCharacterSet = CHARACTER_SET
     for keyword in (*_REQUIRED, *_OPTIONAL):
@@ -161,6 +166,9 @@ def copy_identity(source: Dataset, target: Dataset) -> None:
         valid = value not in (None, "") and (pattern is None or re.fullmatch(pattern, str(value).strip()) is not None)
         if valid:
             target[keyword] = copy.deepcopy(source[keyword])
+            if target[keyword].VR == "SQ":
+                for item in target[keyword].value:
+                    item.remove_private_tags()
         elif keyword in _REQUIRED:
             setattr(target, keyword, "")
         elif keyword in target:
@@ -182,7 +190,27 @@ def without_identity(source: Dataset) -> Dataset:
         if keyword not in ("StudyInstanceUID", "PatientID"):
             setattr(header, keyword, "")
     header.PatientID = ""
+    for keyword in _REFERENCES:
+        if keyword in header and not _replace_references(header, keyword):
+            del header[keyword]
     return header
+
+
+_REFERENCES = ("ReferencedStudySequence", "ReferencedPatientSequence")
+"""Sequences that highdicom copies: many scanners write them without items, or items without the two UIDs."""
+
+
+def _replace_references(header: Dataset, keyword: str) -> bool:
+    """Replace a sequence of references by one with the valid ones, and nothing else; whether there are any."""
+    kept = []
+    for item in items(header, keyword, ""):
+        uids = text(item, "ReferencedSOPClassUID"), text(item, "ReferencedSOPInstanceUID")
+        if all(uids):
+            reference = Dataset()
+            reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = uids
+            kept.append(reference)
+    header[keyword] = DataElement(tag_for_keyword(keyword) or 0, "SQ", DicomSequence(kept))
+    return bool(kept)
 
 
 def new_result(

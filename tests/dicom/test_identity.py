@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID
 
 from monai_acdr.dicom import read_sources, write_rtstruct, write_seg, write_sr
 from monai_acdr.dicom.elements import quiet_values
 from monai_acdr.dicom.files import read_dataset, save_dataset
 from monai_acdr.dicom.identity import Algorithm, copy_identity, new_result, new_uid, without_identity
+from tests.dicom.conftest import raw
 
 
 def test_copies_patient_and_study(made: SimpleNamespace, tmp_path: Path) -> None:
@@ -46,6 +48,15 @@ def test_invalid_values_are_left_empty(keyword: str, value: str, copied: str | N
         setattr(target, keyword, "")
         copy_identity(source, target)
     assert target.get(keyword) == copied
+
+
+def test_sizes_and_weights_are_numbers() -> None:
+    source, target = Dataset(), Dataset()
+    source.update(raw("00101020DS", b"1,75"))
+    source.PatientWeight = "70.5"
+    with quiet_values():
+        copy_identity(source, target)
+    assert "PatientSize" not in target and target.PatientWeight == 70.5
 
 
 @pytest.mark.parametrize(
@@ -86,6 +97,32 @@ def test_new_result(made: SimpleNamespace, tmp_path: Path) -> None:
     assert len({one.SeriesInstanceUID, other.SeriesInstanceUID, source.SeriesInstanceUID}) == 3
     assert len({one.SOPInstanceUID, other.SOPInstanceUID, source.SOPInstanceUID}) == 3
     assert one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID
+
+
+def test_sequences_of_the_source(made: SimpleNamespace, tmp_path: Path, verify: Callable[[Path], list[str]]) -> None:
+    """Private elements are left out, and references without items or UIDs, as many scanners write them."""
+    issuer, whole, part = Dataset(), Dataset(), Dataset()
+    issuer.LocalNamespaceEntityID = "X"
+    for item in (issuer, whole):
+        item.private_block(0x0009, "ACME", create=True).add_new(1, "LO", "Doe^Jane")
+    whole.ReferencedSOPClassUID, whole.ReferencedSOPInstanceUID = "1.2.840.10008.3.1.2.3.1", made.uid("study")
+    part.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.3.1"
+    changes = {
+        "IssuerOfAccessionNumberSequence": DicomSequence([issuer]),
+        "ReferencedStudySequence": DicomSequence([whole, part]),
+        "ReferencedPatientSequence": DicomSequence([]),
+    }
+    sources = read_sources([made.image(tmp_path / "a.dcm", **changes)])
+    for number, write in enumerate((write_rtstruct, write_seg, write_sr)):
+        path = write(tmp_path / f"{number}.dcm", [made.SHAPE], sources)
+        dataset = pydicom.dcmread(path)
+        assert not [element for element in dataset.iterall() if element.tag.is_private]
+        assert dataset.IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID == "X"
+        assert [item.ReferencedSOPInstanceUID for item in dataset.get("ReferencedStudySequence", ())] == (
+            [] if write is write_rtstruct else [made.uid("study")]
+        )
+        assert "ReferencedPatientSequence" not in dataset and verify(path) == []
+    assert len(sources[0].header.ReferencedStudySequence) == 2
 
 
 def test_names_of_algorithms_fit_into_dicom(
