@@ -158,10 +158,12 @@ DATA = {
     ),
 }
 
-# Images and masks as users have them, by `monai-acdr train`; sunnybrook_pairs.py and nuclei_pairs.py make two of them.
+# Images and masks as users have them, by `monai-acdr train`. sunnybrook_pairs.py and nuclei_pairs.py make two of them;
+# isbi is data/membrane/train of https://github.com/zhixuhao/unet, its folders renamed to images and masks.
 DATA |= {
     "sunnybrook_pairs": Data("contour_acdr", "sunnybrook_pairs", {}, planned_folds=1),
     "nuclei_pairs": Data("contour_acdr", "nuclei_pairs", {}, planned_folds=1),
+    "cells_pairs": Data("contour_acdr", "isbi", {}, planned_folds=1),
     "cdd_cesm_pairs": Data("contour_acdr", "cdd_cesm", {}, planned_folds=FOLDS),
 }
 
@@ -259,6 +261,7 @@ STUDIES = {
             _OWN_DATA,
         ),
         Study("own_data_nuclei", "the same on nuclei in microscopy", "nuclei_pairs", 0, (0, 1, 2), _OWN_DATA),
+        Study("own_data_cells", "the same on cells in electron microscopy", "cells_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study("own_data_folds", "the same in five folds of CDD-CESM", "cdd_cesm_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study(
             "known_position",
