@@ -25,6 +25,7 @@ from monai_acdr.apps.model import load_model
 from monai_acdr.apps.volume_agreement import find_hearts
 from monai_acdr.data.phantoms import write_short_axis_studies
 from monai_acdr.inferers import Localizer
+from monai_acdr.metrics import bootstrap_interval
 from monai_acdr.visualize.pictures import luminance
 
 QUESTION = "presence of a ventricle against references"
@@ -101,14 +102,10 @@ def best_temperature(logits: np.ndarray, present: np.ndarray) -> float:
 
 def interval(patients: np.ndarray, logits: np.ndarray, present: np.ndarray) -> tuple[float, float]:
     """95 % of the best temperatures of as many patients, drawn with replacement."""
-    random = np.random.default_rng(0)
-    members = [np.flatnonzero(patients == number) for number in np.unique(patients)]
-    values = []
-    for _ in range(RESAMPLES):
-        drawn = np.concatenate([members[number] for number in random.integers(len(members), size=len(members))])
-        values.append(best_temperature(logits[drawn], present[drawn]))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    pairs = np.column_stack([logits, present])
+    return bootstrap_interval(
+        pairs, patients.tolist(), lambda rows: best_temperature(rows[:, 0], rows[:, 1]), num_samples=RESAMPLES
+    )
 
 
 def score_row(name: str, logits: np.ndarray, present: np.ndarray) -> list[str]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from monai_acdr.bundle import bundle_names, bundle_root
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import BREAST_MASS, LV_ENDOCARDIUM, LV_EPICARDIUM, TISSUE, Algorithm, Structure, named_structure
+from monai_acdr.dicom.identity import long_string
 from monai_acdr.files import file_sha256
 from monai_acdr.handlers import has_own_weights, load_network
 from monai_acdr.inferers import ContourInferer, Localizer
@@ -491,7 +492,7 @@ def _name(metadata: Mapping[str, Any], root: Path) -> str:
     value = metadata.get("name")
     if root.name in bundle_names() or not isinstance(value, str) or not value.strip() or not value.isprintable():
         return root.name
-    return value.strip().replace("\\", "/")[:64]  # a backslash separates values in DICOM
+    return long_string(value.replace("\\", "/"))
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:

@@ -183,11 +183,11 @@ def _outlines(
         model,
         lambda chosen: _infer(chosen, images, inputs, model, workers, progress),
     )
-    found, looks = passes[-1], [_Look.at(inferred) for inferred in passes]
+    found, looks, pixels = passes[-1], [_Look.at(inferred) for inferred in passes], _pixel_sizes(inputs.frames)
     places = [replace(place, region=regions.get(i, place.region)) for i, place in enumerate(places)]
     if not all_frames and all(request.kind == "auto" for request in requests):
-        places = _in_ventricle(places, looks, model, grid, _pixel_sizes(inputs.frames))
-    found |= _like_neighbors(places, found, model, grid, _pixel_sizes(inputs.frames))
+        places = _in_ventricle(places, looks, model, grid, pixels)
+    found |= _like_neighbors(places, found, model, grid, pixels)
     # Borders are moved last, since this makes walls thicker.
     evolutions = _at_borders({i: _evolution(inferred.contours) for i, inferred in found.items()}, inputs, model)
     spreads = looks[-1].spreads

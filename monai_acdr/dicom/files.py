@@ -234,11 +234,16 @@ class ReadRefusedError(ValueError):
     """An error of this package, to distinguish it from pydicom's, whose messages quote values."""
 
 
-def find_refusal(error: BaseException | None) -> ReadRefusedError | None:
-    """The refusal in an error, or behind it: pydicom raises errors of its own over those of a stream."""
-    while error is not None and not isinstance(error, ReadRefusedError):
+def find_refusal(error: BaseException) -> ReadRefusedError | None:
+    """The refusal in an error, or behind it."""
+    return next((each for each in _causes(error) if isinstance(each, ReadRefusedError)), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those behind it: pydicom raises errors of its own over those of a stream or a value."""
+    while error is not None:
+        yield error
         error = error.__context__
-    return error
 
 
 @contextmanager
@@ -372,11 +377,8 @@ def save_dataset(dataset: Dataset, path: Path, overwrite: bool) -> Path:
             else:
                 dataset.save_as(str(temporary), enforce_file_format=True)
         except Exception as error:  # copied values of a broken source; messages quote them
-            cause: BaseException | None = error
-            while cause is not None:  # pydicom makes new errors, which name the element and have no number
-                if is_system_error(cause):
-                    raise cause from None
-                cause = cause.__cause__
+            for cause in filter(is_system_error, _causes(error)):
+                raise cause from None
             raise ValueError(
                 f"Expected values that a DICOM file can hold, but {path} cannot be written ({type(error).__name__}): "
                 "correct the headers of the images."

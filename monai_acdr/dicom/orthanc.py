@@ -22,7 +22,6 @@ from typing import Any
 from monai_acdr.dicom.files import read_dataset
 from monai_acdr.dicom.toolkit import require_dicomweb
 from monai_acdr.dicom.web import (
-    ATTRIBUTE_BYTES,
     MAX_ANSWER_BYTES,
     MAX_INSTANCE_BYTES,
     MAX_INSTANCES,
@@ -30,8 +29,8 @@ from monai_acdr.dicom.web import (
     DicomWebError,
     check_uid,
     check_url,
-    count_objects,
     find_credentials,
+    object_bytes,
     origin,
     warn_of_plain_http,
 )
@@ -331,7 +330,7 @@ class Orthanc:
     def _json(self, method: str, path: str, **options: Any) -> Any:
         with self._answer(method, path, **options) as response:
             body = self._read(response)
-        if count_objects(body) * ATTRIBUTE_BYTES > read_budget_bytes():
+        if object_bytes(body) > read_budget_bytes():
             raise OrthancError(
                 f"Expected an answer of {origin(self.url)} that fits into the memory, but it sends more: raise the "
                 "budget with --read-budget MIB.",

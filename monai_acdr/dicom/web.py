@@ -145,7 +145,7 @@ MAX_INSTANCE_BYTES = 1 << 30
 MAX_ANSWER_BYTES = 1 << 26
 """Search results and answers to a store beyond this are refused, and those that need more memory than the budget."""
 
-ATTRIBUTE_BYTES = 512
+_ATTRIBUTE_BYTES = 512
 """About what the objects of one pair of braces need: a dictionary with its values and their texts."""
 
 _ENVELOPE_BYTES = 1 << 16
@@ -351,12 +351,12 @@ def _read(response: Any) -> bytes:
     boundary = _media_type(response).get_boundary()
     budget = read_budget_bytes()
     limit = min(MAX_ANSWER_BYTES, budget) if boundary is None else min(MAX_INSTANCE_BYTES, budget) + _ENVELOPE_BYTES
-    body, objects = bytearray(), 0
+    body, needed = bytearray(), 0
     try:
         for piece in response.raw.stream(1 << 16, decode_content=True):
             body += piece
-            objects += count_objects(piece) if boundary is None else 0
-            if len(body) > limit or objects * ATTRIBUTE_BYTES > budget:
+            needed += object_bytes(piece) if boundary is None else 0
+            if len(body) > limit or needed > budget:
                 raise DicomWebError(
                     f"Expected at most {limit} bytes from {server}, and {budget >> 20} MiB of memory for them, but it "
                     "sends more: fetch a series, or raise the budget with --read-budget MIB."
@@ -368,23 +368,37 @@ def _read(response: Any) -> bytes:
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and "Content-Encoding" not in response.headers and int(length) != len(body):
         raise _incomplete_answer(server)
+    content = bytes(body)
+    del body
     if boundary is not None:
-        if f"--{boundary}--".encode() not in body:
+        if f"--{boundary}--".encode() not in content:
             raise _incomplete_answer(server)
-        if DeflatedExplicitVRLittleEndian.encode() in body:
+        if DeflatedExplicitVRLittleEndian.encode() in content:
             raise DicomWebError(f"Expected instances of known size, but {server} sends a deflated one.")
         # dicomweb-client reads the parts whole: a few megabytes of empty items become gigabytes.
-        for part in bytes(body).split(f"\r\n--{boundary}".encode()):
+        for instance in _parts(content, boundary):
             try:
-                check_objects(f"an instance of {server}", part.partition(b"\r\n\r\n")[2])
+                check_objects(f"an instance of {server}", instance)
             except ValueError as error:
                 raise DicomWebError(str(error)) from None
-    return bytes(body)
+    return content
 
 
-def count_objects(text: bytes) -> int:
-    """About how many objects a JSON or XML text becomes."""
-    return sum(map(text.count, (b"{", b"[", b",", b"<")))
+def _parts(content: bytes, boundary: str) -> Iterator[bytes]:
+    """What each part of a multipart body holds, one after the other: all of them together may be a gigabyte."""
+    mark, start = f"\r\n--{boundary}".encode(), 0
+    while start < len(content):
+        end = content.find(mark, start)
+        end = len(content) if end < 0 else end
+        blank = content.find(b"\r\n\r\n", start, end)
+        if blank >= 0:
+            yield content[blank + 4 : end]
+        start = end + len(mark)
+
+
+def object_bytes(text: bytes) -> int:
+    """About how many bytes of memory the objects of a JSON or XML text need."""
+    return _ATTRIBUTE_BYTES * sum(map(text.count, (b"{", b"[", b",", b"<")))
 
 
 def _media_type(response: Any) -> Message:

@@ -459,7 +459,7 @@ def check_new_training(
 ) -> None:
     """Refuse a training that would write over another one, has nothing to resume, or cannot write its files.
 
-    :class:`TrainingCheckpoint` checks it when the training starts, and the bundles before they read any data.
+    :class:`TrainingCheckpoint` does so when the training starts, and the bundles by this before they read any data.
 
     Args:
         path: file of the full state.
@@ -575,7 +575,7 @@ class TrainingCheckpoint:
             for path in (self.path, self.best_path):
                 if path is not None and claim_file(path):
                     self._claimed.append(path)
-        check_new_training(self.path, self.best_path, self.resume)
+        _check_files(self.path, self.best_path, self.resume)
         if self.resume:
             self._restore(engine)
 
