@@ -164,6 +164,7 @@ DATA |= {
     "sunnybrook_pairs": Data("contour_acdr", "sunnybrook_pairs", {}, planned_folds=1),
     "nuclei_pairs": Data("contour_acdr", "nuclei_pairs", {}, planned_folds=1),
     "cells_pairs": Data("contour_acdr", "isbi", {}, planned_folds=1),
+    "cdd_cesm_split": Data("contour_acdr", "cdd_cesm", {}, planned_folds=1),
     "cdd_cesm_pairs": Data("contour_acdr", "cdd_cesm", {}, planned_folds=FOLDS),
 }
 
@@ -262,6 +263,7 @@ STUDIES = {
         ),
         Study("own_data_nuclei", "the same on nuclei in microscopy", "nuclei_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study("own_data_cells", "the same on cells in electron microscopy", "cells_pairs", 0, (0, 1, 2), _OWN_DATA),
+        Study("own_data_masses", "the same on CDD-CESM", "cdd_cesm_split", 0, (0, 1, 2), _OWN_DATA),
         Study("own_data_folds", "the same in five folds of CDD-CESM", "cdd_cesm_pairs", 0, (0, 1, 2), _OWN_DATA),
         Study(
             "known_position",
