@@ -630,7 +630,13 @@ A stopped run continues when the same command is run again.
     type=float,
     help="Time of the whole command, reading to results: trainings have as many epochs as fit, one at least.",
 )
-@click.option("--structure", metavar="NAME", help="Name of the object, where masks have one label.")
+@click.option(
+    "--structure",
+    metavar="NAME",
+    multiple=True,
+    help="Name of the object, where masks have one label; otherwise the label, or class, to train on. Repeat it for "
+    "several. All others are background.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order and augmentation. Default: 0.")
 @click.option("--table", metavar="CSV", help="Table of the images. Default: index.csv of DATA, if there is one.")
 @click.option("--patient-column", metavar="NAME", help="Column by which images are grouped. Default: patient.")
@@ -638,7 +644,7 @@ A stopped run continues when the same command is run again.
 @overwrite_option
 @device_option
 @json_option
-def train(as_json: bool, **arguments: Any) -> None:
+def train(structure: tuple[str, ...], as_json: bool, **arguments: Any) -> None:
     """Train a contour model on images and masks, and evaluate it on held-out patients.
 
     DATA is a folder of images and masks, in any of the usual layouts. It is checked first; OUT/plan.json has the
@@ -648,7 +654,7 @@ def train(as_json: bool, **arguments: Any) -> None:
     with deferred_imports():
         from monai_acdr.apps.train_bundle import train as run
 
-    result = run(say=lambda text: print_line(text, err=as_json), **arguments)
+    result = run(say=lambda text: print_line(text, err=as_json), structure=structure or None, **arguments)
     print_result(as_json, result.as_dict(), _train_lines(result))
 
 

@@ -112,7 +112,8 @@ class TrainOptions:
         epochs: passes over the objects, instead of the budget of the plan.
         minutes: duration of the whole call in minutes, from reading the data to the results. Trainings have as many
             epochs as fit, at least one, so that a busy machine shortens them; the results take the time that they take.
-        structure: name of the object, where masks have one label.
+        structure: name of the object, where masks have one label; otherwise the names of the labels, or classes of
+            polygons, to train on, one or several. All others are background.
         seed: seed of weights, order and augmentation; 0 if None.
         table: see :func:`monai_acdr.data.pair_folder_data_list`.
         patient_column: column of the table by which images are grouped: no group is both trained and measured on.
@@ -127,7 +128,7 @@ class TrainOptions:
     plan: str | os.PathLike[str] | None = None
     epochs: int | None = None
     minutes: float | None = None
-    structure: str | None = None
+    structure: str | Sequence[str] | None = None
     seed: int | None = None
     table: str | os.PathLike[str] | None = None
     patient_column: str | None = None
@@ -254,23 +255,23 @@ def plan_training(
     start, options = time.monotonic(), options or TrainOptions()
     report = QualityReport() if report is None else report
     given = read_plan(options.plan) if options.plan is not None else earlier
-    items, listed = _list(Path(data), options.table, options.patient_column, report)
+    items, listed = _list(Path(data), options, report)
     together = _patients_together(items, check_copies(Path(data), items, report), report)
     fingerprint = dataset_fingerprint(items)
     plan = given or make_plan(fingerprint, _structures(items), options.folds or 1)
-    plan = _with_options(plan, options)
+    plan = _with_options(plan, options, items)
     _check_structures(plan, items)
     items = _large_enough(items, plan.min_area, report)
     runs = _splits(items, plan, report, together)
     if given is None:  # once more, with the number of objects that the split leaves to train on
         plan = make_plan(fingerprint, _structures(items), plan.folds, training=len(runs[0][0]))
-        plan = _with_options(plan, options)
+        plan = _with_options(plan, options, items)
         if options.minutes is not None:
             total = sum(len(seen) for seen, _ in runs)
             spent = time.monotonic() - start
             plan = _for_minutes(plan, total, options.minutes, spent, find_device(options.device))
     config = plan.config(None if fingerprint.spacing is None else fingerprint.spacing[1])
-    listed |= {"min_area": plan.min_area} if listed else {}
+    listed |= {"min_area": plan.min_area} if "split_components" in listed else {}
     return PreparedTraining(plan, config, runs, listed, fingerprint, report)
 
 
@@ -342,9 +343,7 @@ def _agrees_with_earlier(target: Path, plan: TrainingPlan) -> None:
     )
 
 
-def _list(
-    data: Path, table: str | os.PathLike[str] | None, patient_column: str | None, report: QualityReport
-) -> tuple[Items, dict[str, Any]]:
+def _list(data: Path, options: TrainOptions, report: QualityReport) -> tuple[Items, dict[str, Any]]:
     """Items, and further arguments of the data list: one item per object, or per image if there are several structures.
 
     Items without a value in the patients' column are left out, and counted.
@@ -352,13 +351,16 @@ def _list(
     Raises:
         ValueError: when no item has a value in the patients' column.
     """
-    path = None if table is None else Path(table)
+    path = None if options.table is None else Path(options.table)
+    names = (options.structure,) if isinstance(options.structure, str) else options.structure
+    chosen: dict[str, Any] = {} if names is None else {"structures": list(names)}
     try:
-        items = list_pair_items(data, path, None, report, split_components=True)
-        options: dict[str, Any] = {"split_components": True}
+        items = list_pair_items(data, path, None, report, split_components=True, **chosen)
+        listed: dict[str, Any] = {"split_components": True, **chosen}
     except SeveralStructuresError:
         report.layout, report.counts, report.findings, report.notes = "", {}, [], []
-        items, options = list_pair_items(data, path, None, report), {}
+        items, listed = list_pair_items(data, path, None, report, **chosen), chosen
+    patient_column = options.patient_column
     if patient_column is not None:
         without = [item for item in items if not item.get(patient_column)]
         if len(without) == len(items):
@@ -372,7 +374,7 @@ def _list(
         for item in items:
             item["patient"] = str(item[patient_column])
     check_apart(items, report, strict=False)
-    return items, options
+    return items, listed
 
 
 def _patients_together(items: Items, copies: Sequence[Sequence[str]], report: QualityReport) -> dict[str, str]:
@@ -401,19 +403,15 @@ def _check_structures(plan: TrainingPlan, items: Items) -> None:
     if len(found) != len(plan.structures):
         raise ValueError(
             f"Expected a plan for the structures {list(found)} of the masks, but it has {list(plan.structures)}: "
-            "correct `structures` and `initial_diameter`."
+            "correct `structures` and `initial_diameter`, or choose the labels with --structure."
         )
 
 
-def _with_options(plan: TrainingPlan, options: TrainOptions) -> TrainingPlan:
+def _with_options(plan: TrainingPlan, options: TrainOptions, items: Items) -> TrainingPlan:
     given: dict[str, Any] = {"folds": options.folds, "epochs": options.epochs, "seed": options.seed}
-    if options.structure is not None:
-        if len(plan.structures) != 1:
-            raise ValueError(
-                f"Expected one structure for `structure`, but the masks have {list(plan.structures)}: leave it "
-                "out, and name them in `structures` of plan.json (--plan)."
-            )
-        given["structures"] = (options.structure,)
+    found = _structures(items)
+    if options.structure is not None and len(found) == len(plan.structures):
+        given["structures"] = found
     changes = {name: value for name, value in given.items() if value is not None and value != getattr(plan, name)}
     return replace(plan, **changes, reasons={**plan.reasons, **dict.fromkeys(changes, "given as an option")})
 

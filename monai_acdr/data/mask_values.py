@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = [
     "LabelPlan",
     "MaskFacts",
     "ObjectFacts",
+    "choose_structures",
     "find_label_plan",
     "foreground",
     "is_speck",
@@ -123,12 +124,14 @@ class LabelPlan:
         values: of each structure; None where a mask is two-valued and its largest value is the object.
         counts_objects: whether the values number objects, all of one structure.
         stated: whether a file of the data set states them.
+        others: values of structures that were not chosen.
     """
 
     structures: tuple[str, ...] = ("object",)
     values: tuple[tuple[int, ...], ...] | None = None
     counts_objects: bool = False
     stated: bool = False
+    others: frozenset[int] = frozenset()
 
 
 def read_mask_values(name: str | Path) -> np.ndarray:
@@ -262,6 +265,36 @@ def find_label_plan(
     values = sorted(set(values) | {v for fact in binary for v in fact.values if v <= MAX_SMALL_LABEL})
     names: dict[str, tuple[int, ...]] = {f"label {value}": (value,) for value in values}
     return LabelPlan(*_nested(names, facts)), wrong
+
+
+def choose_structures(plan: LabelPlan, names: Sequence[str]) -> LabelPlan:
+    """The plan with the structures of these names alone, or, for masks of one label, the plan with one new name.
+
+    Args:
+        plan: of a data set.
+        names: at least one, in any case and order; nested structures stay in the order of the plan.
+
+    Raises:
+        ValueError: when a structure is not in the plan, or for several names of one structure.
+    """
+    known = {name.casefold(): name for name in plan.structures}
+    wanted = {name.strip().casefold() for name in names}
+    if len(plan.structures) == 1 and len(wanted) == 1:
+        return replace(plan, structures=(names[0].strip(),))
+    if not wanted or wanted - set(known):
+        raise ValueError(
+            f"Expected `structures` among {list(plan.structures)}, the labels of the masks, but got {list(names)}: "
+            "choose some of them (monai-acdr train: --structure)."
+        )
+    values = plan.values or ((),)
+    kept = [index for index, name in enumerate(plan.structures) if name.casefold() in wanted]
+    inside = {value for index in kept for value in values[index]}
+    return replace(
+        plan,
+        structures=tuple(plan.structures[index] for index in kept),
+        values=tuple(values[index] for index in kept),
+        others=frozenset(value for each in values for value in each) - inside,
+    )
 
 
 def structure_mask(values: np.ndarray, labels: Sequence[int] | None, name: str | Path) -> np.ndarray:

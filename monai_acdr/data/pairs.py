@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_acdr.data.files import natural_key
 from monai_acdr.data.image_headers import is_dicom_file, read_image_header
 from monai_acdr.data.mask_outline import MaskOutline, file_size, object_outlines
 from monai_acdr.data.mask_values import (
     NESTED_SHARE,
     LabelPlan,
     MaskFacts,
+    choose_structures,
     find_label_plan,
     is_speck,
     mask_facts,
@@ -35,6 +37,7 @@ from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels
 from monai_acdr.data.pair_sources import (
     PAIR_COLUMNS,
     Documents,
+    Outline,
     Pair,
     file_stem,
     find_documents,
@@ -107,6 +110,21 @@ class _Frame:
 
 
 @dataclass(frozen=True)
+class _Choice:
+    """What becomes an item of a mask.
+
+    Attributes:
+        stated: names and values of the labels, where a file of the data set states them.
+        structures: names of those to take; None for all.
+        min_area: None for one item per mask; otherwise one per object of at least so many square pixels.
+    """
+
+    stated: Mapping[str, tuple[int, ...]] | None
+    structures: Sequence[str] | None
+    min_area: float | None
+
+
+@dataclass(frozen=True)
 class PairOptions:
     """Which images of a folder :func:`pair_folder_data_list` lists, in which groups and as which items.
 
@@ -124,6 +142,9 @@ class PairOptions:
         split_components: one item for each object of a mask of one structure, instead of one for the mask; specks are
             left out. Polygons always have one item each.
         min_area: with ``split_components`` and for polygons, objects of fewer square pixels are left out.
+        structures: labels of a label map, or classes of polygons, to take, by the names in ``dataset.json`` or the
+            document (``label 2`` where nothing names them), in any case; all others are background. One name for masks
+            of one label, or polygons of one class, names the object.
     """
 
     table: str | Path | None = None
@@ -134,6 +155,7 @@ class PairOptions:
     row_filter: Mapping[str, str | Sequence[str]] | None = None
     split_components: bool = False
     min_area: float = 0.0
+    structures: Sequence[str] | None = None
 
 
 def pair_folder_data_list(
@@ -177,7 +199,8 @@ def pair_folder_data_list(
     Raises:
         FileNotFoundError: when the folder or the table does not exist.
         ValueError: when nothing usable is found, a document is not JSON, a stated patient would be in two groups,
-            ``split_components`` meets several structures, or the group "test" is empty because of ``trained_on``.
+            ``split_components`` meets several structures, a label map has none of ``structures``, or the group "test"
+            is empty because of ``trained_on``.
     """
     options = replace(options or PairOptions(), **shortcuts)
     report = QualityReport() if report is None else report
@@ -188,6 +211,7 @@ def pair_folder_data_list(
         report,
         split_components=options.split_components,
         min_area=options.min_area,
+        structures=options.structures,
     )
     if options.trained_on is None:
         items = assign_groups(items, options.split, options.folds, options.fold, report)
@@ -212,6 +236,7 @@ def list_pair_items(
     *,
     split_components: bool = False,
     min_area: float = 0.0,
+    structures: Sequence[str] | None = None,
     allow_none: bool = False,
 ) -> list[dict[str, Any]]:
     """The items of :func:`pair_folder_data_list`, with the groups of the table, list or folders only.
@@ -238,9 +263,10 @@ def list_pair_items(
         pairs = _pairs(root, documents, report)
         if not pairs and (documents.coco or documents.geojson):
             report.layout = report.layout or ("coco" if documents.coco else "geojson")
-            outlines = outlines_of_documents(root, documents, report)
+            outlines = _chosen_outlines(outlines_of_documents(root, documents, report), structures, report)
     items = _outline_items(outlines, min_area, report) if outlines else []
-    items += _mask_items(root, pairs, documents.labels, min_area if split_components else None, report)
+    choice = _Choice(documents.labels, structures, min_area if split_components else None)
+    items += _mask_items(root, pairs, choice, report)
     if not items and allow_none and report.findings:
         return items
     if not items:
@@ -289,11 +315,36 @@ def _pairs(root: Path, documents: Documents, report: QualityReport) -> list[Pair
 def _mask_items(
     root: Path,
     pairs: Sequence[Pair],
-    labels: Mapping[str, tuple[int, ...]] | None,
-    min_area: float | None,
+    choice: _Choice,
     report: QualityReport,
 ) -> list[dict[str, Any]]:
     """Items of masks; all values are read before their meaning is decided."""
+    frames, facts = _read_frames(root, pairs, report)
+    plan, wrong = find_label_plan(facts, choice.stated)
+    if facts and choice.structures is not None:
+        plan = choose_structures(plan, choice.structures)
+    if choice.min_area is not None and len(plan.structures) > 1:
+        raise SeveralStructuresError(
+            f"Expected masks of one structure for `split_components`, but {root} has {list(plan.structures)}: choose "
+            "one by `structures` (in `data_options` of a bundle), leave split_components out, or write masks of one "
+            "structure."
+        )
+    items: list[dict[str, Any]] = []
+    without = 0
+    for index, (frame, fact) in enumerate(zip(frames, facts, strict=True)):
+        if fact.values and set(fact.values) <= plan.others:
+            without += 1
+            continue
+        items += _items(root, frame, fact, plan, wrong.get(index), choice.min_area, report)
+    if without:
+        report.note(f"{without} masks have other labels than {', '.join(plan.structures)} alone and are not items")
+    if len(plan.structures) > 1:
+        report.note(f"structures: {', '.join(plan.structures)}; values {', '.join(map(str, plan.values or ()))}")
+    return items
+
+
+def _read_frames(root: Path, pairs: Sequence[Pair], report: QualityReport) -> tuple[list[_Frame], list[MaskFacts]]:
+    """Images with readable masks, and what these hold."""
     frames: list[_Frame] = []
     facts: list[MaskFacts] = []
     empty = 0
@@ -316,18 +367,7 @@ def _mask_items(
             facts.append(fact)
     if empty:
         report.note(f"{empty} slices of volumes have no object and are not items")
-    plan, wrong = find_label_plan(facts, labels)
-    if min_area is not None and len(plan.structures) > 1:
-        raise SeveralStructuresError(
-            f"Expected masks of one structure for `split_components`, but {root} has {list(plan.structures)}: leave "
-            "split_components out, or write masks of one structure."
-        )
-    items: list[dict[str, Any]] = []
-    for index, (frame, fact) in enumerate(zip(frames, facts, strict=True)):
-        items += _items(root, frame, fact, plan, wrong.get(index), min_area, report)
-    if len(plan.structures) > 1:
-        report.note(f"structures: {', '.join(plan.structures)}; values {', '.join(map(str, plan.values or ()))}")
-    return items
+    return frames, facts
 
 
 def _frames(root: Path, pair: Pair, name: str, patient: str, report: QualityReport) -> Iterator[_Frame]:
@@ -426,6 +466,24 @@ def _items(
     yield item | ({"contour": MaskOutline(frame.mask, frame.size)} if is_lazy else {"label": frame.mask})
 
 
+def _chosen_outlines(outlines: list[Outline], structures: Sequence[str] | None, report: QualityReport) -> list[Outline]:
+    """Outlines of the classes of these names, or all of them under the name, where no class has it."""
+    if structures is None:
+        return outlines
+    classes = sorted({outline.class_name for outline in outlines}, key=natural_key)
+    names = {name.strip().casefold() for name in structures}
+    chosen = [outline for outline in outlines if outline.class_name.casefold() in names]
+    if chosen:
+        if len(chosen) < len(outlines):
+            report.note(f"{len(outlines) - len(chosen)} objects of other classes than {', '.join(structures)} left out")
+        return chosen
+    if len(structures) != 1:
+        raise ValueError(f"Expected `structures` among the classes {classes}, but got {list(structures)}.")
+    if len(classes) > 1:
+        report.note(f"no class is called {structures[0]!r}: all objects are taken, under this name")
+    return [replace(outline, class_name=structures[0]) for outline in outlines]
+
+
 def _check_nested(name: str, masks: Mapping[str, np.ndarray], report: QualityReport) -> None:
     """A finding where a structure is not inside the next one, as classes of objects side by side are not."""
     present = [(structure, mask) for structure, mask in masks.items() if mask.any()]
@@ -479,7 +537,7 @@ def _components(
             yield item | {"contour": outlines[index], "name": name, "component": number}
 
 
-def _outline_items(outlines: Sequence[Any], min_area: float, report: QualityReport) -> list[dict[str, Any]]:
+def _outline_items(outlines: Sequence[Outline], min_area: float, report: QualityReport) -> list[dict[str, Any]]:
     """Items of polygons, one each."""
     images = {outline.image: Pair(outline.image, outline.image, outline.group) for outline in outlines}
     names = dict(zip(images, _names(list(images.values())), strict=True))
@@ -517,7 +575,10 @@ def _outline_items(outlines: Sequence[Any], min_area: float, report: QualityRepo
     if len(classes) > 1:
         counts = ", ".join(f"{name[:40]!r} {number}" for name, number in classes.most_common(MAX_NAMED))
         more = f" and {len(classes) - MAX_NAMED} more" if len(classes) > MAX_NAMED else ""
-        report.note(f"objects of {len(classes)} classes ({counts}{more}): one item per object, one kind in a training")
+        report.note(
+            f"objects of {len(classes)} classes ({counts}{more}): one item per object, one kind in a training; "
+            "`structures` takes some of them"
+        )
     return items
 
 

@@ -99,7 +99,8 @@ KINDS: dict[str, str] = {
     "specks": "objects of a few pixels lie beside far larger ones; they were not used as objects, erase them",
     "stray_outline": "an .OVERLAY file belongs to no case of its folder; it was not used",
     "structures_apart": "the structures of a label map are outlined together, one around the other, in one region, but "
-    "here they lie side by side; it was used, but classes of objects need masks, and a training, of each class alone",
+    "here they lie side by side; it was used, but classes of objects need a training "
+    "of each class alone (train --structure NAME)",
     "subset_size": "the numbers of cases and masses are not the published ones; compare the list of cases",
     "too_few_points": "an outline has fewer than 3 points; it was left out, draw it again",
     "trained_on": "the network was trained on a patient of this name; it was left out, rename it if it is another one",

@@ -527,6 +527,27 @@ def test_labels_are_structures(tmp_path: Path, tiny_plan: Path) -> None:
     assert report.structures == ("core", "rim")
 
 
+def test_one_label_of_several(tmp_path: Path, tiny_plan: Path) -> None:
+    """Objects of the label have regions of their own, and so they have where the bundle measures them again."""
+    data = write_disks(tmp_path / "data", [[16.0, 12.0], [18.0], [20.0], [17.0]], labels=True)
+    with pytest.raises(ValueError, match=r"among \['label 1', 'label 2'\].*got \['lable 1'\].*--structure"):
+        train(data, tmp_path / "out", structure="lable 1", device="cpu")
+    result = train(data, tmp_path / "out", plan=tiny_plan, structure="LABEL 1", device="cpu")
+    assert result.plan.structures == ("label 1",)
+    assert result.metrics["metadata"]["trained_on"][0] + result.held_out == 5
+    again = evaluate(data, tmp_path / "evaluated", result.bundle, device="cpu")
+    assert again["mean_dice"] == pytest.approx(result.metrics["mean_dice"], abs=1e-6)
+    report = segment(data / "images" / "im00.png", tmp_path / "seg", result.bundle, roi="box 30 30 66 66")
+    assert report.structures == ("label 1",)
+
+
+def test_labels_chosen_in_any_order(tmp_path: Path) -> None:
+    data = write_disks(tmp_path / "data", [[16.0], [18.0], [20.0], [17.0]], labels=True)
+    prepared = plan_training(data, TrainOptions(structure=["label 2", "label 1"]))
+    assert prepared.plan.structures == ("label 1", "label 2")
+    assert prepared.list_options == {"structures": ["label 2", "label 1"]}
+
+
 @pytest.mark.parametrize("folds", [1, 3])
 def test_the_plan_counts_the_objects_that_are_trained_on(tmp_path: Path, folds: int) -> None:
     """Patients differ in their numbers of objects, and a speck is left out: no share of all objects is that number."""

@@ -161,8 +161,19 @@ def test_coco_of_several_classes(tmp_path: Path) -> None:
     items = pair_folder_data_list(tmp_path, report=report)
     assert [item["class_name"] for item in items] == ["nucleus", "nucleus", "debris"]
     assert report.notes == [
-        "objects of 2 classes ('nucleus' 2, 'debris' 1): one item per object, one kind in a training"
+        "objects of 2 classes ('nucleus' 2, 'debris' 1): one item per object, one kind in a training; `structures` "
+        "takes some of them"
     ]
+    report = QualityReport()
+    (item,) = pair_folder_data_list(tmp_path, report=report, structures=["Debris"])
+    assert (item["class_name"], item["structures"]) == ("debris", ("debris",))
+    assert report.notes == ["2 objects of other classes than Debris left out"]
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report, structures=["cell"])
+    assert [item["structures"] for item in items] == [("cell",)] * 3
+    assert report.notes == ["no class is called 'cell': all objects are taken, under this name"]
+    with pytest.raises(ValueError, match=r"among the classes \['debris', 'nucleus'\].*\['cell', 'dirt'\]"):
+        pair_folder_data_list(tmp_path, structures=["cell", "dirt"])
 
 
 def test_coco_of_another_size_or_place(tmp_path: Path) -> None:

@@ -236,6 +236,46 @@ def test_classes_of_objects_side_by_side(tmp_path: Path) -> None:
     assert [item["structures"] for item in items] == [("label 1", "label 2")] * 2
 
 
+def test_one_class_of_objects_side_by_side(tmp_path: Path) -> None:
+    """The other label is background; what surrounds it would include it, because a polygon has no hole."""
+    (tmp_path / "labels").mkdir()
+    for name, shift in (("a", 0), ("b", 4), ("c", 8)):
+        left, right = _disc((20, 10 + shift), 6), _disc((20, 30), 6) & (name != "c")
+        _save(tmp_path, f"{name}.png", left | right, "images")
+        Image.fromarray((left + 2 * right).astype(np.uint8)).save(tmp_path / "labels" / f"{name}.png")
+    report = QualityReport()
+    items = pair_folder_data_list(tmp_path, report=report, structures=["label 2"], split_components=True)
+    assert [(item["name"], item["structures"]) for item in items] == [("a-1", ("label 2",)), ("b-1", ("label 2",))]
+    assert all(item["contour"].mean(0) == pytest.approx((30.5, 20.5)) for item in items)
+    assert not report.findings
+    assert "1 masks have other labels than label 2 alone and are not items" in report.notes
+    both = pair_folder_data_list(tmp_path, structures=("Label 2 ", "label 1"))
+    assert [item["structures"] for item in both] == [("label 1", "label 2")] * 3
+    for wrong in (["label 3"], ["label 1", "liver"], []):
+        with pytest.raises(ValueError, match=r"among \['label 1', 'label 2'\]"):
+            pair_folder_data_list(tmp_path, structures=wrong)
+
+
+def test_the_outer_structure_alone_includes_the_inner_one(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    for name, shift in (("a", 0), ("b", 4)):
+        inner, outer = _disc((20, 20 + shift), 6), _disc((20, 20 + shift), 11)
+        _save(tmp_path, f"{name}.png", outer, "images")
+        values = np.where(inner, 1, np.where(outer, 2, 0)).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / "labels" / f"{name}.png")
+    (item, _) = pair_folder_data_list(tmp_path, structures=["label 2"])
+    assert (item["structures"], item["label_values"]) == (("label 2",), ((2, 1),))
+
+
+def test_a_name_for_masks_of_one_label(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        _save(tmp_path, f"{name}.png", _disc((20, 20), 7))
+        _save(tmp_path, f"{name}.png", _disc((20, 20), 7), "images")
+    assert {i["structures"] for i in pair_folder_data_list(tmp_path, structures=["lesion"])} == {("lesion",)}
+    with pytest.raises(ValueError, match=r"among \['object'\].*got \['lesion', 'cyst'\]"):
+        pair_folder_data_list(tmp_path, structures=["lesion", "cyst"])
+
+
 def test_several_masks_of_an_image(tmp_path: Path) -> None:
     for name, center in (("a_mask", (12, 12)), ("a_mask_1", (28, 34)), ("b_mask", (20, 20))):
         _save(tmp_path, f"{name}.png", _disc(center, 7), ".")
