@@ -442,11 +442,12 @@ NOT_IMAGES = frozenset(
 """Modalities of what is made from images: results, our own among them."""
 _REASONS = {
     0x0110: "the server failed to process it",
-    0x0111: "the server has it already",
     0x0122: "the server does not take this kind of object",
     0xA700: "the server has no room",
 }
 """FailureReason, PS3.3 table C.4-13 and PS3.4 table B.2-1."""
+_DUPLICATE = 0x0111
+"""The server has this instance: a UID names one object, so it is stored, as after a store that is sent again."""
 
 _LONGEST_TEXT = 1024
 """Letters of a value that are looked at; UIDs and code strings have 64 at most."""
@@ -588,6 +589,8 @@ class DicomWeb:
     ) -> None:
         """Store files. All files are read before the first one is sent; the server confirms each.
 
+        An instance that the server has already counts as stored, so that a store may be sent again after a failure.
+
         Args:
             paths: DICOM files.
             progress: called with the number of files that are stored and that of all.
@@ -697,13 +700,15 @@ class DicomWeb:
             )
 
     def _send(self, path: Path, uid: str) -> str | None:
-        """Store one file; the reason when the server refuses it."""
+        """Store one file; the reason when the server refuses it, unless it has it already."""
         with quiet_values():
             dataset = pydicom.dcmread(path)
         with explain(self.url, "an answer to a store request"):
             answer = self._client.store_instances([dataset])
             for item in answer.get("FailedSOPSequence") or []:
                 code = int(item.get("FailureReason") or 0) & 0xFFFF
+                if code == _DUPLICATE and str(item.get("ReferencedSOPInstanceUID")) == uid:
+                    return None
                 return _REASONS.get(code, f"failure reason {code:04X}")
             confirmed = [str(item.ReferencedSOPInstanceUID) for item in answer.get("ReferencedSOPSequence") or []]
         return None if uid in confirmed else "the server did not confirm it"

@@ -435,13 +435,21 @@ def test_a_slow_upload_is_not_a_hung_server(server: StandIn, made: Any, files: l
 
 
 def test_partial_failure_is_told_by_file(server: StandIn, files: list[Path], made: Any) -> None:
-    server.failures = {made.uid("instance", "2"): 0x0111, made.uid("instance", "3"): 0xA900}
+    server.failures = {made.uid("instance", "2"): 0x0110, made.uid("instance", "3"): 0xA900}
     with pytest.raises(DicomWebError, match="Expected 4 files") as caught:
         DicomWeb(server.url).store(files)
     assert str(caught.value).startswith(
-        "Expected 4 files to be stored, but 2 stored (1.dcm, seg.dcm), not stored: 2.dcm (the server has it already), "
-        "3.dcm (failure reason A900). Look into the log of http://127.0.0.1:"
+        "Expected 4 files to be stored, but 2 stored (1.dcm, seg.dcm), not stored: 2.dcm (the server failed to "
+        "process it), 3.dcm (failure reason A900). Look into the log of http://127.0.0.1:"
     )
+
+
+def test_a_store_may_be_sent_again(server: StandIn, files: list[Path], made: Any) -> None:
+    """The server refuses duplicates, of which the first attempt stored one."""
+    server.failures = {made.uid("instance", "1"): 0x0111}
+    counts: list[tuple[int, int]] = []
+    DicomWeb(server.url).store(files[:2], progress=lambda *n: counts.append(n))
+    assert counts == [(1, 2), (2, 2)]
 
 
 def test_a_server_that_goes_between_files(server: StandIn, files: list[Path]) -> None:
