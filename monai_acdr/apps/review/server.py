@@ -362,7 +362,7 @@ class ReviewSession:
         model = self._load()
         numbers = _model_structures(model, self.review)
         request = _region(point, present, replaced, model)
-        frame = self.study.frame(index)
+        frame = self.study.frame(index, model.channels)
         inputs = replace(self.study.inputs, frames=[frame])
         (outline,) = outline_frames([request], inputs, model, None, all_frames=True, none_is_an_error=False)
         if outline.final is None:

@@ -18,7 +18,7 @@ from monai.data.meta_tensor import MetaTensor
 from PIL import Image
 
 from monai_acdr.apps.documents import ContourDocument, match_frames
-from monai_acdr.apps.inputs import Frame, Inputs, load_frames, read_inputs
+from monai_acdr.apps.inputs import Frame, Inputs, load_frames, make_image, read_inputs
 from monai_acdr.apps.measurements import find_grid, no_stack_finding
 
 __all__ = ["CELL", "PAGE", "Study", "open_study"]
@@ -69,29 +69,31 @@ class Study:
         """The frames."""
         return self.inputs.frames
 
-    def frame(self, index: int) -> Frame:
-        """A frame with its pixels.
+    def frame(self, index: int, channels: int = 1) -> Frame:
+        """A frame with its pixels: gray values, or, with 3 channels, the colors of a picture that has colors.
 
         Raises:
             ValueError: when the pixels cannot be decoded.
         """
         frame = self.inputs.frames[index]
         if frame.source is None:
-            return frame
+            return frame if channels == len(frame.image) or len(frame.image) == 1 else _gray(frame)
         with self._decoding:
             (image,) = load_frames([frame.source]).values()
         return replace(frame, image=image)
 
     def pixels(self, index: int) -> np.ndarray:
-        """The values (H, W) float32 of a frame, larger is brighter."""
-        image: MetaTensor = self.frame(index).image
-        return np.asarray(image[0].numpy(), dtype=np.float32)
+        """The values (H, W) float32 of a frame, larger is brighter, or its colors (H, W, 3), 0 to 255."""
+        image: MetaTensor = self.frame(index, 3).image
+        values = np.asarray(image.numpy(), dtype=np.float32)
+        return values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
 
     def packed(self, index: int) -> tuple[bytes, dict[str, Any]]:
-        """A frame for the page: uint16, little endian, row by row, with its scale.
+        """A frame for the page: uint16, little endian, row by row, colors pixel by pixel, with its scale.
 
         Returns:
-            The bytes; ``height``, ``width``, ``low`` and ``step`` (value = low + step * number), and ``window``.
+            The bytes; ``height``, ``width``, ``channels``, ``low`` and ``step`` (value = low + step * number), and
+            ``window``.
         """
         values = self.pixels(index)
         low, high = float(values.min()), float(values.max())
@@ -99,14 +101,16 @@ class Study:
         step = 1.0 if whole else max(high - low, 1e-12) / LEVELS
         numbers = np.round((values - np.float32(low)) / np.float32(step)).clip(0, LEVELS).astype("<u2")
         window = self.window or _window(values)
-        height, width = values.shape
-        return numbers.tobytes(), {"height": height, "width": width, "low": low, "step": step, "window": window}
+        height, width = values.shape[:2]
+        how = {"height": height, "width": width, "channels": 1 if values.ndim == 2 else 3}
+        return numbers.tobytes(), how | {"low": low, "step": step, "window": window}
 
     def _sheet(self, page: int) -> bytes:
         """PNG of up to :data:`PAGE` thumbnails, row by row."""
         frames = range(page * PAGE, min((page + 1) * PAGE, len(self.frames)))
         rows = -(-len(frames) // COLUMNS)
-        sheet = Image.new("L", (COLUMNS * CELL, rows * CELL))
+        has_colors = any(frame.source is None and len(frame.image) == 3 for frame in (self.frames[i] for i in frames))
+        sheet = Image.new("RGB" if has_colors else "L", (COLUMNS * CELL, rows * CELL))
         for number, index in enumerate(frames):
             try:
                 values = self.pixels(index)
@@ -162,7 +166,7 @@ def open_study(
         ValueError: when the images cannot be used, or a frame of the document is not among them.
     """
     uids = frozenset(frame.sop_instance_uid for frame in document.frames if frame.sop_instance_uid)
-    inputs = read_inputs(path, None, spacing, instances=uids, pixels=False)
+    inputs = read_inputs(path, None, spacing, instances=uids, pixels=False, color=True)
     if inputs.sources:
         places = match_frames(document.frames, inputs.sources)
     else:
@@ -189,7 +193,15 @@ def _match_names(document: ContourDocument, inputs: Inputs) -> list[int]:
     return places
 
 
+def _gray(frame: Frame) -> Frame:
+    """A frame with the gray values that the readers give for its colors."""
+    colors = frame.image.movedim(0, -1).numpy().astype(np.uint8)
+    return replace(frame, image=make_image(np.asarray(Image.fromarray(colors).convert("L")), frame.image.affine))
+
+
 def _window(values: np.ndarray) -> tuple[float, float]:
+    if values.ndim == 3:
+        return 0.0, 255.0  # colors are shown as they are
     step = max(1, int(np.sqrt(values.size / 1e5)))
     low, high = np.percentile(values[::step, ::step], WINDOW)
     return (float(low), float(high)) if high > low else (float(values.min()), float(values.max()) + 1e-6)

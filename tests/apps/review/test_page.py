@@ -720,8 +720,8 @@ def test_a_phase_without_images_of_the_base_is_not_end_systole(page: Page, study
 def test_a_folder_of_pictures_with_several_contours_each(page: Page, tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for name in ("one", "two"):
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)).save(pictures / f"{name}.png")
+    Image.new("RGB", (80, 60), (200, 100, 30)).save(pictures / "one.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)).save(pictures / "two.png")
     rings = [circle(torch.tensor([x, 30.0], dtype=torch.float64), 9.0, 16).numpy() for x in (20.0, 55.0)]
     frames = tuple(FrameContours(name, (60, 80), tuple(rings)) for name in ("one", "two"))
     (tmp_path / "results").mkdir()
@@ -741,6 +741,9 @@ def test_a_folder_of_pictures_with_several_contours_each(page: Page, tmp_path: P
         assert "in a cine of the left ventricle" in page.text("status")
         page.keys("\ue012")
         page.wait(lambda: page.state("drawn") == "0")
+        middle = "const k = document.querySelector('#pane canvas'), [x, y] = [k.width / 2, k.height / 2];"
+        pixel = page.run(middle + "return [...k.getContext('2d').getImageData(x, y, 1, 1).data]")
+        assert pixel == [200, 100, 30, 255]
         page.driver.find_element("id", "finish").click()
         page.wait(lambda: page.state("version") == "1")
         written = read_contour_document(tmp_path / "results" / "review" / "version-0001" / "contours.json")

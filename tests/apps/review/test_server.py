@@ -524,6 +524,33 @@ def test_pictures_with_several_contours_each(tmp_path: Path, flat: Callable[...,
     session.review.close()
 
 
+def test_colors_are_shown_and_a_network_of_gray_values_gets_gray_values(tmp_path: Path, tiny_mass: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    colors = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    Image.fromarray(colors).save(pictures / "one.png")
+    Image.fromarray(colors[..., 0]).save(pictures / "two.png")
+    square = np.array([[10.0, 10], [30, 10], [30, 30], [10, 30]])
+    frames = tuple(FrameContours(name, (60, 80), (square,)) for name in ("one", "two"))
+    write_contour_document(tmp_path / "masses.json", ContourDocument((TISSUE,), frames))
+    session = open_session(tmp_path / "masses.json", pictures, model=tiny_mass, device="cpu")
+    client = Client(session).open()
+    for index, shape in enumerate([(60, 80, 3), (60, 80)]):
+        response = client.get(f"/api/frame/{index}")
+        how = json.loads(response.headers["x-frame"])
+        numbers = np.frombuffer(response.content, "<u2").reshape(shape)
+        assert (how["channels"], how["step"]) == (3 - 2 * index, 1)
+        assert np.array_equal(how["low"] + numbers, colors if index == 0 else colors[..., 0])
+        assert index == 1 or how["window"] == [0, 255]
+    assert Image.open(io.BytesIO(client.get("/api/sheet/0").content)).mode == "RGB"
+    for channels in (1, 3):
+        expected = read_inputs(pictures, color=channels == 3).frames[0].image
+        assert torch.equal(session.study.frame(0, channels).image, expected)
+    answer = client.post("/api/outline", {"frame": 0, "point": None, "contour": 0, "sequence": 0})
+    assert len(answer["contours"]) == 1
+    session.review.close()
+
+
 def test_a_mammogram_with_its_masses(mammogram: Path, tiny_mass: Path, tmp_path: Path) -> None:
     segment(mammogram, tmp_path / "out", tiny_mass, "box 30 40 60 70", pictures=False, device="cpu")
     session = open_session(tmp_path / "out", mammogram, model=tiny_mass, device="cpu")

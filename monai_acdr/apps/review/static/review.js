@@ -239,7 +239,7 @@ function nearest(contours, x, y) {
 const frames = new Map();
 let frameBytes = 0;
 
-/** Pixels of a frame: {numbers, height, width, low, step, window}; the last ones are kept. */
+/** Pixels of a frame: {numbers, height, width, channels, low, step, window}; the last ones are kept. */
 function loadFrame(index) {
   const known = frames.get(index);
   if (known) { frames.delete(index); frames.set(index, known); return known; }
@@ -279,7 +279,14 @@ function pictureOf(index, frame) {
     table[number] = 0xff000000 | (gray << 16) | (gray << 8) | gray;
   }
   const numbers = frame.numbers;
-  for (let place = 0; place < numbers.length; place += 1) target[place] = table[numbers[place]];
+  if (frame.channels === 3) {
+    for (let place = 0; place < target.length; place += 1) {
+      const red = table[numbers[3 * place]], green = table[numbers[3 * place + 1]], blue = table[numbers[3 * place + 2]];
+      target[place] = 0xff000000 | (blue & 0xff0000) | (green & 0xff00) | (red & 0xff);
+    }
+  } else {
+    for (let place = 0; place < numbers.length; place += 1) target[place] = table[numbers[place]];
+  }
   context.putImageData(image, 0, 0);
   shown = { key, index, picture };
   return picture;
