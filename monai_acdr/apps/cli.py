@@ -251,7 +251,11 @@ Examples:
     help="Where to look: auto (finds the left ventricle); center; point X Y; box X0 Y0 X1 Y1, in pixels from the upper "
     "left corner of the image, x to the right, y down; or a file, a mask or earlier contours.",
 )
-@click.option("--series", metavar="NUMBER|UID", help="Which series, where the study has several.")
+@click.option(
+    "--series",
+    metavar="NUMBER|UID|stack",
+    help="Which series, where the study has several; where each slice is a series: 12-21, 12,14,15, or stack.",
+)
 @click.option(
     "--spacing", nargs=2, type=float, metavar="ROWS COLUMNS", help="Pixel spacing in mm of images that do not state it."
 )

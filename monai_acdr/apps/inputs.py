@@ -196,14 +196,14 @@ def read_inputs(
         series: for DICOM, the series to read: see :func:`choose_series`.
         spacing: (between rows, between columns) in mm for images that do not state it.
         progress: called with (done, all) while pixels are decoded.
-        instances: for DICOM, SOP Instance UIDs: of several series, the one with any of them is read.
+        instances: for DICOM, SOP Instance UIDs: of several series, those with any of them are read.
         pixels: for DICOM, whether to decode the images; otherwise they are views of a single zero, with size and
             affine, and :func:`load_frames` decodes the needed ones.
         color: read the colors of pictures, (3, H, W); other formats are always gray.
 
     Raises:
         FileNotFoundError: when there is no such path.
-        ValueError: when there is no image, not exactly one series of one patient, more than the memory budget
+        ValueError: when there is no image, not exactly one series or stack of one patient, more than the memory budget
             (:mod:`monai_acdr.read_budget`), or an implausible scale (:mod:`monai_acdr.plausibility`).
     """
     given = _check_spacing(spacing)
@@ -287,8 +287,14 @@ def _dicom_inputs(
     pixels: bool,
 ) -> Inputs:
     all_series, skipped = find_series(path)
-    sources = choose_series(all_series, series, instances)
-    findings = [*_reference_findings(sources), *_time_findings(sources), *_scale_findings(sources, given)]
+    chosen = choose_series(path, all_series, series, instances)
+    sources, skipped = chosen.sources, [*skipped, *chosen.skipped]
+    findings = [
+        *chosen.findings,
+        *_reference_findings(sources),
+        *_time_findings(sources),
+        *_scale_findings(sources, given),
+    ]
     if pixels:
         images, unreadable = _load_readable(path, sources, progress)
     else:

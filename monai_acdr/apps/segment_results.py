@@ -645,7 +645,8 @@ class SegmentOptions:
         structure: name in all results, one per structure, the innermost first, see :func:`named_structure`; None takes
             the bundle's names, and "Region" in DICOM images of another modality than the bundle's.
         checkpoint: other weights than the bundle's.
-        series: SeriesNumber or SeriesInstanceUID, where the study has several series.
+        series: SeriesNumber or SeriesInstanceUID, where the study has several series; ``12-21``, ``12,14,15`` or
+            ``stack``, where its slices are series of their own (:func:`monai_acdr.apps.study_files.choose_series`).
         spacing: (between rows, between columns) in mm for images that do not state it.
         seg: ``BINARY`` or ``FRACTIONAL`` writes a DICOM segmentation.
         rtstruct: write an RT structure set.
@@ -749,10 +750,13 @@ def _allowed_options(sources: Sequence[SourceFrame]) -> str:
 
 
 def _seg_groups(sources: Sequence[SourceFrame]) -> list[list[SourceFrame]]:
-    """Frames by segmentation: one for all; for images without a position one each, because DICOM allows no more."""
-    if len(sources) == 1 or all(source.has_place for source in sources):
-        return [list(sources)]
-    return [[source] for source in sources]
+    """Frames by segmentation: one for each series; for images without a position one each. DICOM allows no more."""
+    if len(sources) > 1 and not all(source.has_place for source in sources):
+        return [[source] for source in sources]
+    groups: dict[str, list[SourceFrame]] = {}
+    for source in sources:
+        groups.setdefault(str(source.header.SeriesInstanceUID), []).append(source)
+    return list(groups.values())
 
 
 def write_results(
@@ -848,7 +852,7 @@ def _write_dicom(folder: Path, results: Results, requested: SegmentOptions) -> N
 
 @dataclass(frozen=True, eq=False)
 class DicomResults:
-    """Content of the DICOM results of one series.
+    """Content of the DICOM results of one series, or of one stack of several.
 
     Attributes:
         regions: regions, one per structure, with an entry for each source.
@@ -868,7 +872,10 @@ class DicomResults:
 def write_dicom_results(
     folder: Path, results: DicomResults, seg: str | None = None, rtstruct: bool = False, sr: bool = False
 ) -> None:
-    """Write ``seg.dcm`` (or ``seg/NAME.dcm`` for images without a position), ``rtstruct.dcm`` and ``sr.dcm``.
+    """Write ``seg.dcm``, ``rtstruct.dcm`` and ``sr.dcm``.
+
+    Images without a position have a segmentation each, ``seg/NAME.dcm``, and so has each slice of a stack of several
+    series, ``seg/slice-01.dcm``.
 
     Args:
         folder: an empty folder.
@@ -941,17 +948,24 @@ def _coded_wall(wall: VentricleWall | None) -> dict[str, float] | None:
 
 
 def _write_segs(folder: Path, results: DicomResults, kind: str) -> None:
-    """One segmentation, or one for each image: see `_seg_groups`."""
-    if len(_seg_groups(results.sources)) == 1:
+    """One segmentation, or one for each slice or image: see `_seg_groups`."""
+    groups = _seg_groups(results.sources)
+    if len(groups) == 1:
         write_seg(folder / "seg.dcm", results.regions, results.sources, kind, algorithm=results.algorithm)
         return
     (folder / "seg").mkdir()
-    for index, (name, source) in enumerate(zip(results.names, results.sources, strict=True)):
-        if any(region.contours[index] for region in results.regions):
-            alone = [
-                dataclasses.replace(
-                    region, contours=(region.contours[index],), holes=(region.holes_of(index),) if region.holes else ()
-                )
-                for region in results.regions
-            ]
-            write_seg(folder / "seg" / f"{name}.dcm", alone, [source], kind, algorithm=results.algorithm)
+    index = {source.key: number for number, source in enumerate(results.sources)}
+    for slice_, group in enumerate(groups, start=1):
+        chosen = [index[source.key] for source in group]
+        if not any(region.contours[number] for region in results.regions for number in chosen):
+            continue
+        part = [
+            dataclasses.replace(
+                region,
+                contours=tuple(region.contours[number] for number in chosen),
+                holes=tuple(region.holes_of(number) for number in chosen) if region.holes else (),
+            )
+            for region in results.regions
+        ]
+        name = results.names[chosen[0]] if not group[0].has_place else f"slice-{slice_:02d}"
+        write_seg(folder / "seg" / f"{name}.dcm", part, group, kind, algorithm=results.algorithm)

@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from monai_acdr.apps.slice_series import Series, SliceStack, find_stacks, series_number, series_numbers
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom import SourceFrame, order_sources, read_instance
 from monai_acdr.dicom.files import storage_class
 from monai_acdr.dicom.plane import NO_ANATOMY
+from monai_acdr.measures import Finding
 from monai_acdr.read_budget import check_pixels
 
-__all__ = ["Skipped", "choose_series", "find_series", "is_result", "left_out", "left_out_images", "not_a_file"]
+__all__ = [
+    "ChosenSeries",
+    "Skipped",
+    "choose_series",
+    "find_series",
+    "is_result",
+    "left_out",
+    "left_out_images",
+    "not_a_file",
+]
 
 _NO_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
@@ -30,6 +41,8 @@ _NO_IMAGES = {
 """SOP classes that are made from images, some with pixels of their own."""
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _MAX_LISTED = 20
+STACK = "stack"
+"""Choice of the only stack whose slices are series of their own."""
 _BLOCK = 1 << 20
 """Bytes of two files that are compared at a time."""
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
@@ -42,8 +55,9 @@ class Skipped:
 
     Attributes:
         file: path relative to the searched file or folder.
-        kind: ``not_a_file``, ``not_dicom``, ``unreadable``, ``not_an_image``, ``result``, ``duplicate`` or
-            ``no_anatomy`` (phase images and similar; only these frames of a multi-frame object).
+        kind: ``not_a_file``, ``not_dicom``, ``unreadable``, ``not_an_image``, ``result``, ``duplicate``, ``repeated``
+            (a slice that was acquired again) or ``no_anatomy`` (phase images and similar; only these frames of a
+            multi-frame object).
         reason: the reason as text.
     """
 
@@ -64,7 +78,7 @@ def not_a_file(path: Path, root: Path) -> Skipped:
 
 def left_out_images(root: Path, skipped: Sequence[Skipped]) -> list[Path]:
     """Paths of left-out files that are or may be images: no result may replace them."""
-    kinds = ("unreadable", "not_an_image", "duplicate", "no_anatomy")
+    kinds = ("unreadable", "not_an_image", "duplicate", "no_anatomy", "repeated")
     return [root / entry.file if root.is_dir() else root for entry in skipped if entry.kind in kinds]
 
 
@@ -103,36 +117,93 @@ def find_series(path: Path, anatomy_only: bool = True) -> tuple[list[list[Source
     return list(series.values()), skipped
 
 
+@dataclass(frozen=True, eq=False)
+class ChosenSeries:
+    """The frames to read.
+
+    Attributes:
+        sources: the frames; of a stack of several series slice by slice.
+        skipped: files of earlier acquisitions of slices that were acquired again.
+        findings: what was joined and left out.
+    """
+
+    sources: list[SourceFrame]
+    skipped: list[Skipped] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
 def choose_series(
-    series: list[list[SourceFrame]], requested: str | None, instances: Collection[str] = ()
-) -> list[SourceFrame]:
-    """Pick one series.
+    path: Path, series: list[Series], requested: str | None, instances: Collection[str] = ()
+) -> ChosenSeries:
+    """Pick one series, or several that are the slices of one stack (:mod:`monai_acdr.apps.slice_series`).
 
     Args:
+        path: file or folder of the study.
         series: series from :func:`find_series`.
-        requested: its SeriesNumber or SeriesInstanceUID; None if there is only one series.
-        instances: SOP Instance UIDs; if nothing is requested, the series with any of them is picked.
+        requested: its SeriesNumber or SeriesInstanceUID; several with commas, numbers also as ``12-21``; ``stack`` for
+            the only stack of series of one slice each; None if there is only one series, or only one stack.
+        instances: SOP Instance UIDs; if nothing is requested, the series with any of them are picked, and the other
+            slices of their stack.
 
     Raises:
         ValueError: when none or several match; the message lists all series, without descriptions, which may identify a
             patient.
     """
+    stacks = find_stacks(series)
     if requested is None:
         found = [s for s in series if any(source.key[0] in instances for source in s)] or series
+    elif requested.strip().lower() == STACK:
+        found = list(stacks[0].series) if len(stacks) == 1 else []
     else:
-        found = [s for s in series if requested.strip() in (_number(s[0]), str(s[0].header.SeriesInstanceUID))]
+        found = _requested(series, requested)
     if len(found) == 1:
-        return found[0]
+        return ChosenSeries(found[0])
+    numbers = {id(one) for one in found}
+    candidates = stacks if requested is None and instances else find_stacks(found)
+    joined = next((stack for stack in candidates if found and numbers <= {id(one) for one in stack.series}), None)
+    if joined is not None:
+        return _join(path, joined, instances)
     lines = [
-        f"number {_number(s[0]) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) of "
+        f"number {series_number(s) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) of "
         f"{s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
         for s in series[:_MAX_LISTED]
     ]
+    lines += [f"and {len(series) - _MAX_LISTED} more"] if len(series) > _MAX_LISTED else []
+    lines += [f"the series {stack.numbers} are the slices of one stack" for stack in stacks]
     asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
+    choice = "choose one with --series, or --series stack" if len(stacks) == 1 else "choose one with --series"
     raise ValueError(
-        f"Expected {asked}, but got {len(found)} of {len(series)}: choose one with --series. There are:\n  "
-        + "\n  ".join(lines)
+        f"Expected {asked}, but got {len(found)} of {len(series)}: {choice}. There are:\n  " + "\n  ".join(lines)
     )
+
+
+def _requested(series: list[Series], requested: str) -> list[Series]:
+    """Series with any of the numbers and UIDs."""
+    found: list[Series] = []
+    for part in (part.strip() for part in requested.split(",")):
+        first, dash, last = part.partition("-")
+        if dash and first.strip().isdecimal() and last.strip().isdecimal():
+            low, high = int(first), int(last)
+            same = [s for s in series if series_number(s).isdecimal() and low <= int(series_number(s)) <= high]
+        else:
+            same = [s for s in series if part in (series_number(s), str(s[0].header.SeriesInstanceUID))]
+        if not same:
+            return []
+        found += [s for s in same if not any(s is other for other in found)]
+    return found
+
+
+def _join(path: Path, stack: SliceStack, instances: Collection[str]) -> ChosenSeries:
+    """The frames of a stack, and what was done."""
+    kept, others = stack.chosen(instances)
+    text = f"{len(kept)} series of one slice each are one stack: numbers {series_numbers(kept)}"
+    findings, skipped = [Finding("joined_series", text)], []
+    for series, taken in others:
+        text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows a slice that was acquired again"
+        findings.append(Finding("repeated_slice", f"{text}: series {series_number(taken) or '-'} was taken"))
+        for file in dict.fromkeys(source.path for source in series):
+            skipped.append(left_out(path, file, "repeated", text))
+    return ChosenSeries([source for series in kept for source in series], skipped, findings)
 
 
 def left_out(path: Path, file: Path, kind: str, reason: str) -> Skipped:
@@ -244,8 +315,3 @@ def _summary(skipped: list[Skipped]) -> str:
     kinds = Counter(entry.kind for entry in skipped)
     counts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in kinds.items())
     return f"{counts}; the first is {skipped[0].file}: {skipped[0].reason.rstrip('.')}"
-
-
-def _number(source: SourceFrame) -> str:
-    value = source.header.get("SeriesNumber")
-    return "" if value in (None, "") else str(value)

@@ -26,7 +26,7 @@ def test_all_files_of_a_folder(study: Path) -> None:
     series, skipped = find_series(study)
     assert not skipped
     assert [len(frames) for frames in series] == [12]
-    assert choose_series(series, None) is series[0]
+    assert choose_series(study, series, None).sources is series[0]
     assert find_series(next(study.iterdir()))[0][0][0].size == (100, 112)
 
 
@@ -167,13 +167,13 @@ def test_mixed_series(own_study: Path, edit: Edit) -> None:
         edit(file, SeriesInstanceUID="1.2.3.4", SeriesNumber=42, SeriesDescription="Doe^Jane")
     series, _ = find_series(own_study)
     with pytest.raises(ValueError, match=r"one series, but got 2 of 2: choose one with --series") as error:
-        choose_series(series, None)
+        choose_series(own_study, series, None)
     assert "number 42, MR, 5 frame(s) of 100 x 112, UID 1.2.3.4" in str(error.value)
     assert "Doe" not in str(error.value)
-    assert len(choose_series(series, "42")) == 5
-    assert len(choose_series(series, "1.2.3.4")) == 5
+    assert len(choose_series(own_study, series, "42").sources) == 5
+    assert len(choose_series(own_study, series, "1.2.3.4").sources) == 5
     with pytest.raises(ValueError, match="number or UID '43', but got 0 of 2"):
-        choose_series(series, "43")
+        choose_series(own_study, series, "43")
 
 
 def test_nothing_to_read(tmp_path: Path, study: Path) -> None:

@@ -1,0 +1,176 @@
+# Copyright 2026 The monai_acdr authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Studies of which each slice is a series of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from monai_acdr.apps.documents import read_contour_document
+from monai_acdr.apps.inputs import read_inputs
+from monai_acdr.apps.review.study import open_study
+from monai_acdr.apps.segment_study import segment
+from monai_acdr.apps.study_files import choose_series, find_series
+from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
+from monai_acdr.dicom.source import slice_numbers
+
+Edit = Callable[..., Path]
+SLICES, PHASES = 3, 4
+
+
+@pytest.fixture()
+def slices(own_study: Path, edit: Edit) -> Path:
+    """Series 11 to 13, in the order of their positions, each in a folder whose file names are those of the others."""
+    sources = find_series(own_study)[0][0]
+    for source, number in zip(sources, slice_numbers(sources), strict=True):
+        folder = own_study / f"series-{number}"
+        folder.mkdir(exist_ok=True)
+        phase = len(list(folder.iterdir()))
+        edit(
+            source.path,
+            to=folder / f"{phase}.dcm",
+            SeriesInstanceUID=f"1.2.3.{number}",
+            SeriesNumber=11 + number,
+            InstanceNumber=phase + 1,
+            SequenceName=f"*tfi2d1_{20 + number}",
+            AcquisitionTime=f"1000{number:02d}.{phase}",
+        )
+        source.path.unlink()
+    return own_study
+
+
+def add_series(folder: Path, edit: Edit, name: str, number: int, count: int = PHASES, **values: object) -> None:
+    """A copy of the series in `folder`, beside it."""
+    (folder.parent / name).mkdir()
+    for index, file in enumerate(sorted(folder.iterdir())[:count]):
+        uids = {"SOPInstanceUID": f"1.2.4.{number}.{index}", "SeriesInstanceUID": f"1.2.4.{number}"}
+        edit(file, to=folder.parent / name / f"{index}.dcm", SeriesNumber=number, **uids, **values)
+
+
+def measured(study: Path, output: Path, model: Path, **options: object) -> dict:
+    segment(study, output, model, "point 56 50", device="cpu", pictures=False, **options)
+    return dict(json.loads((output / "report.json").read_text()))
+
+
+def kinds(report: dict) -> list[str]:
+    return [finding["kind"] for finding in report["findings"]]
+
+
+def test_the_slices_are_one_stack(slices: Path, study: Path, tiny_heart: Path, tmp_path: Path) -> None:
+    """Volumes, contours and objects are those of the same frames in one series."""
+    alone = measured(study, tmp_path / "one", tiny_heart)
+    report = measured(slices, tmp_path / "many", tiny_heart, seg="BINARY", rtstruct=True, sr=True)
+    assert report["volumes"] == alone["volumes"] and report["wall"] == alone["wall"]
+    assert [f["slice_index"] for f in report["frames"]] == [f["slice_index"] for f in alone["frames"]]
+    assert [f["phase"] for f in report["frames"]] == [f["phase"] for f in alone["frames"]]
+    (text,) = [f["text"] for f in report["findings"] if f["kind"] == "joined_series"]
+    assert text == "3 series of one slice each are one stack: numbers 11, 12, 13"
+    assert "joined_series" not in kinds(alone)
+    sources = read_inputs(slices).sources
+    (inner, _) = read_rtstruct(tmp_path / "many" / "rtstruct.dcm", sources)
+    assert sum(len(contours) for contours in inner.contours) == SLICES * PHASES
+    files = sorted((tmp_path / "many" / "seg").iterdir())
+    assert [file.name for file in files] == ["slice-01.dcm", "slice-02.dcm", "slice-03.dcm"]
+    for number, file in enumerate(files):
+        own = [source for source in sources if source.header.SeriesNumber == 11 + number]
+        (cavity, _) = read_seg(file, own)
+        areas = [mask.sum() for mask in cavity.masks if mask is not None]
+        assert len(areas) == PHASES and min(areas) > 0
+    series = {item.SeriesInstanceUID for item in _evidence(pydicom.dcmread(tmp_path / "many" / "sr.dcm"))}
+    assert series == {f"1.2.3.{number}" for number in range(SLICES)}
+
+
+def _evidence(report: pydicom.Dataset) -> list[pydicom.Dataset]:
+    studies = report.CurrentRequestedProcedureEvidenceSequence
+    return [series for study in studies for series in study.ReferencedSeriesSequence]
+
+
+def test_a_slice_that_was_acquired_again(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
+    """The later acquisition counts, unless it was broken off; what was left out is named and never replaced."""
+    add_series(slices / "series-1", edit, "again", 14, AcquisitionTime="103000")
+    add_series(slices / "series-2", edit, "broken", 15, count=3, AcquisitionTime="103100")
+    inputs = read_inputs(slices)
+    taken = sorted({int(source.header.SeriesNumber) for source in inputs.sources})
+    assert taken == [11, 13, 14] and len(inputs.frames) == SLICES * PHASES
+    texts = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    assert texts == [
+        "series 12, 4 frame(s), shows a slice that was acquired again: series 14 was taken",
+        "series 15, 3 frame(s), shows a slice that was acquired again: series 13 was taken",
+    ]
+    repeated = [entry.file for entry in inputs.skipped if entry.kind == "repeated"]
+    assert sorted(repeated) == [*(f"broken/{n}.dcm" for n in range(3)), *(f"series-1/{n}.dcm" for n in range(4))]
+    report = measured(slices, tmp_path / "out", tiny_heart)
+    assert report["volumes"] is not None and "no_stack" not in kinds(report)
+    with pytest.raises(ValueError, match="7 would be left out"):
+        measured(slices, tmp_path / "strict", tiny_heart, strict=True)
+
+
+def test_other_series_are_not_slices_of_the_stack(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
+    """Long axes, late enhancement, another sequence and full stacks stay apart: the stack has to be asked for."""
+    add_series(slices / "series-0", edit, "long axis", 2, ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
+    add_series(slices / "series-1", edit, "late", 30, count=1)
+    add_series(slices / "series-1", edit, "perfusion", 31, SequenceName="*tfl2d1_20")
+    found, _ = find_series(slices)
+    with pytest.raises(ValueError, match=r"one series, but got 6 of 6: .*--series stack") as error:
+        choose_series(slices, found, None)
+    assert "the series 11, 12, 13 are the slices of one stack" in str(error.value)
+    for requested in ("stack", "11-13", "11, 12,13", "12,11,1.2.3.2", " Stack "):
+        chosen = choose_series(slices, found, requested)
+        assert [int(source.header.SeriesNumber) for source in chosen.sources] == [11] * 4 + [12] * 4 + [13] * 4
+    assert {int(s.header.SeriesNumber) for s in choose_series(slices, found, "11,12").sources} == {11, 12}
+    assert len(choose_series(slices, found, "30").sources) == 1
+    for requested in ("2,11,12", "11,99", "11-31", "90-99", "stack of 3"):
+        with pytest.raises(ValueError, match="of 6: choose one with --series"):
+            choose_series(slices, found, requested)
+    assert len(measured(slices, tmp_path / "out", tiny_heart, series="stack")["frames"]) == SLICES * PHASES
+
+
+def test_series_of_several_slices_are_never_joined(own_study: Path, edit: Edit) -> None:
+    """Nor are two acquisitions of one slice a stack."""
+    sources = find_series(own_study)[0][0]
+    for source, number in zip(sources, slice_numbers(sources), strict=True):
+        if number == 2:
+            edit(source.path, SeriesInstanceUID="1.2.3.4", SeriesNumber=42)
+    found, _ = find_series(own_study)
+    with pytest.raises(ValueError, match="got 2 of 2: choose one with --series. There"):
+        choose_series(own_study, found, None)
+    with pytest.raises(ValueError, match="got 0 of 2"):
+        choose_series(own_study, found, "stack")
+
+
+def test_frames_of_reference_keep_series_apart(slices: Path, edit: Edit) -> None:
+    for file in (slices / "series-2").iterdir():
+        edit(file, FrameOfReferenceUID="1.2.9")
+    with pytest.raises(ValueError, match="the series 11, 12 are the slices of one stack"):
+        read_inputs(slices)
+
+
+def test_a_review_of_the_stack(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
+    """It has all slices, those without contours too, and of a slice the acquisition that was outlined."""
+    measured(slices, tmp_path / "out", tiny_heart)
+    document = read_contour_document(tmp_path / "out" / "contours.json")
+    document = replace(document, frames=document.frames[: 2 * PHASES])
+    add_series(slices / "series-1", edit, "again", 14, AcquisitionTime="103000")
+    add_series(slices / "series-0", edit, "long axis", 2, ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
+    study, places = open_study(slices, document)
+    assert [int(source.header.SeriesNumber) for source in study.inputs.sources] == [11] * 4 + [12] * 4 + [13] * 4
+    assert places == list(range(2 * PHASES)) and study.grid is not None
+    with pytest.raises(ValueError, match="got 5 of 5"):
+        open_study(slices, replace(document, frames=()))
+
+
+def test_frames_have_different_names(slices: Path) -> None:
+    """File names repeat from series to series, so that frames are numbered slice by slice."""
+    frames = read_inputs(slices).frames
+    assert [frame.name for frame in frames] == [f"frame-{number:04d}" for number in range(1, 13)]
+    positions = [np.array(frame.source.position)[2] for frame in frames if frame.source is not None]
+    assert len(positions) == 12 and len(set(positions[:PHASES])) == 1
+    assert len(read_sources([frame.source.path for frame in frames if frame.source is not None])) == 12
