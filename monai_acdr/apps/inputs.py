@@ -101,7 +101,7 @@ def make_image(pixels: np.ndarray, affine: Tensor) -> MetaTensor:
     Raises:
         ValueError: when the frame is not finite or has no pixels.
     """
-    values = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+    values = torch.from_numpy(np.require(pixels, np.float32, ["C", "W"]))
     values = values[None] if values.ndim == 2 else values.movedim(-1, 0).contiguous()
     image = MetaTensor(values, affine=affine.clone())
     _CHECK(image)
@@ -311,9 +311,11 @@ def _reference_findings(sources: Sequence[SourceFrame]) -> list[Finding]:
     taken = {source.frame_of_reference for source in sources}
     if len(known) < 2 or len(taken) > 1:
         return []
+    several = len({text(source.header, "SeriesInstanceUID") for source in sources}) > 1
+    whose, rule = ("series have", "") if several else ("series has", ", DICOM allows one")
     message = (
-        f"the series has {len(known)} frames of reference in {len(sources)} frame(s), DICOM allows one: they were "
-        "treated as one, so that positions of slices are comparable"
+        f"the {whose} {len(known)} frames of reference in {len(sources)} frame(s){rule}: they were treated as one, so "
+        "that positions of slices are comparable"
     )
     return [Finding("frames_of_reference", message)]
 

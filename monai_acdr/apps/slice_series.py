@@ -64,18 +64,23 @@ class SliceStack:
         return series_numbers(self.series)
 
 
-def find_stacks(all_series: Sequence[Series]) -> list[SliceStack]:
+def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> list[SliceStack]:
     """Groups of two or more slices that belong together, each in a series of its own.
 
     Series of one slice with a position form a stack where they are parallel, and agree in frame of reference, size,
     spacing, thickness and pulse sequence, and all or none of them are cines. A series of several slices is a stack of
     its own and never part of one.
+
+    Args:
+        all_series: of a study.
+        any_reference: also of different frames of reference, whose positions need not be comparable: some anonymizers
+            give each series or image its own.
     """
     groups: list[list[Series]] = []
     for series in all_series:
         if not _is_slice(series):
             continue
-        group = next((group for group in groups if _belong_together(group[0], series)), None)
+        group = next((group for group in groups if _belong_together(group[0], series, any_reference)), None)
         if group is None:
             groups.append([series])
         else:
@@ -122,12 +127,12 @@ def _is_slice(series: Series) -> bool:
     )
 
 
-def _belong_together(one: Series, other: Series) -> bool:
+def _belong_together(one: Series, other: Series, any_reference: bool) -> bool:
     first, second = one[0], other[0]
     assert first.spacing and second.spacing and first.orientation and second.orientation
     directions = [np.array(source.orientation, dtype=np.float64).reshape(2, 3) for source in (first, second)]
     return bool(
-        first.frame_of_reference == second.frame_of_reference
+        (any_reference or first.frame_of_reference == second.frame_of_reference)
         and first.size == second.size
         and np.allclose(first.spacing, second.spacing, rtol=SPACING_TOLERANCE, atol=0)
         and first.thickness == second.thickness

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from monai_acdr.apps.slice_series import Series, SliceStack, find_stacks, series_number, series_numbers
@@ -141,7 +141,8 @@ def choose_series(
         path: file or folder of the study.
         series: series from :func:`find_series`.
         requested: its SeriesNumber or SeriesInstanceUID; several with commas, numbers also as ``12-21``; ``stack`` for
-            the only stack of series of one slice each; None if there is only one series, or only one stack.
+            the only stack of series of one slice each; None if there is only one series, or only one stack. Requested
+            series may have different frames of reference, which are then taken for one.
         instances: SOP Instance UIDs; if nothing is requested, the series with any of them are picked, and the other
             slices of their stack.
 
@@ -153,13 +154,15 @@ def choose_series(
     if requested is None:
         found = [s for s in series if any(source.key[0] in instances for source in s)] or series
     elif requested.strip().lower() == STACK:
+        stacks = stacks or find_stacks(series, any_reference=True)
         found = list(stacks[0].series) if len(stacks) == 1 else []
     else:
         found = _requested(series, requested)
     if len(found) == 1:
         return ChosenSeries(found[0])
     numbers = {id(one) for one in found}
-    candidates = stacks if requested is None and instances else find_stacks(found)
+    named = requested is None and bool(instances)
+    candidates = find_stacks(series if named else found, any_reference=named or requested is not None)
     joined = next((stack for stack in candidates if found and numbers <= {id(one) for one in stack.series}), None)
     if joined is not None:
         return _join(path, joined, instances)
@@ -169,7 +172,8 @@ def choose_series(
         for s in series[:_MAX_LISTED]
     ]
     lines += [f"and {len(series) - _MAX_LISTED} more"] if len(series) > _MAX_LISTED else []
-    lines += [f"the series {stack.numbers} are the slices of one stack" for stack in stacks]
+    stacks = stacks or find_stacks(series, any_reference=True)
+    lines += [f"the series {stack.numbers} are the slices of one stack{_differing(stack)}" for stack in stacks]
     asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
     choice = "choose one with --series, or --series stack" if len(stacks) == 1 else "choose one with --series"
     raise ValueError(
@@ -196,6 +200,7 @@ def _requested(series: list[Series], requested: str) -> list[Series]:
 def _join(path: Path, stack: SliceStack, instances: Collection[str]) -> ChosenSeries:
     """The frames of a stack, and what was done."""
     kept, others = stack.chosen(instances)
+    reference = kept[0][0].frame_of_reference
     text = f"{len(kept)} series of one slice each are one stack: numbers {series_numbers(kept)}"
     findings, skipped = [Finding("joined_series", text)], []
     for series, taken in others:
@@ -203,7 +208,14 @@ def _join(path: Path, stack: SliceStack, instances: Collection[str]) -> ChosenSe
         findings.append(Finding("repeated_slice", f"{text}: series {series_number(taken) or '-'} was taken"))
         for file in dict.fromkeys(source.path for source in series):
             skipped.append(left_out(path, file, "repeated", text))
-    return ChosenSeries([source for series in kept for source in series], skipped, findings)
+    sources = [replace(source, frame_of_reference=reference) for series in kept for source in series]
+    return ChosenSeries(sources, skipped, findings)
+
+
+def _differing(stack: SliceStack) -> str:
+    """Why a stack is not taken unless asked for."""
+    number = len({series[0].frame_of_reference for series in stack.series})
+    return "" if number == 1 else f", if their positions can be compared: they have {number} frames of reference"
 
 
 def left_out(path: Path, file: Path, kind: str, reason: str) -> Skipped:

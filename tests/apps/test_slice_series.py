@@ -146,11 +146,24 @@ def test_series_of_several_slices_are_never_joined(own_study: Path, edit: Edit) 
         choose_series(own_study, found, "stack")
 
 
-def test_frames_of_reference_keep_series_apart(slices: Path, edit: Edit) -> None:
+def test_frames_of_reference_keep_series_apart(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
     for file in (slices / "series-2").iterdir():
         edit(file, FrameOfReferenceUID="1.2.9")
-    with pytest.raises(ValueError, match="the series 11, 12 are the slices of one stack"):
+    with pytest.raises(ValueError, match="the series 11, 12 are the slices of one stack$"):
         read_inputs(slices)
+    for number in range(2):
+        for file in (slices / f"series-{number}").iterdir():
+            edit(file, FrameOfReferenceUID=f"1.2.9.{number}")
+    with pytest.raises(ValueError, match="11, 12, 13 are the slices of one stack, if .* have 3 frames of reference"):
+        read_inputs(slices)
+    for requested in ("stack", "11-13"):
+        inputs = read_inputs(slices, requested)
+        assert {source.frame_of_reference for source in inputs.sources} == {"1.2.9.0"}
+        (text,) = [finding.text for finding in inputs.findings if finding.kind == "frames_of_reference"]
+        assert text.startswith("the series have 3 frames of reference in 12 frame(s): they were treated as one")
+    report = measured(slices, tmp_path / "out", tiny_heart, series="stack", rtstruct=True)
+    assert report["volumes"] is not None and (tmp_path / "out" / "rtstruct.dcm").is_file()
+    assert open_study(slices, read_contour_document(tmp_path / "out" / "contours.json"))[0].grid is not None
 
 
 def test_a_review_of_the_stack(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
