@@ -6,21 +6,35 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from monai_acdr.dicom import SourceFrame
 from monai_acdr.dicom.elements import text
+from monai_acdr.dicom.source import slice_numbers
 from monai_acdr.measures.ventricle import MAX_TILT_DEGREES, POSITION_TOLERANCE_MM, cluster_positions
 
-__all__ = ["Series", "SliceStack", "find_stacks", "series_number", "series_numbers"]
+__all__ = [
+    "Series",
+    "SliceStack",
+    "drop_repeats",
+    "find_candidates",
+    "find_stacks",
+    "num_slices",
+    "series_number",
+    "series_numbers",
+]
 
 Series = list[SourceFrame]
 
 FEWEST_PHASES = 3
 """Of a cine: slices with fewer frames, as of late enhancement, form a stack of their own."""
+FEWEST_SLICES = 3
+"""Of a stack in one series: long axes are sometimes stored together, at most two of them parallel."""
 COMPLETE = 0.8
 """A repeated acquisition counts with this share of the frames of the one that has most; otherwise it was broken off."""
 SPACING_TOLERANCE = 1e-3
@@ -58,6 +72,10 @@ class SliceStack:
             others += [(series, one) for series in same if series is not one]
         return kept, others
 
+    def holds(self, some: Sequence[Series]) -> bool:
+        """Whether these series, at least one, are all in the stack."""
+        return len(some) > 0 and {id(series) for series in some} <= {id(series) for series in self.series}
+
     @property
     def numbers(self) -> str:
         """SeriesNumbers, in words."""
@@ -87,6 +105,85 @@ def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> li
             group.append(series)
     stacks = [_ordered(group) for group in groups if len(group) > 1]
     return [stack for stack in stacks if stack is not None and max(stack.slices) > 0]
+
+
+def drop_repeats(series: Series, instances: Collection[str] = ()) -> tuple[Series, list[tuple[Series, Series]]]:
+    """A series with one acquisition of each slice, and each of the others with the one that was taken instead.
+
+    Of a cine most of whose slices have the same number of frames, slices with a multiple of it were acquired several
+    times. Their acquisitions are told apart by AcquisitionNumber, or by the times of acquisition, and count only where
+    each has frames at the same times after the R wave. What cannot be told apart is kept.
+
+    Args:
+        series: frames of one series.
+        instances: as for :meth:`SliceStack.chosen`.
+    """
+    slices: dict[int, Series] = {}
+    for source, number in zip(series, slice_numbers(series), strict=True):
+        slices.setdefault(number, []).append(source)
+    usual, common = Counter(len(frames) for frames in slices.values()).most_common(1)[0]
+    if usual < FEWEST_PHASES or 2 * common <= len(slices):
+        return series, []
+    others: list[tuple[Series, Series]] = []
+    for frames in slices.values():
+        parts = _acquisitions(frames, usual) if len(frames) > usual and len(frames) % usual == 0 else []
+        if len(parts) > 1:
+            known = [part for part in parts if any(source.key[0] in instances for source in part)]
+            one = (known or parts)[-1]
+            others += [(part, one) for part in parts if part is not one]
+    if not others:
+        return series, []
+    dropped = {source.key for part, _ in others for source in part}
+    return [source for source in series if source.key not in dropped], others
+
+
+def _acquisitions(frames: Series, usual: int) -> list[Series]:
+    """Acquisitions of one slice, the earliest first; empty where they cannot be told apart."""
+    numbers: dict[str, Series] = {}
+    for source in frames:
+        numbers.setdefault(str(source.header.get("AcquisitionNumber", "")), []).append(source)
+    parts = [list(part) for part in numbers.values()]
+    if len(parts) == 1:
+        order = sorted(frames, key=lambda source: (_time(source), _instance_number(source)))
+        parts = [order[start : start + usual] for start in range(0, len(order), usual)]
+    if any(len(part) != usual for part in parts):
+        return []
+    times = [sorted(source.time.trigger_ms for source in part if source.time.trigger_ms is not None) for part in parts]
+    if any(len(own) != usual for own in times):
+        return []
+    steps = np.diff(np.array(times), axis=1)
+    if steps.min() <= 0 or np.ptp(np.array(times), axis=0).max() >= np.median(steps) / 2:
+        return []
+    parts.sort(key=lambda part: max((_time(source), _instance_number(source)) for source in part))
+    apart = all(
+        max((_time(source), _instance_number(source)) for source in one)
+        < min((_time(source), _instance_number(source)) for source in other)
+        for one, other in pairwise(parts)
+    )
+    return parts if apart else []
+
+
+def find_candidates(all_series: Sequence[Series], stacks: Sequence[SliceStack]) -> list[list[Series]]:
+    """What may be the short-axis stack of a study: series of several parallel slices, and stacks of series.
+
+    Cines if there are any, otherwise stacks of single frames.
+
+    Args:
+        all_series: of the study.
+        stacks: from :func:`find_stacks`.
+    """
+    found = [[series] for series in all_series if _holds_stack(series)] + [list(stack.series) for stack in stacks]
+    return [candidate for candidate in found if is_cine(candidate[0])] or found
+
+
+def is_cine(series: Series) -> bool:
+    """Whether most slices of a series have several phases."""
+    return len(series) >= FEWEST_PHASES * num_slices(series)
+
+
+def num_slices(series: Series) -> int:
+    """Number of positions of the frames of a series; 1 where they are unknown."""
+    return max(slice_numbers(series)) + 1
 
 
 def series_number(series: Series) -> str:
@@ -127,6 +224,15 @@ def _is_slice(series: Series) -> bool:
     )
 
 
+def _holds_stack(series: Series) -> bool:
+    directions = np.array([source.orientation for source in series if source.has_place])
+    return bool(
+        len(directions) == len(series)
+        and np.ptp(directions, axis=0).max() <= np.radians(MAX_TILT_DEGREES)
+        and num_slices(series) >= FEWEST_SLICES
+    )
+
+
 def _belong_together(one: Series, other: Series, any_reference: bool) -> bool:
     first, second = one[0], other[0]
     assert first.spacing and second.spacing and first.orientation and second.orientation
@@ -137,7 +243,7 @@ def _belong_together(one: Series, other: Series, any_reference: bool) -> bool:
         and np.allclose(first.spacing, second.spacing, rtol=SPACING_TOLERANCE, atol=0)
         and first.thickness == second.thickness
         and ((directions[0] * directions[1]).sum(1) >= np.cos(np.radians(MAX_TILT_DEGREES))).all()
-        and (len(one) >= FEWEST_PHASES) == (len(other) >= FEWEST_PHASES)
+        and is_cine(one) == is_cine(other)
         and _sequence(first) == _sequence(second)
     )
 
@@ -150,10 +256,21 @@ def _sequence(source: SourceFrame) -> tuple[object, ...]:
 
 def _acquired(series: Series) -> tuple[str, float, str]:
     """Sorts series by the time of their acquisition, then by their numbers."""
-    header = series[0].header
-    date = text(header, "AcquisitionDateTime") or text(header, "AcquisitionDate") + text(header, "AcquisitionTime")
+    return _time(series[0]), _number(series[0], "SeriesNumber"), str(series[0].header.SeriesInstanceUID)
+
+
+def _time(source: SourceFrame) -> str:
+    """Date and time of the acquisition, as text that sorts; empty where unknown."""
+    header = source.header
+    return text(header, "AcquisitionDateTime") or text(header, "AcquisitionDate") + text(header, "AcquisitionTime")
+
+
+def _instance_number(source: SourceFrame) -> float:
+    return _number(source, "InstanceNumber")
+
+
+def _number(source: SourceFrame, keyword: str) -> float:
     try:
-        number = float(series_number(series) or 0)
-    except ValueError:
-        number = 0.0
-    return date, number, str(header.SeriesInstanceUID)
+        return float(source.header.get(keyword) or 0)
+    except (TypeError, ValueError):
+        return 0.0

@@ -10,7 +10,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from monai_acdr.apps.slice_series import Series, SliceStack, find_stacks, series_number, series_numbers
+from monai_acdr.apps.slice_series import (
+    Series,
+    SliceStack,
+    drop_repeats,
+    find_candidates,
+    find_stacks,
+    num_slices,
+    series_number,
+    series_numbers,
+)
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
 from monai_acdr.dicom import SourceFrame, order_sources, read_instance
@@ -42,7 +51,7 @@ _NO_IMAGES = {
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _MAX_LISTED = 20
 STACK = "stack"
-"""Choice of the only stack whose slices are series of their own."""
+"""Choice of the only stack."""
 _BLOCK = 1 << 20
 """Bytes of two files that are compared at a time."""
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
@@ -141,8 +150,8 @@ def choose_series(
         path: file or folder of the study.
         series: series from :func:`find_series`.
         requested: its SeriesNumber or SeriesInstanceUID; several with commas, numbers also as ``12-21``; ``stack`` for
-            the only stack of series of one slice each; None if there is only one series, or only one stack. Requested
-            series may have different frames of reference, which are then taken for one.
+            the only cine of several parallel slices, be they one series or one each; None if there is only one series,
+            or only one stack. Requested series may have different frames of reference, which are then taken for one.
         instances: SOP Instance UIDs; if nothing is requested, the series with any of them are picked, and the other
             slices of their stack.
 
@@ -150,32 +159,33 @@ def choose_series(
         ValueError: when none or several match; the message lists all series, without descriptions, which may identify a
             patient.
     """
-    stacks = find_stacks(series)
-    if requested is None:
+    stacks = find_stacks(series) or find_stacks(series, any_reference=True)
+    candidates = find_candidates(series, stacks)
+    among: Sequence[SliceStack] = ()
+    if requested is not None:
+        is_stack = requested.strip().lower() == STACK
+        found = (candidates[0] if len(candidates) == 1 else []) if is_stack else _requested(series, requested)
+        among = find_stacks(found, any_reference=True)
+    elif instances:
         found = [s for s in series if any(source.key[0] in instances for source in s)] or series
-    elif requested.strip().lower() == STACK:
-        stacks = stacks or find_stacks(series, any_reference=True)
-        found = list(stacks[0].series) if len(stacks) == 1 else []
+        among = find_stacks(series, any_reference=True)
     else:
-        found = _requested(series, requested)
+        found, among = series, find_stacks(series)
     if len(found) == 1:
-        return ChosenSeries(found[0])
-    numbers = {id(one) for one in found}
-    named = requested is None and bool(instances)
-    candidates = find_stacks(series if named else found, any_reference=named or requested is not None)
-    joined = next((stack for stack in candidates if found and numbers <= {id(one) for one in stack.series}), None)
+        kept, others = drop_repeats(found[0], instances)
+        return ChosenSeries(kept, *_repeats(path, others))
+    joined = next((stack for stack in among if stack.holds(found)), None)
     if joined is not None:
         return _join(path, joined, instances)
     lines = [
-        f"number {series_number(s) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) of "
-        f"{s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
+        f"number {series_number(s) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) in {num_slices(s)} "
+        f"slice(s) of {s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
         for s in series[:_MAX_LISTED]
     ]
     lines += [f"and {len(series) - _MAX_LISTED} more"] if len(series) > _MAX_LISTED else []
-    stacks = stacks or find_stacks(series, any_reference=True)
     lines += [f"the series {stack.numbers} are the slices of one stack{_differing(stack)}" for stack in stacks]
     asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
-    choice = "choose one with --series, or --series stack" if len(stacks) == 1 else "choose one with --series"
+    choice = "choose one with --series" + (", or --series stack" if len(candidates) == 1 else "")
     raise ValueError(
         f"Expected {asked}, but got {len(found)} of {len(series)}: {choice}. There are:\n  " + "\n  ".join(lines)
     )
@@ -202,14 +212,25 @@ def _join(path: Path, stack: SliceStack, instances: Collection[str]) -> ChosenSe
     kept, others = stack.chosen(instances)
     reference = kept[0][0].frame_of_reference
     text = f"{len(kept)} series of one slice each are one stack: numbers {series_numbers(kept)}"
-    findings, skipped = [Finding("joined_series", text)], []
-    for series, taken in others:
-        text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows a slice that was acquired again"
-        findings.append(Finding("repeated_slice", f"{text}: series {series_number(taken) or '-'} was taken"))
-        for file in dict.fromkeys(source.path for source in series):
-            skipped.append(left_out(path, file, "repeated", text))
+    skipped, findings = _repeats(path, others)
     sources = [replace(source, frame_of_reference=reference) for series in kept for source in series]
-    return ChosenSeries(sources, skipped, findings)
+    return ChosenSeries(sources, skipped, [Finding("joined_series", text), *findings])
+
+
+def _repeats(path: Path, others: Sequence[tuple[Series, Series]]) -> tuple[list[Skipped], list[Finding]]:
+    """Files that were left out because their slice was acquired again, and what is to be said of it."""
+    skipped, findings = [], []
+    for series, taken in others:
+        files = list(dict.fromkeys(source.path for source in series))
+        text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows a slice that was acquired again"
+        again = f"series {series_number(taken) or '-'}" if _uid(series) != _uid(taken) else "the last acquisition"
+        findings.append(Finding("repeated_slice", f"{text}: {again} was taken"))
+        skipped += [left_out(path, file, "repeated", text) for file in files]
+    return skipped, findings
+
+
+def _uid(series: Series) -> str:
+    return str(series[0].header.SeriesInstanceUID)
 
 
 def _differing(stack: SliceStack) -> str:

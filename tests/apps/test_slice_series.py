@@ -113,6 +113,44 @@ def test_a_slice_that_was_acquired_again(slices: Path, edit: Edit, tiny_heart: P
         measured(slices, tmp_path / "strict", tiny_heart, strict=True)
 
 
+@pytest.mark.parametrize("told_by", ["AcquisitionNumber", "AcquisitionTime", "InstanceNumber"])
+def test_a_slice_acquired_twice_in_one_series(
+    own_study: Path, edit: Edit, told_by: str, tiny_heart: Path, tmp_path: Path
+) -> None:
+    """The later acquisition counts where both have the phases of the others; its frames are named otherwise."""
+    sources = find_series(own_study)[0][0]
+    for index, source in enumerate(sources):
+        edit(source.path, AcquisitionTime="100000", AcquisitionNumber=1 if told_by == "AcquisitionNumber" else None)
+        if index < PHASES:
+            values = {"AcquisitionNumber": 2} if told_by == "AcquisitionNumber" else {}
+            values |= {"AcquisitionTime": "100500"} if told_by == "AcquisitionTime" else {}
+            values |= {"SOPInstanceUID": f"1.2.5.{index}", "InstanceNumber": 90 + index}
+            edit(source.path, to=own_study / f"again-{index}.dcm", **values)
+    inputs = read_inputs(own_study)
+    again = [f"again-{index}.dcm" for index in range(PHASES)]
+    assert [source.path.name for source in inputs.sources[:PHASES]] == again and len(inputs.frames) == SLICES * PHASES
+    assert sorted(entry.file for entry in inputs.skipped) == sorted(s.path.name for s in sources[:PHASES])
+    (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    assert text.endswith("4 frame(s), shows a slice that was acquired again: the last acquisition was taken")
+    report = measured(own_study, tmp_path / "out", tiny_heart)
+    assert report["volumes"] is not None and "no_stack" not in kinds(report)
+    document = read_contour_document(tmp_path / "out" / "contours.json")
+    earlier = replace(document, frames=(replace(document.frames[0], sop_instance_uid=sources[0].key[0]),))
+    assert open_study(own_study, earlier)[1] == [0]
+
+
+@pytest.mark.parametrize("spoiled", ["times", "mixed"])
+def test_acquisitions_that_cannot_be_told_apart_are_kept(own_study: Path, edit: Edit, spoiled: str) -> None:
+    sources = find_series(own_study)[0][0]
+    for index, source in enumerate(sources[:PHASES]):
+        moved = source.time.trigger_ms + (300 if spoiled == "times" else 1)
+        number = 90 + index if spoiled == "times" else source.header.InstanceNumber
+        values = {"SOPInstanceUID": f"1.2.5.{index}", "InstanceNumber": number, "TriggerTime": moved}
+        edit(source.path, to=own_study / f"again-{index}.dcm", **values)
+    inputs = read_inputs(own_study)
+    assert len(inputs.frames) == (SLICES + 1) * PHASES and not inputs.skipped
+
+
 def test_other_series_are_not_slices_of_the_stack(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
     """Long axes, late enhancement, another sequence and full stacks stay apart: the stack has to be asked for."""
     add_series(slices / "series-0", edit, "long axis", 2, ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
@@ -143,6 +181,22 @@ def test_series_of_several_slices_are_never_joined(own_study: Path, edit: Edit) 
     with pytest.raises(ValueError, match="got 2 of 2: choose one with --series. There"):
         choose_series(own_study, found, None)
     with pytest.raises(ValueError, match="got 0 of 2"):
+        choose_series(own_study, found, "stack")
+
+
+def test_the_stack_of_a_study_whose_slices_are_one_series(own_study: Path, edit: Edit) -> None:
+    """Whatever the layout of a study, `stack` is its only cine of several slices; two of them have to be told apart."""
+    first = sorted(own_study.iterdir())[0]
+    edit(first, to=own_study / "axis.dcm", SOPInstanceUID="1.2.5", SeriesInstanceUID="1.2.6", SeriesNumber=7)
+    found, _ = find_series(own_study)
+    with pytest.raises(ValueError, match="got 2 of 2: choose one with --series, or --series stack"):
+        choose_series(own_study, found, None)
+    assert len(choose_series(own_study, found, "stack").sources) == SLICES * PHASES
+    for index, source in enumerate(found[0] if len(found[0]) > 1 else found[1]):
+        uids = {"SOPInstanceUID": f"1.2.7.{index}", "SeriesInstanceUID": "1.2.8", "SeriesNumber": 8}
+        edit(source.path, to=own_study / f"again-{index}.dcm", **uids)
+    found, _ = find_series(own_study)
+    with pytest.raises(ValueError, match="'stack', but got 0 of 3: choose one with --series. There"):
         choose_series(own_study, found, "stack")
 
 

@@ -168,7 +168,7 @@ def test_mixed_series(own_study: Path, edit: Edit) -> None:
     series, _ = find_series(own_study)
     with pytest.raises(ValueError, match=r"one series, but got 2 of 2: choose one with --series") as error:
         choose_series(own_study, series, None)
-    assert "number 42, MR, 5 frame(s) of 100 x 112, UID 1.2.3.4" in str(error.value)
+    assert "number 42, MR, 5 frame(s) in 2 slice(s) of 100 x 112, UID 1.2.3.4" in str(error.value)
     assert "Doe" not in str(error.value)
     assert len(choose_series(own_study, series, "42").sources) == 5
     assert len(choose_series(own_study, series, "1.2.3.4").sources) == 5
