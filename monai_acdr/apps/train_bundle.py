@@ -709,6 +709,8 @@ class _Work:
         for number, (seen, held) in enumerate(runs):
             folder = self.checkpoint(number).parent / "evaluation"
             with _parsed(["train", "evaluate"], self._overrides(folder, number), seen, held) as parser:
+                parser.update({"report#log_findings": False})  # those of all folds together are shown
+                parser.parse(reset=True)
                 parser.get_parsed_content("initialize")
                 evaluator = parser.get_parsed_content("validate#evaluator")
                 kept = WorstCases(self.plan.structures)

@@ -245,7 +245,7 @@ def write_metrics(
     folder: Path, records: list[CaseRecord], plan: TrainingPlan, origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``metrics.csv`` of the held-out cases of all folds together; returns the former."""
-    report = EvaluationReport(folder, origin, contour_key="pred_window", structures=plan.structures)
+    report = EvaluationReport(folder, origin, contour_key="pred_window", structures=plan.structures, log_findings=False)
     report.write(records)
     return report.summary
 

@@ -81,6 +81,7 @@ class ReportOptions:
         assumed_spacing_mm: for good contours where the spacing is not known; the JSON's "spacing" says so.
         num_samples: bootstrap samples of the 95 % intervals.
         seed: of the bootstrap.
+        log_findings: log the findings as warnings; False where a program shows those of the summary itself.
 
     Raises:
         ValueError: for two structures of one name.
@@ -95,6 +96,7 @@ class ReportOptions:
     assumed_spacing_mm: float = ASSUMED_SPACING_MM
     num_samples: int = 2000
     seed: int = 0
+    log_findings: bool = True
 
     def __post_init__(self) -> None:
         if len(set(self.structures)) != len(self.structures):
@@ -217,7 +219,7 @@ class EvaluationReport:
             loose = [record["name"] for record in records if record["nested"] is False and not self._excluded(record)]
             summary |= {"by_structure": by_structure, "not_nested": list(dict.fromkeys(loose))}
             findings = [item for label, part in by_structure.items() for item in starting_contour_findings(part, label)]
-        for finding in findings:
+        for finding in findings if self.options.log_findings else ():
             logger.warning("%s%s", f"{finding.subject}: " if finding.subject else "", finding.text)
         summary["findings"] = [finding.as_dict() for finding in findings]
         summary["mask_rules"] = self._count_rules()

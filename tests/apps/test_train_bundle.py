@@ -541,6 +541,13 @@ def test_one_label_of_several(tmp_path: Path, tiny_plan: Path) -> None:
     assert report.structures == ("label 1",)
 
 
+def test_a_finding_is_said_once(disks: Path, tmp_path: Path, tiny_plan: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One epoch does not beat the start: that is the caller's to show, from the result."""
+    result = train(disks, tmp_path / "out", plan=tiny_plan, epochs=1, device="cpu")
+    assert [finding["kind"] for finding in result.metrics["findings"]] == ["start_not_beaten"]
+    assert "not clearly above" not in caplog.text
+
+
 def test_labels_chosen_in_any_order(tmp_path: Path) -> None:
     data = write_disks(tmp_path / "data", [[16.0], [18.0], [20.0], [17.0]], labels=True)
     prepared = plan_training(data, TrainOptions(structure=["label 2", "label 1"]))
