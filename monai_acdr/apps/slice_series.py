@@ -37,8 +37,10 @@ FEWEST_SLICES = 3
 """Of a stack in one series: long axes are sometimes stored together, at most two of them parallel."""
 COMPLETE = 0.8
 """A repeated acquisition counts with this share of the frames of the one that has most; otherwise it was broken off."""
-SPACING_TOLERANCE = 1e-3
-"""Relative difference up to which two spacings are equal."""
+SAME_PHASE = 0.5
+"""Frames of two acquisitions that differ by less, in steps between phases, are of one phase."""
+TOLERANCE = 1e-3
+"""Relative difference up to which two spacings, or thicknesses, are equal."""
 _SHARED = ("Modality", "ScanningSequence", "SequenceVariant")
 
 
@@ -152,7 +154,11 @@ def _acquisitions(frames: Series, usual: int) -> list[Series]:
     if any(len(own) != usual for own in times):
         return []
     steps = np.diff(np.array(times), axis=1)
-    if steps.min() <= 0 or np.ptp(np.array(times), axis=0).max() >= np.median(steps) / 2:
+    if steps.min() <= 0:
+        return []
+    # In steps of their own: acquisitions have heart rates of their own.
+    phases = np.array(times) / np.median(steps, axis=1, keepdims=True)
+    if np.ptp(phases, axis=0).max() >= SAME_PHASE:
         return []
     parts.sort(key=lambda part: max((_time(source), _instance_number(source)) for source in part))
     apart = all(
@@ -240,10 +246,10 @@ def _belong_together(one: Series, other: Series, any_reference: bool) -> bool:
     return bool(
         (any_reference or first.frame_of_reference == second.frame_of_reference)
         and first.size == second.size
-        and np.allclose(first.spacing, second.spacing, rtol=SPACING_TOLERANCE, atol=0)
-        and first.thickness == second.thickness
+        and np.allclose(first.spacing, second.spacing, rtol=TOLERANCE, atol=0)
+        and np.isclose(first.thickness or 0.0, second.thickness or 0.0, rtol=TOLERANCE, atol=0)
         and ((directions[0] * directions[1]).sum(1) >= np.cos(np.radians(MAX_TILT_DEGREES))).all()
-        and is_cine(one) == is_cine(other)
+        and (len(one) >= FEWEST_PHASES) == (len(other) >= FEWEST_PHASES)
         and _sequence(first) == _sequence(second)
     )
 

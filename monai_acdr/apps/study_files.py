@@ -159,6 +159,8 @@ def choose_series(
         ValueError: when none or several match; the message lists all series, without descriptions, which may identify a
             patient.
     """
+    if len(series) == 1 and requested is None:
+        return _alone(path, series[0], instances)
     stacks = find_stacks(series) or find_stacks(series, any_reference=True)
     candidates = find_candidates(series, stacks)
     among: Sequence[SliceStack] = ()
@@ -172,8 +174,7 @@ def choose_series(
     else:
         found, among = series, find_stacks(series)
     if len(found) == 1:
-        kept, others = drop_repeats(found[0], instances)
-        return ChosenSeries(kept, *_repeats(path, others))
+        return _alone(path, found[0], instances)
     joined = next((stack for stack in among if stack.holds(found)), None)
     if joined is not None:
         return _join(path, joined, instances)
@@ -205,6 +206,12 @@ def _requested(series: list[Series], requested: str) -> list[Series]:
             return []
         found += [s for s in same if not any(s is other for other in found)]
     return found
+
+
+def _alone(path: Path, series: Series, instances: Collection[str]) -> ChosenSeries:
+    """The frames of one series."""
+    kept, others = drop_repeats(series, instances)
+    return ChosenSeries(kept, *_repeats(path, others))
 
 
 def _join(path: Path, stack: SliceStack, instances: Collection[str]) -> ChosenSeries:

@@ -125,6 +125,7 @@ def test_a_slice_acquired_twice_in_one_series(
             values = {"AcquisitionNumber": 2} if told_by == "AcquisitionNumber" else {}
             values |= {"AcquisitionTime": "100500"} if told_by == "AcquisitionTime" else {}
             values |= {"SOPInstanceUID": f"1.2.5.{index}", "InstanceNumber": 90 + index}
+            values |= {"TriggerTime": 1.3 * source.time.trigger_ms}  # another heart rate
             edit(source.path, to=own_study / f"again-{index}.dcm", **values)
     inputs = read_inputs(own_study)
     again = [f"again-{index}.dcm" for index in range(PHASES)]
