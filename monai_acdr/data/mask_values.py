@@ -272,22 +272,24 @@ def choose_structures(plan: LabelPlan, names: Sequence[str]) -> LabelPlan:
 
     Args:
         plan: of a data set.
-        names: at least one, in any case and order; nested structures stay in the order of the plan.
+        names: at least one, in any order, and in any case where the labels do not differ by case alone; nested
+            structures stay in the order of the plan.
 
     Raises:
         ValueError: when a structure is not in the plan, or for several names of one structure.
     """
-    known = {name.casefold(): name for name in plan.structures}
-    wanted = {name.strip().casefold() for name in names}
-    if len(plan.structures) == 1 and len(wanted) == 1:
+    own = [name.strip() for name in plan.structures]
+    wanted = {name.strip() for name in names}
+    if len(own) == 1 and len({name.casefold() for name in wanted}) == 1:
         return replace(plan, structures=(names[0].strip(),))
-    if not wanted or wanted - set(known):
+    chosen = [{name} & set(own) or {each for each in own if each.casefold() == name.casefold()} for name in wanted]
+    if not chosen or not all(chosen):
         raise ValueError(
             f"Expected `structures` among {list(plan.structures)}, the labels of the masks, but got {list(names)}: "
             "choose some of them (monai-acdr train: --structure)."
         )
     values = plan.values or ((),)
-    kept = [index for index, name in enumerate(plan.structures) if name.casefold() in wanted]
+    kept = [index for index, name in enumerate(own) if any(name in some for some in chosen)]
     inside = {value for index in kept for value in values[index]}
     return replace(
         plan,

@@ -572,7 +572,8 @@ def stated_labels(labels: Any, path: Path) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     entries = labels.items() if isinstance(labels, dict) else ()
     for key, value in entries:
-        name, values = (str(value), key) if str(key).isdecimal() else (str(key), value)
+        is_older = str(key).isdecimal() and isinstance(value, str)
+        name, values = (value, key) if is_older else (str(key), value)
         numbers = values if isinstance(values, list) else [values]
         if not all(str(number).isdecimal() and len(str(number)) < 6 for number in numbers):
             raise ValueError(

@@ -269,6 +269,11 @@ def list_pair_items(
     items += _mask_items(root, pairs, choice, report)
     if not items and allow_none and report.findings:
         return items
+    if not items and structures is not None and pairs and not report.findings:
+        raise ValueError(
+            f"Expected objects of {list(structures)} in {root}, but none of {len(pairs)} masks has any: choose other "
+            "`structures` (monai-acdr train: --structure)."
+        )
     if not items:
         reasons = [f"{finding.subject}: {finding.text}" for finding in report.findings[:1]]
         raise ValueError(
@@ -472,8 +477,8 @@ def _chosen_outlines(outlines: list[Outline], structures: Sequence[str] | None, 
         return outlines
     classes = sorted({outline.class_name for outline in outlines}, key=natural_key)
     names = {name.strip().casefold() for name in structures}
-    chosen = [outline for outline in outlines if outline.class_name.casefold() in names]
-    if chosen:
+    chosen = [outline for outline in outlines if outline.class_name.strip().casefold() in names]
+    if chosen and names <= {outline.class_name.strip().casefold() for outline in chosen}:
         if len(chosen) < len(outlines):
             report.note(f"{len(outlines) - len(chosen)} objects of other classes than {', '.join(structures)} left out")
         return chosen

@@ -96,6 +96,7 @@ def test_json_errors_name_the_line(tmp_path: Path) -> None:
     [
         ({"background": 0, "tumor": 1, "all": [1, 2]}, {"tumor": (1,), "all": (1, 2)}),
         ({"0": "background", "1": "cavity", "2": "wall"}, {"cavity": (1,), "wall": (2,)}),
+        ({"background": 0, "7": 3, "8": [3, 4]}, {"7": (3,), "8": (3, 4)}),
     ],
 )
 def test_stated_labels(labels: Any, expected: Any) -> None:
@@ -172,8 +173,17 @@ def test_coco_of_several_classes(tmp_path: Path) -> None:
     items = pair_folder_data_list(tmp_path, report=report, structures=["cell"])
     assert [item["structures"] for item in items] == [("cell",)] * 3
     assert report.notes == ["no class is called 'cell': all objects are taken, under this name"]
-    with pytest.raises(ValueError, match=r"among the classes \['debris', 'nucleus'\].*\['cell', 'dirt'\]"):
-        pair_folder_data_list(tmp_path, structures=["cell", "dirt"])
+    for wrong in (["cell", "dirt"], ["nucleus", "dirt"]):
+        with pytest.raises(ValueError, match=rf"among the classes \['debris', 'nucleus'\].*'{wrong[0]}', 'dirt'"):
+            pair_folder_data_list(tmp_path, structures=wrong)
+
+
+def test_spaces_around_the_names_of_classes(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    content = _coco(categories=[{"id": 3, "name": " nucleus "}, {"id": 4, "name": "debris"}])
+    content["annotations"] += [content["annotations"][0] | {"category_id": 4}]
+    _write(tmp_path / "instances.json", content)
+    assert len(pair_folder_data_list(tmp_path, structures=["nucleus"])) == 1
 
 
 def test_coco_of_another_size_or_place(tmp_path: Path) -> None:

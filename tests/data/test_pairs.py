@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,24 @@ def test_one_class_of_objects_side_by_side(tmp_path: Path) -> None:
     for wrong in (["label 3"], ["label 1", "liver"], []):
         with pytest.raises(ValueError, match=r"among \['label 1', 'label 2'\]"):
             pair_folder_data_list(tmp_path, structures=wrong)
+
+
+def test_names_of_structures_with_spaces_or_that_differ_by_case(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    for name in ("a", "b"):
+        _save(tmp_path, f"{name}.png", _disc((20, 10), 6), "images")
+        values = np.where(_disc((20, 10), 6), 1, np.where(_disc((20, 30), 6), 2, 0)).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / "labels" / f"{name}.png")
+    stated = {"background": 0, "LV": 1, "lv": 2, "left kidney ": 3}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": stated}))
+    for name, value in (("LV", 1), (" lv", 2)):
+        (item, _) = pair_folder_data_list(tmp_path, structures=[name])
+        assert (item["structures"], item["label_values"]) == ((name.strip(),), ((value,),))
+    (item, _) = pair_folder_data_list(tmp_path, structures=["Lv"])
+    assert item["structures"] == ("LV", "lv")
+    for absent in ("left kidney ", "Left kidney"):
+        with pytest.raises(ValueError, match=r"objects of \['[Ll]eft kidney ?'\] .* none of 2 masks has any"):
+            pair_folder_data_list(tmp_path, structures=[absent])
 
 
 def test_the_outer_structure_alone_includes_the_inner_one(tmp_path: Path) -> None:
