@@ -27,6 +27,7 @@ __all__ = [
     "num_slices",
     "series_number",
     "series_numbers",
+    "why_apart",
 ]
 
 Series = list[SourceFrame]
@@ -100,7 +101,7 @@ def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> li
     for series in all_series:
         if not _is_slice(series):
             continue
-        group = next((group for group in groups if _belong_together(group[0], series, any_reference)), None)
+        group = next((group for group in groups if not _difference(group[0], series, any_reference)), None)
         if group is None:
             groups.append([series])
         else:
@@ -192,6 +193,20 @@ def num_slices(series: Series) -> int:
     return max(slice_numbers(series)) + 1
 
 
+def why_apart(all_series: Sequence[Series]) -> str:
+    """Why series are not the slices of one stack whatever their frames of reference, in words."""
+    for series in all_series:
+        if not _is_slice(series):
+            return f"series {series_number(series) or '-'} is not one slice with a position and a frame of reference"
+    first = all_series[0]
+    for series in all_series[1:]:
+        difference = _difference(first, series, any_reference=True)
+        if difference:
+            numbers = f"{series_number(first) or '-'} and {series_number(series) or '-'}"
+            return f"series {numbers} differ in {difference}"
+    return "their slices are the same one, or too close to each other"
+
+
 def series_number(series: Series) -> str:
     """SeriesNumber as text, empty where there is none."""
     value = series[0].header.get("SeriesNumber")
@@ -239,19 +254,28 @@ def _holds_stack(series: Series) -> bool:
     )
 
 
-def _belong_together(one: Series, other: Series, any_reference: bool) -> bool:
+def _difference(one: Series, other: Series, any_reference: bool) -> str:
+    """In what two series of one slice differ that belong to different stacks, in words; empty if they may be of one."""
     first, second = one[0], other[0]
     assert first.spacing and second.spacing and first.orientation and second.orientation
     directions = [np.array(source.orientation, dtype=np.float64).reshape(2, 3) for source in (first, second)]
-    return bool(
-        (any_reference or first.frame_of_reference == second.frame_of_reference)
-        and first.size == second.size
-        and np.allclose(first.spacing, second.spacing, rtol=TOLERANCE, atol=0)
-        and np.isclose(first.thickness or 0.0, second.thickness or 0.0, rtol=TOLERANCE, atol=0)
-        and ((directions[0] * directions[1]).sum(1) >= np.cos(np.radians(MAX_TILT_DEGREES))).all()
-        and (len(one) >= FEWEST_PHASES) == (len(other) >= FEWEST_PHASES)
-        and _sequence(first) == _sequence(second)
-    )
+    is_parallel = ((directions[0] * directions[1]).sum(1) >= np.cos(np.radians(MAX_TILT_DEGREES))).all()
+    differences = {
+        "frame of reference": not any_reference and first.frame_of_reference != second.frame_of_reference,
+        "size": first.size != second.size,
+        "pixel spacing": not _is_close(first.spacing, second.spacing),
+        "slice thickness": not _is_close(first.thickness or 0.0, second.thickness or 0.0),
+        f"direction, by more than {MAX_TILT_DEGREES:g} degree": not is_parallel,
+        f"number of frames, of which a cine has at least {FEWEST_PHASES}": (
+            (len(one) >= FEWEST_PHASES) != (len(other) >= FEWEST_PHASES)
+        ),
+        "pulse sequence": _sequence(first) != _sequence(second),
+    }
+    return next((name for name, differs in differences.items() if differs), "")
+
+
+def _is_close(one: float | Sequence[float], other: float | Sequence[float]) -> bool:
+    return bool(np.allclose(one, other, rtol=TOLERANCE, atol=0))
 
 
 def _sequence(source: SourceFrame) -> tuple[object, ...]:

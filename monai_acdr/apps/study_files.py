@@ -19,6 +19,7 @@ from monai_acdr.apps.slice_series import (
     num_slices,
     series_number,
     series_numbers,
+    why_apart,
 )
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
@@ -164,8 +165,8 @@ def choose_series(
     stacks = find_stacks(series) or find_stacks(series, any_reference=True)
     candidates = find_candidates(series, stacks)
     among: Sequence[SliceStack] = ()
+    is_stack = requested is not None and requested.strip().lower() == STACK
     if requested is not None:
-        is_stack = requested.strip().lower() == STACK
         found = (candidates[0] if len(candidates) == 1 else []) if is_stack else _requested(series, requested)
         among = find_stacks(found, any_reference=True)
     elif instances:
@@ -177,7 +178,7 @@ def choose_series(
         return _alone(path, found[0], instances)
     joined = next((stack for stack in among if stack.holds(found)), None)
     if joined is not None:
-        return _join(path, joined, instances)
+        return _join(path, joined, instances, [one for one in series if is_stack and not joined.holds([one])])
     lines = [
         f"number {series_number(s) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) in {num_slices(s)} "
         f"slice(s) of {s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
@@ -185,6 +186,8 @@ def choose_series(
     ]
     lines += [f"and {len(series) - _MAX_LISTED} more"] if len(series) > _MAX_LISTED else []
     lines += [f"the series {stack.numbers} are the slices of one stack{_differing(stack)}" for stack in stacks]
+    if requested is not None and len(found) > 1:
+        lines.append(f"those of {requested!r} are not the slices of one stack: {why_apart(found)}")
     asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
     choice = "choose one with --series" + (", or --series stack" if len(candidates) == 1 else "")
     raise ValueError(
@@ -214,11 +217,14 @@ def _alone(path: Path, series: Series, instances: Collection[str]) -> ChosenSeri
     return ChosenSeries(kept, *_repeats(path, others))
 
 
-def _join(path: Path, stack: SliceStack, instances: Collection[str]) -> ChosenSeries:
-    """The frames of a stack, and what was done."""
+def _join(path: Path, stack: SliceStack, instances: Collection[str], not_of_it: list[Series]) -> ChosenSeries:
+    """The frames of a stack, and what was done; other series are named, since a slice may be among them."""
     kept, others = stack.chosen(instances)
     reference = kept[0][0].frame_of_reference
     text = f"{len(kept)} series of one slice each are one stack: numbers {series_numbers(kept)}"
+    if not_of_it:
+        more = len(not_of_it) - _MAX_LISTED
+        text += f"; not of it: {series_numbers(not_of_it[:_MAX_LISTED])}{f' and {more} more' if more > 0 else ''}"
     skipped, findings = _repeats(path, others)
     sources = [replace(source, frame_of_reference=reference) for series in kept for source in series]
     return ChosenSeries(sources, skipped, [Finding("joined_series", text), *findings])

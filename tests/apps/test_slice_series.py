@@ -166,10 +166,33 @@ def test_other_series_are_not_slices_of_the_stack(slices: Path, edit: Edit, tiny
         assert [int(source.header.SeriesNumber) for source in chosen.sources] == [11] * 4 + [12] * 4 + [13] * 4
     assert {int(s.header.SeriesNumber) for s in choose_series(slices, found, "11,12").sources} == {11, 12}
     assert len(choose_series(slices, found, "30").sources) == 1
+    (finding,) = choose_series(slices, found, "stack").findings
+    assert finding.text == "3 series of one slice each are one stack: numbers 11, 12, 13; not of it: 2, 30, 31"
+    for requested, why in (
+        ("2,11", "2 and 11 differ in direction"),
+        ("11,30", "11 and 30 differ in number of frames"),
+        ("11,31", "11 and 31 differ in pulse sequence"),
+    ):
+        with pytest.raises(ValueError, match=f"those of '{requested}' are not the slices of one stack: series {why}"):
+            choose_series(slices, found, requested)
     for requested in ("2,11,12", "11,99", "11-31", "90-99", "stack of 3"):
         with pytest.raises(ValueError, match="of 6: choose one with --series"):
             choose_series(slices, found, requested)
     assert len(measured(slices, tmp_path / "out", tiny_heart, series="stack")["frames"]) == SLICES * PHASES
+
+
+def test_thickness_differs_by_rounding(slices: Path, edit: Edit) -> None:
+    for file in (slices / "series-2").iterdir():
+        edit(file, SliceThickness="8.000001")
+    assert len(read_inputs(slices, pixels=False).frames) == SLICES * PHASES
+    for file in (slices / "series-2").iterdir():
+        edit(file, SliceThickness="6")
+    with pytest.raises(ValueError, match="not the slices of one stack: series 11 and 13 differ in slice thickness$"):
+        read_inputs(slices, "11-13", pixels=False)
+    for file in (slices / "series-2").iterdir():
+        edit(file, SliceThickness="8", FrameOfReferenceUID=None)
+    with pytest.raises(ValueError, match="series 13 is not one slice with a position and a frame of reference$"):
+        read_inputs(slices, "11-13", pixels=False)
 
 
 def test_series_of_several_slices_are_never_joined(own_study: Path, edit: Edit) -> None:
