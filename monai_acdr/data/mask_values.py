@@ -10,6 +10,7 @@ usable mask (above half of the largest value); where the values could mean anyth
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,9 @@ _ISOLATED = 0.02
 _ISOLATED_PIXELS = 12
 """Dithering: pixels whose four neighbors all have the other value, as a fraction of the object, and their least
 number."""
+
+_LABEL = re.compile(r"label \d+")
+"""Name of a structure that nothing else names."""
 
 BYTE_THRESHOLD = 127
 """Of 8-bit masks, which a lossy step may have smeared."""
@@ -228,13 +232,14 @@ def _kind_of_levels(
 
 
 def find_label_plan(
-    facts: Sequence[MaskFacts], stated: Mapping[str, tuple[int, ...]] | None = None
+    facts: Sequence[MaskFacts], stated: Mapping[str, tuple[int, ...]] | None = None, wanted: Sequence[str] = ()
 ) -> tuple[LabelPlan, dict[int, tuple[str, str]]]:
     """Decide which values are which structure in all masks of a data set.
 
     Args:
         facts: of each mask.
         stated: names and values, where a file of the data set states them.
+        wanted: names of structures; one such as "label 2" tells that masks of one value each, 1 or 2, are label maps.
 
     Returns:
         The plan, and for masks that do not follow it, by index, a kind of finding and its detail.
@@ -250,7 +255,8 @@ def find_label_plan(
                 wrong[index] = ("unstated_value", f"{_listed(np.asarray(other))} of the stated {sorted(known)}")
         return LabelPlan(*_nested(dict(stated), facts), stated=True), wrong
     union = {value for fact in (*several, *binary) for value in fact.values}
-    is_label_map = bool(several) and (
+    is_by_label = len(union) > 1 and any(_LABEL.fullmatch(name.strip().casefold()) for name in wanted)
+    is_label_map = bool(several or is_by_label) and (
         (max(union) <= MAX_SMALL_LABEL) or len(several) > len(binary) or not any(f.values == (255,) for f in binary)
     )
     if not is_label_map:

@@ -155,7 +155,7 @@ class PairOptions:
     row_filter: Mapping[str, str | Sequence[str]] | None = None
     split_components: bool = False
     min_area: float = 0.0
-    structures: Sequence[str] | None = None
+    structures: str | Sequence[str] | None = None
 
 
 def pair_folder_data_list(
@@ -236,7 +236,7 @@ def list_pair_items(
     *,
     split_components: bool = False,
     min_area: float = 0.0,
-    structures: Sequence[str] | None = None,
+    structures: str | Sequence[str] | None = None,
     allow_none: bool = False,
 ) -> list[dict[str, Any]]:
     """The items of :func:`pair_folder_data_list`, with the groups of the table, list or folders only.
@@ -249,6 +249,7 @@ def list_pair_items(
     root = Path(dataset_dir)
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
+    structures = [structures] if isinstance(structures, str) else structures
     documents = Documents()
     outlines = []
     if table is not None or os.path.lexists(root / "index.csv"):  # what is not a regular file is an error of the reader
@@ -325,7 +326,7 @@ def _mask_items(
 ) -> list[dict[str, Any]]:
     """Items of masks; all values are read before their meaning is decided."""
     frames, facts = _read_frames(root, pairs, report)
-    plan, wrong = find_label_plan(facts, choice.stated)
+    plan, wrong = find_label_plan(facts, choice.stated, choice.structures or ())
     if facts and choice.structures is not None:
         plan = choose_structures(plan, choice.structures)
     if choice.min_area is not None and len(plan.structures) > 1:

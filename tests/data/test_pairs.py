@@ -275,6 +275,20 @@ def test_names_of_structures_with_spaces_or_that_differ_by_case(tmp_path: Path) 
             pair_folder_data_list(tmp_path, structures=[absent])
 
 
+def test_one_label_where_each_mask_has_one(tmp_path: Path) -> None:
+    """As of benign and malignant objects: the values are classes where one is asked for, and one name otherwise."""
+    (tmp_path / "labels").mkdir()
+    for number, name in enumerate("abcd"):
+        _save(tmp_path, f"{name}.png", _disc((20, 20), 6), "images")
+        values = (_disc((20, 20), 6) * (1 + number % 2)).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / "labels" / f"{name}.png")
+    assert len(pair_folder_data_list(tmp_path, structures="lesion")) == 4
+    items = pair_folder_data_list(tmp_path, structures="Label 2", split_components=True)
+    assert [(item["name"], item["structures"]) for item in items] == [("b-1", ("label 2",)), ("d-1", ("label 2",))]
+    with pytest.raises(ValueError, match=r"among \['label 1', 'label 2'\]"):
+        pair_folder_data_list(tmp_path, structures="label 3")
+
+
 def test_the_outer_structure_alone_includes_the_inner_one(tmp_path: Path) -> None:
     (tmp_path / "labels").mkdir()
     for name, shift in (("a", 0), ("b", 4)):
