@@ -27,6 +27,7 @@ __all__ = [
     "num_slices",
     "series_number",
     "series_numbers",
+    "similar_series",
     "why_apart",
 ]
 
@@ -35,13 +36,15 @@ Series = list[SourceFrame]
 FEWEST_PHASES = 3
 """Of a cine: slices with fewer frames, as of late enhancement, form a stack of their own."""
 FEWEST_SLICES = 3
-"""Of a stack in one series: long axes are sometimes stored together, at most two of them parallel."""
+"""Of a stack: long axes may be parallel, at most two of them."""
 COMPLETE = 0.8
 """A repeated acquisition counts with this share of the frames of the one that has most; otherwise it was broken off."""
 SAME_PHASE = 0.5
 """Frames of two acquisitions that differ by less, in steps between phases, are of one phase."""
 TOLERANCE = 1e-3
 """Relative difference up to which two spacings, or thicknesses, are equal."""
+SIMILAR_TILT_DEGREES = 5.0
+"""A slice that is tilted by less may have been planned with the stack."""
 _SHARED = ("Modality", "ScanningSequence", "SequenceVariant")
 
 
@@ -179,7 +182,9 @@ def find_candidates(all_series: Sequence[Series], stacks: Sequence[SliceStack]) 
         all_series: of the study.
         stacks: from :func:`find_stacks`.
     """
-    found = [[series] for series in all_series if _holds_stack(series)] + [list(stack.series) for stack in stacks]
+    large = [stack for stack in stacks if max(stack.slices) + 1 >= FEWEST_SLICES]
+    found = [[series] for series in all_series if _holds_stack(series)] + [list(stack.series) for stack in large]
+    found = found or [list(stack.series) for stack in stacks]
     return [candidate for candidate in found if is_cine(candidate[0])] or found
 
 
@@ -205,6 +210,31 @@ def why_apart(all_series: Sequence[Series]) -> str:
             numbers = f"{series_number(first) or '-'} and {series_number(series) or '-'}"
             return f"series {numbers} differ in {difference}"
     return "their slices are the same one, or too close to each other"
+
+
+def similar_series(stack: Sequence[Series], others: Sequence[Series]) -> list[tuple[Series, str]]:
+    """Series that may be slices of a stack although they differ in something, and in what.
+
+    Series of one slice of the same size and spacing, at a place of their own, nearly parallel.
+
+    Args:
+        stack: one series per slice.
+        others: series of the study that are not of it.
+    """
+    first, taken = stack[0], [_place(stack[0], series) for series in stack]
+    found = []
+    for series in others:
+        if _is_slice(series) and _is_similar(first[0], series[0]):
+            place = _place(first, series)
+            if min(abs(place - own) for own in taken) > POSITION_TOLERANCE_MM:
+                found.append((series, _difference(first, series, any_reference=False)))
+    return found
+
+
+def _is_similar(first: SourceFrame, second: SourceFrame) -> bool:
+    is_near = (_cosines(first, second) >= np.cos(np.radians(SIMILAR_TILT_DEGREES))).all()
+    assert first.spacing and second.spacing
+    return bool(is_near) and first.size == second.size and _is_close(first.spacing, second.spacing)
 
 
 def series_number(series: Series) -> str:
@@ -257,9 +287,8 @@ def _holds_stack(series: Series) -> bool:
 def _difference(one: Series, other: Series, any_reference: bool) -> str:
     """In what two series of one slice differ that belong to different stacks, in words; empty if they may be of one."""
     first, second = one[0], other[0]
-    assert first.spacing and second.spacing and first.orientation and second.orientation
-    directions = [np.array(source.orientation, dtype=np.float64).reshape(2, 3) for source in (first, second)]
-    is_parallel = ((directions[0] * directions[1]).sum(1) >= np.cos(np.radians(MAX_TILT_DEGREES))).all()
+    assert first.spacing and second.spacing
+    is_parallel = (_cosines(first, second) >= np.cos(np.radians(MAX_TILT_DEGREES))).all()
     differences = {
         "frame of reference": not any_reference and first.frame_of_reference != second.frame_of_reference,
         "size": first.size != second.size,
@@ -272,6 +301,12 @@ def _difference(one: Series, other: Series, any_reference: bool) -> str:
         "pulse sequence": _sequence(first) != _sequence(second),
     }
     return next((name for name, differs in differences.items() if differs), "")
+
+
+def _cosines(first: SourceFrame, second: SourceFrame) -> np.ndarray:
+    """Between the directions of rows, and those of columns."""
+    directions = [np.array(source.orientation, dtype=np.float64).reshape(2, 3) for source in (first, second)]
+    return np.asarray((directions[0] * directions[1]).sum(1))
 
 
 def _is_close(one: float | Sequence[float], other: float | Sequence[float]) -> bool:

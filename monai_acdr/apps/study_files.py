@@ -19,6 +19,7 @@ from monai_acdr.apps.slice_series import (
     num_slices,
     series_number,
     series_numbers,
+    similar_series,
     why_apart,
 )
 from monai_acdr.data.files import check_regular_file, walk_files
@@ -226,18 +227,22 @@ def _join(path: Path, stack: SliceStack, instances: Collection[str], not_of_it: 
         more = len(not_of_it) - _MAX_LISTED
         text += f"; not of it: {series_numbers(not_of_it[:_MAX_LISTED])}{f' and {more} more' if more > 0 else ''}"
     skipped, findings = _repeats(path, others)
+    findings += [
+        Finding("similar_series", f"series {series_number(series) or '-'} may be a slice of it, but differs in {what}")
+        for series, what in similar_series(kept, not_of_it)
+    ]
     sources = [replace(source, frame_of_reference=reference) for series in kept for source in series]
     return ChosenSeries(sources, skipped, [Finding("joined_series", text), *findings])
 
 
 def _repeats(path: Path, others: Sequence[tuple[Series, Series]]) -> tuple[list[Skipped], list[Finding]]:
-    """Files that were left out because their slice was acquired again, and what is to be said of it."""
+    """Files that were left out because their slice is there again, and what is to be said of it."""
     skipped, findings = [], []
     for series, taken in others:
         files = list(dict.fromkeys(source.path for source in series))
-        text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows a slice that was acquired again"
-        again = f"series {series_number(taken) or '-'}" if _uid(series) != _uid(taken) else "the last acquisition"
-        findings.append(Finding("repeated_slice", f"{text}: {again} was taken"))
+        again = f"series {series_number(taken) or '-'}" if _uid(series) != _uid(taken) else "other frames of it"
+        text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows the same slice as {again}"
+        findings.append(Finding("repeated_slice", f"{text}, of which the last complete acquisition was taken"))
         skipped += [left_out(path, file, "repeated", text) for file in files]
     return skipped, findings
 

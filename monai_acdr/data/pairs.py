@@ -250,6 +250,8 @@ def list_pair_items(
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     structures = [structures] if isinstance(structures, str) else structures
+    if structures is not None and not all(name.strip() for name in structures):
+        raise ValueError(f"Expected names for `structures`, but got {list(structures)}: leave it out to take all.")
     documents = Documents()
     outlines = []
     if table is not None or os.path.lexists(root / "index.csv"):  # what is not a regular file is an error of the reader
@@ -473,7 +475,7 @@ def _items(
 
 
 def _chosen_outlines(outlines: list[Outline], structures: Sequence[str] | None, report: QualityReport) -> list[Outline]:
-    """Outlines of the classes of these names, or all of them under the name, where no class has it."""
+    """Outlines of the classes of these names; of a single class also under another name."""
     if structures is None:
         return outlines
     classes = sorted({outline.class_name for outline in outlines}, key=natural_key)
@@ -483,10 +485,11 @@ def _chosen_outlines(outlines: list[Outline], structures: Sequence[str] | None, 
         if len(chosen) < len(outlines):
             report.note(f"{len(outlines) - len(chosen)} objects of other classes than {', '.join(structures)} left out")
         return chosen
-    if len(structures) != 1:
-        raise ValueError(f"Expected `structures` among the classes {classes}, but got {list(structures)}.")
-    if len(classes) > 1:
-        report.note(f"no class is called {structures[0]!r}: all objects are taken, under this name")
+    if len(structures) != 1 or len(classes) > 1:
+        raise ValueError(
+            f"Expected `structures` among the classes {classes}, but got {list(structures)}: choose some of them, or "
+            "leave it out to take all (monai-acdr train: --structure)."
+        )
     return [replace(outline, class_name=structures[0]) for outline in outlines]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from monai_acdr.apps.cohort.tables import CHECKED_FINDINGS
 from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.review.study import open_study
@@ -101,9 +102,10 @@ def test_a_slice_that_was_acquired_again(slices: Path, edit: Edit, tiny_heart: P
     taken = sorted({int(source.header.SeriesNumber) for source in inputs.sources})
     assert taken == [11, 13, 14] and len(inputs.frames) == SLICES * PHASES
     texts = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    rule = "of which the last complete acquisition was taken"
     assert texts == [
-        "series 12, 4 frame(s), shows a slice that was acquired again: series 14 was taken",
-        "series 15, 3 frame(s), shows a slice that was acquired again: series 13 was taken",
+        f"series {own}, {count} frame(s), shows the same slice as series {taken}, {rule}"
+        for own, count, taken in ((12, 4, 14), (15, 3, 13))
     ]
     repeated = [entry.file for entry in inputs.skipped if entry.kind == "repeated"]
     assert sorted(repeated) == [*(f"broken/{n}.dcm" for n in range(3)), *(f"series-1/{n}.dcm" for n in range(4))]
@@ -132,7 +134,7 @@ def test_a_slice_acquired_twice_in_one_series(
     assert [source.path.name for source in inputs.sources[:PHASES]] == again and len(inputs.frames) == SLICES * PHASES
     assert sorted(entry.file for entry in inputs.skipped) == sorted(s.path.name for s in sources[:PHASES])
     (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
-    assert text.endswith("4 frame(s), shows a slice that was acquired again: the last acquisition was taken")
+    assert "4 frame(s), shows the same slice as other frames of it, of which the last" in text
     report = measured(own_study, tmp_path / "out", tiny_heart)
     assert report["volumes"] is not None and "no_stack" not in kinds(report)
     document = read_contour_document(tmp_path / "out" / "contours.json")
@@ -193,6 +195,21 @@ def test_thickness_differs_by_rounding(slices: Path, edit: Edit) -> None:
         edit(file, SliceThickness="8", FrameOfReferenceUID=None)
     with pytest.raises(ValueError, match="series 13 is not one slice with a position and a frame of reference$"):
         read_inputs(slices, "11-13", pixels=False)
+
+
+def test_a_slice_that_is_nearly_of_the_stack(slices: Path, edit: Edit) -> None:
+    """It is left out, which is said and makes a study of a cohort one to check; a long axis is not like it."""
+    for number, name, values in (
+        (14, "thin", {"SliceThickness": "6", "ImagePositionPatient": [0, 0, 99]}),
+        (15, "same place", {"SliceThickness": "6"}),  # with 14 two slices, which is no rival
+        (16, "axis", {"ImageOrientationPatient": [0, 1, 0, 0, 0, 1]}),
+    ):
+        add_series(slices / "series-2", edit, name, number, **values)
+    findings = read_inputs(slices, "stack", pixels=False).findings
+    assert [finding.text for finding in findings if finding.kind == "similar_series"] == [
+        "series 14 may be a slice of it, but differs in slice thickness"
+    ]
+    assert "similar_series" in CHECKED_FINDINGS
 
 
 def test_series_of_several_slices_are_never_joined(own_study: Path, edit: Edit) -> None:

@@ -169,13 +169,15 @@ def test_coco_of_several_classes(tmp_path: Path) -> None:
     (item,) = pair_folder_data_list(tmp_path, report=report, structures=["Debris"])
     assert (item["class_name"], item["structures"]) == ("debris", ("debris",))
     assert report.notes == ["2 objects of other classes than Debris left out"]
-    report = QualityReport()
-    items = pair_folder_data_list(tmp_path, report=report, structures=["cell"])
-    assert [item["structures"] for item in items] == [("cell",)] * 3
-    assert report.notes == ["no class is called 'cell': all objects are taken, under this name"]
-    for wrong in (["cell", "dirt"], ["nucleus", "dirt"]):
-        with pytest.raises(ValueError, match=rf"among the classes \['debris', 'nucleus'\].*'{wrong[0]}', 'dirt'"):
+    for wrong in (["dirt"], ["cell", "dirt"], ["nucleus", "dirt"]):
+        with pytest.raises(ValueError, match=r"among the classes \['debris', 'nucleus'\].*'dirt'\]: choose"):
             pair_folder_data_list(tmp_path, structures=wrong)
+    with pytest.raises(ValueError, match="Expected names"):
+        pair_folder_data_list(tmp_path, structures=[" "])
+    content["annotations"] = content["annotations"][:1]
+    _write(tmp_path / "instances.json", content)
+    (item,) = pair_folder_data_list(tmp_path, structures="cell")
+    assert (item["class_name"], item["structures"]) == ("cell", ("cell",))
 
 
 def test_spaces_around_the_names_of_classes(tmp_path: Path) -> None:
