@@ -336,7 +336,9 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
             cross sections with a position but no frame of reference, which PS3.3 requires.
     """
     if len({str(source.header.SeriesInstanceUID) for source in sources}) > 1:
-        raise ValueError("Expected images of one series, but got several: write a segmentation for each series.")
+        raise ValueError(
+            "Expected images of one series, but got several: write one for each series, as segment --seg does."
+        )
     if len({(source.size, source.frame_of_reference) for source in sources}) > 1:
         raise ValueError("Expected images of one size and one frame of reference, but got several: split the series.")
     instances = {source.key[0] for source in sources}

@@ -9,6 +9,7 @@ They are made from the folders of the studies, one study at a time: memory grows
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 from collections import Counter
@@ -211,7 +212,6 @@ def _values(record: Mapping[str, Any], report: Mapping[str, Any]) -> Row:
     spreads = [value for frame in outlined if (value := _mean_spread(frame)) is not None]
     volumes, wall = report["volumes"] or {}, report["wall"] or {}
     findings = Counter(finding["kind"] for finding in report["findings"])
-    hashes = {f"{Path(file).stem}_sha256": value for file, value in record["sha256"].items()}
     return {
         "input": report["kind"],
         "frames": len(frames),
@@ -235,10 +235,20 @@ def _values(record: Mapping[str, Any], report: Mapping[str, Any]) -> Row:
         "model_version": report["model"]["version"],
         "weights_sha256": report["model"]["weights_sha256"],
         "input_sha256": record["input_sha256"],
-        **{column: hashes.get(column) for column in ("contours_sha256", "seg_sha256", "rtstruct_sha256", "sr_sha256")},
+        **result_hashes(record["sha256"]),
         "stored": report["stored"],
         "seconds": record["seconds"],
     }
+
+
+def result_hashes(files: Mapping[str, str]) -> dict[str, str | None]:
+    """SHA-256 by column, from those by file; of several segmentations that of their hashes, in the order of names."""
+    hashes: dict[str, str | None] = {name: files.get(f"{name}.dcm") for name in ("seg", "rtstruct", "sr")}
+    hashes["contours"] = files.get("contours.json")
+    several = [files[file] for file in sorted(files) if file.startswith("seg/")]
+    if several:
+        hashes["seg"] = hashlib.sha256("".join(several).encode()).hexdigest()
+    return {f"{name}_sha256": value for name, value in hashes.items()}
 
 
 def _mean_spread(frame: Mapping[str, Any]) -> float | None:

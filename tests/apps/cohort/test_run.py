@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from PIL import Image
 from monai_acdr.apps import SegmentOptions, segment
 from monai_acdr.apps.cohort import CohortReport, run
 from monai_acdr.apps.cohort import study as one_study
+from monai_acdr.apps.cohort.tables import result_hashes
 from monai_acdr.dicom import DicomWebError
 from monai_acdr.measures import compute_agreement
 from monai_acdr.signals import Stopped
@@ -77,6 +79,14 @@ def test_tables_say_what_the_studies_say(do: Do, cohort_tree: Path, tiny_heart: 
     assert page.count("data:image/png") == 2 and "gap" in page
     everything = page + "".join(map(str, table)) + "".join(path.name for path in (tmp_path / "run").rglob("*"))
     assert "SYN0" not in everything
+
+
+def test_hashes_of_results() -> None:
+    """Of several segmentations, in `seg/`, that of their hashes; a picture called sr is none of the reports."""
+    files = {"contours.json": "c", "seg/b.dcm": "2", "seg/sr.dcm": "9", "seg/a.dcm": "1", "sr.dcm": "s"}
+    expected = {"contours_sha256": "c", "seg_sha256": hashlib.sha256(b"129").hexdigest(), "sr_sha256": "s"}
+    assert result_hashes(files) == {**expected, "rtstruct_sha256": None}
+    assert result_hashes({"seg.dcm": "1"})["seg_sha256"] == "1"
 
 
 def test_studies_to_check_have_a_finding_that_says_why(do: Do, cohort_tree: Path, tmp_path: Path) -> None:
