@@ -34,6 +34,7 @@ from monai_acdr.metrics import CASE_COLUMNS, bootstrap_interval, summarize_cases
 HERE = Path(__file__).resolve().parent
 DOCUMENTS = (
     HERE.parent / "docs" / "accuracy.md",
+    HERE.parent / "docs" / "results.md",
     *sorted((HERE.parent / "bundles").glob("*/docs/README.md")),
 )
 IMAGES = HERE.parent / "docs" / "images"
