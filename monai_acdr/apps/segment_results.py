@@ -915,14 +915,7 @@ def _write_sr(path: Path, results: DicomResults) -> None:
     ]
     write_sr(
         path,
-        [
-            dataclasses.replace(
-                region,
-                contours=tuple(region.contours[index] for index in kept),
-                holes=tuple(region.holes_of(index) for index in kept) if region.has_holes else (),
-            )
-            for region in results.regions
-        ],
+        [region.on(kept) for region in results.regions],
         [results.sources[index] for index in kept],
         [None if shape is None else {name: getattr(shape, name) for name in MEASURES} for shape in shapes],
         None if measured.volumes is None else _coded_volumes(measured.volumes),
@@ -959,13 +952,6 @@ def _write_segs(folder: Path, results: DicomResults, kind: str) -> None:
         chosen = [index[source.key] for source in group]
         if not any(region.contours[number] for region in results.regions for number in chosen):
             continue
-        part = [
-            dataclasses.replace(
-                region,
-                contours=tuple(region.contours[number] for number in chosen),
-                holes=tuple(region.holes_of(number) for number in chosen) if region.holes else (),
-            )
-            for region in results.regions
-        ]
+        part = [region.on(chosen) for region in results.regions]
         name = results.names[chosen[0]] if not group[0].has_place else f"slice-{slice_:02d}"
         write_seg(folder / "seg" / f"{name}.dcm", part, group, kind, algorithm=results.algorithm)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,8 +14,14 @@ import numpy as np
 
 from monai_acdr.dicom import SourceFrame
 from monai_acdr.dicom.elements import text
-from monai_acdr.dicom.source import slice_numbers
-from monai_acdr.measures.ventricle import MAX_TILT_DEGREES, POSITION_TOLERANCE_MM, cluster_positions
+from monai_acdr.dicom.source import header_number, slice_numbers
+from monai_acdr.measures.ventricle import (
+    FEWEST_PHASES,
+    MAX_TILT_DEGREES,
+    POSITION_TOLERANCE_MM,
+    cluster_positions,
+    repeated_slices,
+)
 
 __all__ = [
     "Series",
@@ -25,16 +30,16 @@ __all__ = [
     "find_candidates",
     "find_stacks",
     "num_slices",
+    "possible_stacks",
     "series_number",
     "series_numbers",
     "similar_series",
     "why_apart",
+    "with_any",
 ]
 
 Series = list[SourceFrame]
 
-FEWEST_PHASES = 3
-"""Of a cine: slices with fewer frames, as of late enhancement, form a stack of their own."""
 FEWEST_SLICES = 3
 """Of a stack: long axes may be parallel, at most two of them."""
 COMPLETE = 0.8
@@ -71,9 +76,8 @@ class SliceStack:
         for number in sorted(set(self.slices)):
             same = [series for series, own in zip(self.series, self.slices, strict=True) if own == number]
             most = max(len(series) for series in same)
-            known = [series for series in same if any(source.key[0] in instances for source in series)]
             complete = [series for series in same if len(series) >= COMPLETE * most]
-            one = max(known or complete, key=_acquired)
+            one = max(with_any(same, instances) or complete, key=_acquired)
             kept.append(one)
             others += [(series, one) for series in same if series is not one]
         return kept, others
@@ -127,15 +131,12 @@ def drop_repeats(series: Series, instances: Collection[str] = ()) -> tuple[Serie
     slices: dict[int, Series] = {}
     for source, number in zip(series, slice_numbers(series), strict=True):
         slices.setdefault(number, []).append(source)
-    usual, common = Counter(len(frames) for frames in slices.values()).most_common(1)[0]
-    if usual < FEWEST_PHASES or 2 * common <= len(slices):
-        return series, []
+    repeated, usual = repeated_slices({number: len(frames) for number, frames in slices.items()})
     others: list[tuple[Series, Series]] = []
-    for frames in slices.values():
-        parts = _acquisitions(frames, usual) if len(frames) > usual and len(frames) % usual == 0 else []
-        if len(parts) > 1:
-            known = [part for part in parts if any(source.key[0] in instances for source in part)]
-            one = (known or parts)[-1]
+    for number in repeated:
+        parts = _acquisitions(slices[number], usual)
+        if parts:
+            one = (with_any(parts, instances) or parts)[-1]
             others += [(part, one) for part in parts if part is not one]
     if not others:
         return series, []
@@ -150,7 +151,7 @@ def _acquisitions(frames: Series, usual: int) -> list[Series]:
         numbers.setdefault(str(source.header.get("AcquisitionNumber", "")), []).append(source)
     parts = [list(part) for part in numbers.values()]
     if len(parts) == 1:
-        order = sorted(frames, key=lambda source: (_time(source), _instance_number(source)))
+        order = sorted(frames, key=lambda source: (_time(source), header_number(source.header, "InstanceNumber")))
         parts = [order[start : start + usual] for start in range(0, len(order), usual)]
     if any(len(part) != usual for part in parts):
         return []
@@ -164,24 +165,31 @@ def _acquisitions(frames: Series, usual: int) -> list[Series]:
     phases = np.array(times) / np.median(steps, axis=1, keepdims=True)
     if np.ptp(phases, axis=0).max() >= SAME_PHASE:
         return []
-    parts.sort(key=lambda part: max((_time(source), _instance_number(source)) for source in part))
+    parts.sort(key=lambda part: max((_time(source), header_number(source.header, "InstanceNumber")) for source in part))
     apart = all(
-        max((_time(source), _instance_number(source)) for source in one)
-        < min((_time(source), _instance_number(source)) for source in other)
+        max((_time(source), header_number(source.header, "InstanceNumber")) for source in one)
+        < min((_time(source), header_number(source.header, "InstanceNumber")) for source in other)
         for one, other in pairwise(parts)
     )
     return parts if apart else []
 
 
-def find_candidates(all_series: Sequence[Series], stacks: Sequence[SliceStack]) -> list[list[Series]]:
+def with_any(all_series: Sequence[Series], instances: Collection[str]) -> list[Series]:
+    """Series that have any of the SOP Instance UIDs."""
+    return [series for series in all_series if any(source.key[0] in instances for source in series)]
+
+
+def possible_stacks(all_series: Sequence[Series]) -> list[SliceStack]:
+    """Stacks of one frame of reference, or of several where there are none of one."""
+    return find_stacks(all_series) or find_stacks(all_series, any_reference=True)
+
+
+def find_candidates(all_series: Sequence[Series]) -> list[list[Series]]:
     """What may be the short-axis stack of a study: series of several parallel slices, and stacks of series.
 
     Cines if there are any, otherwise stacks of single frames.
-
-    Args:
-        all_series: of the study.
-        stacks: from :func:`find_stacks`.
     """
+    stacks = possible_stacks(all_series)
     large = [stack for stack in stacks if max(stack.slices) + 1 >= FEWEST_SLICES]
     found = [[series] for series in all_series if _holds_stack(series)] + [list(stack.series) for stack in large]
     found = found or [list(stack.series) for stack in stacks]
@@ -264,24 +272,23 @@ def _place(first: Series, series: Series) -> float:
 
 
 def _is_slice(series: Series) -> bool:
-    if not all(source.has_place for source in series):
-        return False
-    positions = np.array([source.position for source in series])
-    directions = np.array([source.orientation for source in series])
-    return bool(
-        np.abs(series[0].distance(positions)).max() <= POSITION_TOLERANCE_MM
-        and np.ptp(directions, axis=0).max() <= np.radians(MAX_TILT_DEGREES)
+    return (
+        _is_parallel(series)
+        and bool(np.abs(series[0].distance(np.array([s.position for s in series]))).max() <= POSITION_TOLERANCE_MM)
         and len({source.size for source in series}) == 1
     )
 
 
 def _holds_stack(series: Series) -> bool:
-    directions = np.array([source.orientation for source in series if source.has_place])
-    return bool(
-        len(directions) == len(series)
-        and np.ptp(directions, axis=0).max() <= np.radians(MAX_TILT_DEGREES)
-        and num_slices(series) >= FEWEST_SLICES
-    )
+    return _is_parallel(series) and num_slices(series) >= FEWEST_SLICES
+
+
+def _is_parallel(series: Series) -> bool:
+    """Whether all frames have a place in the patient, and directions that agree."""
+    if not all(source.has_place for source in series):
+        return False
+    directions = np.array([source.orientation for source in series])
+    return bool(np.ptp(directions, axis=0).max() <= np.radians(MAX_TILT_DEGREES))
 
 
 def _difference(one: Series, other: Series, any_reference: bool) -> str:
@@ -321,21 +328,10 @@ def _sequence(source: SourceFrame) -> tuple[object, ...]:
 
 def _acquired(series: Series) -> tuple[str, float, str]:
     """Sorts series by the time of their acquisition, then by their numbers."""
-    return _time(series[0]), _number(series[0], "SeriesNumber"), str(series[0].header.SeriesInstanceUID)
+    return _time(series[0]), header_number(series[0].header, "SeriesNumber"), str(series[0].header.SeriesInstanceUID)
 
 
 def _time(source: SourceFrame) -> str:
     """Date and time of the acquisition, as text that sorts; empty where unknown."""
     header = source.header
     return text(header, "AcquisitionDateTime") or text(header, "AcquisitionDate") + text(header, "AcquisitionTime")
-
-
-def _instance_number(source: SourceFrame) -> float:
-    return _number(source, "InstanceNumber")
-
-
-def _number(source: SourceFrame, keyword: str) -> float:
-    try:
-        return float(source.header.get(keyword) or 0)
-    except (TypeError, ValueError):
-        return 0.0

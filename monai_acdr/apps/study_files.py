@@ -17,10 +17,12 @@ from monai_acdr.apps.slice_series import (
     find_candidates,
     find_stacks,
     num_slices,
+    possible_stacks,
     series_number,
     series_numbers,
     similar_series,
     why_apart,
+    with_any,
 )
 from monai_acdr.data.files import check_regular_file, walk_files
 from monai_acdr.data.image_headers import is_dicom_file
@@ -161,39 +163,39 @@ def choose_series(
         ValueError: when none or several match; the message lists all series, without descriptions, which may identify a
             patient.
     """
-    if len(series) == 1 and requested is None:
-        return _alone(path, series[0], instances)
-    stacks = find_stacks(series) or find_stacks(series, any_reference=True)
-    candidates = find_candidates(series, stacks)
-    among: Sequence[SliceStack] = ()
     is_stack = requested is not None and requested.strip().lower() == STACK
-    if requested is not None:
-        found = (candidates[0] if len(candidates) == 1 else []) if is_stack else _requested(series, requested)
-        among = find_stacks(found, any_reference=True)
-    elif instances:
-        found = [s for s in series if any(source.key[0] in instances for source in s)] or series
-        among = find_stacks(series, any_reference=True)
+    if is_stack:
+        candidates = find_candidates(series)
+        found = candidates[0] if len(candidates) == 1 else []
+    elif requested is not None:
+        found = _requested(series, requested)
     else:
-        found, among = series, find_stacks(series)
+        found = with_any(series, instances) or series
     if len(found) == 1:
         return _alone(path, found[0], instances)
+    # Who asks for series, or has contours on them, knows that they belong together.
+    among = find_stacks(series if requested is None else found, any_reference=requested is not None or bool(instances))
     joined = next((stack for stack in among if stack.holds(found)), None)
-    if joined is not None:
-        return _join(path, joined, instances, [one for one in series if is_stack and not joined.holds([one])])
+    if joined is None:
+        raise ValueError(_undecided(series, found, requested))
+    return _join(path, joined, instances, [one for one in series if is_stack and not joined.holds([one])])
+
+
+def _undecided(series: list[Series], found: list[Series], requested: str | None) -> str:
+    """The message that lists all series, where those found are not one series or stack."""
     lines = [
         f"number {series_number(s) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) in {num_slices(s)} "
         f"slice(s) of {s[0].size[0]} x {s[0].size[1]}, UID {s[0].header.SeriesInstanceUID}"
         for s in series[:_MAX_LISTED]
     ]
     lines += [f"and {len(series) - _MAX_LISTED} more"] if len(series) > _MAX_LISTED else []
+    stacks = possible_stacks(series)
     lines += [f"the series {stack.numbers} are the slices of one stack{_differing(stack)}" for stack in stacks]
     if requested is not None and len(found) > 1:
         lines.append(f"those of {requested!r} are not the slices of one stack: {why_apart(found)}")
     asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
-    choice = "choose one with --series" + (", or --series stack" if len(candidates) == 1 else "")
-    raise ValueError(
-        f"Expected {asked}, but got {len(found)} of {len(series)}: {choice}. There are:\n  " + "\n  ".join(lines)
-    )
+    choice = "choose one with --series" + (", or --series stack" if len(find_candidates(series)) == 1 else "")
+    return f"Expected {asked}, but got {len(found)} of {len(series)}: {choice}. There are:\n  " + "\n  ".join(lines)
 
 
 def _requested(series: list[Series], requested: str) -> list[Series]:

@@ -352,8 +352,7 @@ def _list(data: Path, options: TrainOptions, report: QualityReport) -> tuple[Ite
         ValueError: when no item has a value in the patients' column.
     """
     path = None if options.table is None else Path(options.table)
-    names = (options.structure,) if isinstance(options.structure, str) else options.structure
-    chosen: dict[str, Any] = {} if names is None else {"structures": list(names)}
+    chosen: dict[str, Any] = {} if options.structure is None else {"structures": options.structure}
     try:
         items = list_pair_items(data, path, None, report, split_components=True, **chosen)
         listed: dict[str, Any] = {"split_components": True, **chosen}
@@ -708,9 +707,8 @@ class _Work:
         worst: list[Case] = []
         for number, (seen, held) in enumerate(runs):
             folder = self.checkpoint(number).parent / "evaluation"
-            with _parsed(["train", "evaluate"], self._overrides(folder, number), seen, held) as parser:
-                parser.update({"report#log_findings": False})  # those of all folds together are shown
-                parser.parse(reset=True)
+            overrides = self._overrides(folder, number) | {"report#log_findings": False}  # of all folds together, later
+            with _parsed(["train", "evaluate"], overrides, seen, held) as parser:
                 parser.get_parsed_content("initialize")
                 evaluator = parser.get_parsed_content("validate#evaluator")
                 kept = WorstCases(self.plan.structures)

@@ -497,6 +497,11 @@ class Region:
         """For each polygon of the source frame of that index whether it is a hole."""
         return (self.holes[index] if self.holes else ()) or (False,) * len(self.contours[index])
 
+    def on(self, indices: Sequence[int]) -> Region:
+        """The region on some of its frames, by their indices, in this order."""
+        contours = tuple(self.contours[index] for index in indices)
+        return replace(self, contours=contours, holes=tuple(map(self.holes_of, indices)) if self.has_holes else ())
+
     @property
     def has_holes(self) -> bool:
         """Whether a polygon is a hole."""

@@ -188,7 +188,7 @@ def order_sources(sources: Sequence[SourceFrame]) -> list[SourceFrame]:
     check_sources(sources)
     by_series: dict[tuple[float, str], list[SourceFrame]] = {}
     for source in sources:
-        key = _number(source.header, "SeriesNumber"), str(source.header.SeriesInstanceUID)
+        key = header_number(source.header, "SeriesNumber"), str(source.header.SeriesInstanceUID)
         by_series.setdefault(key, []).append(source)
     return [source for key in sorted(by_series) for source in _one_frame_of_reference(_ordered(by_series[key]))]
 
@@ -280,7 +280,9 @@ def _with_clock(frames: list[SourceFrame]) -> list[SourceFrame]:
 
 def _ordered(series: list[SourceFrame]) -> list[SourceFrame]:
     """By slice, time, instance number and frame, or by UID where none of these is known."""
-    series = sorted(_with_clock(series), key=lambda source: (_number(source.header, "InstanceNumber"), *source.key))
+    series = sorted(
+        _with_clock(series), key=lambda source: (header_number(source.header, "InstanceNumber"), *source.key)
+    )
     slices = slice_numbers(series)
     times = [source.time for source in series]
     order = sorted(range(len(series)), key=lambda i: (slices[i], times[i].trigger_ms or 0, times[i].position or 0, i))
@@ -299,7 +301,8 @@ def _one_frame_of_reference(series: list[SourceFrame]) -> list[SourceFrame]:
     return [replace(source, frame_of_reference=series[0].frame_of_reference) for source in series]
 
 
-def _number(header: Dataset, keyword: str) -> float:
+def header_number(header: Dataset, keyword: str) -> float:
+    """A number of the header, to sort by; 0 where it is absent or none."""
     try:
         return number(header, keyword, "") or 0.0
     except ValueError:

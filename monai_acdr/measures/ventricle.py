@@ -616,15 +616,29 @@ def find_phases(
     )
 
 
+def repeated_slices(counts: Mapping[int, int]) -> tuple[list[int], int]:
+    """Slices of a cine that have a multiple of the frames of most slices, so that they were acquired several times.
+
+    Args:
+        counts: number of frames by slice.
+
+    Returns:
+        The slices, ascending, and the usual number of frames.
+    """
+    usual, slices = Counter(counts.values()).most_common(1)[0]
+    if usual < FEWEST_PHASES or 2 * slices <= len(counts):
+        return [], usual
+    return sorted(number for number, count in counts.items() if count > usual and count % usual == 0), usual
+
+
 def _check_repeated(counts: Mapping[int, int]) -> None:
     """Refuse a cine with a slice that was acquired several times: its frames would count as additional phases.
 
     Args:
         counts: number of frames by slice.
     """
-    usual, slices = Counter(counts.values()).most_common(1)[0]
-    repeated = sorted(number for number, count in counts.items() if count > usual and count % usual == 0)
-    if repeated and usual >= FEWEST_PHASES and 2 * slices > len(counts):
+    repeated, usual = repeated_slices(counts)
+    if repeated:
         raise ValueError(
             f"Expected each slice once, but {stack_place(repeated, len(counts))} has {counts[repeated[0]]} frames, and "
             f"most others have {usual}: it was acquired several times; leave out all of its frames but one acquisition."
