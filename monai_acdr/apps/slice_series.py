@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from monai_acdr.dicom import SourceFrame
-from monai_acdr.dicom.elements import text
+from monai_acdr.dicom.elements import codes, text
 from monai_acdr.dicom.source import header_number, slice_numbers
 from monai_acdr.measures.ventricle import (
     FEWEST_PHASES,
@@ -50,6 +50,8 @@ TOLERANCE = 1e-3
 """Relative difference up to which two spacings, or thicknesses, are equal."""
 SIMILAR_TILT_DEGREES = 5.0
 """A slice that is tilted by less may have been planned with the stack."""
+_UNCORRECTED = "ND"
+"""Siemens' value of Image Type for images without correction of distortion, often stored beside those with it."""
 _SHARED = ("Modality", "ScanningSequence", "SequenceVariant")
 
 
@@ -69,7 +71,8 @@ class SliceStack:
         """One series per slice, and each of the others with the one that was taken instead.
 
         Of several acquisitions of a slice, the one with any of the SOP Instance UIDs counts, otherwise the last one
-        that is complete: slices are acquired again when something was wrong.
+        that is complete: slices are acquired again when something was wrong. Of one acquisition with and without
+        correction of distortion, it is the one with it, which has the right sizes.
         """
         kept: list[Series] = []
         others: list[tuple[Series, Series]] = []
@@ -245,6 +248,11 @@ def _is_similar(first: SourceFrame, second: SourceFrame) -> bool:
     return bool(is_near) and first.size == second.size and _is_close(first.spacing, second.spacing)
 
 
+def is_uncorrected(series: Series) -> bool:
+    """Whether the distortion by gradients is stated not to be corrected."""
+    return _UNCORRECTED in codes(series[0].header, "ImageType")
+
+
 def series_number(series: Series) -> str:
     """SeriesNumber as text, empty where there is none."""
     value = series[0].header.get("SeriesNumber")
@@ -326,9 +334,11 @@ def _sequence(source: SourceFrame) -> tuple[object, ...]:
     return name, source.component, *(str(source.header.get(keyword, "")) for keyword in _SHARED)
 
 
-def _acquired(series: Series) -> tuple[str, float, str]:
-    """Sorts series by the time of their acquisition, then by their numbers."""
-    return _time(series[0]), header_number(series[0].header, "SeriesNumber"), str(series[0].header.SeriesInstanceUID)
+def _acquired(series: Series) -> tuple[str, bool, float, str]:
+    """Sorts series by the time of their acquisition, then by correction of distortion, then by their numbers."""
+    header = series[0].header
+    number = header_number(header, "SeriesNumber")
+    return _time(series[0]), not is_uncorrected(series), number, str(header.SeriesInstanceUID)
 
 
 def _time(source: SourceFrame) -> str:

@@ -16,6 +16,7 @@ from monai_acdr.apps.slice_series import (
     drop_repeats,
     find_candidates,
     find_stacks,
+    is_uncorrected,
     num_slices,
     possible_stacks,
     series_number,
@@ -204,7 +205,7 @@ def _requested(series: list[Series], requested: str) -> list[Series]:
     for part in (part.strip() for part in requested.split(",")):
         first, dash, last = part.partition("-")
         if dash and first.strip().isdecimal() and last.strip().isdecimal():
-            low, high = int(first), int(last)
+            low, high = sorted((int(first), int(last)))
             same = [s for s in series if series_number(s).isdecimal() and low <= int(series_number(s)) <= high]
         else:
             same = [s for s in series if part in (series_number(s), str(s[0].header.SeriesInstanceUID))]
@@ -244,7 +245,10 @@ def _repeats(path: Path, others: Sequence[tuple[Series, Series]]) -> tuple[list[
         files = list(dict.fromkeys(source.path for source in series))
         again = f"series {series_number(taken) or '-'}" if _uid(series) != _uid(taken) else "other frames of it"
         text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows the same slice as {again}"
-        findings.append(Finding("repeated_slice", f"{text}, of which the last complete acquisition was taken"))
+        rule = "of which the last complete acquisition was taken"
+        if is_uncorrected(series) and not is_uncorrected(taken):
+            rule = "which is corrected for distortion"
+        findings.append(Finding("repeated_slice", f"{text}, {rule}"))
         skipped += [left_out(path, file, "repeated", text) for file in files]
     return skipped, findings
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ __all__ = [
     "MaskFacts",
     "ObjectFacts",
     "choose_structures",
+    "same_names",
     "find_label_plan",
     "foreground",
     "is_speck",
@@ -288,14 +289,14 @@ def choose_structures(plan: LabelPlan, names: Sequence[str]) -> LabelPlan:
     wanted = {name.strip() for name in names}
     if len(own) == 1 and len({name.casefold() for name in wanted}) == 1:
         return replace(plan, structures=(names[0].strip(),))
-    chosen = [{name} & set(own) or {each for each in own if each.casefold() == name.casefold()} for name in wanted]
-    if not chosen or not all(chosen):
+    chosen = same_names(own, names)
+    if not chosen:
         raise ValueError(
             f"Expected `structures` among {list(plan.structures)}, the labels of the masks, but got {list(names)}: "
             "choose some of them (monai-acdr train: --structure)."
         )
     values = plan.values or ((),)
-    kept = [index for index, name in enumerate(own) if any(name in some for some in chosen)]
+    kept = [index for index, name in enumerate(own) if name in chosen]
     inside = {value for index in kept for value in values[index]}
     return replace(
         plan,
@@ -303,6 +304,23 @@ def choose_structures(plan: LabelPlan, names: Sequence[str]) -> LabelPlan:
         values=tuple(values[index] for index in kept),
         others=frozenset(value for each in values for value in each) - inside,
     )
+
+
+def same_names(known: Collection[str], wanted: Sequence[str]) -> set[str]:
+    """The known names that are wanted: each the same, or, where there is none, in another case.
+
+    Args:
+        known: without spaces at the ends.
+        wanted: spaces at the ends do not count.
+
+    Returns:
+        Some of ``known``; none at all where one of the wanted names is unknown.
+    """
+    found = [
+        {name} & set(known) or {each for each in known if each.casefold() == name.casefold()}
+        for name in (each.strip() for each in wanted)
+    ]
+    return set[str]().union(*found) if all(found) else set()
 
 
 def structure_mask(values: np.ndarray, labels: Sequence[int] | None, name: str | Path) -> np.ndarray:

@@ -31,6 +31,7 @@ from monai_acdr.data.mask_values import (
     mask_facts,
     object_facts,
     read_mask_values,
+    same_names,
     structure_mask,
 )
 from monai_acdr.data.nifti import is_nifti, read_nifti, read_nifti_voxels
@@ -479,9 +480,9 @@ def _chosen_outlines(outlines: list[Outline], structures: Sequence[str] | None, 
     if structures is None:
         return outlines
     classes = sorted({outline.class_name for outline in outlines}, key=natural_key)
-    names = {name.strip().casefold() for name in structures}
-    chosen = [outline for outline in outlines if outline.class_name.strip().casefold() in names]
-    if chosen and names <= {outline.class_name.strip().casefold() for outline in chosen}:
+    names = same_names({name.strip() for name in classes}, structures)
+    chosen = [outline for outline in outlines if outline.class_name.strip() in names]
+    if chosen:
         if len(chosen) < len(outlines):
             report.note(f"{len(outlines) - len(chosen)} objects of other classes than {', '.join(structures)} left out")
         return chosen

@@ -115,6 +115,34 @@ def test_a_slice_that_was_acquired_again(slices: Path, edit: Edit, tiny_heart: P
         measured(slices, tmp_path / "strict", tiny_heart, strict=True)
 
 
+def test_a_slice_with_and_without_correction_of_distortion(slices: Path, edit: Edit) -> None:
+    """Both are of one acquisition, and the one without has the higher number; its sizes are wrong by millimeters."""
+    for number in range(SLICES):
+        for file in (slices / f"series-{number}").iterdir():
+            edit(file, ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
+    add_series(slices / "series-1", edit, "uncorrected", 14, ImageType=["ORIGINAL", "PRIMARY", "M", "ND"])
+    inputs = read_inputs(slices)
+    assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 12, 13]
+    (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    assert text == "series 14, 4 frame(s), shows the same slice as series 12, which is corrected for distortion"
+
+
+def test_a_later_acquisition_counts_with_or_without_correction(slices: Path, edit: Edit) -> None:
+    for number in range(SLICES):
+        for file in (slices / f"series-{number}").iterdir():
+            edit(file, ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
+    uncorrected = ["ORIGINAL", "PRIMARY", "M", "ND"]
+    add_series(slices / "series-1", edit, "again", 14, ImageType=uncorrected, AcquisitionTime="103000")
+    inputs = read_inputs(slices)
+    assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 13, 14]
+    (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    assert text.endswith("as series 14, of which the last complete acquisition was taken")
+
+
+def test_ranges_of_series_in_either_direction(slices: Path) -> None:
+    assert len(read_inputs(slices, "13-11").frames) == SLICES * PHASES
+
+
 @pytest.mark.parametrize("told_by", ["AcquisitionNumber", "AcquisitionTime", "InstanceNumber"])
 def test_a_slice_acquired_twice_in_one_series(
     own_study: Path, edit: Edit, told_by: str, tiny_heart: Path, tmp_path: Path

@@ -188,6 +188,18 @@ def test_spaces_around_the_names_of_classes(tmp_path: Path) -> None:
     assert len(pair_folder_data_list(tmp_path, structures=["nucleus"])) == 1
 
 
+def test_classes_that_differ_by_case(tmp_path: Path) -> None:
+    """As with label maps: the name itself first, and both only where neither is meant more than the other."""
+    _image(tmp_path / "a.png")
+    content = _coco(categories=[{"id": 3, "name": "LV"}, {"id": 4, "name": "lv"}])
+    content["annotations"] = [content["annotations"][0], content["annotations"][0] | {"category_id": 4}]
+    _write(tmp_path / "instances.json", content)
+    for name in ("LV", "lv"):
+        (item,) = pair_folder_data_list(tmp_path, structures=[name])
+        assert item["class_name"] == name
+    assert len(pair_folder_data_list(tmp_path, structures=["Lv"])) == 2
+
+
 def test_coco_of_another_size_or_place(tmp_path: Path) -> None:
     _image(tmp_path / "a.png")
     images = [{"id": 7, "file_name": "a.png", "height": 20, "width": 48}, {"id": 8, "file_name": "../../a.png"}]
