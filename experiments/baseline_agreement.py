@@ -8,7 +8,8 @@
 
 Regions, localizer, rule of the base, volumes and statistics are those of the Sunnybrook bundle; only the contours in a
 region come from another network, moved by ``border_mm`` as well. Probabilities of masks are traced at one half, with
-sub-pixel vertices, and the largest object of each structure counts.
+sub-pixel vertices, and the largest object of each structure counts. Of several ``--weights`` of masks the logits are
+averaged; contours of several are ``configs/ensemble.json`` of the bundle.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import replace
 
 import torch
 from monai.data import MetaTensor
+from pixel_wise import MeanLogits
 from torch import Tensor
 from train_network import overlay_configs
 
@@ -74,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("studies")
     options.add_argument("--overlays", nargs="*", default=["pixel_wise"], help="configs of experiments/configs")
-    options.add_argument("--weights", required=True)
+    options.add_argument("--weights", nargs="+", required=True)
     options.add_argument("--output", required=True)
     options.add_argument("--roi", default="label")
     chosen = options.parse_args(arguments)
@@ -82,10 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.overlays:
         parser = overlay_configs(bundle_root(BUNDLE) / "configs", chosen.overlays)
         parser["num_structures"] = len(model.structures)
-        network = load_network(parser.get_parsed_content("mask_network"), chosen.weights).eval()
+        networks = MeanLogits(parser.get_parsed_content("mask_network"), len(chosen.weights))
+        for member, weights in zip(networks.members, chosen.weights, strict=True):
+            load_network(member, weights)
+        network = networks.eval() if len(chosen.weights) > 1 else networks.members[0].eval()
         model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))
     else:  # other weights have no borders of their own
-        model = replace(load_model(BUNDLE, chosen.weights), border_mm=model.border_mm)
+        (weights,) = chosen.weights
+        model = replace(load_model(BUNDLE, weights), border_mm=model.border_mm)
     result = agreement(chosen.studies, chosen.output, model, chosen.roi, overwrite=True)
     print(json.dumps({key: result[key] for key in ("lost_slices", "added_slices", "mean_dice", "measures")}, indent=1))
     return 0

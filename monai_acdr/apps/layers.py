@@ -65,6 +65,7 @@ __all__ = [
     "attach",
     "check_different",
     "choose_layers",
+    "drawn_on",
     "earlier_contours",
     "is_partial",
     "merge_layers",
@@ -876,6 +877,17 @@ def _read_png(path: Path, name: str, budget: ReadBudget, any_label: bool) -> Lay
     else:
         mask = foreground(values, path) if values.any() else np.zeros(values.shape, dtype=bool)
     return LayerFrame(name, (mask.shape[0], mask.shape[1]), mask=mask.astype(np.float32))
+
+
+def drawn_on(path: Path) -> frozenset[str]:
+    """SOP Instance UIDs of the images that the contours of a document were drawn on; none for files of other formats.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`source_format`, and for a document that cannot be read.
+    """
+    if source_format(path).name != "json":
+        return frozenset()
+    return frozenset(frame.sop_instance_uid for frame in read_contour_document(path).frames if frame.sop_instance_uid)
 
 
 def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure] = ()) -> list[list[np.ndarray]]:

@@ -199,15 +199,20 @@ def doubtful_finding(
     return [Finding("doubtful", text)]
 
 
-def volume_findings(volumes: VentricleVolumes) -> list[Finding]:
-    """Findings about volumes that no heart has, from a wrong scale, order of phases, or contours."""
+def volume_findings(end_diastolic_ml: float | None, ejection_percent: float | None) -> list[Finding]:
+    """Findings about volumes that no heart has, from a wrong scale, order of phases, or contours.
+
+    Args:
+        end_diastolic_ml: end-diastolic volume in mL, None if there is none.
+        ejection_percent: ejection fraction in %, None if there is none.
+    """
     findings = []
     values = (
-        ("end-diastolic volume", volumes.end_diastolic_volume_ml, "mL", END_DIASTOLIC_VOLUME_ML),
-        ("ejection fraction", volumes.ejection_fraction_percent, "%", EJECTION_FRACTION_PERCENT),
+        ("end-diastolic volume", end_diastolic_ml, "mL", END_DIASTOLIC_VOLUME_ML),
+        ("ejection fraction", ejection_percent, "%", EJECTION_FRACTION_PERCENT),
     )
     for name, value, unit, (low, high) in values:
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             text = (
                 f"{name} {value:.4g} {unit}, in hearts {low:g} to {high:g} {unit}: check the spacing, the distance of "
                 "the slices, the phases and the contours"
@@ -572,7 +577,10 @@ def _volumes(
             "is right only if the images show these two moments"
         )
         findings.append(Finding("few_phases", text))
-    findings += [*volumes.findings, *volume_findings(volumes)]
+    findings += [
+        *volumes.findings,
+        *volume_findings(volumes.end_diastolic_volume_ml, volumes.ejection_fraction_percent),
+    ]
     return volumes
 
 

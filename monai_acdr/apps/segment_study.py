@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from monai_acdr.apps.inputs import Frame, Inputs, input_files, read_inputs
+from monai_acdr.apps.layers import drawn_on
 from monai_acdr.apps.measurements import (
     ABOVE_BASE,
     BELOW_APEX,
@@ -157,7 +158,7 @@ def segment(
                     model = load_model(model, options.checkpoint, options.device, options.batch_size)
                 contour_model = name_structures(model, options.structure)
             path = stack.enter_context(fetch_study(study, report_progress))
-            inputs = _read(path, options, contour_model.channels == 3, watch, report_progress)
+            inputs = _read(path, options, request, contour_model.channels == 3, watch, report_progress)
             contour_model, inputs = _without_foreign_names(contour_model, inputs, options.structure is not None)
             read = [*input_files(path, inputs), request.path, options.checkpoint]
             check_inputs_kept([target / name for name in RESULT_NAMES], read)
@@ -166,10 +167,24 @@ def segment(
         return _stored(report, options.store, target, watch)
 
 
-def _read(path: Path, options: SegmentOptions, color: bool, watch: Stopwatch, report_progress: Progress) -> Inputs:
+def _read(
+    path: Path,
+    options: SegmentOptions,
+    request: RegionRequest,
+    color: bool,
+    watch: Stopwatch,
+    report_progress: Progress,
+) -> Inputs:
     with watch("read"):
-        series, spacing = options.series, options.spacing
-        inputs = read_inputs(path, series, spacing, lambda done, all_: report_progress("read", done, all_), color=color)
+        inputs = read_inputs(
+            path,
+            options.series,
+            options.spacing,
+            lambda done, all_: report_progress("read", done, all_),
+            # of several series, or acquisitions of a slice, the one that earlier contours were drawn on
+            instances=drawn_on(request.path) if request.path is not None else (),
+            color=color,
+        )
     if options.strict and inputs.skipped:
         first = inputs.skipped[0]
         raise ValueError(

@@ -14,6 +14,7 @@ import numpy as np
 
 from monai_acdr.dicom import SourceFrame
 from monai_acdr.dicom.elements import codes, text
+from monai_acdr.dicom.plane import date_time_ms
 from monai_acdr.dicom.source import header_number, slice_numbers
 from monai_acdr.measures.ventricle import (
     FEWEST_PHASES,
@@ -44,6 +45,8 @@ FEWEST_SLICES = 3
 """Of a stack: long axes may be parallel, at most two of them."""
 COMPLETE = 0.8
 """A repeated acquisition counts with this share of the frames of the one that has most; otherwise it was broken off."""
+SAME_ACQUISITION_MS = 500.0
+"""Series of one slice whose times of acquisition differ by less are one acquisition: another takes a heartbeat."""
 SAME_PHASE = 0.5
 """Frames of two acquisitions that differ by less, in steps between phases, are of one phase."""
 TOLERANCE = 1e-3
@@ -80,7 +83,7 @@ class SliceStack:
             same = [series for series, own in zip(self.series, self.slices, strict=True) if own == number]
             most = max(len(series) for series in same)
             complete = [series for series in same if len(series) >= COMPLETE * most]
-            one = max(with_any(same, instances) or complete, key=_acquired)
+            one = _latest(with_any(same, instances) or complete)
             kept.append(one)
             others += [(series, one) for series in same if series is not one]
         return kept, others
@@ -139,7 +142,7 @@ def drop_repeats(series: Series, instances: Collection[str] = ()) -> tuple[Serie
     for number in repeated:
         parts = _acquisitions(slices[number], usual)
         if parts:
-            one = (with_any(parts, instances) or parts)[-1]
+            one = _latest(with_any(parts, instances) or parts)
             others += [(part, one) for part in parts if part is not one]
     if not others:
         return series, []
@@ -249,8 +252,17 @@ def _is_similar(first: SourceFrame, second: SourceFrame) -> bool:
 
 
 def is_uncorrected(series: Series) -> bool:
-    """Whether the distortion by gradients is stated not to be corrected."""
-    return _UNCORRECTED in codes(series[0].header, "ImageType")
+    """Whether the distortion by gradients is stated not to be corrected in any of the frames."""
+    return any(_UNCORRECTED in codes(source.header, "ImageType") for source in series)
+
+
+def why_other_taken(series: Series, taken: Series) -> str:
+    """Why another acquisition of a slice was taken, in words that follow its name."""
+    moments = _moment(series), _moment(taken)
+    is_one = None in moments or abs((moments[0] or 0.0) - (moments[1] or 0.0)) < SAME_ACQUISITION_MS
+    if is_one and len(series) >= COMPLETE * len(taken) and is_uncorrected(series) and not is_uncorrected(taken):
+        return "which is corrected for distortion"
+    return "of which the last complete acquisition was taken"
 
 
 def series_number(series: Series) -> str:
@@ -334,11 +346,44 @@ def _sequence(source: SourceFrame) -> tuple[object, ...]:
     return name, source.component, *(str(source.header.get(keyword, "")) for keyword in _SHARED)
 
 
-def _acquired(series: Series) -> tuple[str, bool, float, str]:
-    """Sorts series by the time of their acquisition, then by correction of distortion, then by their numbers."""
+def _acquired(series: Series) -> tuple[float, float, str]:
+    """Sorts series by the time of their acquisition, then by their numbers."""
     header = series[0].header
-    number = header_number(header, "SeriesNumber")
-    return _time(series[0]), not is_uncorrected(series), number, str(header.SeriesInstanceUID)
+    return _moment(series) or 0.0, header_number(header, "SeriesNumber"), str(header.SeriesInstanceUID)
+
+
+def _latest(acquisitions: Sequence[Series]) -> Series:
+    """The last acquisition; of one that is stored several times the one with correction, then the last number."""
+    moments = [_moment(series) for series in acquisitions]
+    newest = max((moment for moment in moments if moment is not None), default=0.0)
+    last = [
+        (not is_uncorrected(series), header_number(series[0].header, "SeriesNumber"), index)
+        for index, (series, moment) in enumerate(zip(acquisitions, moments, strict=True))
+        if moment is None or moment > newest - SAME_ACQUISITION_MS
+    ]
+    return acquisitions[max(last)[-1]]
+
+
+def _moment(series: Series) -> float | None:
+    """When a series was acquired, in ms, None where that is unknown: the median, since a copy may lack frames.
+
+    Where an element is missing, the next wider one is taken: the date of the series or of the study.
+    """
+    known = [moment for moment in map(_frame_moment, series) if moment is not None]
+    return float(np.median(known)) if known else None
+
+
+def _frame_moment(source: SourceFrame) -> float | None:
+    header = source.header
+    stated = date_time_ms(text(header, "AcquisitionDateTime"))
+    if stated is not None:
+        return stated
+    dates = (text(header, keyword) for keyword in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+    times = (text(header, keyword) for keyword in ("AcquisitionTime", "SeriesTime"))
+    date = next(filter(None, dates), "19000101").replace(".", "")  # punctuation of ACR-NEMA
+    time = next(filter(None, times), "").replace(":", "")
+    whole, _, fraction = time.partition(".")
+    return date_time_ms(f"{date}{whole.ljust(6, '0')}.{fraction or 0}") if whole else None
 
 
 def _time(source: SourceFrame) -> str:

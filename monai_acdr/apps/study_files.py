@@ -16,13 +16,13 @@ from monai_acdr.apps.slice_series import (
     drop_repeats,
     find_candidates,
     find_stacks,
-    is_uncorrected,
     num_slices,
     possible_stacks,
     series_number,
     series_numbers,
     similar_series,
     why_apart,
+    why_other_taken,
     with_any,
 )
 from monai_acdr.data.files import check_regular_file, walk_files
@@ -55,6 +55,9 @@ _NO_IMAGES = {
 """SOP classes that are made from images, some with pixels of their own."""
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."
 _MAX_LISTED = 20
+_MAX_SHOWN = 64
+_MAX_DIGITS = 12
+"""Digits of a SeriesNumber, an integer string (PS3.5 6.2)."""
 STACK = "stack"
 """Choice of the only stack."""
 _BLOCK = 1 << 20
@@ -169,7 +172,9 @@ def choose_series(
         candidates = find_candidates(series)
         found = candidates[0] if len(candidates) == 1 else []
     elif requested is not None:
-        found = _requested(series, requested)
+        found, unknown = _requested(series, requested)
+        if unknown:
+            raise ValueError(_undecided(series, [], requested, unknown))
     else:
         found = with_any(series, instances) or series
     if len(found) == 1:
@@ -182,7 +187,7 @@ def choose_series(
     return _join(path, joined, instances, [one for one in series if is_stack and not joined.holds([one])])
 
 
-def _undecided(series: list[Series], found: list[Series], requested: str | None) -> str:
+def _undecided(series: list[Series], found: list[Series], requested: str | None, unknown: Sequence[str] = ()) -> str:
     """The message that lists all series, where those found are not one series or stack."""
     lines = [
         f"number {series_number(s) or '-'}, {s[0].header.get('Modality') or '?'}, {len(s)} frame(s) in {num_slices(s)} "
@@ -194,25 +199,29 @@ def _undecided(series: list[Series], found: list[Series], requested: str | None)
     lines += [f"the series {stack.numbers} are the slices of one stack{_differing(stack)}" for stack in stacks]
     if requested is not None and len(found) > 1:
         lines.append(f"those of {requested!r} are not the slices of one stack: {why_apart(found)}")
+    if unknown:
+        named = ", ".join(repr(part[:_MAX_SHOWN]) for part in unknown[:_MAX_LISTED])
+        lines.append(f"none is {named}: give numbers, ranges such as 12-21, or UIDs, with commas between them")
     asked = "one series" if requested is None else f"one series of number or UID {requested!r}"
     choice = "choose one with --series" + (", or --series stack" if len(find_candidates(series)) == 1 else "")
     return f"Expected {asked}, but got {len(found)} of {len(series)}: {choice}. There are:\n  " + "\n  ".join(lines)
 
 
-def _requested(series: list[Series], requested: str) -> list[Series]:
-    """Series with any of the numbers and UIDs."""
+def _requested(series: list[Series], requested: str) -> tuple[list[Series], list[str]]:
+    """Series with any of the numbers and UIDs, and the parts of the request that are none."""
     found: list[Series] = []
-    for part in (part.strip() for part in requested.split(",")):
-        first, dash, last = part.partition("-")
-        if dash and first.strip().isdecimal() and last.strip().isdecimal():
-            low, high = sorted((int(first), int(last)))
+    unknown: list[str] = []
+    for part in filter(None, (part.strip() for part in requested.split(","))):
+        ends = [end.strip() for end in part.split("-")]
+        if len(ends) == 2 and all(end.isdecimal() and len(end) <= _MAX_DIGITS for end in ends):
+            low, high = sorted(map(int, ends))
             same = [s for s in series if series_number(s).isdecimal() and low <= int(series_number(s)) <= high]
         else:
             same = [s for s in series if part in (series_number(s), str(s[0].header.SeriesInstanceUID))]
         if not same:
-            return []
+            unknown.append(part)
         found += [s for s in same if not any(s is other for other in found)]
-    return found
+    return found, unknown
 
 
 def _alone(path: Path, series: Series, instances: Collection[str]) -> ChosenSeries:
@@ -245,10 +254,7 @@ def _repeats(path: Path, others: Sequence[tuple[Series, Series]]) -> tuple[list[
         files = list(dict.fromkeys(source.path for source in series))
         again = f"series {series_number(taken) or '-'}" if _uid(series) != _uid(taken) else "other frames of it"
         text = f"series {series_number(series) or '-'}, {len(series)} frame(s), shows the same slice as {again}"
-        rule = "of which the last complete acquisition was taken"
-        if is_uncorrected(series) and not is_uncorrected(taken):
-            rule = "which is corrected for distortion"
-        findings.append(Finding("repeated_slice", f"{text}, {rule}"))
+        findings.append(Finding("repeated_slice", f"{text}, {why_other_taken(series, taken)}"))
         skipped += [left_out(path, file, "repeated", text) for file in files]
     return skipped, findings
 

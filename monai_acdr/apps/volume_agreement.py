@@ -28,7 +28,14 @@ import torch
 from monai_acdr import __version__
 from monai_acdr.apps.inputs import Frame, Inputs, read_inputs, volume_inputs
 from monai_acdr.apps.label_values import draw_pixels
-from monai_acdr.apps.measurements import Contours, find_grid, join_wall, wall_slices
+from monai_acdr.apps.measurements import (
+    Contours,
+    find_grid,
+    incomplete_stack_finding,
+    join_wall,
+    volume_findings,
+    wall_slices,
+)
 from monai_acdr.apps.model import ContourModel, load_model
 from monai_acdr.apps.outlines import Progress, outline_frames
 from monai_acdr.apps.regions import RegionRequest, parse_region
@@ -202,7 +209,7 @@ def measure_heart(
     Returns:
         The measures, and findings about the wall.
     """
-    areas = _cavity_areas(frames, contours)
+    areas = _areas(frames, [inner for inner, _ in contours])
     volumes: dict[int, float] = {}
     if areas:
         found, _, _ = phase_volumes(grid.contour_areas(areas), grid.positions_mm)
@@ -218,12 +225,12 @@ def measure_heart(
     return measures, findings
 
 
-def _cavity_areas(frames: Sequence[Frame], contours: Sequence[Contours]) -> dict[int, float]:
-    """Area in mm2 inside of each endocardium, by the number of its frame."""
+def _areas(frames: Sequence[Frame], contours: Sequence[np.ndarray | None]) -> dict[int, float]:
+    """Area in mm2 inside of each contour, by the number of its frame."""
     return {
-        index: measure_shape(inner, frame.spacing).area_mm2
-        for index, (frame, (inner, _)) in enumerate(zip(frames, contours, strict=True))
-        if inner is not None and frame.spacing is not None  # all frames of a grid have one
+        index: measure_shape(contour, frame.spacing).area_mm2
+        for index, (frame, contour) in enumerate(zip(frames, contours, strict=True))
+        if contour is not None and frame.spacing is not None  # all frames of a grid have one
     }
 
 
@@ -353,7 +360,7 @@ def _read_cine(items: list[dict[str, Any]]) -> ReferenceHeart:
 
 
 def _find_phases(frames: Sequence[Frame], contours: Sequence[Contours], grid: CineGrid) -> tuple[int, int]:
-    volumes = ventricle_volumes(grid.contour_areas(_cavity_areas(frames, contours)), grid.positions_mm)
+    volumes = ventricle_volumes(grid.contour_areas(_areas(frames, [inner for inner, _ in contours])), grid.positions_mm)
     return volumes.end_diastole_phase, volumes.end_systole_phase
 
 
@@ -478,6 +485,12 @@ def _compare(
     measured, findings = measure_heart(heart.inputs.frames, contours, heart.grid, heart.phases)
     if heart.inputs.kind == "dicom":  # epicardia that were not drawn are no finding
         findings = [finding for finding in findings if finding.kind != "no_epicardium"]
+    else:  # of DICOM files only the frames that readers contoured are measured, of a stack that may be complete
+        inner, outer = (_areas(heart.inputs.frames, each) for each in zip(*contours, strict=True))
+        findings = [*findings, *incomplete_stack_finding(inner, outer, heart.grid, None)]
+    for whose, values in (("", measured), ("reference, ", heart.measures)):
+        impossible = volume_findings(values["edv_ml"], values["ef_percent"])
+        findings = [*findings, *(replace(finding, text=whose + finding.text) for finding in impossible)]
     has_wall = LV_EPICARDIUM in model.structures
     names = [name for name in MEASURES if has_wall or name not in WALL_MEASURES]
     row: dict[str, Any] = {name: measured[name] for name in names}

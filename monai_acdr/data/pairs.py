@@ -251,7 +251,7 @@ def list_pair_items(
     if not root.is_dir():
         raise FileNotFoundError(f"Expected the folder of a data set, but {root} is not one: check `dataset_dir`.")
     structures = [structures] if isinstance(structures, str) else structures
-    if structures is not None and not all(name.strip() for name in structures):
+    if structures is not None and not all(isinstance(name, str) and name.strip() for name in structures):
         raise ValueError(f"Expected names for `structures`, but got {list(structures)}: leave it out to take all.")
     documents = Documents()
     outlines = []
@@ -331,7 +331,10 @@ def _mask_items(
     frames, facts = _read_frames(root, pairs, report)
     plan, wrong = find_label_plan(facts, choice.stated, choice.structures or ())
     if facts and choice.structures is not None:
+        stated = plan.structures
         plan = choose_structures(plan, choice.structures)
+        if choice.stated and len(stated) == 1 and plan.structures != stated:
+            report.note(f"the only label, {stated[0]!r}, is called {plan.structures[0]!r}")
     if choice.min_area is not None and len(plan.structures) > 1:
         raise SeveralStructuresError(
             f"Expected masks of one structure for `split_components`, but {root} has {list(plan.structures)}: choose "
@@ -491,6 +494,8 @@ def _chosen_outlines(outlines: list[Outline], structures: Sequence[str] | None, 
             f"Expected `structures` among the classes {classes}, but got {list(structures)}: choose some of them, or "
             "leave it out to take all (monai-acdr train: --structure)."
         )
+    if classes and classes[0]:
+        report.note(f"the only class, {classes[0]!r}, is called {structures[0]!r}")
     return [replace(outline, class_name=structures[0]) for outline in outlines]
 
 

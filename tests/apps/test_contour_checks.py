@@ -112,7 +112,8 @@ def test_areas_that_cannot_be() -> None:
 )
 def test_volumes_that_no_heart_has(diastole: float, systole: float, words: list[str]) -> None:
     areas = [ContourArea(8.0 * z, t, a) for z in range(10) for t, a in enumerate((diastole, systole))]
-    findings = volume_findings(ventricle_volumes(areas))
+    volumes = ventricle_volumes(areas)
+    findings = volume_findings(volumes.end_diastolic_volume_ml, volumes.ejection_fraction_percent)
     assert [finding.kind for finding in findings] == ["implausible_volume"] * len(words)
     for finding, start in zip(findings, words, strict=True):
         assert finding.text.startswith(start)

@@ -20,6 +20,7 @@ from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.review.study import open_study
 from monai_acdr.apps.segment_study import segment
 from monai_acdr.apps.study_files import choose_series, find_series
+from monai_acdr.data.phantoms.short_axis import STUDY_DATE
 from monai_acdr.dicom import read_rtstruct, read_seg, read_sources
 from monai_acdr.dicom.source import slice_numbers
 
@@ -139,8 +140,69 @@ def test_a_later_acquisition_counts_with_or_without_correction(slices: Path, edi
     assert text.endswith("as series 14, of which the last complete acquisition was taken")
 
 
-def test_ranges_of_series_in_either_direction(slices: Path) -> None:
+@pytest.mark.parametrize(
+    ("corrected", "uncorrected"),
+    [
+        ({"AcquisitionTime": "100001"}, {"AcquisitionTime": "100001.000000"}),
+        ({"AcquisitionTime": "10:00:01"}, {"AcquisitionTime": "100001.04"}),
+        ({"AcquisitionTime": None, "SeriesTime": "100001"}, {"AcquisitionTime": "100001"}),
+        ({"AcquisitionTime": None, "SeriesTime": None}, {"AcquisitionTime": "100001"}),
+    ],
+)
+def test_one_time_of_acquisition_in_several_forms(
+    slices: Path, edit: Edit, corrected: dict[str, str | None], uncorrected: dict[str, str]
+) -> None:
+    for number in range(SLICES):
+        for file in (slices / f"series-{number}").iterdir():
+            values = corrected if number == 1 else {}
+            edit(file, ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"], **values)
+    image_type = ["ORIGINAL", "PRIMARY", "M", "ND"]
+    add_series(slices / "series-1", edit, "uncorrected", 14, ImageType=image_type, **uncorrected)
+    for file in (slices / "uncorrected").iterdir():  # of the corrected ones only the date of the series is known
+        edit(file, AcquisitionDate=STUDY_DATE)
+    inputs = read_inputs(slices)
+    assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 12, 13]
+
+
+def test_contours_on_an_acquisition_that_is_not_the_last(
+    slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path
+) -> None:
+    """As region they find the images that they were drawn on, as in a review."""
+    measured(slices, tmp_path / "first", tiny_heart)
+    add_series(slices / "series-1", edit, "again", 14, AcquisitionTime="103000")
+    region = tmp_path / "first" / "contours.json"
+    segment(slices, tmp_path / "second", tiny_heart, str(region), device="cpu", pictures=False)
+    first, second = (read_contour_document(tmp_path / name / "contours.json") for name in ("first", "second"))
+    assert [f.sop_instance_uid for f in first.frames] == [f.sop_instance_uid for f in second.frames]
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(ValueError, match=r"broken\.json"):
+        segment(slices, tmp_path / "third", tiny_heart, str(tmp_path / "broken.json"), device="cpu", pictures=False)
+
+
+def test_series_in_which_one_frame_is_corrected(slices: Path, edit: Edit) -> None:
+    for number in range(SLICES):
+        for file in (slices / f"series-{number}").iterdir():
+            edit(file, ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"], AcquisitionTime="100001")
+    add_series(slices / "series-1", edit, "mixed", 14, ImageType=["ORIGINAL", "PRIMARY", "M", "ND"])
+    edit(slices / "mixed" / "0.dcm", ImageType=["ORIGINAL", "PRIMARY", "M", "DIS2D"])
+    inputs = read_inputs(slices)
+    assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 12, 13]
+
+
+def test_requested_series(slices: Path, edit: Edit) -> None:
     assert len(read_inputs(slices, "13-11").frames) == SLICES * PHASES
+    assert len(read_inputs(slices, "13, 12,11,").frames) == SLICES * PHASES  # nothing is after the last comma
+    for requested, unknown in (
+        ("11-13,99", "'99'"),
+        ("stack,5-,11", "'stack', '5-'"),
+        ("11-" + 5000 * "9", "'11-" + 61 * "9" + "'"),
+        ("12-13-14", "'12-13-14'"),
+    ):
+        with pytest.raises(ValueError, match=f"none is {unknown}: give numbers, ranges such as 12-21, or UIDs"):
+            read_inputs(slices, requested)
+    for file in (slices / "series-1").iterdir():
+        edit(file, SeriesNumber=None)
+    assert len(read_inputs(slices, "11,").frames) == PHASES  # and not of the series without a number
 
 
 @pytest.mark.parametrize("told_by", ["AcquisitionNumber", "AcquisitionTime", "InstanceNumber"])

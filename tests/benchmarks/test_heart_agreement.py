@@ -33,19 +33,28 @@ def test_tables_of_runs(tmp_path: Path) -> None:
     script = import_module("heart_agreement")
     for number, network in enumerate(script.NETWORKS):
         for roi in script.REGIONS:
-            write_run(tmp_path / f"{network}_{roi}", roi, 0.9 + number / 100, 2 * (roi == "auto"))
+            for seed, name in enumerate(script.folders(network, roi)):
+                write_run(tmp_path / name, roi, 0.9 + number / 100 + seed / 1000, (2 + 3 * seed) * (roi == "auto"))
     output = tmp_path / "record.json"
     assert script.main(["--runs", str(tmp_path), "--output", str(output)]) == 0
     tables = json.loads(output.read_text())["tables"]
     rows = tables["networks"]["rows"]
-    assert [row[0] for row in rows[:2]] == ["contours, three networks, `label`", "contours, one network, `label`"]
-    last = ["masks, one DynUNet, `auto`", "0.956 / 0.930", "0.800", "-0.8", "-0.8", "-0.8", "2.8", "2 / 0 of 40"]
+    assert [row[0] for row in rows[:2]] == ["contours, three networks, `label`", "masks, three networks, `label`"]
+    last = ["masks, one DynUNet, `auto`", "0.956 / 0.940", "0.800", "-0.8", "-0.8", "-0.8", "2.8", "2 / 0 of 40"]
     assert rows[-1] == last
+    seeds = [
+        "contours, one network, `label`",
+        "0.956 0.956 0.956",
+        "0.920 0.921 0.922",
+        "0.800 0.800 0.800",
+        "2.8 2.8 2.8",
+    ]
+    assert tables["seeds"]["rows"][0] == seeds
     limits = "-0.8 (-8.0 .. +6.4)"
     dice = ["0.956 / 0.900", "0.800"]
     assert tables["card"]["rows"][0] == ["ROI `auto`, no click", *dice, limits, limits, limits, "2.8", "2 / 0"]
     assert tables["readme"]["rows"][0][3:] == ["-0.8, 2.8 points", "2 / 0 of 40"]
-    assert tables["readme"]["rows"][3][3:] == ["-0.8, 2.8 points", ""]
+    assert tables["readme"]["rows"][4][3:] == ["-0.8, 2.8 points", ""]
 
 
 @pytest.mark.parametrize(("roi", "failed"), [("label", ()), ("auto", ("a",))])

@@ -176,8 +176,13 @@ def test_coco_of_several_classes(tmp_path: Path) -> None:
         pair_folder_data_list(tmp_path, structures=[" "])
     content["annotations"] = content["annotations"][:1]
     _write(tmp_path / "instances.json", content)
-    (item,) = pair_folder_data_list(tmp_path, structures="cell")
+    report = QualityReport()
+    (item,) = pair_folder_data_list(tmp_path, report=report, structures="cell")
     assert (item["class_name"], item["structures"]) == ("cell", ("cell",))
+    assert report.notes == ["the only class, 'nucleus', is called 'cell'"]
+    for wrong in ([1], [None], ["cell", 2.0]):
+        with pytest.raises(ValueError, match="Expected names for `structures`"):
+            pair_folder_data_list(tmp_path, structures=wrong)  # type: ignore[arg-type]
 
 
 def test_spaces_around_the_names_of_classes(tmp_path: Path) -> None:

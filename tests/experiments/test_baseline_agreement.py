@@ -58,3 +58,26 @@ def test_other_contours_are_moved_like_those_of_the_bundle(tmp_path: Path, monke
     assert script.main(["A", "--overlays", "--weights", str(tmp_path / "member.pt"), "--output", "B"]) == 0
     assert seen["model"].border_mm == own.border_mm is not None
     assert seen["model"].checkpoint_sha256 != own.checkpoint_sha256
+
+
+def test_logits_of_several_networks_are_averaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, seen, paths = import_module("baseline_agreement"), {}, []
+
+    def agreement(studies: str, output: str, model: ContourModel, roi: str, **options: bool) -> dict[str, object]:
+        seen["network"] = model.infer.network
+        return dict.fromkeys(("lost_slices", "added_slices", "mean_dice", "measures"))
+
+    monkeypatch.setattr(script, "agreement", agreement)
+    configs = bundle_root(script.BUNDLE) / "configs"
+    networks = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        networks.append(script.overlay_configs(configs, ["pixel_wise"]).get_parsed_content("mask_network").cpu().eval())
+        paths.append(str(tmp_path / f"{seed}.pt"))
+        torch.save(networks[-1].state_dict(), paths[-1])
+    assert script.main(["A", "--weights", *paths, "--output", "B"]) == 0
+    image = torch.rand(2, 1, 96, 96)
+    with torch.no_grad():
+        first, second = (network(image) for network in networks)
+        torch.testing.assert_close(seen["network"](image), (first + second) / 2)
+    assert not torch.allclose(first, second)
