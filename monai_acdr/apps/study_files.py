@@ -16,6 +16,7 @@ from monai_acdr.apps.slice_series import (
     drop_repeats,
     find_candidates,
     find_stacks,
+    is_uncorrected,
     num_slices,
     possible_stacks,
     series_number,
@@ -243,6 +244,13 @@ def _join(path: Path, stack: SliceStack, instances: Collection[str], not_of_it: 
         Finding("similar_series", f"series {series_number(series) or '-'} may be a slice of it, but differs in {what}")
         for series, what in similar_series(kept, not_of_it)
     ]
+    uncorrected = [series for series in kept if is_uncorrected(series)]
+    if 0 < len(uncorrected) < len(kept):
+        mixed = (
+            f"of {len(kept)} series {series_numbers(uncorrected)} are not corrected for distortion: sizes and places "
+            "of the slices may differ by millimeters"
+        )
+        findings.append(Finding("mixed_correction", mixed))
     sources = [replace(source, frame_of_reference=reference) for series in kept for source in series]
     return ChosenSeries(sources, skipped, [Finding("joined_series", text), *findings])
 

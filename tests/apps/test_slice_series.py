@@ -126,6 +126,13 @@ def test_a_slice_with_and_without_correction_of_distortion(slices: Path, edit: E
     assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 12, 13]
     (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
     assert text == "series 14, 4 frame(s), shows the same slice as series 12, which is corrected for distortion"
+    assert "mixed_correction" not in {finding.kind for finding in inputs.findings}
+    for file in (slices / "series-1").iterdir():
+        file.unlink()
+    (text,) = [finding.text for finding in read_inputs(slices).findings if finding.kind == "mixed_correction"]
+    assert (
+        text.startswith("of 3 series 14 are not corrected for distortion: ") and "mixed_correction" in CHECKED_FINDINGS
+    )
 
 
 def test_a_later_acquisition_counts_with_or_without_correction(slices: Path, edit: Edit) -> None:
