@@ -759,12 +759,14 @@ def _is_no_folder(path: Path) -> bool:
 def _acquire_in(folder: Path, lock: _Lock, wait: float, message: str) -> None:
     end = time.monotonic() + wait
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             if lock.acquire():
                 return
-        except FileNotFoundError:  # another run, which had made the folder, failed and removed it
-            if time.monotonic() >= end + 1:
+        except (FileNotFoundError, FileExistsError):
+            # Another run, which had made the folder, removed it: also between the two looks of Path.mkdir, which then
+            # says that it exists.
+            if _is_no_folder(folder) or time.monotonic() >= end + 1:
                 raise
             continue
         if time.monotonic() >= end:

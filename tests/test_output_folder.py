@@ -270,6 +270,22 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert content(target) == {"a.txt": "first"}
 
 
+def test_a_folder_that_vanishes_while_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Path.mkdir finds the folder of another run, which is gone when it looks what it has found."""
+    make, refused = os.mkdir, []
+
+    def mkdir(path: str | os.PathLike[str], *arguments: object) -> None:
+        if not refused:
+            refused.append(path)
+            raise FileExistsError(17, "File exists", str(path))
+        make(path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with lock_folder(tmp_path / "out") as folder:
+        assert folder.is_dir()
+    assert refused and not (tmp_path / "out").exists()
+
+
 @posix
 def test_many_processes_take_turns(tmp_path: Path) -> None:
     """The folder and its lock appear and vanish all the time; not one turn is lost, so no two were inside at once."""
