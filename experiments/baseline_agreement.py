@@ -90,8 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         networks = MeanLogits(parser.get_parsed_content("mask_network"), len(chosen.weights))
         for member, weights in zip(networks.members, chosen.weights, strict=True):
             load_network(member, weights)
-        network = networks.eval() if len(chosen.weights) > 1 else networks.members[0].eval()
-        model = replace(model, infer=MaskInferer(network, model.infer, len(model.structures)))
+        model = replace(model, infer=MaskInferer(networks.eval(), model.infer, len(model.structures)))
     else:  # other weights have no borders of their own
         (weights,) = chosen.weights
         model = replace(load_model(BUNDLE, weights), border_mm=model.border_mm)

@@ -30,12 +30,14 @@ __all__ = [
     "drop_repeats",
     "find_candidates",
     "find_stacks",
+    "is_uncorrected",
     "num_slices",
     "possible_stacks",
     "series_number",
     "series_numbers",
     "similar_series",
     "why_apart",
+    "why_other_taken",
     "with_any",
 ]
 
@@ -157,7 +159,7 @@ def _acquisitions(frames: Series, usual: int) -> list[Series]:
         numbers.setdefault(str(source.header.get("AcquisitionNumber", "")), []).append(source)
     parts = [list(part) for part in numbers.values()]
     if len(parts) == 1:
-        order = sorted(frames, key=lambda source: (_time(source), header_number(source.header, "InstanceNumber")))
+        order = sorted(frames, key=_frame_order)
         parts = [order[start : start + usual] for start in range(0, len(order), usual)]
     if any(len(part) != usual for part in parts):
         return []
@@ -171,12 +173,8 @@ def _acquisitions(frames: Series, usual: int) -> list[Series]:
     phases = np.array(times) / np.median(steps, axis=1, keepdims=True)
     if np.ptp(phases, axis=0).max() >= SAME_PHASE:
         return []
-    parts.sort(key=lambda part: max((_time(source), header_number(source.header, "InstanceNumber")) for source in part))
-    apart = all(
-        max((_time(source), header_number(source.header, "InstanceNumber")) for source in one)
-        < min((_time(source), header_number(source.header, "InstanceNumber")) for source in other)
-        for one, other in pairwise(parts)
-    )
+    parts.sort(key=lambda part: max(map(_frame_order, part)))
+    apart = all(max(map(_frame_order, one)) < min(map(_frame_order, other)) for one, other in pairwise(parts))
     return parts if apart else []
 
 
@@ -258,8 +256,8 @@ def is_uncorrected(series: Series) -> bool:
 
 def why_other_taken(series: Series, taken: Series) -> str:
     """Why another acquisition of a slice was taken, in words that follow its name."""
-    moments = _moment(series), _moment(taken)
-    is_one = None in moments or abs((moments[0] or 0.0) - (moments[1] or 0.0)) < SAME_ACQUISITION_MS
+    own, other = _moment(series), _moment(taken)
+    is_one = own is None or other is None or abs(own - other) < SAME_ACQUISITION_MS
     if is_one and len(series) >= COMPLETE * len(taken) and is_uncorrected(series) and not is_uncorrected(taken):
         return "which is corrected for distortion"
     return "of which the last complete acquisition was taken"
@@ -386,7 +384,6 @@ def _frame_moment(source: SourceFrame) -> float | None:
     return date_time_ms(f"{date}{whole.ljust(6, '0')}.{fraction or 0}") if whole else None
 
 
-def _time(source: SourceFrame) -> str:
-    """Date and time of the acquisition, as text that sorts; empty where unknown."""
-    header = source.header
-    return text(header, "AcquisitionDateTime") or text(header, "AcquisitionDate") + text(header, "AcquisitionTime")
+def _frame_order(source: SourceFrame) -> tuple[float, float]:
+    """Sorts frames by the time of their acquisition, then by their numbers."""
+    return _frame_moment(source) or 0.0, header_number(source.header, "InstanceNumber")

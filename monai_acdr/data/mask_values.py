@@ -30,13 +30,13 @@ __all__ = [
     "MaskFacts",
     "ObjectFacts",
     "choose_structures",
-    "same_names",
     "find_label_plan",
     "foreground",
     "is_speck",
     "mask_facts",
     "object_facts",
     "read_mask_values",
+    "same_names",
     "structure_mask",
 ]
 
