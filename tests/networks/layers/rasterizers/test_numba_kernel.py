@@ -106,14 +106,19 @@ def test_the_gil_is_released() -> None:
 def _in_a_child(queue: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
     torch.set_num_threads(2)
     masks = rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), ExactOptions(backend="numba"))
-    queue.put(float(masks.sum()))
+    queue.put(float(masks.numpy().sum()))  # not by torch, whose own threads do not survive a fork
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
 def test_threads_of_a_parent_do_not_stop_a_forked_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), ExactOptions(backend="numba"))
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: 2)
+        rasterize_polygons(torch.rand(32, 5, 2) * 80, (80, 80), ExactOptions(backend="numba"))
     assert any(key[1] == 2 for key in numba_kernel._pools)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.ones(1_000_000).sum()  # torch's threads have run, too: any operation of torch that needs them now waits forever
+    torch.set_num_threads(threads)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     child = context.Process(target=_in_a_child, args=(queue,))
