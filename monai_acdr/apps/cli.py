@@ -592,8 +592,9 @@ Examples:
 def convert(kind: str, as_json: bool, **arguments: Any) -> None:
     """Convert contours and masks: SOURCE to TARGET.
 
-    SOURCE is a file, or a folder of .txt or of .png, one per frame. TARGET is a file, whose name determines its format,
-    or a folder for one file per frame. Masks hold the pixels of which a contour covers at least half; contours are
+    SOURCE is a file, or a folder of .txt or of .png, one per frame, or of segmentations. TARGET is a file, whose name
+    determines its format, or a folder: --to txt and png write one file per frame, --to seg one per series or, without
+    a position in the patient, per image. Masks hold the pixels of which a contour covers at least half; contours are
     traced around masks and their holes. Losses are reported. Files are written whole or not at all.
     """
     with deferred_imports():

@@ -44,7 +44,8 @@ from monai_acdr.data.image_headers import check_complete
 from monai_acdr.data.nifti import is_nifti
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
-from monai_acdr.dicom.seg import THRESHOLD
+from monai_acdr.dicom.seg import THRESHOLD, seg_groups
+from monai_acdr.dicom.source import header_number
 from monai_acdr.files import check_free, check_inputs_kept, check_parent, output_folder, remove_leftovers, replace_file
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.read_budget import ReadBudget
@@ -80,7 +81,8 @@ def write_layers(
         kind: the format.
         sources: the images; may be empty for formats that need none.
         fractional: for SEG, whether to keep partial coverage.
-        folder: whether to write a file for each frame, named after it.
+        folder: whether to write a file for each frame, named after it; of segmentations one for each series, named
+            after its number, or, without a position in the patient, each image.
         overwrite: replace existing files.
 
     Returns:
@@ -92,13 +94,19 @@ def write_layers(
         ValueError: when the format cannot hold the layers.
     """
     check_parent(path)
+    kept = used_sources(layers, sources) if sources else []
+    if folder and kind.dicom:
+        groups = _seg_files(layers, kept, sources)
+        with output_folder(path, list(groups), overwrite) as new:
+            for name, group in groups.items():
+                _write_dicom(new / name, layers, kind, group, [sources[i] for i in group], fractional, overwrite)
+        return [path / name for name in groups]
     if folder:
         return _write_folder(path, layers[0], kind, overwrite)
     if not overwrite:
         check_free(path)
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder: choose another name.")
-    kept = used_sources(layers, sources) if sources else []
     images = [sources[index] for index in kept]
     remove_leftovers(path.absolute().parent)
     if kind.name in ("rtstruct", "seg"):
@@ -228,9 +236,26 @@ def _write_frame(path: Path, frame: LayerFrame, kind: Format) -> None:
     write_contour(path, torch.from_numpy(contours[0]))
 
 
-def target_files(path: Path, layers: Sequence[Layer], kind: Format, folder: bool) -> list[Path]:
+def target_files(
+    path: Path, layers: Sequence[Layer], kind: Format, folder: bool, sources: Sequence[SourceFrame] = ()
+) -> list[Path]:
     """Result of :func:`write_layers`."""
+    if folder and kind.dicom:
+        return [path / name for name in _seg_files(layers, used_sources(layers, sources), sources)]
     return [path / f"{frame.name}.{kind.name}" for frame in _folder_frames(layers[0], kind)] if folder else [path]
+
+
+def _seg_files(layers: Sequence[Layer], kept: Sequence[int], sources: Sequence[SourceFrame]) -> dict[str, list[int]]:
+    """Indices of the images of each segmentation of a folder, by its name."""
+    names = {frame.source: frame.name for layer in layers for frame in layer.frames}
+    files: dict[str, list[int]] = {}
+    for group in seg_groups([sources[index] for index in kept]):
+        indices = [kept[index] for index in group]
+        first = sources[indices[0]]
+        name = f"series-{header_number(first.header, 'SeriesNumber'):02.0f}" if first.has_place else names[indices[0]]
+        ends = ("", *(f"_{count}" for count in range(2, len(files) + 2)))  # series of one number
+        files[next(f"{name}{end}.dcm" for end in ends if f"{name}{end}.dcm" not in files)] = indices
+    return files
 
 
 def _folder_frames(layer: Layer, kind: Format) -> list[LayerFrame]:
@@ -314,8 +339,9 @@ def convert(
     Args:
         source: contour (``.txt``), contour document (``.json``), curves of 3D Slicer (``.mrk.json``), GeoJSON
             (``.geojson``), COCO polygons (``.coco.json``), mask (``.png``, ``.nii``, ``.nii.gz``), DICOM RT structure
-            set or segmentation; or a folder of ``.txt`` or of ``.png``, one per frame.
-        target: file to write, whose name determines the format; or a folder, for ``to="txt"`` and ``to="png"``.
+            set or segmentation; or a folder of ``.txt`` or of ``.png``, one per frame, or of segmentations.
+        target: file to write, whose name determines the format; or a folder, for ``to="txt"`` and ``to="png"``, a file
+            per frame, and ``to="seg"``, a file per series or, without a position in the patient, per image.
         images: DICOM file, or folder of a study, that the contours were drawn on. Needed for RT structure sets and
             segmentations, to read and to write; frames are found by UID, by file name, or by their position (NIfTI).
         to: format of the target, ``txt``, ``json``, ``markups``, ``geojson``, ``coco``, ``png``, ``nifti``,
@@ -362,7 +388,7 @@ def convert(
         counts = ", ".join(f"{name} of {number} contour(s)" for name, number in unheld.items())
         lost.append(f"{counts}: they stay in {source.name}.")
     check_inputs_kept(
-        target_files(target, layers, goal, folder),
+        target_files(target, layers, goal, folder, frames),
         [*source_files(source, origin), *(frame.path for frame in frames), *left_images],
     )
     files = write_layers(target, layers, goal, frames, fractional, folder, overwrite)

@@ -10,6 +10,7 @@ volume that is read may have any axes in any direction.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -404,8 +405,8 @@ FORMATS = {
 EXCHANGE = ("markups", "coco", "geojson")
 """Formats of other tools (:mod:`monai_acdr.apps.exchange`)."""
 
-_FOLDERS = ("txt", "png")
-"""Formats that a folder of files, one per frame, is read and written in."""
+_FOLDERS = ("txt", "png", "seg")
+"""Formats that a folder of files is read and written in: one per frame, of segmentations one per series."""
 
 _SOP_CLASSES = {
     str(RT_STRUCTURE_SET_STORAGE): "rtstruct",
@@ -443,11 +444,12 @@ def source_files(path: Path, kind: Format) -> list[Path]:
     if not path.is_dir():
         return [path]
     files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
-    return sorted((file for file in files if _by_suffix(file) is kind), key=lambda file: natural_key(file.name))
+    found = [file for file in files if file.name.lower().endswith(kind.suffixes)]
+    return sorted(found, key=lambda file: natural_key(file.name))
 
 
 def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
-    """The format to write, and whether a folder of files is to be written, one per frame.
+    """The format to write, and whether a folder of files is to be written, one per frame or series.
 
     Args:
         path: file or folder; a folder is one that exists, or a name without a suffix.
@@ -463,7 +465,7 @@ def target_format(path: Path, name: str | None) -> tuple[Format, bool]:
     if path.is_dir() or (found is None and not path.suffix):
         if name not in _FOLDERS:
             raise ValueError(
-                f"Expected a format of single frames for the folder {path}, but got {name}: give --to "
+                f"Expected a format of several files for the folder {path}, but got {name}: give --to "
                 f"{' or --to '.join(_FOLDERS)}, or name a file that ends with .json, .nii.gz or .dcm."
             )
         return FORMATS[name], True
@@ -497,14 +499,24 @@ def _named_dicom(path: Path) -> Format:
 
 def _folder_format(path: Path) -> Format:
     counts = {name: len(source_files(path, FORMATS[name])) for name in _FOLDERS}
-    kinds = [name for name, count in counts.items() if count]
+    kinds = [name for name, count in counts.items() if count and name != "seg"]  # images may lie beside their contours
+    if not kinds and counts["seg"]:
+        return _segmentations(path)
     if len(kinds) != 1:
         raise ValueError(
-            f"Expected a folder of contours (.txt) or of masks (.png), but {path} has "
-            + ", ".join(f"{count} .{name}" for name, count in counts.items())
+            f"Expected a folder of contours (.txt), masks (.png) or segmentations (.dcm), but {path} has "
+            + ", ".join(f"{count} {FORMATS[name].suffixes[0]}" for name, count in counts.items())
             + ": name one file, or a folder with one kind."
         )
     return FORMATS[kinds[0]]
+
+
+def _segmentations(folder: Path) -> Format:
+    for file in source_files(folder, FORMATS["seg"]):
+        found = _dicom_format(file)
+        if found.name != "seg":
+            raise ValueError(f"Expected a folder of segmentations, but {file} is an RT structure set: name that file.")
+    return found
 
 
 def _dicom_format(path: Path) -> Format:
@@ -754,6 +766,8 @@ def read_layers(
     if kind.name == "nifti":
         layers_of_volume = read_volume(path, sources)
         return [_united(layers_of_volume, path)] if any_label else layers_of_volume, []
+    if kind.name == "seg" and path.is_dir():
+        return _read_segmentations(path, sources, structure)
     if kind.name in ("rtstruct", "seg"):
         read = read_structure_set if kind.name == "rtstruct" else read_segmentation
         found = read(path, sources, structure)
@@ -769,6 +783,32 @@ def read_layers(
             _read_contour(file, name) if kind.name == "txt" else _read_png(file, name, budget, any_label)
         )
     return [Layer(shown, tuple(frames)) for shown, frames in layers.items()], []
+
+
+def _read_segmentations(
+    folder: Path, sources: Sequence[SourceFrame], structure: str | None
+) -> tuple[list[Layer], list[str]]:
+    """Layers of the segmentations of a folder, whose segments of one structure are one layer."""
+    found: dict[tuple[Structure, int], list[Layer]] = {}
+    left_out = []
+    for file in source_files(folder, FORMATS["seg"]):
+        layers, notes = read_layers(file, FORMATS["seg"], sources)
+        left_out += [f"{file.name}: {note}" for note in notes]
+        seen: Counter[Structure] = Counter()
+        for layer in layers:
+            found.setdefault((layer.structure, seen[layer.structure]), []).append(layer)
+            seen[layer.structure] += 1
+    joined = []
+    for number, parts in enumerate(found.values(), start=1):
+        frames = [frame for part in parts for frame in part.frames]
+        twice = next((name for name, count in Counter(frame.name for frame in frames).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"Expected each image in one segmentation of {folder}, but {parts[0].structure.label!r} of {twice!r} "
+                "is in several: name one file, or move those of other readers or runs out of the folder."
+            )
+        joined.append(replace(parts[0], frames=tuple(frames), number=number))
+    return (joined if structure is None else choose_layers(joined, structure, True)), left_out
 
 
 def _read_document(path: Path) -> list[Layer]:

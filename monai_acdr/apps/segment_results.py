@@ -31,7 +31,7 @@ from monai_acdr.apps.study_files import Skipped
 from monai_acdr.data.nifti import write_masks
 from monai_acdr.dicom import MEASURES, Algorithm, Region, SourceFrame, Structure, write_rtstruct, write_seg, write_sr
 from monai_acdr.dicom.elements import text
-from monai_acdr.dicom.seg import check_seg_sources, slice_distance
+from monai_acdr.dicom.seg import check_seg_sources, seg_groups, slice_distance
 from monai_acdr.dicom.toolkit import require_highdicom
 from monai_acdr.files import write_text_atomically
 from monai_acdr.geometry import REPAIRS
@@ -736,8 +736,8 @@ def result_findings(requested: SegmentOptions, inputs: Inputs) -> list[Finding]:
 
 
 def _check_segs(sources: Sequence[SourceFrame]) -> None:
-    for group in _seg_groups(sources):
-        check_seg_sources(group)
+    for group in seg_groups(sources):
+        check_seg_sources([sources[index] for index in group])
 
 
 def _allowed_options(sources: Sequence[SourceFrame]) -> str:
@@ -747,16 +747,6 @@ def _allowed_options(sources: Sequence[SourceFrame]) -> str:
     except ValueError:
         return "--sr or --mask"
     return "--seg, --sr or --mask"
-
-
-def _seg_groups(sources: Sequence[SourceFrame]) -> list[list[SourceFrame]]:
-    """Frames by segmentation: one for each series; for images without a position one each. DICOM allows no more."""
-    if len(sources) > 1 and not all(source.has_place for source in sources):
-        return [[source] for source in sources]
-    groups: dict[str, list[SourceFrame]] = {}
-    for source in sources:
-        groups.setdefault(str(source.header.SeriesInstanceUID), []).append(source)
-    return list(groups.values())
 
 
 def write_results(
@@ -941,17 +931,16 @@ def _coded_wall(wall: VentricleWall | None) -> dict[str, float] | None:
 
 
 def _write_segs(folder: Path, results: DicomResults, kind: str) -> None:
-    """One segmentation, or one for each slice or image: see `_seg_groups`."""
-    groups = _seg_groups(results.sources)
+    """One segmentation, or one for each slice or image: see `seg_groups`."""
+    groups = seg_groups(results.sources)
     if len(groups) == 1:
         write_seg(folder / "seg.dcm", results.regions, results.sources, kind, algorithm=results.algorithm)
         return
     (folder / "seg").mkdir()
-    index = {source.key: number for number, source in enumerate(results.sources)}
     for slice_, group in enumerate(groups, start=1):
-        chosen = [index[source.key] for source in group]
-        if not any(region.contours[number] for region in results.regions for number in chosen):
+        if not any(region.contours[index] for region in results.regions for index in group):
             continue
-        part = [region.on(chosen) for region in results.regions]
-        name = results.names[chosen[0]] if not group[0].has_place else f"slice-{slice_:02d}"
-        write_seg(folder / "seg" / f"{name}.dcm", part, group, kind, algorithm=results.algorithm)
+        part = [region.on(group) for region in results.regions]
+        sources = [results.sources[index] for index in group]
+        name = f"slice-{slice_:02d}" if sources[0].has_place else results.names[group[0]]
+        write_seg(folder / "seg" / f"{name}.dcm", part, sources, kind, algorithm=results.algorithm)

@@ -59,6 +59,7 @@ __all__ = [
     "plain_geometry",
     "read_seg",
     "read_segmentation",
+    "seg_groups",
     "slice_distance",
     "source_of_frame",
     "spread_positions",
@@ -327,6 +328,19 @@ def _is_multi_frame_class(source: SourceFrame) -> bool:
     return any(word in name for word in ("Enhanced", "Multi-frame"))
 
 
+def seg_groups(sources: Sequence[SourceFrame]) -> list[list[int]]:
+    """Indices of the frames of each segmentation, since one can refer to one series only.
+
+    Several frames without a position in the patient have one each.
+    """
+    if len(sources) > 1 and not all(source.has_place for source in sources):
+        return [[index] for index in range(len(sources))]
+    groups: dict[str, list[int]] = {}
+    for index, source in enumerate(sources):
+        groups.setdefault(str(source.header.SeriesInstanceUID), []).append(index)
+    return list(groups.values())
+
+
 def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     """Raise an error unless one segmentation can refer to these frames.
 
@@ -337,7 +351,8 @@ def check_seg_sources(sources: Sequence[SourceFrame]) -> None:
     """
     if len({str(source.header.SeriesInstanceUID) for source in sources}) > 1:
         raise ValueError(
-            "Expected images of one series, but got several: write one for each series, as segment --seg does."
+            "Expected images of one series, but got several: write one for each series, as segment --seg does, and "
+            "convert to a folder with --to seg."
         )
     if len({(source.size, source.frame_of_reference) for source in sources}) > 1:
         raise ValueError("Expected images of one size and one frame of reference, but got several: split the series.")

@@ -361,6 +361,21 @@ def test_mammograms(images: Path, tmp_path: Path) -> None:
         (segment,) = read_seg(tmp_path / f"{target}.seg.dcm", read_sources([mammogram]))
         (first,) = read_seg(tmp_path / "seg.dcm", read_sources([mammogram]))
         np.testing.assert_array_equal(segment.masks[0], first.masks[0])
+    # Of several images one each: none refers to two.
+    (tmp_path / "views").mkdir()
+    for number, name in enumerate(("left", "right"), start=1):
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        dataset.save_as(tmp_path / "views" / f"{name}.dcm")
+    drawn = tuple(FrameContours(name, (60, 80), (SHAPE + shift,)) for name, shift in (("left", 0.0), ("right", 3.0)))
+    source = write_contour_document(tmp_path / "two.json", ContourDocument((LV_ENDOCARDIUM,), drawn))
+    report = convert(source, tmp_path / "segs", tmp_path / "views", to="seg")
+    assert [file.name for file in report.files] == ["left.dcm", "right.dcm"]
+    for (_, shift), file in zip((("left", 0.0), ("right", 3.0)), report.files, strict=True):
+        (segment,) = read_seg(file, read_sources([tmp_path / "views" / file.name]))
+        expected = contour_to_mask(torch.from_numpy(SHAPE + shift), (60, 80)).numpy() >= 0.5
+        np.testing.assert_array_equal(segment.masks[0] >= 0.5, expected.reshape(60, 80))
+    back = convert(tmp_path / "segs", tmp_path / "back.json", tmp_path / "views")
+    assert (back.frames, back.contours, back.structures) == (2, 2, ("LV endocardium",))
 
 
 def test_images_beside_results(images: Path, document: Path, tmp_path: Path) -> None:

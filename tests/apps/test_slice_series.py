@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 
 from monai_acdr.apps.cohort.tables import CHECKED_FINDINGS
+from monai_acdr.apps.convert_contours import convert
 from monai_acdr.apps.documents import read_contour_document
 from monai_acdr.apps.inputs import read_inputs
 from monai_acdr.apps.review.study import open_study
@@ -88,6 +91,36 @@ def test_the_slices_are_one_stack(slices: Path, study: Path, tiny_heart: Path, t
         assert len(areas) == PHASES and min(areas) > 0
     series = {item.SeriesInstanceUID for item in _evidence(pydicom.dcmread(tmp_path / "many" / "sr.dcm"))}
     assert series == {f"1.2.3.{number}" for number in range(SLICES)}
+
+
+def test_segmentations_of_the_stack_are_converted(slices: Path, tiny_heart: Path, tmp_path: Path) -> None:
+    measured(slices, tmp_path / "out", tiny_heart, seg="BINARY")
+    document = tmp_path / "out" / "contours.json"
+    with pytest.raises(ValueError, match=r"got several: write one for each series.*convert to a folder with --to seg"):
+        convert(document, tmp_path / "seg.dcm", slices)
+    report = convert(document, tmp_path / "segs", slices, to="seg")
+    assert [file.name for file in report.files] == ["series-11.dcm", "series-12.dcm", "series-13.dcm"]
+    assert sorted(report.files) == sorted((tmp_path / "segs").iterdir())
+    sources = read_inputs(slices).sources
+    for file, own in zip(report.files, sorted((tmp_path / "out" / "seg").iterdir()), strict=True):
+        for one, other in zip(read_seg(file, sources), read_seg(own, sources), strict=True):
+            assert one.structure == other.structure
+            assert all(np.array_equal(a, b) for a, b in zip(one.masks, other.masks, strict=True))
+    # A folder of them is one source, of all structures or of one.
+    back = convert(tmp_path / "out" / "seg", tmp_path / "back.nii.gz", slices)
+    assert back.frames == SLICES * PHASES and back.structures == ("LV endocardium", "LV epicardium")
+    convert(document, tmp_path / "direct.nii.gz", slices)
+    voxels = [np.asarray(nib.load(tmp_path / name).dataobj) for name in ("back.nii.gz", "direct.nii.gz")]
+    assert np.array_equal(*voxels) and set(np.unique(voxels[0])) == {0, 1, 2}
+    inner = convert(tmp_path / "segs", tmp_path / "inner.json", slices, structure="LV endocardium")
+    assert inner.structures == ("LV endocardium",) and inner.frames == SLICES * PHASES
+    with pytest.raises(FileExistsError, match="overwrite"):
+        convert(document, tmp_path / "segs", slices, to="seg")
+    shutil.copy(tmp_path / "segs" / "series-12.dcm", tmp_path / "segs" / "again.dcm")
+    with pytest.raises(ValueError, match=r"'LV endocardium' of '.*' is in several: name one file"):
+        convert(tmp_path / "segs", tmp_path / "twice.json", slices)
+    with pytest.raises(ValueError, match="an image is given with --images"):
+        convert(slices / "series-1", tmp_path / "no.json", slices)
 
 
 def _evidence(report: pydicom.Dataset) -> list[pydicom.Dataset]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from monai_acdr.apps.layers import FORMATS, source_files, source_format, target_format
-from monai_acdr.dicom import SourceFrame, write_rtstruct
+from monai_acdr.dicom import SourceFrame, write_rtstruct, write_seg
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_missing_sources(tmp_path: Path) -> None:
 
 
 def test_folders_have_one_kind(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"0 \.txt, 0 \.png"):
+    with pytest.raises(ValueError, match=r"0 \.txt, 0 \.png, 0 \.dcm"):
         source_format(tmp_path)
     for name in ("b10.txt", "b9.txt", "a.csv", ".hidden.txt"):
         (tmp_path / name).write_text("1 2", encoding="utf-8")
     assert source_format(tmp_path).name == "txt"
     assert [path.name for path in source_files(tmp_path, FORMATS["txt"])] == ["b9.txt", "b10.txt"]
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"2 \.txt, 1 \.png: name one file"):
+    with pytest.raises(ValueError, match=r"2 \.txt, 1 \.png, 0 \.dcm: name one file"):
         source_format(tmp_path)
 
 
@@ -67,6 +67,17 @@ def test_targets(tmp_path: Path) -> None:
     assert target_format(tmp_path / "seg.dcm", "rtstruct")[0].name == "rtstruct"
     assert target_format(tmp_path, "txt") == (FORMATS["txt"], True)
     assert target_format(tmp_path / "new", "png") == (FORMATS["png"], True)
+    assert target_format(tmp_path / "new", "seg") == (FORMATS["seg"], True)
+
+
+def test_folders_of_segmentations(tmp_path: Path, sources: list[SourceFrame], shape: np.ndarray) -> None:
+    write_seg(tmp_path / "a.dcm", [shape, None, None, None], sources)
+    assert source_format(tmp_path) == FORMATS["seg"]
+    write_rtstruct(tmp_path / "b.dcm", [shape, None, None, None], sources)
+    with pytest.raises(ValueError, match=r"segmentations, but .*b\.dcm is an RT structure set"):
+        source_format(tmp_path)
+    (tmp_path / "c.txt").write_text("1 2", encoding="utf-8")
+    assert source_format(tmp_path).name == "txt"  # images may lie beside their contours
 
 
 @pytest.mark.parametrize(
@@ -74,8 +85,8 @@ def test_targets(tmp_path: Path) -> None:
     [
         ("x.dcm", None, "which DICOM object"),
         ("x.jpg", None, "a name that ends with one of"),
-        ("x", None, "single frames for the folder"),
-        ("x", "json", "single frames for the folder"),
+        ("x", None, "several files for the folder"),
+        ("x", "json", "several files for the folder"),
         ("x.png", "json", "to end with .json"),
         ("x.json", "seg", "to end with .dcm"),
         ("x.json", "dicom", "one of txt, .*json"),
