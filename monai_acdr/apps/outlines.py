@@ -482,7 +482,7 @@ def _find_hearts(
     if grid is None or not is_heart:
         hearts = model.localizer(images)
     else:
-        hearts = model.localizer(images, grid.slice_index, grid.phase)
+        hearts = model.localizer(images, grid.slice_index, grid.phase, _origins(inputs.frames, grid))
     places = []
     diameters = _diameters(hearts, grid, _pixel_sizes(inputs.frames))
     for frame, heart, diameter in zip(inputs.frames, hearts, diameters, strict=True):
@@ -490,6 +490,24 @@ def _find_hearts(
         reason = "" if heart.counted or all_frames else NO_VENTRICLE if is_heart else NO_OBJECT
         places.append(_Place(heart.region(sides), round(heart.presence, 4), reason, heart.doubtful, scale))
     return places
+
+
+def _origins(frames: Sequence[Frame], grid: CineGrid) -> list[tuple[float, float, float]]:
+    """Place of the first pixel of each frame along rows, columns (pixels) and normal (mm) of the stack.
+
+    Missing slices leave gaps, and slices that were planned one by one need not lie exactly above each other.
+    """
+    corners = [frame.to_world([np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])]) for frame in frames]
+    if corners[0] is None:
+        return [(0.0, 0.0, grid.positions_mm[number]) for number in grid.slice_index]
+    first, right, below = corners[0][0]
+    steps = np.stack([right - first, below - first])
+    steps /= (steps**2).sum(axis=1, keepdims=True)
+    origins = []
+    for corner, number in zip(corners, grid.slice_index, strict=True):
+        x, y = (0.0, 0.0) if corner is None else steps @ (corner[0][0] - first)
+        origins.append((float(x), float(y), grid.positions_mm[number]))
+    return origins
 
 
 def _diameters(

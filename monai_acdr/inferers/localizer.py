@@ -82,15 +82,15 @@ class LocatedHeart:
 
 @dataclass(frozen=True, eq=False)
 class HeartLine:
-    """The line ``start + slope * (slice - middle)`` through a stack; (2,) float64 tensors in pixels."""
+    """The line ``start + slope * (place - middle)`` through a stack; (2,) float64 tensors in pixels."""
 
     start: Tensor
     slope: Tensor
     middle: float
 
-    def __call__(self, number: float) -> Tensor:
-        """(2,) point of the line in a slice."""
-        return self.start + self.slope * (number - self.middle)
+    def __call__(self, place: float) -> Tensor:
+        """(2,) point of the line at a place along the stack."""
+        return self.start + self.slope * (place - self.middle)
 
 
 class Localizer:
@@ -152,14 +152,17 @@ class Localizer:
         images: Sequence[Tensor],
         slice_index: Sequence[int] | None = None,
         phase: Sequence[int] | None = None,
+        origins: Sequence[Sequence[float]] | None = None,
     ) -> list[LocatedHeart]:
         """Find the heart.
 
         Args:
             images: (1, H, W) each, of one short-axis series, or single frames. Pixels are taken to be square.
-            slice_index: slice of each image, equally spaced and numbered along the stack; None for single frames, each
-                of which is located separately.
+            slice_index: slice of each image, numbered along the stack; None for single frames, each of which is located
+                separately.
             phase: phase of each image in the cycle; None if the images are in the order of time.
+            origins: (x, y, z) of the first pixel of each image, x and y in pixels along its rows and columns, z along
+                the normal in any unit; None for slices that are equally spaced and lie exactly above each other.
 
         Returns:
             One entry per image, in their order.
@@ -167,13 +170,15 @@ class Localizer:
         Raises:
             ValueError: for no images, images of another shape, or numbers that do not fit.
         """
-        _check(images, slice_index, phase)
+        _check(images, slice_index, phase, origins)
         numbers = list(range(len(images))) if slice_index is None else [int(number) for number in slice_index]
         slices = _group(images, numbers, phase)
         looks = self._look(images, slices)
         places = [_place(look) for look in looks]
         if slice_index is not None:
-            places = self._pulled(places, looks, [numbers[members[0]] for members in slices])
+            known = [(0.0, 0.0, float(number)) for number in numbers] if origins is None else origins
+            corners = torch.tensor([tuple(known[members[0]]) for members in slices], dtype=torch.float64)
+            places = self._pulled(places, looks, corners)
         presence = [0.0] * len(images)
         for members, look, place in zip(slices, looks, places, strict=True):
             logits = _between(_smooth(place.logits), look.phases, len(members))
@@ -218,8 +223,14 @@ class Localizer:
     def _probability(self, logit: float) -> float:
         return float(torch.tensor(logit / self.presence_temperature, dtype=torch.float64).sigmoid())
 
-    def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], numbers: Sequence[int]) -> list[_Place]:
-        """Replace places that are far from the line of the others; all are unchanged where there is no line."""
+    def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], corners: Tensor) -> list[_Place]:
+        """Replace places that are far from the line of the others; all are unchanged where there is no line.
+
+        Args:
+            places: of each slice.
+            looks: of each slice.
+            corners: (S, 3), the first pixel of each slice; the line is one of the stack, not of the images.
+        """
         shapes = {(look.view.side, look.view.offset) for look in looks}
         logits = [sum(place.logits) / len(place.logits) for place in places]
         present = [
@@ -232,15 +243,15 @@ class Localizer:
         radius = float(np.median([place.radius for place in present]))
         centers = torch.stack([place.center for place in places])
         line = fit_heart_line(
-            torch.tensor(numbers, dtype=torch.float64),
-            centers,
+            corners[:, 2],
+            centers + corners[:, :2],
             torch.tensor(logits, dtype=torch.float64).sigmoid(),  # without temperature: the more certain, the heavier
             radius,
         )
         reach = self.line_distance * radius
         results = []
-        for place, look, number in zip(places, looks, numbers, strict=True):
-            expected = line(number)
+        for place, look, corner in zip(places, looks, corners, strict=True):
+            expected = line(float(corner[2])) - corner[:2]
             if float((place.center - expected).norm()) > reach:
                 # presence is a matter of the whole frame, as in training: it stays
                 results.append(replace(_place(look, expected, reach), logits=place.logits))
@@ -249,14 +260,14 @@ class Localizer:
         return results
 
 
-def fit_heart_line(numbers: Tensor, centers: Tensor, weights: Tensor, radius: float) -> HeartLine:
+def fit_heart_line(along: Tensor, centers: Tensor, weights: Tensor, radius: float) -> HeartLine:
     """Fit a line through the centers of slices, robust against a few wrong ones.
 
     Weighted least squares with Huber's weights, iterated (Huber and Ronchetti, Robust Statistics, 2009), starting with
     the weighted median of the slopes between any two slices (Theil and Sen).
 
     Args:
-        numbers: (S,) slice numbers.
+        along: (S,) places of the slices along the stack, in any unit.
         centers: (S, 2) in pixels.
         weights: (S,) certainty of each slice, non-negative.
         radius: of the heart in pixels, the unit in which :data:`HUBER` counts distances.
@@ -264,17 +275,17 @@ def fit_heart_line(numbers: Tensor, centers: Tensor, weights: Tensor, radius: fl
     Raises:
         ValueError: for other shapes, or no slice with a weight.
     """
-    count = len(numbers)
-    if numbers.shape != (count,) or centers.shape != (count, 2) or weights.shape != (count,) or not radius > 0:
+    count = len(along)
+    if along.shape != (count,) or centers.shape != (count, 2) or weights.shape != (count,) or not radius > 0:
         raise ValueError(
-            f"Expected (S,), (S, 2), (S,) and a positive radius, but got {tuple(numbers.shape)}, "
+            f"Expected (S,), (S, 2), (S,) and a positive radius, but got {tuple(along.shape)}, "
             f"{tuple(centers.shape)}, {tuple(weights.shape)} and {radius}."
         )
     if not float(weights.sum()) > 0:
         raise ValueError("Expected a slice with a weight above 0, but got none.")
-    numbers, centers, weights = numbers.double(), centers.double(), weights.double()
-    middle = float((weights * numbers).sum() / weights.sum())
-    along = numbers - middle
+    along, centers, weights = along.double(), centers.double(), weights.double()
+    middle = float((weights * along).sum() / weights.sum())
+    along = along - middle
     first, second = torch.triu_indices(count, count, 1)
     apart = along[second] - along[first]
     usable = (apart != 0) & (weights[first] * weights[second] > 0)
@@ -447,7 +458,12 @@ def _weighted_median(values: Tensor, weights: Tensor) -> Tensor:
     return ordered.gather(0, place[None])[0]
 
 
-def _check(images: Sequence[Tensor], slice_index: Sequence[int] | None, phase: Sequence[int] | None) -> None:
+def _check(
+    images: Sequence[Tensor],
+    slice_index: Sequence[int] | None,
+    phase: Sequence[int] | None,
+    origins: Sequence[Sequence[float]] | None,
+) -> None:
     if not images:
         raise ValueError("Expected at least one image, but got none: is the series empty?")
     shapes = {tuple(image.shape) for image in images if image.ndim != 3 or image.shape[0] != 1}
@@ -455,10 +471,12 @@ def _check(images: Sequence[Tensor], slice_index: Sequence[int] | None, phase: S
         raise ValueError(
             f"Expected images (1, H, W), but got {sorted(shapes)}: use EnsureChannelFirstd and CheckImaged."
         )
-    for name, values in (("slice_index", slice_index), ("phase", phase)):
+    for name, values in (("slice_index", slice_index), ("phase", phase), ("origins", origins)):
         if values is not None and len(values) != len(images):
             raise ValueError(
-                f"Expected `{name}` to have one number per image, but got {len(values)} for {len(images)}."
+                f"Expected `{name}` to have one entry per image, but got {len(values)} for {len(images)}."
             )
     if slice_index is None and phase is not None:
         raise ValueError("Expected `slice_index` with `phase`: pass zeros where all images are of one slice.")
+    if origins is not None and any(len(origin) != 3 or not all(map(math.isfinite, origin)) for origin in origins):
+        raise ValueError("Expected `origins` to be three finite numbers (x, y, z) per image.")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,7 +131,10 @@ def test_what_is_located_is_outlined(study: Path, tiny_heart: Path) -> None:
     told = Told(hearts_of([0.3 + 0.2 * n for n in grid.slice_index], counted, [n < 2 for n in grid.slice_index]))
     model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
     outlines = outline_frames(parse_region("auto"), inputs, model, grid)
-    assert told.asked == (grid.slice_index, grid.phase)
+    *indices, origins = told.asked
+    assert indices == [grid.slice_index, grid.phase]
+    expected = [(0.0, 0.0, grid.positions_mm[number]) for number in grid.slice_index]
+    np.testing.assert_allclose(origins, expected, atol=1e-6)
     for outline, kept, number in zip(outlines, counted, grid.slice_index, strict=True):
         assert outline.region is not None
         assert outline.region.tolist() == pytest.approx([50, 45, 100, 100, 0])  # the pixels of the phantom have 1.3 mm
@@ -146,6 +150,33 @@ def test_what_is_located_is_outlined(study: Path, tiny_heart: Path) -> None:
     )
     every = outline_frames(parse_region("auto"), inputs, model, grid, all_frames=True)
     assert all(outline.final is not None for outline in every)
+
+
+def test_the_localizer_is_told_where_the_slices_lie(
+    own_study: Path, edit: Callable[..., Path], tiny_heart: Path
+) -> None:
+    """The second slice three pixels further along its rows and two columns back, the last one twice as far away."""
+    sources = read_inputs(own_study).sources
+    first = sources[0]
+    assert first.spacing is not None
+    along, down = np.array(first.orientation[:3]) * first.spacing[1], np.array(first.orientation[3:]) * first.spacing[0]
+    normal = np.cross(first.orientation[:3], first.orientation[3:])
+    positions = sorted({float(normal @ source.position) for source in sources})
+    for source in sources:
+        number = positions.index(float(normal @ source.position))
+        shift = (3 * along - 2 * down) * (number == 1) + (positions[2] - positions[1]) * normal * (number == 2)
+        edit(source.path, ImagePositionPatient=[round(float(x), 6) for x in source.position + shift])
+    inputs = read_inputs(own_study)
+    grid, _ = find_grid(inputs.frames)
+    assert grid is not None
+    told = Told(hearts_of([0.9] * len(inputs.frames), [True] * len(inputs.frames), [False] * len(inputs.frames)))
+    model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
+    outline_frames(parse_region("auto"), inputs, model, grid)
+    origins = np.array(told.asked[2])
+    moved = [(3.0, -2.0) if number == 1 else (0.0, 0.0) for number in grid.slice_index]
+    np.testing.assert_allclose(origins[:, :2], moved, atol=1e-4)
+    places = [positions[0], positions[1], 2 * positions[2] - positions[1]]
+    np.testing.assert_allclose(origins[:, 2], [places[number] for number in grid.slice_index], atol=1e-3)
 
 
 def test_borders_are_moved_where_the_spacing_is_known(study: Path, nested_model: ContourModel) -> None:

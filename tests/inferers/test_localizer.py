@@ -127,6 +127,27 @@ def test_a_slanted_axis_is_left_alone() -> None:
     assert not any(heart.moved for heart in localizer()(stack(), list(range(7))))
 
 
+def test_the_line_is_one_of_the_stack_not_of_its_images() -> None:
+    """Slices that are missing or moved within their plane leave the axis straight in space."""
+    numbers, moved = [0, 1, 2, 3, 8, 9, 10], [0.0, 0.0, 25.0, 0.0, 0.0, -20.0, 0.0]
+    images = []
+    for number, shift in zip(numbers, moved, strict=True):
+        spots = [(30 + 6.0 * number - shift, 50.0 + shift / 2, 1.0)]
+        images.append(draw([*spots, (12.0, 20.0, 1.3)] if number == 3 else spots))
+    origins = [(shift, -shift / 2, 8.0 * number) for number, shift in zip(numbers, moved, strict=True)]
+    hearts = localizer()(images, list(range(7)), origins=origins)
+    assert [heart.moved for heart in hearts] == [number == 3 for number in numbers]
+    for number, shift, heart in zip(numbers, moved, hearts, strict=True):
+        assert heart.center.tolist() == pytest.approx([30 + 6 * number - shift, 50 + shift / 2], abs=0.7)
+    assert sum(heart.moved for heart in localizer()(images, list(range(7)))) > 1
+
+
+@pytest.mark.parametrize("origin", [(0.0, 0.0), (0.0, 0.0, math.nan)])
+def test_origins_are_three_finite_numbers(origin: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"three finite numbers \(x, y, z\) per image"):
+        localizer()([draw([(30, 40, 1.0)])], [0], origins=[origin])
+
+
 def test_temperature_divides_the_logit_and_leaves_the_places() -> None:
     """Presence comes nearer to a half, with the wrong slice still replaced by the same place."""
     plain = localizer(presence_threshold=0.2)(stack(3), list(range(7)))
@@ -279,7 +300,7 @@ def test_doubtful_are_the_ends() -> None:
     [
         (([],), "at least one image"),
         (([torch.zeros(8, 8)],), r"images \(1, H, W\)"),
-        (([torch.zeros(1, 8, 8)], [0, 1]), "`slice_index` to have one number per image, but got 2 for 1"),
+        (([torch.zeros(1, 8, 8)], [0, 1]), "`slice_index` to have one entry per image, but got 2 for 1"),
         (([torch.zeros(1, 8, 8)], None, [0]), "`slice_index` with `phase`"),
     ],
 )
