@@ -105,7 +105,8 @@ def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> li
 
     Series of one slice with a position form a stack where they are parallel, and agree in frame of reference, size,
     spacing, thickness and pulse sequence, and all or none of them are cines. A series of several slices is a stack of
-    its own and never part of one.
+    its own and never part of one. A single series of a frame or two that agrees with the cines of a stack otherwise,
+    and lies where one of them does, was broken off.
 
     Args:
         all_series: of a study.
@@ -121,6 +122,12 @@ def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> li
             groups.append([series])
         else:
             group.append(series)
+    for single in [group[0] for group in groups if len(group) == 1]:
+        cines = next(
+            (group for group in groups if len(group) > 1 and _is_broken_off(single, group, any_reference)), None
+        )
+        if cines is not None:
+            cines.append(single)
     stacks = [_ordered(group) for group in groups if len(group) > 1]
     return [stack for stack in stacks if stack is not None and max(stack.slices) > 0]
 
@@ -289,6 +296,13 @@ def _place(first: Series, series: Series) -> float:
     return float(first[0].distance(np.array([series[0].position]))[0])
 
 
+def _is_broken_off(series: Series, cines: Sequence[Series], any_reference: bool) -> bool:
+    if len(series) >= FEWEST_PHASES or _difference(cines[0], series, any_reference, of_frames=False):
+        return False
+    place = _place(cines[0], series)
+    return min(abs(_place(cines[0], cine) - place) for cine in cines) <= POSITION_TOLERANCE_MM
+
+
 def _is_slice(series: Series) -> bool:
     return (
         _is_parallel(series)
@@ -309,7 +323,7 @@ def _is_parallel(series: Series) -> bool:
     return bool(np.ptp(directions, axis=0).max() <= np.radians(MAX_TILT_DEGREES))
 
 
-def _difference(one: Series, other: Series, any_reference: bool) -> str:
+def _difference(one: Series, other: Series, any_reference: bool, of_frames: bool = True) -> str:
     """In what two series of one slice differ that belong to different stacks, in words; empty if they may be of one."""
     first, second = one[0], other[0]
     assert first.spacing and second.spacing
@@ -321,7 +335,7 @@ def _difference(one: Series, other: Series, any_reference: bool) -> str:
         "slice thickness": not _is_close(first.thickness or 0.0, second.thickness or 0.0),
         f"direction, by more than {MAX_TILT_DEGREES:g} degree": not is_parallel,
         f"number of frames, of which a cine has at least {FEWEST_PHASES}": (
-            (len(one) >= FEWEST_PHASES) != (len(other) >= FEWEST_PHASES)
+            of_frames and (len(one) >= FEWEST_PHASES) != (len(other) >= FEWEST_PHASES)
         ),
         "pulse sequence": _sequence(first) != _sequence(second),
     }

@@ -473,9 +473,7 @@ def _check(
         )
     for name, values in (("slice_index", slice_index), ("phase", phase), ("origins", origins)):
         if values is not None and len(values) != len(images):
-            raise ValueError(
-                f"Expected `{name}` to have one entry per image, but got {len(values)} for {len(images)}."
-            )
+            raise ValueError(f"Expected `{name}` to have one entry per image, but got {len(values)} for {len(images)}.")
     if slice_index is None and phase is not None:
         raise ValueError("Expected `slice_index` with `phase`: pass zeros where all images are of one slice.")
     if origins is not None and any(len(origin) != 3 or not all(map(math.isfinite, origin)) for origin in origins):

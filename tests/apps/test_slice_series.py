@@ -149,6 +149,20 @@ def test_a_slice_that_was_acquired_again(slices: Path, edit: Edit, tiny_heart: P
         measured(slices, tmp_path / "strict", tiny_heart, strict=True)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_acquisition_that_was_broken_off_at_once(slices: Path, edit: Edit, count: int) -> None:
+    """Too short for a cine, it is of the stack where it agrees otherwise; elsewhere it is a series of its own."""
+    add_series(slices / "series-1", edit, "broken", 14, count=count, AcquisitionTime="103000")
+    inputs = read_inputs(slices)
+    assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 12, 13]
+    (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    assert text.startswith(f"series 14, {count} frame(s), shows the same slice as series 12")
+    for file in (slices / "broken").iterdir():
+        edit(file, SliceThickness=3.5)
+    with pytest.raises(ValueError, match="got 4 of 4: choose one with --series"):
+        read_inputs(slices)
+
+
 def test_a_slice_with_and_without_correction_of_distortion(slices: Path, edit: Edit) -> None:
     """Both are of one acquisition, and the one without has the higher number; its sizes are wrong by millimeters."""
     for number in range(SLICES):
@@ -287,7 +301,7 @@ def test_acquisitions_that_cannot_be_told_apart_are_kept(own_study: Path, edit: 
 def test_other_series_are_not_slices_of_the_stack(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
     """Long axes, late enhancement, another sequence and full stacks stay apart: the stack has to be asked for."""
     add_series(slices / "series-0", edit, "long axis", 2, ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
-    add_series(slices / "series-1", edit, "late", 30, count=1)
+    add_series(slices / "series-1", edit, "late", 30, count=1, SequenceName="*tfl2d1r11")
     add_series(slices / "series-1", edit, "perfusion", 31, SequenceName="*tfl2d1_20")
     found, _ = find_series(slices)
     with pytest.raises(ValueError, match=r"one series, but got 6 of 6: .*--series stack") as error:
