@@ -479,10 +479,12 @@ def _find_hearts(
         )
     images = [luminance(image) for image in images]
     is_heart = LV_ENDOCARDIUM in model.structures  # slices of other objects are not on a line
+    spacing = [frame.spacing for frame in inputs.frames]
     if grid is None or not is_heart:
-        hearts = model.localizer(images)
+        hearts = model.localizer(images, spacing=spacing)
     else:
-        hearts = model.localizer(images, grid.slice_index, grid.phase, _origins(inputs.frames, grid))
+        origins = _origins(inputs.frames, grid)
+        hearts = model.localizer(images, grid.slice_index, grid.phase, origins, spacing)
     places = []
     diameters = _diameters(hearts, grid, _pixel_sizes(inputs.frames))
     for frame, heart, diameter in zip(inputs.frames, hearts, diameters, strict=True):

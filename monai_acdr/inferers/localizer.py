@@ -5,6 +5,8 @@
 
 A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. Related frames are combined:
 
+- each frame is seen in quarter turns, so that a heart is found as well in any of them;
+- of a frame whose field of view is much larger than in training, the middle is seen, since hearts lie near it;
 - the motion of a slice, the range of each pixel over its phases, is the network's second channel;
 - the phases of a slice share the center, where their mean log probability is highest, and its radius; presence is
   smoothed over neighboring phases of the cycle;
@@ -40,6 +42,9 @@ __all__ = ["HeartLine", "LocatedHeart", "Localizer", "count_frames", "doubtful_f
 
 MOST_PHASES = 10
 """Phases of a slice that the network sees, equally spaced; presence is interpolated between them."""
+QUARTERS = (1, 2, 4)
+VIEWS = 20
+"""Views of a slice from which none of its phases is seen in more turns."""
 SMOOTHING = (1, 2, 1)
 """Weights of neighboring phases for the logit of presence."""
 FEWEST_FOR_SMOOTHING = 5
@@ -48,6 +53,8 @@ HUBER = 0.25
 """Distance from the line, in heart radii, beyond which a center's pull on the line stops growing."""
 FEWEST_FOR_LINE = 3
 """Fewest slices with a ventricle for a line: any two lie on one."""
+LARGEST_FIELD_MM = 650.0
+"""Longest side of an image of MR, with some margin; the spacing of a longer one is wrong, and nothing is cut by it."""
 _ITERATIONS = 20
 
 
@@ -105,6 +112,9 @@ class Localizer:
             of its training; 1 leaves its logits (Guo et al., On Calibration of Modern Neural Networks, ICML 2017).
         line_distance: centers farther than this from the line of the slices, in heart radii, are replaced by the best
             place within it.
+        field_mm: longest sides of frames, in mm, that the network knows; of a longer side, the middle of this length is
+            seen. None for whole frames.
+        turns: number of quarter turns in which a frame is seen, 1, 2 (upside down) or 4; their maps are averaged.
         batch_size: frames per forward pass.
         device: device of the network.
 
@@ -113,7 +123,7 @@ class Localizer:
         >>> hearts[0].center, hearts[0].presence
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         network: RegionLocalizer,
         size: int = 128,
@@ -121,6 +131,8 @@ class Localizer:
         presence_margin: float = 0.2,
         presence_temperature: float = 1.0,
         line_distance: float = 0.6,
+        field_mm: float | None = None,
+        turns: int = 1,
         batch_size: int = 32,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -138,8 +150,14 @@ class Localizer:
                 "Expected a positive `line_distance`, a `size` that is a multiple of 32, and `batch_size` of at least "
                 f"1, but got {line_distance}, {size} and {batch_size}."
             )
+        if field_mm is not None and not 0 < field_mm < math.inf:
+            raise ValueError(f"Expected `field_mm` to be positive and finite, or None, but got {field_mm}.")
         self.network = network
         self.size = size
+        if turns not in QUARTERS:
+            raise ValueError(f"Expected `turns` to be one of {', '.join(map(str, QUARTERS))}, but got {turns}.")
+        self.field_mm = field_mm
+        self.turns = turns
         self.presence_threshold = presence_threshold
         self.presence_margin = presence_margin
         self.presence_temperature = presence_temperature
@@ -153,6 +171,7 @@ class Localizer:
         slice_index: Sequence[int] | None = None,
         phase: Sequence[int] | None = None,
         origins: Sequence[Sequence[float]] | None = None,
+        spacing: Sequence[Sequence[float] | None] | None = None,
     ) -> list[LocatedHeart]:
         """Find the heart.
 
@@ -163,6 +182,7 @@ class Localizer:
             phase: phase of each image in the cycle; None if the images are in the order of time.
             origins: (x, y, z) of the first pixel of each image, x and y in pixels along its rows and columns, z along
                 the normal in any unit; None for slices that are equally spaced and lie exactly above each other.
+            spacing: (between rows, between columns) of each image in mm, None where it is not known.
 
         Returns:
             One entry per image, in their order.
@@ -170,7 +190,9 @@ class Localizer:
         Raises:
             ValueError: for no images, images of another shape, or numbers that do not fit.
         """
-        _check(images, slice_index, phase, origins)
+        _check(images, slice_index, phase, origins, spacing)
+        margins = [self._margins(image, None if spacing is None else spacing[i]) for i, image in enumerate(images)]
+        whole, images = images, [_middle(image, *margin) for image, margin in zip(images, margins, strict=True)]
         numbers = list(range(len(images))) if slice_index is None else [int(number) for number in slice_index]
         slices = _group(images, numbers, phase)
         looks = self._look(images, slices)
@@ -178,6 +200,7 @@ class Localizer:
         if slice_index is not None:
             known = [(0.0, 0.0, float(number)) for number in numbers] if origins is None else origins
             corners = torch.tensor([tuple(known[members[0]]) for members in slices], dtype=torch.float64)
+            corners[:, :2] += torch.tensor([margins[members[0]] for members in slices]).flip(1)  # rows, columns: y, x
             places = self._pulled(places, looks, corners)
         presence = [0.0] * len(images)
         for members, look, place in zip(slices, looks, places, strict=True):
@@ -189,13 +212,25 @@ class Localizer:
         results: list[LocatedHeart | None] = [None] * len(images)
         for members, place in zip(slices, places, strict=True):
             # cells of the heat map may be wider than a narrow image
-            height, width = images[members[0]].shape[-2:]
-            center = place.center.clamp(min=0.0).minimum(place.center.new_tensor([width, height]))
+            height, width = whole[members[0]].shape[-2:]
+            center = place.center + place.center.new_tensor(margins[members[0]]).flip(0)
+            center = center.clamp(min=0.0).minimum(center.new_tensor([width, height]))
             for frame in members:
                 results[frame] = LocatedHeart(
                     center, place.radius, presence[frame], counted[frame], doubtful[frame], place.moved
                 )
         return [result for result in results if result is not None]
+
+    def _margins(self, image: Tensor, spacing: Sequence[float] | None) -> tuple[int, int]:
+        """Rows above and columns beside the part of an image that is seen."""
+        if self.field_mm is None or spacing is None:
+            return 0, 0
+        sides = [count * step for count, step in zip(image.shape[-2:], spacing, strict=True)]
+        if max(sides) > LARGEST_FIELD_MM:
+            return 0, 0
+        seen = [math.ceil(self.field_mm / step) for step in spacing]
+        rows, columns = (max(0, (count - kept) // 2) for count, kept in zip(image.shape[-2:], seen, strict=True))
+        return rows, columns
 
     def _look(self, images: Sequence[Tensor], slices: Sequence[Sequence[int]]) -> list[_Look]:
         """Predictions of the network for each slice; maps are on the CPU."""
@@ -206,7 +241,14 @@ class Localizer:
                 [convert_to_tensor(images[frame], torch.float32, track_meta=False) for frame in members]
             )
             views.append(frame_view(torch.cat([pixels, slice_motion(pixels)], 1)[chosen], self.size))
-        seen = torch.cat([view.image for view in views])
+        turns = [_turns(len(chosen), self.turns) for chosen in phases]
+        seen = torch.cat(
+            [
+                torch.rot90(view.image[place], turn, (-2, -1))[None]
+                for view, own in zip(views, turns, strict=True)
+                for place, turn in own
+            ]
+        )
         parts = []
         for start in range(0, len(seen), self.batch_size):
             batch = standardize_frames(seen[start : start + self.batch_size]).to(self.device)
@@ -217,8 +259,9 @@ class Localizer:
             raise ValueError(
                 "Expected finite maps, but the localizer gave NaN or infinity: check the images and its weights."
             )
-        split = maps.split([len(chosen) for chosen in phases])
-        return [_Look(*one) for one in zip(views, split, phases, strict=True)]
+        split = maps.split([len(own) for own in turns])
+        joined = [_turned_back(part, own) for part, own in zip(split, turns, strict=True)]
+        return [_Look(*one) for one in zip(views, joined, phases, strict=True)]
 
     def _probability(self, logit: float) -> float:
         return float(torch.tensor(logit / self.presence_temperature, dtype=torch.float64).sigmoid())
@@ -383,6 +426,31 @@ def _columns(slice_index: Sequence[int], phase: Sequence[int] | None) -> list[li
     return list(columns.values())
 
 
+def _turns(count: int, most: int) -> list[tuple[int, int]]:
+    """(phase, quarter turns) of the views of a slice with so many phases, in the order of the phases.
+
+    Each phase has as many of the ``most`` turns as leave about :data:`VIEWS` views; neighbors have different ones.
+    """
+    each = min(most, max(1, math.ceil(VIEWS / count)))
+    step = 4 // most
+    return [(phase, (phase * each + turn) % most * step) for phase in range(count) for turn in range(each)]
+
+
+def _turned_back(maps: Tensor, turns: Sequence[tuple[int, int]]) -> Tensor:
+    """(P, 3, h, w): the means over the views of each phase, of heat those of the log probabilities."""
+    upright = torch.stack([torch.rot90(one, -turn, (-2, -1)) for one, (_, turn) in zip(maps, turns, strict=True)])
+    if len(turns) == turns[-1][0] + 1:
+        return upright
+    heat = upright[:, :1].flatten(2).log_softmax(2).view_as(upright[:, :1])
+    return torch.cat([heat, upright[:, 1:]], 1).unflatten(0, (turns[-1][0] + 1, -1)).mean(1)
+
+
+def _middle(image: Tensor, rows: int, columns: int) -> Tensor:
+    """(C, H - 2 * rows, W - 2 * columns)."""
+    height, width = image.shape[-2:]
+    return image[..., rows : height - rows, columns : width - columns]
+
+
 def _group(images: Sequence[Tensor], numbers: Sequence[int], phase: Sequence[int] | None) -> list[list[int]]:
     """Frames of each slice in the order of their phases, those of another size apart; slices in ascending order."""
     groups: dict[tuple[int, tuple[int, ...]], list[int]] = defaultdict(list)
@@ -463,6 +531,7 @@ def _check(
     slice_index: Sequence[int] | None,
     phase: Sequence[int] | None,
     origins: Sequence[Sequence[float]] | None,
+    spacing: Sequence[Sequence[float] | None] | None,
 ) -> None:
     if not images:
         raise ValueError("Expected at least one image, but got none: is the series empty?")
@@ -471,7 +540,8 @@ def _check(
         raise ValueError(
             f"Expected images (1, H, W), but got {sorted(shapes)}: use EnsureChannelFirstd and CheckImaged."
         )
-    for name, values in (("slice_index", slice_index), ("phase", phase), ("origins", origins)):
+    named = {"slice_index": slice_index, "phase": phase, "origins": origins, "spacing": spacing}
+    for name, values in named.items():
         if values is not None and len(values) != len(images):
             raise ValueError(f"Expected `{name}` to have one entry per image, but got {len(values)} for {len(images)}.")
     if slice_index is None and phase is not None:

@@ -148,6 +148,70 @@ def test_origins_are_three_finite_numbers(origin: tuple[float, ...]) -> None:
         localizer()([draw([(30, 40, 1.0)])], [0], origins=[origin])
 
 
+class SeesCorner(SeesBrightness):
+    """As above, but with more heat and presence in the upper left of the view: directions are not alike."""
+
+    def forward(self, frame: Tensor) -> Tensor:
+        maps = super().forward(frame)
+        tilt = torch.linspace(2, -2, maps.shape[-1])
+        maps[:, 0] += tilt + tilt[:, None]
+        maps[:, 2] = tilt + tilt[:, None]
+        return maps
+
+
+@pytest.mark.parametrize("phases", [1, 2, 10])
+def test_a_heart_is_found_alike_in_all_quarter_turns(phases: int) -> None:
+    images = [draw([(30, 40, 1.0), (90, 100, 1.02)], (128, 128)) for _ in range(phases)]
+    turned = [image.rot90(1, (-2, -1)) for image in images]
+    once = Localizer(SeesCorner())  # type: ignore[arg-type]
+    every = Localizer(SeesCorner(), turns=4)  # type: ignore[arg-type]
+    numbers = [0] * phases, list(range(phases))
+    for find, alike in ((once, False), (every, True)):
+        here, there = find(images, *numbers)[0], find(turned, *numbers)[0]
+        x, y = there.center.tolist()
+        assert (here.center.tolist() == pytest.approx([128 - y, x], abs=0.5)) == alike
+        assert (here.presence == pytest.approx(there.presence, abs=1e-3)) == alike
+    assert every(images, *numbers)[0].center.tolist() == pytest.approx([90, 100], abs=0.7)
+    views = sum(len(frames) for frames in every.network.seen[-1:])  # type: ignore[union-attr]
+    assert views == {1: 4, 2: 8, 10: 20}[phases]  # a cine is not looked at four times as long
+
+
+def test_turns_of_a_plain_network_change_nothing() -> None:
+    images = [draw([(30.0 + phase, 40, 1.0)], (128, 128)) for phase in range(3)]
+    for turns in (1, 2, 4):
+        (heart, *_) = localizer(turns=turns)(images, [0] * 3, list(range(3)))
+        assert heart.center.tolist() == pytest.approx([31, 40], abs=0.7)
+        assert heart.presence == pytest.approx(localizer()(images, [0] * 3, list(range(3)))[0].presence, rel=1e-4)
+    with pytest.raises(ValueError, match="`turns` to be one of 1, 2, 4, but got 3"):
+        localizer(turns=3)
+
+
+@pytest.mark.parametrize(
+    ("size", "offset"), [((400, 480), (200, 150)), ((480, 150), (15, 240)), ((200, 480), (260, 90))]
+)
+def test_the_middle_of_a_large_field_of_view(size: tuple[int, int], offset: tuple[int, int]) -> None:
+    """Of sides of up to 480 mm 300 are seen; centers are in pixels of the whole image."""
+    find = localizer(field_mm=300.0)
+    (heart,) = find([draw([(*offset, 1.0)], size)], spacing=[(1.0, 1.0)])
+    assert heart.center.tolist() == pytest.approx(list(offset), abs=2.5)
+    (unseen,) = find([draw([(*offset, 1.0), (470 if size[1] == 480 else 145, 5, 3.0)], size)], spacing=[(1.0, 1.0)])
+    assert unseen.center.tolist() == pytest.approx(list(offset), abs=2.5)
+    assert heart.radius == pytest.approx(0.1 * min(300, max(size)), rel=1e-4)
+    # Unknown or impossible scales cut nothing.
+    for spacing in (None, [None], [(2.0, 2.0)]):
+        (whole,) = find([draw([(*offset, 1.0)], size)], spacing=spacing)
+        assert whole.radius == pytest.approx(0.1 * 480, rel=1e-4)
+
+
+def test_the_line_goes_through_middles_of_other_sizes() -> None:
+    images = [nn.functional.pad(image, (60, 60, 0, 0)) for image in stack(3)]
+    for field in (None, 150.0):
+        hearts = localizer(field_mm=field)(images, list(range(7)), spacing=[(1.0, 1.0)] * 7)
+        for number, heart in enumerate(hearts):
+            assert heart.moved == (number == 3)
+            assert heart.center.tolist() == pytest.approx([100 + 3 * number, 50], abs=1.6)
+
+
 def test_temperature_divides_the_logit_and_leaves_the_places() -> None:
     """Presence comes nearer to a half, with the wrong slice still replaced by the same place."""
     plain = localizer(presence_threshold=0.2)(stack(3), list(range(7)))
@@ -316,6 +380,7 @@ def test_refused_settings() -> None:
         ({"presence_temperature": math.inf}, "`presence_temperature` to be positive and finite, but got inf"),
         ({"line_distance": 0}, "positive `line_distance`"),
         ({"size": 100}, "multiple of 32"),
+        ({"field_mm": math.nan}, "`field_mm` to be positive and finite, or None, but got nan"),
     ):
         with pytest.raises(ValueError, match=message):
             localizer(**settings_)  # type: ignore[arg-type]
