@@ -72,7 +72,8 @@ def look(dataset: Path, localizer: Localizer) -> tuple[np.ndarray, np.ndarray, n
     for number, case in enumerate(hearts.cases):
         heart = hearts.read(case)
         images = [luminance(frame.image) for frame in heart.inputs.frames]
-        found = localizer(images, heart.grid.slice_index, heart.grid.phase)
+        spacing = [frame.spacing for frame in heart.inputs.frames]
+        found = localizer(images, heart.grid.slice_index, heart.grid.phase, spacing=spacing)
         rows += [
             (number, place.presence, bool(mask.any()))
             for place, mask in zip(found, heart.cavity, strict=True)

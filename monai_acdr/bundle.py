@@ -196,6 +196,8 @@ CONFIG_KEYS = {
     "localizer#presence_threshold": "probability of the object from which a frame is used",
     "localizer#presence_margin": "distance from the threshold within which the first or last slice becomes a finding",
     "localizer#presence_temperature": "divides the logit of the probability, so that it is as often right as it says",
+    "localizer#field_mm": "longest side of a frame in mm that is seen as a whole; of longer ones the middle",
+    "localizer#orientations": "in how many orientations a frame is seen: 1, 4 (turned) or 8 (also mirrored)",
     "loss": "the loss",
     "loss#segmentation": "mse (eq. 5) or dice",
     "loss#balloon_weight": "weight of the balloon term",

@@ -5,7 +5,7 @@
 
 A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. Related frames are combined:
 
-- each frame is seen in quarter turns, so that a heart is found as well in any of them;
+- each frame is seen turned and mirrored, so that a heart is found as well in any orientation;
 - of a frame whose field of view is much larger than in training, the middle is seen, since hearts lie near it;
 - the motion of a slice, the range of each pixel over its phases, is the network's second channel;
 - the phases of a slice share the center, where their mean log probability is highest, and its radius; presence is
@@ -42,9 +42,9 @@ __all__ = ["HeartLine", "LocatedHeart", "Localizer", "count_frames", "doubtful_f
 
 MOST_PHASES = 10
 """Phases of a slice that the network sees, equally spaced; presence is interpolated between them."""
-QUARTERS = (1, 2, 4)
+ORIENTATIONS = (1, 4, 8)
 VIEWS = 20
-"""Views of a slice from which none of its phases is seen in more turns."""
+"""Views of a slice from which on its phases are seen in fewer orientations each, and in all of them together."""
 SMOOTHING = (1, 2, 1)
 """Weights of neighboring phases for the logit of presence."""
 FEWEST_FOR_SMOOTHING = 5
@@ -114,7 +114,7 @@ class Localizer:
             place within it.
         field_mm: longest sides of frames, in mm, that the network knows; of a longer side, the middle of this length is
             seen. None for whole frames.
-        turns: number of quarter turns in which a frame is seen, 1, 2 (upside down) or 4; their maps are averaged.
+        orientations: in how many a frame is seen, 1, 4 (quarter turns) or 8 (also mirrored); the maps are averaged.
         batch_size: frames per forward pass.
         device: device of the network.
 
@@ -132,7 +132,7 @@ class Localizer:
         presence_temperature: float = 1.0,
         line_distance: float = 0.6,
         field_mm: float | None = None,
-        turns: int = 1,
+        orientations: int = 1,
         batch_size: int = 32,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -154,10 +154,10 @@ class Localizer:
             raise ValueError(f"Expected `field_mm` to be positive and finite, or None, but got {field_mm}.")
         self.network = network
         self.size = size
-        if turns not in QUARTERS:
-            raise ValueError(f"Expected `turns` to be one of {', '.join(map(str, QUARTERS))}, but got {turns}.")
+        if orientations not in ORIENTATIONS:
+            raise ValueError(f"Expected `orientations` to be 1, 4 or 8, but got {orientations}.")
         self.field_mm = field_mm
-        self.turns = turns
+        self.orientations = orientations
         self.presence_threshold = presence_threshold
         self.presence_margin = presence_margin
         self.presence_temperature = presence_temperature
@@ -241,10 +241,10 @@ class Localizer:
                 [convert_to_tensor(images[frame], torch.float32, track_meta=False) for frame in members]
             )
             views.append(frame_view(torch.cat([pixels, slice_motion(pixels)], 1)[chosen], self.size))
-        turns = [_turns(len(chosen), self.turns) for chosen in phases]
+        turns = [_orientations(len(chosen), self.orientations) for chosen in phases]
         seen = torch.cat(
             [
-                torch.rot90(view.image[place], turn, (-2, -1))[None]
+                _oriented(view.image[place], turn)[None]
                 for view, own in zip(views, turns, strict=True)
                 for place, turn in own
             ]
@@ -426,23 +426,29 @@ def _columns(slice_index: Sequence[int], phase: Sequence[int] | None) -> list[li
     return list(columns.values())
 
 
-def _turns(count: int, most: int) -> list[tuple[int, int]]:
-    """(phase, quarter turns) of the views of a slice with so many phases, in the order of the phases.
+def _orientations(count: int, most: int) -> list[tuple[int, int]]:
+    """(phase, orientation) of the views of a slice with so many phases, in the order of the phases.
 
-    Each phase has as many of the ``most`` turns as leave about :data:`VIEWS` views; neighbors have different ones.
+    Each phase has as many of the ``most`` orientations as leave about :data:`VIEWS` views; neighbors have other ones.
     """
     each = min(most, max(1, math.ceil(VIEWS / count)))
-    step = 4 // most
-    return [(phase, (phase * each + turn) % most * step) for phase in range(count) for turn in range(each)]
+    return [(phase, (phase * each + number) % most) for phase in range(count) for number in range(each)]
 
 
-def _turned_back(maps: Tensor, turns: Sequence[tuple[int, int]]) -> Tensor:
+def _oriented(image: Tensor, orientation: int) -> Tensor:
+    """(..., side, side) after 0 to 3 quarter turns, from orientation 4 on mirrored before."""
+    return torch.rot90(image.flip(-1) if orientation >= 4 else image, orientation, (-2, -1))
+
+
+def _turned_back(maps: Tensor, seen: Sequence[tuple[int, int]]) -> Tensor:
     """(P, 3, h, w): the means over the views of each phase, of heat those of the log probabilities."""
-    upright = torch.stack([torch.rot90(one, -turn, (-2, -1)) for one, (_, turn) in zip(maps, turns, strict=True)])
-    if len(turns) == turns[-1][0] + 1:
+    turned = [torch.rot90(one, -number, (-2, -1)) for one, (_, number) in zip(maps, seen, strict=True)]
+    upright = torch.stack([one.flip(-1) if number >= 4 else one for one, (_, number) in zip(turned, seen, strict=True)])
+    phases = seen[-1][0] + 1
+    if len(seen) == phases:
         return upright
     heat = upright[:, :1].flatten(2).log_softmax(2).view_as(upright[:, :1])
-    return torch.cat([heat, upright[:, 1:]], 1).unflatten(0, (turns[-1][0] + 1, -1)).mean(1)
+    return torch.cat([heat, upright[:, 1:]], 1).unflatten(0, (phases, -1)).mean(1)
 
 
 def _middle(image: Tensor, rows: int, columns: int) -> Tensor:

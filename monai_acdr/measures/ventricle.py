@@ -1133,10 +1133,10 @@ def _check_walls(walls: Sequence[WallSlice]) -> None:
 FEWEST_SLICES = 4
 """With fewer slices the median of the wall is unreliable."""
 
-SPREAD_FACTOR = 2.0
+SPREAD_FACTOR = 1.5
 """Multiple of the endocardium's spread that is subtracted from the wall."""
 
-MAX_APICAL_SPREAD = 0.3
+MAX_APICAL_SPREAD = 0.35
 """Share of a cavity's radius above which the spread of its endocardium indicates that there is no cavity."""
 
 SOLID = 0.985

@@ -160,30 +160,35 @@ class SeesCorner(SeesBrightness):
 
 
 @pytest.mark.parametrize("phases", [1, 2, 10])
-def test_a_heart_is_found_alike_in_all_quarter_turns(phases: int) -> None:
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_heart_is_found_alike_in_all_orientations(phases: int, mirrored: bool) -> None:
     images = [draw([(30, 40, 1.0), (90, 100, 1.02)], (128, 128)) for _ in range(phases)]
-    turned = [image.rot90(1, (-2, -1)) for image in images]
-    once = Localizer(SeesCorner())  # type: ignore[arg-type]
-    every = Localizer(SeesCorner(), turns=4)  # type: ignore[arg-type]
+    other = [image.rot90(1, (-2, -1)).flip(-1) if mirrored else image.rot90(1, (-2, -1)) for image in images]
     numbers = [0] * phases, list(range(phases))
-    for find, alike in ((once, False), (every, True)):
-        here, there = find(images, *numbers)[0], find(turned, *numbers)[0]
+    for orientations in (1, 4, 8):
+        find = Localizer(SeesCorner(), orientations=orientations)  # type: ignore[arg-type]
+        here, there = find(images, *numbers)[0], find(other, *numbers)[0]
         x, y = there.center.tolist()
-        assert (here.center.tolist() == pytest.approx([128 - y, x], abs=0.5)) == alike
-        assert (here.presence == pytest.approx(there.presence, abs=1e-3)) == alike
-    assert every(images, *numbers)[0].center.tolist() == pytest.approx([90, 100], abs=0.7)
-    views = sum(len(frames) for frames in every.network.seen[-1:])  # type: ignore[union-attr]
-    assert views == {1: 4, 2: 8, 10: 20}[phases]  # a cine is not looked at four times as long
+        alike = orientations == 8 or (orientations == 4 and not mirrored)
+        if alike:
+            assert here.center.tolist() == pytest.approx([128 - y, 128 - x if mirrored else x], abs=0.5)
+            assert here.center.tolist() == pytest.approx([90, 100], abs=0.7)
+            assert here.presence == pytest.approx(there.presence, abs=1e-3)
+        elif orientations == 1:
+            assert here.presence != pytest.approx(there.presence, abs=1e-3)
+    views = sum(len(frames) for frames in find.network.seen[-1:])  # type: ignore[union-attr]
+    assert views == {1: 8, 2: 16, 10: 20}[phases]  # a cine is not looked at eight times as long
 
 
-def test_turns_of_a_plain_network_change_nothing() -> None:
+def test_orientations_of_a_plain_network_change_nothing() -> None:
     images = [draw([(30.0 + phase, 40, 1.0)], (128, 128)) for phase in range(3)]
-    for turns in (1, 2, 4):
-        (heart, *_) = localizer(turns=turns)(images, [0] * 3, list(range(3)))
+    plain = localizer()(images, [0] * 3, list(range(3)))[0]
+    for orientations in (1, 4, 8):
+        (heart, *_) = localizer(orientations=orientations)(images, [0] * 3, list(range(3)))
         assert heart.center.tolist() == pytest.approx([31, 40], abs=0.7)
-        assert heart.presence == pytest.approx(localizer()(images, [0] * 3, list(range(3)))[0].presence, rel=1e-4)
-    with pytest.raises(ValueError, match="`turns` to be one of 1, 2, 4, but got 3"):
-        localizer(turns=3)
+        assert heart.presence == pytest.approx(plain.presence, rel=1e-4)
+    with pytest.raises(ValueError, match="`orientations` to be 1, 4 or 8, but got 3"):
+        localizer(orientations=3)
 
 
 @pytest.mark.parametrize(
