@@ -133,8 +133,8 @@ CONFIG_KEYS = {
     "structures": "structures to outline, innermost first",
     "nested": "each structure contains the one before it",
     "thinnest_wall": (
-        "share of the median wall thickness; the slice next to the base is left out if its wall less twice the spread "
-        "of its endocardium is below it"
+        "share of the median wall thickness; the slice next to the base is left out if its wall less 1.5 times the "
+        "spread of its endocardium is below it"
     ),
     "widest_cavity": (
         "multiple of the cavity's width in other slices above which a cavity is implausible and replaced; null keeps "

@@ -784,11 +784,11 @@ def test_refusals(areas: np.ndarray, walls: np.ndarray, share: float) -> None:
         slices_above_base(areas, walls, share)
 
 
-def test_what_counts_is_the_wall_less_two_spreads() -> None:
+def test_what_counts_is_the_wall_less_the_spread() -> None:
     spreads = np.full(AREAS.shape, np.nan)
-    spreads[0, 0] = 2.6  # 9 - 5.2 is less than half of the median, 9
+    spreads[0, 0] = 3.1  # 9 - 1.5 * 3.1 is less than half of the median, 9
     assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 0], [0, 1]]
-    spreads[0, 0] = 2.2
+    spreads[0, 0] = 2.9
     assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 1]]
 
 
@@ -802,14 +802,14 @@ def test_a_slice_that_is_not_plausible_is_no_base() -> None:
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_apex_that_no_two_networks_see_alike(turned: bool) -> None:
     spreads = np.full(AREAS.shape, 1.0)
-    spreads[5, 1] = 2.6  # the wall is 5
+    spreads[5, 1] = 3.4  # 1.5 times of it are more than the wall, 5
     spreads[4, 0] = spreads[0, 0] = 9.0  # neither the last slice nor the base is looked at
     areas = 100 * AREAS  # radii from 5.6
     arrays = [array[::-1] if turned else array for array in (areas, WALLS, spreads)]
     assert np.argwhere(slices_below_apex(*arrays)).tolist() == [[0 if turned else 5, 1]]
-    areas[5, 0] = np.pi * 3.2**2  # the spread is 1.0
+    areas[5, 0] = np.pi * 2.8**2  # the spread is 1.0
     assert np.argwhere(slices_below_apex(areas, WALLS, spreads)).tolist() == [[5, 0], [5, 1]]
-    areas[5, 0] = np.pi * 3.4**2
+    areas[5, 0] = np.pi * 2.9**2
     assert np.argwhere(slices_below_apex(areas, WALLS, spreads)).tolist() == [[5, 1]]
     assert not slices_below_apex(AREAS, WALLS, np.full(AREAS.shape, np.nan)).any()
     assert not slices_below_apex(AREAS[:3], WALLS[:3], spreads[:3] + 9).any()
