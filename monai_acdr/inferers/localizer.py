@@ -45,6 +45,8 @@ MOST_PHASES = 10
 ORIENTATIONS = (1, 4, 8)
 VIEWS = 20
 """Views of a slice from which on its phases are seen in fewer orientations each, and in all of them together."""
+CHUNK = 4
+"""Batches of views that are held together, turned and mirrored: many single frames would take gigabytes."""
 SMOOTHING = (1, 2, 1)
 """Weights of neighboring phases for the logit of presence."""
 FEWEST_FOR_SMOOTHING = 5
@@ -241,14 +243,17 @@ class Localizer:
                 [convert_to_tensor(images[frame], torch.float32, track_meta=False) for frame in members]
             )
             views.append(frame_view(torch.cat([pixels, slice_motion(pixels)], 1)[chosen], self.size))
-        turns = [_orientations(len(chosen), self.orientations) for chosen in phases]
-        seen = torch.cat(
-            [
-                _oriented(view.image[place], turn)[None]
-                for view, own in zip(views, turns, strict=True)
-                for place, turn in own
-            ]
-        )
+        orientations = [_orientations(len(chosen), self.orientations) for chosen in phases]
+        maps: list[Tensor] = []
+        for chunk in _chunks([len(own) for own in orientations], CHUNK * self.batch_size):
+            seen = torch.stack(
+                [_oriented(views[number].image[place], way) for number in chunk for place, way in orientations[number]]
+            )
+            parts = self._maps(seen).split([len(orientations[number]) for number in chunk])
+            maps += [_turned_back(part, orientations[number]) for part, number in zip(parts, chunk, strict=True)]
+        return [_Look(*one) for one in zip(views, maps, phases, strict=True)]
+
+    def _maps(self, seen: Tensor) -> Tensor:
         parts = []
         for start in range(0, len(seen), self.batch_size):
             batch = standardize_frames(seen[start : start + self.batch_size]).to(self.device)
@@ -259,9 +264,7 @@ class Localizer:
             raise ValueError(
                 "Expected finite maps, but the localizer gave NaN or infinity: check the images and its weights."
             )
-        split = maps.split([len(own) for own in turns])
-        joined = [_turned_back(part, own) for part, own in zip(split, turns, strict=True)]
-        return [_Look(*one) for one in zip(views, joined, phases, strict=True)]
+        return maps
 
     def _probability(self, logit: float) -> float:
         return float(torch.tensor(logit / self.presence_temperature, dtype=torch.float64).sigmoid())
@@ -433,6 +436,19 @@ def _orientations(count: int, most: int) -> list[tuple[int, int]]:
     """
     each = min(most, max(1, math.ceil(VIEWS / count)))
     return [(phase, (phase * each + number) % most) for phase in range(count) for number in range(each)]
+
+
+def _chunks(counts: Sequence[int], most: int) -> list[list[int]]:
+    """Numbers of consecutive slices with at most so many views together, at least one slice each."""
+    chunks: list[list[int]] = [[]]
+    views = 0
+    for number, count in enumerate(counts):
+        if chunks[-1] and views + count > most:
+            chunks.append([])
+            views = 0
+        chunks[-1].append(number)
+        views += count
+    return chunks
 
 
 def _oriented(image: Tensor, orientation: int) -> Tensor:

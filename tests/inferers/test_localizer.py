@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from monai_acdr.inferers import Localizer, count_frames, doubtful_frames, fit_heart_line
+from monai_acdr.inferers.localizer import _chunks
 
 
 class SeesBrightness(nn.Module):
@@ -178,6 +179,19 @@ def test_a_heart_is_found_alike_in_all_orientations(phases: int, mirrored: bool)
             assert here.presence != pytest.approx(there.presence, abs=1e-3)
     views = sum(len(frames) for frames in find.network.seen[-1:])  # type: ignore[union-attr]
     assert views == {1: 8, 2: 16, 10: 20}[phases]  # a cine is not looked at eight times as long
+
+
+def test_many_frames_are_seen_in_chunks() -> None:
+    """Of which no more views are held than a few batches, with the same places as one by one."""
+    find = localizer(orientations=8, batch_size=3)
+    images = [draw([(20.0 + 5 * number, 40, 1.0)], (96, 96)) for number in range(7)]
+    hearts = find(images)
+    assert max(len(frames) for frames in find.network.seen) == 3  # type: ignore[union-attr]
+    assert sum(len(frames) for frames in find.network.seen) == 7 * 8  # type: ignore[union-attr]
+    for image, heart in zip(images, hearts, strict=True):
+        torch.testing.assert_close(find([image])[0].center, heart.center)
+    assert _chunks([8] * 7, 12) == [[number] for number in range(7)]
+    assert _chunks([8, 4, 8, 20, 1, 1], 12) == [[0, 1], [2], [3], [4, 5]]
 
 
 def test_orientations_of_a_plain_network_change_nothing() -> None:
