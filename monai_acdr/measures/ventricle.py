@@ -1171,7 +1171,8 @@ def slices_above_base(
     In each phase, slices with contours are tested from the base inwards up to the first that does not lie above it. A
     slice lies above the base where its wall, less :data:`SPREAD_FACTOR` times the spread of its endocardium, is thinner
     than ``share`` times the median wall of the phase, or where it is not ``plausible``. At most two slices, and at most
-    a third of them, lie above the base, and none in phases of fewer than four.
+    a third of them, lie above the base, and none in phases of fewer than four. The base moves toward the apex in
+    systole: what lies above it in the phase of the largest cavity, end-diastole, does so in all phases.
 
     Args:
         areas: (S, P) of the cavity by slice and phase, in order along the stack, NaN where there is no contour.
@@ -1191,7 +1192,11 @@ def slices_above_base(
     certain = _certain_walls(areas, walls, share, spreads)
     if plausible is not None:
         certain = np.where(plausible, certain, -np.inf)
-    return _end_slices(areas, walls, certain, share, most=2, at_base=True)
+    above = _end_slices(areas, walls, certain, share, most=2, at_base=True)
+    if not above.size:
+        return above
+    fullest = np.nan_to_num(areas).sum(0).argmax()
+    return np.asarray((above | above[:, [fullest]]) & ~np.isnan(areas))
 
 
 def slices_below_apex(areas: np.ndarray, walls: np.ndarray, spreads: np.ndarray) -> np.ndarray:

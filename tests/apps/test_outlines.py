@@ -111,7 +111,7 @@ class Told:
         self.hearts = hearts
         self.asked: tuple[Any, ...] = ()
 
-    def __call__(self, images: Any, *numbers: Any) -> list[LocatedHeart]:
+    def __call__(self, images: Any, *numbers: Any, **options: Any) -> list[LocatedHeart]:
         assert len(images) == len(self.hearts)
         self.asked = numbers
         return self.hearts
@@ -329,6 +329,26 @@ def test_slices_are_compared_in_mm(nested_model: ContourModel) -> None:
     frames = [SimpleNamespace(spacing=spacing) for spacing in ((2.0, 2.0), (1.5, 2.0), None)]
     assert _pixel_sizes(frames[:2]) == [(2.0, 2.0), (1.5, 2.0)]  # type: ignore[arg-type]
     assert _pixel_sizes(frames) == [(1.0, 1.0)] * 3  # type: ignore[arg-type]
+
+
+def test_a_slice_at_the_base_has_to_be_probable(nested_model: ContourModel) -> None:
+    """Six slices alike, at two phases: unsure at the base counts as none, at the apex and in the middle as one."""
+    model = replace(nested_model, thinnest_wall=0.4, localizer=Told([]))  # type: ignore[arg-type]
+    grid = SimpleNamespace(slice_index=[z for z in range(6) for _ in range(2)], phase=[0, 1] * 6)
+    center = torch.tensor([50.0, 50.0])
+    evolutions = {
+        index: torch.stack([circle(center, 20.0 - 2 * z - p, 64), circle(center, 32.0 - 2 * z, 64)]).numpy()[None]
+        for index, (z, p) in enumerate(zip(grid.slice_index, grid.phase, strict=True))
+    }
+
+    def reasons(**unsure: float) -> list[str]:
+        places = [_Place(None, unsure.get(f"_{index}", 0.9)) for index in range(12)]
+        found = _in_ventricle(places, [_Look(evolutions, {})], model, grid, PIXELS)  # type: ignore[arg-type]
+        return [place.reason for place in found]
+
+    assert reasons(_0=0.41, _1=0.41, _6=0.3, _10=0.3, _11=0.3) == [""] * 12
+    assert reasons(_0=0.31, _1=0.51) == [""] * 12  # the mean over the phases decides
+    assert reasons(_0=0.31, _1=0.47) == [ABOVE_BASE, ABOVE_BASE, *[""] * 10]
 
 
 def with_dent(ring: torch.Tensor, depth: float) -> torch.Tensor:

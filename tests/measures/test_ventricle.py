@@ -792,6 +792,18 @@ def test_what_counts_is_the_wall_less_the_spread() -> None:
     assert np.argwhere(slices_above_base(AREAS, WALLS, 0.5, spreads)).tolist() == [[0, 1]]
 
 
+def test_what_lies_above_the_base_at_end_diastole_does_so_in_all_phases() -> None:
+    """The base moves toward the apex in systole; AREAS are largest in the first phase."""
+    walls = WALLS.copy()
+    walls[0] = 1.0, 9.0
+    assert np.argwhere(slices_above_base(AREAS, walls, 0.5)).tolist() == [[0, 0], [0, 1]]
+    walls[0] = 9.0, 1.0
+    assert np.argwhere(slices_above_base(AREAS, walls, 0.5)).tolist() == [[0, 1]]
+    walls[0], areas = [1.0, 9.0], AREAS.copy()
+    areas[0, 1] = np.nan  # without a contour there is nothing to leave out
+    assert np.argwhere(slices_above_base(areas, walls, 0.5)).tolist() == [[0, 0]]
+
+
 def test_a_slice_that_is_not_plausible_is_no_base() -> None:
     plausible = np.ones(AREAS.shape, dtype=bool)
     plausible[1] = plausible[2, 0] = False  # next to the base at end-systole, where the first slice is left out
