@@ -263,7 +263,7 @@ def test_the_second_look_is_at_the_box_of_the_first(trained: tuple[Path, Any, li
     model = load_model(trained[0] / "bundle", device="cpu")
     place = LocatedHeart(torch.tensor([50.0, 45.0], dtype=torch.float64), 20.0, 0.9, True, False)
     rules = replace(model.regions, localized_scale=1.2)
-    localized = replace(model, regions=rules, localizer=lambda images: [place] * len(images))
+    localized = replace(model, regions=rules, localizer=lambda images, **_: [place] * len(images))
     pixels = np.array(Image.open(disks / "images" / "im02.png"))
     first = model.outline(pixels, (30, 25, 70, 65))  # scaled by 1.2, as the localizer's square of 2 * 1.2 * 20
     np.testing.assert_allclose(first.region, [50, 45, 48, 48, 0])
@@ -273,7 +273,7 @@ def test_the_second_look_is_at_the_box_of_the_first(trained: tuple[Path, Any, li
     expected = model.outline(pixels, (*low, *high))
     np.testing.assert_allclose(second.vertices_px, expected.vertices_px, atol=1e-3)
     assert second.confidence == 0.9
-    nothing = replace(localized, localizer=lambda _images: [replace(place, presence=0.1, counted=False)])
+    nothing = replace(localized, localizer=lambda _images, **_: [replace(place, presence=0.1, counted=False)])
     assert nothing.outline(pixels).reason == "no object found"
 
 
