@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from monai_acdr.apps.documents import ContourDocument, FrameContours, structure_
 from monai_acdr.apps.exchange import write_exchange
 from monai_acdr.apps.layers import (
     EXCHANGE,
+    FORMATS,
     Format,
     Layer,
     LayerFrame,
@@ -38,6 +39,7 @@ from monai_acdr.apps.layers import (
     write_volume,
 )
 from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
+from monai_acdr.apps.slice_series import find_stacks
 from monai_acdr.apps.study_files import find_series, left_out_images
 from monai_acdr.data import write_contour
 from monai_acdr.data.image_headers import check_complete
@@ -96,7 +98,8 @@ def write_layers(
     check_parent(path)
     kept = used_sources(layers, sources) if sources else []
     if folder and kind.dicom:
-        groups = _seg_files(layers, kept, sources)
+        groups = _seg_files(layers, kept, sources, fractional)
+        _check_alone(path, groups)
         with output_folder(path, list(groups), overwrite) as new:
             for name, group in groups.items():
                 _write_dicom(new / name, layers, kind, group, [sources[i] for i in group], fractional, overwrite)
@@ -237,20 +240,47 @@ def _write_frame(path: Path, frame: LayerFrame, kind: Format) -> None:
 
 
 def target_files(
-    path: Path, layers: Sequence[Layer], kind: Format, folder: bool, sources: Sequence[SourceFrame] = ()
+    path: Path,
+    layers: Sequence[Layer],
+    kind: Format,
+    folder: bool,
+    sources: Sequence[SourceFrame] = (),
+    fractional: bool = False,
 ) -> list[Path]:
     """Result of :func:`write_layers`."""
     if folder and kind.dicom:
-        return [path / name for name in _seg_files(layers, used_sources(layers, sources), sources)]
+        return [path / name for name in _seg_files(layers, used_sources(layers, sources), sources, fractional)]
     return [path / f"{frame.name}.{kind.name}" for frame in _folder_frames(layers[0], kind)] if folder else [path]
 
 
-def _seg_files(layers: Sequence[Layer], kept: Sequence[int], sources: Sequence[SourceFrame]) -> dict[str, list[int]]:
-    """Indices of the images of each segmentation of a folder, by its name."""
+def _check_alone(folder: Path, names: Collection[str]) -> None:
+    """Raise an error where other segmentations would be read together with those of these names."""
+    others = [file.name for file in source_files(folder, FORMATS["seg"])] if folder.is_dir() else []
+    left = [name for name in others if name not in names]
+    if left:
+        raise FileExistsError(
+            f"Expected a folder for these segmentations alone, since it is read as a whole, but {folder} has others, "
+            f"such as {left[0]}: choose another folder, or move them."
+        )
+
+
+def _seg_files(
+    layers: Sequence[Layer], kept: Sequence[int], sources: Sequence[SourceFrame], fractional: bool
+) -> dict[str, list[int]]:
+    """Indices of the images of each segmentation of a folder that has a pixel, by its name."""
+    least = np.finfo(np.float32).tiny if fractional else THRESHOLD
+    drawn = {
+        frame.source
+        for layer in layers
+        for frame in layer.frames
+        if frame.mask is not None and bool((np.asarray(frame.mask) >= least).any())
+    }
     names = {frame.source: frame.name for layer in layers for frame in layer.frames}
     files: dict[str, list[int]] = {}
     for group in seg_groups([sources[index] for index in kept]):
         indices = [kept[index] for index in group]
+        if drawn.isdisjoint(indices):
+            continue
         first = sources[indices[0]]
         name = f"series-{header_number(first.header, 'SeriesNumber'):02.0f}" if first.has_place else names[indices[0]]
         ends = ("", *(f"_{count}" for count in range(2, len(files) + 2)))  # series of one number
@@ -388,7 +418,7 @@ def convert(
         counts = ", ".join(f"{name} of {number} contour(s)" for name, number in unheld.items())
         lost.append(f"{counts}: they stay in {source.name}.")
     check_inputs_kept(
-        target_files(target, layers, goal, folder, frames),
+        target_files(target, layers, goal, folder, frames, fractional),
         [*source_files(source, origin), *(frame.path for frame in frames), *left_images],
     )
     files = write_layers(target, layers, goal, frames, fractional, folder, overwrite)
@@ -433,6 +463,9 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
             "their places in mm in the contour document, and a mask in its affine."
         )
     series, skipped = find_series(Path(images), anatomy_only=False)
+    stacks = find_stacks(series, any_reference=True)  # in the order of their slices, whatever their numbers
+    of_stacks = {id(one) for stack in stacks for one in stack.series}
+    series = [*(one for stack in stacks for one in stack.series), *(one for one in series if id(one) not in of_stacks)]
     notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in _NOTED]
     return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
 
@@ -498,7 +531,7 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
             continue
         layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)
-        lost += notes
+        lost += [] if fractional else notes
     if goal.name == "nifti" and len(changed) > 1:
         named = "; ".join(f"{number} is {layer.structure.label}" for number, layer in enumerate(changed, start=1))
         lost.append(f"A pixel has one label: {named}, each without the structures that lie within it.")

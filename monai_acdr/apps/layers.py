@@ -444,7 +444,11 @@ def source_files(path: Path, kind: Format) -> list[Path]:
     if not path.is_dir():
         return [path]
     files = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
-    found = [file for file in files if file.name.lower().endswith(kind.suffixes)]
+    found = [
+        file
+        for file in files
+        if file.name.lower().endswith(kind.suffixes) or (kind.dicom and not file.suffix and is_dicom_file(file))
+    ]
     return sorted(found, key=lambda file: natural_key(file.name))
 
 
@@ -502,13 +506,23 @@ def _folder_format(path: Path) -> Format:
     kinds = [name for name, count in counts.items() if count and name != "seg"]  # images may lie beside their contours
     if not kinds and counts["seg"]:
         return _segmentations(path)
-    if len(kinds) != 1:
+    if len(kinds) != 1 or _holds_segmentation(path):
         raise ValueError(
             f"Expected a folder of contours (.txt), masks (.png) or segmentations (.dcm), but {path} has "
             + ", ".join(f"{count} {FORMATS[name].suffixes[0]}" for name, count in counts.items())
             + ": name one file, or a folder with one kind."
         )
     return FORMATS[kinds[0]]
+
+
+def _holds_segmentation(folder: Path) -> bool:
+    for file in source_files(folder, FORMATS["seg"]):
+        try:
+            if storage_class(file) in (SEGMENTATION_STORAGE, LABEL_MAP_STORAGE):
+                return True
+        except (OSError, ValueError):  # not what is read here
+            continue
+    return False
 
 
 def _segmentations(folder: Path) -> Format:

@@ -105,8 +105,8 @@ def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> li
 
     Series of one slice with a position form a stack where they are parallel, and agree in frame of reference, size,
     spacing, thickness and pulse sequence, and all or none of them are cines. A series of several slices is a stack of
-    its own and never part of one. A single series of a frame or two that agrees with the cines of a stack otherwise,
-    and lies where one of them does, was broken off.
+    its own and never part of one. A series of a frame or two that agrees with the cines of a stack otherwise, and
+    lies where one of them does, was broken off, unless there are as many of them as cines.
 
     Args:
         all_series: of a study.
@@ -122,12 +122,12 @@ def find_stacks(all_series: Sequence[Series], any_reference: bool = False) -> li
             groups.append([series])
         else:
             group.append(series)
-    for single in [group[0] for group in groups if len(group) == 1]:
-        cines = next(
-            (group for group in groups if len(group) > 1 and _is_broken_off(single, group, any_reference)), None
-        )
-        if cines is not None:
-            cines.append(single)
+    of_frames = [group for group in groups if len(group[0]) < FEWEST_PHASES]
+    for cines in [group for group in groups if len(group) > 1 and len(group[0]) >= FEWEST_PHASES]:
+        for group in [group for group in of_frames if len(group) < len(cines)]:
+            broken_off = [one for one in group if _is_broken_off(one, cines, any_reference)]
+            group[:] = [one for one in group if not any(one is other for other in broken_off)]
+            cines += broken_off
     stacks = [_ordered(group) for group in groups if len(group) > 1]
     return [stack for stack in stacks if stack is not None and max(stack.slices) > 0]
 

@@ -119,8 +119,46 @@ def test_segmentations_of_the_stack_are_converted(slices: Path, tiny_heart: Path
     shutil.copy(tmp_path / "segs" / "series-12.dcm", tmp_path / "segs" / "again.dcm")
     with pytest.raises(ValueError, match=r"'LV endocardium' of '.*' is in several: name one file"):
         convert(tmp_path / "segs", tmp_path / "twice.json", slices)
+    # A folder is one run's: neither another's files nor other kinds beside them.
+    (tmp_path / "segs" / "again.dcm").unlink()
+    for overwrite in (False, True):
+        (tmp_path / "segs" / "series-13.dcm").rename(tmp_path / "segs" / "older.dcm")
+        with pytest.raises(FileExistsError, match=r"has others, such as older\.dcm: choose another folder"):
+            convert(document, tmp_path / "segs", slices, to="seg", overwrite=overwrite)
+        (tmp_path / "segs" / "older.dcm").rename(tmp_path / "segs" / "series-13.dcm")
+    (tmp_path / "segs" / "series-12.dcm").rename(tmp_path / "segs" / "series-12")
+    assert convert(tmp_path / "segs", tmp_path / "any_name.json", slices).frames == SLICES * PHASES
+    (tmp_path / "segs" / "readme.txt").write_text("1 2", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"has 1 \.txt, 0 \.png, 3 \.dcm: name one file"):
+        convert(tmp_path / "segs", tmp_path / "mixed.json", slices)
     with pytest.raises(ValueError, match="an image is given with --images"):
         convert(slices / "series-1", tmp_path / "no.json", slices)
+
+
+def test_one_empty_slice_does_not_keep_the_others(slices: Path, edit: Edit, tiny_heart: Path, tmp_path: Path) -> None:
+    """Nor do numbers that are not in the order of the slices keep a volume from being written."""
+    for number, new in ((0, 13), (1, 11), (2, 12)):
+        for file in (slices / f"series-{number}").iterdir():
+            edit(file, SeriesNumber=new)
+    measured(slices, tmp_path / "out", tiny_heart)
+    document = tmp_path / "out" / "contours.json"
+    convert(document, tmp_path / "all.nii.gz", slices)
+    convert(document, tmp_path / "alone.nii.gz")
+    assert nib.load(tmp_path / "all.nii.gz").shape == nib.load(tmp_path / "alone.nii.gz").shape
+    data = json.loads(document.read_text())
+    first = {str(s.key[0]) for s in read_inputs(slices).sources if s.header.SeriesNumber == 11}
+    for frame in data["frames"]:
+        if frame["sop_instance_uid"] in first:
+            for contour in frame["contours"]:
+                contour.pop("vertices_mm", None)
+                contour["vertices_px"] = [[20.0, 20.0], [20.1, 20.0], [20.1, 20.1]]
+                contour.pop("vertex_spread_px", None)
+    (tmp_path / "tiny.json").write_text(json.dumps(data))
+    report = convert(tmp_path / "tiny.json", tmp_path / "segs", slices, to="seg")
+    assert sorted(file.name for file in report.files) == ["series-12.dcm", "series-13.dcm"]
+    assert len(report.lost) >= PHASES and "no pixel is covered by half" in report.lost[0]
+    partly = convert(tmp_path / "tiny.json", tmp_path / "shares", slices, to="seg", kind="FRACTIONAL")
+    assert not any("covered by half" in text for text in partly.lost) and len(partly.files) == 3
 
 
 def _evidence(report: pydicom.Dataset) -> list[pydicom.Dataset]:
@@ -161,6 +199,23 @@ def test_an_acquisition_that_was_broken_off_at_once(slices: Path, edit: Edit, co
         edit(file, SliceThickness=3.5)
     with pytest.raises(ValueError, match="got 4 of 4: choose one with --series"):
         read_inputs(slices)
+
+
+def test_several_acquisitions_that_were_broken_off(slices: Path, edit: Edit) -> None:
+    """Each is judged alone: of two slices, and beside a frame at another place."""
+    add_series(slices / "series-1", edit, "broken", 14, count=1, AcquisitionTime="103000")
+    add_series(slices / "series-2", edit, "again", 15, count=2, AcquisitionTime="103100")
+    for requested in (None, "stack", "11-15"):
+        inputs = read_inputs(slices, requested)
+        assert sorted({int(source.header.SeriesNumber) for source in inputs.sources}) == [11, 12, 13]
+        texts = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+        assert [text.split(",")[0] for text in texts] == ["series 14", "series 15"]
+    far = [float(x) + 300.0 for x in pydicom.dcmread(slices / "again" / "0.dcm").ImagePositionPatient]
+    for file in (slices / "again").iterdir():
+        edit(file, ImagePositionPatient=far)
+    inputs = read_inputs(slices, "stack")
+    (text,) = [finding.text for finding in inputs.findings if finding.kind == "repeated_slice"]
+    assert text.startswith("series 14") and len(inputs.frames) == SLICES * PHASES
 
 
 def test_a_slice_with_and_without_correction_of_distortion(slices: Path, edit: Edit) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,18 @@ def test_targets(tmp_path: Path) -> None:
     assert target_format(tmp_path / "new", "seg") == (FORMATS["seg"], True)
 
 
-def test_folders_of_segmentations(tmp_path: Path, sources: list[SourceFrame], shape: np.ndarray) -> None:
+def test_folders_of_segmentations(tmp_path: Path, images: Path, sources: list[SourceFrame], shape: np.ndarray) -> None:
     write_seg(tmp_path / "a.dcm", [shape, None, None, None], sources)
     assert source_format(tmp_path) == FORMATS["seg"]
     write_rtstruct(tmp_path / "b.dcm", [shape, None, None, None], sources)
     with pytest.raises(ValueError, match=r"segmentations, but .*b\.dcm is an RT structure set"):
         source_format(tmp_path)
     (tmp_path / "c.txt").write_text("1 2", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"has 1 \.txt, 0 \.png, 2 \.dcm: name one file"):
+        source_format(tmp_path)
+    for name in ("a.dcm", "b.dcm"):
+        shutil.copy(images / "1.dcm", tmp_path / name)
+    (tmp_path / "d.dcm").write_bytes(b"no DICOM")
     assert source_format(tmp_path).name == "txt"  # images may lie beside their contours
 
 
