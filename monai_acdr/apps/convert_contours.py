@@ -531,7 +531,8 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
             continue
         layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)
-        lost += [] if fractional else notes
+        if not fractional:
+            lost += notes
     if goal.name == "nifti" and len(changed) > 1:
         named = "; ".join(f"{number} is {layer.structure.label}" for number, layer in enumerate(changed, start=1))
         lost.append(f"A pixel has one label: {named}, each without the structures that lie within it.")

@@ -297,7 +297,7 @@ def _place(first: Series, series: Series) -> float:
 
 
 def _is_broken_off(series: Series, cines: Sequence[Series], any_reference: bool) -> bool:
-    if len(series) >= FEWEST_PHASES or _difference(cines[0], series, any_reference, of_frames=False):
+    if _difference(cines[0], series, any_reference, of_frames=False):
         return False
     place = _place(cines[0], series)
     return min(abs(_place(cines[0], cine) - place) for cine in cines) <= POSITION_TOLERANCE_MM

@@ -117,9 +117,7 @@ def test_threads_of_a_parent_do_not_stop_a_forked_worker(monkeypatch: pytest.Mon
     assert any(key[1] == 2 for key in numba_kernel._pools)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    torch.ones(
-        1_000_000
-    ).sum()  # torch's threads have run, too: any operation of torch that needs them now waits forever
+    torch.ones(1_000_000).sum()  # torch's own threads have run, too: in a fork, what needs them waits forever
     torch.set_num_threads(threads)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
