@@ -123,10 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "lost_slices": found["lost_slices"],
             "added_slices": found["added_slices"],
             "failed": len(found["failed"]),
+            "scattered": sum(": scattered_centers: " in text for text in found["findings"]),
             "ef_percent": found["measures"].get("ef_percent", {}),
         }
         print(name, results[name], flush=True)
-    header = ["images", "Dice ED / ES", "EF, mean error", "slices lost / added"]
+    header = ["images", "Dice ED / ES", "EF, mean error", "slices lost / added", "hearts with scattered centers"]
     table = Table("changes", header, [row(name, result) for name, result in results.items()])
     print("", table, sep="\n")
     write_record(options.output, QUESTION, {"plain": options.plain, "region": "auto"}, results, [table])
@@ -142,6 +143,7 @@ def row(name: str, result: dict) -> list[str]:
         shown,
         "-" if error is None else f"{error:.1f}",
         f"{result['lost_slices']} / {result['added_slices']}",
+        str(result["scattered"]),
     ]
 
 

@@ -67,6 +67,7 @@ __all__ = [
     "outside_share",
     "region_contrast",
     "scale_findings",
+    "scattered_finding",
     "wide_cavity_finding",
     "volume_findings",
     "join_wall",
@@ -267,6 +268,16 @@ def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Fin
     return [
         Finding(kind, listed([f"frame {name}" for name in names], reason)) for kind, names, reason in kinds if names
     ]
+
+
+def scattered_finding(outlines: Sequence[Outline]) -> list[Finding]:
+    """One finding for a stack in which the localizer did not find the same heart in all slices."""
+    count = sum(outline.scattered for outline in outlines)
+    text = (
+        "the centers found in the slices do not lie on a line, as those of a ventricle do: any of the "
+        f"{count} outlined frames may show something else; check them, or give the place (--roi point X Y)"
+    )
+    return [Finding("scattered_centers", text)] if count else []
 
 
 def wide_cavity_finding(frames: Sequence[Frame], outlines: Sequence[Outline]) -> list[Finding]:

@@ -76,6 +76,8 @@ class Outline:
         doubtful: whether its contours are in the results with a confidence below the model's ``doubtful_below``.
         close_call: whether its confidence is near the threshold and decides about the slice: see
             :func:`monai_acdr.inferers.doubtful_frames`.
+        scattered: whether the centers of its stack do not lie on a line, so that its region may be beside the heart
+            (:class:`monai_acdr.inferers.LocatedHeart`).
         dented: whether its epicardium is in the results and is not convex (:data:`monai_acdr.measures.SOLID`).
         repairs: for each structure the repairs of its contour after the network, from
             :data:`monai_acdr.geometry.REPAIRS`; empty without contour.
@@ -90,6 +92,7 @@ class Outline:
     spread: np.ndarray | None = None
     doubtful: bool = False
     close_call: bool = False
+    scattered: bool = False
     dented: bool = False
     repairs: tuple[tuple[str, ...], ...] = ()
     scale: str = ""
@@ -107,6 +110,7 @@ class _Place:
     reason: str = ""
     close_call: bool = False
     scale: str = ""
+    scattered: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,7 @@ def _outlines(
             spreads.get(i),
             _is_doubtful(p, model),
             p.close_call,
+            p.scattered and not p.reason,
             not p.reason and i in evolutions and _is_dented(evolutions[i][-1], model),
             found[i].repairs if i in found else (),
             "" if p.reason else p.scale,
@@ -497,7 +502,8 @@ def _find_hearts(
     for frame, heart, diameter in zip(inputs.frames, hearts, diameters, strict=True):
         sides, scale = _localized_sides(heart, diameter, frame, model)
         reason = "" if heart.counted or all_frames else NO_VENTRICLE if is_heart else NO_OBJECT
-        places.append(_Place(heart.region(sides), round(heart.presence, 4), reason, heart.doubtful, scale))
+        presence = round(heart.presence, 4)
+        places.append(_Place(heart.region(sides), presence, reason, heart.doubtful, scale, heart.scattered))
     return places
 
 

@@ -30,6 +30,7 @@ from monai_acdr.apps.measurements import (
     no_contrast_finding,
     no_stack_finding,
     scale_findings,
+    scattered_finding,
     wide_cavity_finding,
 )
 from monai_acdr.apps.model import ContourModel, load_model, name_structures
@@ -280,6 +281,7 @@ def _findings(
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid, model.structures),
         *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
+        *scattered_finding(outlines),
         *wide_cavity_finding(inputs.frames, outlines),
         *dented_finding(inputs.frames, outlines),
         *measured.findings,

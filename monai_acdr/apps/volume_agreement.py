@@ -33,6 +33,7 @@ from monai_acdr.apps.measurements import (
     find_grid,
     incomplete_stack_finding,
     join_wall,
+    scattered_finding,
     volume_findings,
     wall_slices,
 )
@@ -474,7 +475,7 @@ def _compare(
     heart: ReferenceHeart, model: ContourModel, request: RegionRequest | None
 ) -> tuple[dict[str, Any], list[Finding]]:
     """One row of the table, and findings about the measured contours."""
-    contours = _outline(heart, model, request)
+    contours, scattered = _outline(heart, model, request)
     # Readers contour only some frames of a cine: the others are ignored.
     contours = [(None, None) if cavity is None else pair for pair, cavity in zip(contours, heart.cavity, strict=True)]
     if heart.inputs.kind == "dicom":
@@ -491,6 +492,7 @@ def _compare(
     for whose, values in (("", measured), ("reference, ", heart.measures)):
         impossible = volume_findings(values["edv_ml"], values["ef_percent"])
         findings = [*findings, *(replace(finding, text=whose + finding.text) for finding in impossible)]
+    findings = [*findings, *scattered]
     has_wall = LV_EPICARDIUM in model.structures
     names = [name for name in MEASURES if has_wall or name not in WALL_MEASURES]
     row: dict[str, Any] = {name: measured[name] for name in names}
@@ -516,8 +518,10 @@ def _compare(
     return row, findings
 
 
-def _outline(heart: ReferenceHeart, model: ContourModel, request: RegionRequest | None) -> list[Contours]:
-    """Endocardium and epicardium of each frame, drawn by the model."""
+def _outline(
+    heart: ReferenceHeart, model: ContourModel, request: RegionRequest | None
+) -> tuple[list[Contours], list[Finding]]:
+    """Endocardium and epicardium of each frame, drawn by the model, and a finding if they are not of one heart."""
     inner = model.structures.index(LV_ENDOCARDIUM)
     outer = model.structures.index(LV_EPICARDIUM) if LV_EPICARDIUM in model.structures else None
     with heart.region() if request is None else nullcontext(request) as region:
@@ -525,7 +529,7 @@ def _outline(heart: ReferenceHeart, model: ContourModel, request: RegionRequest 
     finals = [outline.final for outline in outlines]
     return [
         (None, None) if final is None else (final[inner], None if outer is None else final[outer]) for final in finals
-    ]
+    ], scattered_finding(outlines)
 
 
 def _draw(vertices: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:

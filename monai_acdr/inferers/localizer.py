@@ -11,7 +11,7 @@ A :class:`monai_acdr.networks.nets.RegionLocalizer` looks at every frame once. R
 - the phases of a slice share the center, where their mean log probability is highest, and its radius; presence is
   smoothed over neighboring phases of the cycle;
 - the long axis of a heart meets short-axis slices nearly on a straight line, so a center far from the line of the
-  others is replaced by the best place near it.
+  others is replaced by the best place near it, unless that would be so for most of them.
 
 A single rule decides which frames count: a frame has a ventricle where its presence reaches the threshold, and so has
 every frame between two such slices of its phase.
@@ -55,6 +55,8 @@ HUBER = 0.25
 """Distance from the line, in heart radii, beyond which a center's pull on the line stops growing."""
 FEWEST_FOR_LINE = 3
 """Fewest slices with a ventricle for a line: any two lie on one."""
+MOST_MOVED = 0.5
+"""Share of the slices from which on those off the line are not the exceptions: the line may follow something else."""
 LARGEST_FIELD_MM = 650.0
 """Longest side of an image of MR, with some margin; the spacing of a longer one is wrong, and nothing is cut by it."""
 _ITERATIONS = 20
@@ -71,6 +73,8 @@ class LocatedHeart:
         counted: whether the frame counts as one with a ventricle (:func:`count_frames`).
         doubtful: whether that was a close decision (:func:`doubtful_frames`).
         moved: whether the center was far from the line of the other slices, and was replaced.
+        scattered: whether most slices that show a ventricle were far from their line: no center was replaced, and any
+            may be wrong.
     """
 
     center: Tensor
@@ -79,6 +83,7 @@ class LocatedHeart:
     counted: bool
     doubtful: bool
     moved: bool = False
+    scattered: bool = False
 
     def region(self, sides: Sequence[float]) -> Tensor:
         """(5,) float64: the upright region (center x, center y, width, height, 0) about the heart.
@@ -198,12 +203,12 @@ class Localizer:
         numbers = list(range(len(images))) if slice_index is None else [int(number) for number in slice_index]
         slices = _group(images, numbers, phase)
         looks = self._look(images, slices)
-        places = [_place(look) for look in looks]
+        places, scattered = [_place(look) for look in looks], False
         if slice_index is not None:
             known = [(0.0, 0.0, float(number)) for number in numbers] if origins is None else origins
             corners = torch.tensor([tuple(known[members[0]]) for members in slices], dtype=torch.float64)
             corners[:, :2] += torch.tensor([margins[members[0]] for members in slices]).flip(1)  # rows, columns: y, x
-            places = self._pulled(places, looks, corners)
+            places, scattered = self._pulled(places, looks, corners)
         presence = [0.0] * len(images)
         for members, look, place in zip(slices, looks, places, strict=True):
             logits = _between(_smooth(place.logits), look.phases, len(members))
@@ -219,7 +224,7 @@ class Localizer:
             center = center.clamp(min=0.0).minimum(center.new_tensor([width, height]))
             for frame in members:
                 results[frame] = LocatedHeart(
-                    center, place.radius, presence[frame], counted[frame], doubtful[frame], place.moved
+                    center, place.radius, presence[frame], counted[frame], doubtful[frame], place.moved, scattered
                 )
         return [result for result in results if result is not None]
 
@@ -269,24 +274,24 @@ class Localizer:
     def _probability(self, logit: float) -> float:
         return float(torch.tensor(logit / self.presence_temperature, dtype=torch.float64).sigmoid())
 
-    def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], corners: Tensor) -> list[_Place]:
-        """Replace places that are far from the line of the others; all are unchanged where there is no line.
+    def _pulled(self, places: Sequence[_Place], looks: Sequence[_Look], corners: Tensor) -> tuple[list[_Place], bool]:
+        """Replace places that are far from the line of the others.
 
         Args:
             places: of each slice.
             looks: of each slice.
             corners: (S, 3), the first pixel of each slice; the line is one of the stack, not of the images.
+
+        Returns:
+            The places, unchanged where there is no line; and whether that is because most of those of a ventricle are
+            far from theirs.
         """
         shapes = {(look.view.side, look.view.offset) for look in looks}
         logits = [sum(place.logits) / len(place.logits) for place in places]
-        present = [
-            place
-            for place, logit in zip(places, logits, strict=True)
-            if self._probability(logit) >= self.presence_threshold
-        ]
-        if len(shapes) > 1 or len(present) < FEWEST_FOR_LINE:
-            return list(places)
-        radius = float(np.median([place.radius for place in present]))
+        present = [self._probability(logit) >= self.presence_threshold for logit in logits]
+        if len(shapes) > 1 or sum(present) < FEWEST_FOR_LINE:
+            return list(places), False
+        radius = float(np.median([place.radius for place, seen in zip(places, present, strict=True) if seen]))
         centers = torch.stack([place.center for place in places])
         line = fit_heart_line(
             corners[:, 2],
@@ -295,15 +300,15 @@ class Localizer:
             radius,
         )
         reach = self.line_distance * radius
-        results = []
-        for place, look, corner in zip(places, looks, corners, strict=True):
-            expected = line(float(corner[2])) - corner[:2]
-            if float((place.center - expected).norm()) > reach:
-                # presence is a matter of the whole frame, as in training: it stays
-                results.append(replace(_place(look, expected, reach), logits=place.logits))
-            else:
-                results.append(place)
-        return results
+        expected = [line(float(corner[2])) - corner[:2] for corner in corners]
+        far = [float((place.center - near).norm()) > reach for place, near in zip(places, expected, strict=True)]
+        if sum(off and seen for off, seen in zip(far, present, strict=True)) >= MOST_MOVED * sum(present):
+            return list(places), True
+        return [
+            # presence is a matter of the whole frame, as in training: it stays
+            replace(_place(look, near, reach), logits=place.logits) if off else place
+            for place, look, near, off in zip(places, looks, expected, far, strict=True)
+        ], False
 
 
 def fit_heart_line(along: Tensor, centers: Tensor, weights: Tensor, radius: float) -> HeartLine:

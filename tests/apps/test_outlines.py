@@ -22,6 +22,7 @@ from monai_acdr.apps.measurements import (
     doubtful_slice_finding,
     find_grid,
     scale_findings,
+    scattered_finding,
     wide_cavity_finding,
 )
 from monai_acdr.apps.model import ContourModel, load_model
@@ -382,6 +383,21 @@ def test_an_epicardium_that_is_not_convex_is_no_ventricle(nested_model: ContourM
         == "frame b: the epicardium fills less than 98.5% of its convex hull, as no ventricle does: check it"
     )
     assert dented_finding(frames[:1], outlines[:1]) == []  # type: ignore[arg-type]
+
+
+def test_stacks_whose_centers_scatter_are_told(study: Path, tiny_heart: Path) -> None:
+    inputs = read_inputs(study)
+    grid, _ = find_grid(inputs.frames)
+    counted = [number > 0 for number in grid.slice_index]  # type: ignore[union-attr]
+    hearts = hearts_of([0.9] * len(counted), counted, [False] * len(counted))
+    for scattered in (True, False):
+        told = Told([replace(heart, scattered=scattered) for heart in hearts])
+        model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
+        outlines = outline_frames(parse_region("auto"), inputs, model, grid)
+        assert [each.scattered for each in outlines] == [scattered and kept for kept in counted]
+        findings = scattered_finding(outlines)
+        assert [finding.kind for finding in findings] == ["scattered_centers"] * scattered
+        assert all(f"any of the {sum(counted)} outlined frames" in finding.text for finding in findings)
 
 
 def test_dented_contours_are_told_in_any_region(

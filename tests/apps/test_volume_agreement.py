@@ -48,7 +48,9 @@ def write_patient(
     return folder
 
 
-def draw_disks(radii: dict[str, tuple[float, ...]], lost: tuple[int, ...] = ()) -> Callable[..., list[Outline]]:
+def draw_disks(
+    radii: dict[str, tuple[float, ...]], lost: tuple[int, ...] = (), scattered: bool = False
+) -> Callable[..., list[Outline]]:
     """In place of the network: circles of these radii; frames of `lost` get none."""
     every = [radii[phase][z] for z in range(3) for phase in ("ED", "ES")]
 
@@ -57,7 +59,8 @@ def draw_disks(radii: dict[str, tuple[float, ...]], lost: tuple[int, ...] = ()) 
         outlines = []
         for index, radius in enumerate(every):
             points = np.array([45.0, 40.0]) + radius * circle
-            outlines.append(Outline(None if index in lost else np.stack([points[None], points[None]]), None))
+            evolution = None if index in lost else np.stack([points[None], points[None]])
+            outlines.append(Outline(evolution, None, scattered=scattered and evolution is not None))
         assert len(inputs.frames) == len(every)
         return outlines
 
@@ -143,6 +146,18 @@ def test_volumes_that_no_heart_has_are_named(
     assert volume.startswith("b: implausible_volume: end-diastolic volume 2.") and "10 to 700 mL" in volume
     assert reference.startswith("b: implausible_volume: reference, end-diastolic volume 3 mL")
     assert not any("implausible" in text for text in result["findings"] if text.startswith("a: "))
+
+
+def test_hearts_whose_centers_scatter_are_named(
+    tmp_path: Path, tiny_cavity: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_patient(tmp_path / "data" / "a")
+    for scattered in (False, True):
+        monkeypatch.setattr(volume_agreement, "outline_frames", draw_disks(RADII, (5,), scattered))
+        result = agreement(tmp_path / "data", tmp_path / f"out{scattered}", tiny_cavity, device="cpu")
+        told = [text for text in result["findings"] if "scattered" in text]
+        assert len(told) == scattered
+        assert all(text.startswith("a: scattered_centers: ") and "any of the 5 outlined" in text for text in told)
 
 
 def test_a_patient_with_swapped_files_is_left_out(

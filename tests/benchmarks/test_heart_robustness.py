@@ -70,7 +70,9 @@ def test_rows_are_those_of_the_runs(hearts: Path, tmp_path: Path, monkeypatch: p
         slices = read(dataset / "a" / "ED.nii.gz")[0].shape[2]
         found = {"ef_percent": {"mean_absolute_error": slices / 2}} if slices > 3 else {}
         dice = {"ED": 0.9, "ES": 0.8} if slices > 3 else {}
-        return {"lost_slices": slices, "added_slices": 1, "failed": [], "mean_dice": dice, "measures": found}
+        findings = ["a: scattered_centers: beside", "a: dented: as always"][: 6 - slices or 2]
+        counts = {"lost_slices": slices, "added_slices": 1, "failed": [], "findings": findings}
+        return {**counts, "mean_dice": dice, "measures": found}
 
     monkeypatch.setattr(script, "agreement", agreement)
     output = tmp_path / "record.json"
@@ -78,4 +80,7 @@ def test_rows_are_those_of_the_runs(hearts: Path, tmp_path: Path, monkeypatch: p
     flags = ["--plain"] if plain else []
     assert script.main([*flags, "--dataset", str(hearts), "--output", str(output), "--changes", *names]) == 0
     rows = json.loads(output.read_text())["tables"]["changes"]["rows"]
-    assert rows == [["as they are", "0.900 / 0.800", "3.0", "6 / 1"], ["every other slice", "-", "-", "3 / 1"]]
+    assert rows == [
+        ["as they are", "0.900 / 0.800", "3.0", "6 / 1", "1"],
+        ["every other slice", "-", "-", "3 / 1", "1"],
+    ]

@@ -61,9 +61,9 @@ KEY_COLUMNS = ("study", "patient_id", "study_instance_uid", "name", "source")
 MAX_DOUBTFUL_STUDIES = 10
 """Number of the most doubtful studies on the page."""
 CHECKED_FINDINGS = (
-    *("doubtful", "doubtful_slice", "wide_cavity", "dented", "incomplete_stack", "missing_slice", "similar_series"),
-    *("mixed_correction", "implausible_scale", "implausible_volume", "implausible_area"),
-    *("contour_outside", "self_crossing"),
+    *("doubtful", "doubtful_slice", "scattered_centers", "wide_cavity", "dented", "incomplete_stack"),
+    *("missing_slice", "similar_series", "mixed_correction", "implausible_scale"),
+    *("implausible_volume", "implausible_area", "contour_outside", "self_crossing"),
 )
 """Findings that a result may be wrong: studies that have one are ``to_check``. ``doubtful_frames`` counts the frames of
 one of them, ``doubtful``."""
