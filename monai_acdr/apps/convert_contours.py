@@ -527,7 +527,9 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
     budget = ReadBudget("the masks of this conversion")
     for layer in layers:
         if goal.holds == "contours":
-            changed.append(trace_layer(layer))
+            layer, notes = trace_layer(layer)
+            changed.append(layer)
+            lost += notes
             continue
         layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)

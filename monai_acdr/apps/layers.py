@@ -293,15 +293,21 @@ def rasterize_layer(layer: Layer, budget: ReadBudget | None = None) -> tuple[Lay
     return replace(layer, frames=tuple(frames)), lost
 
 
-def trace_layer(layer: Layer) -> Layer:
-    """Contours from masks, by marching squares; holes become separate contours."""
-    frames = []
+def trace_layer(layer: Layer) -> tuple[Layer, list[str]]:
+    """Contours from masks, by marching squares; holes become separate contours.
+
+    Returns:
+        The layer, and descriptions of what was lost.
+    """
+    frames, lost = [], []
     for frame in layer.frames:
         if frame.contours is None and frame.mask is not None:
             contours, holes = _trace(frame.mask)
             frame = replace(frame, contours=contours, holes=holes if any(holes) else ())
+            if not contours and bool(np.asarray(frame.mask).any()):
+                lost.append(f"Frame {frame.name!r}: no pixel of {layer.structure.label} is covered by half.")
         frames.append(frame)
-    return replace(layer, frames=tuple(frames))
+    return replace(layer, frames=tuple(frames)), lost
 
 
 def merge_layers(layers: Sequence[Layer]) -> tuple[LayerFrame, ...]:
@@ -973,7 +979,7 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
     layers, _ = read_layers(path, source_format(path), inputs.sources, any_label=True)
     found: list[list[np.ndarray]] = [[] for _ in inputs.frames]
     for layer in _usable(choose_layers(layers, None, many=True), structures, path):
-        layer = trace_layer(layer)
+        layer, _ = trace_layer(layer)
         if inputs.sources:
             layer = attach(layer, inputs.sources)
         for frame, index in zip(layer.frames, _indices(layer.frames, inputs), strict=True):

@@ -177,9 +177,19 @@ def test_fractional_segmentations(document: Path, images: Path, tmp_path: Path) 
     assert len(np.unique(mask)) > 20
     report = convert(tmp_path / "seg.dcm", tmp_path / "m.nii", images)
     assert "cut at one half" in report.lost[0]
-    convert(tmp_path / "seg.dcm", tmp_path / "b.json", images)
+    assert not convert(tmp_path / "seg.dcm", tmp_path / "b.json", images).lost
     frames = {frame.name: frame for frame in read_contour_document(tmp_path / "b.json").frames}
     assert iou(frames["1"].contours[0], SHAPE) > 0.985
+
+
+def test_what_vanishes_when_it_is_traced_is_lost(images: Path, tmp_path: Path) -> None:
+    """A sliver of 0.3 pixels on one frame, beside a contour on another."""
+    sources = read_sources(images.glob("*.dcm"))
+    sliver = np.array([[10.1, 10.0], [10.4, 10.0], [10.4, 30.0], [10.1, 30.0]])
+    write_rtstruct(tmp_path / "both.dcm", [Region(LV_ENDOCARDIUM, ((SHAPE,), (sliver,), (), ()))], sources)
+    convert(tmp_path / "both.dcm", tmp_path / "seg.dcm", images, kind="FRACTIONAL")
+    (lost,) = convert(tmp_path / "seg.dcm", tmp_path / "traced.json", images).lost
+    assert lost.endswith("no pixel of LV endocardium is covered by half.")
 
 
 def test_sunnybrook_contours(study: Path, images: Path, tmp_path: Path) -> None:

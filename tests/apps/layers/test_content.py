@@ -46,10 +46,18 @@ def test_contours_that_cover_nothing_are_reported(shape: np.ndarray) -> None:
     assert len(lost) == 1 and "'far': no pixel" in lost[0]
 
 
+def test_masks_that_cover_no_pixel_by_half_are_reported(exact_coverage: np.ndarray) -> None:
+    masks = {"thin": 0.49 * exact_coverage.astype(np.float32), "thick": exact_coverage.astype(np.float32)}
+    done, lost = trace_layer(layer(*(LayerFrame(name, (60, 80), mask=mask) for name, mask in masks.items())))
+    assert [bool(frame.contours) for frame in done.frames] == [False, True]
+    assert lost == [f"Frame 'thin': no pixel of {done.structure.label} is covered by half."]
+
+
 def test_traced_masks_are_the_same_masks_again(exact_coverage: np.ndarray) -> None:
     mask = (exact_coverage >= 0.5).astype(np.float32)
     mask[50:58, 70:] = 1  # a second object, at the border
-    done = trace_layer(layer(LayerFrame("a", (60, 80), mask=mask)))
+    done, lost = trace_layer(layer(LayerFrame("a", (60, 80), mask=mask)))
+    assert not lost
     assert len(done.frames[0].contours or ()) == 2
     again, _ = rasterize_layer(layer(replace(done.frames[0], mask=None)))
     np.testing.assert_array_equal(np.asarray(again.frames[0].mask) >= 0.5, mask > 0)
@@ -57,7 +65,7 @@ def test_traced_masks_are_the_same_masks_again(exact_coverage: np.ndarray) -> No
 
 def test_partial_coverage_is_traced_between_pixels(shape: np.ndarray, exact_coverage: np.ndarray) -> None:
     masks = {"partial": exact_coverage.astype(np.float32), "binary": (exact_coverage >= 0.5).astype(np.float32)}
-    done = trace_layer(layer(*(LayerFrame(name, (60, 80), mask=mask) for name, mask in masks.items())))
+    done, _ = trace_layer(layer(*(LayerFrame(name, (60, 80), mask=mask) for name, mask in masks.items())))
     border = shapely.Polygon(shape).exterior
     partial, binary = ((frame.contours or ())[0] for frame in done.frames)
     away = [float(shapely.distance(shapely.points(ring), border).mean()) for ring in (partial, binary)]
@@ -69,7 +77,8 @@ def test_partial_coverage_is_traced_between_pixels(shape: np.ndarray, exact_cove
 def test_traced_holes_are_holes_again(seed: int) -> None:
     """Single pixels, holes that touch by corners, islands in holes: every pixel of a noisy mask comes back."""
     mask = (np.random.default_rng(seed).random((20, 30)) < (0.5, 0.7, 0.9)[seed % 3]).astype(np.float32)
-    done = trace_layer(layer(LayerFrame("a", (20, 30), mask=mask), LayerFrame("empty", (20, 30), mask=mask * 0)))
+    done, lost = trace_layer(layer(LayerFrame("a", (20, 30), mask=mask), LayerFrame("empty", (20, 30), mask=mask * 0)))
+    assert not lost
     first, empty = done.frames
     assert any(first.holes) and empty.contours == () and empty.holes == ()
     again, _ = rasterize_layer(layer(replace(first, mask=None)))
