@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from monai_acdr.apps.layers import (
     with_size,
     write_volume,
 )
-from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
+from monai_acdr.apps.measurements import MAX_OUTSIDE, listed, outside_share
 from monai_acdr.apps.slice_series import find_stacks
 from monai_acdr.apps.study_files import find_series, left_out_images
 from monai_acdr.data import write_contour
@@ -401,12 +402,13 @@ def convert(
     if not folder and not overwrite:
         check_free(target)
     frames, skipped, left_images = _read_images(images)
-    layers, left_out = read_layers(source, origin, frames, structure if origin.dicom else None)
+    with _naming_skipped(skipped):
+        layers, left_out = read_layers(source, origin, frames, structure if origin.dicom else None)
+        layers = _chosen(layers, origin, goal, structure)
+        if frames:
+            layers = [attach(layer, frames) for layer in layers]
     skipped += [f"{source.name}: {note}" for note in left_out]
-    layers = _chosen(layers, origin, goal, structure)
     unheld = Counter(name for layer in layers for frame in layer.frames for name in frame.unheld)
-    if frames:
-        layers = [attach(layer, frames) for layer in layers]
     if goal.holds == "masks" or size is not None or goal.name in ("json", "coco"):
         layers = [with_size(layer, (size[0], size[1]) if size is not None else None) for layer in layers]
     if goal.name in ("txt", "png") and not folder:
@@ -468,6 +470,17 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
     series = [*(one for stack in stacks for one in stack.series), *(one for one in series if id(one) not in of_stacks)]
     notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in _NOTED]
     return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
+
+
+@contextmanager
+def _naming_skipped(skipped: Sequence[str]) -> Iterator[None]:
+    """Name the unusable images in errors: contours without an image may lie on one of them."""
+    try:
+        yield
+    except ValueError as error:
+        if not skipped:
+            raise
+        raise ValueError(f"{error} Images that cannot be used: {listed(skipped)}") from error
 
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:

@@ -424,6 +424,20 @@ def test_all_damaged_images_are_named(images: Path, document: Path, tmp_path: Pa
     )
 
 
+def test_contours_without_image_name_the_damaged_ones(images: Path, document: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    for path in images.glob("*.dcm"):
+        (study / path.name).write_bytes(path.read_bytes())
+    damaged = study / f"{read_contour_document(document).frames[0].name}.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    with pytest.raises(ValueError, match=rf"Images that cannot be used: {damaged.name}: "):
+        convert(document, tmp_path / "seg.dcm", study)
+    damaged.unlink()
+    with pytest.raises(ValueError, match="^(?!.*cannot be used)"):
+        convert(document, tmp_path / "seg.dcm", study)
+
+
 def test_existing_targets_are_kept(document: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.nii.gz"
     target.write_bytes(b"mine")
