@@ -53,6 +53,10 @@ FEWEST_FOR_SMOOTHING = 5
 """With fewer phases, end-diastole and end-systole for example, neighbors are too far apart."""
 HUBER = 0.25
 """Distance from the line, in heart radii, beyond which a center's pull on the line stops growing."""
+ELSEWHERE = 1.2
+"""Distance from the line, in heart radii, beyond which a center is of something else and has no pull."""
+MOST_FOR_LINES = 64
+"""Slices, those of the largest weights, any two of which give a line to start from."""
 FEWEST_FOR_LINE = 3
 """Fewest slices with a ventricle for a line: any two lie on one."""
 MOST_MOVED = 0.5
@@ -312,16 +316,17 @@ class Localizer:
 
 
 def fit_heart_line(along: Tensor, centers: Tensor, weights: Tensor, radius: float) -> HeartLine:
-    """Fit a line through the centers of slices, robust against a few wrong ones.
+    """Fit a line through the centers of slices, robust against wrong ones, which may be the majority.
 
-    Weighted least squares with Huber's weights, iterated (Huber and Ronchetti, Robust Statistics, 2009), starting with
-    the weighted median of the slopes between any two slices (Theil and Sen).
+    The line through two of the centers that most others agree with (Torr and Zisserman, MLESAC, 2000) is the start of
+    iterated weighted least squares with Huber's weights (Huber and Ronchetti, Robust Statistics, 2009), without centers
+    that are :data:`ELSEWHERE`.
 
     Args:
         along: (S,) places of the slices along the stack, in any unit.
         centers: (S, 2) in pixels.
         weights: (S,) certainty of each slice, non-negative.
-        radius: of the heart in pixels, the unit in which :data:`HUBER` counts distances.
+        radius: of the heart in pixels, the unit in which distances are counted.
 
     Raises:
         ValueError: for other shapes, or no slice with a weight.
@@ -337,19 +342,13 @@ def fit_heart_line(along: Tensor, centers: Tensor, weights: Tensor, radius: floa
     along, centers, weights = along.double(), centers.double(), weights.double()
     middle = float((weights * along).sum() / weights.sum())
     along = along - middle
-    first, second = torch.triu_indices(count, count, 1)
-    apart = along[second] - along[first]
-    usable = (apart != 0) & (weights[first] * weights[second] > 0)
-    slope = torch.zeros(2, dtype=torch.float64)
-    if bool(usable.any()):
-        first, second, apart = first[usable], second[usable], apart[usable]
-        slopes = (centers[second] - centers[first]) / apart[:, None]
-        slope = _weighted_median(slopes, weights[first] * weights[second] * apart.abs())
-    start = _weighted_median(centers - along[:, None] * slope, weights)
+    start, slope = _agreed_line(along, centers, weights, radius)
     for _ in range(_ITERATIONS):
         distance = (centers - start - along[:, None] * slope).norm(dim=1) / radius
-        weight = weights * (HUBER / distance.clamp(min=HUBER))
+        weight = weights * (HUBER / distance.clamp(min=HUBER)) * (distance < ELSEWHERE)
         total = weight.sum()
+        if not float(total) > 0:
+            break
         mean_along = (weight * along).sum() / total
         mean_center = (weight[:, None] * centers).sum(0) / total
         spread = (weight * (along - mean_along) ** 2).sum()
@@ -357,6 +356,24 @@ def fit_heart_line(along: Tensor, centers: Tensor, weights: Tensor, radius: floa
             slope = (weight[:, None] * (along - mean_along)[:, None] * (centers - mean_center)).sum(0) / spread
         start = mean_center - slope * mean_along
     return HeartLine(start, slope, middle)
+
+
+def _agreed_line(along: Tensor, centers: Tensor, weights: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Start (2,) and slope (2,) of the line through two centers, or one along the stack, with the most weight near it.
+
+    A center counts less the farther it is, and not at all where it is :data:`ELSEWHERE`.
+    """
+    used = weights.argsort(descending=True, stable=True)[:MOST_FOR_LINES]
+    first, second = torch.triu_indices(len(used), len(used), 1)
+    first, second = used[first], used[second]
+    apart = along[second] - along[first]
+    first, second, apart = (each[apart != 0] for each in (first, second, apart))
+    slopes = torch.cat([torch.zeros_like(centers[used]), (centers[second] - centers[first]) / apart[:, None]])
+    through = torch.cat([used, first])
+    starts = centers[through] - along[through, None] * slopes
+    distance = (centers - starts[:, None] - along[:, None] * slopes[:, None]).norm(dim=2) / radius
+    best = (weights * (1 - (distance / ELSEWHERE) ** 2).clamp(min=0)).sum(1).argmax()
+    return starts[best], slopes[best]
 
 
 def count_frames(
@@ -543,14 +560,6 @@ def _smooth(values: Sequence[float]) -> list[float]:
 def _between(values: Sequence[float], phases: Sequence[int], count: int) -> list[float]:
     """Values at some phases of a cycle to all ``count`` phases, linear between them."""
     return np.interp(np.arange(count), phases, values, period=count).tolist() if count > len(phases) else list(values)
-
-
-def _weighted_median(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted median of each column of (N, D), with weights (N,)."""
-    ordered, order = values.sort(0)
-    share = weights[order].cumsum(0) / weights.sum()
-    place = (share >= 0.5).double().argmax(0)
-    return ordered.gather(0, place[None])[0]
 
 
 def _check(

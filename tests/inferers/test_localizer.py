@@ -154,7 +154,8 @@ def test_the_line_is_one_of_the_stack_not_of_its_images() -> None:
     assert [heart.moved for heart in hearts] == [number == 3 for number in numbers]
     for number, shift, heart in zip(numbers, moved, hearts, strict=True):
         assert heart.center.tolist() == pytest.approx([30 + 6 * number - shift, 50 + shift / 2], abs=0.7)
-    assert all(heart.scattered for heart in localizer()(images, list(range(7))))
+    without = localizer()(images, list(range(7)))
+    assert without[0].scattered or sum(heart.moved for heart in without) > 1
 
 
 @pytest.mark.parametrize("origin", [(0.0, 0.0), (0.0, 0.0, math.nan)])
@@ -346,6 +347,27 @@ def test_a_wrong_center_hardly_moves_the_line(
     line = fit_heart_line(numbers, centers, torch.ones(count), 25.0)
     found = torch.stack([line(float(n)) for n in numbers])
     assert float((found - truth).norm(dim=1).max()) < 0.7 * 25
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), slope=st.tuples(st.floats(-6, 6), st.floats(-6, 6)))
+def test_the_line_is_that_of_the_centers_that_agree(seed: int, slope: tuple[float, float]) -> None:
+    """Six of ten slices show something else, each at another place."""
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.arange(10.0, dtype=torch.float64)
+    truth = torch.tensor([100.0, 120.0], dtype=torch.float64) + numbers[:, None] * torch.tensor(slope)
+    centers, wrong = truth.clone(), torch.randperm(10, generator=generator)[:6]
+    angle = torch.arange(6.0) * 2.4 + seed  # the golden angle: in all directions
+    centers[wrong] += 150 * torch.stack([angle.cos(), angle.sin()], 1) * (1 + 0.3 * torch.arange(6.0))[:, None]
+    line = fit_heart_line(numbers, centers, torch.ones(10), 20.0)
+    found = torch.stack([line(float(n)) for n in numbers])
+    assert float((found - truth).norm(dim=1).max()) < 0.1 * 20
+
+
+def test_stacks_of_many_slices_need_little_memory() -> None:
+    numbers = torch.arange(3000.0)
+    line = fit_heart_line(numbers, torch.stack([numbers, 2 * numbers], 1), torch.ones(3000), 10.0)
+    torch.testing.assert_close(line(7.0), torch.tensor([7.0, 14.0], dtype=torch.float64), atol=1e-6, rtol=0)
 
 
 def test_unsure_slices_hardly_count() -> None:
