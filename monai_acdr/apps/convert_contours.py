@@ -36,6 +36,7 @@ from monai_acdr.apps.layers import (
     target_format,
     trace_layer,
     used_sources,
+    vanishing,
     with_size,
     write_volume,
 )
@@ -48,7 +49,7 @@ from monai_acdr.data.nifti import is_nifti
 from monai_acdr.dicom import Algorithm, MaskRegion, Region, SourceFrame, write_rtstruct, write_seg
 from monai_acdr.dicom.identity import new_uid
 from monai_acdr.dicom.seg import THRESHOLD, seg_groups
-from monai_acdr.dicom.source import header_number
+from monai_acdr.dicom.source import MissingImageError, header_number
 from monai_acdr.files import check_free, check_inputs_kept, check_parent, output_folder, remove_leftovers, replace_file
 from monai_acdr.geometry import pixel_to_world
 from monai_acdr.read_budget import ReadBudget
@@ -304,7 +305,8 @@ def _write_folder(path: Path, layer: Layer, kind: Format, overwrite: bool) -> li
 
 
 KINDS = ("BINARY", "FRACTIONAL")
-_NOTED = ("unreadable", "not_a_file", "duplicate")
+_DAMAGED = ("unreadable", "not_a_file")
+_NOTED = (*_DAMAGED, "duplicate")
 """Kinds of files among the images that are reported: those that are or may be damaged images, not other documents."""
 MAX_SIDE = 65_535
 
@@ -401,8 +403,8 @@ def convert(
     check_parent(target)
     if not folder and not overwrite:
         check_free(target)
-    frames, skipped, left_images = _read_images(images)
-    with _naming_skipped(skipped):
+    frames, skipped, damaged, left_images = _read_images(images)
+    with _naming_damaged(damaged):
         layers, left_out = read_layers(source, origin, frames, structure if origin.dicom else None)
         layers = _chosen(layers, origin, goal, structure)
         if frames:
@@ -455,10 +457,10 @@ def _check_options(
         )
 
 
-def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFrame], list[str], list[Path]]:
-    """All frames of a study, notes about unusable files, and the paths of the unusable images."""
+def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFrame], list[str], list[str], list[Path]]:
+    """All frames of a study, notes about unusable files, names of damaged ones, and the paths of unusable images."""
     if images is None:
-        return [], [], []
+        return [], [], [], []
     if is_nifti(Path(images)):
         raise ValueError(
             f"Expected DICOM images, but {images} is a NIfTI volume: leave --images out. The contours of a volume have "
@@ -469,18 +471,19 @@ def _read_images(images: str | os.PathLike[str] | None) -> tuple[list[SourceFram
     of_stacks = {id(one) for stack in stacks for one in stack.series}
     series = [*(one for stack in stacks for one in stack.series), *(one for one in series if id(one) not in of_stacks)]
     notes = [f"{entry.file}: {entry.reason}" for entry in skipped if entry.kind in _NOTED]
-    return [frame for frames in series for frame in frames], notes, left_out_images(Path(images), skipped)
+    damaged = [str(entry.file) for entry in skipped if entry.kind in _DAMAGED]
+    return [frame for frames in series for frame in frames], notes, damaged, left_out_images(Path(images), skipped)
 
 
 @contextmanager
-def _naming_skipped(skipped: Sequence[str]) -> Iterator[None]:
-    """Name the unusable images in errors: contours without an image may lie on one of them."""
+def _naming_damaged(damaged: Sequence[str]) -> Iterator[None]:
+    """Name the files that cannot be read in errors about a missing image, which may be one of them."""
     try:
         yield
-    except ValueError as error:
-        if not skipped:
+    except MissingImageError as error:
+        if not damaged:
             raise
-        raise ValueError(f"{error} Images that cannot be used: {listed(skipped)}") from error
+        raise MissingImageError(f"{error} Files that cannot be read: {listed(damaged)}.") from error
 
 
 def _chosen(layers: list[Layer], origin: Format, goal: Format, structure: str | None) -> list[Layer]:
@@ -540,10 +543,11 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
     budget = ReadBudget("the masks of this conversion")
     for layer in layers:
         if goal.holds == "contours":
-            layer, notes = trace_layer(layer)
-            changed.append(layer)
-            lost += notes
+            lost += _vanished(layer)
+            changed.append(trace_layer(layer))
             continue
+        if not fractional:
+            lost += _vanished(layer)
         layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)
         if not fractional:
@@ -561,6 +565,12 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
     if goal.holds == "contours" and not any(frame.contours for layer in changed for frame in layer.frames):
         raise ValueError(f"Expected at least one object to trace, but no pixel of {source} is covered by half.")
     return changed, lost
+
+
+def _vanished(layer: Layer) -> list[str]:
+    names = [f"frame {name!r}" for name in vanishing(layer)]
+    what = f"an object of {layer.structure.label} has no pixel that is covered by half, and is lost."
+    return [listed(names, what)] if names else []
 
 
 def _has_pixels(layer: Layer, fractional: bool) -> bool:

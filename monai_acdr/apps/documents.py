@@ -35,6 +35,7 @@ from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import TISSUE, Algorithm, Region, SourceFrame, Structure
 from monai_acdr.dicom.elements import text
 from monai_acdr.dicom.regions import KNOWN_STRUCTURES, named_structure
+from monai_acdr.dicom.source import MissingImageError
 from monai_acdr.files import write_text_atomically
 from monai_acdr.geometry import REPAIRS
 from monai_acdr.inferers import spread_in_mm
@@ -385,7 +386,7 @@ def match_frames(frames: Sequence[Any], sources: Sequence[SourceFrame]) -> list[
         if index is None or index in found:
             problem = "is not among them" if index is None else "is there twice"
             naming = "its SOP Instance UID" if frame.sop_instance_uid else f"its name, such as {names[0]!r}"
-            raise ValueError(
+            raise MissingImageError(
                 f"Expected each frame to be one of the {len(sources)} image frames, by {naming}, but {frame.name!r} "
                 f"{problem}: give the images that the contours were drawn on."
             )

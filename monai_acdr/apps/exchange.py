@@ -30,6 +30,7 @@ from monai_acdr.apps.layers import Layer, LayerFrame
 from monai_acdr.data.text_files import read_json
 from monai_acdr.dicom import SourceFrame
 from monai_acdr.dicom.regions import LARGEST_COORDINATE, group_rings
+from monai_acdr.dicom.source import MissingImageError
 from monai_acdr.geometry import pixel_to_world, signed_area
 
 __all__ = ["read_exchange", "write_exchange"]
@@ -193,7 +194,7 @@ def _image_of(
         return named
     fits = [index for index, source in enumerate(sources) if holds(source)]
     if len(fits) != 1:
-        raise ValueError(
+        raise MissingImageError(
             f"Expected closed curve {number} to lie in the plane of one image, or to name it (description: LABEL; "
             f"frame NAME), but it lies in the planes of {len(fits)}: give the images that it was drawn on."
         )

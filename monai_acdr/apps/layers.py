@@ -19,6 +19,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import torch
+from scipy import ndimage
 
 from monai_acdr.apps.documents import (
     DECIMALS,
@@ -53,6 +54,7 @@ from monai_acdr.dicom.reading import choose_number, shown_labels
 from monai_acdr.dicom.regions import rasterize_rings
 from monai_acdr.dicom.rtstruct import RT_STRUCTURE_SET_STORAGE, read_structure_set
 from monai_acdr.dicom.seg import LABEL_MAP_STORAGE, SEGMENTATION_STORAGE, THRESHOLD, Segmentation, read_segmentation
+from monai_acdr.dicom.source import MissingImageError
 from monai_acdr.files import replace_file
 from monai_acdr.read_budget import ReadBudget, check_pixels
 from monai_acdr.transforms.contour.functional import TRACING_LEVEL, mask_to_rings
@@ -293,21 +295,32 @@ def rasterize_layer(layer: Layer, budget: ReadBudget | None = None) -> tuple[Lay
     return replace(layer, frames=tuple(frames)), lost
 
 
-def trace_layer(layer: Layer) -> tuple[Layer, list[str]]:
+def trace_layer(layer: Layer) -> Layer:
     """Contours from masks, by marching squares; holes become separate contours.
 
-    Returns:
-        The layer, and descriptions of what was lost.
+    A mask without a pixel that is covered by half is gone then: see :func:`vanishing`.
     """
-    frames, lost = [], []
+    frames = []
     for frame in layer.frames:
         if frame.contours is None and frame.mask is not None:
             contours, holes = _trace(frame.mask)
             frame = replace(frame, contours=contours, holes=holes if any(holes) else ())
-            if not contours and bool(np.asarray(frame.mask).any()):
-                lost.append(f"Frame {frame.name!r}: no pixel of {layer.structure.label} is covered by half.")
+            frame = frame if contours else replace(frame, mask=None)
         frames.append(frame)
-    return replace(layer, frames=tuple(frames)), lost
+    return replace(layer, frames=tuple(frames))
+
+
+def vanishing(layer: Layer) -> list[str]:
+    """Names of the frames with an object in their mask that has no pixel covered by half: tracing loses it."""
+    names = []
+    for frame in layer.frames:
+        mask = None if frame.mask is None or frame.contours is not None else np.asarray(frame.mask)
+        if mask is None or not ((mask > 0) & (mask < THRESHOLD)).any():
+            continue
+        objects, count = ndimage.label(mask > 0, np.ones((3, 3)))
+        if (ndimage.maximum(mask, objects, range(1, count + 1)) < THRESHOLD).any():
+            names.append(frame.name)
+    return names
 
 
 def merge_layers(layers: Sequence[Layer]) -> tuple[LayerFrame, ...]:
@@ -723,7 +736,7 @@ def _found_frames(
             f"Expected {volume.num_phases} images in each slice of {path}, one per phase, but some have fewer."
         )
     if not frames or used != int(np.count_nonzero(values)):
-        raise ValueError(
+        raise MissingImageError(
             f"Expected the voxels of {path} to be the pixels of the images, but {'some are' if frames else 'it lies'} "
             "elsewhere or between them: give all images of the series that it was drawn on, or resample it first."
         )
@@ -979,7 +992,7 @@ def earlier_contours(path: Path, inputs: Inputs, structures: Sequence[Structure]
     layers, _ = read_layers(path, source_format(path), inputs.sources, any_label=True)
     found: list[list[np.ndarray]] = [[] for _ in inputs.frames]
     for layer in _usable(choose_layers(layers, None, many=True), structures, path):
-        layer, _ = trace_layer(layer)
+        layer = trace_layer(layer)
         if inputs.sources:
             layer = attach(layer, inputs.sources)
         for frame, index in zip(layer.frames, _indices(layer.frames, inputs), strict=True):

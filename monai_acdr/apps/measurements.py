@@ -275,7 +275,7 @@ def scattered_finding(outlines: Sequence[Outline]) -> list[Finding]:
     count = sum(outline.scattered for outline in outlines)
     text = (
         "the centers found in the slices do not lie on a line, as those of a ventricle do: any of the "
-        f"{count} outlined frames may show something else; check them, or give the place (--roi point X Y)"
+        f"{count} outlined frames may show something else; check them, or give the place of the heart"
     )
     return [Finding("scattered_centers", text)] if count else []
 

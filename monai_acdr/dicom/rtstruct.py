@@ -42,7 +42,7 @@ from monai_acdr.dicom.regions import (
     join_keyholes,
     split_keyholes,
 )
-from monai_acdr.dicom.source import SourceFrame, check_sources, reference_frame
+from monai_acdr.dicom.source import MissingImageError, SourceFrame, check_sources, reference_frame
 from monai_acdr.dicom.toolkit import source_errors
 
 __all__ = [
@@ -459,7 +459,7 @@ class _Drawing:
         candidates = named if references else range(len(self.sources))
         if references and not named:
             instance = element_text(references[0], "ReferencedSOPInstanceUID", self.path)
-            raise ValueError(
+            raise MissingImageError(
                 f"Expected the images of {self.path} among the sources, but instance {instance[:64]}, frame "
                 f"{reference_frame(references[0])}, is not there: give all files of the series that it was drawn on."
             )

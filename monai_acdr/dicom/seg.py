@@ -45,7 +45,7 @@ from monai_acdr.dicom.regions import (
     rasterize_region,
 )
 from monai_acdr.dicom.rtstruct import decimal_string
-from monai_acdr.dicom.source import SourceFrame, check_sources, reference_frame, slice_numbers
+from monai_acdr.dicom.source import MissingImageError, SourceFrame, check_sources, reference_frame, slice_numbers
 from monai_acdr.dicom.toolkit import require_highdicom, source_errors
 from monai_acdr.read_budget import ReadBudget, check_bytes
 
@@ -730,7 +730,7 @@ class _Reader:
                 f"Expected the frames of {self.path} on the grid of their images, but frame {number} differs from "
                 f"{self.sources[named[0]].path} in {', '.join(differences[named[0]])}: resample it first."
             )
-        raise ValueError(
+        raise MissingImageError(
             f"Expected the images of {self.path} among the sources, but frame {number} names {len(named) or 'none'} of "
             f"them and lies in the place of {len(fits)}: give all files of the series that it was made from."
         )

@@ -25,6 +25,7 @@ from monai_acdr.geometry import pixel_to_world, world_to_pixel
 
 __all__ = [
     "MAX_FRAMES",
+    "MissingImageError",
     "SourceFrame",
     "check_sources",
     "order_sources",
@@ -43,6 +44,10 @@ _MAX_SIDE = 65535
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _PLANE_STEP = 0.01
 """Neighboring positions that differ by less, in mm along the normal, are one slice."""
+
+
+class MissingImageError(ValueError):
+    """Contours or masks lie on an image that is not among the given ones."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,8 +57,8 @@ ELSEWHERE = 1.2
 """Distance from the line, in heart radii, beyond which a center is of something else and has no pull."""
 MOST_FOR_LINES = 64
 """Slices, those of the largest weights, any two of which give a line to start from."""
-FEWEST_FOR_LINE = 3
-"""Fewest slices with a ventricle for a line: any two lie on one."""
+FEWEST_FOR_LINE = 4
+"""Fewest slices with a ventricle for a line: two lie on one whatever they show, and a third may do so by chance."""
 MOST_MOVED = 0.5
 """Share of the slices from which on those off the line are not the exceptions: the line may follow something else."""
 LARGEST_FIELD_MM = 650.0

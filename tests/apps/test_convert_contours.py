@@ -188,8 +188,11 @@ def test_what_vanishes_when_it_is_traced_is_lost(images: Path, tmp_path: Path) -
     sliver = np.array([[10.1, 10.0], [10.4, 10.0], [10.4, 30.0], [10.1, 30.0]])
     write_rtstruct(tmp_path / "both.dcm", [Region(LV_ENDOCARDIUM, ((SHAPE,), (sliver,), (), ()))], sources)
     convert(tmp_path / "both.dcm", tmp_path / "seg.dcm", images, kind="FRACTIONAL")
-    (lost,) = convert(tmp_path / "seg.dcm", tmp_path / "traced.json", images).lost
-    assert lost.endswith("no pixel of LV endocardium is covered by half.")
+    report = convert(tmp_path / "seg.dcm", tmp_path / "traced.json", images)
+    what = "an object of LV endocardium has no pixel that is covered by half, and is lost."
+    assert report.lost == (f"frame '2': {what}",)
+    assert report.frames == report.contours == 1
+    assert what in " ".join(convert(tmp_path / "seg.dcm", tmp_path / "cut.nii", images).lost)
 
 
 def test_sunnybrook_contours(study: Path, images: Path, tmp_path: Path) -> None:
@@ -431,10 +434,13 @@ def test_contours_without_image_name_the_damaged_ones(images: Path, document: Pa
         (study / path.name).write_bytes(path.read_bytes())
     damaged = study / f"{read_contour_document(document).frames[0].name}.dcm"
     damaged.write_bytes(damaged.read_bytes()[:300])
-    with pytest.raises(ValueError, match=rf"Images that cannot be used: {damaged.name}: "):
+    with pytest.raises(ValueError, match=rf"were drawn on\. Files that cannot be read: {damaged.name}\.$"):
         convert(document, tmp_path / "seg.dcm", study)
+    (tmp_path / "broken.json").write_text('{"a":')
+    with pytest.raises(ValueError, match="^(?!.*cannot be read: )"):  # no question of images
+        convert(tmp_path / "broken.json", tmp_path / "seg.dcm", study)
     damaged.unlink()
-    with pytest.raises(ValueError, match="^(?!.*cannot be used)"):
+    with pytest.raises(ValueError, match="^(?!.*cannot be read: )"):
         convert(document, tmp_path / "seg.dcm", study)
 
 

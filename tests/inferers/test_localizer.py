@@ -138,6 +138,15 @@ def test_scattered_centers_stay() -> None:
     assert not any(heart.scattered for heart in localizer()(images))
 
 
+@pytest.mark.parametrize("far", [(110.0, 20.0), (12.0, 85.0)])
+def test_three_slices_are_no_line(far: tuple[float, float]) -> None:
+    """Two of three lie on one, whatever they show."""
+    places = [(40.0, 50.0), (43.0, 50.0), far]
+    hearts = localizer()([draw([(x, y, 1.0)]) for x, y in places], [0, 1, 2])
+    assert not any(heart.moved or heart.scattered for heart in hearts)
+    assert [heart.center.tolist() for heart in hearts] == [pytest.approx(place, abs=0.7) for place in places]
+
+
 def test_a_slanted_axis_is_left_alone() -> None:
     assert not any(heart.moved for heart in localizer()(stack(), list(range(7))))
 
