@@ -270,9 +270,13 @@ def beyond_ends_findings(above: Sequence[str], below: Sequence[str]) -> list[Fin
     ]
 
 
-def scattered_finding(outlines: Sequence[Outline]) -> list[Finding]:
-    """One finding for a stack in which the localizer did not find the same heart in all slices."""
-    count = sum(outline.scattered for outline in outlines)
+def scattered_finding(scattered: Sequence[bool]) -> list[Finding]:
+    """One finding for a stack in which the localizer did not find the same heart in all slices.
+
+    Args:
+        scattered: for each frame whether it is outlined, in such a stack.
+    """
+    count = sum(scattered)
     text = (
         "the centers found in the slices do not lie on a line, as those of a ventricle do: any of the "
         f"{count} outlined frames may show something else; check them, or give the place of the heart"

@@ -281,7 +281,7 @@ def _findings(
         *doubtful_finding(inputs.frames, outlines, model.doubtful_below, _doubtful_in_volumes(outlines, measured)),
         *doubtful_slice_finding(inputs.frames, outlines, measured.grid, model.structures),
         *beyond_ends_findings(names(ABOVE_BASE), names(BELOW_APEX)),
-        *scattered_finding(outlines),
+        *scattered_finding([outline.scattered for outline in outlines]),
         *wide_cavity_finding(inputs.frames, outlines),
         *dented_finding(inputs.frames, outlines),
         *measured.findings,

@@ -529,7 +529,7 @@ def _outline(
     finals = [outline.final for outline in outlines]
     return [
         (None, None) if final is None else (final[inner], None if outer is None else final[outer]) for final in finals
-    ], scattered_finding(outlines)
+    ], scattered_finding([outline.scattered for outline in outlines])
 
 
 def _draw(vertices: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:

@@ -395,7 +395,7 @@ def test_stacks_whose_centers_scatter_are_told(study: Path, tiny_heart: Path) ->
         model = replace(load_model(tiny_heart, device="cpu"), localizer=told)  # type: ignore[arg-type]
         outlines = outline_frames(parse_region("auto"), inputs, model, grid)
         assert [each.scattered for each in outlines] == [scattered and kept for kept in counted]
-        findings = scattered_finding(outlines)
+        findings = scattered_finding([each.scattered for each in outlines])
         assert [finding.kind for finding in findings] == ["scattered_centers"] * scattered
         assert all(f"any of the {sum(counted)} outlined frames" in finding.text for finding in findings)
 

@@ -17,7 +17,7 @@ import torch
 
 from monai_acdr.apps.documents import DECIMALS
 from monai_acdr.apps.label_values import draw_label_map, label_structures
-from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share
+from monai_acdr.apps.measurements import MAX_OUTSIDE, outside_share, scattered_finding
 from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel.images import LabelImage, write_nrrd
 from monai_acdr.apps.monailabel.outlining import Outlined, Prompts, outline_image, parse_prompts
@@ -239,7 +239,8 @@ def _centroids(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> d
 
 def _warnings(image: LabelImage, prompts: Prompts, contours: Sequence[Outlined]) -> list[str]:
     """Warnings about the answer, as text for people: slices and phases count from 1, indices of the request from 0."""
-    found = [in_words(finding) for finding in image.inputs.findings]
+    scattered = scattered_finding([contour.scattered for contour in contours])
+    found = [in_words(finding) for finding in (*image.inputs.findings, *scattered)]
     num_slices, num_phases = (*image.shape, 1, 1)[2:4]
     if prompts.left_out and prompts.slice is not None:
         place = stack_place(prompts.slice, num_slices)

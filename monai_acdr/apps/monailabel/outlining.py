@@ -229,6 +229,7 @@ class Outlined:
         warning: points that the contours do not obey, or why none was used; empty where they obey all.
         doubtful: whether the confidence is below the model's threshold.
         scale: why the scale of the frame, and with it the size of the region, cannot be right; empty if it can.
+        scattered: whether the centers of its stack do not lie on a line, so that it may show something else.
     """
 
     frame: int
@@ -240,6 +241,7 @@ class Outlined:
     warning: str = ""
     doubtful: bool = False
     scale: str = ""
+    scattered: bool = False
 
 
 def outline_image(image: LabelImage, prompts: Prompts, model: ContourModel) -> list[Outlined]:
@@ -338,6 +340,7 @@ def _outlined(
                     outline.confidence,
                     doubtful=outline.doubtful,
                     scale=outline.scale,
+                    scattered=outline.scattered,
                 )
             )
     return results

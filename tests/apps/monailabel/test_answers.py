@@ -7,6 +7,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +19,7 @@ from monai_acdr.apps.model import ContourModel
 from monai_acdr.apps.monailabel import outlining
 from monai_acdr.apps.monailabel.answers import answer, wants
 from monai_acdr.apps.monailabel.images import LabelImage, read_label_image
+from monai_acdr.apps.outlines import Outline
 from monai_acdr.measures import Finding
 
 ROUNDING = 1e-4
@@ -127,6 +129,21 @@ def test_scales_that_cannot_be_right_are_told(volume: LabelImage, heart_model: C
     odd = replace(volume, inputs=replace(volume.inputs, findings=[Finding("implausible_scale", "a spacing of 9 mm")]))
     _, result = answer({"foreground": [[50, 40, 1]]}, odd, heart_model)
     assert result["warnings"] == ["implausible scale: a spacing of 9 mm"]
+
+
+def test_a_stack_whose_centers_scatter_is_told(
+    volume: LabelImage, heart_model: ContourModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outline = outlining.outline_frames
+    for scattered in (False, True):
+
+        def outlined(*arguments: Any, scattered: bool = scattered, **options: Any) -> list[Outline]:
+            return [replace(each, scattered=scattered) for each in outline(*arguments, **options)]
+
+        monkeypatch.setattr(outlining, "outline_frames", outlined)
+        _, result = answer({"foreground": [[50, 40, 1]]}, volume, heart_model)
+        told = [text for text in result["warnings"] if text.startswith("scattered centers: ")]
+        assert len(told) == scattered and all("any of the 1 outlined" in text for text in told)
 
 
 def test_points_on_other_slices_are_counted(volume: LabelImage, heart_model: ContourModel) -> None:
