@@ -546,12 +546,10 @@ def _changed(source: Path, layers: list[Layer], goal: Format, fractional: bool) 
             lost += _vanished(layer)
             changed.append(trace_layer(layer))
             continue
-        if not fractional:
-            lost += _vanished(layer)
         layer, notes = rasterize_layer(layer, budget)
         changed.append(layer)
         if not fractional:
-            lost += notes
+            lost += [*_vanished(layer), *notes]
     if goal.name == "nifti" and len(changed) > 1:
         named = "; ".join(f"{number} is {layer.structure.label}" for number, layer in enumerate(changed, start=1))
         lost.append(f"A pixel has one label: {named}, each without the structures that lie within it.")

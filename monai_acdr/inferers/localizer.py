@@ -346,9 +346,7 @@ def fit_heart_line(along: Tensor, centers: Tensor, weights: Tensor, radius: floa
     for _ in range(_ITERATIONS):
         distance = (centers - start - along[:, None] * slope).norm(dim=1) / radius
         weight = weights * (HUBER / distance.clamp(min=HUBER)) * (distance < ELSEWHERE)
-        total = weight.sum()
-        if not float(total) > 0:
-            break
+        total = weight.sum()  # above 0: least squares leave some of the centers near the line
         mean_along = (weight * along).sum() / total
         mean_center = (weight[:, None] * centers).sum(0) / total
         spread = (weight * (along - mean_along) ** 2).sum()

@@ -402,12 +402,16 @@ def test_images_beside_results(images: Path, document: Path, tmp_path: Path) -> 
     assert any(note.startswith("broken.dcm: ") for note in report.skipped)
 
 
+def copied(images: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for path in images.glob("*.dcm"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
 def test_all_damaged_images_are_named(images: Path, document: Path, tmp_path: Path) -> None:
     """Those that cannot be used are left out; a truncated one keeps its contours, and is to be checked."""
-    study = tmp_path / "study"
-    study.mkdir()
-    for path in images.glob("*.dcm"):
-        (study / path.name).write_bytes(path.read_bytes())
+    study = copied(images, tmp_path / "study")
     truncated = study / f"{read_contour_document(document).frames[0].name}.dcm"
     content = truncated.read_bytes()
     truncated.write_bytes(content[:-200])
@@ -428,10 +432,7 @@ def test_all_damaged_images_are_named(images: Path, document: Path, tmp_path: Pa
 
 
 def test_contours_without_image_name_the_damaged_ones(images: Path, document: Path, tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    study.mkdir()
-    for path in images.glob("*.dcm"):
-        (study / path.name).write_bytes(path.read_bytes())
+    study = copied(images, tmp_path / "study")
     damaged = study / f"{read_contour_document(document).frames[0].name}.dcm"
     damaged.write_bytes(damaged.read_bytes()[:300])
     with pytest.raises(ValueError, match=rf"were drawn on\. Files that cannot be read: {damaged.name}\.$"):

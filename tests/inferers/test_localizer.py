@@ -163,8 +163,7 @@ def test_the_line_is_one_of_the_stack_not_of_its_images() -> None:
     assert [heart.moved for heart in hearts] == [number == 3 for number in numbers]
     for number, shift, heart in zip(numbers, moved, hearts, strict=True):
         assert heart.center.tolist() == pytest.approx([30 + 6 * number - shift, 50 + shift / 2], abs=0.7)
-    without = localizer()(images, list(range(7)))
-    assert without[0].scattered or sum(heart.moved for heart in without) > 1
+    assert sum(heart.moved for heart in localizer()(images, list(range(7)))) > 1
 
 
 @pytest.mark.parametrize("origin", [(0.0, 0.0), (0.0, 0.0, math.nan)])
